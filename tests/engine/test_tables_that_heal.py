@@ -14,9 +14,9 @@ from databases import plain_connection, reseal, tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
 from salesflow.adapters.projector import balances as balancing
-from salesflow.adapters.projector import interval_tables as refolding
+from salesflow.adapters.projector import catching_up
+from salesflow.adapters.projector import entity_updates as refolding
 from salesflow.adapters.projector import projection_task as projecting
-from salesflow.adapters.projector import runner as running
 from salesflow.adapters.projector.balances import Balancer
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealOpened
@@ -300,7 +300,7 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
     most = 2 * refolding.ENTITY_WEIGHT + 2
     monkeypatch.setattr(refolding, "CACHED_MAX", most)
     monkeypatch.setattr(projecting, "STREAM_EVENTS_MAX", 3)
-    monkeypatch.setattr(running, "PAGE_EVENTS", 17)
+    monkeypatch.setattr(catching_up, "PAGE_EVENTS", 17)
     with SalesFlow(sqlite_url) as flow:
         deals = [opened(flow) for _ in range(6)]
         start = flow.history(deals[0])[0].occurred
@@ -316,9 +316,11 @@ def test_what_is_held_of_entities_is_bounded_and_changes_no_row(
         names = [fold.table.name for fold in FOLDS.values()]
         kept = [sorted(map(repr, rows_of(flow, name))) for name in names]
         for projection in flow._tables()._projections.values():
-            updater = projection._table_fold.updater
-            weighed = [held.current_weight() for held in updater._cache.values()]
-            assert updater._cached_weight == sum(weighed) <= most
+            assert projection.together is not None
+            for numbers, folding in projection.together._foldings:
+                updater = folding.updater
+                weighed = [held.current_weight() for held in updater._cache.values()]
+                assert updater._cached_weight == sum(weighed) <= most * len(numbers)
         flow.rebuild()
         assert [sorted(map(repr, rows_of(flow, name))) for name in names] == kept
         assert sum(map(len, kept)) > len(deals)

@@ -12,8 +12,10 @@ from databases import reseal, tamper
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, Reactor, SalesFlow
 from salesflow.adapters.database.connections import Patience
+from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.projector.catching_up import page_after
+from salesflow.adapters.projector.projection_task import TablesTogether
 from salesflow.adapters.projector.read_tables import OvertakenError, hold
-from salesflow.adapters.projector.runner import page_after
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
@@ -417,8 +419,9 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
         rows = poor._tables()._projections[DEAL_STATE.name]
         standing = poor._tables().standing(DEAL_STATE.name)
         rich.record([ExternalEvent(deal, OwnerAssigned(owner="bob"))])
-        rows.apply_page(page_after(poor.log, standing), standing.position)
-        assert rows.to_refill == []
+        together = TablesTogether([rows], poor.log, PublishedProcesses(poor.log))
+        together.apply_page(page_after(poor.log, standing), standing.position)
+        assert rows.to_refill == {}
         assert rich.ask(Deals()).left_out == ()
         now = poor._tables().standing(DEAL_STATE.name)
         with pytest.raises(OvertakenError), poor.log.database.begin() as connection:

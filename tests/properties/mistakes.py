@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from salesflow.adapters.projector.interval_tables import CachedEntity, OrderKey, TableUpdater
+from salesflow.adapters.projector.entity_updates import EntityUpdater, HeldEntity, OrderKey
 from salesflow.domain.event import Event, order_key
 
 __all__ = ["late_facts_as_they_come"]
@@ -12,9 +12,9 @@ __all__ = ["late_facts_as_they_come"]
 
 def late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
     """Take every append for one that is in order, once the entity has begun."""
-    right = TableUpdater._last_if_in_order
+    right = EntityUpdater._last_if_in_order
 
-    def wrong(belief: CachedEntity, append: Sequence[Event]) -> OrderKey | None:
-        return right(belief, append) if belief.last is None else order_key(append[-1])
+    def wrong(held: HeldEntity, append: Sequence[Event]) -> OrderKey | None:
+        return right(held, append) if held.last is None else order_key(append[-1])
 
-    patch.setattr(TableUpdater, "_last_if_in_order", staticmethod(wrong))
+    patch.setattr(EntityUpdater, "_last_if_in_order", staticmethod(wrong))

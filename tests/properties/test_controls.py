@@ -5,7 +5,6 @@ overheard, what is known mixed up with what has happened, batches that change th
 """
 
 from collections.abc import Callable
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -21,13 +20,15 @@ from properties.raw_log import raw_log
 from properties.test_books import check_books
 from properties.test_tables import check_states, content, rebuilt
 from properties.world import at
-from salesflow.adapters.projector import interval_tables as refolding
+from salesflow.adapters.projector import entity_updates as refolding
+from salesflow.adapters.projector.entity_updates import EntityUpdater
 from salesflow.adapters.projector.interval_tables import (
-    Address,
+    COLLAPSED,
     IntervalBatch,
     LedgerBatch,
-    LedgerUpdater,
-    TableUpdater,
+    LedgerPart,
+    Movement,
+    PendingRow,
 )
 from salesflow.adapters.projector.rebuild import TableFiller
 from salesflow.domain.deal.state import DealState
@@ -36,7 +37,7 @@ from salesflow.domain.time import FOREVER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.deals import Deals
-from salesflow.projections.table import IntervalTable, ReadPoint
+from salesflow.projections.table import Cell, IntervalTable, ReadPoint
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
@@ -128,28 +129,33 @@ def knows_what_was_recorded_later(patch: pytest.MonkeyPatch) -> None:
 def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:
     right = IntervalBatch._collapse
 
-    def wrong(self: IntervalBatch, at: Address, row: list[object] | None, now: int) -> None:
-        if row is None:
-            right(self, at, row, now)
-        else:
-            row[1] = now
+    def wrong(self: IntervalBatch, row: PendingRow, now: int) -> None:
+        right(self, row, now)
+        row[COLLAPSED] = 0
 
     patch.setattr(IntervalBatch, "_collapse", wrong)
 
 
 def goes_on_from_where_it_left_the_rows(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TableUpdater, "forget", lambda _: None)
+    patch.setattr(EntityUpdater, "forget", lambda _: None)
 
 
 def takes_nothing_back_from_the_books(patch: pytest.MonkeyPatch) -> None:
-    right = LedgerUpdater._refold
+    right = LedgerPart.correct
 
-    def wrong(self: LedgerUpdater, entity: UUID, now: int, batch: LedgerBatch) -> None:
+    def wrong(
+        self: LedgerPart,
+        entity: Cell,
+        before: frozenset[Movement],
+        after: frozenset[Movement],
+        now: int,
+        batch: LedgerBatch,
+    ) -> None:
         posted: LedgerBatch = []
-        right(self, entity, now, posted)
+        right(self, entity, before, after, now, posted)
         batch += [each for each in posted if each.sign > 0]
 
-    patch.setattr(LedgerUpdater, "_refold", wrong)
+    patch.setattr(LedgerPart, "correct", wrong)
 
 
 def forgets_what_was_told_of_a_deal_before(patch: pytest.MonkeyPatch) -> None:

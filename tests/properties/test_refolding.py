@@ -5,7 +5,7 @@ fold can do: rows with and without a key, that begin, change, end and come back.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -21,8 +21,13 @@ from properties.mistakes import late_facts_as_they_come
 from properties.people_fold import PEOPLE, people
 from properties.readable import shown
 from properties.world import PROCESSES, deal_id
-from salesflow.adapters.projector import interval_tables as refolding
-from salesflow.adapters.projector.interval_tables import Address, IntervalBatch, IntervalUpdater
+from salesflow.adapters.projector import entity_updates as refolding
+from salesflow.adapters.projector.entity_updates import EntityUpdater
+from salesflow.adapters.projector.interval_tables import (
+    BEFORE_ALL,
+    IntervalBatch,
+    PendingRow,
+)
 from salesflow.domain import event as event_module
 from salesflow.domain.event import Event
 from salesflow.domain.event import believed_history as believed_facts
@@ -44,29 +49,28 @@ class MemoryTable:
         self.rows: list[dict[str, Any]] = []
 
     def write(self, batch: IntervalBatch) -> None:
-        for at, valid_to in batch.collapsed.items():
-            self._live(at).update(valid_to=valid_to, collapsed=self.collapsed_mark)
-        for at, known_to in batch.closed.items():
-            self._live(at)["known_to"] = known_to
-        for at, row, known_to in batch.ended:
-            self._add(at, row, known_to)
-        for at, row in batch.opened_rows.items():
-            self._add(at, row, FOREVER)
+        for row, valid_to in batch.collapsed:
+            self._live(row).update(valid_to=valid_to, collapsed=self.collapsed_mark)
+        for row, known_to in batch.closed:
+            self._live(row)["known_to"] = known_to
+        for row in batch.rows():
+            self._add(row)
         names = [(r["at"], r["known_from"]) for r in self.rows]
         assert len(names) == len(set(names)), "two rows of one primary key"
 
-    def _live(self, at: object) -> dict[str, Any]:
+    def _live(self, held: PendingRow) -> dict[str, Any]:
+        at = tuple(held[:3])
         (row,) = (r for r in self.rows if r["at"] == at and r["known_to"] == FOREVER)
         return row
 
-    def _add(self, at: Address, row: Sequence[Any], known_to: int) -> None:
-        known_from, valid_to, collapsed, attributes = row
+    def _add(self, row: PendingRow) -> None:
+        entity, key, valid_from, known_from, valid_to, known_to, collapsed, attributes = row
         self.rows.append(
             {
-                "at": at,
-                "entity": at[0],
-                "key": at[1],
-                "valid_from": at[2],
+                "at": (entity, key, valid_from),
+                "entity": entity,
+                "key": key,
+                "valid_from": valid_from,
                 "valid_to": valid_to,
                 "known_from": known_from,
                 "known_to": known_to,
@@ -87,26 +91,28 @@ def folded(
     cold: bool,
 ) -> MemoryTable:
     """Fold a log into a table, a batch ending where `cuts` says; cold forgets in between."""
-    table, batch = MemoryTable(), IntervalBatch()
+    table, batch = MemoryTable(), IntervalBatch(BEFORE_ALL + 1)
     through = 0
     wanted = [
         e for e in events if type(e.fact) in fold.facts or e.fact.kind == "fact.retracted"
     ]
-    absorber = IntervalUpdater(
-        fold,
+    updater = EntityUpdater(
+        [fold],
         processes,
         lambda entity: [e for e in wanted if e.stream_id == entity and e.position <= through],
+        lambda entity: entity,
     )
     for recorded in sorted({event.recorded for event in wanted}):
         append = [event for event in wanted if event.recorded == recorded]
         through = append[-1].position
         for entity in dict.fromkeys(event.stream_id for event in append):
-            absorber.apply_append(entity, [e for e in append if e.stream_id == entity], batch)
+            of_entity = [e for e in append if e.stream_id == entity]
+            assert updater.apply_append(entity, of_entity, [batch])
         if recorded in cuts:
             table.write(batch)
-            batch = IntervalBatch()
+            batch = IntervalBatch(recorded + 1)
             if cold:
-                absorber.forget()
+                updater.forget()
     table.write(batch)
     return table
 

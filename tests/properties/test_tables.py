@@ -23,8 +23,8 @@ from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
 from salesflow.adapters.event_store.published import PublishedProcesses
+from salesflow.adapters.projector import catching_up
 from salesflow.adapters.projector import rebuild as filling
-from salesflow.adapters.projector import runner as running
 from salesflow.adapters.projector.runner import Runner
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -68,7 +68,7 @@ def test_rows_do_not_depend_on_the_size_of_a_batch(
         player.flow.catch_up()
         in_one = content(player.flow)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(running, "PAGE_EVENTS", size)
+            patched.setattr(catching_up, "PAGE_EVENTS", size)
             assert rebuilt(player.flow) == in_one, shown(raw_log(player.flow))
 
 
@@ -94,7 +94,7 @@ def test_two_processes_that_catch_up_at_once_fill_the_table_once(
     with Player(database_url) as player, player.beside() as one, player.beside() as other:
         player.play_all(history)
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(running, "PAGE_EVENTS", 2)
+            patched.setattr(catching_up, "PAGE_EVENTS", 2)
             together(one.catch_up, other.catch_up)
         found = content(player.flow)
         assert {s.position for s in one.standings().values()} == {
@@ -201,7 +201,7 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
     database_url: str, history: list[Act], size: int
 ) -> None:
     with Player(database_url) as player, pytest.MonkeyPatch.context() as patched:
-        patched.setattr(running, "PAGE_EVENTS", size)
+        patched.setattr(catching_up, "PAGE_EVENTS", size)
         log = player.flow.log
         keeper = Runner(log, {TABLE.name: PEOPLE}, PublishedProcesses(log))
         for act in history:

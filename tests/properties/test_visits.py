@@ -17,12 +17,14 @@ from properties.moments import instants, knowledge
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
-from salesflow.adapters.projector.interval_tables import Address, IntervalBatch
+from salesflow.adapters.projector.interval_tables import (
+    VALID_FROM,
+    IntervalBatch,
+    PendingRow,
+)
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.table import Cell
 
-Attributes = tuple[Cell, ...]
 Mistake = Callable[[pytest.MonkeyPatch], None]
 FOREVER = 2**62
 MILLION = 1_000_000
@@ -97,13 +99,11 @@ def told(step: Step) -> tuple[Any, ...]:
 def forgets_moments(patch: pytest.MonkeyPatch) -> None:
     right = IntervalBatch.end
 
-    def wrong(
-        self: IntervalBatch, at: Address, valid_to: int, old: Attributes, now: int
-    ) -> None:
-        if at[2] == valid_to:
-            self.close(at, now)
+    def wrong(self: IntervalBatch, row: PendingRow, valid_to: int, now: int) -> None:
+        if row[VALID_FROM] == valid_to:
+            self.close(row, now)
         else:
-            right(self, at, valid_to, old, now)
+            right(self, row, valid_to, now)
 
     patch.setattr(IntervalBatch, "end", wrong)
 

@@ -121,7 +121,7 @@ def test_a_share_is_exact_and_its_limits_have_nine_places() -> None:
 def test_without_scipy_only_the_interval_of_a_mean_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
     assert share(1, 2) is not None
     assert net_promoters(1, 0, 2) is not None
     assert mean({4: 1}) is not None

@@ -387,7 +387,7 @@ def test_the_tables_show_figures_with_their_intervals_in_both_languages() -> Non
 def test_without_scipy_only_means_with_an_interval_are_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
     with shop() as told:
         with_deal(told).tell(1, ("2026-03-03 09:00", scored("csat", 5)))
         told.tell(1, *[("2026-03-03 09:00", scored("nps", score)) for score in (9, 3)])

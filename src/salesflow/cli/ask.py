@@ -46,7 +46,7 @@ from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View, wrong_parameters
-from salesflow.projections.scope import MET
+from salesflow.projections.known_names import MET
 
 __all__ = ["command_of", "show_view"]
 

@@ -128,14 +128,17 @@ class OnState(Generic[StateT, ChangeT_co]):
     the facts that any of them names. So a fold names all facts that what it reads depends on.
     """
 
-    state: Callable[[ReplayContext], StateT]
-    """The class of the state."""
+    state: type[StateT]
     rows: Callable[[], StateRows[StateT, ChangeT_co]]
     """Begins an entity that nothing has happened to."""
 
     def __call__(self, processes: Processes) -> FoldState[ChangeT_co]:
         """Begin an entity with a state of its own."""
-        return _RowsAndState(self.state(ReplayContext(processes)), self.rows())
+        return _RowsAndState(self.begin_state(processes), self.rows())
+
+    def begin_state(self, processes: Processes) -> StateT:
+        """Return the state of an entity that nothing has happened to."""
+        return self.state(ReplayContext(processes))
 
 
 class _RowsAndState(Generic[StateT, ChangeT_co]):

@@ -10,7 +10,7 @@ It is a module of its own, as `check` looks at the log and this at what is deriv
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from random import SystemRandom
 from typing import Any, Final
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.balances import Balancer
-from salesflow.adapters.projector.projection_task import TableFold
+from salesflow.adapters.projector.joint_folding import JointFold, TableFold
 from salesflow.adapters.projector.read_tables import LEFT_OUT, ProjectionPosition
 from salesflow.adapters.projector.rebuild import StreamRange, stream_ranges
 from salesflow.domain.event import Event, Fact
@@ -138,18 +138,17 @@ class TablesCheck:
     def _rows(self, check: "_TableCheck", streams: Iterable[Sequence[Event]]) -> Rows:
         """Fold streams as a rebuild does."""
         folding, through = check.folding, check.stand.position
-        batch: Any = folding.new_batch()
+        [table] = folding.tables
+        batch = table.new_batch()
         for stream in streams:
             known = [event for event in stream if event.position <= through]
             self._stream = folding.relevant(known)
-            folding.apply_stream(stream[0].stream_id, self._stream, batch)
-        return Counter(folding.writer.rows(batch))
+            folding.apply_stream(stream[0].stream_id, self._stream, [batch])
+        return Counter(table.rows(batch))
 
-    def _folding(self, fold: Fold, processes: Processes) -> TableFold:
-        table_key = (fold.table.name, self._log.tenant, self._log.database.dialect)
-        return TableFold(
-            fold, processes, lambda _: self._stream, table_key, self._log.catalogue
-        )
+    def _folding(self, fold: Fold, processes: Processes) -> JointFold:
+        table = TableFold(fold, (fold.table.name, self._log.tenant, self._log.database.dialect))
+        return JointFold([table], processes, lambda _: self._stream, self._log.catalogue)
 
 
 class _TableCheck:
@@ -162,7 +161,7 @@ class _TableCheck:
         stand: ProjectionPosition,
         log: EventLog,
         connection: sa.Connection,
-        folding: TableFold,
+        folding: JointFold,
     ) -> None:
         self.label = label
         self.stand = stand
@@ -174,7 +173,7 @@ class _TableCheck:
         self._columns = [column.name for column in self._table.columns]
         self._entity = self._columns.index("entity_id")
         if not self._is_ledger:
-            self._columns = folding.writer.columns
+            self._columns = folding.tables[0].writer.columns
             self._entity = 1
         self._sums: dict[StreamRange, int] = {}
 
@@ -229,7 +228,7 @@ class _TableCheck:
     def _compare_left_out(self, slice: StreamRange, add: Add) -> None:
         """Compare which events of a slice are known to be left out with those that are."""
         expected: dict[tuple[int, int], int] = {}
-        for before, after, now in self.folding.take_left_out():
+        for before, after, now in chain.from_iterable(self.folding.take_left_out()):
             for at in [at for at, end in expected.items() if end == FOREVER]:
                 if before is not None and at[0] == before.position:
                     expected[at] = now

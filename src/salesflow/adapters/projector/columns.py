@@ -118,7 +118,8 @@ class ColumnCache(Forkable):
         On SQLite a rebuild changes the schema. Both may change otherwise too, seldom.
         """
         if self._sqlite:
-            return int(connection.exec_driver_sql("PRAGMA schema_version").scalar_one())
+            [(version,)] = self._log.database.rows("PRAGMA schema_version", (), connection)
+            return int(version)
         key = ", ".join(column.name for column in table.table.primary_key)
         first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = :tenant"
         select = sa.text(f"{first} ORDER BY {key} LIMIT 1")

@@ -1,403 +1,218 @@
-"""Makes any pure fold bitemporal: from appends, in the order of the log, to rows and postings.
+"""Makes any pure fold bitemporal: what one entity's facts come to as rows and postings.
 
-A `TableUpdater` takes one append of one entity at a time. Nearly all appends are in order
-(nothing happened before the entity's last believed fact and nothing is retracted): they extend
-the entity's state. A late or retracting append folds the entity's history twice, as believed
-before and after it, and writes the difference. Either way the rows are the same, which the
-properties test against a rebuild. Ledgers are posted to in the second half.
+A part of a table takes what its fold says of one event, or the difference between two beliefs
+of an entity, and puts it into a batch. A batch holds rows in the making: what opens and closes
+within one batch leaves only final rows. Both know no database.
 
-From a fact on that cannot be read an entity says nothing (see `without_retracted` in
-`domain.event`): its rows stand as they were, `left_out` says so, and only a retraction is
-looked at. Rows written by who could read more or less are nothing to go on from; such entities
-are `unlike`.
-
-It knows no database: rows go to an `IntervalBatch`, which coalesces what opens and closes
-within one batch, so that only final rows are written.
+An entity that is told in order opens and ends rows that are at hand. What corrections change is
+looked for by its place among the rows of the batch, or was stored before it.
 """
 
-from abc import ABC, abstractmethod
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from salesflow.domain.event import (
-    Event,
-    FactRetracted,
-    UnreadableFact,
-    believed_history,
-    first_unreadable,
-    order_key,
-)
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import (
     Cell,
     Change,
-    FoldState,
+    Fold,
     IntervalFold,
     Key,
     Ledger,
-    Processes,
     Row,
 )
 
 __all__ = [
-    "ENTITY_WEIGHT",
     "Address",
+    "Batch",
     "IntervalBatch",
-    "IntervalUpdater",
+    "IntervalPart",
     "LedgerBatch",
-    "LedgerUpdater",
-    "LeftOutChange",
-    "Movement",
-    "OrderKey",
+    "LedgerPart",
     "PendingRow",
-    "TableUpdater",
+    "TablePart",
+    "Told",
+    "part_of",
 ]
 
 
-CACHED_MAX = 28_000
-"""How much one fold holds of entities at most; 1 is about 350 bytes (`CachedEntity.weight`)."""
-
-ENTITY_WEIGHT = 4
-"""What an entity weighs without its open rows."""
-
 Attributes = tuple[Cell, ...]
 PendingRow = list[Any]
-"""A row in the making: known_from, valid_to, collapsed, attributes."""
-Address = tuple[UUID, Key, Instant]
+"""A row in the making: its address, known_from, valid_to, known_to, collapsed, attributes."""
+ENTITY, KEY, VALID_FROM, KNOWN_FROM, VALID_TO, KNOWN_TO, COLLAPSED, ATTRIBUTES = range(8)
+Address = tuple[Cell, Key, Instant]
 """Among the rows believed now, entity, key and `valid_from` tell one from another."""
-OrderKey = tuple[Instant, Instant, int]
-OUT_OF_ORDER = (FactRetracted, UnreadableFact)
+BEFORE_ALL = -(2**62)
+"""The `known_from` of a row that stands in the table since whenever."""
 
 
-class CachedEntity(Protocol):
-    """What is held of an entity: its state to go on from, and where its last fact stands."""
+class Told(NamedTuple):
+    """A fact that counts, as its rows name it."""
 
-    last: OrderKey | None
-    """Where its last fact stands; None while no opening is believed."""
-    first_unreadable: Event | None
-    """The fact that cannot be read from which on nothing counts; None mostly."""
-    weight: int
-    """What it weighed when it was weighed last: 0 before that."""
-
-    def current_weight(self) -> int:
-        """Say about how much memory it takes, an open row taking 1."""
-
-
-class LeftOutChange(NamedTuple):
-    """With an append, an entity is left out from another event on, or none any more."""
-
-    before: Event | None
-    after: Event | None
+    entity: Cell
+    """As the database keeps it."""
+    effective: Instant
     recorded: Instant
-
-
-CachedT = TypeVar("CachedT", bound=CachedEntity)
-BatchT = TypeVar("BatchT")
-
-
-class TableUpdater(ABC, Generic[CachedT, BatchT]):
-    """Turns the appends of one fold's entities into row changes."""
-
-    def __init__(self, stream: Callable[[UUID], Sequence[Event]]) -> None:
-        self.left_out: list[LeftOutChange] = []
-        """What changed with the facts of a batch that cannot be read."""
-        self.left_out_from: dict[UUID, int] = {}
-        """From which position on entities are left out of the rows as they stand."""
-        self.to_refill: dict[UUID, Event | None] = {}
-        """Entities whose rows are left out from elsewhere on than what can be read of them
-        now, and the event that stops them now."""
-        self._stream = stream
-        self._cache: OrderedDict[UUID, CachedT] = OrderedDict()
-        self._cached_weight = 0
-
-    def forget(self) -> None:
-        """Drop what is held of entities, after a batch that was not written."""
-        self._cache.clear()
-        self._cached_weight = 0
-        self.left_out_from, self.to_refill = {}, {}
-
-    def use_cached(self, entity: UUID) -> bool:
-        """Return whether the entity's state is at hand; it is let go of after others then."""
-        known = entity in self._cache
-        if known:
-            self._cache.move_to_end(entity)
-        return known
-
-    def apply_append(self, entity: UUID, append: Sequence[Event], batch: BatchT) -> None:
-        """Take what one append says of one entity (in the order of the log)."""
-        now = append[0].recorded
-        held = self._cache.get(entity)
-        if held is None:
-            held = self._load(entity, append[0])
-        else:
-            self._cache.move_to_end(entity)
-        if held.first_unreadable is not None:
-            self._evict_if_full(held)
-            if any(isinstance(event.fact, FactRetracted) for event in append):
-                self._refold(entity, now, batch)
-            return
-        last = self._last_if_in_order(held, append)
-        if last is None:
-            self._refold(entity, now, batch)
-        else:
-            self._extend(entity, held, append, batch)
-            held.last = last
-            self._evict_if_full(held)
-
-    def _load(self, entity: UUID, first: Event) -> CachedT:
-        """Find the belief before this append; a stream that begins here has none to find."""
-        if first.version > 1:
-            earlier = [e for e in self._stream(entity) if e.recorded < first.recorded]
-            held = self._fold_believed(earlier)
-        else:
-            held = self._begin()
-        if self.left_out_from or held.first_unreadable is not None:
-            self._compare(entity, held)
-        self._cache[entity] = held  # weighed with what the append adds to it
-        return held
-
-    def _compare(self, entity: UUID, held: CachedT) -> None:
-        """Note an entity whose rows are not those of the belief found of it."""
-        stopped = None if held.first_unreadable is None else held.first_unreadable.position
-        if stopped != self.left_out_from.get(entity):
-            self.to_refill[entity] = held.first_unreadable
-
-    def _keep(self, entity: UUID, held: CachedT) -> None:
-        before = self._cache.get(entity)
-        if before is not None:
-            self._cached_weight -= before.weight
-        self._cache[entity] = held
-        self._evict_if_full(held)
-
-    def _evict_if_full(self, held: CachedT) -> None:
-        """Let go of entities that nothing has happened to for long, when too much is held."""
-        weight, before = held.current_weight(), held.weight
-        if weight == before:
-            return
-        held.weight = weight
-        self._cached_weight += weight - before
-        while self._cached_weight > CACHED_MAX:
-            _, longest = self._cache.popitem(last=False)
-            self._cached_weight -= longest.weight
-
-    @staticmethod
-    def _last_if_in_order(held: CachedEntity, append: Sequence[Event]) -> OrderKey | None:
-        """Return where an append's last fact stands; None when the append is out of order."""
-        last = held.last
-        if last is None:
-            if not append[0].fact.is_opening or append[0].version > 1:
-                return None
-            last = (append[0].occurred, append[0].occurred, -1)
-        for event in append:
-            occurred = event.occurred
-            key = (occurred, occurred, event.position)
-            if not event.fact.is_immediate:
-                if isinstance(event.fact, OUT_OF_ORDER):
-                    return None
-                key = order_key(event)
-            if key <= last:
-                return None
-            last = key
-        return last
-
-    @abstractmethod
-    def _begin(self) -> CachedT:
-        """Return what is believed of an entity before its first fact: nothing."""
-
-    @abstractmethod
-    def _extend(
-        self, entity: UUID, held: CachedT, append: Sequence[Event], batch: BatchT
-    ) -> None:
-        """Go on from a belief with an append that is in order."""
-
-    def _refold(self, entity: UUID, now: Instant, batch: BatchT) -> None:
-        """Fold the entity as believed before an append and after it; write the difference."""
-        events = self._stream(entity)
-        before = self._fold_believed([e for e in events if e.recorded < now])
-        self._compare(entity, before)
-        after = self._fold_believed([e for e in events if e.recorded <= now])
-        if before.first_unreadable != after.first_unreadable:
-            self.left_out.append(
-                LeftOutChange(before.first_unreadable, after.first_unreadable, now)
-            )
-            self.left_out_from.pop(entity, None)
-            if after.first_unreadable is not None:
-                self.left_out_from[entity] = after.first_unreadable.position
-        self._write(entity, before, after, now, batch)
-        self._keep(entity, after)
-
-    @abstractmethod
-    def _write(
-        self, entity: UUID, before: CachedT, after: CachedT, now: Instant, batch: BatchT
-    ) -> None:
-        """Write the difference between two beliefs of an entity."""
-
-    @abstractmethod
-    def _fold_believed(self, events: Sequence[Event]) -> CachedT:
-        """Fold an entity's believed history from its beginning."""
-
-
-@dataclass(slots=True)
-class EntityState:
-    """What is believed of an entity: its rows, and the state to go on from."""
-
-    state: FoldState[Change]
-    last: OrderKey | None
-    rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]]
-    open: dict[Key, tuple[Instant, Attributes]]
-    first_unreadable: Event | None
-    weight: int = 0
-
-    def current_weight(self) -> int:
-        """Say about how much memory it takes."""
-        return ENTITY_WEIGHT + len(self.open)
+    position: int
+    event_id: UUID
 
 
 class IntervalBatch:
     """The changes of one fold's table over a batch, coalesced to final rows."""
 
-    def __init__(self) -> None:
-        self.opened_rows: dict[Address, PendingRow] = {}
-        """Rows opened here and still believed: known_from, valid_to, collapsed, attributes."""
-        self.ended: list[tuple[Address, PendingRow, Instant]] = []
-        """Rows opened and given up within the batch, with their known_to."""
-        self.collapsed: dict[Address, Instant] = {}
+    def __init__(self, since: Instant = BEFORE_ALL + 1) -> None:
+        """Begin with nothing; rows known before `since` stand in the table."""
+        self._since = since
+        self._rows: list[PendingRow] = []
+        """Rows opened here, also those given up again."""
+        self._places: dict[Address, PendingRow] = {}
+        """The rows looked at by now, by their address."""
+        self._looked_at = 0
+        self.collapsed: list[tuple[PendingRow, Instant]] = []
         """Stored rows that ended exactly with an append: their new valid_to."""
-        self.closed: dict[Address, Instant] = {}
+        self.closed: list[tuple[PendingRow, Instant]] = []
         """Stored rows no longer believed: their known_to."""
 
+    def rows(self) -> Iterator[PendingRow]:
+        """Yield the rows that are new with this batch, and were believed at some moment."""
+        return (row for row in self._rows if row[KNOWN_TO] != row[KNOWN_FROM])
+
     def open(
-        self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant
-    ) -> None:
-        """Believe a row from `now` on."""
-        self.opened_rows[at] = [now, valid_to, 0, attributes]
-
-    def end(self, at: Address, valid_to: Instant, attributes: Attributes, now: Instant) -> None:
-        """Let an open row end at `valid_to`, in one row where that is enough."""
-        row = self.opened_rows.get(at)
-        if row is not None and row[0] == now:
-            row[1] = valid_to
-        elif valid_to == now:
-            self._collapse(at, row, now)
-        else:
-            self.close(at, now)
-            self.open(at, valid_to, attributes, now)
-
-    def close(self, at: Address, now: Instant) -> None:
-        """Believe a row no more from `now` on."""
-        row = self.opened_rows.pop(at, None)
-        if row is None:
-            self.closed[at] = now
-        elif row[0] != now:
-            self.ended.append((at, row, now))
-
-    def _collapse(self, at: Address, row: PendingRow | None, now: Instant) -> None:
-        if row is None:
-            self.collapsed[at] = now
-        else:
-            row[1], row[2] = now, 1
-
-
-class IntervalUpdater(TableUpdater[EntityState, IntervalBatch]):
-    """Keeps the rows of a fold of intervals."""
-
-    def __init__(
         self,
-        fold: IntervalFold,
-        processes: Processes,
-        stream: Callable[[UUID], Sequence[Event]],
-    ) -> None:
-        super().__init__(stream)
-        self._fold = fold
-        self._processes = processes
-
-    def _extend(
-        self, entity: UUID, held: EntityState, append: Sequence[Event], batch: IntervalBatch
-    ) -> None:
-        now, keeps_zero_length = append[0].recorded, self._fold.table.keeps_zero_length
-        state, open_rows, held.rows = held.state, held.open, {}
-        for event in append:
-            at = event.effective
-            for key, attributes in state.apply(event):
-                before = open_rows.get(key)
-                if before is not None:
-                    valid_from, old = before
-                    if old == attributes:
-                        continue
-                    if valid_from == at and not keeps_zero_length:
-                        batch.close((entity, key, valid_from), now)
-                    else:
-                        batch.end((entity, key, valid_from), at, old, now)
-                if attributes is None:
-                    open_rows.pop(key, None)
-                else:
-                    batch.open((entity, key, at), FOREVER, attributes, now)
-                    open_rows[key] = (at, attributes)
-
-    def _write(
-        self,
-        entity: UUID,
-        old: EntityState,
-        new: EntityState,
+        at: Address,
+        attributes: Attributes,
         now: Instant,
+        valid_to: Instant = FOREVER,
+    ) -> PendingRow:
+        """Believe a row from `now` on."""
+        row = [*at, now, valid_to, FOREVER, 0, attributes]
+        self._rows.append(row)
+        return row
+
+    def end(self, row: PendingRow, valid_to: Instant, now: Instant) -> None:
+        """Let an open row end at `valid_to`, in one row where that is enough."""
+        if row[KNOWN_FROM] == now:
+            row[VALID_TO] = valid_to
+        elif valid_to == now:
+            self._collapse(row, now)
+        else:
+            self.close(row, now)
+            self.open((row[ENTITY], row[KEY], row[VALID_FROM]), row[ATTRIBUTES], now, valid_to)
+
+    def close(self, row: PendingRow, now: Instant) -> None:
+        """Believe a row no more from `now` on."""
+        if row[KNOWN_FROM] >= self._since:
+            row[KNOWN_TO] = now
+        else:
+            self.closed.append((row, now))
+
+    def find(self, at: Address, attributes: Attributes) -> PendingRow:
+        """Return the row believed at an address: one of this batch, or else a stored one."""
+        for row in self._rows[self._looked_at :]:
+            self._places[row[ENTITY], row[KEY], row[VALID_FROM]] = row
+        self._looked_at = len(self._rows)
+        found = self._places.get(at)
+        if found is not None and found[KNOWN_TO] == FOREVER:
+            return found
+        return [*at, BEFORE_ALL, FOREVER, FOREVER, 0, attributes]
+
+    def _collapse(self, row: PendingRow, now: Instant) -> None:
+        if row[KNOWN_FROM] >= self._since:
+            row[VALID_TO], row[COLLAPSED] = now, 1
+        else:
+            self.collapsed.append((row, now))
+
+
+OpenRows = dict[Key, PendingRow]
+Spans = dict[tuple[Key, Instant], tuple[Instant, Attributes]]
+"""What a belief says: rows by key and `valid_from`, with their `valid_to` and attributes."""
+
+
+class IntervalPart:
+    """How the rows of a fold of intervals are kept."""
+
+    def __init__(self, fold: IntervalFold) -> None:
+        self.fold = fold
+        self._keeps_zero_length = fold.table.keeps_zero_length
+
+    def take(
+        self,
+        told: Told,
+        changes: Iterable[Change],
+        open_rows: OpenRows,
         batch: IntervalBatch,
     ) -> None:
-        before, after = old.rows, new.rows
-        for (key, valid_from), (valid_to, attributes) in before.items():
-            order = (entity, key, valid_from)
-            then = after.get((key, valid_from))
-            if then == (valid_to, attributes):
-                continue
-            if then == (now, attributes) and valid_to == FOREVER:
-                batch.end(order, now, attributes, now)
-                continue
-            batch.close(order, now)
-            if then is not None:
-                batch.open(order, *then, now)
-        for (key, valid_from), (valid_to, attributes) in after.items():
-            if (key, valid_from) not in before:
-                batch.open((entity, key, valid_from), valid_to, attributes, now)
-        new.rows = {}
+        """Go on with what a fact in order changes, given the open rows of its entity."""
+        entity, at, now, _, _ = told
+        for key, attributes in changes:
+            row = open_rows.get(key)
+            if row is not None:
+                if row[ATTRIBUTES] == attributes:
+                    continue
+                if row[VALID_FROM] == at and not self._keeps_zero_length:
+                    batch.close(row, now)
+                else:
+                    batch.end(row, at, now)
+            if attributes is None:
+                open_rows.pop(key, None)
+            else:
+                open_rows[key] = batch.open((entity, key, at), attributes, now)
 
-    def _begin(self) -> EntityState:
-        return EntityState(self._fold.start(self._processes), None, {}, {}, None)
-
-    def _fold_believed(self, events: Sequence[Event]) -> EntityState:
-        state = self._fold.start(self._processes)
-        rows: dict[tuple[Key, Instant], tuple[Instant, Attributes]] = {}
+    def belief(self, history: Iterable[tuple[Told, Iterable[Change]]]) -> Spans:
+        """Return the rows that a whole history comes to."""
+        rows: Spans = {}
         open_rows: dict[Key, tuple[Instant, Attributes]] = {}
-        history, keeps_zero_length = (
-            believed_history(events),
-            self._fold.table.keeps_zero_length,
-        )
-        for event in history:
-            at = event.effective
-            for key, attributes in state.apply(event):
+        for (_, at, *_), changes in history:
+            for key, attributes in changes:
                 before = open_rows.pop(key, None)
                 if before is not None:
                     valid_from, old = before
                     if old == attributes:
                         open_rows[key] = before
                         continue
-                    if valid_from < at or keeps_zero_length:
+                    if valid_from < at or self._keeps_zero_length:
                         rows[key, valid_from] = (at, old)
                 if attributes is not None:
                     open_rows[key] = (at, attributes)
         for key, (valid_from, attributes) in open_rows.items():
             rows[key, valid_from] = (FOREVER, attributes)
-        last = max(map(order_key, history), default=None)
-        return EntityState(state, last, rows, open_rows, first_unreadable(events))
+        return rows
+
+    def correct(
+        self, entity: Cell, before: Spans, after: Spans, now: Instant, batch: IntervalBatch
+    ) -> None:
+        """Write the difference between two beliefs of an entity."""
+        for (key, valid_from), (valid_to, attributes) in before.items():
+            at = (entity, key, valid_from)
+            then = after.get((key, valid_from))
+            if then == (valid_to, attributes):
+                continue
+            row = batch.find(at, attributes)
+            if then == (now, attributes) and valid_to == FOREVER:
+                batch.end(row, now, now)
+                continue
+            batch.close(row, now)
+            if then is not None:
+                batch.open(at, then[1], now, then[0])
+        for (key, valid_from), (valid_to, attributes) in after.items():
+            if (key, valid_from) not in before:
+                batch.open((entity, key, valid_from), attributes, now, valid_to)
+
+    def open_rows(self, entity: Cell, belief: Spans, batch: IntervalBatch) -> OpenRows:
+        """Return the rows of a belief that hold until further notice, to go on from."""
+        return {
+            key: batch.find((entity, key, valid_from), attributes)
+            for (key, valid_from), (valid_to, attributes) in belief.items()
+            if valid_to == FOREVER
+        }
 
 
 # Posts the movements of a ledger, and takes back those that later knowledge has undone.
 #
-# An append in order posts what its facts say. A late or retracting append folds the entity's
-# history twice, as believed before and after it: movements that no longer hold are taken back
-# by themselves with the sign turned, new ones are posted, both recorded with that append. What
-# was posted once is never touched again.
+# An append in order posts what its facts say. With a late or retracting append, movements that
+# no longer hold are taken back by themselves with the sign turned, new ones are posted, both
+# recorded with that append. What was posted once is never touched again.
 
 
 class Movement(NamedTuple):
@@ -413,72 +228,63 @@ class Movement(NamedTuple):
 class Posting(NamedTuple):
     """A movement on its way into the table."""
 
-    entity: UUID
+    entity: Cell
     recorded: Instant
     sign: int
     movement: Movement
 
 
-@dataclass(slots=True)
-class LedgerState:
-    """What is believed of an entity: its movements, and the state to go on from."""
-
-    state: FoldState[Row]
-    last: OrderKey | None
-    movements: frozenset[Movement]
-    first_unreadable: Event | None
-    weight: int = 0
-
-    def current_weight(self) -> int:
-        """Say about how much memory it takes."""
-        return ENTITY_WEIGHT
-
-
 LedgerBatch = list[Posting]
 
 
-class LedgerUpdater(TableUpdater[LedgerState, LedgerBatch]):
-    """Keeps the movements of a ledger."""
+class LedgerPart:
+    """How the movements of a ledger are kept."""
 
-    def __init__(
-        self, fold: Ledger, processes: Processes, stream: Callable[[UUID], Sequence[Event]]
-    ) -> None:
-        super().__init__(stream)
-        self._fold = fold
-        self._processes = processes
+    def __init__(self, fold: Ledger) -> None:
+        self.fold = fold
 
-    def _extend(
-        self, entity: UUID, held: LedgerState, append: Sequence[Event], batch: LedgerBatch
-    ) -> None:
-        now, held.movements = append[0].recorded, frozenset()
-        for event in append:
-            for each in _posted(held.state, event):
-                batch.append(Posting(entity, now, 1, each))
+    def take(self, told: Told, rows: Iterable[Row], _: OpenRows, batch: LedgerBatch) -> None:
+        """Post what a fact in order says."""
+        for movement in _movements(told, rows):
+            batch.append(Posting(told.entity, told.recorded, 1, movement))
 
-    def _write(
-        self, entity: UUID, old: LedgerState, new: LedgerState, now: Instant, batch: LedgerBatch
+    def belief(self, history: Iterable[tuple[Told, Iterable[Row]]]) -> frozenset[Movement]:
+        """Return the movements that a whole history comes to."""
+        return frozenset(each for told, rows in history for each in _movements(told, rows))
+
+    def correct(
+        self,
+        entity: Cell,
+        before: frozenset[Movement],
+        after: frozenset[Movement],
+        now: Instant,
+        batch: LedgerBatch,
     ) -> None:
-        before, after = old.movements, new.movements
+        """Post the difference between two beliefs of an entity."""
         batch += [Posting(entity, now, -1, each) for each in sorted(before - after, key=_name)]
         batch += [Posting(entity, now, 1, each) for each in sorted(after - before, key=_name)]
-        new.movements = frozenset()
 
-    def _begin(self) -> LedgerState:
-        return LedgerState(self._fold.start(self._processes), None, frozenset(), None)
-
-    def _fold_believed(self, events: Sequence[Event]) -> LedgerState:
-        state = self._fold.start(self._processes)
-        history = believed_history(events)
-        movements = [each for event in history for each in _posted(state, event)]
-        last = max(map(order_key, history), default=None)
-        return LedgerState(state, last, frozenset(movements), first_unreadable(events))
+    def open_rows(
+        self, _entity: Cell, _belief: frozenset[Movement], _batch: LedgerBatch
+    ) -> OpenRows:
+        """Return nothing: a movement that was posted is not gone on with."""
+        return {}
 
 
-def _posted(state: FoldState[Row], event: Event) -> list[Movement]:
-    at, position, event_id = event.effective, event.position, event.event_id
+Batch = IntervalBatch | LedgerBatch
+TablePart = IntervalPart | LedgerPart
+
+
+def part_of(fold: Fold) -> TablePart:
+    """Return how the table of a fold is kept."""
+    return LedgerPart(fold) if isinstance(fold, Ledger) else IntervalPart(fold)
+
+
+def _movements(told: Told, rows: Iterable[Row]) -> Sequence[Movement]:
+    _, at, _, position, event_id = told
     return [
         Movement(position, number, at, event_id, attributes)
-        for number, attributes in enumerate(state.apply(event))
+        for number, attributes in enumerate(rows)
     ]
 
 

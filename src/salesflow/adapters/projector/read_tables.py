@@ -5,9 +5,10 @@ and position are written in one transaction, and the position is moved by one co
 update: of two processes that did the same work, one is told that the other was first.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -17,11 +18,10 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from salesflow.adapters.database.connections import Patience
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.projector.entity_updates import LeftOutChange
 from salesflow.adapters.projector.interval_tables import (
-    Address,
     IntervalBatch,
     LedgerBatch,
-    LeftOutChange,
     PendingRow,
 )
 from salesflow.domain.event import UnreadableFact
@@ -186,6 +186,8 @@ class TableWriter:
     ) -> None:
         self._tenant = tenant
         self._postgres = dialect == "postgresql"
+        self.kept_id: Final[Callable[[UUID], Cell]] = _as_it_is if self._postgres else _HEX
+        """Gives an id as this database keeps it."""
         self._ids = [
             place
             for place, column in enumerate(attributes)
@@ -235,9 +237,6 @@ class TableWriter:
                 cells[place] = id.hex
         return cells
 
-    def _uuid(self, id: UUID) -> Cell:
-        return id if self._postgres else id.hex
-
 
 class LedgerWriter(TableWriter):
     """Writes the movements of one ledger; none is ever changed."""
@@ -253,11 +252,11 @@ class LedgerWriter(TableWriter):
 
     def rows(self, batch: LedgerBatch) -> list[tuple[Cell, ...]]:
         """Return the rows of a batch."""
-        tenant, uuid, kept = self._tenant, self._uuid, self._kept
+        tenant, kept_id, kept = self._tenant, self.kept_id, self._kept
         return [
             (
-                *(tenant, occurred, position, number, recorded, sign, uuid(entity)),
-                *(uuid(event_id), *kept(attributes)),
+                *(tenant, occurred, position, number, recorded, sign, entity),
+                *(kept_id(event_id), *kept(attributes)),
             )
             for entity, recorded, sign, movement in batch
             for position, number, occurred, event_id, attributes in (movement,)
@@ -289,27 +288,33 @@ class IntervalWriter(TableWriter):
             self._add(cursor, self.rows(batch))
         return missing
 
-    def _changes(self, changes: dict[Address, Instant]) -> list[tuple[Cell, ...]]:
-        tenant, uuid = self._tenant, self._uuid
+    def _changes(self, changes: Sequence[tuple[PendingRow, Instant]]) -> list[tuple[Cell, ...]]:
+        tenant = self._tenant
         return [
-            (now, tenant, uuid(entity), *key, valid_from)
-            for (entity, key, valid_from), now in changes.items()
+            (now, tenant, entity, *key, valid_from)
+            for (entity, key, valid_from, *_), now in changes
         ]
 
     def rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
         """Return the rows that are new with a batch."""
-        tenant, uuid, kept = self._tenant, self._uuid, self._kept
-        held: Iterable[tuple[Address, PendingRow, Instant]] = [
-            *batch.ended,
-            *((at, row, FOREVER) for at, row in batch.opened_rows.items()),
-        ]
+        tenant = self._tenant
+        if self._ids:
+            kept = self._kept
+            return [
+                (tenant, entity, *key, *times, *kept(attributes))
+                for entity, key, *times, attributes in batch.rows()
+            ]
         return [
-            (
-                *(tenant, uuid(entity), *key, valid_from, row[0], row[1], known_to, row[2]),
-                *kept(row[3]),
-            )
-            for (entity, key, valid_from), row, known_to in held
+            (tenant, entity, *key, *times, *attributes)
+            for entity, key, *times, attributes in batch.rows()
         ]
+
+
+_HEX: Final[Callable[[UUID], Cell]] = attrgetter("hex")
+
+
+def _as_it_is(id: UUID) -> Cell:
+    return id
 
 
 # What read tables leave out, and since when: streams of which a fact cannot be read.

@@ -14,7 +14,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import attrgetter
@@ -22,7 +22,7 @@ from secrets import token_hex
 from tempfile import TemporaryFile
 from threading import Lock, Thread
 from time import time
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -31,8 +31,8 @@ from salesflow import errors
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import REBUILD, Progress
-from salesflow.adapters.projector.interval_tables import LeftOutChange
-from salesflow.adapters.projector.projection_task import TableFold
+from salesflow.adapters.projector.entity_updates import LeftOutChange
+from salesflow.adapters.projector.joint_folding import JointFold, TableFold, folded_jointly
 from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
     forget_left_out,
@@ -100,20 +100,21 @@ class TableFiller:
         self._log = log
         self._upto = through
         self._stream: Sequence[Event] = ()
-        self._foldings = [
-            TableFold(
-                fold,
-                processes,
-                self._at_hand,
-                (name, log.tenant, log.database.dialect),
-                log.catalogue,
-            )
-            for name, fold in folds.items()
-        ]
+        dialect = log.database.dialect
         self._names = list(folds)
-        wanted: frozenset[type[Fact]] = frozenset()
-        for each in self._foldings:
-            wanted |= each.wanted
+        self._tables = [
+            TableFold(fold, (name, log.tenant, dialect)) for name, fold in folds.items()
+        ]
+        self._foldings = [
+            (
+                numbers,
+                JointFold(
+                    [self._tables[n] for n in numbers], processes, self._at_hand, log.catalogue
+                ),
+            )
+            for numbers in folded_jointly(list(folds.values()))
+        ]
+        wanted = frozenset[type[Fact]]().union(*(each.wanted for each in self._tables))
         self._without = log.catalogue.topics_besides(wanted)
 
     def fill(self, slice: StreamRange) -> None:
@@ -122,17 +123,20 @@ class TableFiller:
         Raises:
             ProjectionError: when a fold failed, or its table cannot hold what it gives.
         """
-        with gc_paused():
-            events = self._log.slice(*slice, through=self._upto, without=self._without)
-            streams = [list(stream) for _, stream in groupby(events, key=_stream_of)]
-            written = [
-                TableSlice(name, each, self._rows(each, streams), each.take_left_out())
-                for name, each in zip(self._names, self._foldings, strict=True)
-            ]
-            for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
-                with suppress(BusyError):
-                    return self._write(written)
-            return self._write(written)
+        with gc_paused():  # until all that was made of the slice is let go of
+            self._fill(slice)
+
+    def _fill(self, slice: StreamRange) -> None:
+        events = self._log.slice(*slice, through=self._upto, without=self._without)
+        written = [
+            each
+            for numbers, folding in self._foldings
+            for each in self._fold(numbers, folding, events)
+        ]
+        for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
+            with suppress(BusyError):
+                return self._write(written)
+        return self._write(written)
 
     def _write(self, written: Sequence[TableSlice]) -> None:
         with self._log.database.begin() as connection:
@@ -140,14 +144,20 @@ class TableFiller:
                 folding.add(connection, rows)
                 note_left_out(connection, self._log.tenant, name, left_out)
 
-    def _rows(
-        self, folding: TableFold, streams: Iterable[Sequence[Event]]
-    ) -> list[tuple[Cell, ...]]:
-        batch: Any = folding.new_batch()
-        for stream in streams:
-            self._stream = folding.relevant(stream)
-            folding.apply_stream(stream[0].stream_id, self._stream, batch)
-        return folding.writer.rows(batch)
+    def _fold(
+        self, numbers: Sequence[int], folding: JointFold, events: Sequence[Event]
+    ) -> Iterator[TableSlice]:
+        """Fold streams for the tables of these numbers."""
+        tables = [self._tables[number] for number in numbers]
+        batches = [table.new_batch() for table in tables]
+        for entity, stream in groupby(folding.relevant(events), key=_stream_of):
+            self._stream = list(stream)
+            folding.apply_stream(entity, self._stream, batches)
+        left_out = folding.take_left_out()
+        for number, table, batch, changes in zip(
+            numbers, tables, batches, left_out, strict=True
+        ):
+            yield TableSlice(self._names[number], table, table.rows(batch), changes)
 
     def _at_hand(self, _: UUID) -> Sequence[Event]:
         return self._stream

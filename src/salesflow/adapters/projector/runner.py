@@ -14,41 +14,34 @@ that stands beyond the head, or at an event that is another one now. A missing o
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from itertools import pairwise
 from time import monotonic
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.adapters import logs
-from salesflow.adapters.database.connections import WORTH_A_PAUSE, Patience, gc_paused
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.event_store.reading import (
-    BACKUP,
     ensure_no_gaps,
-    gap_said,
     head_borne_out,
 )
 from salesflow.adapters.logs import Progress
-from salesflow.adapters.projector.projection_task import Page, ProjectionTask, Streams
+from salesflow.adapters.projector.catching_up import CatchUp, note_left_out_streams
+from salesflow.adapters.projector.projection_task import (
+    ProjectionTask,
+)
 from salesflow.adapters.projector.read_tables import (
-    OvertakenError,
     ProjectionPosition,
     StoredPosition,
-    hold,
     left_out_at,
     move_positions,
-    open_notes,
     positions_of,
     stored_positions,
 )
 from salesflow.adapters.projector.rebuild import ShadowTables, fill
 from salesflow.adapters.projector.sql_views import Mending
-from salesflow.domain.event import Event
 from salesflow.errors import HistoryError, ProjectionError, UnwritableError
 from salesflow.projections.core.left_out import LeftOut
 from salesflow.projections.table import Fold, Processes, ReadTable
@@ -56,16 +49,7 @@ from salesflow.projections.table import Fold, Processes, ReadTable
 if TYPE_CHECKING:
     from salesflow.adapters.projector.columns import ColumnCache
 
-__all__ = [
-    "Runner",
-    "page_after",
-]
-
-
-PAGE_EVENTS = 10_000
-
-TOGETHER_MAX = 500
-"""Of so many events what they come to is written for all folds in one transaction."""
+__all__ = ["Runner"]
 
 
 class _Tasks(dict[str, ProjectionTask]):
@@ -93,7 +77,7 @@ class Runner(Forkable):
         )
         self._columns: ColumnCache | None = None
         self._asked: set[str] = set()
-        """The ledgers whose balances were asked for."""
+        """The tables whose balances were asked for, or which are held in memory."""
         self._making = threading.RLock()
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
@@ -118,7 +102,7 @@ class Runner(Forkable):
             return self._columns
 
     def is_asked_again(self, ledger: str) -> bool:
-        """Return whether a ledger's balances were asked for before, and note that they are."""
+        """Return whether a ledger was asked for before, and note that it is."""
         again = ledger in self._asked
         self._asked.add(ledger)
         return again
@@ -345,62 +329,16 @@ class Runner(Forkable):
         Where they stand then is put into `positions`; a failed one is not in it.
         """
         failed: ProjectionError | None = None
-        _note(projections, found)
+        note_left_out_streams(projections, found)
         for each in projections:
             at = found.get(each.name) or self._begin_first(each)
             wrong = _disagreement(each.fold, at, goal)
             if wrong is None:
                 positions[each] = at.stands
             failed = failed or wrong
-        patience = Patience(self._database.wait_seconds)
-        failed = self._read_again(positions, patience) or failed
-        return self._fold_pages(positions, goal.position, patience, progress) or failed
-
-    def _look(self, projections: Sequence[ProjectionTask]) -> dict[str, StoredPosition]:
-        """Read where projections stand, and tell them what their rows leave out."""
-        found = stored_positions(self._log, [each.name for each in projections])
-        _note(projections, found)
-        return found
-
-    def _read_again(
-        self, positions: dict[ProjectionTask, ProjectionPosition], patience: Patience
-    ) -> ProjectionError | None:
-        """Begin streams anew that were left out and can be read now."""
-        failed: ProjectionError | None = None
-        for each, at in [(each, at) for each, at in positions.items() if each.notes]:
-            try:
-                found = each.readable_again(at.position)
-                if found:
-                    self._begin_anew(each, found, at, patience)
-            except OvertakenError:
-                stored = self._look([each]).get(each.name)
-                positions[each] = at if stored is None else stored.stands
-            except ProjectionError as error:
-                failed = failed or error
-                del positions[each]
-        return failed
-
-    def _begin_anew(
-        self,
-        projection: ProjectionTask,
-        streams: Sequence[UUID],
-        standing: ProjectionPosition,
-        patience: Patience,
-    ) -> None:
-        """Put what is read of streams up to where the table stands in the place of their rows.
-
-        Raises:
-            OvertakenError: when somebody else was first.
-            ProjectionError: when the fold failed.
-        """
-        name, projection.position = projection.name, None
-        for some, started in projection.fold_anew(streams, standing.position):
-            with self._database.begin(patience) as connection:
-                positions, notes = {name: standing}, {name: projection.notes}
-                hold(self._log, positions, notes, standing, connection, patience)
-                projection.write_anew(connection, some, started)
-                fresh_notes = open_notes(self._log, [name], connection)[name]
-            projection.notes = fresh_notes
+        catching_up = CatchUp(self._log, self._processes, positions)
+        failed = catching_up.read_again() or failed
+        return catching_up.fold_to(goal.position, progress) or failed
 
     def _begin_first(self, projection: ProjectionTask) -> StoredPosition:
         """Begin a projection of which nobody knows any more where it stands."""
@@ -410,110 +348,6 @@ class Runner(Forkable):
         projection.position = None
         self.ensure_exists([projection.name])
         return StoredPosition(projection.begun, None, {})
-
-    def _fold_pages(
-        self,
-        positions: dict[ProjectionTask, ProjectionPosition],
-        goal: int,
-        patience: Patience,
-        progress: Progress | None,
-    ) -> ProjectionError | None:
-        """Bring projections to a goal, those that stand alike page by page together."""
-        failed: ProjectionError | None = None
-        while behind := [at for at in positions.values() if at.position < goal]:
-            least = min(behind, key=lambda at: at.position)
-            many = goal - least.position > WORTH_A_PAUSE
-            with gc_paused() if many else nullcontext():
-                page = page_after(self._log, least)
-                alike = [e for e in positions if positions[e].position == least.position]
-                wrong = self._fold_page(page, alike, positions, patience)
-            failed = failed or wrong
-            if progress is not None and positions:
-                reached = min(at.position for at in positions.values())
-                progress(reached, max(goal, reached))
-        return failed
-
-    def _fold_page(
-        self,
-        page: Page,
-        alike: Sequence[ProjectionTask],
-        positions: dict[ProjectionTask, ProjectionPosition],
-        patience: Patience,
-    ) -> ProjectionError | None:
-        """Bring those that stand before a page past it, in one transaction when it is short."""
-        if len(alike) == 1 or len(page.events) <= TOGETHER_MAX:
-            try:
-                self._write_page(page, alike, positions, patience)
-            except OvertakenError:
-                found = self._look(alike)
-                for each in alike:
-                    after = ProjectionPosition(
-                        positions[each].revision, page.position, page.recorded
-                    )
-                    positions[each] = found[each.name].stands if each.name in found else after
-                return None
-            except ProjectionError as error:
-                if len(alike) == 1:
-                    del positions[alike[0]]
-                    return error
-            else:
-                return None
-        failed: ProjectionError | None = None
-        for each in alike:
-            wrong = self._fold_page(page, [each], positions, patience)
-            failed = failed or wrong
-        return failed
-
-    def _write_page(
-        self,
-        page: Page,
-        projections: Sequence[ProjectionTask],
-        positions: dict[ProjectionTask, ProjectionPosition],
-        patience: Patience,
-    ) -> None:
-        """Bring projections past a page in one transaction; all, or none.
-
-        Raises:
-            OvertakenError: when somebody else was first.
-            ProjectionError: when a fold failed.
-        """
-        batches = {
-            each: self._apply_page(each, positions[each], page, patience)
-            for each in projections
-        }
-        with self._database.begin(patience) as connection:
-            before = {each.name: positions[each] for each in projections}
-            notes = {each.name: each.notes for each in projections}
-            after = ProjectionPosition(0, page.position, page.recorded)
-            hold(self._log, before, notes, after, connection, patience)
-            for each, batch in batches.items():
-                each.write(connection, batch, len(page.events))
-        for each in projections:
-            each.written(page.position)
-            positions[each] = after._replace(revision=positions[each].revision)
-
-    def _apply_page(
-        self,
-        projection: ProjectionTask,
-        standing: ProjectionPosition,
-        page: Page,
-        patience: Patience,
-    ) -> object:
-        """Fold a page; streams whose rows are not what is read of them are begun anew first."""
-        batch = projection.apply_page(page, standing.position)
-        if projection.to_refill:
-            self._begin_anew(projection, projection.to_refill, standing, patience)
-            batch = projection.apply_page(page, standing.position)
-            projection.ensure_alike()
-        return batch
-
-
-def _note(projections: Iterable[ProjectionTask], found: Mapping[str, StoredPosition]) -> None:
-    """Tell projections what their rows leave out."""
-    for each in projections:
-        notes = found[each.name].notes if each.name in found else {}
-        if notes != each.notes:  # what is held of entities is of no use then
-            each.notes, each.position = notes, None
 
 
 def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError | None:
@@ -530,45 +364,3 @@ def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError
         " removed from the log, or the log was put back without its read tables. See what"
         f" `salesflow check` says of the log, then run `salesflow rebuild {label}`"
     )
-
-
-def page_after(log: EventLog, after: ProjectionPosition) -> Page:
-    """Read a page that ends with a whole append.
-
-    Raises:
-        HistoryError: when positions are missing, or times do not grow.
-    """
-    limit = PAGE_EVENTS
-    while True:
-        events = log.page(after.position, limit)
-        _ensure_in_order(after, events)
-        if len(events) == limit:
-            last_recorded = events[-1].recorded
-            whole = [event for event in events if event.recorded != last_recorded]
-            if not whole:
-                limit *= 4
-                continue
-            events = whole
-        last = events[-1]
-        return Page(events, last.position, last.recorded, Streams(log, last.position))
-
-
-def _ensure_in_order(after: ProjectionPosition, events: Sequence[Event]) -> None:
-    if not events:
-        raise HistoryError(gap_said(after.position + 1, after.position + 1))
-    if events[-1].position != after.position + len(events):
-        first, found = next(
-            (n, event.position)
-            for n, event in enumerate(events, after.position + 1)
-            if event.position != n
-        )
-        raise HistoryError(gap_said(first, found - 1))
-    pairs = pairwise(events)
-    wrong = next((event for before, event in pairs if event.recorded < before.recorded), None)
-    if events[0].recorded <= after.recorded:
-        wrong = events[0]
-    if wrong is not None:
-        raise HistoryError(
-            f"the event at position {wrong.position:,} was recorded before the one before it:"
-            f" times in the log were changed. {BACKUP}"
-        )

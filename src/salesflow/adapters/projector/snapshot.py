@@ -52,7 +52,7 @@ from salesflow.projections.core.names import (
     ids_in,
 )
 from salesflow.projections.core.question import Question, View
-from salesflow.projections.scope import ensure_known
+from salesflow.projections.known_names import ensure_known
 from salesflow.projections.table import (
     LedgerTable,
     ReadPoint,
@@ -145,6 +145,7 @@ class SnapshotTables:
         if found is None:
             found = self._runner.columns.columns(table, stands, self.connection)
             self._columns[table.name] = found
+            self._runner.is_asked_again(table.name)
         return found
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

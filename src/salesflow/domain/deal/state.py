@@ -15,14 +15,30 @@ from typing import ClassVar, Final, get_args
 
 from salesflow.domain.arguments import internal
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
-from salesflow.domain.deal.after_sales import AfterSalesState, ServiceFact
-from salesflow.domain.deal.billing import BillingFact, BillingState, LineItemsAgreed
+from salesflow.domain.deal.after_sales import (
+    AfterSalesState,
+    FeedbackReceived,
+    ServiceDelivered,
+    ServiceFact,
+    SurveySent,
+)
+from salesflow.domain.deal.billing import (
+    BillingFact,
+    BillingState,
+    InvoiceIssued,
+    LineItemsAgreed,
+    PaymentReceived,
+    TermsAgreed,
+)
 from salesflow.domain.deal.merging import MergeState, MergingFact
 from salesflow.domain.deal.outcomes import (
     OutcomeFact,
     OutcomeState,
 )
 from salesflow.domain.deal.people import (
+    HelpGiven,
+    HelpRequested,
+    MessagePosted,
     PeopleFact,
     PeopleState,
 )
@@ -65,10 +81,10 @@ class DealState(
 
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""
-        fact, opening, before = event.fact, self._opening, self.outcome
-        if opening is None and isinstance(fact, DealOpened):
-            self._opening = opening = event
-        if opening is None or event.occurred < opening.occurred:
+        fact, before = event.fact, self.outcome
+        if self._opening is None and isinstance(fact, DealOpened):
+            self._opening = event
+        if self._is_early(event):
             irregular: str | None = BEFORE_OPENING
         else:
             change = _CHANGES.get(type(fact))
@@ -78,6 +94,11 @@ class DealState(
         elif self.outcome != before:
             self._note_outcome(event)
         return irregular
+
+    def _is_early(self, event: Event) -> bool:
+        """Return whether it happened before the deal was opened."""
+        opening = self._opening
+        return opening is None or event.occurred < opening.occurred
 
     @internal
     def meets(self, criterion: str) -> bool:
@@ -142,17 +163,26 @@ class DealSummary(DealState):
 
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed event; return why it is irregular, None when it counts."""
+        fact, kind = event.fact, type(event.fact)
+        if kind in _ALL_DETAILS:
+            return BEFORE_OPENING if self._is_early(event) else None
+        if isinstance(fact, QuoteDrafted | QuoteIssued) and not self._is_early(event):
+            self._note_offer(fact)
+            self.ever_issued = self.ever_issued or isinstance(fact, QuoteIssued)
+            return None
         irregular = super().evolve(event)
-        fact = event.fact
-        if irregular is None and type(fact) in _WITHOUT_DETAILS:  # nearly all that tables read
+        if irregular is None and kind in _WITHOUT_DETAILS:  # nearly all that tables read
             return None
         kept = vars(self)
         for name in _DETAILS & kept.keys():
             del kept[name]
-        if irregular is None and isinstance(fact, QuoteDrafted | QuoteIssued | QuoteRevised):
-            quote = Quote(fact.quote, "issued", (), None)
-            self.offers = with_item(self.offers, quote.key, quote)
+        if irregular is None and isinstance(fact, QuoteRevised):
+            self._note_offer(fact)
         return irregular
+
+    def _note_offer(self, fact: QuoteDrafted | QuoteIssued | QuoteRevised) -> None:
+        quote = Quote(fact.quote, "issued", (), None)
+        self.offers = with_item(self.offers, quote.key, quote)
 
 
 _DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_requests"}).union(
@@ -161,3 +191,13 @@ _DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_reques
 
 _WITHOUT_DETAILS: Final = STATE_FACTS - {LineItemsAgreed}
 """The facts that leave nothing in a state but what a summary keeps."""
+
+_ALL_DETAILS: Final = frozenset(
+    {
+        *get_args(ActivityFact),
+        *(TermsAgreed, InvoiceIssued, PaymentReceived),
+        *(MessagePosted, HelpRequested, HelpGiven),
+        *(ServiceDelivered, SurveySent, FeedbackReceived),
+    }
+)
+"""The facts that always count, and of which a summary keeps nothing."""

@@ -7,7 +7,7 @@ reopened deal has none. Leaves out what it means: nothing here claims a cause.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -82,7 +82,8 @@ class FactorRows:
         """Take the next fact that counts; rows change when the deal closes or opens again."""
         outcome, stage, process = self._outcome, self._stage, self._process
         if outcome == "open":
-            self._factors.update(_noted(event.fact, stage, process))
+            for factor in _noted(event.fact, stage, process):
+                self._factors[factor] += 1
         if type(event.fact) not in STATE_FACTS:
             return ()
         self._outcome, self._stage = deal.status, deal.stage
@@ -90,7 +91,8 @@ class FactorRows:
         if (stage, outcome) == (self._stage, self._outcome):
             return ()
         if stage and outcome == "open":
-            self._factors.update(_overdue(stage, process, event.effective - self._entered))
+            for factor in _overdue(stage, process, event.effective - self._entered):
+                self._factors[factor] += 1
         self._entered = event.effective
         return () if self._outcome == outcome and stage else list(self._changes())
 
@@ -104,24 +106,25 @@ class FactorRows:
         self._shown = frozenset(wanted)
 
 
-def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:
-    """Yield the factors a fact is, in the stage where the deal stood."""
+def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Sequence[Factor]:
+    """Return the factors a fact is, in the stage where the deal stood."""
     name = PLAIN.get(type(fact))
-    if name is not None:
-        yield name, ""
-    if isinstance(fact, PRICED) and any(line.discount for line in fact.lines):
-        yield "discount_offered", ""
+    noted: list[Factor] = [] if name is None else [(name, "")]
     match fact:
-        case DealOpened(lead_source=str(source)):
-            yield "came_from", source
         case ContactLogged():
-            yield "contacted_in", stage
+            noted.append(("contacted_in", stage))
             if fact.channel is not None:
-                yield "contacted_by", fact.channel
+                noted.append(("contacted_by", fact.channel))
         case StageMoved():
-            yield from _moved(fact, stage, process)
+            noted.extend(_moved(fact, stage, process))
+        case DealOpened(lead_source=str(source)):
+            noted.append(("came_from", source))
+        case LineItemsAgreed() | QuoteDrafted() | QuoteIssued() | QuoteRevised():
+            if any(line.discount for line in fact.lines):
+                noted.append(("discount_offered", ""))
         case _:
             pass
+    return noted
 
 
 def _moved(fact: StageMoved, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:

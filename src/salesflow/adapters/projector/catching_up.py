@@ -1,0 +1,308 @@
+"""Brings tables to the head of the log, page by page: the way of one catch-up.
+
+A module of its own beside the runner, which says which tables there are and where they are
+begun: here is what happens to those that stand alike, whoever moves them meanwhile, and
+whichever of them fail.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import pairwise
+from operator import attrgetter
+from typing import Final
+from uuid import UUID
+
+from salesflow.adapters.database.connections import WORTH_A_PAUSE, Patience, gc_paused
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.reading import BACKUP, gap_said
+from salesflow.adapters.logs import Progress
+from salesflow.adapters.projector.projection_task import (
+    AppliedPage,
+    Page,
+    ProjectionTask,
+    Streams,
+    TablesTogether,
+)
+from salesflow.adapters.projector.read_tables import (
+    OvertakenError,
+    ProjectionPosition,
+    StoredPosition,
+    hold,
+    open_notes,
+    stored_positions,
+)
+from salesflow.domain.event import Event
+from salesflow.errors import HistoryError, ProjectionError
+from salesflow.projections.table import Processes
+
+__all__ = ["CatchUp", "note_left_out_streams", "page_after"]
+
+
+PAGE_EVENTS = 10_000
+
+UNPAUSED_EVERY = 20 * PAGE_EVENTS
+"""After so many events the garbage collector may work, if they were read without it."""
+
+TOGETHER_MAX = 500
+"""Of so many events what they come to is written for all folds in one transaction."""
+
+_position = attrgetter("position")
+
+
+class CatchUp:
+    """Where projections stand on their way, and how long others are waited for in all."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        processes: Processes,
+        positions: dict[ProjectionTask, ProjectionPosition],
+    ) -> None:
+        self.positions: Final = positions
+        """Where they stand; one that failed is in it no more."""
+        self._log = log
+        self._database = log.database
+        self._processes = processes
+        self._patience = Patience(log.database.wait_seconds)
+
+    def read_again(self) -> ProjectionError | None:
+        """Begin streams anew that were left out and can be read now."""
+        failed: ProjectionError | None = None
+        for each, at in [(each, at) for each, at in self.positions.items() if each.notes]:
+            try:
+                found = each.readable_again(at.position)
+                if found:
+                    self._begin_anew(each, found, at)
+            except OvertakenError:
+                stored = self._look([each]).get(each.name)
+                self.positions[each] = at if stored is None else stored.stands
+            except ProjectionError as error:
+                failed = failed or error
+                del self.positions[each]
+        return failed
+
+    def _begin_anew(
+        self,
+        projection: ProjectionTask,
+        streams: Sequence[UUID],
+        standing: ProjectionPosition,
+    ) -> None:
+        """Put what is read of streams up to where the table stands in the place of their rows.
+
+        Raises:
+            OvertakenError: when somebody else was first.
+            ProjectionError: when the fold failed.
+        """
+        name, projection.position = projection.name, None
+        for some, started in projection.fold_anew(streams, standing.position):
+            with self._database.begin(self._patience) as connection:
+                positions, notes = {name: standing}, {name: projection.notes}
+                hold(self._log, positions, notes, standing, connection, self._patience)
+                projection.write_anew(connection, some, started)
+                fresh_notes = open_notes(self._log, [name], connection)[name]
+            projection.notes = fresh_notes
+
+    def fold_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
+        """Bring projections to a goal, those that stand alike page by page together."""
+
+        def report() -> None:
+            if progress is not None and self.positions:
+                reached = min(at.position for at in self.positions.values())
+                progress(reached, max(goal, reached))
+
+        failed: ProjectionError | None = None
+        while behind := [at for at in self.positions.values() if at.position < goal]:
+            least = min(behind, key=_position)
+            until = min(goal, least.position + UNPAUSED_EVERY)
+            many = goal - least.position > WORTH_A_PAUSE
+            with gc_paused() if many else nullcontext():
+                wrong = self._fold_until(until, report)
+            failed = failed or wrong
+        return failed
+
+    def _fold_until(self, until: int, report: Callable[[], None]) -> ProjectionError | None:
+        failed: ProjectionError | None = None
+        while behind := [at for at in self.positions.values() if at.position < until]:
+            wrong = self._fold_next(min(behind, key=_position))
+            failed = failed or wrong
+            report()
+        return failed
+
+    def _fold_next(self, standing: ProjectionPosition) -> ProjectionError | None:
+        """Bring those that stand at a position past the page behind it."""
+        page = page_after(self._log, standing)
+        alike = [e for e in self.positions if self.positions[e].position == standing.position]
+        return self._fold_page(page, alike)
+
+    def _fold_page(self, page: Page, alike: Sequence[ProjectionTask]) -> ProjectionError | None:
+        """Bring those that stand before a page past it, folded together.
+
+        Where a fold fails each is folded by itself, so that the others go on.
+        """
+        try:
+            applied = self._apply_page(alike, page)
+        except OvertakenError:
+            self._look_again(page, alike)
+            return None
+        except ProjectionError as error:
+            return self._fail(error, alike) or self._one_by_one(
+                lambda each: self._fold_page(page, each), alike
+            )
+        if len(page.events) <= TOGETHER_MAX:
+            return self._write_page(page, applied)
+        return self._one_by_one(
+            lambda each: self._write_page(page, {e: applied[e] for e in each}),
+            alike,
+        )
+
+    def _write_page(
+        self,
+        page: Page,
+        applied: Mapping[ProjectionTask, AppliedPage],
+    ) -> ProjectionError | None:
+        """Write what a page comes to in one transaction, or where that fails each by itself."""
+        try:
+            self._write(page, applied)
+        except OvertakenError:
+            self._look_again(page, list(applied))
+        except ProjectionError as error:
+            return self._fail(error, list(applied)) or self._one_by_one(
+                lambda each: self._write_page(page, {e: applied[e] for e in each}),
+                list(applied),
+            )
+        return None
+
+    def _write(
+        self,
+        page: Page,
+        applied: Mapping[ProjectionTask, AppliedPage],
+    ) -> None:
+        """Bring projections past a page in one transaction; all, or none.
+
+        Raises:
+            OvertakenError: when somebody else was first.
+            ProjectionError: when a table cannot hold its rows, or lacks some.
+        """
+        with self._database.begin(self._patience) as connection:
+            before = {each.name: self.positions[each] for each in applied}
+            notes = {each.name: each.notes for each in applied}
+            after = ProjectionPosition(0, page.position, page.recorded)
+            hold(self._log, before, notes, after, connection, self._patience)
+            for each, rows in applied.items():
+                each.write(connection, rows, len(page.events))
+        for each, rows in applied.items():
+            each.written(page.position, rows)
+            self.positions[each] = after._replace(revision=self.positions[each].revision)
+
+    def _apply_page(
+        self,
+        projections: Sequence[ProjectionTask],
+        page: Page,
+    ) -> dict[ProjectionTask, AppliedPage]:
+        """Fold a page; streams whose rows are not what is read of them are begun anew first.
+
+        Raises:
+            OvertakenError: when somebody else was first to begin them anew.
+            ProjectionError: when a fold failed.
+        """
+        together = projections[0].together
+        if together is None or together.tasks != projections:
+            together = TablesTogether(projections, self._log, self._processes)
+        standing = self.positions[projections[0]]
+        applied = together.apply_page(page, standing.position)
+        unlike = [each for each in projections if each.to_refill]
+        if unlike:
+            for each in unlike:
+                self._begin_anew(each, list(each.to_refill), self.positions[each])
+            applied = together.apply_page(page, standing.position)
+            for each in projections:
+                each.ensure_alike()
+        return applied
+
+    def _look(self, projections: Sequence[ProjectionTask]) -> dict[str, StoredPosition]:
+        """Read where projections stand, and tell them what their rows leave out."""
+        found = stored_positions(self._log, [each.name for each in projections])
+        note_left_out_streams(projections, found)
+        return found
+
+    def _look_again(
+        self,
+        page: Page,
+        projections: Sequence[ProjectionTask],
+    ) -> None:
+        """Read where projections stand that somebody else was first to move."""
+        found = self._look(projections)
+        for each in projections:
+            revision = self.positions[each].revision
+            after = ProjectionPosition(revision, page.position, page.recorded)
+            self.positions[each] = found[each.name].stands if each.name in found else after
+
+    def _fail(
+        self, error: ProjectionError, projections: Sequence[ProjectionTask]
+    ) -> ProjectionError | None:
+        """Let a projection stop that failed by itself; None where several were at it."""
+        if len(projections) > 1:
+            return None
+        del self.positions[projections[0]]
+        return error
+
+    @staticmethod
+    def _one_by_one(
+        bring: Callable[[list[ProjectionTask]], ProjectionError | None],
+        projections: Sequence[ProjectionTask],
+    ) -> ProjectionError | None:
+        """Bring each further by itself, and give what went wrong first."""
+        wrong = [bring([each]) for each in projections]
+        return next((error for error in wrong if error is not None), None)
+
+
+def note_left_out_streams(
+    projections: Iterable[ProjectionTask], found: Mapping[str, StoredPosition]
+) -> None:
+    """Tell projections what their rows leave out."""
+    for each in projections:
+        notes = found[each.name].notes if each.name in found else {}
+        if notes != each.notes:  # what is held of entities is of no use then
+            each.notes, each.position = notes, None
+
+
+def page_after(log: EventLog, after: ProjectionPosition) -> Page:
+    """Read a page that ends with a whole append.
+
+    Raises:
+        HistoryError: when positions are missing, or times do not grow.
+    """
+    limit = PAGE_EVENTS
+    while True:
+        events = log.page(after.position, limit)
+        _ensure_in_order(after, events)
+        if len(events) == limit:
+            last_recorded = events[-1].recorded
+            whole = [event for event in events if event.recorded != last_recorded]
+            if not whole:
+                limit *= 4
+                continue
+            events = whole
+        last = events[-1]
+        return Page(events, last.position, last.recorded, Streams(log, last.position))
+
+
+def _ensure_in_order(after: ProjectionPosition, events: Sequence[Event]) -> None:
+    if not events:
+        raise HistoryError(gap_said(after.position + 1, after.position + 1))
+    if events[-1].position != after.position + len(events):
+        first, found = next(
+            (n, event.position)
+            for n, event in enumerate(events, after.position + 1)
+            if event.position != n
+        )
+        raise HistoryError(gap_said(first, found - 1))
+    pairs = pairwise(events)
+    wrong = next((event for before, event in pairs if event.recorded < before.recorded), None)
+    if events[0].recorded <= after.recorded:
+        wrong = events[0]
+    if wrong is not None:
+        raise HistoryError(
+            f"the event at position {wrong.position:,} was recorded before the one before it:"
+            f" times in the log were changed. {BACKUP}"
+        )

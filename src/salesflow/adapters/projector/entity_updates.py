@@ -1,0 +1,352 @@
+"""Takes appends, entity by entity, to the rows of tables that stand at the same position.
+
+An `EntityUpdater` takes one append of one entity at a time. The state that its tables' folds
+read is evolved once, and each fold that listens to a fact is handed that state. Nearly all
+appends are in order (nothing happened before the entity's last believed fact and nothing is
+retracted): they extend what is held of the entity. A late or retracting append folds the
+entity's history twice, as believed before and after it, and writes the difference. Either way
+the rows are the same, which the properties test against a rebuild.
+
+From a fact on that cannot be read an entity says nothing (see `without_retracted` in
+`domain.event`): its rows stand as they were, `left_out` says so, and only a retraction is
+looked at. Not every table listens to such a fact, so an entity that has one is not taken for
+several tables together. Rows written by who could read more or less are nothing to go on from;
+such entities are in `to_refill`.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.projector.interval_tables import Batch, Told, part_of
+from salesflow.domain.event import (
+    Event,
+    Fact,
+    FactRetracted,
+    UnreadableFact,
+    believed_history,
+    first_unreadable,
+    order_key,
+)
+from salesflow.domain.state import State
+from salesflow.domain.time import Instant
+from salesflow.projections.table import Fold, OnState, Processes, StateRows
+
+__all__ = [
+    "ENTITY_WEIGHT",
+    "EntityUpdater",
+    "HeldEntity",
+    "LeftOutChange",
+    "OrderKey",
+]
+
+
+CACHED_MAX = 28_000
+"""How much is held of entities for one table at most; 1 is about 350 bytes."""
+
+ENTITY_WEIGHT = 4
+"""What an entity weighs for one table without its open rows."""
+
+OrderKey = tuple[Instant, Instant, int]
+OUT_OF_ORDER = (FactRetracted, UnreadableFact)
+
+
+class LeftOutChange(NamedTuple):
+    """With an append, an entity is left out from another event on, or none any more."""
+
+    before: Event | None
+    after: Event | None
+    recorded: Instant
+
+
+class _NoState(State):
+    """What is handed to folds that keep a state of their own."""
+
+    def evolve(self, _: Event) -> str | None:
+        """Take in anything."""
+        return None
+
+
+class _OwnRows:
+    """The rows of a fold that keeps a state of its own."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, fold: Fold, processes: Processes) -> None:
+        self._state = fold.start(processes)
+
+    def apply(self, event: Event, _: State) -> Iterable[Any]:
+        """Take the next believed fact, say what it changed."""
+        return self._state.apply(event)
+
+
+class HeldEntity:
+    """What is held of an entity: the state to go on from, and its rows in every table."""
+
+    __slots__ = ("first_unreadable", "id", "last", "open_rows", "rows", "state", "weight")
+
+    def __init__(self, id: object, state: State, rows: list[StateRows[Any, Any]]) -> None:
+        self.id: Any = id
+        """As the database keeps it."""
+        self.state = state
+        self.rows = rows
+        """By the number of the table; empty for one that is not taken for all together."""
+        self.open_rows: list[dict[Any, Any]] = [{} for _ in rows]
+        self.last: OrderKey | None = None
+        """Where its last fact stands; None while no opening is believed."""
+        self.first_unreadable: Event | None = None
+        """The fact that cannot be read from which on nothing counts; None mostly."""
+        self.weight = 0
+        """What it weighed when it was weighed last: 0 before that."""
+
+    def current_weight(self) -> int:
+        """Say about how much memory it takes, an open row taking 1."""
+        return max(1, len(self.rows)) * ENTITY_WEIGHT + sum(map(len, self.open_rows))
+
+
+class Belief(NamedTuple):
+    """What the facts believed of an entity come to."""
+
+    held: HeldEntity
+    tables: dict[int, Any]
+    """What they come to in tables, by the number of the table."""
+
+
+class EntityUpdater:
+    """Turns the appends of entities into changes of the rows of some tables."""
+
+    def __init__(
+        self,
+        folds: Sequence[Fold],
+        processes: Processes,
+        stream: Callable[[UUID], Sequence[Event]],
+        kept_id: Callable[[UUID], object],
+    ) -> None:
+        """Begin with nothing; the folds begin on the same state, or it is one alone."""
+        self.left_out: list[LeftOutChange] = []
+        """What changed with the facts of a batch that cannot be read."""
+        self.left_out_from: dict[UUID, int] = {}
+        """From which position on entities are left out of the rows as they stand."""
+        self.to_refill: dict[UUID, Event | None] = {}
+        """Entities whose rows are left out from elsewhere on than what can be read of them
+        now, and the event that stops them now."""
+        self.at_work = 0
+        """The number of the fold that was asked last."""
+        self._folds: Final = folds
+        self._parts: Final[list[Any]] = [part_of(fold) for fold in folds]
+        starts = (fold.start for fold in folds)
+        self._starts: Final = [start for start in starts if isinstance(start, OnState)]
+        self._together: Final = len(folds) > 1
+        self._processes = processes
+        self._stream = stream
+        self._kept_id = kept_id
+        self._listening: Final[dict[type[Fact], list[int]]] = {
+            fact: [] for fact in OUT_OF_ORDER
+        }
+        """By the kind of a fact, the numbers of the tables that listen to it."""
+        for number, fold in enumerate(folds):
+            for fact in fold.facts:
+                self._listening.setdefault(fact, []).append(number)
+        self._cache: OrderedDict[UUID, HeldEntity] = OrderedDict()
+        self._cached_weight = 0
+
+    def forget(self) -> None:
+        """Drop what is held of entities, after a batch that was not written."""
+        self._cache.clear()
+        self._cached_weight = 0
+        self.left_out_from, self.to_refill = {}, {}
+
+    def use_cached(self, entity: UUID) -> bool:
+        """Return whether the entity's state is at hand; it is let go of after others then."""
+        known = entity in self._cache
+        if known:
+            self._cache.move_to_end(entity)
+        return known
+
+    def apply_append(
+        self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]
+    ) -> bool:
+        """Take what one append says of one entity (in the order of the log).
+
+        False where that is to be done table by table, since one of its facts cannot be read.
+        """
+        held = self._cache.get(entity)
+        if held is None:
+            held = self._load(entity, append[0], batches)
+        if not held.rows:
+            return False
+        if held.first_unreadable is not None:
+            if any(isinstance(event.fact, FactRetracted) for event in append):
+                self._refold(entity, append, batches)
+            return True
+        last = self._last_if_in_order(held, append)
+        if last is None:
+            return self._refold(entity, append, batches)
+        self._extend(held, append, batches)
+        held.last = last
+        return True
+
+    def evict(self, entities: Iterable[UUID]) -> None:
+        """Weigh entities anew; let go of those that nothing has happened to for long."""
+        for entity in entities:
+            held = self._cache.get(entity)
+            if held is not None:
+                weight = held.current_weight()
+                self._cached_weight += weight - held.weight
+                held.weight = weight
+        while self._cached_weight > CACHED_MAX * len(self._folds):
+            _, longest = self._cache.popitem(last=False)
+            self._cached_weight -= longest.weight
+
+    def _load(self, entity: UUID, first: Event, batches: Sequence[Batch]) -> HeldEntity:
+        """Find the belief before this append; a stream that begins here has none to find."""
+        events: list[Event] = []
+        if first.version > 1:
+            events = [e for e in self._stream(entity) if e.recorded < first.recorded]
+        if self._together and (entity in self.left_out_from or _has_unreadable(events)):
+            return self._set_apart(entity)
+        held = self._begin(entity)
+        if events:
+            belief = self._believe(entity, events, range(len(self._folds)))
+            self._go_on_from(held, belief, batches)
+        if not self._together and (self.left_out_from or held.first_unreadable is not None):
+            self._compare(entity, held)
+        self._cache[entity] = held
+        return held
+
+    def _begin(self, entity: UUID) -> HeldEntity:
+        id, processes = self._kept_id(entity), self._processes
+        if not self._starts:
+            return HeldEntity(id, NO_STATE, [_OwnRows(self._folds[0], processes)])
+        state = self._starts[0].begin_state(processes)
+        return HeldEntity(id, state, [start.rows() for start in self._starts])
+
+    def _set_apart(self, entity: UUID) -> HeldEntity:
+        """Note an entity that is not to be taken for all tables together."""
+        before = self._cache.get(entity)
+        held = self._cache[entity] = HeldEntity(None, NO_STATE, [])
+        held.weight = 0 if before is None else before.weight
+        return held
+
+    def _compare(self, entity: UUID, held: HeldEntity) -> None:
+        """Note an entity whose rows are not those of the belief found of it."""
+        stopped = None if held.first_unreadable is None else held.first_unreadable.position
+        if stopped != self.left_out_from.get(entity):
+            self.to_refill[entity] = held.first_unreadable
+
+    @staticmethod
+    def _last_if_in_order(held: HeldEntity, append: Sequence[Event]) -> OrderKey | None:
+        """Return where an append's last fact stands; None when the append is out of order."""
+        last = held.last
+        if last is None:
+            if not append[0].fact.is_opening or append[0].version > 1:
+                return None
+            last = (append[0].occurred, append[0].occurred, -1)
+        for event in append:
+            occurred = event.occurred
+            key = (occurred, occurred, event.position)
+            if not event.fact.is_immediate:
+                if isinstance(event.fact, OUT_OF_ORDER):
+                    return None
+                key = order_key(event)
+            if key <= last:
+                return None
+            last = key
+        return last
+
+    def _extend(
+        self, held: HeldEntity, append: Sequence[Event], batches: Sequence[Batch]
+    ) -> None:
+        """Go on from a belief with an append that is in order."""
+        state, rows, open_rows, parts = held.state, held.rows, held.open_rows, self._parts
+        for event in append:
+            if state.evolve(event) is not None:
+                continue
+            told = _told(held, event)
+            for number in self._listening[type(event.fact)]:
+                self.at_work = number
+                changes = rows[number].apply(event, state)
+                if changes:
+                    parts[number].take(told, changes, open_rows[number], batches[number])
+
+    def _refold(self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]) -> bool:
+        """Fold the entity as believed before an append and after it; write the difference.
+
+        False where that is to be done table by table.
+        """
+        now, events = append[0].recorded, self._stream(entity)
+        if self._together and _has_unreadable(events):
+            self._set_apart(entity)
+            return False
+        numbers = self._changed_by(append)
+        before = self._believe(entity, [e for e in events if e.recorded < now], numbers)
+        after = self._believe(entity, [e for e in events if e.recorded <= now], numbers)
+        if not self._together:
+            self._note_left_out(entity, before.held, after.held, now)
+        for number in numbers:
+            part = self._parts[number]
+            beliefs = before.tables[number], after.tables[number]
+            part.correct(after.held.id, *beliefs, now, batches[number])
+        self._go_on_from(self._cache[entity], after, batches)
+        return True
+
+    def _changed_by(self, append: Sequence[Event]) -> Sequence[int]:
+        """Return the numbers of the tables that an append may change."""
+        kinds = {type(event.fact) for event in append}
+        if not kinds.isdisjoint(OUT_OF_ORDER):
+            return range(len(self._folds))
+        return sorted({n for kind in kinds for n in self._listening.get(kind, ())})
+
+    def _note_left_out(
+        self, entity: UUID, before: HeldEntity, after: HeldEntity, now: Instant
+    ) -> None:
+        self._compare(entity, before)
+        if before.first_unreadable != after.first_unreadable:
+            self.left_out.append(
+                LeftOutChange(before.first_unreadable, after.first_unreadable, now)
+            )
+            self.left_out_from.pop(entity, None)
+            if after.first_unreadable is not None:
+                self.left_out_from[entity] = after.first_unreadable.position
+
+    def _go_on_from(self, held: HeldEntity, belief: Belief, batches: Sequence[Batch]) -> None:
+        """Hold a belief of an entity, once the rows are made what is believed.
+
+        Tables that it says nothing of hold what they held.
+        """
+        new = belief.held
+        held.state, held.last = new.state, new.last
+        held.first_unreadable = new.first_unreadable
+        for number, rows in belief.tables.items():
+            part = self._parts[number]
+            held.rows[number] = new.rows[number]
+            held.open_rows[number] = part.open_rows(held.id, rows, batches[number])
+
+    def _believe(self, entity: UUID, events: Sequence[Event], numbers: Sequence[int]) -> Belief:
+        """Fold an entity's believed history from its beginning, for some tables."""
+        held, history = self._begin(entity), believed_history(events)
+        found: dict[int, list[Any]] = {number: [] for number in numbers}
+        for event in history:
+            if held.state.evolve(event) is not None:
+                continue
+            for number in self._listening[type(event.fact)]:
+                if number in found:
+                    self.at_work = number
+                    changes = held.rows[number].apply(event, held.state)
+                    if changes:
+                        found[number].append((_told(held, event), list(changes)))
+        held.last = max(map(order_key, history), default=None)
+        held.first_unreadable = first_unreadable(events)
+        return Belief(held, {n: self._parts[n].belief(each) for n, each in found.items()})
+
+
+NO_STATE: Final = _NoState()
+
+
+def _told(held: HeldEntity, event: Event) -> Told:
+    return Told(held.id, event.effective, event.recorded, event.position, event.event_id)
+
+
+def _has_unreadable(events: Iterable[Event]) -> bool:
+    return any(isinstance(event.fact, UnreadableFact) for event in events)
