@@ -388,9 +388,11 @@ class _Deals:
         by = self._asked.by
         if by is None:
             return [None] * len(rows)
-        cells = deals.cells(OF_DEALS.get(by, by), rows)
-        labels = {cell: self._label(by, cell) for cell in dict.fromkeys(cells)}
-        return [labels[cell] for cell in cells]
+        column = OF_DEALS.get(by, by)
+        alike = grouped(deals[column][rows])
+        cells = deals.cells(column, rows[alike.first])
+        labels = [self._label(by, cell) for cell in cells]
+        return [labels[number] for number in alike.of.tolist()]
 
     def _label(self, name: str, cell: Any) -> str | None:  # noqa: ANN401 - an id or a word
         """Return which owner (team, customer …) it is that a deal has in its column."""
