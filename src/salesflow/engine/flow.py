@@ -41,7 +41,7 @@ from salesflow.adapters.projector.snapshot import (
 from salesflow.adapters.projector.sql_views import select_at
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.arguments import ensure_callable, guarded_host
-from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
@@ -125,6 +125,13 @@ def _merged_into(id: UUID, events: list[Event], context: ReplayContext) -> UUID 
         return None
 
 
+def _catalogue_with(own: Sequence[type[Fact]]) -> FactCatalogue:
+    """Return what reads facts of a service's own too, which are shown by their names then."""
+    catalogue = CATALOGUE.with_own(own)
+    name_facts(own)
+    return catalogue
+
+
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
 
@@ -165,10 +172,7 @@ class SalesFlow(CommandRunner):
         if event_ids is not new_id:
             ensure_callable(event_ids, "event_ids")
         own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
-        catalogue = CATALOGUE
-        if own_facts:
-            catalogue = CATALOGUE.with_own(own_facts)
-            name_facts(own_facts)
+        catalogue = _catalogue_with(own_facts) if own_facts else CATALOGUE
         self._folds = with_folds(own_folds) if own_folds else FOLDS
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)

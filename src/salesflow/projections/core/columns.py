@@ -190,8 +190,9 @@ class HeldRows:
     def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
         """Return which of some words or ids rows have in a column, by number; -1 for none."""
         known = self.words[name]
+        codes = [*map(known.code, words)]  # before it is counted: others may add to them
         number = np.full(len(known) + 1, -1)  # the code of nothing stands last
-        for place, code in enumerate(map(known.code, words)):
+        for place, code in enumerate(codes):
             if code is not None:
                 number[code] = place
         return number[self[name]]
