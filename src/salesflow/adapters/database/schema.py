@@ -27,6 +27,7 @@ from salesflow.errors import DamagedError
 __all__ = [
     "EVENT_VIEW",
     "POSTGRES_DDL",
+    "PUBLISHES_PROCESS",
     "SCHEMA_VERSION",
     "SQLITE_DDL",
     "STORE",
@@ -117,6 +118,9 @@ clock = sa.Table(
 )
 """What `clock_accepted` is on PostgreSQL; written only when it changes."""
 
+PUBLISHES_PROCESS: Final = sa.text("topic IN ('process.published:1')")
+"""Which events do; a database searches their index only for just these words."""
+
 events = sa.Table(
     "salesflow_events",
     STORE,
@@ -138,12 +142,21 @@ events = sa.Table(
     _column("source_id", _Text, null=True),
     _column("checksum", _Instant),
     sa.UniqueConstraint("tenant", "stream_id", "version", name="salesflow_events_stream"),
+    sa.Index(
+        "salesflow_events_processes",
+        "tenant",
+        "topic",
+        "stream_id",
+        sqlite_where=PUBLISHES_PROCESS,
+        postgresql_where=PUBLISHES_PROCESS,
+    ),
     sqlite_strict=True,
     sqlite_with_rowid=False,
 )
 """The log. Positions are gapless per tenant and in commit order.
 
-`checksum` is over all other columns; see `event_store/checksum.py`.
+`checksum` is over all other columns; see `event_store/checksum.py`. The few events that publish
+a process have an index of their own: nothing else says which processes there are.
 """
 
 commands = sa.Table(

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.schema import events, read_uuid
+from salesflow.adapters.database.schema import PUBLISHES_PROCESS, events, read_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.event import (
@@ -165,10 +165,7 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
         return process
 
     def process_keys(self, connection: sa.Connection) -> list[str]:
-        """Return the keys of all processes; nothing finds them but looking through the log.
-
-        What was looked through once is not looked at again.
-        """
+        """Return the keys of all processes; what was looked at once is not looked at again."""
         head, known = self._log.head(connection).position, self._keys
         if head > known.through:
             new = _keys_published_after(known.through, self._log, connection)
@@ -199,9 +196,8 @@ def _keys_published_after(
 ) -> Iterator[str]:
     """Yield the keys of processes of which something was published after a position."""
     c = events.c
-    named = c.topic.startswith(f"{ProcessPublished.kind}:")
     select = sa.select(c.stream_id).distinct()
-    select = select.where(c.tenant == log.tenant, c.position > position, named)
+    select = select.where(c.tenant == log.tenant, c.position > position, PUBLISHES_PROCESS)
     ids = [read_uuid(id) for id in connection.scalars(select)]
     for stream in log.streams(ids, through=FOREVER, connection=connection).values():
         facts = (event.fact for event in stream)
