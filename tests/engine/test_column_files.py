@@ -2,7 +2,9 @@
 
 import shutil
 import zipfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +18,10 @@ from properties.effort import examples
 from properties.moments import Pick, picks
 from properties.playing import Act, Player, acts
 from properties.test_columns import Both, BothView, asked
-from salesflow import SalesFlow
+from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import column_files, columns
+from salesflow.projections.core.columns import Column
 from salesflow.projections.stages.stage_times import StageTimes
 
 
@@ -98,6 +101,32 @@ def test_files_of_another_log_are_not_read(url: str, tmp_path: Path) -> None:
             opened(flow)
     answered(there)
     assert deals_of(there, "ann") == 4
+
+
+def test_files_of_what_a_backup_does_not_hold_are_not_read(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where other events were recorded since at the very same times."""
+    monkeypatch.setattr(columns, "TAIL_SHARE", 1)
+    database, now = (
+        Path(sqlite_url.removeprefix("sqlite:///")),
+        datetime(2026, 3, 2, tzinfo=UTC),
+    )
+
+    def told(*owners: str) -> tuple[int, int]:
+        with SalesFlow(sqlite_url, clock=lambda: now) as flow:
+            for owner in owners:
+                with flow.session() as s:
+                    s.add(Deal.open(STANDARD, title="ERP", owner=owner))
+            flow.ask(Both())
+            return flow.log.head()
+
+    told("ann")
+    kept = shutil.copy(database, f"{database}.kept")
+    before = told("ann", "bob")
+    shutil.copy(kept, database)
+    assert told("ann", "eve") == before
+    assert [deals_of(sqlite_url, owner) for owner in ("ann", "bob", "eve")] == [2, 0, 1]
 
 
 def test_tenants_have_files_of_their_own(url: str) -> None:
@@ -181,6 +210,35 @@ def test_a_file_that_was_cut_off_is_written_again(url: str, kept: float) -> None
     after = {file.name: file.stat().st_size for file in folder_of(url).iterdir()}
     assert before.keys() == after.keys()
     assert all(after[name] > size for name, size in before.items())
+
+
+CHANGES: dict[str, Callable[[Column], Column]] = {
+    "codes of no word": lambda column: column + 100,
+    "codes below that of nothing": lambda column: column * 0 - 3,
+    "fewer rows": lambda column: column[:-1],
+    "a row within each row": lambda column: column[:, None],
+    "one number": lambda column: column[0],
+    "fractions": lambda column: column / 2,
+    "no rows": lambda column: column[:0],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        *(("column_owner", change) for change in CHANGES),
+        ("ids", "fewer rows"),
+        ("ids", "no rows"),
+    ],
+)
+def test_a_file_that_is_whole_and_holds_no_table_is_as_good_as_none(
+    url: str, name: str, change: str
+) -> None:
+    [file] = folder_of(url).glob("salesflow_stage_visit_*")
+    with np.load(file) as opened:
+        stored = dict(opened)
+    np.savez(file, allow_pickle=False, **{**stored, name: CHANGES[change](stored[name])})
+    assert deals_of(url, "ann") == 3
 
 
 def begun_anew(url: str, history: list[Act], moments: list[Pick]) -> None:

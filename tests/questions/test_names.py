@@ -288,6 +288,17 @@ def test_a_process_is_called_as_it_was_at_the_moment(flow: SalesFlow) -> None:
         assert label.name_en == "Renamed"
 
 
+def test_a_deal_has_its_title_where_a_customer_nobody_registered_has_its_id(
+    flow: SalesFlow,
+) -> None:
+    with flow:
+        one, _ = sell(flow)
+        with flow.session() as s:
+            s.add(Deal.open(STANDARD, customer=one.id, title="CRM", owner="r-1"))
+        assert flow.ask(Kpis(by="customer")).names.customers
+        assert {each.title for each in flow.ask(Deals()).names.deals} == {"ERP", "MES", "CRM"}
+
+
 def renamed_by_another_engine(flow: SalesFlow) -> None:
     """Let another engine rename a customer whose name this one knows."""
     url = flow.log.database.url.render_as_string(hide_password=False)

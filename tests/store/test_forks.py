@@ -1,5 +1,6 @@
 """An engine that is open when its process is forked serves both processes, or says why not."""
 
+import gc
 import os
 import signal
 import sqlite3
@@ -16,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from salesflow import Customer, SalesFlow, Session
+from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.errors import ForkedError
 from salesflow.projections.pipeline.funnel import Funnel
@@ -114,6 +116,28 @@ def test_threads_that_record_ask_and_follow_at_the_fork_hold_up_no_child(
         for k, end in enumerate(ends):
             recorded = commands & {f"child-{k}-{n}" for n in range(TIMES)}
             assert (end, len(recorded)) in ((0, TIMES), (REFUSED, 0))
+
+
+def test_a_child_forked_while_a_thread_is_answered_collects_its_garbage() -> None:
+    answering, forked_off = Flag(), Flag()
+
+    def work() -> None:
+        with gc_paused():
+            answering.set()
+            forked_off.wait(LIMIT_SECONDS)
+
+    def look() -> None:
+        assert gc.isenabled()
+
+    thread = Thread(target=work)
+    thread.start()
+    assert answering.wait(LIMIT_SECONDS)
+    assert not gc.isenabled()
+    child = forked(look)
+    forked_off.set()
+    thread.join(LIMIT_SECONDS)
+    assert went_well(child)
+    assert gc.isenabled()
 
 
 def record_or_refuse(flow: SalesFlow, who: str) -> None:

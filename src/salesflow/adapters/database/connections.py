@@ -8,6 +8,7 @@ on it in addition. One exception can skip the end of the block or that of the wh
 """
 
 import gc
+import os
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -73,6 +74,10 @@ def _gc_resumed() -> None:
     if _OFF:
         gc.enable()
         _OFF.clear()
+
+
+if hasattr(os, "register_at_fork"):  # the thread that held it off may live in the parent alone
+    os.register_at_fork(after_in_child=_gc_resumed)
 
 
 # A pool of connections that an exception at any instant leaves whole.

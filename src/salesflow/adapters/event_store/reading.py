@@ -76,6 +76,7 @@ EVENT_AT = (
     " WHERE tenant = ? AND stream_id = ? AND version = ?"
 )
 RECORDED = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = ?"
+CHECKSUM = "SELECT checksum FROM salesflow_events WHERE tenant = ? AND position = ?"
 HEAD = {
     "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
     " ORDER BY position DESC LIMIT 1",
@@ -157,6 +158,10 @@ class EventReading:
     ) -> Instant | None:
         """Return when the event at a position was recorded; None when there is none."""
         return next((at for (at,) in self._rows(RECORDED, (position,), connection)), None)
+
+    def checksum_at(self, position: int, connection: sa.Connection | None = None) -> int | None:
+        """Return the checksum of the event at a position, by which it is told from others."""
+        return next((found for (found,) in self._rows(CHECKSUM, (position,), connection)), None)
 
     def begun(self, connection: sa.Connection | None = None) -> Instant:
         """Return when the first event was recorded; 0 when there is none."""

@@ -12,7 +12,7 @@ the package goes on without a file.
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -26,17 +26,17 @@ from numpy.typing import NDArray
 
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.projections.core.columns import Column
+from salesflow.projections.core.columns import EVENT_ID, Column
 
 __all__ = ["ColumnFiles", "StoredColumns"]
 
-FORM: Final = 1
+FORM: Final = 2
 """Raised whenever files are to be read otherwise; those of another form are none."""
 ID_BYTES: Final = 16
 HEX: Final = 2 * ID_BYTES
 DAMAGED: Final = (
     *(OSError, EOFError, BadZipFile, NotImplementedError, RuntimeError),
-    *(ValueError, LookupError, TypeError),
+    *(ValueError, LookupError, TypeError, AttributeError),
 )
 """What reading a file may raise that is none of ours, or is damaged."""
 
@@ -45,6 +45,8 @@ class StoredColumns(NamedTuple):
     """A table as a file holds it: codes are places in its own lists of words and ids."""
 
     stands: ProjectionPosition
+    last: int | None
+    """The checksum of the event at that position."""
     made_as: int
     """What changes when all rows are written anew."""
     notes: Mapping[UUID, int]
@@ -108,6 +110,7 @@ class ColumnFiles:
             "tenant": self._tenant,
             "table": table,
             "stands": stored.stands,
+            "last": stored.last,
             "made_as": stored.made_as,
             "notes": {stream.hex: position for stream, position in stored.notes.items()},
             "words": stored.words,
@@ -124,14 +127,29 @@ class ColumnFiles:
         if (about["form"], about["tenant"], about["table"]) != (FORM, self._tenant, table):
             return None
         digits = arrays.pop("ids").tobytes().hex()
+        _ensure_whole(arrays.values(), about["words"])
         return StoredColumns(
-            ProjectionPosition(*about["stands"]),
+            ProjectionPosition(*map(int, about["stands"])),
+            about["last"],
             about["made_as"],
             {UUID(stream): position for stream, position in about["notes"].items()},
             {name.removeprefix("column_"): column for name, column in arrays.items()},
             about["words"],
             [digits[at : at + HEX] for at in range(0, len(digits), HEX)],
         )
+
+
+def _ensure_whole(columns: Collection[Column], words: Sequence[str]) -> None:
+    """Raise unless columns have so many rows each, of numbers or ids of events, and words are.
+
+    Raises:
+        ValueError: when a column is none of these.
+        TypeError: when a word is no text.
+    """
+    "".join(words)
+    [[_]] = {column.shape for column in columns}
+    if any(column.dtype.kind != "i" and column.dtype != EVENT_ID for column in columns):
+        raise ValueError("a column holds something else")
 
 
 def _kind(error: BaseException) -> str:

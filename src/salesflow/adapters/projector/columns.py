@@ -102,7 +102,8 @@ class ColumnCache(Forkable):
             found = self._level(table, before, rows, stands, connection)
         if found is None:
             found = self._held(table, self._reader.all(table, connection))
-        new = _KeptColumns(found, stands, rows)
+        last = self._log.checksum_at(stands.position, connection)
+        new = _KeptColumns(found, stands, last, rows)
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
         return held.keep(new)
@@ -131,13 +132,18 @@ class ColumnCache(Forkable):
         stands: ProjectionPosition,
         connection: sa.Connection,
     ) -> "_KeptColumns | None":
-        """Return the newest columns to go on from: of this log, no newer than a snapshot."""
+        """Return the newest columns to go on from: of this log, no newer than a snapshot.
+
+        When an event was recorded does not tell it from another one alone: where the clock
+        stands behind the log the next event is always a microsecond later than the last one.
+        """
         for each in sorted(kept, key=lambda each: -each.stands.position):
             at = each.stands
             if (
                 at.position <= stands.position
                 and each.rows.made_as == rows.made_as
                 and self._log.recorded_at(at.position, connection) == at.recorded
+                and self._log.checksum_at(at.position, connection) == each.last
             ):
                 return each
         return None
@@ -220,10 +226,13 @@ class ColumnCache(Forkable):
         for words, texts in ((reader.words, stored.words), (reader.ids, stored.ids)):
             codes = np.append(reader.codes(words, texts), NOTHING)
             names = [name for name in columns if words_of.get(name) is words]
+            if any(_is_beyond(columns[name], len(texts)) for name in names):
+                return ()
             columns |= {name: narrowed(codes[columns[name]]) for name in names}
         part = Part(columns, len(columns["entity_id"]))
         rows = _RowsThere(stored.made_as, stored.notes)
-        return (_KeptColumns(self._held(table, part), stored.stands, rows),)
+        held = self._held(table, part)
+        return (_KeptColumns(held, stored.stands, stored.last, rows),)
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
@@ -239,7 +248,8 @@ class ColumnCache(Forkable):
             columns |= zip(names, numbered, strict=True)
             texts.append(used)
         notes = new.rows.notes
-        stored = StoredColumns(new.stands, new.rows.made_as, notes, columns, *texts)
+        stands, made_as = (new.stands, new.last), new.rows.made_as
+        stored = StoredColumns(*stands, made_as, notes, columns, *texts)
         self._files.write(table.name, stored)
 
 
@@ -282,6 +292,8 @@ class _KeptColumns(NamedTuple):
 
     columns: Held
     stands: ProjectionPosition
+    last: int | None
+    """The checksum of the event at that position."""
     rows: _RowsThere
 
 
@@ -294,6 +306,11 @@ def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[
     number = np.where(there, np.cumsum(there) - 1, NOTHING)
     numbered = [narrowed(number[column]) for column in columns]
     return words.texts(np.flatnonzero(there)), numbered
+
+
+def _is_beyond(codes: Column, count: int) -> bool:
+    """Return whether codes stand for more than so many words."""
+    return bool(((codes < NOTHING) | (codes >= count)).any())
 
 
 def _cut(part: Part, kept: Flags | None) -> Part:

@@ -48,6 +48,9 @@ STREAMS_MAX: Final = 50_000
 EVENTS_MAX: Final = 10_000
 """Where so many were told since, all streams are read anew."""
 
+KeptFacts = dict[tuple[type[Fact], ...], dict[UUID, list[Event]]]
+"""The facts of some kinds, by stream."""
+
 _deal: Final = unchecked(DealCalled)
 
 
@@ -56,7 +59,7 @@ class KnownNames(Forkable):
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._kept: dict[UUID, list[Event]] = {}
+        self._kept: KeptFacts = {}
         self._stands = ProjectionPosition(0)
         """Up to where of the log those that are kept are whole."""
         self._lock = RLock()
@@ -76,23 +79,24 @@ class KnownNames(Forkable):
     ) -> dict[UUID, list[Event]]:
         """Return the facts of some kinds of streams, in a snapshot and perhaps behind it.
 
-        A stream is always asked for the same kinds; one without any is left out.
+        A stream without any is left out. One id may stand for a deal and, in another deal,
+        for a customer that was never registered: what is kept is kept by kinds.
 
         Raises:
             HistoryError: when one of them cannot be read.
         """
         ids = [*ids]
-        kept = self._kept_at(stands, connection)
+        kinds = (*kinds,)
+        kept = self._kept_at(stands, connection).get(kinds, {})
         new = [id for id in ids if id not in kept]
         read = self._log.facts_of(new, kinds, connection=connection) if new else {}
         with self._lock:
-            if self._stands == stands and len(self._kept) + len(new) <= STREAMS_MAX:
-                self._kept.update((id, read.get(id, [])) for id in new)
+            count = sum(map(len, self._kept.values())) + len(new)
+            if self._stands == stands and count <= STREAMS_MAX:
+                self._kept.setdefault(kinds, {}).update((id, read.get(id, [])) for id in new)
         return {id: found for id in ids if (found := read.get(id) or kept.get(id))}
 
-    def _kept_at(
-        self, stands: ProjectionPosition, connection: sa.Connection
-    ) -> Mapping[UUID, list[Event]]:
+    def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
         with self._lock:
             kept, before = self._kept, self._stands
@@ -102,11 +106,16 @@ class KnownNames(Forkable):
         if since < 0:
             return {}
         there = self._log.recorded_at(before.position, connection)
-        told = None
-        if since <= EVENTS_MAX and there == before.recorded:
+        told: Sequence[UUID] = ()
+        if since > EVENTS_MAX or there != before.recorded:
+            kept = {}
+        else:
             told = self._log.streams_told_of(before.position, stands.position, connection)
         with self._lock:
-            kept = {} if told is None else {id: kept[id] for id in kept.keys() - told}
+            kept = {
+                kinds: {id: found[id] for id in found.keys() - told}
+                for kinds, found in kept.items()
+            }
             if self._stands.position <= stands.position:
                 self._kept, self._stands = kept, stands
         return kept
