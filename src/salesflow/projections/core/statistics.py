@@ -338,18 +338,18 @@ def survival(
     ended = np.array([np.bincount(each, minlength=len(times)) for each in counted])
     watched = np.bincount(place, minlength=len(times))
     at_risk = len(lasted) - np.cumsum(watched) + watched
-    told = _Told(times, ended, at_risk, watched - ended.sum(axis=0), names)
+    table = _LifeTable(times, ended, at_risk, watched - ended.sum(axis=0), names)
     counts = zip(names, ended.sum(axis=1).tolist(), strict=True)
     return Survival(
         len(lasted),
         {name: count for name, count in counts if count},
-        _median(told),
-        tuple(_chances_after(each, told) for each in sorted(set(after))),
+        _median(table),
+        tuple(_chances_after(each, table) for each in sorted(set(after))),
     )
 
 
-class _Told(NamedTuple):
-    """What is told of spells: per time, in order, how many ended by each cause, and so on."""
+class _LifeTable(NamedTuple):
+    """Spells by how long they lasted: per time, in order, how many ended by each cause."""
 
     times: Column
     ended: Column
@@ -359,55 +359,55 @@ class _Told(NamedTuple):
     censored: Column
     names: Sequence[str]
 
-    def until(self, after: int) -> "_Told":
-        """Return what is told of no longer a time."""
+    def until(self, after: int) -> "_LifeTable":
+        """Return the part of no longer times."""
         few = int(np.searchsorted(self.times, after, "right"))
         cut = (self.times[:few], self.ended[:, :few], self.at_risk[:few], self.censored[:few])
-        return _Told(*cut, self.names)
+        return _LifeTable(*cut, self.names)
 
 
-def _chances_after(after: int, told: _Told) -> Probabilities:
+def _chances_after(after: int, table: _LifeTable) -> Probabilities:
     """Return what is estimated of the first so long; nothing where nobody was watched then."""
-    begun = int(np.searchsorted(told.times, after))
-    at_risk = int(told.at_risk[begun]) if begun < len(told.times) else 0
-    if not len(told.times) or (not at_risk and told.censored[-1]):
+    begun = int(np.searchsorted(table.times, after))
+    at_risk = int(table.at_risk[begun]) if begun < len(table.times) else 0
+    if not len(table.times) or (not at_risk and table.censored[-1]):
         return Probabilities(after, at_risk, None, None)
-    lasting, whole, ended = _weights(told.until(after))
-    shares = {name: Share(n, whole) for name, n in zip(told.names, ended, strict=True) if n}
+    lasting, whole, ended = _weights(table.until(after))
+    shares = {name: Share(n, whole) for name, n in zip(table.names, ended, strict=True) if n}
     return Probabilities(after, at_risk, Share(lasting, whole), shares)
 
 
-def _median(told: _Told) -> int | None:
+def _median(table: _LifeTable) -> int | None:
     """Return the first time after which no more than half last.
 
     Floats say where that is about; the weights themselves decide.
     """
-    ended = told.ended.sum(axis=0)
-    about = np.cumprod(1 - ended / np.maximum(told.at_risk, 1))
+    ended = table.ended.sum(axis=0)
+    about = np.cumprod(1 - ended / np.maximum(table.at_risk, 1))
     for place in np.flatnonzero((ended > 0) & (about < HALF + NEARLY)).tolist():
         if about[place] < HALF - NEARLY:
-            return int(told.times[place])
-        lasting, whole, _ = _weights(told.until(told.times[place]))
+            return int(table.times[place])
+        lasting, whole, _ = _weights(table.until(table.times[place]))
         if 2 * lasting <= whole:
-            return int(told.times[place])
+            return int(table.times[place])
     return None
 
 
-def _weights(told: _Told) -> tuple[int, int, list[int]]:
+def _weights(table: _LifeTable) -> tuple[int, int, list[int]]:
     """Return what those that last weigh, what all do, and what those do that each cause ended.
 
     Between two times at which any were censored all weigh the same, so those are one step: of
     so many at risk so many were left, and so many ended by each cause.
     """
-    ended = told.ended.sum(axis=0)
+    ended = table.ended.sum(axis=0)
     some = np.flatnonzero(ended)
     if not len(some):
-        return 1, 1, [0] * len(told.names)
-    watching = np.cumsum(told.censored) - told.censored
+        return 1, 1, [0] * len(table.names)
+    watching = np.cumsum(table.censored) - table.censored
     first, last = runs_of(watching[some])
-    begun = told.at_risk[some][first].tolist()
-    left = (told.at_risk - ended)[some][last].tolist()
-    causes = np.add.reduceat(told.ended[:, some], first, axis=1).T.tolist()
+    begun = table.at_risk[some][first].tolist()
+    left = (table.at_risk - ended)[some][last].tolist()
+    causes = np.add.reduceat(table.ended[:, some], first, axis=1).T.tolist()
     steps = [_Step(*each) for each in zip(left, begun, causes, strict=True)]
     while len(steps) > 1:
         pairs = [one.then(two) for one, two in zip(steps[::2], steps[1::2], strict=False)]
