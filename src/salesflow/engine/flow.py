@@ -162,8 +162,7 @@ class SalesFlow(CommandRunner):
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
-        if event_ids is not new_id:
-            ensure_callable(event_ids, "event_ids")
+        ensure_callable(event_ids, "event_ids")
         own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
         catalogue = CATALOGUE
         if own_facts:

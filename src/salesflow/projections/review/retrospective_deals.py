@@ -17,13 +17,13 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.time import DAY, FOREVER, Instant
-from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total, totals
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import Column, runs_of
-from salesflow.projections.core.currency import exact, unscaled
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import decimal_of, exact_sum, spread
 from salesflow.projections.forecast.forecast import end_of
@@ -230,7 +230,7 @@ def _listed(stalled: Stalled, steps: Steps, reader: Reader) -> Iterator[DealStal
 
 
 def _amount(millionths: int | None) -> Decimal | None:
-    return None if millionths is None else tidy(exact(None, millionths))
+    return None if millionths is None else unscaled(millionths)
 
 
 def _day(written: str | None) -> date | None:

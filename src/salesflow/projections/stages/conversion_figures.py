@@ -13,16 +13,17 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import Column, Flags, runs_of
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import decimal_of, share
 from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.table import Processes
 
 __all__ = [
     "ExitKind",
@@ -341,16 +342,12 @@ def _stage_value(currency: str, sums: Mapping[str, int]) -> StageValue:
         to_date=_ratio(sums["moved_on"], sums["entered"]),
         resolved=_ratio(sums["moved_on"], sums["moved_on"] + sums["left"]),
         in_period=_ratio(sums["entries_later"], sums["entries"]),
-        **{name: _amount(sums[name]) for name in names},
+        **{name: unscaled(sums[name]) for name in names},
     )
 
 
 def _ratio(part: int, whole: int) -> Decimal | None:
     return decimal_of(Fraction(part, whole)) if whole else None
-
-
-def _amount(millionths: int) -> Decimal:
-    return tidy(Decimal(millionths) / AMOUNT_SCALE)
 
 
 def reaches(passages: Passages, span: Span) -> tuple[StageReach, ...]:
@@ -420,9 +417,9 @@ def _reach(
         values=tuple(
             ReachValue(
                 currency=currency,
-                created=_amount(created.amounts[currency]),
-                entered=_amount(entered.amounts.get(currency, 0)),
-                reached=_amount(reached.amounts.get(currency, 0)),
+                created=unscaled(created.amounts[currency]),
+                entered=unscaled(entered.amounts.get(currency, 0)),
+                reached=unscaled(reached.amounts.get(currency, 0)),
             )
             for currency in sorted(created.amounts)
         ),
