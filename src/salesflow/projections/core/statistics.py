@@ -22,6 +22,7 @@ from salesflow.domain.time import DAY
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
+from salesflow.projections.core.column_figures import exact_sum
 from salesflow.projections.core.columns import Column, runs_of
 
 __all__ = [
@@ -31,16 +32,13 @@ __all__ = [
     "Survival",
     "decimal_of",
     "difference",
-    "exact_sum",
-    "exact_sums",
-    "half_sums",
+    "in_days",
     "mean",
     "net_promoters",
     "ratio",
     "share",
     "spread",
     "survival",
-    "whole_sums",
 ]
 
 
@@ -54,8 +52,6 @@ LONG: Final = 2_000
 GUARDED: Final = 40
 """Digits that are worked out where 28 are wanted."""
 HALF: Final = 0.5
-WORD: Final = 32
-"""Bits by which numbers of 64 bits are cut in two, to be added up."""
 NEARLY: Final = 1e-6
 """Floats that lie so close to one another are told apart by whole numbers."""
 
@@ -239,36 +235,6 @@ def spread(lasted: Column | Sequence[int]) -> Spread:
     )
 
 
-def exact_sum(numbers: Column) -> int:
-    """Return the sum of 64-bit numbers, however large it is: an array's own wraps around."""
-    upper, lower = _halves(numbers)
-    return (int(upper.sum()) << WORD) + int(lower.sum())
-
-
-def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
-    """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
-    return whole_sums(half_sums(numbers, groups, count))
-
-
-def half_sums(numbers: Column, groups: Column, count: int) -> Column:
-    """Return the same sums in two halves, a row each, which can be added up further."""
-    sums = np.zeros((2, count), np.int64)
-    for part, half in zip(sums, _halves(numbers), strict=True):
-        np.add.at(part, groups, half)
-    return sums
-
-
-def whole_sums(halves: Column) -> list[int]:
-    """Put sums in halves together."""
-    return [(high << WORD) + low for high, low in halves.T.tolist()]
-
-
-def _halves(numbers: Column) -> tuple[Column, Column]:
-    """Cut 64-bit numbers in two, of which either can be added up billions of times."""
-    numbers = np.asarray(numbers, np.int64)
-    return numbers >> WORD, numbers & (1 << WORD) - 1
-
-
 def _percentile_days(times: Column, share: Fraction) -> Decimal | None:
     """Interpolate linearly between the two times around a share of the way (type 7), in days.
 
@@ -281,7 +247,8 @@ def _percentile_days(times: Column, share: Fraction) -> Decimal | None:
     return ratio(low * whole + rest * (high - low), whole * DAY)
 
 
-def _days(lasted: Fraction | int) -> Decimal:
+def in_days(lasted: Fraction | int) -> Decimal:
+    """Return microseconds as days, rounded to 28 digits."""
     return Decimal(lasted.numerator) / (lasted.denominator * DAY)
 
 

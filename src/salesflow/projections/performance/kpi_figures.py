@@ -19,6 +19,7 @@ from salesflow.domain.time import DAY
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
+from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags
 from salesflow.projections.core.currency import unscaled
@@ -26,7 +27,6 @@ from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
     Spread,
     decimal_of,
-    exact_sums,
     ratio,
     share,
     spread,

@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
-import numpy as np
-
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import Instant, Moment, from_instant
@@ -21,6 +19,7 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, amount_text, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Limit, Question, Reader, View
@@ -116,10 +115,8 @@ class Deals(Question[DealsView]):
 
     def _wanted(self, reader: Reader) -> HeldRows:
         deals = reader.columns(DEAL_STATE)
-        for name in ("process", "stage", "owner", "outcome"):
-            if (value := getattr(self, name)) is not None:
-                deals = deals.among(name, value)
-        return deals
+        names = ("process", "stage", "owner", "outcome")
+        return deals.where(deals.fitting({name: getattr(self, name) for name in names}))
 
 
 class _Row(NamedTuple):
@@ -144,9 +141,7 @@ class _Row(NamedTuple):
 def _newest(deals: HeldRows, limit: int) -> list[list[Any]]:
     """Return columns, those of `_Row`, of the deals that changed last: newest first, by id."""
     changed = deals["valid_from"]
-    rows = np.arange(len(deals))
-    if limit < len(deals):
-        rows = np.flatnonzero(changed >= np.partition(changed, -limit)[-limit])
+    rows = foremost(limit, -changed)
     ids = deals.cells("entity_id", rows)
     times = changed[rows].tolist()
     order = sorted(range(len(ids)), key=lambda each: (-times[each], ids[each]))[:limit]

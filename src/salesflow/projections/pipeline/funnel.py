@@ -32,7 +32,6 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.question import Reader
-from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
@@ -361,12 +360,12 @@ class _Deals:
         names = [*self._columns, *CELL, "probability"]
         groups = grouped(*(deals[name] for name in names))
         amounts, shares = deals.amounts("amount"), deals["probability"]
-        count = len(groups.first)
+        products = exact_product_sums(amounts, shares, groups.of, len(groups.first))
         cells = zip(
             *(deals.cells(name, groups.first) for name in CELL),
             groups.counts().tolist(),
-            map(unscaled, exact_sums(amounts, groups.of, count)),
-            map(_weighted, exact_product_sums(amounts, shares, groups.of, count)),
+            map(unscaled, groups.sums(amounts)),
+            map(_weighted, products),
             strict=True,
         )
         labels = self._labels(deals, groups.first)

@@ -108,15 +108,11 @@ class ReviewScope:
 
     def of_process(self, rows: HeldRows) -> Flags:
         """Return which rows are under the process."""
-        if self._process is None:
-            return np.ones(len(rows), np.bool_)
-        return rows.has("process", self._process)
+        return rows.fitting({"process": self._process})
 
     def owned(self, rows: HeldRows, at: Column) -> Flags:
         """Return which rows belonged to it by whom they are, each at an instant."""
-        owned = np.ones(len(rows), np.bool_)
-        if self._owner is not None:
-            owned = rows.has("owner", self._owner)
+        owned = rows.fitting({"owner": self._owner})
         if self._team is not None:
             mine, teams = np.flatnonzero(owned), self._teams
             numbers = teams.numbers(rows["owner"][mine], rows.words["owner"], at[mine])

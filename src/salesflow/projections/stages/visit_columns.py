@@ -121,11 +121,7 @@ class Steps:
 
     def wanted(self, process: str | None, owner: str | None) -> Flags:
         """Return which steps are of a process, and began while a rep owned the deal."""
-        wanted = np.ones(len(self), np.bool_)
-        for name, word in (("process", process), ("owner", owner)):
-            if word is not None:
-                wanted &= self.rows[name] == self.rows.code(name, word)
-        return wanted
+        return self.rows.fitting({"process": process, "owner": owner})
 
     def between(self, start: Column, end: Column) -> Column:
         """Return the microseconds from steps to others, or to the moment where that is -1.
