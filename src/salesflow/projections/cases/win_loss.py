@@ -61,7 +61,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope import Meant, named
+from salesflow.projections.scope import Meant, named, unnamed_last
 
 __all__ = [
     "ClosedGroup",
@@ -368,7 +368,7 @@ def loss_reasons(lost: Iterable[ClosedGroup]) -> Iterator[LossReason]:
     for group in lost:
         by_reason = reasons.setdefault(group.currency, {})
         by_reason.setdefault(group.because, []).append(group)
-    for currency in sorted(reasons, key=lambda name: (name is None, name or "")):
+    for currency in sorted(reasons, key=unnamed_last):
         rows = [
             (because, sum(g.deals for g in found), sum((g.worth for g in found), Decimal(0)))
             for because, found in reasons[currency].items()

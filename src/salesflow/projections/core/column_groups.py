@@ -75,13 +75,17 @@ def foremost(count: int, *columns: Column) -> Column:
 
     They come in no order: what decides between rows that are alike may do so afterwards.
     """
-    order = np.lexsort(columns[::-1])
+    first = columns[0]
+    order = np.arange(len(first))
+    if 0 < count < len(order):  # whoever lies behind by the first column alone is none of them
+        order = np.flatnonzero(first <= np.partition(first, count - 1)[count - 1])
+    order = order[np.lexsort([column[order] for column in columns[::-1]])]
     if not 0 < count < len(order):
         return order[: max(count, 0)]
     last = order[count - 1]
-    like_last = np.logical_and.reduce([column == column[last] for column in columns])
-    like_last[order[:count]] = True
-    return np.flatnonzero(like_last)
+    like_last = np.logical_and.reduce([column[order] == column[last] for column in columns])
+    like_last[:count] = True
+    return order[like_last]
 
 
 def _numbered(codes: Column) -> tuple[Column, int]:

@@ -36,7 +36,7 @@ from salesflow.projections.forecast.forecast_reading import (
     read_slipped,
 )
 from salesflow.projections.review.retrospective_figures import ReviewScope
-from salesflow.projections.scope import stage_name
+from salesflow.projections.scope import stage_name, unnamed_last
 from salesflow.projections.stages.conversion_figures import (
     Passages,
     StageConversion,
@@ -172,7 +172,7 @@ def stalled_deals(
     stalled = stalled.chosen(np.flatnonzero(part.owned(stalled.deals, at)))
     amounts = Amounts.of(stalled.deals)
     currencies = amounts.currencies
-    rank = [sorted(currencies, key=_last_if_none).index(each) for each in currencies]
+    rank = [sorted(currencies, key=unnamed_last).index(each) for each in currencies]
     first = foremost(limit, np.array(rank, np.int64)[amounts.currency], -amounts.amount)
     listed = sorted(_listed(stalled.chosen(first), steps, reader), key=_order)
     [sums] = amounts.sums(np.zeros_like(amounts.currency), 1)
@@ -188,11 +188,7 @@ def _start(span: Span, reader: Reader) -> ForecastPoint | None:
 
 
 def _order(deal: SlippedRow | DealStalled) -> Order:
-    return *_last_if_none(deal.currency), -(deal.amount or 0), deal.deal
-
-
-def _last_if_none(currency: str | None) -> tuple[bool, str]:
-    return currency is None, currency or ""
+    return *unnamed_last(deal.currency), -(deal.amount or 0), deal.deal
 
 
 def _slipped(row: SlippedRow, reader: Reader) -> DealSlipped:

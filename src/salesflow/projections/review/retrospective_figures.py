@@ -50,7 +50,7 @@ from salesflow.projections.forecast.forecast_reading import (
 from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.performance.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
-from salesflow.projections.scope import Teams, stage_name
+from salesflow.projections.scope import Teams, stage_name, unnamed_last
 
 __all__ = [
     "MOVEMENTS",
@@ -295,7 +295,7 @@ def _moved(
 
 
 def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
-    return sorted(currencies, key=lambda name: (name is None, name or ""))
+    return sorted(currencies, key=unnamed_last)
 
 
 # What customers said in a period: scores by survey, themes, and the words of detractors.
@@ -345,11 +345,11 @@ class Voices:
     def read(cls, periods: tuple[Span, Span], part: ReviewScope, reader: Reader) -> "Voices":
         """Read surveys sent and feedback received in two periods that follow one another."""
         rows, (span, before) = reader.columns(FEEDBACK), periods
-        rows = rows.where((rows["occurred"] >= before.start) & (rows["occurred"] < span.end))
+        rows = rows.between("occurred", before.start, span.end)
         rows = rows.where(part.of_process(rows))
         rows = rows.where(part.owned(rows, rows["occurred"]))
-        at = rows["occurred"]
-        return cls(rows.where(at >= span.start), rows.where(at < before.end), reader)
+        now, earlier = (rows.between("occurred", its.start, its.end) for its in periods)
+        return cls(now, earlier, reader)
 
     def scores(self) -> Iterator[ScoreMoved]:
         """Yield the score of each survey on each scale it was answered on."""

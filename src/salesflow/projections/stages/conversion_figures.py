@@ -20,7 +20,7 @@ from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import Column, Flags, runs_of
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Span
-from salesflow.projections.core.statistics import decimal_of, share
+from salesflow.projections.core.statistics import decimal_of, ratio, share
 from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
 from salesflow.projections.table import Processes
@@ -325,7 +325,7 @@ def _conversion(key: StageKey, names: StageNames, sums: Mapping[str, _Sum]) -> S
         **n,
         to_date=share(n["moved_on"], n["entered"]),
         resolved=share(n["moved_on"], n["moved_on"] + n["left"]),
-        in_period=_ratio(n["entries_later"], n["entries"]),
+        in_period=ratio(n["entries_later"], n["entries"]),
         values=tuple(
             _stage_value(
                 currency, {what: its.amounts.get(currency, 0) for what, its in sums.items()}
@@ -339,15 +339,11 @@ def _stage_value(currency: str, sums: Mapping[str, int]) -> StageValue:
     names = ("entered", "moved_on", "left", "entries", "entries_later")
     return StageValue(
         currency=currency,
-        to_date=_ratio(sums["moved_on"], sums["entered"]),
-        resolved=_ratio(sums["moved_on"], sums["moved_on"] + sums["left"]),
-        in_period=_ratio(sums["entries_later"], sums["entries"]),
+        to_date=ratio(sums["moved_on"], sums["entered"]),
+        resolved=ratio(sums["moved_on"], sums["moved_on"] + sums["left"]),
+        in_period=ratio(sums["entries_later"], sums["entries"]),
         **{name: unscaled(sums[name]) for name in names},
     )
-
-
-def _ratio(part: int, whole: int) -> Decimal | None:
-    return decimal_of(Fraction(part, whole)) if whole else None
 
 
 def reaches(passages: Passages, span: Span) -> tuple[StageReach, ...]:
