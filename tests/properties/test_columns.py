@@ -90,9 +90,11 @@ class Both(Question[BothView]):
 
 def in_database(table: ReadTable, reader: Reader, *, ended: bool) -> Counter[Any]:
     shown: list[sa.ColumnElement[Any]] = [*table.table.columns][1:]
-    holds = table.counted_at
-    if ended and isinstance(table, IntervalTable):
-        holds = table.started_by
+    if isinstance(table, IntervalTable):
+        holds = table.started_by if ended else table.visible_at
+    else:
+        assert isinstance(table, LedgerTable)
+        holds = table.posted_by
     rows = reader.rows(sa.select(*shown).where(holds(reader.read_point)))
     return Counter(map(tuple, rows))
 

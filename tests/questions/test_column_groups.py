@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesflow.projections.core import column_groups
-from salesflow.projections.core.column_groups import foremost, grouped, rows_in
-from salesflow.projections.core.statistics import exact_sum, exact_sums
+from salesflow.projections.core.column_figures import exact_sum, exact_sums
+from salesflow.projections.core.column_groups import Groups, foremost, grouped, rows_in
 
 CODES = st.integers(-1, 6)
 LEAST, MOST = -(2**63), 2**63 - 1
@@ -79,6 +79,11 @@ def test_sums_by_group_are_exact_beyond_64_bits(rows: list[tuple[int, int]]) -> 
     wanted = [sum(number for group, number in rows if group == n) for n in range(4)]
     assert exact_sums(numbers, groups, 4) == wanted
     assert exact_sum(numbers) == sum(wanted)
+    by_group = Groups(groups, np.arange(4))
+    assert by_group.sums(numbers) == wanted
+    above = np.maximum(numbers, 0)
+    most = [max([0, *(n for group, n in rows if group == each)]) for each in range(4)]
+    assert by_group.greatest(above).tolist() == most
 
 
 @given(

@@ -95,7 +95,8 @@ def test_one_currency_takes_one_statement_more_however_many_rates_there_are(
         sales.flow.catch_up()
         counts = []
         for question in (asked(name), one):
-            sales.flow.ask(question)
+            for _ in range(2):  # with the second answer a ledger is taken into memory
+                sales.flow.ask(question)
             del statements[:]
             sales.flow.ask(question)
             counts.append(len(statements))

@@ -34,5 +34,10 @@ def test_rows_tell_which_of_some_words_they_have(
     assert rows.has("outcome", *words).tolist() == [word in words for word, _ in told]
     few = rows.where(rows.has("outcome", *words))
     assert few.cells("outcome") == [word for word, _ in told if word in words]
+    for word in words:
+        wanted = {"outcome": word}
+        same = [word is None or word == each for each, _ in told]
+        assert rows.fitting(wanted).tolist() == same
+    assert rows.words["outcome"].of(rows["outcome"]) == [word for word, _ in told]
     assert rows.known("outcome").tolist() == [word is not None for word, _ in told]
     assert rows.known("amount").tolist() == [number is not None for _, number in told]

@@ -169,8 +169,7 @@ class SalesFlow(CommandRunner):
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
-        if event_ids is not new_id:
-            ensure_callable(event_ids, "event_ids")
+        ensure_callable(event_ids, "event_ids")
         own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
         catalogue = _catalogue_with(own_facts) if own_facts else CATALOGUE
         self._folds = with_folds(own_folds) if own_folds else FOLDS

@@ -38,10 +38,11 @@ __all__ = [
     "TeamChange",
     "Teams",
     "early_reps_note",
-    "group_order",
     "head_of_groups",
     "named",
+    "newest_names",
     "stage_name",
+    "unnamed_last",
 ]
 
 
@@ -64,6 +65,20 @@ def stage_name(stage: str, process: str, version: int, processes: Processes) -> 
         if each.key == stage:
             return StageName(order, each.name_en, each.name_zh)
     return StageName(len(stages), stage, stage)
+
+
+def newest_names(
+    stage: str, process: str, versions: Iterable[int], processes: Processes
+) -> tuple[str, str]:
+    """Return what a stage is called by the newest of some process versions that knows it.
+
+    In English and Chinese; a stage that none of them knows goes by its key.
+    """
+    for version in sorted(versions, reverse=True):
+        found = processes[process, version].by_key.get(stage)
+        if found is not None:
+            return found.name_en, found.name_zh
+    return stage, stage
 
 
 # Who counts as one customer at a moment, for figures that count customers.
@@ -260,9 +275,9 @@ def head_of_groups(by: str) -> str:
     return "Lead source" if by == "channel" else by.capitalize()
 
 
-def group_order(group: Group) -> tuple[bool, str]:
-    """Sort groups by name, the one nobody named last."""
-    return group is None, group or ""
+def unnamed_last(name: str | None) -> tuple[bool, str]:
+    """Sort groups or currencies by name, the one nobody named last."""
+    return name is None, name or ""
 
 
 # What the reasons and stages of an answer are called, by the processes its deals closed under.

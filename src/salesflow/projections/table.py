@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -51,11 +51,9 @@ __all__ = [
     "ReadPoint",
     "ReadTable",
     "Row",
-    "Selection",
     "Shares",
     "StateRows",
     "millionths",
-    "selects_at",
 ]
 
 
@@ -227,10 +225,6 @@ class ReadTable(ABC):
         self.shaped(name, metadata)
         return metadata
 
-    @abstractmethod
-    def counted_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        """Return which rows count at a moment: those that hold, or were posted by then."""
-
     def named(self, name: str) -> sa.Table:
         """Return the live table, or one of this shape under another name."""
         return self.table if name == self.name else self.shaped(name, sa.MetaData())
@@ -263,10 +257,6 @@ class IntervalTable(ReadTable):
             *(sa.Column(c.name, c.type) for c in self.attributes),
             sqlite_with_rowid=False,
         )
-
-    def counted_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        """Return which rows hold at a moment."""
-        return self.visible_at(read_point)
 
     def visible_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Return which rows hold at a moment."""
@@ -355,10 +345,6 @@ class LedgerTable(ReadTable):
             sqlite_with_rowid=False,
         )
 
-    def counted_at(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        """Return which movements had happened and were recorded at a moment."""
-        return self.posted_by(read_point)
-
     def posted_by(self, read_point: ReadPoint) -> sa.ColumnElement[bool]:
         """Return which movements had happened and were recorded at a moment."""
         c = self.c
@@ -367,24 +353,6 @@ class LedgerTable(ReadTable):
             c.occurred <= read_point.as_of,
             c.recorded <= read_point.known_at,
         )
-
-
-class Selection(NamedTuple):
-    """What to read of the rows of a table that count at a moment."""
-
-    table: ReadTable
-    select: sa.Select[Any]
-    as_of: Instant | None = None
-    """An instant before that of the moment; None for the moment's own."""
-
-
-def selects_at(read_point: ReadPoint, wanted: Iterable[Selection]) -> list[sa.Select[Any]]:
-    """Return the selects, each cut at a moment."""
-    selects = []
-    for table, select, as_of in wanted:
-        then = read_point if as_of is None else read_point._replace(as_of=as_of)
-        selects.append(select.where(table.counted_at(then)))
-    return selects
 
 
 def millionths(number: Decimal) -> int:

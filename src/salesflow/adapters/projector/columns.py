@@ -305,7 +305,7 @@ def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[
     there[NOTHING] = False
     number = np.where(there, np.cumsum(there) - 1, NOTHING)
     numbered = [narrowed(number[column]) for column in columns]
-    return words.texts(np.flatnonzero(there)), numbered
+    return words.as_put_in(np.flatnonzero(there)), numbered
 
 
 def _is_beyond(codes: Column, count: int) -> bool:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.projector.interval_tables import Batch, Told, part_of
+from salesflow.adapters.projector.interval_tables import Batch, RowOrigin, part_of
 from salesflow.domain.event import (
     Event,
     Fact,
@@ -105,8 +105,8 @@ class HeldEntity:
         return max(1, len(self.rows)) * ENTITY_WEIGHT + sum(map(len, self.open_rows))
 
 
-class Belief(NamedTuple):
-    """What the facts believed of an entity come to."""
+class FoldedHistory(NamedTuple):
+    """What the believed history of an entity comes to."""
 
     held: HeldEntity
     tables: dict[int, Any]
@@ -263,12 +263,12 @@ class EntityUpdater:
         for event in append:
             if state.evolve(event) is not None:
                 continue
-            told = _told(held, event)
+            origin = _origin(held, event)
             for number in self._listening[type(event.fact)]:
                 self.at_work = number
                 changes = rows[number].apply(event, state)
                 if changes:
-                    parts[number].take(told, changes, open_rows[number], batches[number])
+                    parts[number].take(origin, changes, open_rows[number], batches[number])
 
     def _refold(self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]) -> bool:
         """Fold the entity as believed before an append and after it; write the difference.
@@ -310,7 +310,9 @@ class EntityUpdater:
             if after.first_unreadable is not None:
                 self.left_out_from[entity] = after.first_unreadable.position
 
-    def _go_on_from(self, held: HeldEntity, belief: Belief, batches: Sequence[Batch]) -> None:
+    def _go_on_from(
+        self, held: HeldEntity, belief: FoldedHistory, batches: Sequence[Batch]
+    ) -> None:
         """Hold a belief of an entity, once the rows are made what is believed.
 
         Tables that it says nothing of hold what they held.
@@ -323,7 +325,9 @@ class EntityUpdater:
             held.rows[number] = new.rows[number]
             held.open_rows[number] = part.open_rows(held.id, rows, batches[number])
 
-    def _believe(self, entity: UUID, events: Sequence[Event], numbers: Sequence[int]) -> Belief:
+    def _believe(
+        self, entity: UUID, events: Sequence[Event], numbers: Sequence[int]
+    ) -> FoldedHistory:
         """Fold an entity's believed history from its beginning, for some tables."""
         held, history = self._begin(entity), believed_history(events)
         found: dict[int, list[Any]] = {number: [] for number in numbers}
@@ -335,17 +339,19 @@ class EntityUpdater:
                     self.at_work = number
                     changes = held.rows[number].apply(event, held.state)
                     if changes:
-                        found[number].append((_told(held, event), list(changes)))
+                        found[number].append((_origin(held, event), list(changes)))
         held.last = max(map(order_key, history), default=None)
         held.first_unreadable = first_unreadable(events)
-        return Belief(held, {n: self._parts[n].belief(each) for n, each in found.items()})
+        return FoldedHistory(
+            held, {n: self._parts[n].belief(each) for n, each in found.items()}
+        )
 
 
 NO_STATE: Final = _NoState()
 
 
-def _told(held: HeldEntity, event: Event) -> Told:
-    return Told(held.id, event.effective, event.recorded, event.position, event.event_id)
+def _origin(held: HeldEntity, event: Event) -> RowOrigin:
+    return RowOrigin(held.id, event.effective, event.recorded, event.position, event.event_id)
 
 
 def _has_unreadable(events: Iterable[Event]) -> bool:

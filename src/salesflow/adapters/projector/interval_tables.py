@@ -31,8 +31,8 @@ __all__ = [
     "LedgerBatch",
     "LedgerPart",
     "PendingRow",
+    "RowOrigin",
     "TablePart",
-    "Told",
     "part_of",
 ]
 
@@ -47,8 +47,8 @@ BEFORE_ALL = -(2**62)
 """The `known_from` of a row that stands in the table since whenever."""
 
 
-class Told(NamedTuple):
-    """A fact that counts, as its rows name it."""
+class RowOrigin(NamedTuple):
+    """The fact that rows come from, as they name it."""
 
     entity: Cell
     """As the database keeps it."""
@@ -138,13 +138,13 @@ class IntervalPart:
 
     def take(
         self,
-        told: Told,
+        origin: RowOrigin,
         changes: Iterable[Change],
         open_rows: OpenRows,
         batch: IntervalBatch,
     ) -> None:
         """Go on with what a fact in order changes, given the open rows of its entity."""
-        entity, at, now, _, _ = told
+        entity, at, now, _, _ = origin
         for key, attributes in changes:
             row = open_rows.get(key)
             if row is not None:
@@ -159,7 +159,7 @@ class IntervalPart:
             else:
                 open_rows[key] = batch.open((entity, key, at), attributes, now)
 
-    def belief(self, history: Iterable[tuple[Told, Iterable[Change]]]) -> Spans:
+    def belief(self, history: Iterable[tuple[RowOrigin, Iterable[Change]]]) -> Spans:
         """Return the rows that a whole history comes to."""
         rows: Spans = {}
         open_rows: dict[Key, tuple[Instant, Attributes]] = {}
@@ -243,14 +243,16 @@ class LedgerPart:
     def __init__(self, fold: Ledger) -> None:
         self.fold = fold
 
-    def take(self, told: Told, rows: Iterable[Row], _: OpenRows, batch: LedgerBatch) -> None:
+    def take(
+        self, origin: RowOrigin, rows: Iterable[Row], _: OpenRows, batch: LedgerBatch
+    ) -> None:
         """Post what a fact in order says."""
-        for movement in _movements(told, rows):
-            batch.append(Posting(told.entity, told.recorded, 1, movement))
+        for movement in _movements(origin, rows):
+            batch.append(Posting(origin.entity, origin.recorded, 1, movement))
 
-    def belief(self, history: Iterable[tuple[Told, Iterable[Row]]]) -> frozenset[Movement]:
+    def belief(self, history: Iterable[tuple[RowOrigin, Iterable[Row]]]) -> frozenset[Movement]:
         """Return the movements that a whole history comes to."""
-        return frozenset(each for told, rows in history for each in _movements(told, rows))
+        return frozenset(each for origin, rows in history for each in _movements(origin, rows))
 
     def correct(
         self,
@@ -280,8 +282,8 @@ def part_of(fold: Fold) -> TablePart:
     return LedgerPart(fold) if isinstance(fold, Ledger) else IntervalPart(fold)
 
 
-def _movements(told: Told, rows: Iterable[Row]) -> Sequence[Movement]:
-    _, at, _, position, event_id = told
+def _movements(origin: RowOrigin, rows: Iterable[Row]) -> Sequence[Movement]:
+    _, at, _, position, event_id = origin
     return [
         Movement(position, number, at, event_id, attributes)
         for number, attributes in enumerate(rows)

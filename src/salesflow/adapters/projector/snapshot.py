@@ -44,8 +44,6 @@ from salesflow.projections.table import (
     LedgerTable,
     ReadPoint,
     ReadTable,
-    Selection,
-    selects_at,
 )
 
 if TYPE_CHECKING:  # which loads numpy
@@ -362,10 +360,6 @@ class SnapshotReader:
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
         return self._tables.rows(select)
-
-    def rows_of(self, wanted: Iterable[Selection]) -> Iterator[Sequence[sa.Row[Any]]]:
-        """Yield what counts at the moment of each selection, in their order."""
-        return iter([self.rows(select) for select in selects_at(self.read_point, wanted)])
 
     def events(self, stream_id: UUID) -> list[Event]:
         """Return a stream's events known by the moment, in the order of the log.

@@ -36,13 +36,14 @@ from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.projections.core.column_groups import foremost, grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.table import Processes
 
 __all__ = [
     "CaseDifference",
@@ -252,7 +253,7 @@ class ClosedDeal(NamedTuple):
     @property
     def worth(self) -> Decimal | None:
         """What it was worth, in its currency."""
-        return None if self.amount is None else Decimal(self.amount) / AMOUNT_SCALE
+        return None if self.amount is None else unscaled(self.amount)
 
 
 class Likeness(NamedTuple):

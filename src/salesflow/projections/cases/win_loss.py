@@ -38,7 +38,6 @@ from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
-from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, HeldRows
@@ -54,7 +53,6 @@ from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.core.statistics import (
     Share,
     difference,
-    exact_sums,
     ratio,
     share,
 )
@@ -63,7 +61,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.scope import Meant, named
+from salesflow.projections.scope import Meant, named, unnamed_last
 
 __all__ = [
     "ClosedGroup",
@@ -245,10 +243,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         span = self.span(reader)
         rows = reader.columns(CLOSING).between("closed", span.start, span.end)
         rows = rows.among("outcome", *WIN_RATE)
-        for column, value in (("process", self.process), ("owner", self.owner)):
-            if value is not None:
-                rows = rows.among(column, value)
-        return rows
+        return rows.where(rows.fitting({"process": self.process, "owner": self.owner}))
 
 
 class ClosedGroup(NamedTuple):
@@ -322,7 +317,7 @@ def closed_groups(
         np.unique(at, return_inverse=True)[1] if exchange.currency else np.zeros(len(at), int)
     )
     alike = grouped(*(deals[name] for name in of), time)
-    sums = exact_sums(Amounts.of(deals).amount, alike.of, len(alike.first))
+    sums = alike.sums(deals.amounts("amount"))
     cells = zip(*map(deals.ordered(alike.first).cells, of), strict=True)
     closed = at[alike.first].tolist()
     for key, count, amount, day in zip(
@@ -373,7 +368,7 @@ def loss_reasons(lost: Iterable[ClosedGroup]) -> Iterator[LossReason]:
     for group in lost:
         by_reason = reasons.setdefault(group.currency, {})
         by_reason.setdefault(group.because, []).append(group)
-    for currency in sorted(reasons, key=lambda name: (name is None, name or "")):
+    for currency in sorted(reasons, key=unnamed_last):
         rows = [
             (because, sum(g.deals for g in found), sum((g.worth for g in found), Decimal(0)))
             for because, found in reasons[currency].items()

@@ -6,7 +6,7 @@ Whole columns of what `currency.py` does with one amount after the other.
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 
 __all__ = ["Amounts", "multiplied", "rate_days"]
-
-UNKNOWN: Final = np.iinfo(np.int64).min
-"""What stands in a column where no amount is known."""
 
 
 class Amounts(NamedTuple):
@@ -34,10 +31,8 @@ class Amounts(NamedTuple):
     @classmethod
     def of(cls, rows: HeldRows) -> "Amounts":
         """Return those that stand in rows as amount and currency."""
-        amount, currency = rows["amount"], rows["currency"]
-        alike, words = grouped(currency), rows.words["currency"]
-        currencies = [words[code] for code in currency[alike.first].tolist()]
-        return cls(np.where(amount == UNKNOWN, 0, amount), alike.of, currencies)
+        alike = grouped(rows["currency"])
+        return cls(rows.amounts("amount"), alike.of, rows.cells("currency", alike.first))
 
     def where(self, kept: Flags | Column) -> "Amounts":
         """Return some of them: those that are flagged, or those of some rows."""

@@ -1,9 +1,11 @@
-"""Figures of whole columns: sums of products, first rows, and the times between instants.
+"""Figures of whole columns: exact sums, first rows, and the times between instants.
 
 Stands alone, beside `column_groups`: it is told what belongs together, and works it out. Sums
-are exact however large they are; those of an array wrap around.
+are exact however large they are; those of an array wrap around. So numbers of 64 bits are cut
+in two halves, of which either can be added up billions of times.
 """
 
+from collections.abc import Iterable
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,14 +13,52 @@ import numpy as np
 
 from salesflow.domain.time import DAY, day_number
 from salesflow.projections.core.columns import Column, Flags, runs_of
-from salesflow.projections.core.statistics import exact_sums
 
-__all__ = ["elapsed", "exact_product_sums", "first_rows", "places_among"]
+__all__ = [
+    "elapsed",
+    "exact_product_sums",
+    "exact_sum",
+    "exact_sums",
+    "first_rows",
+    "half_sums",
+    "halves",
+    "places_among",
+    "whole_sums",
+]
 
-HALF: Final = 32
+WORD: Final = 32
 """Bits by which numbers of 64 bits are cut in two."""
-LOWER: Final = (1 << HALF) - 1
 GREATEST: Final = np.iinfo(np.int64).max
+
+
+def exact_sum(numbers: Column) -> int:
+    """Return the sum of 64-bit numbers, however large it is."""
+    upper, lower = (int(half.sum()) for half in halves(numbers))
+    return (upper << WORD) + lower
+
+
+def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
+    """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
+    return whole_sums(*half_sums(numbers, groups, count).tolist())
+
+
+def half_sums(numbers: Column, groups: Column, count: int) -> Column:
+    """Return the same sums in two halves, a row each, which can be added up further."""
+    sums = np.zeros((2, count), np.int64)
+    for part, half in zip(sums, halves(numbers), strict=True):
+        np.add.at(part, groups, half)
+    return sums
+
+
+def whole_sums(upper: Iterable[int], lower: Iterable[int]) -> list[int]:
+    """Put sums of halves together."""
+    return [(high << WORD) + low for high, low in zip(upper, lower, strict=True)]
+
+
+def halves(numbers: Column) -> tuple[Column, Column]:
+    """Cut 64-bit numbers into their upper and their lower half."""
+    numbers = np.asarray(numbers, np.int64)
+    return numbers >> WORD, numbers & (1 << WORD) - 1
 
 
 def exact_product_sums(
@@ -32,9 +72,7 @@ def exact_product_sums(
         sums = np.zeros(count, object)
         np.add.at(sums, groups, numbers * factors)
         return [int(each) for each in sums]
-    upper = exact_sums((numbers >> HALF) * factors, groups, count)
-    lower = exact_sums((numbers & LOWER) * factors, groups, count)
-    return [(high << HALF) + low for high, low in zip(upper, lower, strict=True)]
+    return whole_sums(*(exact_sums(half * factors, groups, count) for half in halves(numbers)))
 
 
 def first_rows(key: Column, *order: Column) -> Column:

@@ -1,13 +1,14 @@
 """Rows of columns in groups: put together by what they have in common, or drawn from ranges.
 
 Stands alone, beside `columns`, since it knows nothing of tables: what comes in and goes out are
-arrays. Sums by group are exact ones, see `statistics.exact_sums`.
+arrays.
 """
 
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.columns import NOTHING, Column
 
 __all__ = ["Groups", "foremost", "grouped", "rows_in"]
@@ -27,6 +28,16 @@ class Groups(NamedTuple):
     def counts(self) -> Column:
         """Return how many rows each group has."""
         return np.bincount(self.of, minlength=len(self.first))
+
+    def sums(self, numbers: Column) -> list[int]:
+        """Return the exact sum of the numbers of each group."""
+        return exact_sums(numbers, self.of, len(self.first))
+
+    def greatest(self, numbers: Column) -> Column:
+        """Return the greatest of the numbers of each group, of which none is below 0."""
+        found = np.zeros(len(self.first), np.int64)
+        np.maximum.at(found, self.of, numbers)
+        return found
 
     def rows(self) -> list[Column]:
         """Return the rows of each group, in their order."""
@@ -64,13 +75,17 @@ def foremost(count: int, *columns: Column) -> Column:
 
     They come in no order: what decides between rows that are alike may do so afterwards.
     """
-    order = np.lexsort(columns[::-1])
+    first = columns[0]
+    order = np.arange(len(first))
+    if 0 < count < len(order):  # whoever lies behind by the first column alone is none of them
+        order = np.flatnonzero(first <= np.partition(first, count - 1)[count - 1])
+    order = order[np.lexsort([column[order] for column in columns[::-1]])]
     if not 0 < count < len(order):
         return order[: max(count, 0)]
     last = order[count - 1]
-    like_last = np.logical_and.reduce([column == column[last] for column in columns])
-    like_last[order[:count]] = True
-    return np.flatnonzero(like_last)
+    like_last = np.logical_and.reduce([column[order] == column[last] for column in columns])
+    like_last[:count] = True
+    return order[like_last]
 
 
 def _numbered(codes: Column) -> tuple[Column, int]:

@@ -97,8 +97,12 @@ class Words:
                 known[word] = len(self._words) - 1
         return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
 
-    def texts(self, codes: Column) -> list[Any]:
-        """Return the words of codes, or ids as they were put in."""
+    def of(self, codes: Column) -> list[Any]:
+        """Return the word of each of some codes."""
+        return [self[code] for code in codes.tolist()]
+
+    def as_put_in(self, codes: Column) -> list[Any]:
+        """Return the same as words were put in, of codes of which none is `NOTHING`."""
         return [self._words[code] for code in codes.tolist()]
 
 
@@ -200,6 +204,14 @@ class HeldRows:
     def has(self, name: str, *words: str | UUID | None) -> Flags:
         """Return which rows have one of some words or ids in a column."""
         found: Flags = self.numbers(name, words) >= 0
+        return found
+
+    def fitting(self, wanted: Mapping[str, str | UUID | None]) -> Flags:
+        """Return which rows have the words or ids that columns are to have; None is any."""
+        found: Flags = np.ones(len(self), np.bool_)
+        for name, word in wanted.items():
+            if word is not None:
+                found &= self[name] == self.code(name, word)
         return found
 
     def known(self, name: str) -> Flags:

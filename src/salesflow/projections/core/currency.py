@@ -23,8 +23,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
-import sqlalchemy as sa
-
 from salesflow.domain.exchange_rates import ExactRate, RateTable
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import EXACT, Currency, Day, SafeText, Value
@@ -32,7 +30,7 @@ from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.question import Question, Reader, View
-from salesflow.projections.table import AMOUNT_SCALE, Cell
+from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
     "CurrencyConverter",
@@ -42,37 +40,12 @@ __all__ = [
     "RateRule",
     "RatesUsed",
     "WithoutRate",
-    "exact",
-    "exact_sum",
     "unscaled",
 ]
 
 
-# Amounts of many deals: summed exactly, kept apart by currency, written side by side.
-#
-# The database sums millionths (`exact_sum`), `exact` puts such a sum together again, `totals`
-# adds up per currency, and `totals_text` writes what came of it.
-
 AMOUNT_PLACES: Final = 6
 """A millionth is the smallest part of an amount."""
-
-
-def exact_sum(
-    column: sa.ColumnElement[Cell],
-) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
-    """Sum millionths exactly on every database: the whole units and the millionths apart.
-
-    One sum of millionths would overflow 64 bits at nine trillion units of a currency.
-    """
-    scale = sa.literal_column(str(AMOUNT_SCALE), sa.BigInteger)
-    whole = sa.cast(sa.func.sum(column // scale), sa.BigInteger)
-    rest = sa.cast(sa.func.sum(column % scale), sa.BigInteger)
-    return whole, rest
-
-
-def exact(whole: int | None, millionths: int | None) -> Decimal:
-    """Put an exact sum together; nothing where nothing was summed."""
-    return unscaled((whole or 0) * AMOUNT_SCALE + (millionths or 0))
 
 
 def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
@@ -167,7 +140,7 @@ class RateApplied(NamedTuple):
         """Convert an exact amount."""
         if self.rate is None:
             return amount
-        return exact(None, round(Fraction(amount) * AMOUNT_SCALE * self.rate))
+        return unscaled(round(Fraction(amount) * AMOUNT_SCALE * self.rate))
 
 
 class CurrencyConverter:

@@ -16,6 +16,7 @@ import numpy as np
 
 from salesflow.domain.time import Instant
 from salesflow.projections.core.balances import Cells, CellSums, cell_sums
+from salesflow.projections.core.column_figures import half_sums, halves, whole_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
     NOTHING,
@@ -26,15 +27,12 @@ from salesflow.projections.core.columns import (
     Words,
     narrowed,
 )
-from salesflow.projections.core.statistics import half_sums, whole_sums
 from salesflow.projections.table import LedgerTable, ReadPoint
 
 __all__ = ["Checkpoints", "LedgerColumns"]
 
 BLOCK: Final = 1_024
 """So many movements lie between two checkpoints."""
-WORD: Final = 32
-LOWER: Final = (1 << WORD) - 1
 FIGURES: Final = 4
 """What is summed: deals, amount, and what is likely of its upper and of its lower half."""
 
@@ -89,7 +87,7 @@ class _Side(NamedTuple):
     def figures(self) -> list[Column]:
         """Return what each leg adds to the figures of its cell."""
         share = self.sign * self.share
-        upper, lower = self.amount >> WORD, self.amount & LOWER
+        upper, lower = halves(self.amount)
         return [self.sign, self.sign * self.amount, upper * share, lower * share]
 
 
@@ -115,9 +113,8 @@ class Checkpoints:
         if self._newest > known_at:
             late = np.flatnonzero(columns["recorded"][:rows] > known_at)
             sums -= self._sums(late)
-        deals, amount, upper, lower = (whole_sums(each) for each in sums)
-        likely = [(high << WORD) + low for high, low in zip(upper, lower, strict=True)]
-        found = zip(self._cells, deals, amount, likely, strict=True)
+        deals, amount, upper, lower = (whole_sums(*each.tolist()) for each in sums)
+        found = zip(self._cells, deals, amount, whole_sums(upper, lower), strict=True)
         return {cell: list(figures) for cell, *figures in found if cell is not None}
 
     @cached_property

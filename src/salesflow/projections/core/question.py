@@ -9,7 +9,7 @@ import ast
 import inspect
 import sys
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, partial
 from itertools import pairwise
@@ -63,7 +63,7 @@ from salesflow.projections.core.names import (
     with_name_columns,
     with_names,
 )
-from salesflow.projections.table import LedgerTable, Processes, ReadPoint, ReadTable, Selection
+from salesflow.projections.table import LedgerTable, Processes, ReadPoint, ReadTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,9 +252,6 @@ class Reader(Protocol):
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
-
-    def rows_of(self, wanted: Iterable[Selection]) -> Iterator[Sequence[sa.Row[Any]]]:
-        """Yield what counts at the moment of each selection, in their order."""
 
     def events(self, stream_id: UUID) -> list[Event]:
         """Return a stream's events known by the moment, in the order of the log."""

@@ -22,6 +22,7 @@ from salesflow.domain.time import DAY
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
+from salesflow.projections.core.column_figures import exact_sum
 from salesflow.projections.core.columns import Column, runs_of
 
 __all__ = [
@@ -31,16 +32,13 @@ __all__ = [
     "Survival",
     "decimal_of",
     "difference",
-    "exact_sum",
-    "exact_sums",
-    "half_sums",
+    "in_days",
     "mean",
     "net_promoters",
     "ratio",
     "share",
     "spread",
     "survival",
-    "whole_sums",
 ]
 
 
@@ -54,8 +52,6 @@ LONG: Final = 2_000
 GUARDED: Final = 40
 """Digits that are worked out where 28 are wanted."""
 HALF: Final = 0.5
-WORD: Final = 32
-"""Bits by which numbers of 64 bits are cut in two, to be added up."""
 NEARLY: Final = 1e-6
 """Floats that lie so close to one another are told apart by whole numbers."""
 
@@ -239,36 +235,6 @@ def spread(lasted: Column | Sequence[int]) -> Spread:
     )
 
 
-def exact_sum(numbers: Column) -> int:
-    """Return the sum of 64-bit numbers, however large it is: an array's own wraps around."""
-    upper, lower = _halves(numbers)
-    return (int(upper.sum()) << WORD) + int(lower.sum())
-
-
-def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
-    """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
-    return whole_sums(half_sums(numbers, groups, count))
-
-
-def half_sums(numbers: Column, groups: Column, count: int) -> Column:
-    """Return the same sums in two halves, a row each, which can be added up further."""
-    sums = np.zeros((2, count), np.int64)
-    for part, half in zip(sums, _halves(numbers), strict=True):
-        np.add.at(part, groups, half)
-    return sums
-
-
-def whole_sums(halves: Column) -> list[int]:
-    """Put sums in halves together."""
-    return [(high << WORD) + low for high, low in halves.T.tolist()]
-
-
-def _halves(numbers: Column) -> tuple[Column, Column]:
-    """Cut 64-bit numbers in two, of which either can be added up billions of times."""
-    numbers = np.asarray(numbers, np.int64)
-    return numbers >> WORD, numbers & (1 << WORD) - 1
-
-
 def _percentile_days(times: Column, share: Fraction) -> Decimal | None:
     """Interpolate linearly between the two times around a share of the way (type 7), in days.
 
@@ -281,7 +247,8 @@ def _percentile_days(times: Column, share: Fraction) -> Decimal | None:
     return ratio(low * whole + rest * (high - low), whole * DAY)
 
 
-def _days(lasted: Fraction | int) -> Decimal:
+def in_days(lasted: Fraction | int) -> Decimal:
+    """Return microseconds as days, rounded to 28 digits."""
     return Decimal(lasted.numerator) / (lasted.denominator * DAY)
 
 
@@ -338,18 +305,18 @@ def survival(
     ended = np.array([np.bincount(each, minlength=len(times)) for each in counted])
     watched = np.bincount(place, minlength=len(times))
     at_risk = len(lasted) - np.cumsum(watched) + watched
-    told = _Told(times, ended, at_risk, watched - ended.sum(axis=0), names)
+    table = _LifeTable(times, ended, at_risk, watched - ended.sum(axis=0), names)
     counts = zip(names, ended.sum(axis=1).tolist(), strict=True)
     return Survival(
         len(lasted),
         {name: count for name, count in counts if count},
-        _median(told),
-        tuple(_chances_after(each, told) for each in sorted(set(after))),
+        _median(table),
+        tuple(_chances_after(each, table) for each in sorted(set(after))),
     )
 
 
-class _Told(NamedTuple):
-    """What is told of spells: per time, in order, how many ended by each cause, and so on."""
+class _LifeTable(NamedTuple):
+    """Spells by how long they lasted: per time, in order, how many ended by each cause."""
 
     times: Column
     ended: Column
@@ -359,55 +326,55 @@ class _Told(NamedTuple):
     censored: Column
     names: Sequence[str]
 
-    def until(self, after: int) -> "_Told":
-        """Return what is told of no longer a time."""
+    def until(self, after: int) -> "_LifeTable":
+        """Return the part of no longer times."""
         few = int(np.searchsorted(self.times, after, "right"))
         cut = (self.times[:few], self.ended[:, :few], self.at_risk[:few], self.censored[:few])
-        return _Told(*cut, self.names)
+        return _LifeTable(*cut, self.names)
 
 
-def _chances_after(after: int, told: _Told) -> Probabilities:
+def _chances_after(after: int, table: _LifeTable) -> Probabilities:
     """Return what is estimated of the first so long; nothing where nobody was watched then."""
-    begun = int(np.searchsorted(told.times, after))
-    at_risk = int(told.at_risk[begun]) if begun < len(told.times) else 0
-    if not len(told.times) or (not at_risk and told.censored[-1]):
+    begun = int(np.searchsorted(table.times, after))
+    at_risk = int(table.at_risk[begun]) if begun < len(table.times) else 0
+    if not len(table.times) or (not at_risk and table.censored[-1]):
         return Probabilities(after, at_risk, None, None)
-    lasting, whole, ended = _weights(told.until(after))
-    shares = {name: Share(n, whole) for name, n in zip(told.names, ended, strict=True) if n}
+    lasting, whole, ended = _weights(table.until(after))
+    shares = {name: Share(n, whole) for name, n in zip(table.names, ended, strict=True) if n}
     return Probabilities(after, at_risk, Share(lasting, whole), shares)
 
 
-def _median(told: _Told) -> int | None:
+def _median(table: _LifeTable) -> int | None:
     """Return the first time after which no more than half last.
 
     Floats say where that is about; the weights themselves decide.
     """
-    ended = told.ended.sum(axis=0)
-    about = np.cumprod(1 - ended / np.maximum(told.at_risk, 1))
+    ended = table.ended.sum(axis=0)
+    about = np.cumprod(1 - ended / np.maximum(table.at_risk, 1))
     for place in np.flatnonzero((ended > 0) & (about < HALF + NEARLY)).tolist():
         if about[place] < HALF - NEARLY:
-            return int(told.times[place])
-        lasting, whole, _ = _weights(told.until(told.times[place]))
+            return int(table.times[place])
+        lasting, whole, _ = _weights(table.until(table.times[place]))
         if 2 * lasting <= whole:
-            return int(told.times[place])
+            return int(table.times[place])
     return None
 
 
-def _weights(told: _Told) -> tuple[int, int, list[int]]:
+def _weights(table: _LifeTable) -> tuple[int, int, list[int]]:
     """Return what those that last weigh, what all do, and what those do that each cause ended.
 
     Between two times at which any were censored all weigh the same, so those are one step: of
     so many at risk so many were left, and so many ended by each cause.
     """
-    ended = told.ended.sum(axis=0)
+    ended = table.ended.sum(axis=0)
     some = np.flatnonzero(ended)
     if not len(some):
-        return 1, 1, [0] * len(told.names)
-    watching = np.cumsum(told.censored) - told.censored
+        return 1, 1, [0] * len(table.names)
+    watching = np.cumsum(table.censored) - table.censored
     first, last = runs_of(watching[some])
-    begun = told.at_risk[some][first].tolist()
-    left = (told.at_risk - ended)[some][last].tolist()
-    causes = np.add.reduceat(told.ended[:, some], first, axis=1).T.tolist()
+    begun = table.at_risk[some][first].tolist()
+    left = (table.at_risk - ended)[some][last].tolist()
+    causes = np.add.reduceat(table.ended[:, some], first, axis=1).T.tolist()
     steps = [_Step(*each) for each in zip(left, begun, causes, strict=True)]
     while len(steps) > 1:
         pairs = [one.then(two) for one, two in zip(steps[::2], steps[1::2], strict=False)]

@@ -302,11 +302,8 @@ class Feedback(PeriodQuestion[FeedbackView]):
 
     def _asked_about(self, reader: Reader) -> HeldRows:
         rows = reader.columns(FEEDBACK)
-        given = {"process": self.process, "owner": self.owner, "survey": self.survey}
-        for column, value in given.items():
-            if value is not None:
-                rows = rows.among(column, value)
-        return rows
+        wanted = {"process": self.process, "owner": self.owner, "survey": self.survey}
+        return rows.where(rows.fitting(wanted))
 
 
 class WordedRow(NamedTuple):
@@ -348,8 +345,7 @@ def answers_alike(rows: HeldRows, by: Sequence[str]) -> list[Answers]:
     """Put rows of feedback together that are alike, and of one group by some columns."""
     score = np.where(rows.known("score"), rows["score"], NOTHING)
     alike = grouped(score, *(rows[name] for name in ("kind", "scale", "answered", *by)))
-    newest = np.zeros(len(alike.first), np.int64)
-    np.maximum.at(newest, alike.of, rows["process_version"])
+    newest = alike.greatest(rows["process_version"])
     names = ("kind", "scale", "score", "answered", *by)
     cells = zip(*map(rows.ordered(alike.first).cells, names), strict=True)
     counts = zip(alike.counts().tolist(), newest.tolist(), cells, strict=True)

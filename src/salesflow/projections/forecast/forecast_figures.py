@@ -24,6 +24,7 @@ from salesflow.projections.forecast.forecast_reading import (
     When,
     WonRow,
 )
+from salesflow.projections.scope import unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
@@ -386,4 +387,4 @@ def _tidy(amount: Decimal) -> Decimal:
 
 def _in_order(keys: Iterable[Key]) -> list[Key]:
     """Sort by group, then currency; those nobody named come last."""
-    return sorted(keys, key=lambda key: [(name is None, name or "") for name in key])
+    return sorted(keys, key=lambda key: [*map(unnamed_last, key)])

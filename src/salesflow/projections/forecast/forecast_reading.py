@@ -14,13 +14,11 @@ import numpy as np
 
 from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant
-from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import Groups, grouped
-from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows, Words
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -86,12 +84,7 @@ class Scope(NamedTuple):
 
     def holds(self, rows: HeldRows, owner: str, process: str) -> Flags:
         """Return which rows are asked about; named are the columns that say whose they are."""
-        held: Flags = np.ones(len(rows), np.bool_)
-        if self.owner is not None:
-            held &= rows.has(owner, self.owner)
-        if self.process is not None:
-            held &= rows.has(process, self.process)
-        return held
+        return rows.fitting({owner: self.owner, process: self.process})
 
     def groups(self, rows: HeldRows, owner: str, process: str) -> Column:
         """Return the group of each row, by its code; see `holds`."""
@@ -197,12 +190,12 @@ def read_open(
         rows = _expected(opened[read_point], span, scope)
         of = (scope.groups(rows, *WHOSE), rows["currency"])
         alike = grouped(*of, rows["forecast_category"], rows["probability"])
-        texts, first = rows.words["owner"], alike.first
+        words, first = rows.words["owner"], alike.first
         cells = (
-            *(_words(texts, column[first]) for column in (*of, rows["forecast_category"])),
+            *(words.of(column[first]) for column in (*of, rows["forecast_category"])),
             rows["probability"][first].tolist(),
             alike.counts().tolist(),
-            exact_sums(Amounts.of(rows).amount, alike.of, len(first)),
+            alike.sums(rows.amounts("amount")),
         )
         for *key, deals, millionths in zip(*cells, strict=True):
             yield OpenRow._make((number, *key, deals, millionths))
@@ -216,11 +209,11 @@ def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> I
         rows = rows.where(rows.known("currency") & scope.holds(rows, "person", "process"))
         of = (scope.groups(rows, "person", "process"), rows["currency"])
         alike = grouped(*of, rows["share"])
-        texts, first = rows.words["person"], alike.first
+        words, first = rows.words["person"], alike.first
         cells = (
-            *(_words(texts, column[first]) for column in of),
+            *(words.of(column[first]) for column in of),
             rows["share"][first].tolist(),
-            exact_sums(rows["sign"] * rows["amount"], alike.of, len(first)),
+            alike.sums(rows["sign"] * rows["amount"]),
         )
         for *key, millionths in zip(*cells, strict=True):
             yield WonRow._make((number, *key, millionths))
@@ -233,8 +226,8 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
     rows = rows.where(counts & scope.holds(rows, *WHOSE))
     of = (scope.groups(rows, *WHOSE), rows["currency"], rows["outcome"])
     alike = grouped(*of)
-    cells = [_words(rows.words["owner"], column[alike.first]) for column in of]
-    sums = exact_sums(rows["amount"], alike.of, len(alike.first))
+    cells = [rows.words["owner"].of(column[alike.first]) for column in of]
+    sums = alike.sums(rows["amount"])
     for *key, millionths in zip(*cells, sums, strict=True):
         yield ClosedRow._make((*key, millionths))
 
@@ -249,10 +242,10 @@ def read_outcomes(
     of = (scope.groups(then, *WHOSE), then["currency"])
     alike = grouped(*of, outcome)
     cells = (
-        *(_words(then.words["owner"], column[alike.first]) for column in of),
+        *(then.words["owner"].of(column[alike.first]) for column in of),
         [FATES[each] for each in outcome[alike.first].tolist()],
         alike.counts().tolist(),
-        exact_sums(Amounts.of(then).amount, alike.of, len(alike.first)),
+        alike.sums(then.amounts("amount")),
     )
     for *key, millionths in zip(*cells, strict=True):
         yield OutcomeRow._make((*key, millionths))
@@ -275,7 +268,7 @@ def read_slipped(
         *map(then.cells, ("entity_id", "owner", "currency", "amount", "expected_close")),
         fates,
         *map(now.cells, ("process", "process_version", "stage", "expected_close")),
-        _words(standing.words["outcome"], codes),
+        standing.words["outcome"].of(codes),
     )
     return map(SlippedRow._make, zip(*cells, strict=True))
 
@@ -297,10 +290,10 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     there = each.first[times > 0]
     alike, times = grouped(*(column[there] for column in of)), times[times > 0]
     cells = (
-        *(_words(rows.words["kind"], column[there][alike.first]) for column in of),
-        exact_sums(times, alike.of, len(alike.first)),
+        *(rows.words["kind"].of(column[there][alike.first]) for column in of),
+        alike.sums(times),
         alike.counts().tolist(),
-        exact_sums(times > 1, alike.of, len(alike.first)),
+        alike.sums(times > 1),
     )
     return map(ChangeRow._make, zip(*cells, strict=True))
 
@@ -357,17 +350,12 @@ def _slippage_outcome(then: HeldRows, now: HeldRows, span: Span, past: date) -> 
 
 def _close_days(rows: HeldRows) -> Column:
     """Return on which day each deal is expected to close, as an ordinal."""
-    column, words = rows["expected_close"], rows.words["expected_close"]
-    alike = grouped(column)
-    days = [words[code] for code in column[alike.first].tolist()]
+    alike = grouped(rows["expected_close"])
+    days = rows.cells("expected_close", alike.first)
     ordinals = [NO_DAY if day is None else date.fromisoformat(day).toordinal() for day in days]
     return np.array(ordinals, np.int64)[alike.of]
 
 
 def _net(sign: Column, groups: Groups) -> Column:
     """Return how often the movements of each group stand, less those taken back."""
-    return np.array(exact_sums(sign, groups.of, len(groups.first)), np.int64)
-
-
-def _words(words: Words, codes: Column) -> list[str | None]:
-    return [words[code] for code in codes.tolist()]
+    return np.array(groups.sums(sign), np.int64)

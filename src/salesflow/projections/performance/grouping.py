@@ -54,12 +54,7 @@ class Grouping:
 
     def wants(self, rows: HeldRows, whose: Attribution) -> Flags:
         """Return which rows are of the process and the rep asked for."""
-        wanted: Flags = np.ones(len(rows), np.bool_)
-        if self._process is not None:
-            wanted &= rows.has(whose.process, self._process)
-        if self._owner is not None:
-            wanted &= rows.has(whose.rep, self._owner)
-        return wanted
+        return rows.fitting({whose.process: self._process, whose.rep: self._owner})
 
     def of(self, rows: HeldRows, whose: Attribution, at: Instant | None = None) -> Column:
         """Return the number of the group of each row, or `NOTHING` for none; see `name`.

@@ -19,6 +19,7 @@ from salesflow.domain.time import DAY
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
+from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags
 from salesflow.projections.core.currency import unscaled
@@ -26,14 +27,13 @@ from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
     Spread,
     decimal_of,
-    exact_sums,
     ratio,
     share,
     spread,
 )
 from salesflow.projections.performance.grouping import Grouping
 from salesflow.projections.performance.kpi_rows import KpiRows, SpanRows, lasted
-from salesflow.projections.scope import group_order
+from salesflow.projections.scope import unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
@@ -161,7 +161,7 @@ def kpi_lines(
         )
         for (span, group), figures in zip(lines.named(), each, strict=True)
     ]
-    return sorted(made, key=lambda line: (line.first, *group_order(line.group)))
+    return sorted(made, key=lambda line: (line.first, *unnamed_last(line.group)))
 
 
 class _Lines:
@@ -344,7 +344,7 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
             per_deal=ratio(count, deals),
             by_channel=tuple(
                 ContactsBy(channel=name, contacts=times[name])
-                for name in sorted(times, key=lambda name: (name is None, name or ""))
+                for name in sorted(times, key=unnamed_last)
             ),
         )
         for count, deals, times in each

@@ -40,7 +40,7 @@ __all__ = [
 BOOKED: Final = Attribution("credited", "person", "customer_id", "process")
 OPENED: Final = Attribution("opened", "opened_owner", "opened_customer_id", "opened_process")
 CLOSED: Final = Attribution("closed", "owner", "customer_id", "process")
-TOLD: Final = Attribution("occurred", "owner", "customer_id", "process")
+OCCURRED: Final = Attribution("occurred", "owner", "customer_id", "process")
 OPEN: Final = Attribution("valid_from", "owner", "customer_id", "process")
 ALIKE: Final = (
     *("occurred", "kind", "role", "person", "share", "amount", "currency"),
@@ -184,7 +184,7 @@ class _KpiReader:
             closed=closed,
             decided=decided,
             decided_amounts=self._worth(decided.rows, self._last(decided.span)),
-            contacts=self._happened(contacts, "occurred", TOLD),
+            contacts=self._happened(contacts, "occurred", OCCURRED),
             scores=self._scores(),
             orders=self._orders(standing),
             new_customers=self._new_customers(standing),
@@ -244,7 +244,7 @@ class _KpiReader:
         """Return the CSAT scores received."""
         rows = self._reader.columns(FEEDBACK)
         is_score = rows.has("kind", "received") & rows.has("scale", "csat")
-        return self._happened(rows.where(is_score & rows.known("score")), "occurred", TOLD)
+        return self._happened(rows.where(is_score & rows.known("score")), "occurred", OCCURRED)
 
     def _won(self, standing: HeldRows) -> HeldRows:
         """Return the deals of customers that stand won, and closed before the spans' end."""
@@ -340,10 +340,8 @@ def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
 
     That of their ids; deals that nobody has to choose between have none.
     """
-    same, tied = (
-        (customer[1:] == customer[:-1]) & (at[1:] == at[:-1]),
-        np.zeros(len(at), np.bool_),
-    )
+    same = (customer[1:] == customer[:-1]) & (at[1:] == at[:-1])
+    tied = np.zeros(len(at), np.bool_)
     tied[1:] |= same
     tied[:-1] |= same
     ids = {code: won.words["entity_id"][code] for code in deal[tied].tolist()}

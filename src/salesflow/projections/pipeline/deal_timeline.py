@@ -24,9 +24,10 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, amount_text, given_percent, local_time
 from salesflow.presentation.messages import Language, in_language, kind_name, say
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.table import Processes
 
 __all__ = ["DealTimeline", "DealTimelineView", "StateSpan", "TimelineFact", "timeline_facts"]
 
@@ -180,11 +181,11 @@ def _span(row: sa.Row[Any], reader: Reader) -> StateSpan:
         outcome=row.outcome,
         owner=row.owner,
         customer_id=row.customer_id,
-        amount=None if row.amount is None else Decimal(row.amount) / AMOUNT_SCALE,
+        amount=None if row.amount is None else unscaled(row.amount),
         currency=row.currency,
         expected_close=row.expected_close,
         forecast_category=row.forecast_category,
-        probability=Decimal(row.probability) / AMOUNT_SCALE,
+        probability=unscaled(row.probability),
     )
 
 

@@ -11,20 +11,20 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
-import numpy as np
-
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import Instant, Moment, from_instant
-from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, amount_text, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.table import AMOUNT_SCALE
+from salesflow.projections.scope import stage_name
 
 __all__ = ["DealStanding", "Deals", "DealsView"]
 
@@ -115,10 +115,8 @@ class Deals(Question[DealsView]):
 
     def _wanted(self, reader: Reader) -> HeldRows:
         deals = reader.columns(DEAL_STATE)
-        for name in ("process", "stage", "owner", "outcome"):
-            if (value := getattr(self, name)) is not None:
-                deals = deals.among(name, value)
-        return deals
+        names = ("process", "stage", "owner", "outcome")
+        return deals.where(deals.fitting({name: getattr(self, name) for name in names}))
 
 
 class _Row(NamedTuple):
@@ -143,9 +141,7 @@ class _Row(NamedTuple):
 def _newest(deals: HeldRows, limit: int) -> list[list[Any]]:
     """Return columns, those of `_Row`, of the deals that changed last: newest first, by id."""
     changed = deals["valid_from"]
-    rows = np.arange(len(deals))
-    if limit < len(deals):
-        rows = np.flatnonzero(changed >= np.partition(changed, -limit)[-limit])
+    rows = foremost(limit, -changed)
     ids = deals.cells("entity_id", rows)
     times = changed[rows].tolist()
     order = sorted(range(len(ids)), key=lambda each: (-times[each], ids[each]))[:limit]
@@ -153,24 +149,23 @@ def _newest(deals: HeldRows, limit: int) -> list[list[Any]]:
 
 
 def _standing(row: _Row, title: str | None, reader: Reader) -> DealStanding:
-    process = reader.processes.get((row.process, row.process_version))
-    stage = None if process is None else process.by_key.get(row.stage)
+    stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
     return DealStanding(
         deal=row.entity_id,
         title=title,
         process=row.process,
         process_version=row.process_version,
         stage=row.stage,
-        stage_en=row.stage if stage is None else stage.name_en,
-        stage_zh=row.stage if stage is None else stage.name_zh,
+        stage_en=stage.name_en,
+        stage_zh=stage.name_zh,
         outcome=row.outcome,
         owner=row.owner,
         customer_id=row.customer_id,
-        amount=None if row.amount is None else tidy(Decimal(row.amount) / AMOUNT_SCALE),
+        amount=None if row.amount is None else unscaled(row.amount),
         currency=row.currency,
         expected_close=row.expected_close,
         forecast_category=row.forecast_category,
-        probability=Decimal(row.probability) / AMOUNT_SCALE,
+        probability=unscaled(row.probability),
         lead_source=row.lead_source,
         since=from_instant(row.valid_from),
     )

@@ -249,10 +249,9 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         owners = None if self.team is None else self._ever_in_team(reader)
 
         def inside(rows: HeldRows, side: str) -> Flags:
-            found = np.ones(len(rows), np.bool_)
-            for name, column in SCOPES.items():
-                if (wanted := getattr(self, name)) is not None:
-                    found &= rows.has(f"{side}_{column}", wanted)
+            found = rows.fitting(
+                {f"{side}_{column}": getattr(self, name) for name, column in SCOPES.items()}
+            )
             if owners is not None:
                 found &= rows.has(f"{side}_owner", *owners)
             if self.closes_from is not None or self.closes_before is not None:

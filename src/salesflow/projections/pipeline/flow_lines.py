@@ -32,7 +32,6 @@ from salesflow.projections.core.columns import (
 )
 from salesflow.projections.core.currency import AMOUNT_PLACES, CurrencyConverter
 from salesflow.projections.core.question import Reader
-from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.scope import Teams
 
@@ -233,11 +232,10 @@ class Legs:
         by, share = [column[legs] for column in by], self._of_leg("probability")[legs]
         groups = grouped(*by, share)
         count = len(groups.first)
-        version, deals = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        np.maximum.at(version, groups.of, self._of_leg("process_version")[legs])
-        sign = self._signs()[legs]
+        version = groups.greatest(self._of_leg("process_version")[legs])
+        deals, sign = np.zeros(count, np.int64), self._signs()[legs]
         np.add.at(deals, groups.of, sign)
-        units = _numbers(exact_sums(sign * self._of_leg("amount")[legs], groups.of, count))
+        units = _numbers(groups.sums(sign * self._of_leg("amount")[legs]))
         likely = units * _numbers(share[groups.first].tolist())
         lines = [column[groups.first] for column in by]
         return FlowLines._make((*lines, version, deals, units, likely))
@@ -261,14 +259,14 @@ class Legs:
         column = self._of_leg(name)
         groups = grouped(column)
         words = self._rows.words[f"entered_{name}"]
-        codes = self._names.codes([words[code] for code in column[groups.first].tolist()])
+        codes = self._names.codes(words.of(column[groups.first]))
         return codes[groups.of]
 
     def _kinds(self) -> Column:
         kinds = self._of_movement("kind")
         words = self._rows.words["kind"]
         groups = grouped(kinds)
-        places = [MOVEMENTS.index(words[code]) for code in kinds[groups.first].tolist()]
+        places = [*map(MOVEMENTS.index, words.of(kinds[groups.first]))]
         return np.array(places, np.int64)[groups.of]
 
     def _events(self, named: Flags) -> Column:

@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
-from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Currency, Reference, SafeText, Value
@@ -32,12 +31,17 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.question import Reader
-from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
-from salesflow.projections.scope import Customers, Teams, group_order, head_of_groups
+from salesflow.projections.scope import (
+    Customers,
+    Teams,
+    head_of_groups,
+    newest_names,
+    unnamed_last,
+)
 from salesflow.projections.table import Processes
 
 __all__ = [
@@ -175,7 +179,8 @@ def funnel_stages(
         gone = sorted({stage for p, stage in by_stage if p == key} - set(own))
         for stage in [*own, *gone]:
             found = by_stage.get((key, stage), [])
-            name_en, name_zh = _named(stage, found, process, processes)
+            versions = {newest[key], *(cell.version for cell in found)}
+            name_en, name_zh = newest_names(stage, key, versions, processes)
             without_amount = [cell for cell in found if cell.currency is None]
             yield _stage(
                 group=group,
@@ -188,19 +193,6 @@ def funnel_stages(
                 amounts=amounts.get((key, stage), ()),
                 weighted=weighted.get((key, stage), ()),
             )
-
-
-def _named(
-    stage: str, cells: Sequence[PipelineCell], newest: ProcessVersion, processes: Processes
-) -> tuple[str, str]:
-    """Name a stage as the newest version that has it does."""
-    versions = sorted({cell.version for cell in cells} | {newest.version}, reverse=True)
-    for version in versions:
-        process = newest if version == newest.version else processes[newest.key, version]
-        for candidate in process.stages:
-            if candidate.key == stage:
-                return candidate.name_en, candidate.name_zh
-    return stage, stage
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
@@ -301,7 +293,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         groups = self._groups(reader)
         cells_of = {
             group: converted(groups[group], exchange, reader.read_point.as_of)
-            for group in sorted(groups, key=group_order)
+            for group in sorted(groups, key=unnamed_last)
         }
         return FunnelView(
             moment=moment,
@@ -361,12 +353,12 @@ class _Deals:
         names = [*self._columns, *CELL, "probability"]
         groups = grouped(*(deals[name] for name in names))
         amounts, shares = deals.amounts("amount"), deals["probability"]
-        count = len(groups.first)
+        products = exact_product_sums(amounts, shares, groups.of, len(groups.first))
         cells = zip(
             *(deals.cells(name, groups.first) for name in CELL),
             groups.counts().tolist(),
-            map(unscaled, exact_sums(amounts, groups.of, count)),
-            map(_weighted, exact_product_sums(amounts, shares, groups.of, count)),
+            map(unscaled, groups.sums(amounts)),
+            map(_weighted, products),
             strict=True,
         )
         labels = self._labels(deals, groups.first)

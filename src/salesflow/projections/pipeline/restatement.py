@@ -36,7 +36,6 @@ from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, UNKNOWN, Column, HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Limit, Question, Reader, View
-from salesflow.projections.core.statistics import exact_sums
 from salesflow.projections.folds.deal_state import DEAL_STATE, DEAL_STATES
 from salesflow.projections.scope import StageName, stage_name
 from salesflow.projections.table import Processes, ReadPoint
@@ -183,10 +182,7 @@ class Restatement(Question[RestatementView]):
     def _deals(self, reader: Reader, known_at: Instant | None) -> HeldRows:
         """Return the deals there are, as known at an instant, or at the moment."""
         deals = reader.columns(DEAL_STATE, known_at=known_at)
-        for name, wanted in (("process", self.process), ("owner", self.owner)):
-            if wanted is not None:
-                deals = deals.among(name, wanted)
-        return deals
+        return deals.where(deals.fitting({"process": self.process, "owner": self.owner}))
 
 
 def _restated(then: HeldRows, now: HeldRows) -> list[UUID]:
@@ -216,15 +212,12 @@ def _groups(deals: HeldRows) -> list["_RestatedGroup"]:
     """Add up deals by outcome, process, stage and currency."""
     names = ("outcome", "process", "stage", "currency")
     groups = grouped(*(deals[name] for name in names))
-    count = len(groups.first)
-    versions = np.zeros(count, np.int64)
-    np.maximum.at(versions, groups.of, deals["process_version"])
     return [
         _RestatedGroup._make(row)
         for row in zip(
             *(deals.cells(name, groups.first) for name in names),
-            *(versions.tolist(), groups.counts().tolist()),
-            exact_sums(deals.amounts("amount"), groups.of, count),
+            *(groups.greatest(deals["process_version"]).tolist(), groups.counts().tolist()),
+            groups.sums(deals.amounts("amount")),
             strict=True,
         )
     ]

@@ -17,15 +17,16 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.time import DAY, FOREVER, Instant
-from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total, totals
 from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_figures import exact_sum
 from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import Column, runs_of
-from salesflow.projections.core.currency import exact, unscaled
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.core.statistics import decimal_of, exact_sum, spread
+from salesflow.projections.core.statistics import decimal_of, spread
 from salesflow.projections.forecast.forecast import end_of
 from salesflow.projections.forecast.forecast_figures import SlippageLine, slippage_lines
 from salesflow.projections.forecast.forecast_reading import (
@@ -35,7 +36,7 @@ from salesflow.projections.forecast.forecast_reading import (
     read_slipped,
 )
 from salesflow.projections.review.retrospective_figures import ReviewScope
-from salesflow.projections.scope import stage_name
+from salesflow.projections.scope import stage_name, unnamed_last
 from salesflow.projections.stages.conversion_figures import (
     Passages,
     StageConversion,
@@ -171,7 +172,7 @@ def stalled_deals(
     stalled = stalled.chosen(np.flatnonzero(part.owned(stalled.deals, at)))
     amounts = Amounts.of(stalled.deals)
     currencies = amounts.currencies
-    rank = [sorted(currencies, key=_last_if_none).index(each) for each in currencies]
+    rank = [sorted(currencies, key=unnamed_last).index(each) for each in currencies]
     first = foremost(limit, np.array(rank, np.int64)[amounts.currency], -amounts.amount)
     listed = sorted(_listed(stalled.chosen(first), steps, reader), key=_order)
     [sums] = amounts.sums(np.zeros_like(amounts.currency), 1)
@@ -187,11 +188,7 @@ def _start(span: Span, reader: Reader) -> ForecastPoint | None:
 
 
 def _order(deal: SlippedRow | DealStalled) -> Order:
-    return *_last_if_none(deal.currency), -(deal.amount or 0), deal.deal
-
-
-def _last_if_none(currency: str | None) -> tuple[bool, str]:
-    return currency is None, currency or ""
+    return *unnamed_last(deal.currency), -(deal.amount or 0), deal.deal
 
 
 def _slipped(row: SlippedRow, reader: Reader) -> DealSlipped:
@@ -230,7 +227,7 @@ def _listed(stalled: Stalled, steps: Steps, reader: Reader) -> Iterator[DealStal
 
 
 def _amount(millionths: int | None) -> Decimal | None:
-    return None if millionths is None else tidy(exact(None, millionths))
+    return None if millionths is None else unscaled(millionths)
 
 
 def _day(written: str | None) -> date | None:

@@ -50,7 +50,7 @@ from salesflow.projections.forecast.forecast_reading import (
 from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
 from salesflow.projections.performance.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
-from salesflow.projections.scope import Teams, stage_name
+from salesflow.projections.scope import Teams, stage_name, unnamed_last
 
 __all__ = [
     "MOVEMENTS",
@@ -108,15 +108,11 @@ class ReviewScope:
 
     def of_process(self, rows: HeldRows) -> Flags:
         """Return which rows are under the process."""
-        if self._process is None:
-            return np.ones(len(rows), np.bool_)
-        return rows.has("process", self._process)
+        return rows.fitting({"process": self._process})
 
     def owned(self, rows: HeldRows, at: Column) -> Flags:
         """Return which rows belonged to it by whom they are, each at an instant."""
-        owned = np.ones(len(rows), np.bool_)
-        if self._owner is not None:
-            owned = rows.has("owner", self._owner)
+        owned = rows.fitting({"owner": self._owner})
         if self._team is not None:
             mine, teams = np.flatnonzero(owned), self._teams
             numbers = teams.numbers(rows["owner"][mine], rows.words["owner"], at[mine])
@@ -299,7 +295,7 @@ def _moved(
 
 
 def _in_order(currencies: Iterable[str | None]) -> list[str | None]:
-    return sorted(currencies, key=lambda name: (name is None, name or ""))
+    return sorted(currencies, key=unnamed_last)
 
 
 # What customers said in a period: scores by survey, themes, and the words of detractors.
@@ -349,11 +345,11 @@ class Voices:
     def read(cls, periods: tuple[Span, Span], part: ReviewScope, reader: Reader) -> "Voices":
         """Read surveys sent and feedback received in two periods that follow one another."""
         rows, (span, before) = reader.columns(FEEDBACK), periods
-        rows = rows.where((rows["occurred"] >= before.start) & (rows["occurred"] < span.end))
+        rows = rows.between("occurred", before.start, span.end)
         rows = rows.where(part.of_process(rows))
         rows = rows.where(part.owned(rows, rows["occurred"]))
-        at = rows["occurred"]
-        return cls(rows.where(at >= span.start), rows.where(at < before.end), reader)
+        now, earlier = (rows.between("occurred", its.start, its.end) for its in periods)
+        return cls(now, earlier, reader)
 
     def scores(self) -> Iterator[ScoreMoved]:
         """Yield the score of each survey on each scale it was answered on."""

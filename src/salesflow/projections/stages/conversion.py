@@ -98,8 +98,9 @@ class Conversion(PeriodQuestion[ConversionView]):
         steps = steps.where(~steps.merged)
         named = names_of_stages(steps.versions, steps.visited, reader.processes)
         names = {key: named[key] for key in named if self.process in (None, key[0])}
-        owned = steps.wanted(None, self.owner)
-        wanted = Wanted(steps.wanted(self.process, None), lambda chosen: owned[chosen])
+        of_process = steps.rows.fitting({"process": self.process})
+        owned = steps.rows.fitting({"owner": self.owner})
+        wanted = Wanted(of_process, lambda chosen: owned[chosen])
         passages = Passages(steps, names, wanted, reader.processes)
         return ConversionView(
             moment=moment,

@@ -13,16 +13,17 @@ from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
-from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import Column, Flags, runs_of
+from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Span
-from salesflow.projections.core.statistics import decimal_of, share
+from salesflow.projections.core.statistics import decimal_of, ratio, share
 from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
-from salesflow.projections.table import AMOUNT_SCALE, Processes
+from salesflow.projections.table import Processes
 
 __all__ = [
     "ExitKind",
@@ -324,7 +325,7 @@ def _conversion(key: StageKey, names: StageNames, sums: Mapping[str, _Sum]) -> S
         **n,
         to_date=share(n["moved_on"], n["entered"]),
         resolved=share(n["moved_on"], n["moved_on"] + n["left"]),
-        in_period=_ratio(n["entries_later"], n["entries"]),
+        in_period=ratio(n["entries_later"], n["entries"]),
         values=tuple(
             _stage_value(
                 currency, {what: its.amounts.get(currency, 0) for what, its in sums.items()}
@@ -338,19 +339,11 @@ def _stage_value(currency: str, sums: Mapping[str, int]) -> StageValue:
     names = ("entered", "moved_on", "left", "entries", "entries_later")
     return StageValue(
         currency=currency,
-        to_date=_ratio(sums["moved_on"], sums["entered"]),
-        resolved=_ratio(sums["moved_on"], sums["moved_on"] + sums["left"]),
-        in_period=_ratio(sums["entries_later"], sums["entries"]),
-        **{name: _amount(sums[name]) for name in names},
+        to_date=ratio(sums["moved_on"], sums["entered"]),
+        resolved=ratio(sums["moved_on"], sums["moved_on"] + sums["left"]),
+        in_period=ratio(sums["entries_later"], sums["entries"]),
+        **{name: unscaled(sums[name]) for name in names},
     )
-
-
-def _ratio(part: int, whole: int) -> Decimal | None:
-    return decimal_of(Fraction(part, whole)) if whole else None
-
-
-def _amount(millionths: int) -> Decimal:
-    return tidy(Decimal(millionths) / AMOUNT_SCALE)
 
 
 def reaches(passages: Passages, span: Span) -> tuple[StageReach, ...]:
@@ -420,9 +413,9 @@ def _reach(
         values=tuple(
             ReachValue(
                 currency=currency,
-                created=_amount(created.amounts[currency]),
-                entered=_amount(entered.amounts.get(currency, 0)),
-                reached=_amount(reached.amounts.get(currency, 0)),
+                created=unscaled(created.amounts[currency]),
+                entered=unscaled(entered.amounts.get(currency, 0)),
+                reached=unscaled(reached.amounts.get(currency, 0)),
             )
             for currency in sorted(created.amounts)
         ),

@@ -16,14 +16,14 @@ from salesflow.domain.time import DAY, from_instant
 from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.projections.core.column_figures import exact_sum, places_among
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, HeldRows, runs_of
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import (
     Probabilities,
     Spread,
-    _days,
-    exact_sum,
+    in_days,
     ratio,
     spread,
     survival,
@@ -202,7 +202,7 @@ def time_to_event(
         stage=of[1],
         count=found.spells,
         censored=found.spells - sum(counts.values()),
-        days_median=None if found.median is None else _days(found.median),
+        days_median=None if found.median is None else in_days(found.median),
         chances=tuple(map(_chances, found.chances)),
         **counts,
     )
@@ -303,10 +303,8 @@ def read_stalled(steps: Steps, reader: Reader, deal: UUID | None = None) -> Stal
     """Find the deals (or the one) that stand too long where the steps end."""
     deals = reader.columns(DEAL_STATE, of=deal, as_of=steps.as_of)
     deals = deals.among("outcome", "open", "won")
-    row_of = np.full(len(steps.rows.words["entity_id"]), -1)
-    row_of[deals["entity_id"]] = np.arange(len(deals))
     last = steps.lasts[steps.stage[steps.lasts] >= 0]
-    row = row_of[steps.deal[last]]
+    row = places_among(deals["entity_id"], steps.deal[last])
     last, row = last[row >= 0], row[row >= 0]
     limits = _limits(steps, last, deals, row, reader.processes)
     over = (limits > 0) & (steps.as_of - steps.at[last] > limits * DAY)
@@ -328,7 +326,7 @@ def describe_stalled(
             stage_zh=names.zh,
             owner=owner,
             entered_at=from_instant(visit.at),
-            days=_days(steps.as_of - visit.at),
+            days=in_days(steps.as_of - visit.at),
             days_max=days_max,
         )
 

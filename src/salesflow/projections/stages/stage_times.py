@@ -126,7 +126,8 @@ class StageTimes(Question[StageTimesView]):
         names = names_of_stages(steps.versions, steps.visited, reader.processes)
         stalled = self._stalled(steps, names, reader)
         counts = Counter((deal.process, deal.stage) for deal in stalled)
-        wanted, causes = steps.wanted(self.process, self.owner), causes_of(steps)
+        wanted = steps.rows.fitting({"process": self.process, "owner": self.owner})
+        causes = causes_of(steps)
         stages = np.where(wanted, steps.stage_numbers(names), -1)
         visits = {
             key: np.flatnonzero(stages == number)

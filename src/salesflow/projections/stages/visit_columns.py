@@ -119,14 +119,6 @@ class Steps:
         """The microseconds from each step to the next one, or to the moment."""
         return self.between(np.arange(len(self)), self.ends)
 
-    def wanted(self, process: str | None, owner: str | None) -> Flags:
-        """Return which steps are of a process, and began while a rep owned the deal."""
-        wanted = np.ones(len(self), np.bool_)
-        for name, word in (("process", process), ("owner", owner)):
-            if word is not None:
-                wanted &= self.rows[name] == self.rows.code(name, word)
-        return wanted
-
     def between(self, start: Column, end: Column) -> Column:
         """Return the microseconds from steps to others, or to the moment where that is -1.
 

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from salesflow.domain.time import Instant
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.scope import newest_names
 from salesflow.projections.table import Processes
 
 __all__ = ["ENTRIES", "STEP", "StageKey", "StageNames", "StageVisit", "names_of_stages"]
@@ -71,15 +72,8 @@ def names_of_stages(
         known = processes[process, version].stages
         own = [s.key for s in known if s.category in ("open", "after_sales", "won")]
         gone = sorted({stage for p, stage in visited if p == process} - set(own))
-        older = sorted((v for p, v in versions if p == process), reverse=True)
+        older = [v for p, v in versions if p == process]
         for stage in [*own, *gone]:
-            found[process, stage] = _named(stage, process, older, processes)
+            names = newest_names(stage, process, older, processes)
+            found[process, stage] = StageNames(*names)
     return found
-
-
-def _named(stage: str, process: str, versions: list[int], processes: Processes) -> StageNames:
-    for version in versions:
-        found = processes[process, version].by_key.get(stage)
-        if found is not None:
-            return StageNames(found.name_en, found.name_zh)
-    return StageNames(stage, stage)
