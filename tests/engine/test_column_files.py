@@ -1,5 +1,6 @@
 """Files of columns beside a database make questions begin fast, and never change an answer."""
 
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -178,6 +179,19 @@ def test_engines_that_begin_at_once_write_whole_files(url: str) -> None:
     assert not [file for file in folder_of(url).iterdir() if file.suffix != ".npz"]
     let_eve_own_all(url)
     assert deals_of(url, "eve") == 0
+
+
+def test_what_was_left_by_who_was_killed_while_writing_is_removed_an_hour_later(
+    url: str,
+) -> None:
+    [file] = folder_of(url).glob("salesflow_stage_visit_*")
+    left = [file.with_name(f"{file.name}.{name}") for name in ("now", "before")]
+    for each in left:
+        each.write_bytes(b"cut off")
+    os.utime(left[1], (0, 0))
+    file.unlink()
+    answered(url)
+    assert [each.exists() for each in (file, *left)] == [True, True, False]
 
 
 def damaged(file: Path, place: float, bit: int) -> bytes:

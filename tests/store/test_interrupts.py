@@ -19,6 +19,7 @@ from types import FrameType
 from weakref import WeakSet
 
 import pytest
+import sqlalchemy as sa
 
 from properties.effort import TORTURE
 from salesflow import Customer, SalesFlow
@@ -110,6 +111,27 @@ def swept(desk: Desk, work: Callable[[], object], instants: int) -> None:
 def test_an_exception_at_any_line_leaves_an_engine_that_goes_on(desk: Desk, what: str) -> None:
     swept(desk, getattr(desk, what), INSTANTS)
     assert set(desk.acknowledged) <= set(desk.recorded())
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_ctrl_c_in_a_commit_is_what_is_raised_and_leaves_no_lock(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    """SQLAlchemy gives up a connection at what is no `Exception`, and at nothing else."""
+    desk.ask()
+    dialect = desk.flow.log.database.engine.dialect
+    commit = dialect.do_commit
+
+    def cut_off(connection: sa.PoolProxiedConnection) -> None:
+        monkeypatch.undo()
+        if committed:
+            commit(connection)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(dialect, "do_commit", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        desk.ask()
+    desk.goes_on()
 
 
 def test_no_connection_is_lost_on_its_way_out_of_the_pool_or_back(

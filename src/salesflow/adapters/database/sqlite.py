@@ -158,9 +158,10 @@ class SqliteDatabase(SqliteConnections):
 
     def leave(self, block: Block) -> None:
         """Close what somebody stopped to read in the middle, which would keep its snapshot."""
-        if block.connection is None or block.connection.closed:
+        connection = block.connection
+        if connection is None or connection.closed or connection.invalidated:
             return
-        raw: object = block.connection.connection.dbapi_connection
+        raw: object = connection.connection.dbapi_connection
         if isinstance(raw, SqliteConnection):
             for cursor in [each() for each in raw.cursors]:
                 if cursor is not None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import mkstemp
+from time import time
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 from zipfile import BadZipFile
@@ -34,6 +35,8 @@ FORM: Final = 2
 """Raised whenever files are to be read otherwise; those of another form are none."""
 ID_BYTES: Final = 16
 HEX: Final = 2 * ID_BYTES
+LEFT_SECONDS: Final = 3_600
+"""Nobody writes one file for so long."""
 DAMAGED: Final = (
     *(OSError, EOFError, BadZipFile, NotImplementedError, RuntimeError),
     *(ValueError, LookupError, TypeError, AttributeError),
@@ -93,6 +96,7 @@ class ColumnFiles:
         return self._folder / f"{table}-{digits}.npz"
 
     def _write(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+        self._remove_left(path)
         number, new = mkstemp(dir=self._folder, prefix=f"{path.name}.")
         try:
             with open(number, "wb") as file:
@@ -103,6 +107,13 @@ class ColumnFiles:
             with suppress(OSError):
                 os.unlink(new)
             raise
+
+    def _remove_left(self, path: Path) -> None:
+        """Remove what processes have left that were killed while they wrote this file."""
+        for left in self._folder.glob(f"{path.name}.*"):
+            with suppress(FileNotFoundError):  # another process was first
+                if left.stat().st_mtime < time() - LEFT_SECONDS:
+                    left.unlink()
 
     def _arrays(self, table: str, stored: StoredColumns) -> dict[str, NDArray[Any]]:
         about = {
