@@ -7,7 +7,6 @@ overheard, what is known mixed up with what has happened, batches that change th
 from collections.abc import Callable
 
 import pytest
-import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,10 +33,11 @@ from salesflow.adapters.projector.rebuild import TableFiller
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import FOREVER
+from salesflow.projections.core.columns import Flags, Part
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.deals import Deals
-from salesflow.projections.table import Cell, IntervalTable, ReadPoint
+from salesflow.projections.table import Cell, ReadPoint
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
@@ -111,19 +111,22 @@ def counts_irregular_facts(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_that_it_did_not_know_the_end(patch: pytest.MonkeyPatch) -> None:
-    def ended(self: IntervalTable, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        return self.table.c.valid_to > read_point.as_of
+    right = Part.matching
 
-    patch.setattr(IntervalTable, "_still_valid", ended)
+    def held(self: Part, read_point: ReadPoint, *, ended: bool) -> Flags:
+        begun = right(self, read_point, ended=True)
+        return begun if ended else begun & (self.columns["valid_to"] > read_point.as_of)
+
+    patch.setattr(Part, "matching", held)
 
 
 def knows_what_was_recorded_later(patch: pytest.MonkeyPatch) -> None:
-    def known(self: IntervalTable, read_point: ReadPoint) -> sa.ColumnElement[bool]:
-        c = self.table.c
-        mine = sa.and_(c.tenant == read_point.tenant, c.valid_from <= read_point.as_of)
-        return sa.and_(mine, c.known_to == FOREVER)
+    def known(self: Part, read_point: ReadPoint, *, ended: bool) -> Flags:
+        c, as_of = self.columns, read_point.as_of
+        begun: Flags = (c["known_to"] == FOREVER) & (c["valid_from"] <= as_of)
+        return begun if ended else begun & (c["valid_to"] > as_of)
 
-    patch.setattr(IntervalTable, "started_by", known)
+    patch.setattr(Part, "matching", known)
 
 
 def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:

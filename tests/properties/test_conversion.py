@@ -18,7 +18,7 @@ from properties.world import at
 from salesflow.projections.stages import conversion_figures
 from salesflow.projections.stages.conversion import Conversion
 from salesflow.projections.stages.conversion_figures import Passages
-from salesflow.projections.stages.visit_columns import Steps
+from salesflow.projections.stages.visits import Steps
 
 MOVES = ("moved", "moved", "moved", "migrated", "migrated", "reopened", "won", "lost", "owner")
 MERGES = ("merged", "unmerged", "moved", "moved", "won", "reopened", "owner", "forecast")

@@ -29,7 +29,7 @@ from salesflow.adapters.event_store.published import (
 )
 from salesflow.adapters.logs import Progress, tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
-from salesflow.adapters.projector.naming import KnownNames
+from salesflow.adapters.projector.naming import NamingFacts
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.adapters.projector.runner import Runner
 from salesflow.adapters.projector.snapshot import (
@@ -182,7 +182,7 @@ class SalesFlow(CommandRunner):
             self._moments = MomentResolver(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
-            self._names = KnownNames(self.log)
+            self._names = NamingFacts(self.log)
             self._found(timezone, create=create)
             if reactors != ():
                 self._reactors = Reactors(self.log, reactors)

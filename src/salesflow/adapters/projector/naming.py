@@ -35,7 +35,7 @@ from salesflow.projections.core.names import (
 from salesflow.projections.core.question import View
 from salesflow.projections.table import ReadPoint
 
-__all__ = ["KnownNames", "ReadingNames"]
+__all__ = ["NamingFacts", "ReadingNames"]
 
 FactT = TypeVar("FactT", bound=Fact)
 OF_DEALS: Final = (DealOpened, CustomerChanged, FactRetracted)
@@ -54,7 +54,7 @@ KeptFacts = dict[tuple[type[Fact], ...], dict[UUID, list[Event]]]
 _deal: Final = unchecked(DealCalled)
 
 
-class KnownNames(Forkable):
+class NamingFacts(Forkable):
     """The facts of one log that name things; safe to share between threads."""
 
     def __init__(self, log: EventLog) -> None:
@@ -124,7 +124,7 @@ class KnownNames(Forkable):
 class ReadingNames(NamedTuple):
     """Reads the names of one answer, in its snapshot and at its moment."""
 
-    known: KnownNames
+    known: NamingFacts
     read_point: ReadPoint
     stands: ProjectionPosition
     connection: sa.Connection

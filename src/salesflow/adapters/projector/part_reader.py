@@ -16,7 +16,14 @@ from numpy.typing import NDArray
 from salesflow.domain.ids import uuid_of_int
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
-from salesflow.projections.core.columns import EVENT_ID, Column, Part, Words, narrowed
+from salesflow.projections.core.columns import (
+    EVENT_ID,
+    NO_NUMBER,
+    Column,
+    Part,
+    Words,
+    narrowed,
+)
 from salesflow.projections.table import EventIds, IntervalTable, LedgerTable, ReadTable
 
 __all__ = ["PartReader", "columns_in", "in_order"]
@@ -25,8 +32,6 @@ BATCH: Final = 20_000
 """So many rows are turned into columns at a time."""
 IN_ONE: Final = 500
 """So many ids go into one query."""
-NONE: Final = np.iinfo(np.int64).min
-"""Stands for no number."""
 
 RowsRead = Iterator[Sequence[sa.Row[Any]]]
 """Rows as the driver gives them, so many at a time."""
@@ -128,7 +133,9 @@ class PartReader:
         try:
             return np.fromiter(cells, np.int64, len(cells))
         except TypeError:
-            return np.fromiter([NONE if c is None else c for c in cells], np.int64, len(cells))
+            return np.fromiter(
+                [NO_NUMBER if c is None else c for c in cells], np.int64, len(cells)
+            )
 
 
 class HexadecimalIds(Words):

@@ -20,7 +20,7 @@ from salesflow.adapters.event_store.published import (
     PublishedRates,
     with_unpublished_unreadable,
 )
-from salesflow.adapters.projector.naming import KnownNames, ReadingNames
+from salesflow.adapters.projector.naming import NamingFacts, ReadingNames
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
 from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.event import Event, ensure_readable
@@ -173,7 +173,7 @@ class Snapshot(Generic[ViewT]):
         moments: MomentResolver,
         processes: PublishedProcesses,
         rates: PublishedRates,
-        names: KnownNames,
+        names: NamingFacts,
         tables: SnapshotTables,
     ) -> None:
         self._question = question
@@ -258,7 +258,7 @@ def snapshot_for(
     moments: MomentResolver,
     processes: PublishedProcesses,
     rates: PublishedRates,
-    names: KnownNames,
+    names: NamingFacts,
     runner: Runner,
 ) -> Iterator[Snapshot[ViewT]]:
     """Catch up what a question reads, and open a snapshot to ask it in.

@@ -44,8 +44,7 @@ from salesflow.projections.cases.similar_cases import (
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.pipeline.deal_timeline import TimelineFact, timeline_facts
 from salesflow.projections.scope import stage_name
-from salesflow.projections.stages.visit_columns import Steps
-from salesflow.projections.stages.visits import StageVisit
+from salesflow.projections.stages.visits import StageVisit, Steps
 from salesflow.projections.table import Processes
 
 __all__ = [

@@ -77,7 +77,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.scope import Meant, named
-from salesflow.projections.stages.visit_columns import read_steps
+from salesflow.projections.stages.visits import read_steps
 
 __all__ = ["CaseLayout", "CaseStudy", "CaseStudyView"]
 

@@ -24,6 +24,7 @@ from salesflow.projections.table import ReadPoint
 __all__ = [
     "EVENT_ID",
     "NOTHING",
+    "NO_NUMBER",
     "UNKNOWN",
     "Column",
     "Flags",
@@ -47,7 +48,9 @@ EVENT_ID: Final = np.dtype("V16")
 NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
-"""The code of no word. Of numbers the least of their type is none."""
+"""The code of no word."""
+NO_NUMBER: Final = np.iinfo(np.int64).min
+"""Stands in a column of numbers where there is none."""
 
 
 def runs_of(column: Column) -> tuple[Column, Column]:
@@ -59,7 +62,7 @@ def runs_of(column: Column) -> tuple[Column, Column]:
 def narrowed(column: Column) -> Column:
     """Return a column of whole numbers in the smallest type that holds them.
 
-    In none of its types the least number is one, since that stands for nothing.
+    The least number of a type is never used.
     """
     if column.dtype.kind != "i" or not len(column):
         return column
@@ -216,9 +219,7 @@ class HeldRows:
 
     def known(self, name: str) -> Flags:
         """Return which rows have anything in a column."""
-        column = self[name]
-        nothing = NOTHING if name in self.words else np.iinfo(column.dtype).min
-        found: Flags = column != nothing
+        found: Flags = self[name] != (NOTHING if name in self.words else NO_NUMBER)
         return found
 
     def where(self, wanted: Flags) -> "HeldRows":
@@ -248,7 +249,7 @@ class HeldRows:
     def amounts(self, name: str) -> Column:
         """Return a column of amounts, with 0 where none is known."""
         column = self[name]
-        return np.where(column == np.iinfo(column.dtype).min, 0, column)
+        return np.where(column == NO_NUMBER, 0, column)
 
     def cells(self, name: str, rows: Column | None = None) -> list[Any]:
         """Return a column as Python has it, or some rows of it.
@@ -263,8 +264,9 @@ class HeldRows:
         if column.dtype == EVENT_ID:
             return [uuid_of_bytes(each) for each in column.tolist()]
         cells: list[Any] = column.tolist()
-        none = np.iinfo(column.dtype).min
-        return [None if each == none else each for each in cells] if none in cells else cells
+        if NO_NUMBER not in cells:
+            return cells
+        return [None if each == NO_NUMBER else each for each in cells]
 
 
 class _OrderedColumns(Mapping[str, Column]):

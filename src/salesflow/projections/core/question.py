@@ -1,8 +1,8 @@
 """Questions and views: what can be asked at a moment or over a period, and the frozen answer.
 
-A question is a frozen parameter model. It builds selects for a moment, runs them through a
-`Reader` (which holds the snapshot) and returns a view. A view carries its moment, population
-and formula, so that a number can never be separated from what it means.
+A question is a frozen parameter model. It takes what holds at a moment from a `Reader` (which
+holds the snapshot), as columns or by selects, and returns a view. A view carries its moment,
+population and formula, so that a number can never be separated from what it means.
 """
 
 import ast

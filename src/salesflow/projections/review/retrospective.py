@@ -79,7 +79,7 @@ from salesflow.projections.review.retrospective_figures import (
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
 from salesflow.projections.scope import Meant, Teams, named
-from salesflow.projections.stages.visit_columns import Steps, read_steps
+from salesflow.projections.stages.visits import Steps, read_steps
 
 __all__ = [
     "LINES",

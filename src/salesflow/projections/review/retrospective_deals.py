@@ -50,11 +50,12 @@ from salesflow.projections.stages.stage_time_figures import (
     describe_stalled,
     read_stalled,
 )
-from salesflow.projections.stages.visit_columns import StageStanding, Steps
 from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
+    StageStanding,
     StageVisit,
+    Steps,
     names_of_stages,
 )
 from salesflow.projections.table import Processes

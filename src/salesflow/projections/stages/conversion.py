@@ -43,8 +43,7 @@ from salesflow.projections.stages.conversion_figures import (
     reaches,
     transitions,
 )
-from salesflow.projections.stages.visit_columns import read_steps
-from salesflow.projections.stages.visits import names_of_stages
+from salesflow.projections.stages.visits import names_of_stages, read_steps
 
 __all__ = ["Conversion", "ConversionView"]
 

@@ -21,8 +21,7 @@ from salesflow.projections.core.columns import Column, Flags, runs_of
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import decimal_of, ratio, share
-from salesflow.projections.stages.visit_columns import StageStanding, Steps
-from salesflow.projections.stages.visits import ENTRIES, StageKey, StageNames
+from salesflow.projections.stages.visits import StageKey, StageNames, StageStanding, Steps
 from salesflow.projections.table import Processes
 
 __all__ = [
@@ -51,6 +50,8 @@ KINDS: Final[Mapping[str, ExitKind]] = {
     "disqualified": "disqualified",
 }
 """What an exit is by how the next step was entered; a merge or a migration is none."""
+ENTRIES: Final = frozenset({"opened", "advanced", "skipped", "returned", "reopened", "won"})
+"""Ways to enter a stage; after a migration or an unmerge a deal only goes on in one."""
 FORWARD: Final = ("advanced", "skipped", "won")
 _Exit = tuple[ExitKind, str]
 """Its kind, and the stage entered or the outcome."""

@@ -29,8 +29,7 @@ from salesflow.projections.core.statistics import (
     survival,
 )
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.stages.visit_columns import Steps
-from salesflow.projections.stages.visits import StageKey, StageNames, StageVisit
+from salesflow.projections.stages.visits import StageKey, StageNames, StageVisit, Steps
 from salesflow.projections.table import Processes
 
 __all__ = [

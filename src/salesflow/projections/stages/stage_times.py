@@ -52,11 +52,12 @@ from salesflow.projections.stages.stage_time_figures import (
     stage_time,
     time_to_event,
 )
-from salesflow.projections.stages.visit_columns import Steps, read_steps
 from salesflow.projections.stages.visits import (
     StageKey,
     StageNames,
+    Steps,
     names_of_stages,
+    read_steps,
 )
 from salesflow.projections.table import Processes
 

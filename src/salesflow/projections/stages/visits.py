@@ -1,22 +1,36 @@
-"""What steps of deals are made of, and what the stages are called that they went through.
+"""The ways of all deals through their stages as columns, and what those stages are called.
 
 A step is a row of the table of visits: a visit to a stage, or closed time, which has no stage.
+What ended a step is the step after it. Leaves out all counting.
 """
 
-from collections.abc import Set
+from collections.abc import Callable, Iterable, Set
+from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import numpy as np
 
 from salesflow.domain.time import Instant
+from salesflow.projections.core.column_figures import elapsed
+from salesflow.projections.core.column_groups import Groups, grouped
+from salesflow.projections.core.columns import Column, Flags, HeldRows, runs_of
+from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.scope import newest_names
 from salesflow.projections.table import Processes
 
-__all__ = ["ENTRIES", "STEP", "StageKey", "StageNames", "StageVisit", "names_of_stages"]
+__all__ = [
+    "StageKey",
+    "StageNames",
+    "StageStanding",
+    "StageVisit",
+    "Steps",
+    "names_of_stages",
+    "read_steps",
+]
 
-
-ENTRIES: Final = frozenset({"opened", "advanced", "skipped", "returned", "reopened", "won"})
-"""Ways to enter a stage; after a migration or an unmerge a deal only goes on in one."""
 
 StageKey = tuple[str, str]
 """A process and one of its stages."""
@@ -30,7 +44,7 @@ class StageNames(NamedTuple):
 
 
 class StageVisit(NamedTuple):
-    """A row of the table of visits: where a deal came, when and how; see `STAGE_VISIT`."""
+    """A step by itself: where a deal came, when and how; see `STAGE_VISIT`."""
 
     deal: UUID
     at: Instant
@@ -40,10 +54,6 @@ class StageVisit(NamedTuple):
     stage: str | None
     outcome: str
     entered: str
-    day_only: int
-    owner: str | None
-    amount: int | None
-    currency: str | None
 
     @property
     def key(self) -> StageKey:
@@ -53,9 +63,137 @@ class StageVisit(NamedTuple):
 
 STEP: Final = (
     *("entity_id", "valid_from", "begun"),
-    *(attribute.name for attribute in STAGE_VISIT.attributes),
+    *("process", "process_version", "stage", "outcome", "entered"),
 )
 """The columns that make a `StageVisit`."""
+
+
+class StageStanding(NamedTuple):
+    """What many steps have in common: under which process version, where, with what outcome."""
+
+    process: str
+    version: int
+    stage: str | None
+    outcome: str
+
+
+class Steps:
+    """The steps of all deals (or of one) up to a moment, those of a deal in order."""
+
+    def __init__(self, rows: HeldRows, as_of: Instant, timezone: ZoneInfo) -> None:
+        self.as_of: Final = as_of
+        self._timezone = timezone
+        self.rows: Final = rows
+        self.deal: Final = rows["entity_id"]
+        self.at: Final = rows["valid_from"]
+        self.stage: Final = rows["stage"]
+        self.outcome: Final = rows["outcome"]
+        firsts, lasts = runs_of(self.deal)
+        self.firsts: Final = firsts
+        """The first step of each deal."""
+        self.lasts: Final = lasts
+        """The last step of each deal, where it stands."""
+        self.ends: Final = np.arange(1, len(rows) + 1)
+        """By which step each is ended; -1 for those that go on."""
+        self.ends[self.lasts] = -1
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, wanted: Flags) -> "Steps":
+        """Return the steps of some deals by themselves."""
+        return Steps(self.rows.where(wanted), self.as_of, self._timezone)
+
+    def until(self, at: Instant) -> "Steps":
+        """Return the steps up to an instant before the moment."""
+        return Steps(self.rows.where(self.at <= at), at, self._timezone)
+
+    @property
+    def merged(self) -> Flags:
+        """Which steps are of deals that stand merged."""
+        stands = self.outcome[self.lasts]
+        return self.of_deals(stands == self.rows.code("outcome", "merged"))
+
+    def of_deals(self, values: Column) -> Column:
+        """Return for each step the value of its deal, of one value for each deal in order."""
+        return np.repeat(values, self.lasts - self.firsts + 1)
+
+    def visits(self, chosen: Column) -> list[StageVisit]:
+        """Return some steps one by one."""
+        rows = self.rows.ordered(chosen)
+        return [StageVisit._make(each) for each in zip(*map(rows.cells, STEP), strict=True)]
+
+    @cached_property
+    def _standing(self) -> Groups:
+        rows = self.rows
+        return grouped(rows["process"], rows["process_version"], self.stage, self.outcome)
+
+    @property
+    def standing(self) -> Column:
+        """How each step stands: the number of one of the `standings`."""
+        return self._standing.of
+
+    @cached_property
+    def standings(self) -> list[StageStanding]:
+        """The different ways to stand, which are few."""
+        one = self.rows.ordered(self._standing.first)
+        cells = map(one.cells, ("process", "process_version", "stage", "outcome"))
+        return [StageStanding._make(each) for each in zip(*cells, strict=True)]
+
+    def by_standing(self, value: Callable[[StageStanding], int]) -> Column:
+        """Return for each step a number that follows from how it stands."""
+        return np.array([value(each) for each in self.standings], np.int64)[self.standing]
+
+    def stage_numbers(self, stages: Iterable[StageKey]) -> Column:
+        """Return which of some stages each step is a visit to, by number; -1 for none."""
+        numbers = {key: number for number, key in enumerate(stages)}
+        return self.by_standing(lambda its: numbers.get((its.process, its.stage or ""), -1))
+
+    @cached_property
+    def versions(self) -> set[tuple[str, int]]:
+        """The process versions under which deals came where they did."""
+        return {(each.process, each.version) for each in self.standings}
+
+    @cached_property
+    def visited(self) -> set[StageKey]:
+        """The stages that were visited."""
+        return {(each.process, each.stage) for each in self.standings if each.stage is not None}
+
+    @cached_property
+    def lasted(self) -> Column:
+        """The microseconds from each step to the next one, or to the moment."""
+        return self.between(np.arange(len(self)), self.ends)
+
+    def between(self, start: Column, end: Column) -> Column:
+        """Return the microseconds from steps to others, or to the moment where that is -1.
+
+        Between two days of which no more is known there are calendar days, of 24 hours each;
+        between any other two times there is what has passed, to the microsecond.
+        """
+        until = np.where(end < 0, self.as_of, self.at[end])
+        days_only = self._day_only[start] & self._day_only[end] & (end >= 0)
+        return elapsed(self.at[start], until, days_only, self._timezone)
+
+    @cached_property
+    def _day_only(self) -> Flags:
+        day_only: Flags = self.rows["day_only"] == 1
+        return day_only
+
+
+def read_steps(reader: Reader, deal: UUID | None = None) -> Steps:
+    """Read the steps of all deals (or of one) up to the moment, as believed then."""
+    rows = reader.columns(STAGE_VISIT, of=deal, ended=True)
+    return Steps(_in_order(rows), reader.read_point.as_of, reader.timezone)
+
+
+def _in_order(rows: HeldRows) -> HeldRows:
+    """Put the opening of a deal before what else happened then; nearly always it is."""
+    deal, at = rows["entity_id"], rows["valid_from"]
+    opens = rows["entered"] == rows.code("entered", "opened")
+    behind = opens[1:] & (deal[1:] == deal[:-1]) & (at[1:] == at[:-1])
+    if not behind.any():
+        return rows
+    return rows.ordered(np.lexsort([rows["begun"], ~opens, at, deal]))
 
 
 def names_of_stages(
