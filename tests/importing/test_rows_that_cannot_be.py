@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalogues import messages
+from databases import reseal
 from importing.desk import EVENTS, WIDE, Desk
 from properties.effort import examples
 from salesflow import SalesFlow
@@ -186,8 +187,10 @@ def test_a_deal_whose_history_cannot_be_read_is_refused_alone(desk: Desk) -> Non
                 "occurred": first.occurred,
                 "recorded": desk.log.head().recorded + 1,
                 "precision": "microsecond",
+                "checksum": 0,
             },
         )
+    reseal(desk.log.database.url.render_as_string(hide_password=False))
     desk.now += timedelta(hours=1)
     report = desk.bring(EVENTS, HEAD + OPENED + OPENED.replace("1,", "2,", 1))
     assert [(r.line, r.object) for r in report.refused] == [(2, "1")]

@@ -20,7 +20,7 @@ from properties.playing import Act, Player, acts, customer_acts
 from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
 from salesflow.domain.customer import CustomerState
-from salesflow.domain.deal.state import DealState
+from salesflow.domain.deal.state import DealSummary
 from salesflow.domain.event import Event
 from salesflow.engine import SalesFlow
 from salesflow.projections.folds.contact import CONTACT
@@ -138,13 +138,13 @@ def _merged_for_good(patch: pytest.MonkeyPatch) -> None:
 
 
 def _contacts_before_the_opening(patch: pytest.MonkeyPatch) -> None:
-    right = DealState.evolve
+    right = DealSummary.evolve
 
-    def evolves(self: DealState, event: Event) -> str | None:
+    def evolves(self: DealSummary, event: Event) -> str | None:
         right(self, event)
         return None
 
-    patch.setattr(DealState, "evolve", evolves)
+    patch.setattr(DealSummary, "evolve", evolves)
 
 
 @pytest.mark.parametrize("mistake", [late_facts_as_they_come, _merged_for_good])

@@ -17,15 +17,16 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, TypedDict, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from msgspec import MsgspecError
+from msgspec import UNSET, MsgspecError, Struct, UnsetType, defstruct
 from msgspec.json import Decoder
+from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from salesflow.domain.event import Fact
-from salesflow.domain.unchecked import Fields, unchecked
+from salesflow.domain.unchecked import unchecked
 
 __all__ = ["Decode", "NotWrittenHereError", "decoder_of"]
 
@@ -50,7 +51,7 @@ def decoder_of(cls: type[Fact]) -> Decode | None:
         shape, build = _shape_of(cls), _builder_of(cls)
     except NotUnderstoodError:
         return None
-    read: Callable[[bytes], Fields] = Decoder(shape).decode
+    read: Callable[[bytes], Struct] = Decoder(shape).decode
 
     def decode(payload: bytes) -> Fact:
         fact: Fact = build(read(payload))
@@ -61,10 +62,13 @@ def decoder_of(cls: type[Fact]) -> Decode | None:
 
 @cache
 def _shape_of(cls: type[BaseModel]) -> type:
-    """Describe to msgspec what JSON names of a value: any of its fields."""
+    """Describe to msgspec what JSON names of a value: any of its fields, and nothing else."""
     _ensure_only_checked(cls)
-    fields = {name: _plain(field.annotation) for name, field in cls.model_fields.items()}
-    return TypedDict(f"{cls.__name__}Fields", fields, total=False)  # type: ignore[operator, no-any-return]
+    fields = [
+        (name, _plain(field.annotation) | UnsetType, UNSET)
+        for name, field in cls.model_fields.items()
+    ]
+    return defstruct(f"{cls.__name__}Fields", fields, forbid_unknown_fields=True)
 
 
 def _plain(annotation: Any) -> Any:  # noqa: ANN401 - any type there is
@@ -95,9 +99,12 @@ def _builder_of(cls: type[BaseModel]) -> Build:
         if (within := _nested(field.annotation))
     ]
 
-    def build(given: Fields) -> BaseModel:
+    def build(read: Struct) -> BaseModel:
+        given = asdict(read)
+        for name in [name for name, value in given.items() if value is UNSET]:
+            del given[name]
         for name, within in holding:
-            if name in given:
+            if given.get(name) is not None:
                 given[name] = within(given[name])
         return make(**given)
 

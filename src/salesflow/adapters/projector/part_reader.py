@@ -54,12 +54,13 @@ class PartReader:
 
     def all(self, table: ReadTable, connection: sa.Connection) -> Part:
         """Return all rows of a table."""
-        return self._part(table, self._read(self._select(table), connection, {}))
+        return self._part(table, self._pages(table, "", keys_of(table), connection, {}))
 
     def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
         """Return the movements of a ledger that were recorded after an instant."""
-        select = f"{self._select(table)} AND recorded > :recorded"
-        return self._part(table, self._read(select, connection, {"recorded": recorded}))
+        keys = ["recorded", *(key for key in keys_of(table) if key != "recorded")]
+        where, given = " AND recorded > :since", {"since": recorded}
+        return self._part(table, self._pages(table, where, keys, connection, given))
 
     def of(self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection) -> Part:
         """Return the rows of some entities."""
@@ -92,13 +93,39 @@ class PartReader:
             return column.name
         return f"encode(uuid_send({column.name}), 'hex')"
 
-    def _read(
-        self, select: str, connection: sa.Connection, given: dict[str, Any]
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
-        parameters, options = {"tenant": self._tenant, **given}, {"yield_per": BATCH}
-        text = sa.text(select)
-        with connection.execute(text, parameters, execution_options=options) as found:
-            yield from found.partitions(BATCH)
+    def _pages(
+        self,
+        table: ReadTable,
+        where: str,
+        keys: Sequence[str],
+        connection: sa.Connection,
+        given: dict[str, Any],
+    ) -> RowsRead:
+        """Yield rows in the order of keys that tell them apart, so many at a time.
+
+        Each time those behind the last one are asked for: a cursor of the server, which goes on
+        by itself, would be left open where somebody interrupts.
+        """
+        columns = {column.name: column for column in columns_in(table)}
+        places = [[*columns].index(key) for key in keys]
+        last = ", ".join(self._given_as(columns[key], f":{key}") for key in keys)
+        named = ", ".join(keys)
+        first = f"{self._select(table)}{where} ORDER BY {named} LIMIT {BATCH}"
+        behind = where + f" AND ({named}) > ({last})"
+        then = f"{self._select(table)}{behind} ORDER BY {named} LIMIT {BATCH}"
+        given = {"tenant": self._tenant, **given}
+        page = connection.execute(sa.text(first), given).all()
+        while page:
+            yield page
+            if len(page) < BATCH:
+                return
+            given |= {key: page[-1][place] for key, place in zip(keys, places, strict=True)}
+            page = connection.execute(sa.text(then), given).all()
+
+    def _given_as(self, column: sa.Column[Any], parameter: str) -> str:
+        """Return how a value that was selected is compared with a column again."""
+        is_id = isinstance(column.type, sa.Uuid)
+        return f"CAST({parameter} AS uuid)" if is_id and not self._sqlite else parameter
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
@@ -174,10 +201,15 @@ def _type_of(column: sa.Column[Any]) -> np.dtype[Any]:
     return np.dtype(np.int64)
 
 
+def keys_of(table: ReadTable) -> list[str]:
+    """Return the columns that tell the rows of a tenant apart, in the order of their index."""
+    return [column.name for column in table.table.primary_key if column.name != "tenant"]
+
+
 def in_order(part: Part, table: ReadTable) -> Part:
     """Put rows in the order in which parts hold them, by what tells them from one another."""
     c = dict(part.columns)
-    keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
+    keys = keys_of(table)
     if isinstance(table, IntervalTable):
         keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
     order = np.lexsort([c[name] for name in reversed(keys)])
