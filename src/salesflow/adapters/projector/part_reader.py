@@ -4,7 +4,7 @@ It is a module of its own, beside `columns`, which says what is read again and w
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import count, islice
 from threading import RLock
 from typing import Any, Final
 from uuid import UUID
@@ -27,6 +27,9 @@ IN_ONE: Final = 500
 """So many ids go into one query."""
 NONE: Final = np.iinfo(np.int64).min
 """Stands for no number."""
+
+CURSORS: Final = count()
+"""Numbers the cursors of this process."""
 
 RowsRead = Iterator[Sequence[sa.Row[Any]]]
 """Rows as the driver gives them, so many at a time."""
@@ -87,13 +90,23 @@ class PartReader:
             return column.name
         return f"encode(uuid_send({column.name}), 'hex')"
 
-    def _read(
-        self, select: str, connection: sa.Connection, given: dict[str, Any]
-    ) -> Iterator[Sequence[sa.Row[Any]]]:
-        parameters, options = {"tenant": self._tenant, **given}, {"yield_per": BATCH}
-        text = sa.text(select)
-        with connection.execute(text, parameters, execution_options=options) as found:
-            yield from found.partitions(BATCH)
+    def _read(self, select: str, connection: sa.Connection, given: dict[str, Any]) -> RowsRead:
+        """Yield the rows of a select, of which few are fetched at a time.
+
+        On PostgreSQL by a cursor that is declared in SQL: one of the driver has a destructor,
+        and a Ctrl-C that meets it is lost.
+        """
+        parameters = {"tenant": self._tenant, **given}
+        if self._sqlite:
+            with connection.execute(sa.text(select), parameters) as found:
+                yield from found.partitions(BATCH)
+            return
+        cursor = f"salesflow_columns_{next(CURSORS)}"
+        connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
+        fetch = sa.text(f"FETCH {BATCH} FROM {cursor}")
+        while rows := connection.execute(fetch).all():
+            yield rows
+        connection.execute(sa.text(f"CLOSE {cursor}"))
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
@@ -107,9 +120,9 @@ class PartReader:
     def _part(self, table: ReadTable, rows: RowsRead) -> Part:
         columns = columns_in(table)
         batches: list[list[Column]] = [[np.empty(0, _type_of(each))] for each in columns]
-        count = 0
+        read = 0
         for batch in rows:
-            count += len(batch)
+            read += len(batch)
             cells = zip(*batch, strict=True) if batch else ()
             for found, column, these in zip(batches, columns, cells, strict=False):
                 found.append(narrowed(self._column(column, these)))
@@ -117,7 +130,7 @@ class PartReader:
         for column, found in zip(columns, batches, strict=True):
             joined[column.name] = np.concatenate(found[1:] or found)
             found.clear()
-        return in_order(Part(joined, count), table)
+        return in_order(Part(joined, read), table)
 
     def _column(self, column: sa.Column[Any], cells: Sequence[Any]) -> Column:
         words = self._words_in(column)
