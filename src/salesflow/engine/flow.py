@@ -165,10 +165,8 @@ class SalesFlow(CommandRunner):
         if event_ids is not new_id:
             ensure_callable(event_ids, "event_ids")
         own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
-        catalogue = CATALOGUE
-        if own_facts:
-            catalogue = CATALOGUE.with_own(own_facts)
-            name_facts(own_facts)
+        catalogue = CATALOGUE.with_own(own_facts) if own_facts else CATALOGUE
+        name_facts(own_facts)
         self._folds = with_folds(own_folds) if own_folds else FOLDS
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)
