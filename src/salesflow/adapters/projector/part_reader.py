@@ -4,7 +4,7 @@ It is a module of its own, beside `columns`, which says what is read again and w
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import count, islice
 from threading import RLock
 from typing import Any, Final
 from uuid import UUID
@@ -33,6 +33,9 @@ BATCH: Final = 20_000
 IN_ONE: Final = 500
 """So many ids go into one query."""
 
+CURSORS: Final = count()
+"""Numbers the cursors of this process."""
+
 RowsRead = Iterator[Sequence[sa.Row[Any]]]
 """Rows as the driver gives them, so many at a time."""
 
@@ -54,13 +57,12 @@ class PartReader:
 
     def all(self, table: ReadTable, connection: sa.Connection) -> Part:
         """Return all rows of a table."""
-        return self._part(table, self._pages(table, "", keys_of(table), connection, {}))
+        return self._part(table, self._read(self._select(table), connection, {}))
 
     def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
         """Return the movements of a ledger that were recorded after an instant."""
-        keys = ["recorded", *(key for key in keys_of(table) if key != "recorded")]
-        where, given = " AND recorded > :since", {"since": recorded}
-        return self._part(table, self._pages(table, where, keys, connection, given))
+        select = f"{self._select(table)} AND recorded > :recorded"
+        return self._part(table, self._read(select, connection, {"recorded": recorded}))
 
     def of(self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection) -> Part:
         """Return the rows of some entities."""
@@ -93,39 +95,23 @@ class PartReader:
             return column.name
         return f"encode(uuid_send({column.name}), 'hex')"
 
-    def _pages(
-        self,
-        table: ReadTable,
-        where: str,
-        keys: Sequence[str],
-        connection: sa.Connection,
-        given: dict[str, Any],
-    ) -> RowsRead:
-        """Yield rows in the order of keys that tell them apart, so many at a time.
+    def _read(self, select: str, connection: sa.Connection, given: dict[str, Any]) -> RowsRead:
+        """Yield the rows of a select, of which few are fetched at a time.
 
-        Each time those behind the last one are asked for: a cursor of the server, which goes on
-        by itself, would be left open where somebody interrupts.
+        On PostgreSQL by a cursor that is declared in SQL: one of the driver has a destructor,
+        and a Ctrl-C that meets it is lost.
         """
-        columns = {column.name: column for column in columns_in(table)}
-        places = [[*columns].index(key) for key in keys]
-        last = ", ".join(self._given_as(columns[key], f":{key}") for key in keys)
-        named = ", ".join(keys)
-        first = f"{self._select(table)}{where} ORDER BY {named} LIMIT {BATCH}"
-        behind = where + f" AND ({named}) > ({last})"
-        then = f"{self._select(table)}{behind} ORDER BY {named} LIMIT {BATCH}"
-        given = {"tenant": self._tenant, **given}
-        page = connection.execute(sa.text(first), given).all()
-        while page:
-            yield page
-            if len(page) < BATCH:
-                return
-            given |= {key: page[-1][place] for key, place in zip(keys, places, strict=True)}
-            page = connection.execute(sa.text(then), given).all()
-
-    def _given_as(self, column: sa.Column[Any], parameter: str) -> str:
-        """Return how a value that was selected is compared with a column again."""
-        is_id = isinstance(column.type, sa.Uuid)
-        return f"CAST({parameter} AS uuid)" if is_id and not self._sqlite else parameter
+        parameters = {"tenant": self._tenant, **given}
+        if self._sqlite:
+            with connection.execute(sa.text(select), parameters) as found:
+                yield from found.partitions(BATCH)
+            return
+        cursor = f"salesflow_columns_{next(CURSORS)}"
+        connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
+        fetch = sa.text(f"FETCH {BATCH} FROM {cursor}")
+        while rows := connection.execute(fetch).all():
+            yield rows
+        connection.execute(sa.text(f"CLOSE {cursor}"))
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
@@ -139,9 +125,9 @@ class PartReader:
     def _part(self, table: ReadTable, rows: RowsRead) -> Part:
         columns = columns_in(table)
         batches: list[list[Column]] = [[np.empty(0, _type_of(each))] for each in columns]
-        count = 0
+        read = 0
         for batch in rows:
-            count += len(batch)
+            read += len(batch)
             cells = zip(*batch, strict=True) if batch else ()
             for found, column, these in zip(batches, columns, cells, strict=False):
                 found.append(narrowed(self._column(column, these)))
@@ -149,7 +135,7 @@ class PartReader:
         for column, found in zip(columns, batches, strict=True):
             joined[column.name] = np.concatenate(found[1:] or found)
             found.clear()
-        return in_order(Part(joined, count), table)
+        return in_order(Part(joined, read), table)
 
     def _column(self, column: sa.Column[Any], cells: Sequence[Any]) -> Column:
         words = self._words_in(column)
@@ -201,15 +187,10 @@ def _type_of(column: sa.Column[Any]) -> np.dtype[Any]:
     return np.dtype(np.int64)
 
 
-def keys_of(table: ReadTable) -> list[str]:
-    """Return the columns that tell the rows of a tenant apart, in the order of their index."""
-    return [column.name for column in table.table.primary_key if column.name != "tenant"]
-
-
 def in_order(part: Part, table: ReadTable) -> Part:
     """Put rows in the order in which parts hold them, by what tells them from one another."""
     c = dict(part.columns)
-    keys = keys_of(table)
+    keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
     if isinstance(table, IntervalTable):
         keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
     order = np.lexsort([c[name] for name in reversed(keys)])
