@@ -24,15 +24,12 @@ from salesflow.projections.table import (
 )
 
 __all__ = [
-    "Address",
     "Batch",
     "IntervalBatch",
-    "IntervalPart",
     "LedgerBatch",
     "LedgerPart",
     "PendingRow",
     "RowOrigin",
-    "TablePart",
     "part_of",
 ]
 

@@ -34,7 +34,6 @@ __all__ = [
     "AppliedPage",
     "Page",
     "ProjectionTask",
-    "StreamRefill",
     "TablesTogether",
 ]
 

@@ -223,9 +223,9 @@ class Spread(Value):
 NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
 
 
-def spread(lasted: Column | Sequence[int]) -> Spread:
+def spread(lasted: Column) -> Spread:
     """Return median, mean and 90th percentile of times as days."""
-    times = np.sort(np.asarray(lasted, np.int64))
+    times = np.sort(lasted)
     if not len(times):
         return NO_SPREAD
     return Spread(

@@ -222,8 +222,8 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     def _in_cells(self) -> bool:
         """Whether the scope is made of whole cells, of which balances are kept."""
         scopes = {*SCOPES, "team", "closes_from", "closes_before"} - {*PIPELINE.cells}
-        grouped = self.by is None or self.by in PIPELINE.cells
-        return grouped and all(getattr(self, name) is None for name in scopes)
+        by_cell = self.by is None or self.by in PIPELINE.cells
+        return by_cell and all(getattr(self, name) is None for name in scopes)
 
     def _opening(self, reader: Reader, books: Opening, names: FlowNames) -> FlowLines:
         """Return what stood in the scope before the period, where balances can say so."""
