@@ -96,6 +96,15 @@ def test_facts_of_other_people_are_validated() -> None:
     assert catalogue.read_all([("acme.doubled:1", b'{"text":"a"}')]) == [Doubled(text="a")]
 
 
-def test_bytes_that_nobody_wrote_are_validated() -> None:
-    with pytest.raises(ValueError, match="channel"):
-        CATALOGUE.read_all([("deal.contact_logged:1", b'{"channel":7}')])
+@pytest.mark.parametrize(
+    ("topic", "payload", "wrong"),
+    [
+        ("deal.contact_logged:1", b'{"channel":7}', "channel"),
+        ("deal.contact_logged:1", b'{"channel":"call","direction":"out","mood":"bad"}', "mood"),
+        ("deal.owner_assigned:1", b"{}", "owner"),
+        ("customer.registered:1", b'{"name":"A","name":"B"}', "name"),
+    ],
+)
+def test_bytes_that_nobody_wrote_are_validated(topic: str, payload: bytes, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        CATALOGUE.read_all([(topic, payload)])

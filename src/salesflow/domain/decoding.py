@@ -17,16 +17,25 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NotRequired,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+)
 from uuid import UUID
 
-from msgspec import UNSET, MsgspecError, Struct, UnsetType, defstruct
+from msgspec import MsgspecError
 from msgspec.json import Decoder
-from msgspec.structs import asdict
 from pydantic import BaseModel
 
 from salesflow.domain.event import Fact
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked
 
 __all__ = ["Decode", "NotWrittenHereError", "decoder_of"]
 
@@ -37,6 +46,8 @@ Build = Callable[[Any], Any]
 NotWrittenHereError = MsgspecError
 """What a decoder raises of bytes that no encoding of a fact gives."""
 
+NAMED: Final = b'":'
+"""Follows the name of a field, and is in a text that quotes something, perhaps."""
 PLAIN: Final = frozenset({str, int, bool, Decimal, UUID, date, datetime})
 """What is the same read by msgspec and by pydantic, from what pydantic writes."""
 
@@ -51,24 +62,39 @@ def decoder_of(cls: type[Fact]) -> Decode | None:
         shape, build = _shape_of(cls), _builder_of(cls)
     except NotUnderstoodError:
         return None
-    read: Callable[[bytes], Struct] = Decoder(shape).decode
+    read: Callable[[bytes], Fields] = Decoder(shape).decode
 
     def decode(payload: bytes) -> Fact:
-        fact: Fact = build(read(payload))
+        given = read(payload)
+        if payload.count(NAMED) != _names_in(given):
+            raise NotWrittenHereError("a field is named that is unknown, or one twice")
+        fact: Fact = build(given)
         return fact
 
     return decode
 
 
+def _names_in(given: Fields) -> int:
+    """Return how many fields are named in a value, and in all values that it holds."""
+    count = len(given)
+    for each in given.values():
+        if type(each) is dict:
+            count += _names_in(each)
+        elif type(each) is tuple:
+            count += sum([_names_in(item) for item in each if type(item) is dict])
+    return count
+
+
 @cache
 def _shape_of(cls: type[BaseModel]) -> type:
-    """Describe to msgspec what JSON names of a value: any of its fields, and nothing else."""
+    """Describe to msgspec what JSON names of a value: all of its fields that it must have."""
     _ensure_only_checked(cls)
-    fields = [
-        (name, _plain(field.annotation) | UnsetType, UNSET)
+    fields = {
+        name: plain if field.is_required() else NotRequired[plain]
         for name, field in cls.model_fields.items()
-    ]
-    return defstruct(f"{cls.__name__}Fields", fields, forbid_unknown_fields=True)
+        for plain in [_plain(field.annotation)]
+    }
+    return TypedDict(f"{cls.__name__}Fields", fields)  # type: ignore[operator, no-any-return]
 
 
 def _plain(annotation: Any) -> Any:  # noqa: ANN401 - any type there is
@@ -99,12 +125,9 @@ def _builder_of(cls: type[BaseModel]) -> Build:
         if (within := _nested(field.annotation))
     ]
 
-    def build(read: Struct) -> BaseModel:
-        given = asdict(read)
-        for name in [name for name, value in given.items() if value is UNSET]:
-            del given[name]
+    def build(given: Fields) -> BaseModel:
         for name, within in holding:
-            if given.get(name) is not None:
+            if name in given:
                 given[name] = within(given[name])
         return make(**given)
 
