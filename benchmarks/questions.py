@@ -168,7 +168,7 @@ def some_deal(url: str) -> UUID:
     """
     clock = clock_at_end(url, TENANT)
     with SalesFlow(url, tenant=TENANT, create=False, clock=clock) as flow:
-        past = flow.ask(Deals(limit=CANDIDATES), as_of=as_of("past", clock()))
+        past = flow.ask(Deals(outcome="won", limit=CANDIDATES), as_of=as_of("past", clock()))
         for deal in past.deals:
             try:
                 for name, moment in product(("deal-timeline", "case-study"), MOMENTS):
