@@ -76,7 +76,7 @@ EVENT_AT = (
     " WHERE tenant = ? AND stream_id = ? AND version = ?"
 )
 RECORDED = "SELECT recorded FROM salesflow_events WHERE tenant = ? AND position = ?"
-CHECKSUM = "SELECT checksum FROM salesflow_events WHERE tenant = ? AND position = ?"
+MARK = "SELECT recorded, checksum FROM salesflow_events WHERE tenant = ? AND position = ?"
 HEAD = {
     "sqlite": "SELECT position, recorded FROM salesflow_events WHERE tenant = ?"
     " ORDER BY position DESC LIMIT 1",
@@ -159,9 +159,13 @@ class EventReading:
         """Return when the event at a position was recorded; None when there is none."""
         return next((at for (at,) in self._rows(RECORDED, (position,), connection)), None)
 
-    def checksum_at(self, position: int, connection: sa.Connection | None = None) -> int | None:
-        """Return the checksum of the event at a position, by which it is told from others."""
-        return next((found for (found,) in self._rows(CHECKSUM, (position,), connection)), None)
+    def mark_at(
+        self, position: int, connection: sa.Connection | None = None
+    ) -> tuple[Instant, int] | None:
+        """Return what tells the event at a position from others: its time and its checksum."""
+        return next(
+            ((at, checksum) for at, checksum in self._rows(MARK, (position,), connection)), None
+        )
 
     def begun(self, connection: sa.Connection | None = None) -> Instant:
         """Return when the first event was recorded; 0 when there is none."""

@@ -102,7 +102,8 @@ class ColumnCache(Forkable):
             found = self._level(table, before, rows, stands, connection)
         if found is None:
             found = self._held(table, self._reader.all(table, connection))
-        last = self._log.checksum_at(stands.position, connection)
+        mark = self._log.mark_at(stands.position, connection)
+        last = None if mark is None else mark[1]
         new = _KeptColumns(found, stands, last, rows)
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
@@ -142,8 +143,7 @@ class ColumnCache(Forkable):
             if (
                 at.position <= stands.position
                 and each.rows.made_as == rows.made_as
-                and self._log.recorded_at(at.position, connection) == at.recorded
-                and self._log.checksum_at(at.position, connection) == each.last
+                and self._log.mark_at(at.position, connection) == (at.recorded, each.last)
             ):
                 return each
         return None
@@ -247,10 +247,9 @@ class ColumnCache(Forkable):
             used, numbered = _numbered([columns[name] for name in names], words)
             columns |= zip(names, numbered, strict=True)
             texts.append(used)
-        notes = new.rows.notes
-        stands, made_as = (new.stands, new.last), new.rows.made_as
-        stored = StoredColumns(*stands, made_as, notes, columns, *texts)
-        self._files.write(table.name, stored)
+        self._files.write(
+            table.name, StoredColumns(new.stands, new.last, *new.rows, columns, *texts)
+        )
 
 
 class _Table:
