@@ -14,7 +14,8 @@ from salesflow.projections.core.columns import NOTHING, Column
 __all__ = ["Groups", "foremost", "grouped", "rows_in"]
 
 SPARSE: Final = 1 << 20
-"""Numbers that reach further, and further than there are rows, are sorted and no codes."""
+SPARSE_BY_ROWS: Final = 64
+"""Numbers that reach further than both, the latter times the rows, are sorted and no codes."""
 
 
 class Groups(NamedTuple):
@@ -91,7 +92,7 @@ def foremost(count: int, *columns: Column) -> Column:
 def _numbered(codes: Column) -> tuple[Column, int]:
     """Return for each row the number of its code among those there are, and how many are."""
     above = int(codes.max()) + 2
-    if above > max(SPARSE, len(codes)) or codes.min() < NOTHING:
+    if above > max(SPARSE, SPARSE_BY_ROWS * len(codes)) or codes.min() < NOTHING:
         found, of = np.unique(codes, return_inverse=True)
         return of, len(found)
     there = np.zeros(above, np.bool_)

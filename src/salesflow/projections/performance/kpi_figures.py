@@ -8,7 +8,6 @@ lines at once. Nothing is rounded before it is shown.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from operator import add
 from typing import Annotated, Any, Final
 
@@ -16,20 +15,20 @@ import numpy as np
 
 from salesflow.domain.process import WIN_RATE, win_rate_of
 from salesflow.domain.time import DAY
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags
-from salesflow.projections.core.currency import unscaled
+from salesflow.projections.core.currency import AMOUNT_PLACES, totals_in
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
     Spread,
-    decimal_of,
     ratio,
     share,
-    spread,
+    spreads,
 )
 from salesflow.projections.performance.kpi_rows import KpiRows, SpanRows, lasted
 from salesflow.projections.scope import Grouping, unnamed_last
@@ -48,8 +47,6 @@ AGAIN: Final = 2
 """With so many orders a customer has bought again."""
 TOP_BOX: Final = 4
 """The lowest score of the top two box, of five."""
-SHARED_PLACES: Final = 12
-"""An amount in millionths times a share in millionths."""
 
 
 class Velocity(Value):
@@ -131,6 +128,14 @@ class KpiLine(Value):
     """At the end of the span, or at the moment where that comes first."""
 
 
+_velocity_of: Final = unchecked(Velocity)
+_by_channel: Final = unchecked(ContactsBy)
+_followed_up: Final = unchecked(FollowUps)
+_value_rate: Final = unchecked(ValueRate)
+_line: Final = unchecked(KpiLine)
+_total: Final = unchecked(Total)
+
+
 def kpi_lines(
     reader: Reader, spans: Sequence[Span], rows: KpiRows, grouping: Grouping
 ) -> list[KpiLine]:
@@ -152,7 +157,7 @@ def kpi_lines(
     columns["orders"] = [*map(add, columns["won"], columns["repeat_orders"])]
     each = zip(*columns.values(), strict=True)
     made = [
-        KpiLine(
+        _line(
             first=spans[span].first,
             last=spans[span].last,
             group=group,
@@ -203,9 +208,7 @@ class _Lines:
 
     def spreads(self, line: Column, times: Column) -> list[Spread]:
         """Return how the times of each line are spread."""
-        order = np.argsort(line, kind="stable")
-        edges = np.searchsorted(line[order], np.arange(1, len(self)))
-        return [*map(spread, np.split(times[order], edges))][: len(self)]
+        return spreads(line, times, len(self))
 
 
 def _cells(span: Column, group: Column) -> Column:
@@ -224,13 +227,7 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     sums = rows.booked_amounts.sums(line, len(lines), parts)
     repeats = booked.rows.has("kind", "repeated") & booked.rows.has("role", "owner")
     return {
-        "sales": [
-            tuple(
-                Total(currency=currency, amount=unscaled(amount, places=SHARED_PLACES))
-                for currency, amount in each.items()
-            )
-            for each in sums
-        ],
+        "sales": [totals_in(each, places=2 * AMOUNT_PLACES) for each in sums],
         "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)).tolist(),
     }
 
@@ -288,7 +285,7 @@ def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
         amounts = {outcome: each.get(currency, 0) for outcome, each in sums.items()}
         rate = ratio(*win_rate_of(amounts, 0))
         if rate is not None:
-            yield ValueRate(currency=currency, rate=rate)
+            yield _value_rate(currency=currency, rate=rate)
 
 
 # The orders of customers: who bought for the first time in a period, and who came back.
@@ -337,13 +334,15 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
         by_channel[number][words[code]] = times
     each = zip(lines.counts(line), lines.counts(line[about]), by_channel, strict=True)
     return [
-        FollowUps(
+        _followed_up(
             contacts=count,
             deals=deals,
             per_deal=ratio(count, deals),
             by_channel=tuple(
-                ContactsBy(channel=name, contacts=times[name])
-                for name in sorted(times, key=unnamed_last)
+                [
+                    _by_channel(channel=name, contacts=times[name])
+                    for name in sorted(times, key=unnamed_last)
+                ]
             ),
         )
         for count, deals, times in each
@@ -402,21 +401,25 @@ def _velocity(
     Of those won the amounts are given by currency, of how many they are known, and how long
     all of them lasted together.
     """
-    means = {each: Fraction(amount, AMOUNT_SCALE * known) for each, amount in sums.items()}
     gained, counted = win_rate_of(outcomes, 0)
-    cycle = Fraction(spent, outcomes["won"] or 1) / DAY
-    speed = open_deals * Fraction(gained, counted) / cycle if cycle and counted else None
-    return Velocity(
+    cycle = outcomes["won"] * DAY
+    gain, of = open_deals * gained * cycle, AMOUNT_SCALE * known
+    return _velocity_of(
         open_deals=open_deals,
-        won_mean=_totals(means, Fraction(1)),
+        won_mean=_shared(sums, 1, of),
         win_rate=ratio(gained, counted),
-        cycle_days=decimal_of(cycle) if outcomes["won"] else None,
-        per_day=() if speed is None else _totals(means, speed),
+        cycle_days=ratio(spent, cycle),
+        per_day=_shared(sums, gain, of * counted * spent),
     )
 
 
-def _totals(amounts: Mapping[str, Fraction], times: Fraction) -> tuple[Total, ...]:
+def _shared(sums: Mapping[str, int], times: int, whole: int) -> tuple[Total, ...]:
+    """Return sums times a number and divided by a whole; nothing where that is nothing."""
+    shares = {currency: ratio(amount * times, whole) for currency, amount in sums.items()}
     return tuple(
-        Total(currency=currency, amount=decimal_of(amount * times))
-        for currency, amount in amounts.items()
+        [
+            _total(currency=currency, amount=share)
+            for currency, share in shares.items()
+            if share is not None
+        ]
     )

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import numpy as np
 
-from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.time import Instant
 from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.column_figures import exact_products, exact_sums
@@ -87,7 +87,7 @@ class FlowNames(Words):
         self._ids = [np.concatenate([np.empty(0, EVENT_ID), *self._ids])]
         ids = self._ids[0][numbers]
         upper, lower = ids.view(">u8").reshape(-1, 2).T
-        return tuple([uuid_of_bytes(id) for id in ids[np.lexsort([lower, upper])].tolist()])
+        return tuple(uuids_of_bytes(ids[np.lexsort([lower, upper])].tolist()))
 
 
 class FlowLines(NamedTuple):

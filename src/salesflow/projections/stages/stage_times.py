@@ -191,7 +191,7 @@ class StageTimes(Question[StageTimesView]):
             for deal in describe_stalled(stalled, steps, lambda visit: names[visit.key])
             if self.process in (None, deal.process) and self.owner in (None, deal.owner)
         ]
-        return sorted(found, key=lambda deal: (-deal.days, deal.deal))
+        return sorted(found, key=lambda deal: (-deal.days, deal.deal.int))
 
 
 class _StageTimesLayout(NamedTuple):
