@@ -133,6 +133,11 @@ _by_channel: Final = unchecked(ContactsBy)
 _followed_up: Final = unchecked(FollowUps)
 _value_rate: Final = unchecked(ValueRate)
 _line: Final = unchecked(KpiLine)
+NO_FOLLOW_UPS: Final = FollowUps(contacts=0, deals=0, per_deal=None, by_channel=())
+NO_VELOCITY: Final = Velocity(
+    open_deals=0, won_mean=(), win_rate=None, cycle_days=None, per_day=()
+)
+"""Of most customers in most months nothing else is to be said; it is said by one value."""
 _total: Final = unchecked(Total)
 
 
@@ -345,6 +350,8 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
                 ]
             ),
         )
+        if count
+        else NO_FOLLOW_UPS
         for count, deals, times in each
     ]
 
@@ -402,6 +409,8 @@ def _velocity(
     all of them lasted together.
     """
     gained, counted = win_rate_of(outcomes, 0)
+    if not open_deals and not counted:
+        return NO_VELOCITY
     cycle = outcomes["won"] * DAY
     gain, of = open_deals * gained * cycle, AMOUNT_SCALE * known
     return _velocity_of(

@@ -208,7 +208,8 @@ class Legs:
         and was not known is restated.
         """
         nothing = np.full(len(self._movements), NOTHING)
-        before = self._of_movement("occurred") <= opening.at
+        occurred = self._of_movement("occurred")
+        before = occurred <= opening.at
         opens = before & (self._of_movement("recorded") <= opening.known_at)
         kinds = np.where(before, MOVEMENTS.index(RESTATED), self._kinds())
         by = [
@@ -218,7 +219,7 @@ class Legs:
             np.where(opens, MOVEMENTS.index(OPENING), kinds),
             self._events(~opens),
             self._named("owner") if by_owner else nothing,
-            np.maximum(self._of_movement("occurred"), opening.at) if by_owner else nothing,
+            np.maximum(occurred, opening.at) if by_owner else nothing,
         ]
         opened, then = (self._added_up(by, np.flatnonzero(each)) for each in (opens, ~opens))
         return opened.with_others(then)
