@@ -8,8 +8,10 @@ lines at once. Nothing is rounded before it is shown.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cache
+from itertools import starmap
 from operator import add
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -261,28 +263,34 @@ def _decided(rows: KpiRows, lines: _Lines, reader: Reader) -> dict[str, Sequence
         outcome: lines.count(closed, closed.rows.has("outcome", outcome))
         for outcome in ("won", "lost", "disqualified")
     }
-    counts = [
-        dict(zip(outcomes, each, strict=True)) for each in zip(*outcomes.values(), strict=True)
-    ]
+    rates = _win_rates(outcomes)
     won = decided.where(decided.rows.has("outcome", "won"))
     line = lines.of(won.span, won.group)
     return {
         **outcomes,
-        "win_rate": [share(*win_rate_of(each, 0)) for each in counts],
-        "win_rate_by_value": [tuple(each) for each in _by_value(rows, lines)],
+        "win_rate": [*starmap(cache(share), rates)],
+        "win_rate_by_value": [*_by_value(rows, lines)],
         "cycle": lines.spreads(line, lasted(won.rows, reader)),
     }
 
 
-def _by_value(rows: KpiRows, lines: _Lines) -> Iterator[Iterator[ValueRate]]:
+def _win_rates(outcomes: Mapping[str, Sequence[int]]) -> list[tuple[int, int]]:
+    """Return what was won, and all that counts, of the counts of each outcome line by line."""
+    counts = {outcome: np.array(each, np.int64) for outcome, each in outcomes.items()}
+    gained, counted = win_rate_of(counts, np.zeros_like(counts["won"]))
+    return [*zip(gained.tolist(), counted.tolist(), strict=True)]
+
+
+def _by_value(rows: KpiRows, lines: _Lines) -> Iterator[tuple[ValueRate, ...]]:
     """Yield what was won of what was won or lost, line by line and in each currency."""
     decided, amounts = rows.decided, rows.decided_amounts
-    line, by_outcome = lines.of(decided.span, decided.group), {}
+    line, found = lines.of(decided.span, decided.group), []
     for outcome in WIN_RATE:
         here = decided.rows.has("outcome", outcome)
-        by_outcome[outcome] = amounts.where(here).sums(line[here], len(lines))
-    for number in range(len(lines)):
-        yield _value_rates({outcome: sums[number] for outcome, sums in by_outcome.items()})
+        found.append(amounts.where(here).sums(line[here], len(lines)))
+    for sums in zip(*found, strict=True):
+        by_outcome = dict(zip(WIN_RATE, sums, strict=True))
+        yield tuple(_value_rates(by_outcome)) if any(sums) else ()
 
 
 def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
@@ -334,6 +342,7 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
     about = grouped(line, contacts.rows["entity_id"]).first
     alike, words = grouped(line, channel), contacts.rows.words["channel"]
     by_channel: list[dict[str | None, int]] = [{} for _ in range(len(lines))]
+    of_channel = cache(lambda name, times: _by_channel(channel=name, contacts=times))
     some = line[alike.first].tolist(), channel[alike.first].tolist(), alike.counts().tolist()
     for number, code, times in zip(*some, strict=True):
         by_channel[number][words[code]] = times
@@ -344,10 +353,7 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
             deals=deals,
             per_deal=ratio(count, deals),
             by_channel=tuple(
-                [
-                    _by_channel(channel=name, contacts=times[name])
-                    for name in sorted(times, key=unnamed_last)
-                ]
+                [of_channel(name, times[name]) for name in sorted(times, key=unnamed_last)]
             ),
         )
         if count
@@ -359,7 +365,7 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
 def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
     """Return the share of scores in the top two box, line by line."""
     satisfied = lines.count(scores, scores.rows["score"] >= TOP_BOX)
-    return [*map(share, satisfied, lines.count(scores))]
+    return [*map(cache(share), satisfied, lines.count(scores))]
 
 
 # Sales velocity: how much money a day the pipeline brings, judged by what closed lately.
@@ -375,7 +381,7 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
     """Return the velocity of each line at the end of its span."""
     lately, count = rows.lately, len(lines)
     line = lines.of(lately.span, lately.group)
-    outcomes = {
+    outcomes: dict[str, list[int]] = {
         outcome: lines.counts(line[lately.outcome == rows.closed.rows.code("outcome", outcome)])
         for outcome in WIN_RATE
     }
@@ -387,38 +393,38 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
         amounts.sums(won, count),
         lines.counts(won[amounts.known]),
         exact_sums(lately.lasted[is_won][mine], won, count).tolist(),
-        zip(*outcomes.values(), strict=True),
+        outcomes["won"],
+        _win_rates(outcomes),
         strict=True,
     )
     return [
-        _velocity(open_deals, sums, known, spent, dict(zip(outcomes, counts, strict=True)))
-        for open_deals, sums, known, spent, counts in each
+        _velocity(open_deals, _Won(sums, known, spent, count), rate)
+        for open_deals, sums, known, spent, count, rate in each
     ]
 
 
-def _velocity(
-    open_deals: int,
-    sums: Mapping[str, int],
-    known: int,
-    spent: int,
-    outcomes: Mapping[str, int],
-) -> Velocity:
-    """Work a velocity out from the deals that are open and from those that closed lately.
+class _Won(NamedTuple):
+    """Deals that were won lately: what they brought by currency, and how long they lasted."""
 
-    Of those won the amounts are given by currency, of how many they are known, and how long
-    all of them lasted together.
-    """
-    gained, counted = win_rate_of(outcomes, 0)
+    sums: Mapping[str, int]
+    known: int
+    """Of so many of them the amount is known."""
+    spent: int
+    deals: int
+
+
+def _velocity(open_deals: int, won: _Won, rate: tuple[int, int]) -> Velocity:
+    """Work a velocity out from the deals that are open and from those that closed lately."""
+    gained, counted = rate
     if not open_deals and not counted:
         return NO_VELOCITY
-    cycle = outcomes["won"] * DAY
-    gain, of = open_deals * gained * cycle, AMOUNT_SCALE * known
+    cycle, known = won.deals * DAY, won.known * AMOUNT_SCALE
     return _velocity_of(
         open_deals=open_deals,
-        won_mean=_shared(sums, 1, of),
+        won_mean=_shared(won.sums, 1, known),
         win_rate=ratio(gained, counted),
-        cycle_days=ratio(spent, cycle),
-        per_day=_shared(sums, gain, of * counted * spent),
+        cycle_days=ratio(won.spent, cycle),
+        per_day=_shared(won.sums, open_deals * gained * cycle, known * counted * won.spent),
     )
 
 
