@@ -115,10 +115,10 @@ class NamingFacts(Forkable):
         else:
             told = self._log.streams_told_of(before.position, stands.position, connection)
         with self._lock:
-            kept = {
-                kinds: {id: found[id] for id in found.keys() - told}
-                for kinds, found in kept.items()
-            }
+            kept = {kinds: dict(found) for kinds, found in kept.items()}
+            for found in kept.values():
+                for id in told:
+                    found.pop(id, None)
             if self._stands.position <= stands.position:
                 self._kept, self._stands = kept, stands
         return kept
