@@ -14,7 +14,7 @@ from salesflow.projections.core.columns import NOTHING, Column
 __all__ = ["Groups", "foremost", "grouped", "rows_in"]
 
 SPARSE: Final = 1 << 20
-SPARSE_BY_ROWS: Final = 64
+SPARSE_BY_ROWS: Final = 8
 """Numbers that reach further than both, the latter times the rows, are sorted and no codes."""
 
 
