@@ -440,7 +440,8 @@ def test_a_stream_that_its_index_does_not_name_is_told_of(tmp_path: Path) -> Non
     with plain_connection(f"sqlite:///{path}") as connection:
         [(size,)] = connection.execute("PRAGMA page_size")
         [(page,)] = connection.execute(
-            "SELECT rootpage FROM sqlite_master WHERE name = 'sqlite_autoindex_salesflow_events_2'"
+            "SELECT rootpage FROM sqlite_master"
+            " WHERE name = 'sqlite_autoindex_salesflow_events_2'"
         )
     content = bytearray(path.read_bytes())
     place = content.index(SETTINGS_ID.bytes, (page - 1) * size, page * size)

@@ -225,7 +225,7 @@ def test_a_deal_told_with_its_first_and_last_stage_only_passed_those_between() -
     assert exits(view, "new") == [("won", "closed_won", 1)]
 
 
-def test_deals_of_another_process_with_stages_of_the_same_keys_come_nowhere_in_this_one() -> (
+def test_deals_of_another_process_come_nowhere_in_this_one_whatever_its_stages_are_named() -> (
     None
 ):
     other = PLAIN.model_copy(update={"key": "other"})

@@ -2,9 +2,9 @@
 
 import gc
 import os
-import sys
 import signal
 import sqlite3
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
