@@ -9,13 +9,15 @@ when a fact was recorded: that is `recorded_at`.
 """
 
 import os
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from random import Random
 from time import time_ns
 from typing import Final
 from uuid import UUID, SafeUUID
 
-__all__ = ["new_id", "uuid_of_bytes", "uuid_of_int", "uuids_by_bytes"]
+__all__ = ["new_id", "uuid_of_bytes", "uuid_of_int", "uuids_by_bytes", "uuids_of_bytes"]
 
 VERSION_7: Final = 0x7000 << 64 | 0x8000_0000_0000_0000
 """The bits of a UUID that say which version it is."""
@@ -23,15 +25,24 @@ VERSION_7: Final = 0x7000 << 64 | 0x8000_0000_0000_0000
 _new = object.__new__
 _set_number = vars(UUID)["int"].__set__
 _set_safety = vars(UUID)["is_safe"].__set__
-_number = int.from_bytes
+_number: Callable[[bytes], int] = int.from_bytes
 _UNKNOWN = SafeUUID.unknown
+_run = deque[None](maxlen=0).extend
 
 
 def uuid_of_bytes(data: bytes) -> UUID:
     """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
     made = _new(UUID)
-    _set_number(made, _number(data, "big"))
+    _set_number(made, _number(data))
     _set_safety(made, _UNKNOWN)
+    return made
+
+
+def uuids_of_bytes(many: Sequence[bytes]) -> list[UUID]:
+    """Read UUIDs from their 16 bytes, all of them at once, which takes three quarters of it."""
+    made = [*map(_new, repeat(UUID, len(many)))]
+    _run(map(_set_number, made, map(_number, many)))
+    _run(map(_set_safety, made, repeat(_UNKNOWN)))
     return made
 
 
@@ -43,14 +54,9 @@ def uuid_of_int(number: int) -> UUID:
     return made
 
 
-def uuids_by_bytes(stored: Iterable[bytes]) -> dict[bytes, UUID]:
-    """Read many UUIDs from their 16 bytes each."""
-    found: dict[bytes, UUID] = {}
-    for data in stored:
-        found[data] = made = _new(UUID)
-        _set_number(made, _number(data, "big"))
-        _set_safety(made, _UNKNOWN)
-    return found
+def uuids_by_bytes(many: Sequence[bytes]) -> dict[bytes, UUID]:
+    """Read UUIDs from their 16 bytes, and return them by these."""
+    return dict(zip(many, uuids_of_bytes(many), strict=True))
 
 
 _random = Random(os.urandom(32))
