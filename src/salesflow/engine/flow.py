@@ -125,8 +125,9 @@ def _merged_into(id: UUID, events: list[Event], context: ReplayContext) -> UUID 
         return None
 
 
-def _catalogue_with(own: Sequence[type[Fact]]) -> FactCatalogue:
+def _catalogue_with(facts: Sequence[type[Fact]]) -> FactCatalogue:
     """Return what reads facts of a service's own too, which are shown by their names then."""
+    own = (*installed_facts(), *facts)
     catalogue = CATALOGUE.with_own(own)
     name_facts(own)
     return catalogue
@@ -150,7 +151,11 @@ class SalesFlow(CommandRunner):
     What installed packages hand in by entry points is there too. `reactors` act on the world
     when something is recorded, and are run by `flow.reactors`. Who records waits
     `wait_seconds` in all for others, of this process or not, and then is told BusyError.
+    Copies of read tables are kept in `columns_folder`, so that another process begins to ask
+    sooner: beside a SQLite file and nowhere else when it is not given, nowhere when it is "".
     """
+
+    _runner: Runner | None = None
 
     def __init__(  # noqa: PLR0913 - all by keyword
         self,
@@ -166,17 +171,21 @@ class SalesFlow(CommandRunner):
         folds: Sequence[Fold] = (),
         reactors: Sequence[Reactor] = (),
         wait_seconds: float = WAIT_SECONDS,
+        columns_folder: str | None = None,
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
         ensure_callable(event_ids, "event_ids")
-        own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
-        catalogue = _catalogue_with(own_facts) if own_facts else CATALOGUE
+        catalogue, own_folds = _catalogue_with(facts), (*installed_folds(), *folds)
         self._folds = with_folds(own_folds) if own_folds else FOLDS
-        self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
+        self._database = Database(
+            url,
+            create=create,
+            shared=shared,
+            wait_seconds=wait_seconds,
+            columns_folder=columns_folder,
+        )
         super().__init__(wait_seconds, event_ids)
-        self._runner: Runner | None = None
-        self._reactors: Reactors | None = None
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
             self._moments = MomentResolver(self.log)
@@ -184,8 +193,7 @@ class SalesFlow(CommandRunner):
             self._rates = PublishedRates(self.log)
             self._names = NamingFacts(self.log)
             self._found(timezone, create=create)
-            if reactors != ():
-                self._reactors = Reactors(self.log, reactors)
+            self._reactors = Reactors(self.log, reactors) if reactors != () else None
         except BaseException:
             self.close()
             raise

@@ -25,6 +25,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.adapters.database.database import ColumnsPlace
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.projections.core.columns import EVENT_ID, Column
@@ -61,20 +62,21 @@ class StoredColumns(NamedTuple):
 
 
 class ColumnFiles:
-    """The files of one tenant, in a folder beside the file of the database.
+    """The files of one tenant, in the folder of its database.
 
-    Whoever may read or write that file may do the same with them.
+    Whoever may read or write the file beside which they lie may do the same with them. In a
+    folder that somebody chose they are for the user of this process alone.
     """
 
-    def __init__(self, database: Path, tenant: str) -> None:
-        self._database: Final = database
-        self._folder: Final = database.with_name(f"{database.name}-columns")
+    def __init__(self, place: ColumnsPlace, tenant: str) -> None:
+        self._folder, self._rights_of = place
         self._tenant: Final = tenant
 
     def read(self, table: str) -> StoredColumns | None:
         """Return a table as its file holds it; None where there is none that can be read."""
         path = self._path(table)
         try:
+            self._ensure_private()
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return self._stored(table, dict(file))
         except FileNotFoundError:
@@ -86,10 +88,29 @@ class ColumnFiles:
     def write(self, table: str, stored: StoredColumns) -> None:
         """Write the file of a table; where that is not possible there is none."""
         try:
-            self._folder.mkdir(exist_ok=True)
+            self._make_folder()
             self._write(self._path(table), self._arrays(table, stored))
         except OSError as error:
             COLUMNS.info("the file of columns of %s cannot be written: %s", table, _kind(error))
+
+    def _make_folder(self) -> None:
+        if self._rights_of is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._ensure_private()
+        else:
+            self._folder.mkdir(exist_ok=True)
+
+    def _ensure_private(self) -> None:
+        """Refuse a chosen folder that others have made or may enter, and put files into.
+
+        Raises:
+            OSError: when it is one, or is not there.
+        """
+        if self._rights_of is not None or os.name != "posix":
+            return
+        there = self._folder.stat()
+        if there.st_uid != os.geteuid() or there.st_mode & 0o077:
+            raise PermissionError(f"{self._folder} is not for this user alone")
 
     def _path(self, table: str) -> Path:
         digits = sha256(self._tenant.encode()).hexdigest()[:ID_BYTES]
@@ -101,7 +122,8 @@ class ColumnFiles:
         try:
             with open(number, "wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
-            shutil.copymode(self._database, new)
+            if self._rights_of is not None:
+                shutil.copymode(self._rights_of, new)
             os.replace(new, path)
         except BaseException:
             with suppress(OSError):

@@ -4,14 +4,13 @@ What a table held at some position is kept for a few positions, so that snapshot
 opened at different times each find theirs. From one position to the next only the rows of those
 entities are read anew of which the log tells something between; of a ledger, the movements that
 were recorded between, since one that is there never changes. Who has nothing to go on from
-looks for a file beside the database first.
+looks for a file first.
 
 It is a module of its own: it loads numpy, which nobody needs who asks about one thing.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from threading import RLock
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -54,9 +53,9 @@ class ColumnCache(Forkable):
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._sqlite = log.database.dialect == "sqlite"
-        self._reader = PartReader(log.tenant, sqlite=self._sqlite)
-        beside = log.database.beside
-        self._files = None if beside is None else ColumnFiles(Path(beside), log.tenant)
+        self._reader = PartReader(log.tenant, log.database)
+        place = log.database.columns_place
+        self._files = None if place is None else ColumnFiles(place, log.tenant)
         self._tables: defaultdict[str, _Table] = defaultdict(_Table)
         FORKABLE.add(self)
 
