@@ -309,6 +309,21 @@ def test_a_server_whose_owner_has_said_nothing_leaves_no_files(postgres_url: str
         assert flow.log.database.columns_place is None
 
 
+def test_the_environment_chooses_a_folder_where_the_engine_does_not(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = tmp_path / "chosen"
+    monkeypatch.setenv("SALESFLOW_COLUMNS_FOLDER", str(chosen))
+    answered(told)
+    assert [*chosen.rglob("*.npz")]
+    shutil.rmtree(chosen)
+    with SalesFlow(told, columns_folder="") as flow:
+        flow.ask(Both())
+    monkeypatch.setenv("SALESFLOW_COLUMNS_FOLDER", "")
+    answered(told)
+    assert not [*tmp_path.rglob("*.npz")]
+
+
 def test_a_folder_is_text(sqlite_url: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="write a folder as text"):
         SalesFlow(sqlite_url, columns_folder=tmp_path)  # type: ignore[arg-type]

@@ -102,8 +102,6 @@ def parse_moment(text: str) -> tuple[str, str | None]:
 
 DATABASE_VARIABLE = "SALESFLOW_DB"
 DATABASE_DEFAULT = "sqlite:///salesflow.db"
-COLUMNS_VARIABLE = "SALESFLOW_COLUMNS_FOLDER"
-"""Names the folder where copies of read tables are kept; empty for none."""
 SQLITE_FILE = "sqlite:///"
 PASSING = ("sqlite://", SQLITE_FILE, f"{SQLITE_FILE}:memory:")
 SCHEME = re.compile(r"(sqlite|postgres|postgresql|file)(\+\w+)?:", re.IGNORECASE)
@@ -321,11 +319,7 @@ class CommandContext:
 
         try:
             return SalesFlow(
-                url or self.url,
-                tenant=self.tenant,
-                timezone=timezone,
-                create=create,
-                columns_folder=os.environ.get(COLUMNS_VARIABLE),
+                url or self.url, tenant=self.tenant, timezone=timezone, create=create
             )
         except (DatabaseError, NotFoundError):
             if not url:

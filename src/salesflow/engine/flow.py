@@ -152,7 +152,8 @@ class SalesFlow(CommandRunner):
     when something is recorded, and are run by `flow.reactors`. Who records waits
     `wait_seconds` in all for others, of this process or not, and then is told BusyError.
     Copies of read tables are kept in `columns_folder`, so that another process begins to ask
-    sooner: beside a SQLite file and nowhere else when it is not given, nowhere when it is "".
+    sooner; nowhere when it is "". Where nothing is said, in the folder that the environment
+    variable SALESFLOW_COLUMNS_FOLDER names, or else beside a SQLite file alone.
     """
 
     _runner: Runner | None = None

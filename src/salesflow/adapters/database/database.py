@@ -21,7 +21,8 @@ a database that holds a log already is opened, and nothing is made.
 Copies of read tables may lie in files, so that a process need not read all rows to begin.
 Where nothing is said they lie beside a SQLite database, and there are none of any other: whose
 disk may hold what a server holds is for its owner to say. `columns_folder="/srv/columns"` keeps
-them there, in a folder for each database; `columns_folder=""` keeps none.
+them there, in a folder for each database; `columns_folder=""` keeps none. Where it is not
+given, the environment variable SALESFLOW_COLUMNS_FOLDER says so.
 
 What it leaves out: events (see `event_store.log`), and every table's meaning (see `schema`).
 """
@@ -67,6 +68,7 @@ __all__ = [
 
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
+COLUMNS_VARIABLE: Final = "SALESFLOW_COLUMNS_FOLDER"
 COLUMNS_DIGITS: Final = 32
 NOT_OURS: Final = "is not a salesflow database"
 VERSION: Final = str(sa.select(schema.schema_row.c.version))
@@ -166,6 +168,8 @@ class Database:
         Raises:
             InputError: for a folder that is no text.
         """
+        if folder is None:
+            folder = os.environ.get(COLUMNS_VARIABLE)
         if folder is None:
             if self.connections.beside is None:
                 return None

@@ -121,9 +121,10 @@ class ColumnCache(Forkable):
             [(version,)] = self._log.database.rows("PRAGMA schema_version", (), connection)
             return int(version)
         key = ", ".join(column.name for column in table.table.primary_key)
-        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = :tenant"
-        select = sa.text(f"{first} ORDER BY {key} LIMIT 1")
-        return int(connection.execute(select, {"tenant": self._log.tenant}).scalar() or 0)
+        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = ?"
+        select = f"{first} ORDER BY {key} LIMIT 1"
+        found = self._log.database.rows(select, (self._log.tenant,), connection)
+        return int(found[0][0]) if found else 0
 
     def _newest_before(
         self,

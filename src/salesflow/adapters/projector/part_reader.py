@@ -111,8 +111,10 @@ class PartReader:
             return
         cursor = f"salesflow_columns_{next(CURSORS)}"
         connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
-        fetch = f"FETCH {BATCH} FROM {cursor}"
-        while rows := self._database.rows(fetch, (), connection):
+        fetch, read = f"FETCH {BATCH} FROM {cursor}", BATCH
+        while read == BATCH:
+            rows = self._database.rows(fetch, (), connection)
+            read = len(rows)
             yield rows
         connection.execute(sa.text(f"CLOSE {cursor}"))
 

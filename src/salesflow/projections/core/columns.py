@@ -112,8 +112,9 @@ class _Codes(dict[object, int]):
         self._words = words
 
     def __missing__(self, word: object) -> int:
-        code = self[word] = len(self._words)
-        self._words.append(word)
+        code = len(self._words)
+        self._words.append(word)  # first, so that no interruption leaves a code without a word
+        self[word] = code
         return code
 
 
