@@ -31,7 +31,7 @@ from salesflow.adapters.logs import Progress, tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.naming import NamingFacts
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.adapters.projector.runner import Runner
+from salesflow.adapters.projector.runner import KEPT_BYTES, Runner
 from salesflow.adapters.projector.snapshot import (
     MomentResolver,
     Snapshot,
@@ -79,6 +79,8 @@ __all__ = [
 
 # What a new database begins with: its settings and the built-in sales process.
 
+MEMORY_VARIABLE: Final = "SALESFLOW_MEMORY_MB"
+MEGABYTE: Final = 1_000_000
 INITIALIZE: Final = "salesflow:founding"
 """The id of the command that founds a tenant's log, once."""
 
@@ -132,6 +134,21 @@ def _catalogue_with(own: Sequence[type[Fact]]) -> FactCatalogue:
     return catalogue
 
 
+def _kept_bytes(memory_mb: int | None) -> int:
+    """Return how many bytes of read tables are kept in memory.
+
+    Raises:
+        InputError: when it is no whole number, or below 0.
+    """
+    said = os.environ.get(MEMORY_VARIABLE) if memory_mb is None else memory_mb
+    if said is None or said == "":
+        return KEPT_BYTES
+    if isinstance(said, bool) or not str(said).isdecimal():
+        named = MEMORY_VARIABLE if memory_mb is None else "memory_mb"
+        raise InputError(f"{named} is {said!r}; it is a whole number of megabytes, 0 or more")
+    return int(said) * MEGABYTE
+
+
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
 
@@ -150,6 +167,8 @@ class SalesFlow(CommandRunner):
     What installed packages hand in by entry points is there too. `reactors` act on the world
     when something is recorded, and are run by `flow.reactors`. Who records waits
     `wait_seconds` in all for others, of this process or not, and then is told BusyError.
+    Read tables are kept in memory up to `memory_mb` megabytes; where nothing is said up to
+    those of the environment variable SALESFLOW_MEMORY_MB, or else 1,000.
     """
 
     def __init__(  # noqa: PLR0913 - all by keyword
@@ -166,6 +185,7 @@ class SalesFlow(CommandRunner):
         folds: Sequence[Fold] = (),
         reactors: Sequence[Reactor] = (),
         wait_seconds: float = WAIT_SECONDS,
+        memory_mb: int | None = None,
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
@@ -175,6 +195,7 @@ class SalesFlow(CommandRunner):
         self._folds = with_folds(own_folds) if own_folds else FOLDS
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)
+        self._kept_bytes = _kept_bytes(memory_mb)
         self._runner: Runner | None = None
         self._reactors: Reactors | None = None
         try:
@@ -458,7 +479,7 @@ class SalesFlow(CommandRunner):
     def _tables(self) -> Runner:
         if self._runner is None:
             folds = {fold.table.name: fold for fold in self._folds.values()}
-            self._runner = Runner(self.log, folds, self._processes)
+            self._runner = Runner(self.log, folds, self._processes, self._kept_bytes)
         return self._runner
 
     def _found(self, timezone: str | None, *, create: bool) -> None:
