@@ -346,6 +346,12 @@ class HeldRows(dict[str, Column]):
         parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
         return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
 
+    def pieces(self, most: int) -> Iterator["HeldRows"]:
+        """Yield these rows, so many at a time."""
+        for part, places in self._chosen:
+            for first in range(0, len(places), most):
+                yield HeldRows([(part, places[first : first + most])], self.words)
+
     def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
         return self.where(self.has(name, *words))
