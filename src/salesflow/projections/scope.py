@@ -332,9 +332,9 @@ class Grouping:
         """Of how many reps the first team stands for a time before they joined it, so far."""
         return self._teams.before_joining
 
-    def wants(self, rows: HeldRows, whose: Attribution) -> Flags:
-        """Return which rows are of the process and the rep asked for."""
-        return rows.fitting({whose.process: self._process, whose.rep: self._owner})
+    def wanted(self, whose: Attribution) -> dict[str, str | None]:
+        """Return what rows have that are of the process and the rep asked for."""
+        return {whose.process: self._process, whose.rep: self._owner}
 
     def of(self, rows: HeldRows, whose: Attribution, at: Instant | None = None) -> Column:
         """Return the number of the group of each row, or `NOTHING` for none; see `name`.
@@ -343,9 +343,9 @@ class Grouping:
         """
         match self.by:
             case None:
-                return np.full(len(rows), NOTHING)
+                return np.full(rows.count, NOTHING)
             case "team":
-                when = rows[whose.at] if at is None else np.full(len(rows), at)
+                when = rows[whose.at] if at is None else np.full(rows.count, at)
                 return self._teams.numbers(rows[whose.rep], self._texts, when)
             case "customer":
                 return self.survivors(rows[whose.customer])
@@ -383,6 +383,12 @@ class Grouping:
             case _:
                 name: str = self._texts[number]
                 return name
+
+    def of_customers(
+        self, rows: HeldRows, whose: Attribution, entries: Column
+    ) -> tuple[Column, Column]:
+        """Return the group of each row, and as which customer its entry counts."""
+        return self.of(rows, whose), self.survivors(entries)
 
     def survivors(self, entries: Column) -> Column:
         """Return as which customer each entry counts, both by their codes."""

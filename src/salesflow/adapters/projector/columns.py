@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, NamedTuple
@@ -134,7 +134,7 @@ class ColumnCache(Forkable):
         elif before is not None:
             found = self._level(table, before, rows, stands, connection)
         if found is None:
-            found = self._held(table, self._rows.all(table, connection).packed())
+            found = self._held(table, self._rows.all(table, connection))
         last = snapshot.mark_at(stands.position)[1]
         new = _KeptColumns(found, stands, last, rows)
         if before is None or found.base is not before.columns.base:
@@ -202,15 +202,10 @@ class ColumnCache(Forkable):
 
     def _held(self, table: ReadTable, part: Part) -> Held:
         """Return a table all of whose rows are in one part."""
-        if isinstance(table, LedgerTable):
-            return self._ledger(table, part, part.none())
-        return TableColumns(part, None, part.none(), self._rows.words_of(table))
-
-    def _ledger(self, table: LedgerTable, base: Part, tail: Part) -> LedgerColumns:
         words = self._rows.words_of(table)
-        return LedgerColumns(
-            Checkpoints(base, table, words), Checkpoints(tail, table, words), words
-        )
+        if isinstance(table, LedgerTable):
+            return LedgerColumns.whole(part, table, words)
+        return TableColumns.whole(part, words)
 
     def _follow(
         self,
@@ -233,8 +228,7 @@ class ColumnCache(Forkable):
             return before.columns
         tail = _in_order(former.part.joined(since), table)
         if tail.rows * TAIL_SHARE > base.part.rows:
-            base_part = _in_order(base.part.joined(tail), table).packed()
-            return self._ledger(table, base_part, tail.none())
+            return LedgerColumns.whole(_in_order(base.part.joined(tail), table), table, words)
         return LedgerColumns(base, Checkpoints(tail, table, words), words)
 
     def _level(
@@ -264,8 +258,8 @@ class ColumnCache(Forkable):
             replaced |= gone
         tail = tail.where(~np.isin(tail.columns["entity_id"], codes)).joined(fresh)
         if tail.rows * TAIL_SHARE > base.rows:
-            base = _in_order(base.where(~replaced).joined(tail), table).packed()
-            return TableColumns(base, None, tail.none(), words)
+            base = _in_order(base.where(~replaced).joined(tail), table)
+            return TableColumns.whole(base, words)
         return TableColumns(base, replaced, tail, words)
 
     def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
@@ -291,9 +285,7 @@ class ColumnCache(Forkable):
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
-        base, words_of = new.columns.base, new.columns.words
-        if isinstance(base, Checkpoints):
-            base = base.part
+        base, words_of = _rows_of(new.columns.base), new.columns.words
         if self._files is None or base.rows < FILED_ROWS:
             return
         columns, texts = dict(base.columns), []
@@ -397,8 +389,13 @@ class _KeptColumns:
 
 def _size_of(kept: Iterable[_KeptColumns]) -> int:
     """Return how many bytes columns take, of which many are the same."""
-    parts = [part for each in kept for part in (each.columns.base, each.columns.tail)]
-    return sum(part.size for part in {id(part): part for part in parts}.values())
+    parts = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
+    arrays = [array for part in parts for array in (*part.columns.values(), part.listed)]
+    return sum({id(array): array.nbytes for array in arrays}.values())
+
+
+def _rows_of(part: Part | Checkpoints) -> Part:
+    return part.part if isinstance(part, Checkpoints) else part
 
 
 def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
@@ -510,15 +507,15 @@ class _RowReader:
     def _part(self, table: ReadTable, rows: RowsRead) -> Part:
         columns = _columns_in(table)
         kinds = [self._kind_of(column) for column in columns]
-        batches = [[column] for column in columns_of((), kinds)]
-        for batch in rows:
+        batches: list[list[Column]] = [[] for _ in columns]
+        for batch in chain([next(rows, ())], rows):
             with self.lock:
                 found = columns_of(batch, kinds)
             for into, column in zip(batches, found, strict=True):
                 into.append(column)
         joined = {}
         for name, read in zip((column.name for column in columns), batches, strict=True):
-            joined[name] = np.concatenate(read[1:] or read)
+            joined[name] = np.concatenate(read)
             read.clear()
         return _in_order(Part(joined, len(joined["entity_id"])), table)
 

@@ -12,7 +12,7 @@ It knows no database: how columns are filled and kept level is said in
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 import numpy as np
@@ -168,11 +168,6 @@ class Part(NamedTuple):
     by_place: frozenset[str] = frozenset()
     """The columns that hold places in that list, and no numbers."""
 
-    @property
-    def size(self) -> int:
-        """How many bytes it takes in memory."""
-        return self.listed.nbytes + sum(column.nbytes for column in self.columns.values())
-
     def cut(self, name: str, rows: Places | Flags | slice) -> Column:
         """Return a column of some rows, of numbers as they are."""
         found: Column = self.columns[name][rows]
@@ -258,6 +253,11 @@ class TableColumns(NamedTuple):
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
 
+    @classmethod
+    def whole(cls, part: Part, words: Mapping[str, Words]) -> Self:
+        """Return a table all of whose rows are in one part."""
+        return cls(part.packed(), None, part.none(), words)
+
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
         """Return the rows that hold at a moment, with `ended` also those that held before."""
         found = self.base.matching(read_point, ended=ended)
@@ -329,7 +329,7 @@ class HeldRows(dict[str, Column]):
 
     def fitting(self, wanted: Mapping[str, str | UUID | None]) -> Flags:
         """Return which rows have the words or ids that columns are to have; None is any."""
-        found: Flags = np.ones(len(self), np.bool_)
+        found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
             if word is not None:
                 found &= self[name] == self.code(name, word)
@@ -358,7 +358,25 @@ class HeldRows(dict[str, Column]):
 
     def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
         """Return those of which an instant lies in `[start, end)`."""
-        return self.where((self[name] >= start) & (self[name] < end))
+        return self.happened(name, start, end, {})
+
+    def happened(
+        self, name: str, start: Instant, end: Instant, wanted: Mapping[str, str | UUID | None]
+    ) -> "HeldRows":
+        """Return the same, of those that fit what is wanted; see `fitting`."""
+        column = self[name]
+        within = (column >= start) & (column < end) & self.fitting(wanted)
+        found = self.where(within)
+        found[name] = column[within]
+        return found
+
+    def fit(self, wanted: Mapping[str, str | UUID | None]) -> "HeldRows":
+        """Return those that fit what is wanted; see `fitting`."""
+        return self.where(self.fitting(wanted))
+
+    def stood(self, since: Instant, until: Instant, known_at: Instant) -> "HeldRows":
+        """Return those that held at any time of two and between, as was known at an instant."""
+        return self.where((self.until(known_at) > since) & (self["valid_from"] <= until))
 
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""

@@ -10,7 +10,7 @@ The same is read from the database in `balances`, where a ledger is not in memor
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.column_figures import half_sums, halves, whole
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
-    NO_LIST,
     NOTHING,
     Column,
     HeldRows,
@@ -48,6 +47,12 @@ class LedgerColumns(NamedTuple):
     tail: "Checkpoints"
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
+
+    @classmethod
+    def whole(cls, part: Part, ledger: LedgerTable, words: Mapping[str, Words]) -> Self:
+        """Return a ledger all of whose movements are in one part."""
+        none = Checkpoints(part.none(), ledger, words)
+        return cls(Checkpoints(part.packed(), ledger, words), none, words)
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> HeldRows:
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
@@ -81,12 +86,6 @@ class Checkpoints:
         self.part: Final = part
         self._ledger = ledger
         self._words = words
-
-    @property
-    def size(self) -> int:
-        """How many bytes it takes in memory."""
-        made: Column = self.__dict__.get("_checkpoints", NO_LIST)
-        return self.part.size + made.nbytes
 
     def sums(self, known_at: Instant, at: Instant) -> dict[Cells, list[int]]:
         """Return deals, amount (in millionths) and what is likely of it, by cell.

@@ -131,8 +131,10 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
 
 def lasted(closed: HeldRows, reader: Reader) -> Column:
     """Return the microseconds from opening to closing of closed deals."""
-    days_only = (closed["opened_day_only"] == 1) & (closed["closed_day_only"] == 1)
-    return elapsed(closed["opened"], closed["closed"], days_only, reader.timezone)
+    names = ("opened", "closed", "opened_day_only", "closed_day_only")
+    opened_at, closed_at, *day_only = closed.cut(*names)
+    days_only = (day_only[0] == 1) & (day_only[1] == 1)
+    return elapsed(opened_at, closed_at, days_only, reader.timezone)
 
 
 def read_rows(
@@ -194,8 +196,8 @@ class _KpiReader:
 
     def _happened(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
         """Put rows that are asked about to the spans in which they happened."""
-        rows = rows.between(at, self._start, self._end)
-        rows = rows.where(self._grouping.wants(rows, whose))
+        wanted = self._grouping.wanted(whose)
+        rows = rows.happened(at, self._start, self._end, wanted)
         span = np.searchsorted(self._edges, rows[at], "right") - 1
         return SpanRows(rows, span, self._grouping.of(rows, whose))
 
@@ -206,18 +208,20 @@ class _KpiReader:
 
     def _booked(self) -> tuple[SpanRows, Column]:
         """Return what is booked, and how often each counts."""
-        rows = self._bookings.between("occurred", self._start, self._end)
-        rows, times = _netted(rows.where(self._grouping.wants(rows, BOOKED)))
+        wanted = self._grouping.wanted(BOOKED)
+        rows = self._bookings.happened("occurred", self._start, self._end, wanted)
+        rows, times = _netted(rows)
         return self._happened(rows, "occurred", BOOKED), times
 
     def _booked_amounts(self, booked: SpanRows, times: Column) -> Amounts:
         rows, last = booked.rows, self._last(booked.span)
-        days = rate_days(self._exchange, last, event=rows["occurred"], closing=rows["credited"])
+        at, credited = rows.cut("occurred", "credited")
+        days = rate_days(self._exchange, last, event=at, closing=credited)
         return Amounts.of(rows).converted(self._exchange, days, times=np.abs(times))
 
     def _worth(self, closed: HeldRows, end: Column) -> Amounts:
         """Return what closed deals are worth, each at the end of a period."""
-        at, deals = closed["closed"], closed["entity_id"]
+        at, deals = closed.cut("closed", "entity_id")
         days = rate_days(self._exchange, end, event=at, closing=at)
         return Amounts.of(closed).converted(self._exchange, days, of=deals)
 
@@ -228,16 +232,15 @@ class _KpiReader:
 
     def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
-        found = contacts.between("opened", self._start, self._end)
-        found = found.where(found.has("direction", "out"))
-        first = first_rows(found["entity_id"], found["occurred"], found["position"])
-        place = places_among(found["entity_id"][first], opened["entity_id"])
+        found = contacts.happened("opened", self._start, self._end, {"direction": "out"})
+        of, at, position, day_only = found.cut("entity_id", "occurred", "position", "day_only")
+        deals, since, opened_day_only = opened.cut("entity_id", "opened", "opened_day_only")
+        first = first_rows(of, at, position)
+        place = places_among(of[first], deals)
         answered, row = place >= 0, first[place[place >= 0]]
-        days_only = (opened["opened_day_only"][answered] == 1) & (found["day_only"][row] == 1)
-        times = np.full(len(opened), -1, np.int64)
-        times[answered] = elapsed(
-            opened["opened"][answered], found["occurred"][row], days_only, self._reader.timezone
-        )
+        days_only = (opened_day_only[answered] == 1) & (day_only[row] == 1)
+        times = np.full(len(place), -1, np.int64)
+        times[answered] = elapsed(since[answered], at[row], days_only, self._reader.timezone)
         return times
 
     def _scores(self) -> SpanRows:
@@ -262,48 +265,48 @@ class _KpiReader:
         )
         found = []
         for orders, at, whose in sides:
-            mine = orders.where(self._grouping.wants(orders, whose))
-            weight = mine["sign"] if whose is BOOKED else np.ones(len(mine), np.int64)
-            group = self._grouping.of(mine, whose)
-            customer = self._grouping.survivors(mine["customer_id"])
-            found.append((mine[at], group, customer, weight))
+            mine = orders.fit(self._grouping.wanted(whose))
+            placed, customer = mine.cut(at, "customer_id")
+            weight = mine["sign"] if whose is BOOKED else np.ones(mine.count, np.int64)
+            group, customer = self._grouping.of_customers(mine, whose, customer)
+            found.append((placed, group, customer, weight))
         return Orders(*map(np.concatenate, zip(*found, strict=True)))
 
     def _new_customers(self, standing: HeldRows) -> SpanRows:
         """Return the first deal won of each customer that nothing says was one before."""
         won = self._won(standing)
-        customer = self._grouping.survivors(won["customer_id"])
-        order = np.lexsort([won["closed"], customer])
-        at, deal = won["closed"][order], won["entity_id"][order]
+        customer, closed, deals = won.cut("customer_id", "closed", "entity_id")
+        customer = self._grouping.survivors(customer)
+        order = np.lexsort([closed, customer])
+        at, deal = closed[order], deals[order]
         first = first_rows(customer[order], at, _ranks(customer[order], at, deal, won))
-        is_first = np.zeros(len(won), np.bool_)
+        is_first = np.zeros(won.count, np.bool_)
         is_first[order[first]] = True
         found = self._happened(won.where(is_first), "closed", CLOSED)
         return found.where(self._grouping.are_new(found.rows, CLOSED, self._reader.timezone))
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of deals that qualify, open at the end of a span."""
-        rows = self._reader.columns(DEAL_STATE, ended=True).among("outcome", "open")
-        until = rows.until(self._reader.read_point.known_at)
-        stood = (until > self._ends[0]) & (rows["valid_from"] <= self._ends[-1])
-        rows = rows.where(stood & self._grouping.wants(rows, OPEN))
+        wanted = {"outcome": "open", **self._grouping.wanted(OPEN)}
+        rows = self._reader.columns(DEAL_STATE, ended=True).fit(wanted)
+        rows = rows.stood(self._ends[0], self._ends[-1], self._reader.read_point.known_at)
         rows = rows.where(_are_qualifying(rows, self._reader))
-        until = rows.until(self._reader.read_point.known_at)
         spans, groups = [], []
         for span, at in enumerate(self._ends):
-            open_then = rows.where((rows["valid_from"] <= at) & (until > at))
-            spans.append(np.full(len(open_then), span))
+            open_then = rows.stood(at, at, self._reader.read_point.known_at)
+            spans.append(np.full(open_then.count, span))
             groups.append(self._grouping.of(open_then, OPEN, at))
         return np.concatenate(spans), np.concatenate(groups)
 
     def _lately(self, velocity_days: int) -> LatelyClosed:
         """Return the deals that stood won or lost at the end of a span, and closed lately."""
         rows, zone = self._closings, self._reader.timezone
-        counts = rows.has("outcome", *WIN_RATE) & self._grouping.wants(rows, CLOSED)
+        counts = rows.has("outcome", *WIN_RATE) & rows.fitting(self._grouping.wanted(CLOSED))
         rows, until = rows.where(counts), self._closed_until[counts]
         since = [start_of_last_days(velocity_days, at, zone) for at in self._ends]
+        begun, closed = rows.cut("valid_from", "closed")
         stood = [
-            (rows["valid_from"] <= at) & (until > at) & (rows["closed"] >= start)
+            (begun <= at) & (until > at) & (closed >= start)
             for at, start in zip(self._ends, since, strict=True)
         ]
         at_any = np.logical_or.reduce(stood)
@@ -313,9 +316,10 @@ class _KpiReader:
 
     def _stood(self, rows: HeldRows, row: Column, span: Column) -> LatelyClosed:
         """Put closed deals to the spans at whose ends they stood."""
-        group, outcome = self._grouping.of(rows, CLOSED)[row], rows["outcome"][row]
-        is_won = rows.has("outcome", "won")[row]
-        end, at, deal = np.array(self._ends)[span], rows["closed"][row], rows["entity_id"][row]
+        names = ("outcome", "closed", "entity_id")
+        outcome, at, deal = (column[row] for column in rows.cut(*names))
+        group = self._grouping.of(rows, CLOSED)[row]
+        is_won, end = rows.has("outcome", "won")[row], np.array(self._ends)[span]
         days = rate_days(self._exchange, end[is_won], event=at[is_won], closing=at[is_won])
         worth = Amounts.of(rows).where(row[is_won])
         worth = worth.converted(self._exchange, days, of=deal[is_won])
@@ -324,11 +328,12 @@ class _KpiReader:
 
 def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
     """Return what is booked and was not taken back again, and how often each counts."""
-    times = rows["sign"].astype(np.int64)
-    changed = np.isin(rows["entity_id"], rows["entity_id"][times < 0])
+    times, deals = rows.cut("sign", "entity_id")
+    times = times.copy()
+    changed = np.isin(deals, deals[times < 0])
     if changed.any():
         some = rows.where(changed)
-        alike = grouped(*(some[name] for name in ALIKE))
+        alike = grouped(*some.cut(*ALIKE))
         net = np.zeros(len(some), np.int64)
         np.add.at(net, alike.first[alike.of], some["sign"])
         times[changed] = net
@@ -353,9 +358,9 @@ def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
 
 def _are_qualifying(rows: HeldRows, reader: Reader) -> Flags:
     """Return which open deals stand at or past the qualifying stage of their process."""
-    of = ("process", "process_version", "stage")
-    alike = grouped(*(rows[name] for name in of))
-    some, words = (rows[name][alike.first].tolist() for name in of), rows.words["stage"]
+    of = rows.cut("process", "process_version", "stage")
+    alike, words = grouped(*of), rows.words["stage"]
+    some = (column[alike.first].tolist() for column in of)
     found = [
         _qualifies((words[process], version), words[stage], reader.processes)
         for process, version, stage in zip(*some, strict=True)

@@ -168,6 +168,8 @@ def totals_of_cells(cells: Sequence[PipelineCell]) -> CellTotals:
         else:
             amounts[currency] = amounts.get(currency, 0) + cell.amount
             weighted[currency] = weighted.get(currency, 0) + cell.weighted
+    if not amounts:
+        return CellTotals(deals, without, (), ())
     likely = totals_in(weighted, places=2 * AMOUNT_PLACES)
     return CellTotals(deals, without, totals_in(amounts), likely)
 
