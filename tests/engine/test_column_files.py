@@ -243,6 +243,9 @@ CHANGES: dict[str, Callable[[Column], Column]] = {
         *(("column_owner", change) for change in CHANGES),
         ("ids", "fewer rows"),
         ("ids", "no rows"),
+        ("listed", "fewer rows"),
+        ("listed", "no rows"),
+        ("column_valid_from", "codes of no word"),
     ],
 )
 def test_a_file_that_is_whole_and_holds_no_table_is_as_good_as_none(

@@ -120,9 +120,10 @@ class Customers:
     def read(cls, reader: Reader) -> "Customers":
         """Read them at the question's moment."""
         rows = reader.columns(CUSTOMER)
-        rows = rows.where((rows["merged_into"] >= 0) | (rows["customer_since"] >= 0))
-        cells = map(rows.cells, ("entity_id", "merged_into", "customer_since"))
-        entries = [CustomerEntry(*cells) for cells in zip(*cells, strict=True)]
+        into, since = rows.cut("merged_into", "customer_since")
+        rows = rows.where((into != NOTHING) | (since != NOTHING))
+        records = rows.records("entity_id", "merged_into", "customer_since")
+        entries = [*map(CustomerEntry._make, records)]
         return cls(
             {each.entry: each.into for each in entries if each.into is not None},
             {each.entry: date.fromisoformat(each.since) for each in entries if each.since},
@@ -322,8 +323,9 @@ class Grouping:
     ) -> None:
         self.by: Final = by
         self._reader = reader
-        self._process = process
-        self._owner = owner
+        self.process: Final = process
+        """The process asked for, as the rep is below; None for any."""
+        self.owner: Final = owner
         self._texts: Final = words["process"]
         self._ids: Final = words["entity_id"]
 
@@ -331,10 +333,6 @@ class Grouping:
     def before_joining(self) -> int:
         """Of how many reps the first team stands for a time before they joined it, so far."""
         return self._teams.before_joining
-
-    def wanted(self, whose: Attribution) -> dict[str, str | None]:
-        """Return what rows have that are of the process and the rep asked for."""
-        return {whose.process: self._process, whose.rep: self._owner}
 
     def of(self, rows: HeldRows, whose: Attribution, at: Instant | None = None) -> Column:
         """Return the number of the group of each row, or `NOTHING` for none; see `name`.

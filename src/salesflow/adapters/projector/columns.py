@@ -36,7 +36,7 @@ from salesflow.projections.core.columns import (
     NOTHING,
     Column,
     Flags,
-    Ids,
+    HexadecimalIds,
     Kind,
     Part,
     TableColumns,
@@ -421,7 +421,7 @@ class _RowReader:
         self._tenant = tenant
         self._sqlite = sqlite
         self.words: Final = Words()
-        self.ids: Final = Ids()
+        self.ids: Final = HexadecimalIds()
         self.lock = RLock()
         """Held while words get their codes."""
 

@@ -109,10 +109,12 @@ class NamingFacts(Forkable):
         if since < 0:
             return {}
         told: Sequence[UUID] = ()
-        if since > EVENTS_MAX or self._log.mark_at(before.position, connection) != mark:
+        if since > EVENTS_MAX:
             kept = {}
-        elif kept:
+        if kept and self._log.mark_at(before.position, connection) == mark:
             told = self._log.streams_told_of(before.position, stands.position, connection)
+        else:
+            kept = {}
         mark = self._log.mark_at(stands.position, connection)
         with self._lock:
             kept = {

@@ -31,7 +31,7 @@ __all__ = [
     "Column",
     "Flags",
     "HeldRows",
-    "Ids",
+    "HexadecimalIds",
     "Kind",
     "Part",
     "Places",
@@ -102,7 +102,7 @@ class Words:
         return [self._words[code] for code in codes.tolist()]
 
 
-class Ids(Words):
+class HexadecimalIds(Words):
     """Ids, kept as 32 hexadecimal digits, which are read when one is asked for."""
 
     def __getitem__(self, code: int) -> UUID | None:
@@ -409,6 +409,10 @@ class HeldRows(dict[str, Column]):
         if NO_NUMBER not in cells:
             return cells
         return [None if each == NO_NUMBER else each for each in cells]
+
+    def records(self, *names: str) -> Iterable[tuple[Any, ...]]:
+        """Return some columns as Python has them, row by row; see `cells`."""
+        return zip(*map(self.cells, names), strict=True)
 
 
 class _OrderedColumns(Mapping[str, Column]):

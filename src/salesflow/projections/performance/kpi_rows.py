@@ -15,7 +15,7 @@ from salesflow.domain.time import Instant, start_of_last_days
 from salesflow.projections.core.amounts import Amounts, rate_days
 from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
@@ -177,6 +177,7 @@ class _KpiReader:
         closed = self._happened(standing, "closed", CLOSED)
         decided = closed.where(closed.rows.has("outcome", *WIN_RATE))
         contacts = self._reader.columns(CONTACT)
+        won = self._won(standing)
         return KpiRows(
             booked=booked,
             booked_times=times,
@@ -188,18 +189,22 @@ class _KpiReader:
             decided_amounts=self._worth(decided.rows, self._last(decided.span)),
             contacts=self._happened(contacts, "occurred", OCCURRED),
             scores=self._scores(),
-            orders=self._orders(standing),
-            new_customers=self._new_customers(standing),
+            orders=self._orders(won),
+            new_customers=self._new_customers(won),
             open_deals=self._open_deals(),
             lately=self._lately(velocity_days),
         )
 
     def _happened(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
         """Put rows that are asked about to the spans in which they happened."""
-        wanted = self._grouping.wanted(whose)
+        wanted = self._wanted(whose)
         rows = rows.happened(at, self._start, self._end, wanted)
         span = np.searchsorted(self._edges, rows[at], "right") - 1
         return SpanRows(rows, span, self._grouping.of(rows, whose))
+
+    def _wanted(self, whose: Attribution) -> dict[str, str | None]:
+        """Return what rows have that are of the process and the rep asked for."""
+        return {whose.process: self._grouping.process, whose.rep: self._grouping.owner}
 
     def _last(self, span: Column) -> Column:
         """Return the last instants of spans."""
@@ -208,7 +213,7 @@ class _KpiReader:
 
     def _booked(self) -> tuple[SpanRows, Column]:
         """Return what is booked, and how often each counts."""
-        wanted = self._grouping.wanted(BOOKED)
+        wanted = self._wanted(BOOKED)
         rows = self._bookings.happened("occurred", self._start, self._end, wanted)
         rows, times = _netted(rows)
         return self._happened(rows, "occurred", BOOKED), times
@@ -246,35 +251,32 @@ class _KpiReader:
     def _scores(self) -> SpanRows:
         """Return the CSAT scores received."""
         rows = self._reader.columns(FEEDBACK)
-        is_score = rows.has("kind", "received") & rows.has("scale", "csat")
-        return self._happened(rows.where(is_score & rows.known("score")), "occurred", OCCURRED)
+        rows = rows.fit({"kind": "received", "scale": "csat"})
+        return self._happened(rows.where(rows.known("score")), "occurred", OCCURRED)
 
     def _won(self, standing: HeldRows) -> HeldRows:
         """Return the deals of customers that stand won, and closed before the spans' end."""
-        is_won = standing.has("outcome", "won") & (standing["closed"] < self._end)
-        return standing.where(is_won & standing.known("customer_id"))
+        won = standing.fit({"outcome": "won"})
+        closed, customer = won.cut("closed", "customer_id")
+        return won.where((closed < self._end) & (customer != NOTHING))
 
-    def _orders(self, standing: HeldRows) -> Orders:
+    def _orders(self, won: HeldRows) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
-        rows = self._bookings
-        repeated = rows.has("kind", "repeated") & rows.has("role", "owner")
-        repeated &= (rows["occurred"] < self._end) & rows.known("customer_id")
-        sides = (
-            (self._won(standing), "closed", CLOSED),
-            (rows.where(repeated), "occurred", BOOKED),
-        )
+        rows = self._bookings.fit({"kind": "repeated", "role": "owner"})
+        occurred, customer = rows.cut("occurred", "customer_id")
+        repeated = rows.where((occurred < self._end) & (customer != NOTHING))
+        sides = ((won, "closed", CLOSED), (repeated, "occurred", BOOKED))
         found = []
         for orders, at, whose in sides:
-            mine = orders.fit(self._grouping.wanted(whose))
+            mine = orders.fit(self._wanted(whose))
             placed, customer = mine.cut(at, "customer_id")
             weight = mine["sign"] if whose is BOOKED else np.ones(mine.count, np.int64)
             group, customer = self._grouping.of_customers(mine, whose, customer)
             found.append((placed, group, customer, weight))
         return Orders(*map(np.concatenate, zip(*found, strict=True)))
 
-    def _new_customers(self, standing: HeldRows) -> SpanRows:
+    def _new_customers(self, won: HeldRows) -> SpanRows:
         """Return the first deal won of each customer that nothing says was one before."""
-        won = self._won(standing)
         customer, closed, deals = won.cut("customer_id", "closed", "entity_id")
         customer = self._grouping.survivors(customer)
         order = np.lexsort([closed, customer])
@@ -287,7 +289,7 @@ class _KpiReader:
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of deals that qualify, open at the end of a span."""
-        wanted = {"outcome": "open", **self._grouping.wanted(OPEN)}
+        wanted = {"outcome": "open", **self._wanted(OPEN)}
         rows = self._reader.columns(DEAL_STATE, ended=True).fit(wanted)
         rows = rows.stood(self._ends[0], self._ends[-1], self._reader.read_point.known_at)
         rows = rows.where(_are_qualifying(rows, self._reader))
@@ -301,7 +303,7 @@ class _KpiReader:
     def _lately(self, velocity_days: int) -> LatelyClosed:
         """Return the deals that stood won or lost at the end of a span, and closed lately."""
         rows, zone = self._closings, self._reader.timezone
-        counts = rows.has("outcome", *WIN_RATE) & rows.fitting(self._grouping.wanted(CLOSED))
+        counts = rows.has("outcome", *WIN_RATE) & rows.fitting(self._wanted(CLOSED))
         rows, until = rows.where(counts), self._closed_until[counts]
         since = [start_of_last_days(velocity_days, at, zone) for at in self._ends]
         begun, closed = rows.cut("valid_from", "closed")
