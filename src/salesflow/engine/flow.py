@@ -190,12 +190,12 @@ class SalesFlow(CommandRunner):
         if clock is not None:
             ensure_callable(clock, "clock")
         ensure_callable(event_ids, "event_ids")
+        self._kept_bytes = _kept_bytes(memory_mb)
         own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
         catalogue = _catalogue_with(own_facts) if own_facts else CATALOGUE
         self._folds = with_folds(own_folds) if own_folds else FOLDS
         self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
         super().__init__(wait_seconds, event_ids)
-        self._kept_bytes = _kept_bytes(memory_mb)
         self._runner: Runner | None = None
         self._reactors: Reactors | None = None
         try:
