@@ -173,6 +173,41 @@ def test_whoever_may_read_the_database_may_read_its_files(url: str) -> None:
     assert {file.stat().st_mode & 0o777 for file in folder_of(url).iterdir()} == {0o640}
 
 
+@pytest.mark.parametrize(("rights", "of_folder"), [(0o600, 0o700), (0o664, 0o775)])
+def test_whoever_may_use_the_database_may_use_the_folder_of_its_files(
+    url: str, rights: int, of_folder: int
+) -> None:
+    database, folder = Path(url.removeprefix("sqlite:///")), folder_of(url)
+    database.chmod(rights)
+    shutil.rmtree(folder)
+    answered(url)
+    assert folder.stat().st_mode & 0o777 == of_folder
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_what_root_makes_belongs_to_the_owner_of_the_database(url: str) -> None:
+    database, folder = Path(url.removeprefix("sqlite:///")), folder_of(url)
+    os.chown(database, 12_345, 12_346)
+    shutil.rmtree(folder)
+    answered(url)
+    owners = {(made.stat().st_uid, made.stat().st_gid) for made in (folder, *folder.iterdir())}
+    assert owners == {(12_345, 12_346)}
+
+
+def test_files_of_former_revisions_are_removed_and_of_nothing_else(url: str) -> None:
+    [file] = folder_of(url).glob("salesflow_closing_2-*")
+    former = file.with_name(file.name.replace("closing_2", "closing_1"))
+    others = [
+        file.with_name(file.name.replace("closing_2", "closing_3")),
+        former.with_name("salesflow_closing_1-of-another-tenant.npz"),
+    ]
+    for each in (former, *others):
+        shutil.copy(file, each)
+    file.unlink()
+    answered(url)
+    assert [each.exists() for each in (file, former, *others)] == [True, False, True, True]
+
+
 def test_a_database_in_memory_leaves_no_files() -> None:
     with SalesFlow("sqlite://") as flow:
         opened(flow)
@@ -378,6 +413,9 @@ CHANGES: dict[str, Callable[[Column], Column]] = {
         *(("column_owner", change) for change in CHANGES),
         ("ids", "fewer rows"),
         ("ids", "no rows"),
+        ("listed", "fewer rows"),
+        ("listed", "no rows"),
+        ("column_valid_from", "codes of no word"),
     ],
 )
 def test_a_file_that_is_whole_and_holds_no_table_is_as_good_as_none(

@@ -16,7 +16,7 @@ from engine.test_unreadable_events import opened
 from properties.effort import TORTURE
 from properties.test_columns import Both
 from salesflow import SalesFlow
-from salesflow.adapters.projector import columns, part_reader
+from salesflow.adapters.projector import columns
 from salesflow.domain.time import Moment
 from salesflow.projections.core.columns import Words
 from salesflow.projections.core.question import View
@@ -87,7 +87,7 @@ def askers(
 ) -> Iterator[Askers]:
     """Return askers of few rows, which are read two at a time and have files all the same."""
     monkeypatch.setattr(columns, "FILED_ROWS", 0)
-    monkeypatch.setattr(part_reader, "BATCH", 2)
+    monkeypatch.setattr(columns, "BATCH", 2)
     asking = Askers(database_url, tmp_path / "columns")
     yield asking
     asking.kept.clear()

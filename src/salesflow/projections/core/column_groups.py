@@ -29,8 +29,8 @@ class Groups(NamedTuple):
         """Return how many rows each group has."""
         return np.bincount(self.of, minlength=len(self.first))
 
-    def sums(self, numbers: Column) -> list[int]:
-        """Return the exact sum of the numbers of each group."""
+    def sums(self, numbers: Column) -> Column:
+        """Return the exact sum of the numbers of each group; see `exact_sums`."""
         return exact_sums(numbers, self.of, len(self.first))
 
     def greatest(self, numbers: Column) -> Column:
@@ -96,5 +96,7 @@ def _numbered(codes: Column) -> tuple[Column, int]:
         return of, len(found)
     there = np.zeros(above, np.bool_)
     there[codes] = True  # that of nothing stands last
-    numbers = np.cumsum(there) - 1
-    return numbers[codes], int(numbers[-1]) + 1
+    found = np.flatnonzero(there)
+    numbers = np.empty(above, np.int64)
+    numbers[found] = np.arange(len(found))
+    return numbers[codes], len(found)

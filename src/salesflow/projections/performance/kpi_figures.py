@@ -31,9 +31,8 @@ from salesflow.projections.core.statistics import (
     share,
     spread,
 )
-from salesflow.projections.performance.grouping import Grouping
 from salesflow.projections.performance.kpi_rows import KpiRows, SpanRows, lasted
-from salesflow.projections.scope import unnamed_last
+from salesflow.projections.scope import Grouping, unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
@@ -232,7 +231,7 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
             )
             for each in sums
         ],
-        "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)),
+        "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)).tolist(),
     }
 
 
@@ -381,7 +380,7 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
         lines.counts(lines.of(*rows.open_deals)),
         amounts.sums(won, count),
         lines.counts(won[amounts.known]),
-        exact_sums(lately.lasted[is_won][mine], won, count),
+        exact_sums(lately.lasted[is_won][mine], won, count).tolist(),
         zip(*outcomes.values(), strict=True),
         strict=True,
     )

@@ -47,8 +47,8 @@ from salesflow.projections.pipeline.flow_lines import (
     FlowLines,
     FlowNames,
     InTeams,
-    Legs,
     Opening,
+    lines_of,
 )
 from salesflow.projections.scope import StageName, early_reps_note, stage_name
 from salesflow.projections.table import Processes
@@ -195,8 +195,9 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         known = reader.read_point.known_at
         books = Opening(opening, min(opening, known) if self.as_known_then else known)
         names = FlowNames()
-        legs = Legs(self._movements(reader, closing, books), self._scope(reader), names)
-        lines = legs.lines(GROUPS.get(self.by), books, by_owner=self._by_team)
+        movements, scope = self._movements(reader, closing, books), self._scope(reader)
+        group = GROUPS.get(self.by)
+        lines = lines_of(movements, scope, names, group, books, by_owner=self._by_team)
         lines = lines.with_others(self._opening(reader, books, names))
         lines = lines.into(exchange, span.end - 1, names)
         before_joining = 0
@@ -291,7 +292,8 @@ class _Books:
         self._processes = processes
         self._first = lines.at(books.first)
         self._versions = lines.versions(books.of, count)
-        self._sums = lines.added_up(place, count * len(MOVEMENTS)).reshape(
+        figures = lines.added_up(place, count * len(MOVEMENTS))
+        self._sums = np.array([figure.astype(object) for figure in figures]).reshape(
             FIGURES, count, len(MOVEMENTS)
         )
         self._events = self._behind(lines, place)
@@ -308,9 +310,8 @@ class _Books:
         named = lines.event != NOTHING
         lines, place = lines.at(named), place[named]
         events = grouped(place, lines.event)
-        count = len(events.first)
-        is_behind = (lines.added_up(events.of, count) != 0).any(axis=0)
-        rows = events.first[is_behind.astype(np.bool_)]
+        deals, units, likely = lines.added_up(events.of, len(events.first))
+        rows = events.first[(deals != 0) | (units != 0) | (likely != 0)]
         places = grouped(place[rows])
         return {
             int(place[rows[some[0]]]): self._names.sorted_ids(lines.event[rows[some]])

@@ -19,8 +19,8 @@ import numpy as np
 
 from salesflow.domain.ids import uuid_of_bytes
 from salesflow.domain.time import Instant
-from salesflow.domain.values import EXACT
 from salesflow.projections.core.balances import Cells, CellSums
+from salesflow.projections.core.column_figures import exact_products, exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
     EVENT_ID,
@@ -30,7 +30,7 @@ from salesflow.projections.core.columns import (
     HeldRows,
     Words,
 )
-from salesflow.projections.core.currency import AMOUNT_PLACES, CurrencyConverter
+from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.scope import Teams
@@ -44,13 +44,15 @@ __all__ = [
     "FlowLines",
     "FlowNames",
     "InTeams",
-    "Legs",
     "Opening",
+    "lines_of",
 ]
 
 OPENING, RESTATED, REORGANISED = "opening", "restated", "reorganised"
 MOVEMENTS: Final = (*KINDS, REORGANISED, RESTATED, OPENING)
 """All kinds of lines; each is held as its place here."""
+AT_ONCE: Final = 1 << 15
+"""So many movements are added up at a time."""
 FIGURES: Final = 3
 """Deals, their amount, and what is likely of it."""
 
@@ -111,20 +113,32 @@ class FlowLines(NamedTuple):
     """The sum of the amounts, in millionths; a number of any length."""
     likely: Column
     """The sum of amount x probability, in millionths of millionths; of any length too."""
+    share: Column
+    """The probability; legs of different ones are different lines."""
 
-    def at(self, rows: Column | Flags) -> "FlowLines":
+    def at(self, rows: Column | Flags) -> Self:
         """Return some of the lines."""
-        return FlowLines(*(column[rows] for column in self))
+        return type(self)(*(column[rows] for column in self))
 
     def with_others(self, *others: "FlowLines") -> "FlowLines":
         """Return these lines and others behind them."""
         columns = zip(self, *others, strict=True)
         return FlowLines(*(np.concatenate(each) for each in columns))
 
+    def put_together(self) -> Self:
+        """Return these lines with those that are alike added up."""
+        which = (self.process, self.group, self.currency, self.kind, self.event, self.owner)
+        alike = grouped(*which, self.occurred, self.share)
+        count, first = len(alike.first), self.at(alike.first)
+        deals, units, likely = self.added_up(alike.of, count)
+        version = self.versions(alike.of, count)
+        return first._replace(version=version, deals=deals, units=units, likely=likely)
+
     @property
     def counts(self) -> Flags:
         """Whether the legs of each line do not cancel one another."""
-        return np.asarray((self.deals != 0) | (self.units != 0) | (self.likely != 0), bool)
+        found: Flags = (self.deals != 0) | (self.units != 0) | (self.likely != 0)
+        return found
 
     @classmethod
     def opening(
@@ -147,12 +161,9 @@ class FlowLines(NamedTuple):
             occurred=np.full(rows, at),
             version=np.array([place["process_version"] for place in places], np.int64),
             deals=np.array([sums.deals for sums in found.values()], np.int64),
-            units=_numbers(
-                [int(sums.amount.scaleb(AMOUNT_PLACES, EXACT)) for sums in found.values()]
-            ),
-            likely=_numbers(
-                [int(sums.weighted.scaleb(2 * AMOUNT_PLACES, EXACT)) for sums in found.values()]
-            ),
+            units=_numbers([sums.amount for sums in found.values()]),
+            likely=_numbers([sums.weighted for sums in found.values()]),
+            share=np.zeros(rows, np.int64),
         )
 
     def into(self, exchange: CurrencyConverter, end: Instant, names: FlowNames) -> Self:
@@ -160,7 +171,7 @@ class FlowLines(NamedTuple):
         if exchange.currency is None:
             return self
         currencies = self.currency.copy()
-        units, likely = self.units.copy(), self.likely.copy()
+        units, likely = (figures.astype(object) for figures in (self.units, self.likely))
         day, counts = exchange.day(end, event=None, closing=None), self.counts
         for code in np.unique(self.currency[counts]).tolist():
             here = counts & (self.currency == code)
@@ -171,12 +182,10 @@ class FlowLines(NamedTuple):
                 figures[here] = [into.millionths(figure) or 0 for figure in figures[here]]
         return self._replace(currency=currencies, units=units, likely=likely)
 
-    def added_up(self, groups: Column, count: int) -> Column:
+    def added_up(self, groups: Column, count: int) -> list[Column]:
         """Return deals, units and what is likely by the number of a group: a row for each."""
-        sums = np.zeros((FIGURES, count), object)
-        for into, column in zip(sums, (self.deals, self.units, self.likely), strict=True):
-            np.add.at(into, groups, column)
-        return sums
+        figures = (self.deals, self.units, self.likely)
+        return [exact_sums(column, groups, count) for column in figures]
 
     def versions(self, groups: Column, count: int) -> Column:
         """Return the newest process version by the number of a group."""
@@ -186,10 +195,11 @@ class FlowLines(NamedTuple):
 
 
 def _numbers(numbers: Sequence[int]) -> Column:
-    """Return a column of numbers of any length."""
-    found = np.empty(len(numbers), object)
-    found[:] = numbers
-    return found
+    """Return a column of numbers of any length, in 64 bits where all are so short."""
+    try:
+        return np.array(numbers, np.int64)
+    except OverflowError:
+        return np.array(numbers, object)
 
 
 class Legs:
@@ -215,6 +225,7 @@ class Legs:
         before = self._of_movement("occurred") <= opening.at
         opens = before & (self._of_movement("recorded") <= opening.known_at)
         kinds = np.where(before, MOVEMENTS.index(RESTATED), self._kinds())
+        share, sign = self._of_leg("probability"), self._signs()
         by = [
             self._named("process") if group == "stage" else nothing,
             self._named(group) if group is not None else nothing,
@@ -224,21 +235,12 @@ class Legs:
             self._named("owner") if by_owner else nothing,
             np.maximum(self._of_movement("occurred"), opening.at) if by_owner else nothing,
         ]
-        opened, then = (self._added_up(by, np.flatnonzero(each)) for each in (opens, ~opens))
-        return opened.with_others(then)
-
-    def _added_up(self, by: Sequence[Column], legs: Column) -> FlowLines:
-        """Add up some of the legs by columns of all, and by their probability."""
-        by, share = [column[legs] for column in by], self._of_leg("probability")[legs]
         groups = grouped(*by, share)
-        count = len(groups.first)
-        version = groups.greatest(self._of_leg("process_version")[legs])
-        deals, sign = np.zeros(count, np.int64), self._signs()[legs]
-        np.add.at(deals, groups.of, sign)
-        units = _numbers(groups.sums(sign * self._of_leg("amount")[legs]))
-        likely = units * _numbers(share[groups.first].tolist())
+        version = groups.greatest(self._of_leg("process_version"))
+        units, share = groups.sums(sign * self._of_leg("amount")), share[groups.first]
+        likely = exact_products(units, share)
         lines = [column[groups.first] for column in by]
-        return FlowLines._make((*lines, version, deals, units, likely))
+        return FlowLines._make((*lines, version, groups.sums(sign), units, likely, share))
 
     def _of_movement(self, name: str) -> Column:
         found: Column = self._rows[name][self._movements]
@@ -278,6 +280,28 @@ class Legs:
             ids = self._of_movement("event_id")[named][events.first]
             found[named] = self._names.numbered(ids)[events.of]
         return found
+
+
+def lines_of(
+    movements: HeldRows,
+    inside: Callable[[HeldRows, str], Flags],
+    names: FlowNames,
+    group: str | None,
+    opening: Opening,
+    *,
+    by_owner: bool,
+) -> FlowLines:
+    """Add up the legs of movements that are inside, see `Legs.lines`.
+
+    Those of the opening are mostly all that ever happened: so many are added up at a time.
+    """
+    opens = movements["occurred"] <= opening.at
+    opens &= movements["recorded"] <= opening.known_at
+    pieces = [*movements.where(opens).pieces(AT_ONCE), movements.where(~opens)]
+    found = [
+        Legs(piece, inside, names).lines(group, opening, by_owner=by_owner) for piece in pieces
+    ]
+    return found[0].with_others(*found[1:]).put_together()
 
 
 class InTeams:
