@@ -240,7 +240,8 @@ class Part(NamedTuple):
 
     def none(self) -> "Part":
         """Return a part of the same columns without a row."""
-        return Part({name: self.cut(name, slice(0)) for name in self.columns}, 0)
+        none = {name: self.cut(name, slice(0)).copy() for name in self.columns}
+        return Part(none, 0)  # copies, since a view would keep all rows in memory
 
 
 class TableColumns(NamedTuple):
