@@ -163,6 +163,12 @@ def narrowed(column: Column) -> Column:
     return column
 
 
+def _distinct(numbers: Column) -> Column:
+    """Return the numbers there are in their order, each once."""
+    numbers = np.sort(numbers)
+    return numbers[runs_of(numbers)[0]]
+
+
 class Part(NamedTuple):
     """Rows of one table, in an order of their own, and as narrow as what they hold.
 
@@ -224,8 +230,7 @@ class Part(NamedTuple):
         long = [name for name, column in columns.items() if column.dtype == np.int64]
         if self.by_place or not long:
             return self
-        listed = np.sort(np.concatenate([columns[name] for name in long]))
-        listed = listed[runs_of(listed)[0]]
+        listed = _distinct(np.concatenate([_distinct(columns[name]) for name in long]))
         kind = np.min_scalar_type(len(listed))
         if len(listed) + len(long) * self.rows * kind.itemsize // 8 >= len(long) * self.rows:
             return self
@@ -249,7 +254,8 @@ class Part(NamedTuple):
 
     def none(self) -> "Part":
         """Return a part of the same columns without a row."""
-        return Part({name: self.cut(name, slice(0)) for name in self.columns}, 0)
+        none = {name: self.cut(name, slice(0)).copy() for name in self.columns}
+        return Part(none, 0)  # copies, since a view would keep all rows in memory
 
 
 class TableColumns(NamedTuple):
