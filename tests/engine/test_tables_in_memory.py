@@ -67,7 +67,9 @@ def test_rows_that_another_engine_began_anew_are_read_anew(flow: SalesFlow) -> N
 def test_whoever_overlooks_rows_begun_anew_is_found_out(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(columns, "open_notes", lambda _, names, __: {names[0]: {}})
+    monkeypatch.setattr(
+        columns, "open_notes", lambda _, names, __: {name: {} for name in names}
+    )
     monkeypatch.setattr(columns.ColumnCache, "_made_as", lambda *_: 0)
     with pytest.raises(AssertionError):
         mended_elsewhere(flow)

@@ -15,7 +15,7 @@ from properties.raw_log import raw_log
 from properties.world import at
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import columns
-from salesflow.adapters.projector.part_reader import PartReader
+from salesflow.adapters.projector.columns import _RowReader
 from salesflow.domain.time import Moment
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError
@@ -209,7 +209,7 @@ def test_columns_that_are_not_kept_level_are_found_out(
     monkeypatch.setattr(columns, "TAIL_SHARE", 0)
     if overlooked == "since":
         monkeypatch.setattr(
-            PartReader, "since", lambda self, table, *_: self.of(table, [], _[-1])
+            _RowReader, "since", lambda self, table, *_: self.of(table, [], _[-1])
         )
     else:
         monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])

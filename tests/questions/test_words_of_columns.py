@@ -41,3 +41,33 @@ def test_rows_tell_which_of_some_words_they_have(
     assert rows.words["outcome"].of(rows["outcome"]) == [word for word, _ in told]
     assert rows.known("outcome").tolist() == [word is not None for word, _ in told]
     assert rows.known("amount").tolist() == [number is not None for _, number in told]
+
+
+LONG = st.one_of(
+    st.none(), st.sampled_from([-(2**40), 0, 2**45, 2**63 - 1]), st.integers(-(2**62), 2**62)
+)
+
+
+@given(st.lists(LONG, max_size=30), st.lists(LONG, min_size=1, max_size=4), st.integers(1, 40))
+def test_long_numbers_in_a_list_are_what_they_were(
+    told: list[int | None], instants: list[int | None], often: int
+) -> None:
+    numbers = [NONE if each is None else each for each in told * often]
+    columns: dict[str, Column] = {
+        "at": np.array(numbers, np.int64),
+        "occurred": np.array(sorted(numbers), np.int64),
+        "few": np.zeros(len(numbers), np.int8),
+    }
+    plain = Part(columns, len(numbers))
+    packed = plain.packed()
+    assert packed.columns["few"] is columns["few"]
+    some = slice(1, None, 2)
+    for name, column in columns.items():
+        assert packed.cut(name, some).tolist() == column[some].tolist()
+    for instant in (NONE if each is None else each for each in instants):
+        assert packed.after("at", instant).tolist() == [each > instant for each in numbers]
+        assert packed.happened_by(instant) == sum(each <= instant for each in numbers)
+    twice = packed.joined(plain)
+    assert twice.cut("at", slice(None)).tolist() == numbers * 2
+    if len(numbers) > 200 and len({*numbers}) < 20:
+        assert packed.columns["at"].dtype.itemsize == 1

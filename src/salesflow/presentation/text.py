@@ -28,7 +28,7 @@ __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
 
 
 try:
-    from rich.box import SIMPLE_HEAD
+    from rich.box import SIMPLE_HEAD, Box
     from rich.cells import cell_len, chop_cells
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment, Segments
@@ -165,9 +165,11 @@ class _SideBySide:
         self._padding = " " * ((gap - 1) // 2)
         self._has_edges = gap == WIDE
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
-        """Yield the lines, drawn by what the encoding of the console has."""
-        box = SIMPLE_HEAD.substitute(options, safe=console.safe_box)
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> list[Segment]:
+        """Return the lines, drawn by what the encoding of the console has."""
+        return [*self._lines(SIMPLE_HEAD.substitute(options, safe=console.safe_box))]
+
+    def _lines(self, box: Box) -> Iterator[Segment]:
         inside = [len(self._padding)] * (len(self._widths) - 1)
         sides = zip(self._widths, [0, *inside], [*inside, 0], strict=True)
         widths = [width + left + right for width, left, right in sides]

@@ -120,9 +120,10 @@ class Customers:
     def read(cls, reader: Reader) -> "Customers":
         """Read them at the question's moment."""
         rows = reader.columns(CUSTOMER)
-        rows = rows.where((rows["merged_into"] >= 0) | (rows["customer_since"] >= 0))
-        cells = map(rows.cells, ("entity_id", "merged_into", "customer_since"))
-        entries = [CustomerEntry(*cells) for cells in zip(*cells, strict=True)]
+        into, since = rows.cut("merged_into", "customer_since")
+        rows = rows.where((into != NOTHING) | (since != NOTHING))
+        records = rows.records("entity_id", "merged_into", "customer_since")
+        entries = [*map(CustomerEntry._make, records)]
         return cls(
             {each.entry: each.into for each in entries if each.into is not None},
             {each.entry: date.fromisoformat(each.since) for each in entries if each.since},
@@ -322,8 +323,9 @@ class Grouping:
     ) -> None:
         self.by: Final = by
         self._reader = reader
-        self._process = process
-        self._owner = owner
+        self.process: Final = process
+        """The process asked for, as the rep is below; None for any."""
+        self.owner: Final = owner
         self._texts: Final = words["process"]
         self._ids: Final = words["entity_id"]
 
@@ -332,10 +334,6 @@ class Grouping:
         """Of how many reps the first team stands for a time before they joined it, so far."""
         return self._teams.before_joining
 
-    def wants(self, rows: HeldRows, whose: Attribution) -> Flags:
-        """Return which rows are of the process and the rep asked for."""
-        return rows.fitting({whose.process: self._process, whose.rep: self._owner})
-
     def of(self, rows: HeldRows, whose: Attribution, at: Instant | None = None) -> Column:
         """Return the number of the group of each row, or `NOTHING` for none; see `name`.
 
@@ -343,9 +341,9 @@ class Grouping:
         """
         match self.by:
             case None:
-                return np.full(len(rows), NOTHING)
+                return np.full(rows.count, NOTHING)
             case "team":
-                when = rows[whose.at] if at is None else np.full(len(rows), at)
+                when = rows[whose.at] if at is None else np.full(rows.count, at)
                 return self._teams.numbers(rows[whose.rep], self._texts, when)
             case "customer":
                 return self.survivors(rows[whose.customer])
@@ -383,6 +381,12 @@ class Grouping:
             case _:
                 name: str = self._texts[number]
                 return name
+
+    def of_customers(
+        self, rows: HeldRows, whose: Attribution, entries: Column
+    ) -> tuple[Column, Column]:
+        """Return the group of each row, and as which customer its entry counts."""
+        return self.of(rows, whose), self.survivors(entries)
 
     def survivors(self, entries: Column) -> Column:
         """Return as which customer each entry counts, both by their codes."""

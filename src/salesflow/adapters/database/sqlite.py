@@ -48,7 +48,7 @@ PRAGMAS = (
     "foreign_keys=ON",
     "recursive_triggers=ON",
     "wal_autocheckpoint=0",
-    "cache_size=-65536",
+    "cache_size=-8192",
 )
 CHECKPOINT_AFTER = 600
 """Pages written, by estimate, until the write-ahead log is copied back.

@@ -11,11 +11,11 @@ the package goes on without a file.
 
 import json
 import os
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
+from stat import S_IMODE
 from tempfile import mkstemp
 from time import time
 from typing import Any, Final, NamedTuple
@@ -25,16 +25,20 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.adapters.database.database import ColumnsPlace
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.projections.core.columns import EVENT_ID, Column
+from salesflow.projections.core.columns import EVENT_ID, Column, Part
+from salesflow.projections.table import ReadTable
 
 __all__ = ["ColumnFiles", "StoredColumns"]
 
-FORM: Final = 2
+FORM: Final = 3
 """Raised whenever files are to be read otherwise; those of another form are none."""
 ID_BYTES: Final = 16
 HEX: Final = 2 * ID_BYTES
+READABLE: Final = 0o444
+"""Who may read a file may look into a folder, which is two bits further."""
 LEFT_SECONDS: Final = 3_600
 """Nobody writes one file for so long."""
 DAMAGED: Final = (
@@ -54,46 +58,88 @@ class StoredColumns(NamedTuple):
     """What changes when all rows are written anew."""
     notes: Mapping[UUID, int]
     """From which position on streams are left out."""
-    columns: Mapping[str, Column]
+    part: Part
     words: Sequence[str]
     ids: Sequence[str]
     """As 32 hexadecimal digits each."""
 
 
 class ColumnFiles:
-    """The files of one tenant, in a folder beside the file of the database.
+    """The files of one tenant, in the folder of its database.
 
-    Whoever may read or write that file may do the same with them.
+    Whoever may read or write the file beside which they lie may do the same with them. In a
+    folder that somebody chose they are for the user of this process alone.
     """
 
-    def __init__(self, database: Path, tenant: str) -> None:
-        self._database: Final = database
-        self._folder: Final = database.with_name(f"{database.name}-columns")
+    def __init__(self, place: ColumnsPlace, tenant: str) -> None:
+        self._folder, self._rights_of = place
         self._tenant: Final = tenant
 
-    def read(self, table: str) -> StoredColumns | None:
+    def read(self, table: ReadTable) -> StoredColumns | None:
         """Return a table as its file holds it; None where there is none that can be read."""
-        path = self._path(table)
+        path, name = self._path(table.name), table.name
         try:
+            self._ensure_private()
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                return self._stored(table, dict(file))
+                return self._stored(name, dict(file))
         except FileNotFoundError:
             return None
         except DAMAGED as error:
-            COLUMNS.warning("the file of columns of %s cannot be read: %s", table, _kind(error))
+            COLUMNS.warning("the file of columns of %s cannot be read: %s", name, _kind(error))
             return None
 
-    def write(self, table: str, stored: StoredColumns) -> None:
-        """Write the file of a table; where that is not possible there is none."""
-        try:
-            self._folder.mkdir(exist_ok=True)
-            self._write(self._path(table), self._arrays(table, stored))
-        except OSError as error:
-            COLUMNS.info("the file of columns of %s cannot be written: %s", table, _kind(error))
+    def write(self, table: ReadTable, stored: StoredColumns) -> None:
+        """Write the file of a table; where that is not possible there is none.
 
-    def _path(self, table: str) -> Path:
+        Those of its former revisions, which nobody reads any more, are removed.
+        """
+        try:
+            self._make_folder()
+            self._write(self._path(table.name), self._arrays(table.name, stored))
+            for revision in range(table.revision):
+                self._path(f"{table.view}_{revision}").unlink(missing_ok=True)
+        except OSError as error:
+            name, kind = table.name, _kind(error)
+            COLUMNS.info("the file of columns of %s cannot be written: %s", name, kind)
+
+    def _path(self, name: str) -> Path:
         digits = sha256(self._tenant.encode()).hexdigest()[:ID_BYTES]
-        return self._folder / f"{table}-{digits}.npz"
+        return self._folder / f"{name}-{digits}.npz"
+
+    def _make_folder(self) -> None:
+        if self._rights_of is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._ensure_private()
+            return
+        with suppress(FileExistsError):
+            self._folder.mkdir()
+            self._give_rights(self._folder, of_folder=True)
+        if not self._folder.is_dir():
+            raise FileExistsError(self._folder)
+
+    def _ensure_private(self) -> None:
+        """Refuse a chosen folder that others have made or may enter, and put files into.
+
+        Raises:
+            OSError: when it is one, or is not there.
+        """
+        if self._rights_of is not None or os.name != "posix":
+            return
+        there = self._folder.stat()
+        if there.st_uid != os.geteuid() or there.st_mode & 0o077:
+            raise PermissionError(f"{self._folder} is not for this user alone")
+
+    def _give_rights(self, made: Path, *, of_folder: bool = False) -> None:
+        """Let whoever may read or write the database do so with what was made beside it."""
+        if self._rights_of is None:
+            return
+        database = self._rights_of.stat()
+        made_by = made.stat()
+        if (made_by.st_uid, made_by.st_gid) != (database.st_uid, database.st_gid):
+            with suppress(PermissionError):  # only root may give away what it made
+                os.chown(made, database.st_uid, database.st_gid)
+        rights = S_IMODE(database.st_mode)
+        made.chmod(rights | (rights & READABLE) >> 2 if of_folder else rights)
 
     def _write(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
         self._remove_left(path)
@@ -101,7 +147,7 @@ class ColumnFiles:
         try:
             with open(number, "wb") as file:
                 np.savez(file, allow_pickle=False, **arrays)
-            shutil.copymode(self._database, new)
+            self._give_rights(Path(new))
             os.replace(new, path)
         except BaseException:
             with suppress(OSError):
@@ -125,12 +171,14 @@ class ColumnFiles:
             "made_as": stored.made_as,
             "notes": {stream.hex: position for stream, position in stored.notes.items()},
             "words": stored.words,
+            "by_place": [*stored.part.by_place],
         }
         ids = np.frombuffer(bytes.fromhex("".join(stored.ids)), np.uint8)
         return {
             "about": np.frombuffer(json.dumps(about).encode(), np.uint8),
             "ids": ids,
-            **{f"column_{name}": column for name, column in stored.columns.items()},
+            "listed": stored.part.listed,
+            **{f"column_{name}": column for name, column in stored.part.columns.items()},
         }
 
     def _stored(self, table: str, arrays: dict[str, NDArray[Any]]) -> StoredColumns | None:
@@ -138,13 +186,16 @@ class ColumnFiles:
         if (about["form"], about["tenant"], about["table"]) != (FORM, self._tenant, table):
             return None
         digits = arrays.pop("ids").tobytes().hex()
+        listed = np.array(arrays.pop("listed"), np.int64, ndmin=1)
         _ensure_whole(arrays.values(), about["words"])
+        columns = {name.removeprefix("column_"): column for name, column in arrays.items()}
+        by_place = frozenset[str](about["by_place"]) & columns.keys()
         return StoredColumns(
             ProjectionPosition(*map(int, about["stands"])),
             about["last"],
             about["made_as"],
             {UUID(stream): position for stream, position in about["notes"].items()},
-            {name.removeprefix("column_"): column for name, column in arrays.items()},
+            Part(columns, len(columns["entity_id"]), listed, by_place),
             about["words"],
             [digits[at : at + HEX] for at in range(0, len(digits), HEX)],
         )
@@ -159,7 +210,7 @@ def _ensure_whole(columns: Collection[Column], words: Sequence[str]) -> None:
     """
     "".join(words)
     [[_]] = {column.shape for column in columns}
-    if any(column.dtype.kind != "i" and column.dtype != EVENT_ID for column in columns):
+    if any(column.dtype.kind not in "iu" and column.dtype != EVENT_ID for column in columns):
         raise ValueError("a column holds something else")
 
 

@@ -4,16 +4,22 @@ What a table held at some position is kept for a few positions, so that snapshot
 opened at different times each find theirs. From one position to the next only the rows of those
 entities are read anew of which the log tells something between; of a ledger, the movements that
 were recorded between, since one that is there never changes. Who has nothing to go on from
-looks for a file beside the database first.
+looks for a file first.
 
-It is a module of its own: it loads numpy, which nobody needs who asks about one thing.
+What is kept is bounded: over so many bytes the columns that were asked for longest ago are let
+go of, and read again when somebody asks. It is a module of its own: it loads numpy, which
+nobody needs who asks about one thing.
 """
 
+import ctypes
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain, count, islice
 from threading import RLock
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -21,22 +27,28 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
-from salesflow.adapters.projector.part_reader import PartReader, columns_in, in_order
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.domain.time import Instant
+from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
+    EVENT_ID,
     NOTHING,
     Column,
     Flags,
+    HexadecimalIds,
+    Kind,
     Part,
     TableColumns,
     Words,
+    columns_of,
     narrowed,
 )
 from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
-from salesflow.projections.table import LedgerTable, ReadTable
+from salesflow.projections.table import EventIds, IntervalTable, LedgerTable, ReadTable
 
-__all__ = ["ColumnCache"]
+__all__ = ["ColumnCache", "SnapshotColumns"]
 
 KEPT: Final = 8
 """So many positions of a table are kept, nearly all of whose rows are the same in memory."""
@@ -44,94 +56,137 @@ TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
 FILED_ROWS: Final = 5_000
 """Tables of fewer rows are read as fast as their files."""
+BATCH: Final = 2_000
+"""So many rows are turned into columns at a time: few enough for the caches of a processor."""
+IN_ONE: Final = 500
+"""So many ids go into one query."""
+MEGABYTE: Final = 1_000_000
+
+USES: Final = count()
+"""Numbers the times at which columns were asked for."""
+CURSORS: Final = count()
+"""Numbers the cursors of this process."""
 
 Held = TableColumns | LedgerColumns
+RowsRead = Iterator[Sequence[Sequence[Any]]]
+"""Rows as the driver gives them, so many at a time."""
 
 
 class ColumnCache(Forkable):
     """The tables of one log as columns; safe to share between threads."""
 
-    def __init__(self, log: EventLog) -> None:
+    def __init__(self, log: EventLog, kept_bytes: int) -> None:
         self._log = log
         self._sqlite = log.database.dialect == "sqlite"
-        self._reader = PartReader(log.tenant, sqlite=self._sqlite)
-        beside = log.database.beside
-        self._files = None if beside is None else ColumnFiles(Path(beside), log.tenant)
+        self._rows = _RowReader(log)
+        place = log.database.columns_place
+        self._files = None if place is None else ColumnFiles(place, log.tenant)
+        self._kept_bytes = kept_bytes
         self._tables: defaultdict[str, _Table] = defaultdict(_Table)
         FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
-        self._reader.unlock_in_child()
+        self._rows.lock = RLock()
         for table in self._tables.values():
             table.lock = RLock()
 
-    def columns(
-        self, table: ReadTable, stands: ProjectionPosition, connection: sa.Connection
-    ) -> Held:
-        """Return a table as it stands in a snapshot, and where that is.
+    def in_snapshot(
+        self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
+    ) -> "SnapshotColumns":
+        """Look where tables stand in a snapshot, to read their columns there."""
+        return SnapshotColumns(self, self._log, positions, connection)
+
+    def holds(self, table: str) -> bool:
+        """Return whether any columns of a table are kept."""
+        return bool(self._tables[table].kept)
+
+    def outgrows(self, table: str) -> bool:
+        """Return whether a table was found to take more room than all may."""
+        return self._tables[table].outgrows
+
+    def columns(self, table: ReadTable, snapshot: "SnapshotColumns") -> Held:
+        """Return a table as it stands in a snapshot.
 
         Where it is at hand nobody waits; else others may be reading rows of this table.
         """
-        notes = open_notes(self._log, [table.name], connection)[table.name]
-        rows = _RowsThere(self._made_as(table, connection), notes)
-        held = self._tables[table.name]
+        stands, held = snapshot.positions[table.name], self._tables[table.name]
+        rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
         found = held.at_hand(rows, stands)
         if found is None:
             with held.lock:
-                found = held.at_hand(rows, stands) or self._read(
-                    table, held, rows, stands, connection
-                )
+                found = held.at_hand(rows, stands) or self._read(table, rows, snapshot)
         return found.columns
 
+    def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
+        """Return what a table holds of one entity, in a snapshot; no other row is held."""
+        return self._held(table, self._rows.of(table, [entity], connection))
+
     def _read(
-        self,
-        table: ReadTable,
-        held: "_Table",
-        rows: "_RowsThere",
-        stands: ProjectionPosition,
-        connection: sa.Connection,
+        self, table: ReadTable, rows: "_RowsThere", snapshot: "SnapshotColumns"
     ) -> "_KeptColumns":
         """Go on from the newest columns before a snapshot, or read all rows."""
-        there = held.kept or self._in_file(table)
-        before = self._newest_before(there, rows, stands, connection)
+        stands, connection = snapshot.positions[table.name], snapshot.connection
+        held = self._tables[table.name]
+        before = self._newest_before(held.kept or self._in_file(table), rows, stands, snapshot)
         found: Held | None = None
         if before is not None and isinstance(table, LedgerTable):
             found = self._follow(table, before, rows, connection)
         elif before is not None:
             found = self._level(table, before, rows, stands, connection)
         if found is None:
-            found = self._held(table, self._reader.all(table, connection))
-        mark = self._log.mark_at(stands.position, connection)
-        last = None if mark is None else mark[1]
+            found = self._held(table, self._rows.all(table, connection))
+            _give_back_memory()
+        last = snapshot.mark_at(stands.position)[1]
         new = _KeptColumns(found, stands, last, rows)
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
-        return held.keep(new)
+        held.keep(new)
+        self._let_go(table)
+        return new
 
-    def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
-        """Return what a table holds of one entity, in a snapshot; no other row is held."""
-        return self._held(table, self._reader.of(table, [entity], connection))
+    def _let_go(self, table: ReadTable) -> None:
+        """Let go of the columns asked for longest ago, until what is kept is within bounds.
 
-    def _made_as(self, table: ReadTable, connection: sa.Connection) -> int:
+        A table that was read just now and outgrows them by itself is let go of too: whoever
+        asked has it, and whoever asks next reads it anew.
+        """
+        kept = sorted(
+            ((each, held) for held in [*self._tables.values()] for each in held.kept),
+            key=lambda it: it[0].used,
+        )
+        while kept and _size_of(each for each, _ in kept) > self._kept_bytes:
+            oldest, held = kept.pop(0)
+            held.let_go(oldest)
+            _give_back_memory()
+            if not kept and not held.outgrows:
+                held.outgrows = True
+                COLUMNS.warning(
+                    "%s takes %d MB in memory, and %d are allowed; each question reads it anew",
+                    table.name,
+                    _size_of([oldest]) // MEGABYTE,
+                    self._kept_bytes // MEGABYTE,
+                )
+
+    def _made_as(self, table: ReadTable, snapshot: "SnapshotColumns") -> int:
         """Return what changes when all rows are written anew: by which transaction they were.
 
         On SQLite a rebuild changes the schema. Both may change otherwise too, seldom.
         """
         if self._sqlite:
-            [(version,)] = self._log.database.rows("PRAGMA schema_version", (), connection)
-            return int(version)
+            return snapshot.schema_version
         key = ", ".join(column.name for column in table.table.primary_key)
-        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = :tenant"
-        select = sa.text(f"{first} ORDER BY {key} LIMIT 1")
-        return int(connection.execute(select, {"tenant": self._log.tenant}).scalar() or 0)
+        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = ?"
+        select = f"{first} ORDER BY {key} LIMIT 1"
+        found = self._log.database.rows(select, (self._log.tenant,), snapshot.connection)
+        return int(found[0][0]) if found else 0
 
     def _newest_before(
         self,
         kept: Iterable["_KeptColumns"],
         rows: "_RowsThere",
         stands: ProjectionPosition,
-        connection: sa.Connection,
+        snapshot: "SnapshotColumns",
     ) -> "_KeptColumns | None":
         """Return the newest columns to go on from: of this log, no newer than a snapshot.
 
@@ -143,22 +198,17 @@ class ColumnCache(Forkable):
             if (
                 at.position <= stands.position
                 and each.rows.made_as == rows.made_as
-                and self._log.mark_at(at.position, connection) == (at.recorded, each.last)
+                and snapshot.mark_at(at.position) == (at.recorded, each.last)
             ):
                 return each
         return None
 
     def _held(self, table: ReadTable, part: Part) -> Held:
         """Return a table all of whose rows are in one part."""
+        words = self._rows.words_of(table)
         if isinstance(table, LedgerTable):
-            return self._ledger(table, part, _cut(part, None))
-        return TableColumns(part, None, _cut(part, None), self._reader.words_of(table))
-
-    def _ledger(self, table: LedgerTable, base: Part, tail: Part) -> LedgerColumns:
-        words = self._reader.words_of(table)
-        return LedgerColumns(
-            Checkpoints(base, table, words), Checkpoints(tail, table, words), words
-        )
+            return LedgerColumns.whole(part, table, words)
+        return TableColumns.whole(part, words)
 
     def _follow(
         self,
@@ -176,13 +226,12 @@ class ColumnCache(Forkable):
         if before.rows.notes != rows.notes:
             return None
         base, former, words = before.columns
-        since = self._reader.since(table, before.stands.recorded, connection)
+        since = self._rows.since(table, before.stands.recorded, connection)
         if not since.rows:
             return before.columns
-        tail = in_order(_joined(former.part, since), table)
+        tail = _in_order(former.part.joined(since), table)
         if tail.rows * TAIL_SHARE > base.part.rows:
-            base_part = in_order(_joined(base.part, tail), table)
-            return self._ledger(table, base_part, _cut(tail, None))
+            return LedgerColumns.whole(_in_order(base.part.joined(tail), table), table, words)
         return LedgerColumns(base, Checkpoints(tail, table, words), words)
 
     def _level(
@@ -205,51 +254,90 @@ class ColumnCache(Forkable):
         touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
         if len(touched) * TAIL_SHARE > base.rows:
             return None
-        fresh = self._reader.of(table, touched, connection)
-        codes = self._reader.codes(self._reader.ids, [id.hex for id in touched])
+        fresh = self._rows.of(table, touched, connection)
+        codes = self._rows.codes(self._rows.ids, [id.hex for id in touched])
         replaced: Flags = np.isin(base.columns["entity_id"], codes)
         if gone is not None:
             replaced |= gone
-        tail = _joined(_cut(tail, ~np.isin(tail.columns["entity_id"], codes)), fresh)
+        tail = tail.where(~np.isin(tail.columns["entity_id"], codes)).joined(fresh)
         if tail.rows * TAIL_SHARE > base.rows:
-            base = in_order(_joined(_cut(base, ~replaced), tail), table)
-            return TableColumns(base, None, _cut(tail, None), words)
+            base = _in_order(base.where(~replaced).joined(tail), table)
+            return TableColumns.whole(base, words)
         return TableColumns(base, replaced, tail, words)
 
     def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
         """Return what the file of a table holds, if it is one of this table."""
-        stored = None if self._files is None else self._files.read(table.name)
-        if stored is None or stored.columns.keys() != {c.name for c in columns_in(table)}:
+        stored = None if self._files is None else self._files.read(table)
+        if stored is None:
             return ()
-        words_of = self._reader.words_of(table)
-        columns, reader = dict(stored.columns), self._reader
+        part, reader, words_of = stored.part, self._rows, self._rows.words_of(table)
+        columns = dict(part.columns)
+        if columns.keys() != {c.name for c in _columns_in(table)} or any(
+            _is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
+        ):
+            return ()
         for words, texts in ((reader.words, stored.words), (reader.ids, stored.ids)):
             codes = np.append(reader.codes(words, texts), NOTHING)
             names = [name for name in columns if words_of.get(name) is words]
             if any(_is_beyond(columns[name], len(texts)) for name in names):
                 return ()
             columns |= {name: narrowed(codes[columns[name]]) for name in names}
-        part = Part(columns, len(columns["entity_id"]))
         rows = _RowsThere(stored.made_as, stored.notes)
-        held = self._held(table, part)
+        held = self._held(table, part._replace(columns=columns))
         return (_KeptColumns(held, stored.stands, stored.last, rows),)
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
-        base, words_of = new.columns.base, new.columns.words
-        if isinstance(base, Checkpoints):
-            base = base.part
+        base, words_of = _rows_of(new.columns.base), new.columns.words
         if self._files is None or base.rows < FILED_ROWS:
             return
         columns, texts = dict(base.columns), []
-        for words in (self._reader.words, self._reader.ids):
+        for words in (self._rows.words, self._rows.ids):
             names = [name for name in columns if words_of.get(name) is words]
             used, numbered = _numbered([columns[name] for name in names], words)
             columns |= zip(names, numbered, strict=True)
             texts.append(used)
-        self._files.write(
-            table.name, StoredColumns(new.stands, new.last, *new.rows, columns, *texts)
-        )
+        part = base._replace(columns=columns)
+        self._files.write(table, StoredColumns(new.stands, new.last, *new.rows, part, *texts))
+
+
+class SnapshotColumns:
+    """The tables as columns in one snapshot; what says where they stand is read once."""
+
+    def __init__(
+        self,
+        cache: ColumnCache,
+        log: EventLog,
+        positions: Mapping[str, ProjectionPosition],
+        connection: sa.Connection,
+    ) -> None:
+        self.positions: Final = positions
+        self.notes: Final = open_notes(log, [*positions], connection)
+        self.connection: Final = connection
+        self._cache = cache
+        self._log = log
+        self._found: dict[str, Held] = {}
+        self._marks: dict[int, tuple[Instant, int] | tuple[None, None]] = {}
+
+    def of(self, table: ReadTable) -> Held:
+        """Return a table as columns; all that ask in this snapshot have the same ones."""
+        found = self._found.get(table.name)
+        if found is None:
+            found = self._found[table.name] = self._cache.columns(table, self)
+        return found
+
+    @cached_property
+    def schema_version(self) -> int:
+        """What changes on SQLite when a table is built anew."""
+        [(version,)] = self._log.database.rows("PRAGMA schema_version", (), self.connection)
+        return int(version)
+
+    def mark_at(self, position: int) -> tuple[Instant, int] | tuple[None, None]:
+        """Return what tells the event at a position from others, where there is one."""
+        if position not in self._marks:
+            mark = self._log.mark_at(position, self.connection)
+            self._marks[position] = mark or (None, None)
+        return self._marks[position]
 
 
 class _Table:
@@ -259,22 +347,25 @@ class _Table:
         self.lock = RLock()
         """Held while its rows are read."""
         self.kept: list[_KeptColumns] = []
-        """Those asked for last come last."""
+        self.outgrows = False
+        """Whether it was found to take more room than all tables may."""
 
     def at_hand(self, rows: "_RowsThere", stands: ProjectionPosition) -> "_KeptColumns | None":
         """Return the table as it stands in a snapshot, where it was read so."""
         for each in self.kept:
             if (each.stands, each.rows) == (stands, rows):
-                if each is not self.kept[-1]:
-                    self.keep(each)
+                each.used = next(USES)
                 return each
         return None
 
-    def keep(self, new: "_KeptColumns") -> "_KeptColumns":
+    def keep(self, new: "_KeptColumns") -> None:
         """Keep it, and let go of what nobody has asked for longest."""
         others = [each for each in self.kept if each.stands.position != new.stands.position]
-        self.kept = [*others, new][-KEPT:]
-        return new
+        self.kept = [*sorted(others, key=lambda each: each.used), new][-KEPT:]
+
+    def let_go(self, gone: "_KeptColumns") -> None:
+        """Keep it no longer; whoever has it goes on with it."""
+        self.kept = [each for each in self.kept if each is not gone]
 
 
 class _RowsThere(NamedTuple):
@@ -286,7 +377,8 @@ class _RowsThere(NamedTuple):
     """From which position on streams are left out."""
 
 
-class _KeptColumns(NamedTuple):
+@dataclass(eq=False)
+class _KeptColumns:
     """A table as columns, and where it stood when its rows were read."""
 
     columns: Held
@@ -294,6 +386,28 @@ class _KeptColumns(NamedTuple):
     last: int | None
     """The checksum of the event at that position."""
     rows: _RowsThere
+    used: int = field(default_factory=lambda: next(USES))
+    """When it was asked for last."""
+
+
+def _size_of(kept: Iterable[_KeptColumns]) -> int:
+    """Return how many bytes columns take, of which many are the same."""
+    parts = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
+    arrays = [array for part in parts for array in (*part.columns.values(), part.listed)]
+    return sum({id(array): array.nbytes for array in arrays}.values())
+
+
+def _give_back_memory() -> None:
+    """Give the system back what is free now; the allocator of glibc keeps it otherwise.
+
+    Of what reading a million rows took half would stay.
+    """
+    with suppress(AttributeError, OSError, TypeError):  # another allocator knows no such call
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _rows_of(part: Part | Checkpoints) -> Part:
+    return part.part if isinstance(part, Checkpoints) else part
 
 
 def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
@@ -307,22 +421,133 @@ def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[
     return words.as_put_in(np.flatnonzero(there)), numbered
 
 
-def _is_beyond(codes: Column, count: int) -> bool:
-    """Return whether codes stand for more than so many words."""
-    return bool(((codes < NOTHING) | (codes >= count)).any())
+def _is_beyond(codes: Column, count: int, least: int = NOTHING) -> bool:
+    """Return whether codes stand for more than so many words or numbers."""
+    return bool(((codes < least) | (codes >= count)).any())
 
 
-def _cut(part: Part, kept: Flags | None) -> Part:
-    """Keep some rows of a part; none of them where nothing is said."""
-    if kept is None:
-        kept = np.zeros(part.rows, np.bool_)
-    found = {name: column[kept] for name, column in part.columns.items()}
-    return Part(found, int(kept.sum()))
+class _RowReader:
+    """Reads rows of one tenant; words and ids have the same codes in all that it reads."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._tenant = log.tenant
+        self._database = log.database
+        self._sqlite = log.database.dialect == "sqlite"
+        self.words: Final = Words()
+        self.ids: Final = HexadecimalIds()
+        self.lock = RLock()
+        """Held while words get their codes."""
+
+    def all(self, table: ReadTable, connection: sa.Connection) -> Part:
+        """Return all rows of a table."""
+        return self._part(table, self._read(self._select(table), connection, {}))
+
+    def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
+        """Return the movements of a ledger that were recorded after an instant."""
+        select = f"{self._select(table)} AND recorded > :recorded"
+        return self._part(table, self._read(select, connection, {"recorded": recorded}))
+
+    def of(self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection) -> Part:
+        """Return the rows of some entities."""
+        return self._part(table, self._read_of(table, entities, connection))
+
+    def words_of(self, table: ReadTable) -> Mapping[str, Words]:
+        """Return what the codes of each column of words or ids stand for, by its name."""
+        kinds = {column.name: self._kind_of(column) for column in _columns_in(table)}
+        return {name: kind for name, kind in kinds.items() if isinstance(kind, Words)}
+
+    def codes(self, words: Words, texts: Sequence[str]) -> Column:
+        """Return the codes of words or ids, as they are held; those that are new get one."""
+        with self.lock:
+            return words.codes(texts)
+
+    def _kind_of(self, column: sa.Column[Any]) -> Kind:
+        """Return how a column is held.
+
+        Raises:
+            InputError: for one that holds no whole numbers, texts or ids.
+        """
+        if isinstance(column.type, EventIds):
+            return EVENT_ID
+        if isinstance(column.type, sa.Uuid):
+            return self.ids
+        if isinstance(column.type, sa.String):
+            return self.words
+        if not isinstance(column.type, sa.Integer):
+            raise InputError(
+                f"column {column.name} is of type {column.type!r}; columns in memory hold whole"
+                " numbers, texts and ids: read such a table by `reader.rows`"
+            )
+        return np.dtype(np.int64)
+
+    def _select(self, table: ReadTable) -> str:
+        names = ", ".join(map(self._read_as, _columns_in(table)))
+        return f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
+
+    def _read_as(self, column: sa.Column[Any]) -> str:
+        """Return what to select for a column: ids as hexadecimal digits, as SQLite has them."""
+        if self._sqlite or not isinstance(column.type, sa.Uuid):
+            return column.name
+        return f"encode(uuid_send({column.name}), 'hex')"
+
+    def _read(self, select: str, connection: sa.Connection, given: dict[str, Any]) -> RowsRead:
+        """Yield the rows of a select, of which few are fetched at a time.
+
+        On PostgreSQL by a cursor that is declared in SQL: one of the driver has a destructor,
+        and a Ctrl-C that meets it is lost.
+        """
+        parameters = {"tenant": self._tenant, **given}
+        if self._sqlite:
+            with connection.execute(sa.text(select), parameters) as found:
+                yield from found.partitions(BATCH)
+            return
+        cursor = f"salesflow_columns_{next(CURSORS)}"
+        connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
+        fetch, read = f"FETCH {BATCH} FROM {cursor}", BATCH
+        while read == BATCH:
+            rows = self._database.rows(fetch, (), connection)
+            read = len(rows)
+            yield rows
+        connection.execute(sa.text(f"CLOSE {cursor}"))
+
+    def _read_of(
+        self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
+    ) -> RowsRead:
+        waiting = iter(entities)
+        some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
+        among = sa.text(f"{self._select(table)} AND entity_id IN :some").bindparams(some)
+        while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
+            yield connection.execute(among, {"tenant": self._tenant, "some": chunk}).all()
+
+    def _part(self, table: ReadTable, rows: RowsRead) -> Part:
+        columns = _columns_in(table)
+        kinds = [self._kind_of(column) for column in columns]
+        batches: list[list[Column]] = [[] for _ in columns]
+        for batch in chain([next(rows, ())], rows):
+            with self.lock:
+                found = columns_of(batch, kinds)
+            for into, column in zip(batches, found, strict=True):
+                into.append(column)
+        joined = {}
+        for name, read in zip((column.name for column in columns), batches, strict=True):
+            joined[name] = np.concatenate(read)
+            read.clear()
+        return _in_order(Part(joined, len(joined["entity_id"])), table)
 
 
-def _joined(first: Part, then: Part) -> Part:
-    found = {
-        name: np.concatenate([column, then.columns[name]])
-        for name, column in first.columns.items()
-    }
-    return Part(found, first.rows + then.rows)
+def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
+    """Return which columns of a table are held."""
+    return [column for column in table.table.columns if column.name != "tenant"]
+
+
+def _in_order(part: Part, table: ReadTable) -> Part:
+    """Put rows in the order in which parts hold them, by what tells them from one another."""
+    c = dict(part.columns)
+    keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
+    if isinstance(table, IntervalTable):
+        keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
+    order = np.lexsort([c[name] for name in reversed(keys)])
+    if (order[1:] < order[:-1]).any():
+        for name in c:  # one after the other, so that few are there twice
+            c[name] = c[name][order]
+    return Part(c, part.rows)

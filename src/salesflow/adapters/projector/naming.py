@@ -21,6 +21,7 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
 from salesflow.domain.process import ProcessPublished, process_id
 from salesflow.domain.rep import RepJoined, rep_id
+from salesflow.domain.time import Instant
 from salesflow.domain.unchecked import unchecked
 from salesflow.errors import HistoryError
 from salesflow.projections.core.names import (
@@ -63,6 +64,8 @@ class NamingFacts(Forkable):
         self._kept: KeptFacts = {}
         self._stands = ProjectionPosition(0)
         """Up to where of the log those that are kept are whole."""
+        self._mark: tuple[Instant, int] | None = None
+        """What tells the event there from others."""
         self._lock = RLock()
         """Held for moments only, never while the log is read."""
         FORKABLE.add(self)
@@ -102,25 +105,27 @@ class NamingFacts(Forkable):
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
         with self._lock:
-            kept, before = self._kept, self._stands
+            kept, before, mark = self._kept, self._stands, self._mark
         since = stands.position - before.position
         if before == stands:
             return kept
         if since < 0:
             return {}
-        there = self._log.recorded_at(before.position, connection)
         told: Sequence[UUID] = ()
-        if since > EVENTS_MAX or there != before.recorded:
+        if since > EVENTS_MAX:
             kept = {}
-        else:
+        if kept and self._log.mark_at(before.position, connection) == mark:
             told = self._log.streams_told_of(before.position, stands.position, connection)
+        else:
+            kept = {}
+        mark = self._log.mark_at(stands.position, connection)
         with self._lock:
             kept = {kinds: dict(found) for kinds, found in kept.items()}
             for found in kept.values():
                 for id in told:
                     found.pop(id, None)
             if self._stands.position <= stands.position:
-                self._kept, self._stands = kept, stands
+                self._kept, self._stands, self._mark = kept, stands, mark
         return kept
 
 

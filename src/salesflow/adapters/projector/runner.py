@@ -15,7 +15,7 @@ that stands beyond the head, or at an event that is another one now. A missing o
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import sqlalchemy as sa
 
@@ -49,7 +49,10 @@ from salesflow.projections.table import Fold, Processes, ReadTable
 if TYPE_CHECKING:
     from salesflow.adapters.projector.columns import ColumnCache
 
-__all__ = ["Runner"]
+__all__ = ["KEPT_BYTES", "Runner"]
+
+KEPT_BYTES: Final = 1_000_000_000
+"""So many bytes of read tables are kept in memory, unless somebody says otherwise."""
 
 
 class _Tasks(dict[str, ProjectionTask]):
@@ -66,8 +69,15 @@ class _Tasks(dict[str, ProjectionTask]):
 class Runner(Forkable):
     """Keeps the tables of a set of folds level with one log."""
 
-    def __init__(self, log: EventLog, folds: Mapping[str, Fold], processes: Processes) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        folds: Mapping[str, Fold],
+        processes: Processes,
+        kept_bytes: int = KEPT_BYTES,
+    ) -> None:
         self._log = log
+        self._kept_bytes = kept_bytes
         self._database: Database = log.database
         self._folds = folds
         self._processes = processes
@@ -77,7 +87,7 @@ class Runner(Forkable):
         )
         self._columns: ColumnCache | None = None
         self._asked: set[str] = set()
-        """The tables whose balances were asked for, or which are held in memory."""
+        """The ledgers whose balances were asked for."""
         self._making = threading.RLock()
         self._mending = Mending(log, folds)
         self._absent: UnwritableError | None = None
@@ -98,14 +108,19 @@ class Runner(Forkable):
             if self._columns is None:
                 from salesflow.adapters.projector.columns import ColumnCache  # loads numpy
 
-                self._columns = ColumnCache(self._log)
+                self._columns = ColumnCache(self._log, self._kept_bytes)
             return self._columns
 
     def is_asked_again(self, ledger: str) -> bool:
-        """Return whether a ledger was asked for before, and note that it is."""
-        again = ledger in self._asked
+        """Return whether a ledger is worth being held in memory, and note that it is asked for.
+
+        It is where it was asked for before, or is held for other questions.
+        """
+        columns, again = self._columns, ledger in self._asked
         self._asked.add(ledger)
-        return again
+        if columns is None:
+            return again
+        return (again or columns.holds(ledger)) and not columns.outgrows(ledger)
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""

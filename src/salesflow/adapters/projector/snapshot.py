@@ -47,6 +47,7 @@ from salesflow.projections.table import (
 )
 
 if TYPE_CHECKING:  # which loads numpy
+    from salesflow.adapters.projector.columns import SnapshotColumns
     from salesflow.projections.core.columns import HeldRows, TableColumns
     from salesflow.projections.core.ledger_columns import LedgerColumns
 
@@ -109,7 +110,7 @@ class SnapshotTables:
         self.connection: Final = connection
         self.positions: Final = positions
         self._runner = runner
-        self._columns: dict[str, TableColumns | LedgerColumns] = {}
+        self._columns: SnapshotColumns | None = None
         self._in_memory: dict[str, bool] = {}
 
     def columns(
@@ -120,15 +121,13 @@ class SnapshotTables:
         Raises:
             InputError: for one that was not brought level with the log for this question.
         """
-        stands = self._stands(table)
+        self._ensure_level(table)
         if of is not None:
             return self._runner.columns.columns_of(table, of, self.connection)
-        found = self._columns.get(table.name)
-        if found is None:
-            found = self._runner.columns.columns(table, stands, self.connection)
-            self._columns[table.name] = found
-            self._runner.is_asked_again(table.name)
-        return found
+        if self._columns is None:
+            cache = self._runner.columns
+            self._columns = cache.in_snapshot(self.positions, self.connection)
+        return self._columns.of(table)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
@@ -145,23 +144,21 @@ class SnapshotTables:
         Raises:
             InputError: for one that was not brought level with the log for this question.
         """
-        stands = self._stands(ledger)
+        self._ensure_level(ledger)
         if ledger.name not in self._in_memory:
-            is_asked_again = self._runner.is_asked_again(ledger.name)
-            self._in_memory[ledger.name] = is_asked_again and stands.position <= HELD_EVENTS
+            few = self.positions[ledger.name].position <= HELD_EVENTS
+            self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name) and few
         if not self._in_memory[ledger.name]:
             return balances(self.rows, ledger, read_point, instants)
         columns = cast("LedgerColumns", self.columns(ledger))
         return columns.balances(read_point.known_at, instants)
 
-    def _stands(self, table: ReadTable) -> ProjectionPosition:
-        stands = self.positions.get(table.name)
-        if stands is None:
+    def _ensure_level(self, table: ReadTable) -> None:
+        if table.name not in self.positions:
             raise InputError(
                 f"read table {table.label} is not among the `folds` of the question, so nothing"
                 " brought it level with the log; name it there"
             )
-        return stands
 
 
 class Snapshot(Generic[ViewT]):

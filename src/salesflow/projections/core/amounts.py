@@ -12,7 +12,7 @@ import numpy as np
 
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows
+from salesflow.projections.core.columns import NO_NUMBER, Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 
 __all__ = ["Amounts", "multiplied", "rate_days"]
@@ -31,8 +31,10 @@ class Amounts(NamedTuple):
     @classmethod
     def of(cls, rows: HeldRows) -> "Amounts":
         """Return those that stand in rows as amount and currency."""
-        alike = grouped(rows["currency"])
-        return cls(rows.amounts("amount"), alike.of, rows.cells("currency", alike.first))
+        amount, currency = rows.cut("amount", "currency")
+        alike, words = grouped(currency), rows.words["currency"]
+        known = np.where(amount == NO_NUMBER, 0, amount)
+        return cls(known, alike.of, words.of(currency[alike.first]))
 
     def where(self, kept: Flags | Column) -> "Amounts":
         """Return some of them: those that are flagged, or those of some rows."""

@@ -10,29 +10,34 @@ It knows no database: how columns are filled and kept level is said in
 `adapters/projector/columns.py`.
 """
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salesflow.domain.ids import uuids_of_bytes
+from salesflow.domain.ids import uuid_of_int, uuids_of_bytes
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
     "EVENT_ID",
     "NOTHING",
+    "NO_LIST",
     "NO_NUMBER",
     "UNKNOWN",
     "Column",
     "Flags",
     "HeldRows",
+    "HexadecimalIds",
+    "Kind",
     "Part",
     "Places",
     "TableColumns",
     "Words",
+    "columns_of",
     "narrowed",
     "runs_of",
 ]
@@ -43,8 +48,10 @@ Flags = NDArray[np.bool_]
 Places = NDArray[np.intp]
 """Which rows of a part."""
 
+NO_LIST: Final[Column] = np.empty(0, np.int64)
 EVENT_ID: Final = np.dtype("V16")
 """How an id of an event is held."""
+HEXADECIMAL: Final = 16
 NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
@@ -57,6 +64,89 @@ def runs_of(column: Column) -> tuple[Column, Column]:
     """Return the first and the last place of each run of values that are the same."""
     first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
     return first, np.append(first[1:], len(column))[: len(first)] - 1
+
+
+class Words:
+    """Words or ids that columns hold, each by its code, which it keeps."""
+
+    def __init__(self) -> None:
+        self._words: list[Any] = []
+        self._codes = _Codes(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def __getitem__(self, code: int) -> Any:  # noqa: ANN401 - as it was put in
+        """Return the word of a code; None for `NOTHING`."""
+        return None if code == NOTHING else self._words[code]
+
+    def code(self, word: object) -> int | None:
+        """Return the code of a word; None for one that no column holds."""
+        return self._codes.get(word)
+
+    def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
+        """Return the codes of words; those that are new get one."""
+        return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
+
+    def of(self, codes: Column) -> list[Any]:
+        """Return the word of each of some codes."""
+        return [self[code] for code in codes.tolist()]
+
+    def as_put_in(self, codes: Column) -> list[Any]:
+        """Return the same as words were put in, of codes of which none is `NOTHING`."""
+        return [self._words[code] for code in codes.tolist()]
+
+
+class _Codes(dict[object, int]):
+    """The code of each word, which is its place in a list; one that is new gets the next."""
+
+    def __init__(self, words: list[Any]) -> None:
+        super().__init__({None: NOTHING})
+        self._words = words
+
+    def __missing__(self, word: object) -> int:
+        code = len(self._words)
+        self._words.append(word)  # first, so that no interruption leaves a code without a word
+        self[word] = code
+        return code
+
+
+class HexadecimalIds(Words):
+    """Ids, kept as 32 hexadecimal digits, which are read when one is asked for."""
+
+    def __getitem__(self, code: int) -> UUID | None:
+        """Return the id of a code."""
+        digits = super().__getitem__(code)
+        return None if digits is None else uuid_of_int(int(digits, HEXADECIMAL))
+
+    def code(self, word: object) -> int | None:
+        """Return the code of an id; None for one that no column holds."""
+        return super().code(word.hex if isinstance(word, UUID) else word)
+
+
+Kind = Words | np.dtype[Any]
+"""What a column holds: codes of words or of ids, numbers, or ids of events."""
+
+
+def columns_of(rows: Sequence[Sequence[Any]], kinds: Sequence[Kind]) -> list[Column]:
+    """Return the columns of some rows, each as narrow as what it holds.
+
+    Ids come as hexadecimal digits. Words and ids that are new get a code.
+    """
+    cells = zip(*rows, strict=True) if rows else [()] * len(kinds)
+    found = map(_column, cells, kinds)
+    return [narrowed(column) for column in found]
+
+
+def _column(cells: Sequence[Any], kind: Kind) -> Column:
+    if isinstance(kind, Words):
+        return kind.codes(cells)
+    if kind == EVENT_ID:
+        return np.frombuffer(bytes.fromhex("".join(cells)), EVENT_ID)
+    try:
+        return np.fromiter(cells, kind, len(cells))
+    except TypeError:
+        return np.fromiter([NO_NUMBER if c is None else c for c in cells], kind, len(cells))
 
 
 def narrowed(column: Column) -> Column:
@@ -73,40 +163,10 @@ def narrowed(column: Column) -> Column:
     return column
 
 
-class Words:
-    """Words or ids that columns hold, each by its code, which it keeps."""
-
-    def __init__(self) -> None:
-        self._codes: dict[object, int] = {None: NOTHING}
-        self._words: list[Any] = []
-
-    def __len__(self) -> int:
-        return len(self._words)
-
-    def __getitem__(self, code: int) -> Any:  # noqa: ANN401 - as it was put in
-        """Return the word of a code; None for `NOTHING`."""
-        return None if code == NOTHING else self._words[code]
-
-    def code(self, word: object) -> int | None:
-        """Return the code of a word; None for one that no column holds."""
-        return self._codes.get(word)
-
-    def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
-        """Return the codes of words; those that are new get one."""
-        known = self._codes
-        for word in dict.fromkeys(words):
-            if word not in known:
-                self._words.append(word)
-                known[word] = len(self._words) - 1
-        return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
-
-    def of(self, codes: Column) -> list[Any]:
-        """Return the word of each of some codes."""
-        return [self[code] for code in codes.tolist()]
-
-    def as_put_in(self, codes: Column) -> list[Any]:
-        """Return the same as words were put in, of codes of which none is `NOTHING`."""
-        return [self._words[code] for code in codes.tolist()]
+def _distinct(numbers: Column) -> Column:
+    """Return the numbers there are in their order, each once."""
+    numbers = np.sort(numbers)
+    return numbers[runs_of(numbers)[0]]
 
 
 class Part(NamedTuple):
@@ -118,23 +178,84 @@ class Part(NamedTuple):
 
     columns: Mapping[str, Column]
     rows: int
+    listed: Column = NO_LIST
+    """Long numbers in their order, each once: the instants and amounts of all rows."""
+    by_place: frozenset[str] = frozenset()
+    """The columns that hold places in that list, and no numbers."""
+
+    def cut(self, name: str, rows: Places | Flags | slice) -> Column:
+        """Return a column of some rows, of numbers as they are."""
+        found: Column = self.columns[name][rows]
+        return self.listed[found] if name in self.by_place else found
+
+    def after(self, name: str, instant: Instant) -> Flags:
+        """Return in which rows a column of instants lies behind an instant."""
+        column = self.columns[name]
+        if name not in self.by_place:
+            return np.asarray(column > instant)
+        return np.asarray(column >= int(np.searchsorted(self.listed, instant, "right")))
 
     def matching(self, read_point: ReadPoint, *, ended: bool) -> Flags:
         """Return which rows hold at a moment, with `ended` also those that held before."""
-        c, as_of, known_at = self.columns, read_point.as_of, read_point.known_at
-        begun: Flags = (c["known_from"] <= known_at) & (c["known_to"] > known_at)
-        begun &= c["valid_from"] <= as_of
+        as_of, known_at = read_point.as_of, read_point.known_at
+        begun = ~self.after("known_from", known_at)
+        begun &= self.after("known_to", known_at)
+        begun &= ~self.after("valid_from", as_of)
         if ended:
             return begun
-        held: Flags = c["valid_to"] > as_of
+        held = self.after("valid_to", as_of)
         if as_of > known_at:  # else what was open then ends behind the moment anyway
-            held |= (c["collapsed"] == 1) & (c["valid_to"] > known_at)
+            held |= (self.columns["collapsed"] == 1) & self.after("valid_to", known_at)
         return begun & held
 
     def posted_by(self, read_point: ReadPoint) -> Places:
         """Return which movements had happened and were recorded at a moment."""
-        happened = np.searchsorted(self.columns["occurred"], read_point.as_of, "right")
-        return np.flatnonzero(self.columns["recorded"][:happened] <= read_point.known_at)
+        late = self.after("recorded", read_point.known_at)
+        return np.flatnonzero(~late[: self.happened_by(read_point.as_of)])
+
+    def happened_by(self, instant: Instant) -> int:
+        """Return how many movements had happened at an instant; they are the first ones."""
+        column = self.columns["occurred"]
+        if "occurred" in self.by_place:
+            instant = int(np.searchsorted(self.listed, instant, "right")) - 1
+        return bisect_right(column, instant)
+
+    def packed(self) -> "Part":
+        """Return these rows with long numbers in a list, where that takes less room.
+
+        Most instants stand in many rows: as where one ends and the next one begins, or with
+        all rows of one append.
+        """
+        columns = dict(self.columns)
+        long = [name for name, column in columns.items() if column.dtype == np.int64]
+        if self.by_place or not long:
+            return self
+        listed = _distinct(np.concatenate([_distinct(columns[name]) for name in long]))
+        kind = np.min_scalar_type(len(listed))
+        if len(listed) + len(long) * self.rows * kind.itemsize // 8 >= len(long) * self.rows:
+            return self
+        for name in long:
+            places = np.searchsorted(listed, columns[name])
+            columns[name] = places.astype(np.min_scalar_type(int(places.max()) + 1))
+        return Part(columns, self.rows, listed, frozenset(long))
+
+    def joined(self, then: "Part") -> "Part":
+        """Return these rows and others behind them."""
+        found = {
+            name: np.concatenate([part.cut(name, slice(None)) for part in (self, then)])
+            for name in self.columns
+        }
+        return Part(found, self.rows + then.rows)
+
+    def where(self, kept: Flags) -> "Part":
+        """Return some of these rows, in the same order."""
+        found = {name: column[kept] for name, column in self.columns.items()}
+        return self._replace(columns=found, rows=int(np.count_nonzero(kept)))
+
+    def none(self) -> "Part":
+        """Return a part of the same columns without a row."""
+        none = {name: self.cut(name, slice(0)).copy() for name in self.columns}
+        return Part(none, 0)  # copies, since a view would keep all rows in memory
 
 
 class TableColumns(NamedTuple):
@@ -146,6 +267,11 @@ class TableColumns(NamedTuple):
     tail: Part
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
+
+    @classmethod
+    def whole(cls, part: Part, words: Mapping[str, Words]) -> Self:
+        """Return a table all of whose rows are in one part."""
+        return cls(part.packed(), None, part.none(), words)
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
         """Return the rows that hold at a moment, with `ended` also those that held before."""
@@ -159,35 +285,42 @@ class TableColumns(NamedTuple):
         return HeldRows(chosen, self.words)
 
 
-class HeldRows:
-    """Rows of a table that count at a moment."""
+class HeldRows(dict[str, Column]):
+    """Rows of a table that count at a moment: their columns by name.
+
+    A column is cut when it is first asked for.
+    """
 
     def __init__(
         self, chosen: Sequence[tuple[Part, Places]], words: Mapping[str, Words]
     ) -> None:
+        super().__init__()
         self.words: Final = words
         self._chosen = chosen
-        self._cut: dict[str, Column] = {}
+        self.count: Final = sum(len(places) for _, places in chosen)
+        """How many they are."""
 
     def __len__(self) -> int:
-        return sum(len(places) for _, places in self._chosen)
+        return self.count
 
     @property
     def names(self) -> Collection[str]:
         """The names of their columns."""
         return self._chosen[0][0].columns.keys()
 
-    def __getitem__(self, name: str) -> Column:
-        """Return a column of these rows."""
-        found = self._cut.get(name)
-        if found is None:
-            cut = [part.columns[name][places] for part, places in self._chosen]
-            found = cut[0] if len(cut) == 1 else np.concatenate(cut)
-            if found.dtype != EVENT_ID:
-                wide = np.int32 if name in self.words else np.int64
-                found = found.astype(wide, copy=False)
-            self._cut[name] = found
+    def __missing__(self, name: str) -> Column:
+        """Cut a column out of all rows of the table, and keep it."""
+        cut = [part.cut(name, places) for part, places in self._chosen]
+        found = cut[0] if len(cut) == 1 else np.concatenate(cut)
+        if found.dtype != EVENT_ID:
+            wide = np.int32 if name in self.words else np.int64
+            found = found.astype(wide, copy=False)
+        self[name] = found
         return found
+
+    def cut(self, *names: str) -> list[Column]:
+        """Return some columns of these rows."""
+        return [self[name] for name in names]
 
     def code(self, name: str, word: str | UUID | None) -> int:
         """Return the code of a word or an id in a column; one that no row has if it is new."""
@@ -211,7 +344,7 @@ class HeldRows:
 
     def fitting(self, wanted: Mapping[str, str | UUID | None]) -> Flags:
         """Return which rows have the words or ids that columns are to have; None is any."""
-        found: Flags = np.ones(len(self), np.bool_)
+        found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
             if word is not None:
                 found &= self[name] == self.code(name, word)
@@ -228,13 +361,37 @@ class HeldRows:
         parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
         return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
 
+    def pieces(self, most: int) -> Iterator["HeldRows"]:
+        """Yield these rows, so many at a time."""
+        for part, places in self._chosen:
+            for first in range(0, len(places), most):
+                yield HeldRows([(part, places[first : first + most])], self.words)
+
     def among(self, name: str, *words: str | UUID | None) -> "HeldRows":
         """Return those that have one of some words or ids in a column."""
         return self.where(self.has(name, *words))
 
     def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
         """Return those of which an instant lies in `[start, end)`."""
-        return self.where((self[name] >= start) & (self[name] < end))
+        return self.happened(name, start, end, {})
+
+    def happened(
+        self, name: str, start: Instant, end: Instant, wanted: Mapping[str, str | UUID | None]
+    ) -> "HeldRows":
+        """Return the same, of those that fit what is wanted; see `fitting`."""
+        column = self[name]
+        within = (column >= start) & (column < end) & self.fitting(wanted)
+        found = self.where(within)
+        found[name] = column[within]
+        return found
+
+    def fit(self, wanted: Mapping[str, str | UUID | None]) -> "HeldRows":
+        """Return those that fit what is wanted; see `fitting`."""
+        return self.where(self.fitting(wanted))
+
+    def stood(self, since: Instant, until: Instant, known_at: Instant) -> "HeldRows":
+        """Return those that held at any time of two and between, as was known at an instant."""
+        return self.where((self.until(known_at) > since) & (self["valid_from"] <= until))
 
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
@@ -267,6 +424,10 @@ class HeldRows:
         if NO_NUMBER not in cells:
             return cells
         return [None if each == NO_NUMBER else each for each in cells]
+
+    def records(self, *names: str) -> Iterable[tuple[Any, ...]]:
+        """Return some columns as Python has them, row by row; see `cells`."""
+        return zip(*map(self.cells, names), strict=True)
 
 
 class _OrderedColumns(Mapping[str, Column]):

@@ -10,7 +10,7 @@ The same is read from the database in `balances`, where a ledger is not in memor
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
@@ -33,6 +33,9 @@ __all__ = ["Checkpoints", "LedgerColumns"]
 
 BLOCK: Final = 1_024
 """So many movements lie between two checkpoints."""
+AT_ONCE: Final = 64
+"""So many checkpoints are made at a time."""
+LEFT, ENTERED = SIDES = ("left", "entered")
 FIGURES: Final = 4
 """What is summed: deals, amount, and what is likely of its upper and of its lower half."""
 
@@ -44,6 +47,12 @@ class LedgerColumns(NamedTuple):
     tail: "Checkpoints"
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
+
+    @classmethod
+    def whole(cls, part: Part, ledger: LedgerTable, words: Mapping[str, Words]) -> Self:
+        """Return a ledger all of whose movements are in one part."""
+        none = Checkpoints(part.none(), ledger, words)
+        return cls(Checkpoints(part.packed(), ledger, words), none, words)
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> HeldRows:
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
@@ -70,27 +79,6 @@ class LedgerColumns(NamedTuple):
         return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
 
 
-class _Side(NamedTuple):
-    """The legs of one side of all movements: of those that left a cell, or entered one."""
-
-    cells: Column
-    """The number of the cell of each."""
-    sign: Column
-    """What each counts: a deal that is there, or one less."""
-    amount: Column
-    share: Column
-
-    def of(self, rows: slice | Places) -> "_Side":
-        """Return the legs of some movements, in numbers that can be multiplied."""
-        return _Side._make(column[rows].astype(np.int64) for column in self)
-
-    def figures(self) -> list[Column]:
-        """Return what each leg adds to the figures of its cell."""
-        share = self.sign * self.share
-        upper, lower = halves(self.amount)
-        return [self.sign, self.sign * self.amount, upper * share, lower * share]
-
-
 class Checkpoints:
     """Movements in order of their occurrence, and what stands in the cells on the way."""
 
@@ -106,13 +94,12 @@ class Checkpoints:
         """
         if not self.part.rows:
             return {}
-        columns = self.part.columns
-        rows = int(np.searchsorted(columns["occurred"], at, "right"))
+        rows = self.part.happened_by(at)
         last = rows // BLOCK
         sums = self._checkpoints[:, :, last] + self._sums(slice(last * BLOCK, rows))
         if self._newest > known_at:
-            late = np.flatnonzero(columns["recorded"][:rows] > known_at)
-            sums -= self._sums(late)
+            late = self.part.after("recorded", known_at)
+            sums -= self._sums(np.flatnonzero(late[:rows]))
         deals, amount, upper, lower = (whole(*each) for each in sums)
         figures = (each.tolist() for each in (deals, amount, whole(upper, lower)))
         found = zip(self._cells, *figures, strict=True)
@@ -120,16 +107,19 @@ class Checkpoints:
 
     @cached_property
     def _newest(self) -> Instant:
-        return int(self.part.columns["recorded"].max())
+        return int(self.part.cut("recorded", slice(None)).max())
 
     @cached_property
-    def _legs(self) -> tuple[list[Cells | None], tuple[_Side, _Side]]:
-        """The cells there are, and both sides; a leg that lies in none stands in a None."""
-        columns, names = self.part.columns, self._ledger.cells
-        both = [
-            np.maximum(NOTHING, np.append(columns[f"left_{name}"], columns[f"entered_{name}"]))
-            for name in names
-        ]
+    def _numbered(self) -> tuple[list[Cells | None], tuple[Column, Column]]:
+        """The cells there are, and the number of the cell of each leg, side by side.
+
+        A leg that lies in none stands in a None.
+        """
+        names = self._ledger.cells
+        both = []
+        for name in names:
+            sides = [self.part.cut(f"{side}_{name}", slice(None)) for side in SIDES]
+            both.append(np.maximum(NOTHING, np.concatenate(sides)))
         groups = grouped(*both)
         cells: list[Cells | None] = []
         for codes in zip(*(column[groups.first].tolist() for column in both), strict=True):
@@ -139,40 +129,51 @@ class Checkpoints:
                 for name, code in named
             )
             cells.append(None if cell[0] is None else cell)
-        left, entered = np.split(groups.of, 2)
-        return cells, (self._side("left", left, -1), self._side("entered", entered, 1))
-
-    def _side(self, side: str, cells: Column, sign: int) -> _Side:
-        columns = self.part.columns
-        return _Side(
-            narrowed(cells),
-            columns["sign"] * sign,
-            columns[f"{side}_amount"],
-            columns[f"{side}_probability"],
-        )
+        left, entered = np.split(narrowed(groups.of), 2)
+        return cells, (left, entered)
 
     @property
     def _cells(self) -> list[Cells | None]:
-        return self._legs[0]
+        return self._numbered[0]
 
     @cached_property
     def _checkpoints(self) -> Column:
         """What stands in each cell before each block of movements, every figure in halves."""
         size, blocks = len(self._cells), self.part.rows // BLOCK
-        rows = slice(0, blocks * BLOCK)
-        block = np.arange(blocks * BLOCK) // BLOCK
         sums = np.zeros((FIGURES, 2, blocks + 1, size), np.int64)
-        sums[:, :, 1:] = self._sums(rows, block).reshape(FIGURES, 2, blocks, size)
+        for first in range(0, blocks, AT_ONCE):
+            some = min(AT_ONCE, blocks - first)
+            rows = slice(first * BLOCK, (first + some) * BLOCK)
+            found = self._sums(rows, np.arange(some * BLOCK) // BLOCK, some)
+            here = slice(first + 1, first + some + 1)
+            sums[:, :, here] = found.reshape(FIGURES, 2, some, size)
         return np.cumsum(sums, axis=2, out=sums)
 
-    def _sums(self, rows: slice | Places, block: Column | None = None) -> Column:
+    def _sums(
+        self, rows: slice | Places, block: Column | None = None, blocks: int = 1
+    ) -> Column:
         """Add up the legs of some movements by cell, or by block and cell, in halves."""
-        cells, sides = self._legs
-        size = len(cells) if block is None else len(cells) * (self.part.rows // BLOCK)
-        total = np.zeros((FIGURES, 2, size), np.int64)
-        for side in sides:
-            legs = side.of(rows)
-            groups = legs.cells if block is None else block * len(cells) + legs.cells
-            for into, figure in zip(total, legs.figures(), strict=True):
-                into += half_sums(figure, groups, size)
+        count = len(self._cells)
+        total = np.zeros((FIGURES, 2, count * blocks), np.int64)
+        for side, cells in zip(SIDES, self._numbered[1], strict=True):
+            groups = cells[rows].astype(np.int64)
+            if block is not None:
+                groups += block * count
+            for into, figure in zip(total, self._figures(side, rows), strict=True):
+                into += half_sums(figure, groups, count * blocks)
         return total
+
+    def _figures(self, side: str, rows: slice | Places) -> list[Column]:
+        """Return what the legs of one side of some movements add to the figures of a cell.
+
+        Those that left it count against it, those that entered it for it.
+        """
+        sign, amount, share = (
+            self.part.cut(name, rows).astype(np.int64)
+            for name in ("sign", f"{side}_amount", f"{side}_probability")
+        )
+        if side == LEFT:
+            sign = -sign
+        share = sign * share
+        upper, lower = halves(amount)
+        return [sign, sign * amount, upper * share, lower * share]

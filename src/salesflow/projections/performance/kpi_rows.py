@@ -15,7 +15,7 @@ from salesflow.domain.time import Instant, start_of_last_days
 from salesflow.projections.core.amounts import Amounts, rate_days
 from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
@@ -131,8 +131,10 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
 
 def lasted(closed: HeldRows, reader: Reader) -> Column:
     """Return the microseconds from opening to closing of closed deals."""
-    days_only = (closed["opened_day_only"] == 1) & (closed["closed_day_only"] == 1)
-    return elapsed(closed["opened"], closed["closed"], days_only, reader.timezone)
+    names = ("opened", "closed", "opened_day_only", "closed_day_only")
+    opened_at, closed_at, *day_only = closed.cut(*names)
+    days_only = (day_only[0] == 1) & (day_only[1] == 1)
+    return elapsed(opened_at, closed_at, days_only, reader.timezone)
 
 
 def read_rows(
@@ -175,6 +177,7 @@ class _KpiReader:
         closed = self._happened(standing, "closed", CLOSED)
         decided = closed.where(closed.rows.has("outcome", *WIN_RATE))
         contacts = self._reader.columns(CONTACT)
+        won = self._won(standing)
         return KpiRows(
             booked=booked,
             booked_times=times,
@@ -186,18 +189,22 @@ class _KpiReader:
             decided_amounts=self._worth(decided.rows, self._last(decided.span)),
             contacts=self._happened(contacts, "occurred", OCCURRED),
             scores=self._scores(),
-            orders=self._orders(standing),
-            new_customers=self._new_customers(standing),
+            orders=self._orders(won),
+            new_customers=self._new_customers(won),
             open_deals=self._open_deals(),
             lately=self._lately(velocity_days),
         )
 
     def _happened(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
         """Put rows that are asked about to the spans in which they happened."""
-        rows = rows.between(at, self._start, self._end)
-        rows = rows.where(self._grouping.wants(rows, whose))
+        wanted = self._wanted(whose)
+        rows = rows.happened(at, self._start, self._end, wanted)
         span = np.searchsorted(self._edges, rows[at], "right") - 1
         return SpanRows(rows, span, self._grouping.of(rows, whose))
+
+    def _wanted(self, whose: Attribution) -> dict[str, str | None]:
+        """Return what rows have that are of the process and the rep asked for."""
+        return {whose.process: self._grouping.process, whose.rep: self._grouping.owner}
 
     def _last(self, span: Column) -> Column:
         """Return the last instants of spans."""
@@ -206,18 +213,20 @@ class _KpiReader:
 
     def _booked(self) -> tuple[SpanRows, Column]:
         """Return what is booked, and how often each counts."""
-        rows = self._bookings.between("occurred", self._start, self._end)
-        rows, times = _netted(rows.where(self._grouping.wants(rows, BOOKED)))
+        wanted = self._wanted(BOOKED)
+        rows = self._bookings.happened("occurred", self._start, self._end, wanted)
+        rows, times = _netted(rows)
         return self._happened(rows, "occurred", BOOKED), times
 
     def _booked_amounts(self, booked: SpanRows, times: Column) -> Amounts:
         rows, last = booked.rows, self._last(booked.span)
-        days = rate_days(self._exchange, last, event=rows["occurred"], closing=rows["credited"])
+        at, credited = rows.cut("occurred", "credited")
+        days = rate_days(self._exchange, last, event=at, closing=credited)
         return Amounts.of(rows).converted(self._exchange, days, times=np.abs(times))
 
     def _worth(self, closed: HeldRows, end: Column) -> Amounts:
         """Return what closed deals are worth, each at the end of a period."""
-        at, deals = closed["closed"], closed["entity_id"]
+        at, deals = closed.cut("closed", "entity_id")
         days = rate_days(self._exchange, end, event=at, closing=at)
         return Amounts.of(closed).converted(self._exchange, days, of=deals)
 
@@ -228,82 +237,78 @@ class _KpiReader:
 
     def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
-        found = contacts.between("opened", self._start, self._end)
-        found = found.where(found.has("direction", "out"))
-        first = first_rows(found["entity_id"], found["occurred"], found["position"])
-        place = places_among(found["entity_id"][first], opened["entity_id"])
+        found = contacts.happened("opened", self._start, self._end, {"direction": "out"})
+        of, at, position, day_only = found.cut("entity_id", "occurred", "position", "day_only")
+        deals, since, opened_day_only = opened.cut("entity_id", "opened", "opened_day_only")
+        first = first_rows(of, at, position)
+        place = places_among(of[first], deals)
         answered, row = place >= 0, first[place[place >= 0]]
-        days_only = (opened["opened_day_only"][answered] == 1) & (found["day_only"][row] == 1)
-        times = np.full(len(opened), -1, np.int64)
-        times[answered] = elapsed(
-            opened["opened"][answered], found["occurred"][row], days_only, self._reader.timezone
-        )
+        days_only = (opened_day_only[answered] == 1) & (day_only[row] == 1)
+        times = np.full(len(place), -1, np.int64)
+        times[answered] = elapsed(since[answered], at[row], days_only, self._reader.timezone)
         return times
 
     def _scores(self) -> SpanRows:
         """Return the CSAT scores received."""
         rows = self._reader.columns(FEEDBACK)
-        is_score = rows.has("kind", "received") & rows.has("scale", "csat")
-        return self._happened(rows.where(is_score & rows.known("score")), "occurred", OCCURRED)
+        rows = rows.fit({"kind": "received", "scale": "csat"})
+        return self._happened(rows.where(rows.known("score")), "occurred", OCCURRED)
 
     def _won(self, standing: HeldRows) -> HeldRows:
         """Return the deals of customers that stand won, and closed before the spans' end."""
-        is_won = standing.has("outcome", "won") & (standing["closed"] < self._end)
-        return standing.where(is_won & standing.known("customer_id"))
+        won = standing.fit({"outcome": "won"})
+        closed, customer = won.cut("closed", "customer_id")
+        return won.where((closed < self._end) & (customer != NOTHING))
 
-    def _orders(self, standing: HeldRows) -> Orders:
+    def _orders(self, won: HeldRows) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
-        rows = self._bookings
-        repeated = rows.has("kind", "repeated") & rows.has("role", "owner")
-        repeated &= (rows["occurred"] < self._end) & rows.known("customer_id")
-        sides = (
-            (self._won(standing), "closed", CLOSED),
-            (rows.where(repeated), "occurred", BOOKED),
-        )
+        rows = self._bookings.fit({"kind": "repeated", "role": "owner"})
+        occurred, customer = rows.cut("occurred", "customer_id")
+        repeated = rows.where((occurred < self._end) & (customer != NOTHING))
+        sides = ((won, "closed", CLOSED), (repeated, "occurred", BOOKED))
         found = []
         for orders, at, whose in sides:
-            mine = orders.where(self._grouping.wants(orders, whose))
-            weight = mine["sign"] if whose is BOOKED else np.ones(len(mine), np.int64)
-            group = self._grouping.of(mine, whose)
-            customer = self._grouping.survivors(mine["customer_id"])
-            found.append((mine[at], group, customer, weight))
+            mine = orders.fit(self._wanted(whose))
+            placed, customer = mine.cut(at, "customer_id")
+            weight = mine["sign"] if whose is BOOKED else np.ones(mine.count, np.int64)
+            group, customer = self._grouping.of_customers(mine, whose, customer)
+            found.append((placed, group, customer, weight))
         return Orders(*map(np.concatenate, zip(*found, strict=True)))
 
-    def _new_customers(self, standing: HeldRows) -> SpanRows:
+    def _new_customers(self, won: HeldRows) -> SpanRows:
         """Return the first deal won of each customer that nothing says was one before."""
-        won = self._won(standing)
-        customer = self._grouping.survivors(won["customer_id"])
-        order = np.lexsort([won["closed"], customer])
-        at, deal = won["closed"][order], won["entity_id"][order]
+        customer, closed, deals = won.cut("customer_id", "closed", "entity_id")
+        customer = self._grouping.survivors(customer)
+        order = np.lexsort([closed, customer])
+        at, deal = closed[order], deals[order]
         first = first_rows(customer[order], at, _ranks(customer[order], at, deal, won))
-        is_first = np.zeros(len(won), np.bool_)
+        is_first = np.zeros(won.count, np.bool_)
         is_first[order[first]] = True
         found = self._happened(won.where(is_first), "closed", CLOSED)
         return found.where(self._grouping.are_new(found.rows, CLOSED, self._reader.timezone))
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of deals that qualify, open at the end of a span."""
-        rows = self._reader.columns(DEAL_STATE, ended=True).among("outcome", "open")
-        until = rows.until(self._reader.read_point.known_at)
-        stood = (until > self._ends[0]) & (rows["valid_from"] <= self._ends[-1])
-        rows = rows.where(stood & self._grouping.wants(rows, OPEN))
+        wanted = {"outcome": "open", **self._wanted(OPEN)}
+        rows = self._reader.columns(DEAL_STATE, ended=True).fit(wanted)
+        rows = rows.stood(self._ends[0], self._ends[-1], self._reader.read_point.known_at)
         rows = rows.where(_are_qualifying(rows, self._reader))
-        until = rows.until(self._reader.read_point.known_at)
         spans, groups = [], []
         for span, at in enumerate(self._ends):
-            open_then = rows.where((rows["valid_from"] <= at) & (until > at))
-            spans.append(np.full(len(open_then), span))
+            open_then = rows.stood(at, at, self._reader.read_point.known_at)
+            spans.append(np.full(open_then.count, span))
             groups.append(self._grouping.of(open_then, OPEN, at))
         return np.concatenate(spans), np.concatenate(groups)
 
     def _lately(self, velocity_days: int) -> LatelyClosed:
         """Return the deals that stood won or lost at the end of a span, and closed lately."""
         rows, zone = self._closings, self._reader.timezone
-        counts = rows.has("outcome", *WIN_RATE) & self._grouping.wants(rows, CLOSED)
+        counts = rows.has("outcome", *WIN_RATE) & rows.fitting(self._wanted(CLOSED))
         rows, until = rows.where(counts), self._closed_until[counts]
         since = [start_of_last_days(velocity_days, at, zone) for at in self._ends]
+        begun, closed = rows.cut("valid_from", "closed")
         stood = [
-            (rows["valid_from"] <= at) & (until > at) & (rows["closed"] >= start)
+            (begun <= at) & (until > at) & (closed >= start)
             for at, start in zip(self._ends, since, strict=True)
         ]
         at_any = np.logical_or.reduce(stood)
@@ -313,9 +318,10 @@ class _KpiReader:
 
     def _stood(self, rows: HeldRows, row: Column, span: Column) -> LatelyClosed:
         """Put closed deals to the spans at whose ends they stood."""
-        group, outcome = self._grouping.of(rows, CLOSED)[row], rows["outcome"][row]
-        is_won = rows.has("outcome", "won")[row]
-        end, at, deal = np.array(self._ends)[span], rows["closed"][row], rows["entity_id"][row]
+        names = ("outcome", "closed", "entity_id")
+        outcome, at, deal = (column[row] for column in rows.cut(*names))
+        group = self._grouping.of(rows, CLOSED)[row]
+        is_won, end = rows.has("outcome", "won")[row], np.array(self._ends)[span]
         days = rate_days(self._exchange, end[is_won], event=at[is_won], closing=at[is_won])
         worth = Amounts.of(rows).where(row[is_won])
         worth = worth.converted(self._exchange, days, of=deal[is_won])
@@ -324,11 +330,12 @@ class _KpiReader:
 
 def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
     """Return what is booked and was not taken back again, and how often each counts."""
-    times = rows["sign"].astype(np.int64)
-    changed = np.isin(rows["entity_id"], rows["entity_id"][times < 0])
+    times, deals = rows.cut("sign", "entity_id")
+    times = times.copy()
+    changed = np.isin(deals, deals[times < 0])
     if changed.any():
         some = rows.where(changed)
-        alike = grouped(*(some[name] for name in ALIKE))
+        alike = grouped(*some.cut(*ALIKE))
         net = np.zeros(len(some), np.int64)
         np.add.at(net, alike.first[alike.of], some["sign"])
         times[changed] = net
@@ -353,9 +360,9 @@ def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
 
 def _are_qualifying(rows: HeldRows, reader: Reader) -> Flags:
     """Return which open deals stand at or past the qualifying stage of their process."""
-    of = ("process", "process_version", "stage")
-    alike = grouped(*(rows[name] for name in of))
-    some, words = (rows[name][alike.first].tolist() for name in of), rows.words["stage"]
+    of = rows.cut("process", "process_version", "stage")
+    alike, words = grouped(*of), rows.words["stage"]
+    some = (column[alike.first].tolist() for column in of)
     found = [
         _qualifies((words[process], version), words[stage], reader.processes)
         for process, version, stage in zip(*some, strict=True)

@@ -47,8 +47,8 @@ from salesflow.projections.pipeline.flow_lines import (
     FlowLines,
     FlowNames,
     InTeams,
-    Legs,
     Opening,
+    lines_of,
 )
 from salesflow.projections.scope import StageName, early_reps_note, stage_name
 from salesflow.projections.table import Processes
@@ -195,8 +195,9 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         known = reader.read_point.known_at
         books = Opening(opening, min(opening, known) if self.as_known_then else known)
         names = FlowNames()
-        legs = Legs(self._movements(reader, closing, books), self._scope(reader), names)
-        lines = legs.lines(GROUPS.get(self.by), books, by_owner=self._by_team)
+        movements, scope = self._movements(reader, closing, books), self._scope(reader)
+        group = GROUPS.get(self.by)
+        lines = lines_of(movements, scope, names, group, books, by_owner=self._by_team)
         lines = lines.with_others(self._opening(reader, books, names))
         lines = lines.into(exchange, span.end - 1, names)
         before_joining = 0

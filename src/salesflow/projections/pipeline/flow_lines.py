@@ -44,13 +44,15 @@ __all__ = [
     "FlowLines",
     "FlowNames",
     "InTeams",
-    "Legs",
     "Opening",
+    "lines_of",
 ]
 
 OPENING, RESTATED, REORGANISED = "opening", "restated", "reorganised"
 MOVEMENTS: Final = (*KINDS, REORGANISED, RESTATED, OPENING)
 """All kinds of lines; each is held as its place here."""
+AT_ONCE: Final = 1 << 15
+"""So many movements are added up at a time."""
 FIGURES: Final = 3
 """Deals, their amount, and what is likely of it."""
 
@@ -111,15 +113,26 @@ class FlowLines(NamedTuple):
     """The sum of the amounts, in millionths; a number of any length."""
     likely: Column
     """The sum of amount x probability, in millionths of millionths; of any length too."""
+    share: Column
+    """The probability; legs of different ones are different lines."""
 
-    def at(self, rows: Column | Flags) -> "FlowLines":
+    def at(self, rows: Column | Flags) -> Self:
         """Return some of the lines."""
-        return FlowLines(*(column[rows] for column in self))
+        return type(self)(*(column[rows] for column in self))
 
     def with_others(self, *others: "FlowLines") -> "FlowLines":
         """Return these lines and others behind them."""
         columns = zip(self, *others, strict=True)
         return FlowLines(*(np.concatenate(each) for each in columns))
+
+    def put_together(self) -> Self:
+        """Return these lines with those that are alike added up."""
+        which = (self.process, self.group, self.currency, self.kind, self.event, self.owner)
+        alike = grouped(*which, self.occurred, self.share)
+        count, first = len(alike.first), self.at(alike.first)
+        deals, units, likely = self.added_up(alike.of, count)
+        version = self.versions(alike.of, count)
+        return first._replace(version=version, deals=deals, units=units, likely=likely)
 
     @property
     def counts(self) -> Flags:
@@ -150,6 +163,7 @@ class FlowLines(NamedTuple):
             deals=np.array([sums.deals for sums in found.values()], np.int64),
             units=_numbers([sums.amount for sums in found.values()]),
             likely=_numbers([sums.weighted for sums in found.values()]),
+            share=np.zeros(rows, np.int64),
         )
 
     def into(self, exchange: CurrencyConverter, end: Instant, names: FlowNames) -> Self:
@@ -212,6 +226,7 @@ class Legs:
         before = occurred <= opening.at
         opens = before & (self._of_movement("recorded") <= opening.known_at)
         kinds = np.where(before, MOVEMENTS.index(RESTATED), self._kinds())
+        share, sign = self._of_leg("probability"), self._signs()
         by = [
             self._named("process") if group == "stage" else nothing,
             self._named(group) if group is not None else nothing,
@@ -221,19 +236,12 @@ class Legs:
             self._named("owner") if by_owner else nothing,
             np.maximum(occurred, opening.at) if by_owner else nothing,
         ]
-        opened, then = (self._added_up(by, np.flatnonzero(each)) for each in (opens, ~opens))
-        return opened.with_others(then)
-
-    def _added_up(self, by: Sequence[Column], legs: Column) -> FlowLines:
-        """Add up some of the legs by columns of all, and by their probability."""
-        by, share = [column[legs] for column in by], self._of_leg("probability")[legs]
         groups = grouped(*by, share)
-        version = groups.greatest(self._of_leg("process_version")[legs])
-        sign = self._signs()[legs]
-        units = groups.sums(sign * self._of_leg("amount")[legs])
-        likely = exact_products(units, share[groups.first])
+        version = groups.greatest(self._of_leg("process_version"))
+        units, share = groups.sums(sign * self._of_leg("amount")), share[groups.first]
+        likely = exact_products(units, share)
         lines = [column[groups.first] for column in by]
-        return FlowLines._make((*lines, version, groups.sums(sign), units, likely))
+        return FlowLines._make((*lines, version, groups.sums(sign), units, likely, share))
 
     def _of_movement(self, name: str) -> Column:
         found: Column = self._rows[name][self._movements]
@@ -273,6 +281,28 @@ class Legs:
             ids = self._of_movement("event_id")[named][events.first]
             found[named] = self._names.numbered(ids)[events.of]
         return found
+
+
+def lines_of(
+    movements: HeldRows,
+    inside: Callable[[HeldRows, str], Flags],
+    names: FlowNames,
+    group: str | None,
+    opening: Opening,
+    *,
+    by_owner: bool,
+) -> FlowLines:
+    """Add up the legs of movements that are inside, see `Legs.lines`.
+
+    Those of the opening are mostly all that ever happened: so many are added up at a time.
+    """
+    opens = movements["occurred"] <= opening.at
+    opens &= movements["recorded"] <= opening.known_at
+    pieces = [*movements.where(opens).pieces(AT_ONCE), movements.where(~opens)]
+    found = [
+        Legs(piece, inside, names).lines(group, opening, by_owner=by_owner) for piece in pieces
+    ]
+    return found[0].with_others(*found[1:]).put_together()
 
 
 class InTeams:

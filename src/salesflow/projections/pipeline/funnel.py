@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.time import Instant, Moment
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked_all
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
@@ -94,8 +94,8 @@ class ClosedDeals(Value):
     amounts: tuple[Total, ...]
 
 
-_stage: Final = unchecked(FunnelStage)
-_closed: Final = unchecked(ClosedDeals)
+_stages: Final = unchecked_all(FunnelStage)
+_closed: Final = unchecked_all(ClosedDeals)
 
 
 class PipelineCell(NamedTuple):
@@ -173,50 +173,57 @@ def totals_of_cells(cells: Sequence[PipelineCell]) -> CellTotals:
         else:
             amounts[currency] = amounts.get(currency, 0) + cell.amount
             weighted[currency] = weighted.get(currency, 0) + cell.weighted
+    if not amounts:
+        return CellTotals(deals, without, (), ())
     likely = totals_in(weighted, places=2 * AMOUNT_PLACES)
     return CellTotals(deals, without, totals_in(amounts), likely)
 
 
-def closed_deals(
-    cells: Sequence[PipelineCell], group: str | None = None
-) -> Iterator[ClosedDeals]:
-    """Yield every outcome, also those nothing stands at."""
+def closed_deals(cells: Sequence[PipelineCell], group: str | None = None) -> list[ClosedDeals]:
+    """Return every outcome, also those nothing stands at."""
     found: dict[str, list[PipelineCell]] = {outcome: [] for outcome in CLOSED}
     for cell in cells:
         found.setdefault(cell.outcome, []).append(cell)
+    closed: list[Fields] = []
     for outcome in CLOSED:
         sums = totals_of_cells(found[outcome])
-        yield _closed(group=group, outcome=outcome, deals=sums.deals, amounts=sums.amounts)
+        figures = {"deals": sums.deals, "amounts": sums.amounts}
+        closed.append({"group": group, "outcome": outcome, **figures})
+    return _closed(closed)
 
 
 def funnel_stages(
     cells: Sequence[PipelineCell], processes: Processes, group: str | None = None
-) -> Iterator[FunnelStage]:
-    """Yield every open stage of every process in use, in order, empty ones included."""
+) -> list[FunnelStage]:
+    """Return every open stage of every process in use, in order, empty ones included."""
     newest: dict[str, int] = {}
     opened: dict[str, dict[str, list[PipelineCell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         newest[cell.process] = max(cell.version, newest.get(cell.process, 0))
         if cell.outcome == "open":
             opened[cell.process][cell.stage].append(cell)
+    stages: list[Fields] = []
     for key, version in sorted(newest.items()):
         by_stage = opened[key]
-        for stage, name_en, name_zh in _stages(key, version, by_stage, processes):
+        for stage, name_en, name_zh in _named_stages(key, version, by_stage, processes):
             sums = totals_of_cells(by_stage.get(stage, ()))
-            yield _stage(
-                group=group,
-                process=key,
-                stage=stage,
-                name_en=name_en,
-                name_zh=name_zh,
-                deals=sums.deals,
-                deals_without_amount=sums.without_amount,
-                amounts=sums.amounts,
-                weighted=sums.weighted,
+            stages.append(
+                {
+                    "group": group,
+                    "process": key,
+                    "stage": stage,
+                    "name_en": name_en,
+                    "name_zh": name_zh,
+                    "deals": sums.deals,
+                    "deals_without_amount": sums.without_amount,
+                    "amounts": sums.amounts,
+                    "weighted": sums.weighted,
+                }
             )
+    return _stages(stages)
 
 
-def _stages(
+def _named_stages(
     process: str,
     version: int,
     opened: Mapping[str, Sequence[PipelineCell]],
