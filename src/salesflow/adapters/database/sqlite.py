@@ -47,6 +47,7 @@ PRAGMAS = (
     "recursive_triggers=ON",
     "wal_autocheckpoint=0",
     "cache_size=-65536",
+    "secure_delete=FAST",  # or a table that is dropped would be written over, page by page
 )
 CHECKPOINT_AFTER = 600
 """Pages written, by estimate, until the write-ahead log is copied back.
