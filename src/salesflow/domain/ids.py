@@ -3,9 +3,10 @@
 An answer may name tens of thousands of events, and a page of the log holds as many ids.
 """
 
+from collections.abc import Iterable
 from uuid import UUID, SafeUUID
 
-__all__ = ["uuid_of_bytes", "uuid_of_int"]
+__all__ = ["uuid_of_bytes", "uuid_of_int", "uuids_of_bytes"]
 
 _new = object.__new__
 _set_number = vars(UUID)["int"].__set__
@@ -20,6 +21,11 @@ def uuid_of_bytes(data: bytes) -> UUID:
     _set_number(made, _number(data, "big"))
     _set_safety(made, _UNKNOWN)
     return made
+
+
+def uuids_of_bytes(ids: Iterable[bytes]) -> dict[bytes, UUID]:
+    """Return many UUIDs by their 16 bytes."""
+    return {data: uuid_of_bytes(data) for data in ids}
 
 
 def uuid_of_int(number: int) -> UUID:

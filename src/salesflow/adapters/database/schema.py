@@ -435,11 +435,6 @@ def read_uuid(stored: UUID | bytes) -> UUID:
     return uuid_of_bytes(stored) if isinstance(stored, bytes) else stored
 
 
-def read_uuids(stored: Iterable[bytes]) -> dict[bytes, UUID]:
-    """Read many UUIDs from how SQLite keeps them, by their bytes."""
-    return {data: uuid_of_bytes(data) for data in stored}
-
-
 def _reseed() -> None:
     _random.seed(os.urandom(32))
 

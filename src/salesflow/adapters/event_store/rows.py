@@ -12,10 +12,11 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.database.connections import Row
-from salesflow.adapters.database.schema import read_uuid, read_uuids
+from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.checksum import Checksums, may_be_known_otherwise
 from salesflow.domain.catalogue import UNREADABLE, FactCatalogue
 from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
+from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError
 
@@ -78,7 +79,7 @@ class RowReader:
                 _new(Event, (fact, *row[2:4], *row[12:15], *row[4:12]))
                 for fact, row in zip(facts, rows, strict=True)
             ]
-        ids = read_uuids([*{row[2] for row in rows}, *[row[4] for row in rows]])
+        ids = uuids_of_bytes([*{row[2] for row in rows}, *[row[4] for row in rows]])
         # fmt: off
         return [
             _new(Event, (
