@@ -7,7 +7,6 @@ ones do.
 
 from collections import defaultdict
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -37,7 +36,6 @@ from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.table import ReadPoint
 
-MILLION = Decimal(1_000_000)
 Cells = dict[tuple[Any, ...], CellSums]
 seeds = st.integers(0, 10_000)
 
@@ -104,7 +102,7 @@ def held(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
 
 def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
     """Add the legs up with a loop."""
-    found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, Decimal(0), Decimal(0)])
+    found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, 0, 0])
     for row in rows:
         if row["occurred"] > as_of or row["recorded"] > known_at:
             continue
@@ -112,10 +110,10 @@ def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
             if row[f"{side}_outcome"] is None:
                 continue
             sums = found[tuple(row[f"{side}_{cell}"] for cell in PIPELINE.cells)]
-            amount = row[f"{side}_amount"] / MILLION
+            amount = row[f"{side}_amount"]
             sums[0] += sign
             sums[1] += sign * amount
-            sums[2] += sign * amount * row[f"{side}_probability"] / MILLION
+            sums[2] += sign * amount * row[f"{side}_probability"]
     return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
 
 

@@ -10,8 +10,11 @@ from salesflow.domain.time import microseconds_between
 from salesflow.projections.core.column_figures import (
     elapsed,
     exact_product_sums,
+    exact_products,
     first_rows,
+    halves,
     places_among,
+    whole,
 )
 
 GROUPS = 4
@@ -32,15 +35,38 @@ def test_sums_of_products_are_exact(rows: list[tuple[int, int, int]]) -> None:
     sums = [0] * GROUPS
     for amount, factor, group in rows:
         sums[group] += amount * factor
-    assert exact_product_sums(amounts, factors, groups, GROUPS) == sums
+    assert exact_product_sums(amounts, factors, groups, GROUPS).tolist() == sums
     longer = np.array([amount << 70 for amount in amounts.tolist()], object)
-    assert exact_product_sums(longer, factors, groups, GROUPS) == [each << 70 for each in sums]
+    found = exact_product_sums(longer, factors, groups, GROUPS)
+    assert found.tolist() == [each << 70 for each in sums]
+
+
+@given(st.lists(st.tuples(AMOUNT, FACTOR)))
+def test_products_are_exact(rows: list[tuple[int, int]]) -> None:
+    amounts, factors = (column(row[place] for row in rows) for place in range(2))
+    wanted = [amount * factor for amount, factor in rows]
+    assert exact_products(amounts, factors).tolist() == wanted
+    longer = np.array([amount << 70 for amount in amounts.tolist()], object)
+    assert exact_products(longer, factors).tolist() == [each << 70 for each in wanted]
+
+
+@given(st.lists(st.tuples(AMOUNT, AMOUNT)))
+def test_halves_are_put_together_however_long_both_are(rows: list[tuple[int, int]]) -> None:
+    upper, lower = (column(row[place] for row in rows) for place in range(2))
+    assert whole(upper, lower).tolist() == [(high << 32) + low for high, low in rows]
+
+
+@given(AMOUNT)
+def test_numbers_of_64_bits_stay_numbers_of_64_bits(amount: int) -> None:
+    found = whole(*halves(column([amount // 2])))
+    assert found.dtype == np.int64
+    assert found.tolist() == [amount // 2]
 
 
 def test_sums_of_products_that_no_64_bits_hold_are_exact() -> None:
     many, share = np.full(10_000, 2**63 - 1), np.full(10_000, 1_000_000)
     found = exact_product_sums(many, share, np.zeros(10_000, np.int64), 1)
-    assert found == [10_000 * 1_000_000 * (2**63 - 1)]
+    assert found.tolist() == [10_000 * 1_000_000 * (2**63 - 1)]
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1)))

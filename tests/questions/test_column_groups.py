@@ -77,10 +77,10 @@ def test_sums_by_group_are_exact_beyond_64_bits(rows: list[tuple[int, int]]) -> 
     numbers = np.array([number for _, number in rows], np.int64)
     groups = np.array([group for group, _ in rows], np.int64)
     wanted = [sum(number for group, number in rows if group == n) for n in range(4)]
-    assert exact_sums(numbers, groups, 4) == wanted
+    assert exact_sums(numbers, groups, 4).tolist() == wanted
     assert exact_sum(numbers) == sum(wanted)
     by_group = Groups(groups, np.arange(4))
-    assert by_group.sums(numbers) == wanted
+    assert by_group.sums(numbers).tolist() == wanted
     above = np.maximum(numbers, 0)
     most = [max([0, *(n for group, n in rows if group == each)]) for each in range(4)]
     assert by_group.greatest(above).tolist() == most

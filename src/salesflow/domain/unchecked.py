@@ -31,10 +31,11 @@ def unchecked(cls: type[ModelT]) -> Callable[..., ModelT]:
     """
     fields = cls.model_fields.items()
     blank: Fields = {name: None if f.is_required() else f.default for name, f in fields}
+    all_names = {*blank}  # of values that nobody changes, so all of them may have this one
 
     def make(**given: object) -> ModelT:
         value = _new(cls)
-        _set_names(value, set(given))
+        _set_names(value, all_names if len(given) == len(blank) else {*given})
         _set_fields(value, {**blank, **given})
         _set_extra(value, None)
         _set_private(value, None)

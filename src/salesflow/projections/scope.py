@@ -11,17 +11,26 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.process import Label
-from salesflow.domain.time import FOREVER, Instant
+from salesflow.domain.time import FOREVER, Instant, from_instant
 from salesflow.presentation.messages import Language, say_count
+from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, Column, Words
+from salesflow.projections.core.columns import (
+    NOTHING,
+    UNKNOWN,
+    Column,
+    Flags,
+    HeldRows,
+    Words,
+)
 from salesflow.projections.core.names import Labelled, Names
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER
@@ -30,8 +39,8 @@ from salesflow.projections.table import Processes
 
 __all__ = [
     "By",
-    "Customers",
     "Group",
+    "GroupedBy",
     "Meant",
     "MembershipPeriod",
     "StageName",
@@ -220,22 +229,25 @@ class Teams:
 
         Reps are codes of words; `NOTHING` where nobody said so, see `of`.
         """
+        for rows in grouped(reps).rows():  # which notes who joins later
+            self.of(words[int(reps[rows[0]])], int(at[rows].min()))
+        return self._numbers(reps, words, at, before_any=0)
+
+    def valid_numbers(self, reps: Column, words: Words, at: Column) -> Column:
+        """Return the same of the team of an instant, for what is so then; none before any."""
+        return self._numbers(reps, words, at, before_any=-1)
+
+    def _numbers(self, reps: Column, words: Words, at: Column, *, before_any: int) -> Column:
+        """Return the teams; `before_any` is the period that stands for the time before all."""
         numbers: dict[str | None, int] = {name: n for n, name in enumerate(self.names)}
         found = np.full(len(reps), NOTHING)
         for rows in grouped(reps).rows():
-            rep = words[int(reps[rows[0]])]
-            stays = self.stays(rep)
+            stays = self.stays(words[int(reps[rows[0]])])
             if stays:
-                self.of(rep, int(at[rows].min()))  # which notes who joins later
                 begun = np.searchsorted([stay.start for stay in stays], at[rows], "right")
-                teams = np.array([numbers.get(stay.team, NOTHING) for stay in stays])
-                found[rows] = teams[np.maximum(begun - 1, 0)]
+                teams = [*(numbers.get(stay.team, NOTHING) for stay in stays), NOTHING]
+                found[rows] = np.array(teams)[np.maximum(begun - 1, before_any)]
         return found
-
-    def valid(self, rep: str | None, at: Instant) -> str | None:
-        """Return the team of an instant, for what is so then; None before any."""
-        period = self.stay(rep, at)
-        return None if period is None or at < period.start else period.team
 
     def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
         """Return where a rep was at an instant; the first one for any time before it."""
@@ -264,9 +276,14 @@ def early_reps_note(reps: int, language: Language) -> str:
     )
 
 
-# By what figures of a period are grouped: a rep, a team, a customer, a channel, a process.
+# By what figures are grouped: a rep, a team, a customer, a channel, a process.
+#
+# What happened belongs to whoever had the deal when it happened; what stands open, to whoever
+# has it at the time asked about. A customer is the one an entry counts as at the moment. Groups
+# of whole columns are numbers, which have names.
 
 By = Literal["rep", "team", "customer", "channel", "process"]
+GroupedBy = By | Literal["currency"]
 Group = str | None
 
 
@@ -278,6 +295,130 @@ def head_of_groups(by: str) -> str:
 def unnamed_last(name: str | None) -> tuple[bool, str]:
     """Sort groups or currencies by name, the one nobody named last."""
     return name is None, name or ""
+
+
+class Attribution(NamedTuple):
+    """The columns of rows that say to whom something belonged when it happened."""
+
+    at: str
+    rep: str
+    customer: str
+    process: str
+    channel: str = "lead_source"
+    currency: str = "currency"
+
+
+class Grouping:
+    """To which groups rows belong, and whether they were asked for at all."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        by: GroupedBy | None,
+        words: Mapping[str, Words],
+        *,
+        process: str | None = None,
+        owner: str | None = None,
+    ) -> None:
+        self.by: Final = by
+        self._reader = reader
+        self._process = process
+        self._owner = owner
+        self._texts: Final = words["process"]
+        self._ids: Final = words["entity_id"]
+
+    @property
+    def before_joining(self) -> int:
+        """Of how many reps the first team stands for a time before they joined it, so far."""
+        return self._teams.before_joining
+
+    def wants(self, rows: HeldRows, whose: Attribution) -> Flags:
+        """Return which rows are of the process and the rep asked for."""
+        return rows.fitting({whose.process: self._process, whose.rep: self._owner})
+
+    def of(self, rows: HeldRows, whose: Attribution, at: Instant | None = None) -> Column:
+        """Return the number of the group of each row, or `NOTHING` for none; see `name`.
+
+        The team is that of an instant, or where none is said of when it happened.
+        """
+        match self.by:
+            case None:
+                return np.full(len(rows), NOTHING)
+            case "team":
+                when = rows[whose.at] if at is None else np.full(len(rows), at)
+                return self._teams.numbers(rows[whose.rep], self._texts, when)
+            case "customer":
+                return self.survivors(rows[whose.customer])
+            case word:
+                return rows[getattr(whose, word)]
+
+    def standing(self, rows: HeldRows, whose: Attribution) -> Column:
+        """Return the same of what stands at the moment: for the teams that are valid then."""
+        if self.by != "team":
+            return self.of(rows, whose)
+        as_of = np.full(len(rows), self._reader.read_point.as_of)
+        return self._teams.valid_numbers(rows[whose.rep], self._texts, as_of)
+
+    def number(self, name: str) -> int:
+        """Return the number of a group; one that no row has if there is none."""
+        match self.by:
+            case "team":
+                names = self._teams.names
+                return names.index(name) if name in names else UNKNOWN
+            case "customer":
+                found = self._ids.code(UUID(name))
+            case _:
+                found = self._texts.code(name)
+        return UNKNOWN if found is None else found
+
+    def name(self, number: int) -> Group:
+        """Return what a group is called."""
+        if number == NOTHING:
+            return None
+        match self.by:
+            case "team":
+                return self._teams.names[number]
+            case "customer":
+                return str(self._ids[number])
+            case _:
+                name: str = self._texts[number]
+                return name
+
+    def survivors(self, entries: Column) -> Column:
+        """Return as which customer each entry counts, both by their codes."""
+        old, new = self._merged
+        if not len(old):
+            return entries
+        place = places_among(old, entries)
+        return np.where(place < 0, entries, new[place])
+
+    def are_new(self, rows: HeldRows, whose: Attribution, timezone: ZoneInfo) -> Flags:
+        """Return of which rows nothing says that the customer was one before that day."""
+        older, code = self._customers.older, self._ids.code
+        codes = np.array([code(each) for each in older], np.int64)
+        place = places_among(codes, self.survivors(rows[whose.customer]))
+        new, at = place < 0, rows[whose.at]
+        for row in np.flatnonzero(~new).tolist():
+            since = self._customers.since(older[place[row]])
+            day = from_instant(int(at[row])).astimezone(timezone).date()
+            new[row] = since is None or since >= day
+        return new
+
+    @cached_property
+    def _customers(self) -> Customers:
+        return Customers.read(self._reader)
+
+    @cached_property
+    def _teams(self) -> Teams:
+        return Teams.read(self._reader) if self.by == "team" else Teams({})
+
+    @cached_property
+    def _merged(self) -> tuple[Column, Column]:
+        """The codes of entries that are merged, and as whom they count."""
+        code, customers = self._ids.code, self._customers
+        pairs = [(code(each), code(customers.survivor(each))) for each in customers.merged]
+        found = np.array(pairs, np.int64).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
 
 
 # What the reasons and stages of an answer are called, by the processes its deals closed under.

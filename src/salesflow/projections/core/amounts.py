@@ -57,7 +57,7 @@ class Amounts(NamedTuple):
             here = self.currency == place
             if currency is not None and here.any():
                 products = self.amount[here], factors[here], groups[here]
-                sums = exact_product_sums(*products, count)
+                sums = exact_product_sums(*products, count).tolist()
                 for group in np.unique(groups[here]).tolist():
                     found[group][currency] = sums[group]
         return found

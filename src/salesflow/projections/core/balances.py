@@ -19,14 +19,12 @@ out all others, such as owners: there are more cells of all of them than movemen
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
 
 from salesflow.domain.time import DAY, Instant
-from salesflow.domain.values import EXACT
 from salesflow.projections.table import AMOUNT_SCALE, FIGURES, LedgerTable, ReadPoint
 
 __all__ = [
@@ -41,7 +39,6 @@ __all__ = [
     "Cells",
     "balances",
     "by_cell",
-    "cell_sums",
     "legs_by_day",
 ]
 
@@ -52,7 +49,6 @@ BINNED and CARRIED say that they were made, up to which append."""
 SPAN_DAYS: Final = 32
 FIRST_DAY: Final = 40_000
 """Days are counted from so many before 1970, so that none is negative."""
-SCALE: Final = Decimal(AMOUNT_SCALE)
 NO_CURRENCY: Final = ""
 Column: TypeAlias = "sa.ColumnElement[Any]"
 Rows: TypeAlias = "Callable[[sa.Select[Any]], Sequence[sa.Row[Any]]]"
@@ -63,8 +59,10 @@ class CellSums(NamedTuple):
     """What stands in a cell: deals, what they are worth and likely worth."""
 
     deals: int
-    amount: Decimal
-    weighted: Decimal
+    amount: int
+    """In millionths."""
+    weighted: int
+    """Amount x probability, in millionths of millionths."""
 
 
 class Marks(NamedTuple):
@@ -318,13 +316,4 @@ def _put(figures: Sequence[int]) -> CellSums:
     """Put the parts of figures together, which the database sums apart."""
     deals, amount, rest, *likely = figures
     weighted = (likely[0] * AMOUNT_SCALE + likely[1]) * AMOUNT_SCALE + likely[2]
-    return cell_sums(deals, amount * AMOUNT_SCALE + rest, weighted)
-
-
-def cell_sums(deals: int, amount: int, weighted: int) -> CellSums:
-    """Return what stands in a cell, of an amount in millionths and a weighted one in theirs."""
-    return CellSums(
-        deals,
-        EXACT.divide(Decimal(amount), SCALE),
-        EXACT.divide(Decimal(weighted), SCALE * SCALE),
-    )
+    return CellSums(deals, amount * AMOUNT_SCALE + rest, weighted)

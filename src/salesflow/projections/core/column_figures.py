@@ -5,7 +5,6 @@ are exact however large they are; those of an array wrap around. So numbers of 6
 in two halves, of which either can be added up billions of times.
 """
 
-from collections.abc import Iterable
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,17 +16,21 @@ from salesflow.projections.core.columns import Column, Flags, runs_of
 __all__ = [
     "elapsed",
     "exact_product_sums",
+    "exact_products",
     "exact_sum",
     "exact_sums",
     "first_rows",
     "half_sums",
     "halves",
     "places_among",
-    "whole_sums",
+    "whole",
 ]
 
 WORD: Final = 32
 """Bits by which numbers of 64 bits are cut in two."""
+LOWER: Final = (1 << WORD) - 1
+SHORT: Final = 1 << WORD - 2
+"""Half of the least upper half that makes a number of more than 64 bits."""
 GREATEST: Final = np.iinfo(np.int64).max
 
 
@@ -37,42 +40,56 @@ def exact_sum(numbers: Column) -> int:
     return (upper << WORD) + lower
 
 
-def exact_sums(numbers: Column, groups: Column, count: int) -> list[int]:
-    """Return the sums of 64-bit numbers by the number of their group, of so many groups."""
-    return whole_sums(*half_sums(numbers, groups, count).tolist())
+def exact_sums(numbers: Column, groups: Column, count: int) -> Column:
+    """Return the sums of whole numbers by the number of their group, of so many groups.
+
+    The numbers have 64 bits, or are Python's own, of any length; so do the sums, see `whole`.
+    """
+    if numbers.dtype != object:
+        return whole(*half_sums(numbers, groups, count))
+    sums = np.zeros(count, object)
+    np.add.at(sums, groups, numbers)
+    return sums
+
+
+def exact_product_sums(numbers: Column, factors: Column, groups: Column, count: int) -> Column:
+    """Return sums by group of numbers, each times a factor of less than 2 ** 31."""
+    if numbers.dtype == object:
+        return exact_sums(numbers * factors, groups, count)
+    return whole(*(exact_sums(half * factors, groups, count) for half in halves(numbers)))
+
+
+def exact_products(numbers: Column, factors: Column) -> Column:
+    """Return numbers, each times a factor of less than 2 ** 31."""
+    if numbers.dtype == object:
+        return numbers * factors
+    return whole(*(half * factors for half in halves(numbers)))
 
 
 def half_sums(numbers: Column, groups: Column, count: int) -> Column:
-    """Return the same sums in two halves, a row each, which can be added up further."""
+    """Return sums of 64-bit numbers in halves, a row each, which can be added up further."""
     sums = np.zeros((2, count), np.int64)
     for part, half in zip(sums, halves(numbers), strict=True):
         np.add.at(part, groups, half)
     return sums
 
 
-def whole_sums(upper: Iterable[int], lower: Iterable[int]) -> list[int]:
-    """Put sums of halves together."""
-    return [(high << WORD) + low for high, low in zip(upper, lower, strict=True)]
-
-
 def halves(numbers: Column) -> tuple[Column, Column]:
     """Cut 64-bit numbers into their upper and their lower half."""
     numbers = np.asarray(numbers, np.int64)
-    return numbers >> WORD, numbers & (1 << WORD) - 1
+    return numbers >> WORD, numbers & LOWER
 
 
-def exact_product_sums(
-    numbers: Column, factors: Column, groups: Column, count: int
-) -> list[int]:
-    """Return sums by group of numbers, each times a factor of less than 2 ** 31.
+def whole(upper: Column, lower: Column) -> Column:
+    """Put halves together: to numbers of 64 bits where all are so short, else to Python's own.
 
-    The numbers have 64 bits, or are Python's own, which are added up as they are.
+    A lower half may have more bits than half a number has.
     """
-    if numbers.dtype == object:
-        sums = np.zeros(count, object)
-        np.add.at(sums, groups, numbers * factors)
-        return [int(each) for each in sums]
-    return whole_sums(*(exact_sums(half * factors, groups, count) for half in halves(numbers)))
+    if upper.dtype != object and lower.dtype != object:
+        carried = (upper >> 1) + (lower >> WORD + 1)  # half of it, which cannot wrap around
+        if not len(carried) or -SHORT < carried.min() <= carried.max() < SHORT - 1:
+            return np.asarray((upper + (lower >> WORD) << WORD) + (lower & LOWER))
+    return np.asarray((upper.astype(object) << WORD) + lower.astype(object))
 
 
 def first_rows(key: Column, *order: Column) -> Column:

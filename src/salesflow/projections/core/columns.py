@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
@@ -262,7 +262,7 @@ class HeldRows:
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
-            return [uuid_of_bytes(each) for each in column.tolist()]
+            return uuids_of_bytes(column.tolist())
         cells: list[Any] = column.tolist()
         if NO_NUMBER not in cells:
             return cells

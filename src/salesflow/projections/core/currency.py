@@ -17,7 +17,7 @@ never made up, and the view says of how many amounts in which currency that is.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -25,9 +25,11 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from salesflow.domain.exchange_rates import ExactRate, RateTable
 from salesflow.domain.time import Instant, from_instant
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import EXACT, Currency, Day, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Total
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.table import AMOUNT_SCALE
@@ -40,6 +42,7 @@ __all__ = [
     "RateRule",
     "RatesUsed",
     "WithoutRate",
+    "totals_in",
     "unscaled",
 ]
 
@@ -48,9 +51,29 @@ AMOUNT_PLACES: Final = 6
 """A millionth is the smallest part of an amount."""
 
 
+UNITS: Final = {places: Decimal(10) ** places for places in (AMOUNT_PLACES, 2 * AMOUNT_PLACES)}
+"""A unit in millionths, and in millionths of millionths."""
+
+
 def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
-    """Return a number of millionths (or of smaller parts) in units, without empty places."""
-    return EXACT.divide(Decimal(figure), Decimal(10) ** places)
+    """Return millionths (or millionths of those, of twice the places) in units.
+
+    Without empty places.
+    """
+    return EXACT.divide(Decimal(figure), UNITS[places])
+
+
+_total: Final = unchecked(Total)
+
+
+def totals_in(sums: Mapping[str, int], *, places: int = AMOUNT_PLACES) -> tuple[Total, ...]:
+    """Return sums by currency, in millionths or smaller parts, as totals in their order."""
+    return tuple(
+        [
+            _total(currency=currency, amount=unscaled(sums[currency], places=places))
+            for currency in sorted(sums)
+        ]
+    )
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]

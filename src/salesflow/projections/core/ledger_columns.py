@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.time import Instant
-from salesflow.projections.core.balances import Cells, CellSums, cell_sums
-from salesflow.projections.core.column_figures import half_sums, halves, whole_sums
+from salesflow.projections.core.balances import Cells, CellSums
+from salesflow.projections.core.column_figures import half_sums, halves, whole
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
     NOTHING,
@@ -67,7 +67,7 @@ class LedgerColumns(NamedTuple):
             if before is not None:
                 sums = [a + b for a, b in zip(before, sums, strict=True)]
             found[cell] = sums
-        return {cell: cell_sums(*sums) for cell, sums in found.items() if any(sums)}
+        return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
 
 
 class _Side(NamedTuple):
@@ -113,9 +113,10 @@ class Checkpoints:
         if self._newest > known_at:
             late = np.flatnonzero(columns["recorded"][:rows] > known_at)
             sums -= self._sums(late)
-        deals, amount, upper, lower = (whole_sums(*each.tolist()) for each in sums)
-        found = zip(self._cells, deals, amount, whole_sums(upper, lower), strict=True)
-        return {cell: list(figures) for cell, *figures in found if cell is not None}
+        deals, amount, upper, lower = (whole(*each) for each in sums)
+        figures = (each.tolist() for each in (deals, amount, whole(upper, lower)))
+        found = zip(self._cells, *figures, strict=True)
+        return {cell: list(sums) for cell, *sums in found if cell is not None}
 
     @cached_property
     def _newest(self) -> Instant:

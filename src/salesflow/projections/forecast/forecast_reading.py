@@ -195,7 +195,7 @@ def read_open(
             *(words.of(column[first]) for column in (*of, rows["forecast_category"])),
             rows["probability"][first].tolist(),
             alike.counts().tolist(),
-            alike.sums(rows.amounts("amount")),
+            alike.sums(rows.amounts("amount")).tolist(),
         )
         for *key, deals, millionths in zip(*cells, strict=True):
             yield OpenRow._make((number, *key, deals, millionths))
@@ -213,7 +213,7 @@ def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> I
         cells = (
             *(words.of(column[first]) for column in of),
             rows["share"][first].tolist(),
-            alike.sums(rows["sign"] * rows["amount"]),
+            alike.sums(rows["sign"] * rows["amount"]).tolist(),
         )
         for *key, millionths in zip(*cells, strict=True):
             yield WonRow._make((number, *key, millionths))
@@ -227,7 +227,7 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
     of = (scope.groups(rows, *WHOSE), rows["currency"], rows["outcome"])
     alike = grouped(*of)
     cells = [rows.words["owner"].of(column[alike.first]) for column in of]
-    sums = alike.sums(rows["amount"])
+    sums = alike.sums(rows["amount"]).tolist()
     for *key, millionths in zip(*cells, sums, strict=True):
         yield ClosedRow._make((*key, millionths))
 
@@ -245,7 +245,7 @@ def read_outcomes(
         *(then.words["owner"].of(column[alike.first]) for column in of),
         [FATES[each] for each in outcome[alike.first].tolist()],
         alike.counts().tolist(),
-        alike.sums(then.amounts("amount")),
+        alike.sums(then.amounts("amount")).tolist(),
     )
     for *key, millionths in zip(*cells, strict=True):
         yield OutcomeRow._make((*key, millionths))
@@ -291,9 +291,9 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     alike, times = grouped(*(column[there] for column in of)), times[times > 0]
     cells = (
         *(rows.words["kind"].of(column[there][alike.first]) for column in of),
-        alike.sums(times),
+        alike.sums(times).tolist(),
         alike.counts().tolist(),
-        alike.sums(times > 1),
+        alike.sums(times > 1).tolist(),
     )
     return map(ChangeRow._make, zip(*cells, strict=True))
 
@@ -358,4 +358,4 @@ def _close_days(rows: HeldRows) -> Column:
 
 def _net(sign: Column, groups: Groups) -> Column:
     """Return how often the movements of each group stand, less those taken back."""
-    return np.array(groups.sums(sign), np.int64)
+    return groups.sums(sign)

@@ -23,7 +23,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
-from salesflow.projections.performance.grouping import Attribution, Grouping
+from salesflow.projections.scope import Attribution, Grouping
 from salesflow.projections.table import Processes
 
 __all__ = [

@@ -42,13 +42,12 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
-from salesflow.projections.performance.grouping import Grouping
 from salesflow.projections.performance.kpi_figures import (
     KpiLine,
     kpi_lines,
 )
 from salesflow.projections.performance.kpi_rows import read_rows
-from salesflow.projections.scope import By, early_reps_note, head_of_groups
+from salesflow.projections.scope import By, Grouping, early_reps_note, head_of_groups
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -221,7 +220,8 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        grouping = Grouping(reader, self.by, process=self.process, owner=self.owner)
+        words = reader.columns(CLOSING).words
+        grouping = Grouping(reader, self.by, words, process=self.process, owner=self.owner)
         span = self.span(reader)
         before = span_before(span, reader)
         exchange = self.exchange(reader)

@@ -291,7 +291,8 @@ class _Books:
         self._processes = processes
         self._first = lines.at(books.first)
         self._versions = lines.versions(books.of, count)
-        self._sums = lines.added_up(place, count * len(MOVEMENTS)).reshape(
+        figures = lines.added_up(place, count * len(MOVEMENTS))
+        self._sums = np.array([figure.astype(object) for figure in figures]).reshape(
             FIGURES, count, len(MOVEMENTS)
         )
         self._events = self._behind(lines, place)
@@ -308,9 +309,8 @@ class _Books:
         named = lines.event != NOTHING
         lines, place = lines.at(named), place[named]
         events = grouped(place, lines.event)
-        count = len(events.first)
-        is_behind = (lines.added_up(events.of, count) != 0).any(axis=0)
-        rows = events.first[is_behind.astype(np.bool_)]
+        deals, units, likely = lines.added_up(events.of, len(events.first))
+        rows = events.first[(deals != 0) | (units != 0) | (likely != 0)]
         places = grouped(place[rows])
         return {
             int(place[rows[some[0]]]): self._names.sorted_ids(lines.event[rows[some]])

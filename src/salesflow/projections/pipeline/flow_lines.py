@@ -17,10 +17,10 @@ from uuid import UUID
 
 import numpy as np
 
-from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.time import Instant
-from salesflow.domain.values import EXACT
 from salesflow.projections.core.balances import Cells, CellSums
+from salesflow.projections.core.column_figures import exact_products, exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
     EVENT_ID,
@@ -30,7 +30,7 @@ from salesflow.projections.core.columns import (
     HeldRows,
     Words,
 )
-from salesflow.projections.core.currency import AMOUNT_PLACES, CurrencyConverter
+from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.scope import Teams
@@ -87,7 +87,7 @@ class FlowNames(Words):
         self._ids = [np.concatenate([np.empty(0, EVENT_ID), *self._ids])]
         ids = self._ids[0][numbers]
         upper, lower = ids.view(">u8").reshape(-1, 2).T
-        return tuple([uuid_of_bytes(id) for id in ids[np.lexsort([lower, upper])].tolist()])
+        return tuple(uuids_of_bytes(ids[np.lexsort([lower, upper])].tolist()))
 
 
 class FlowLines(NamedTuple):
@@ -124,7 +124,8 @@ class FlowLines(NamedTuple):
     @property
     def counts(self) -> Flags:
         """Whether the legs of each line do not cancel one another."""
-        return np.asarray((self.deals != 0) | (self.units != 0) | (self.likely != 0), bool)
+        found: Flags = (self.deals != 0) | (self.units != 0) | (self.likely != 0)
+        return found
 
     @classmethod
     def opening(
@@ -147,12 +148,8 @@ class FlowLines(NamedTuple):
             occurred=np.full(rows, at),
             version=np.array([place["process_version"] for place in places], np.int64),
             deals=np.array([sums.deals for sums in found.values()], np.int64),
-            units=_numbers(
-                [int(sums.amount.scaleb(AMOUNT_PLACES, EXACT)) for sums in found.values()]
-            ),
-            likely=_numbers(
-                [int(sums.weighted.scaleb(2 * AMOUNT_PLACES, EXACT)) for sums in found.values()]
-            ),
+            units=_numbers([sums.amount for sums in found.values()]),
+            likely=_numbers([sums.weighted for sums in found.values()]),
         )
 
     def into(self, exchange: CurrencyConverter, end: Instant, names: FlowNames) -> Self:
@@ -160,7 +157,7 @@ class FlowLines(NamedTuple):
         if exchange.currency is None:
             return self
         currencies = self.currency.copy()
-        units, likely = self.units.copy(), self.likely.copy()
+        units, likely = (figures.astype(object) for figures in (self.units, self.likely))
         day, counts = exchange.day(end, event=None, closing=None), self.counts
         for code in np.unique(self.currency[counts]).tolist():
             here = counts & (self.currency == code)
@@ -171,12 +168,10 @@ class FlowLines(NamedTuple):
                 figures[here] = [into.millionths(figure) or 0 for figure in figures[here]]
         return self._replace(currency=currencies, units=units, likely=likely)
 
-    def added_up(self, groups: Column, count: int) -> Column:
+    def added_up(self, groups: Column, count: int) -> list[Column]:
         """Return deals, units and what is likely by the number of a group: a row for each."""
-        sums = np.zeros((FIGURES, count), object)
-        for into, column in zip(sums, (self.deals, self.units, self.likely), strict=True):
-            np.add.at(into, groups, column)
-        return sums
+        figures = (self.deals, self.units, self.likely)
+        return [exact_sums(column, groups, count) for column in figures]
 
     def versions(self, groups: Column, count: int) -> Column:
         """Return the newest process version by the number of a group."""
@@ -186,10 +181,11 @@ class FlowLines(NamedTuple):
 
 
 def _numbers(numbers: Sequence[int]) -> Column:
-    """Return a column of numbers of any length."""
-    found = np.empty(len(numbers), object)
-    found[:] = numbers
-    return found
+    """Return a column of numbers of any length, in 64 bits where all are so short."""
+    try:
+        return np.array(numbers, np.int64)
+    except OverflowError:
+        return np.array(numbers, object)
 
 
 class Legs:
@@ -212,7 +208,8 @@ class Legs:
         and was not known is restated.
         """
         nothing = np.full(len(self._movements), NOTHING)
-        before = self._of_movement("occurred") <= opening.at
+        occurred = self._of_movement("occurred")
+        before = occurred <= opening.at
         opens = before & (self._of_movement("recorded") <= opening.known_at)
         kinds = np.where(before, MOVEMENTS.index(RESTATED), self._kinds())
         by = [
@@ -222,7 +219,7 @@ class Legs:
             np.where(opens, MOVEMENTS.index(OPENING), kinds),
             self._events(~opens),
             self._named("owner") if by_owner else nothing,
-            np.maximum(self._of_movement("occurred"), opening.at) if by_owner else nothing,
+            np.maximum(occurred, opening.at) if by_owner else nothing,
         ]
         opened, then = (self._added_up(by, np.flatnonzero(each)) for each in (opens, ~opens))
         return opened.with_others(then)
@@ -231,14 +228,12 @@ class Legs:
         """Add up some of the legs by columns of all, and by their probability."""
         by, share = [column[legs] for column in by], self._of_leg("probability")[legs]
         groups = grouped(*by, share)
-        count = len(groups.first)
         version = groups.greatest(self._of_leg("process_version")[legs])
-        deals, sign = np.zeros(count, np.int64), self._signs()[legs]
-        np.add.at(deals, groups.of, sign)
-        units = _numbers(groups.sums(sign * self._of_leg("amount")[legs]))
-        likely = units * _numbers(share[groups.first].tolist())
+        sign = self._signs()[legs]
+        units = groups.sums(sign * self._of_leg("amount")[legs])
+        likely = exact_products(units, share[groups.first])
         lines = [column[groups.first] for column in by]
-        return FlowLines._make((*lines, version, deals, units, likely))
+        return FlowLines._make((*lines, version, groups.sums(sign), units, likely))
 
     def _of_movement(self, name: str) -> Column:
         found: Column = self._rows[name][self._movements]

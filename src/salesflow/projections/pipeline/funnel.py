@@ -8,27 +8,27 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from fractions import Fraction
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, totals_by, written_rows
+from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, HeldRows
+from salesflow.projections.core.columns import NOTHING, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    unscaled,
+    totals_in,
 )
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER
@@ -36,13 +36,14 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.scope import (
-    Customers,
-    Teams,
+    Attribution,
+    GroupedBy,
+    Grouping,
     head_of_groups,
     newest_names,
     unnamed_last,
 )
-from salesflow.projections.table import Processes
+from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "CLOSED",
@@ -53,7 +54,9 @@ __all__ = [
     "PipelineCell",
     "booked",
     "closed_deals",
+    "converted",
     "funnel_stages",
+    "totals_of_cells",
 ]
 
 
@@ -104,23 +107,20 @@ class PipelineCell(NamedTuple):
     outcome: str
     currency: str | None
     deals: int
-    amount: Decimal
-    weighted: Decimal
+    amount: int
+    """In millionths."""
+    weighted: int
+    """Amount x probability, in millionths of millionths."""
 
     def into(self, exchange: CurrencyConverter, at: Instant) -> "PipelineCell":
         """Return it in the currency asked for; without a rate it has no amount."""
         day = exchange.day(at, event=None, closing=None)
         into = exchange.into(self.currency, day, times=self.deals)
-        amount, weighted = into.amount(self.amount), into.amount(self.weighted)
+        if into.rate is None:
+            return self
+        weighted = round(Fraction(self.weighted, AMOUNT_SCALE) * into.rate) * AMOUNT_SCALE
+        amount = into.millionths(self.amount)
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
-
-    def worth(self) -> tuple[str | None, Decimal, Decimal]:
-        """Return its currency, its amount, and that all of it counts."""
-        return self.currency, self.amount, Decimal(1)
-
-    def likely(self) -> tuple[str | None, Decimal, Decimal]:
-        """Return the same of what is likely of it."""
-        return self.currency, self.weighted, Decimal(1)
 
 
 def converted(
@@ -146,53 +146,92 @@ def booked(
     ]
 
 
+class CellTotals(NamedTuple):
+    """What some cells come to."""
+
+    deals: int
+    without_amount: int
+    amounts: tuple[Total, ...]
+    weighted: tuple[Total, ...]
+
+
+NOTHING_THERE: Final = CellTotals(0, 0, (), ())
+
+
+def totals_of_cells(cells: Sequence[PipelineCell]) -> CellTotals:
+    """Add up cells, each currency by itself; those without one have no amount."""
+    if not cells:
+        return NOTHING_THERE
+    deals = without = 0
+    amounts: dict[str, int] = {}
+    weighted: dict[str, int] = {}
+    for cell in cells:
+        currency = cell.currency
+        deals += cell.deals
+        if currency is None:
+            without += cell.deals
+        else:
+            amounts[currency] = amounts.get(currency, 0) + cell.amount
+            weighted[currency] = weighted.get(currency, 0) + cell.weighted
+    likely = totals_in(weighted, places=2 * AMOUNT_PLACES)
+    return CellTotals(deals, without, totals_in(amounts), likely)
+
+
 def closed_deals(
     cells: Sequence[PipelineCell], group: str | None = None
 ) -> Iterator[ClosedDeals]:
     """Yield every outcome, also those nothing stands at."""
-    found = {o: [cell for cell in cells if cell.outcome == o] for o in CLOSED}
-    amounts = totals_by({o: [cell.worth() for cell in found[o]] for o in CLOSED})
+    found: dict[str, list[PipelineCell]] = {outcome: [] for outcome in CLOSED}
+    for cell in cells:
+        found.setdefault(cell.outcome, []).append(cell)
     for outcome in CLOSED:
-        yield _closed(
-            group=group,
-            outcome=outcome,
-            deals=sum(cell.deals for cell in found[outcome]),
-            amounts=amounts[outcome],
-        )
+        sums = totals_of_cells(found[outcome])
+        yield _closed(group=group, outcome=outcome, deals=sums.deals, amounts=sums.amounts)
 
 
 def funnel_stages(
     cells: Sequence[PipelineCell], processes: Processes, group: str | None = None
-) -> Iterable[FunnelStage]:
+) -> Iterator[FunnelStage]:
     """Yield every open stage of every process in use, in order, empty ones included."""
     newest: dict[str, int] = {}
-    by_stage: dict[tuple[str, str], list[PipelineCell]] = defaultdict(list)
+    opened: dict[str, dict[str, list[PipelineCell]]] = defaultdict(lambda: defaultdict(list))
     for cell in cells:
         newest[cell.process] = max(cell.version, newest.get(cell.process, 0))
         if cell.outcome == "open":
-            by_stage[cell.process, cell.stage].append(cell)
-    amounts = totals_by({at: [c.worth() for c in found] for at, found in by_stage.items()})
-    weighted = totals_by({at: [c.likely() for c in found] for at, found in by_stage.items()})
-    for key in sorted(newest):
-        process = processes[key, newest[key]]
-        own = [stage.key for stage in process.stages if stage.category == "open"]
-        gone = sorted({stage for p, stage in by_stage if p == key} - set(own))
-        for stage in [*own, *gone]:
-            found = by_stage.get((key, stage), [])
-            versions = {newest[key], *(cell.version for cell in found)}
-            name_en, name_zh = newest_names(stage, key, versions, processes)
-            without_amount = [cell for cell in found if cell.currency is None]
+            opened[cell.process][cell.stage].append(cell)
+    for key, version in sorted(newest.items()):
+        by_stage = opened[key]
+        for stage, name_en, name_zh in _stages(key, version, by_stage, processes):
+            sums = totals_of_cells(by_stage.get(stage, ()))
             yield _stage(
                 group=group,
                 process=key,
                 stage=stage,
                 name_en=name_en,
                 name_zh=name_zh,
-                deals=sum(cell.deals for cell in found),
-                deals_without_amount=sum(cell.deals for cell in without_amount),
-                amounts=amounts.get((key, stage), ()),
-                weighted=weighted.get((key, stage), ()),
+                deals=sums.deals,
+                deals_without_amount=sums.without_amount,
+                amounts=sums.amounts,
+                weighted=sums.weighted,
             )
+
+
+def _stages(
+    process: str,
+    version: int,
+    opened: Mapping[str, Sequence[PipelineCell]],
+    processes: Processes,
+) -> Iterator[tuple[str, str, str]]:
+    """Yield the open stages of a process version, then those gone that deals stand in.
+
+    Each by its key, and its names in English and Chinese.
+    """
+    own = processes[process, version].open_stages
+    for stage in own:
+        yield stage.key, stage.name_en, stage.name_zh
+    for gone in sorted(opened.keys() - {stage.key for stage in own}):
+        versions = {version, *(cell.version for cell in opened[gone])}
+        yield gone, *newest_names(gone, process, versions, processes)
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
@@ -204,8 +243,12 @@ OF_DEALS: Final[Mapping[str, str]] = {
     "channel": "lead_source",
 }
 """What no cell of the pipeline holds, and the column of a deal that says it."""
-GROUPED: Final = ("process", "currency", *OF_DEALS)
+GROUPED: Final[Mapping[str, GroupedBy]] = {
+    "owner": "rep",
+    **{name: name for name in ("process", "team", "customer", "channel", "currency")},
+}
 """All that a part of the pipeline may be asked for by, or grouped by."""
+OWNED: Final = Attribution("valid_from", "owner", "customer_id", "process")
 CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
 """The columns of a deal that say in which cell it stands."""
 
@@ -290,7 +333,7 @@ class Funnel(MoneyQuestion[FunnelView]):
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        groups = self._groups(reader)
+        groups = self._groups(reader, exchange)
         cells_of = {
             group: converted(groups[group], exchange, reader.read_point.as_of)
             for group in sorted(groups, key=unnamed_last)
@@ -317,13 +360,13 @@ class Funnel(MoneyQuestion[FunnelView]):
             rates=exchange.used,
         )
 
-    def _groups(self, reader: Reader) -> Groups:
+    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> Groups:
         """Read what stands, group by group."""
+        columns = {OF_DEALS[name] for name in OF_DEALS if self._asks_for(name)}
+        if columns:
+            converts = exchange.currency is not None
+            return self._of_deals(reader, [*sorted(columns), "probability"] if converts else ())
         groups: Groups = {} if self.by else {None: []}
-        if columns := sorted({OF_DEALS[name] for name in OF_DEALS if self.asks_for(name)}):
-            for group, cell in _Deals(self, columns, reader).all():
-                groups.setdefault(group, []).append(cell)
-            return groups
         (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
         for cell in cells:
             if self.currency in (None, cell.currency):
@@ -331,69 +374,37 @@ class Funnel(MoneyQuestion[FunnelView]):
                 groups.setdefault(group, []).append(cell)
         return groups
 
-    def asks_for(self, name: str) -> bool:
+    def _asks_for(self, name: str) -> bool:
         """Return whether deals of one such are asked for, or a funnel for each."""
         return self.by == name or getattr(self, name) is not None
 
-
-class _Deals:
-    """The deals' own rows, summed up by cell and by what no cell holds."""
-
-    def __init__(self, asked: Funnel, columns: list[str], reader: Reader) -> None:
-        self._asked = asked
-        self._columns = columns
-        self._reader = reader
-        by = {name for name in ("team", "customer") if asked.asks_for(name)}
-        self._teams = Teams.read(reader) if "team" in by else Teams({})
-        self._customers = Customers.read(reader) if "customer" in by else Customers({}, {})
-
-    def all(self) -> Iterator[tuple[str | None, PipelineCell]]:
-        """Yield the cells of the part asked for, each with its group."""
-        deals = self._wanted()
-        names = [*self._columns, *CELL, "probability"]
-        groups = grouped(*(deals[name] for name in names))
+    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> Groups:
+        """Add up the rows of deals by cell, and by columns that are to be kept apart."""
+        deals = self._wanted(reader)
+        grouping = Grouping(reader, GROUPED.get(self.by or ""), deals.words)
+        group = grouping.standing(deals, OWNED)
+        alike = grouped(group, *(deals[name] for name in (*CELL, *apart)))
         amounts, shares = deals.amounts("amount"), deals["probability"]
-        products = exact_product_sums(amounts, shares, groups.of, len(groups.first))
         cells = zip(
-            *(deals.cells(name, groups.first) for name in CELL),
-            groups.counts().tolist(),
-            map(unscaled, groups.sums(amounts)),
-            map(_weighted, products),
+            *(deals.cells(name, alike.first) for name in CELL),
+            alike.counts().tolist(),
+            alike.sums(amounts).tolist(),
+            exact_product_sums(amounts, shares, alike.of, len(alike.first)).tolist(),
             strict=True,
         )
-        labels = self._labels(deals, groups.first)
-        yield from zip(labels, map(PipelineCell._make, cells), strict=True)
+        found: dict[int, list[PipelineCell]] = {} if self.by else {NOTHING: []}
+        numbers = group[alike.first].tolist()
+        for number, cell in zip(numbers, map(PipelineCell._make, cells), strict=True):
+            found.setdefault(number, []).append(cell)
+        return {grouping.name(number): there for number, there in found.items()}
 
-    def _wanted(self) -> HeldRows:
+    def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""
-        deals = self._reader.columns(DEAL_STATE)
-        for name in GROUPED:
-            if (wanted := getattr(self._asked, name)) is not None:
-                column = OF_DEALS.get(name, name)
-                there = deals.cells(column, grouped(deals[column]).first)
-                mine = (cell for cell in there if self._label(name, cell) == str(wanted))
-                deals = deals.among(column, *mine)
+        deals = reader.columns(DEAL_STATE)
+        for name, by in GROUPED.items():
+            wanted = getattr(self, name)
+            if wanted is not None:
+                grouping = Grouping(reader, by, deals.words)
+                group = grouping.standing(deals, OWNED)
+                deals = deals.where(group == grouping.number(str(wanted)))
         return deals
-
-    def _labels(self, deals: HeldRows, rows: Column) -> list[str | None]:
-        """Return the group of each of some deals."""
-        by = self._asked.by
-        if by is None:
-            return [None] * len(rows)
-        column = OF_DEALS.get(by, by)
-        alike = grouped(deals[column][rows])
-        cells = deals.cells(column, rows[alike.first])
-        labels = [self._label(by, cell) for cell in cells]
-        return [labels[number] for number in alike.of.tolist()]
-
-    def _label(self, name: str, cell: Any) -> str | None:  # noqa: ANN401 - an id or a word
-        """Return which owner (team, customer …) it is that a deal has in its column."""
-        if name == "team":
-            return self._teams.valid(cell, self._reader.read_point.as_of)
-        if name == "customer" and cell is not None:
-            return str(self._customers.survivor(cell))
-        return None if cell is None else str(cell)
-
-
-def _weighted(likely: int) -> Decimal:
-    return unscaled(likely, places=2 * AMOUNT_PLACES)

@@ -21,7 +21,7 @@ from salesflow.domain.time import (
 from salesflow.domain.values import Reference, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import RowOfValues, Total, local_time, totals, written_rows
+from salesflow.presentation.format import RowOfValues, Total, local_time, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
@@ -35,6 +35,7 @@ from salesflow.projections.pipeline.funnel import (
     closed_deals,
     converted,
     funnel_stages,
+    totals_of_cells,
 )
 
 __all__ = ["FunnelEnd", "FunnelTrend", "FunnelTrendView"]
@@ -185,15 +186,15 @@ class _End(NamedTuple):
 
 
 def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> FunnelEnd:
-    opened = [cell for cell in cells if cell.outcome == "open"]
+    sums = totals_of_cells([cell for cell in cells if cell.outcome == "open"])
     return FunnelEnd(
         first=end.first,
         last=end.last,
         as_of=from_instant(end.at),
-        open_deals=sum(cell.deals for cell in opened),
-        deals_without_amount=sum(cell.deals for cell in opened if cell.currency is None),
-        amounts=totals([cell.worth() for cell in opened]),
-        weighted=totals([cell.likely() for cell in opened]),
+        open_deals=sums.deals,
+        deals_without_amount=sums.without_amount,
+        amounts=sums.amounts,
+        weighted=sums.weighted,
         stages=tuple(funnel_stages(cells, reader.processes)),
         closed=tuple(closed_deals(cells)),
     )
