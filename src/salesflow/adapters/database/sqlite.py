@@ -49,6 +49,7 @@ PRAGMAS = (
     "recursive_triggers=ON",
     "wal_autocheckpoint=0",
     "cache_size=-8192",
+    "secure_delete=FAST",  # or a table that is dropped would be written over, page by page
 )
 CHECKPOINT_AFTER = 600
 """Pages written, by estimate, until the write-ahead log is copied back.
