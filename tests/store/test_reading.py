@@ -12,7 +12,7 @@ from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import UnreadableFact, ensure_readable
-from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.ids import uuid_of_bytes, uuids_of_bytes
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 
@@ -168,6 +168,13 @@ def test_a_uuid_read_from_bytes_is_like_any_other() -> None:
     id = uuid4()
     read = uuid_of_bytes(id.bytes)
     assert (read, hash(read), str(read), read.is_safe) == (id, hash(id), str(id), id.is_safe)
+
+
+def test_many_uuids_read_from_bytes_are_like_any_others() -> None:
+    ids = [uuid4() for _ in range(3)]
+    read = uuids_of_bytes([id.bytes for id in ids])
+    assert read == ids
+    assert [(str(id), id.is_safe) for id in read] == [(str(id), id.is_safe) for id in ids]
 
 
 def test_a_catalogue_of_another_application_reads_its_own_tenant(database: Database) -> None:

@@ -3,7 +3,9 @@
 An answer may name tens of thousands of events, and a page of the log holds as many ids.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import repeat
 from uuid import UUID, SafeUUID
 
 __all__ = ["uuid_of_bytes", "uuid_of_int", "uuids_of_bytes"]
@@ -11,21 +13,25 @@ __all__ = ["uuid_of_bytes", "uuid_of_int", "uuids_of_bytes"]
 _new = object.__new__
 _set_number = vars(UUID)["int"].__set__
 _set_safety = vars(UUID)["is_safe"].__set__
-_number = int.from_bytes
+_number: Callable[[bytes], int] = int.from_bytes
 _UNKNOWN = SafeUUID.unknown
+_run = deque[None](maxlen=0).extend
 
 
 def uuid_of_bytes(data: bytes) -> UUID:
     """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
     made = _new(UUID)
-    _set_number(made, _number(data, "big"))
+    _set_number(made, _number(data))
     _set_safety(made, _UNKNOWN)
     return made
 
 
-def uuids_of_bytes(stored: Iterable[bytes]) -> dict[bytes, UUID]:
-    """Read many UUIDs, by their bytes."""
-    return {data: uuid_of_bytes(data) for data in stored}
+def uuids_of_bytes(many: Sequence[bytes]) -> list[UUID]:
+    """Read UUIDs from their 16 bytes, all of them at once, which takes three quarters of it."""
+    made = [*map(_new, repeat(UUID, len(many)))]
+    _run(map(_set_number, made, map(_number, many)))
+    _run(map(_set_safety, made, repeat(_UNKNOWN)))
+    return made
 
 
 def uuid_of_int(number: int) -> UUID:

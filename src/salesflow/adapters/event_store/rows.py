@@ -79,7 +79,8 @@ class RowReader:
                 _new(Event, (fact, *row[2:4], *row[12:15], *row[4:12]))
                 for fact, row in zip(facts, rows, strict=True)
             ]
-        ids = uuids_of_bytes([*{row[2] for row in rows}, *[row[4] for row in rows]])
+        many = [*{row[2] for row in rows}, *[row[4] for row in rows]]
+        ids = dict(zip(many, uuids_of_bytes(many), strict=True))
         # fmt: off
         return [
             _new(Event, (

@@ -18,7 +18,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from salesflow.domain.ids import uuid_of_bytes, uuid_of_int
+from salesflow.domain.ids import uuid_of_int, uuids_of_bytes
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
@@ -410,7 +410,7 @@ class HeldRows(dict[str, Column]):
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
-            return [uuid_of_bytes(each) for each in column.tolist()]
+            return uuids_of_bytes(column.tolist())
         cells: list[Any] = column.tolist()
         if NO_NUMBER not in cells:
             return cells
