@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -435,6 +435,13 @@ class Connections(Forkable, ABC):
     def closed_error(self) -> DatabaseError:
         """Return the error of whoever uses what is closed."""
         return DatabaseError(f"{self.shown} is closed; open a SalesFlow anew")
+
+    @abstractmethod
+    def known_as(self) -> Sequence[str] | None:
+        """Return what tells it, and whose rights it is asked with, from others.
+
+        None of a passing one.
+        """
 
     @abstractmethod
     def prepare(self) -> None:

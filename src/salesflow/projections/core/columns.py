@@ -70,8 +70,8 @@ class Words:
     """Words or ids that columns hold, each by its code, which it keeps."""
 
     def __init__(self) -> None:
-        self._codes: dict[object, int] = {None: NOTHING}
         self._words: list[Any] = []
+        self._codes = _Codes(self._words)
 
     def __len__(self) -> int:
         return len(self._words)
@@ -86,12 +86,7 @@ class Words:
 
     def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
         """Return the codes of words; those that are new get one."""
-        known = self._codes
-        for word in dict.fromkeys(words):
-            if word not in known:
-                self._words.append(word)
-                known[word] = len(self._words) - 1
-        return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
+        return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
 
     def of(self, codes: Column) -> list[Any]:
         """Return the word of each of some codes."""
@@ -100,6 +95,20 @@ class Words:
     def as_put_in(self, codes: Column) -> list[Any]:
         """Return the same as words were put in, of codes of which none is `NOTHING`."""
         return [self._words[code] for code in codes.tolist()]
+
+
+class _Codes(dict[object, int]):
+    """The code of each word, which is its place in a list; one that is new gets the next."""
+
+    def __init__(self, words: list[Any]) -> None:
+        super().__init__({None: NOTHING})
+        self._words = words
+
+    def __missing__(self, word: object) -> int:
+        code = len(self._words)
+        self._words.append(word)  # first, so that no interruption leaves a code without a word
+        self[word] = code
+        return code
 
 
 class HexadecimalIds(Words):
