@@ -20,7 +20,6 @@ from uuid import UUID
 from salesflow.adapters.checks.check import LogCheck
 from salesflow.adapters.database.backup import Backup, back_up
 from salesflow.adapters.database.database import WAIT_SECONDS, Database
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.event_store.published import (
     PublishedProcesses,
@@ -45,6 +44,7 @@ from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.ids import new_id
 from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings

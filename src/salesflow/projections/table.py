@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
@@ -355,6 +355,7 @@ class LedgerTable(ReadTable):
         )
 
 
+@lru_cache(4_096)
 def millionths(number: Decimal) -> int:
     """Return an amount or a share as it is stored: exactly, since it has six places at most."""
     return int(number * AMOUNT_SCALE)

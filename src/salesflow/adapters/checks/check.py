@@ -274,7 +274,8 @@ POSTGRES: Final = (
     " UNION ALL SELECT 'function', proname::text, prosrc FROM pg_proc"
     " WHERE pg_function_is_visible(oid) AND starts_with(proname::text, 'salesflow_')"
 )
-QUICK_CHECK: Final = "PRAGMA quick_check(20)"
+FILE_CHECK: Final = "PRAGMA integrity_check(20)"
+"""It compares tables with their indexes, by which streams and read tables are found."""
 
 
 def wrong_parts(connection: sa.Connection) -> list[str]:
@@ -290,7 +291,7 @@ def damaged_pages(connection: sa.Connection) -> list[str]:
     if connection.dialect.name != "sqlite":
         return []
     try:
-        message = connection.exec_driver_sql(QUICK_CHECK).scalars().all()
+        message = connection.exec_driver_sql(FILE_CHECK).scalars().all()
     except sa.exc.DatabaseError as error:
         if not is_damage(error.orig):
             raise

@@ -61,10 +61,26 @@ class Checksums:
         """Return what the columns in `CONTENT` come to, before an event has its place."""
         return crc32(_packed(content), self._tenant)
 
-    def of_contents(self, *columns: Iterable[object]) -> list[int]:
-        """Return the same for many events, given column by column."""
+    def of_event(
+        self, position: int, occurred: Instant, recorded: Instant, *content: object
+    ) -> int:
+        """Return the checksum of an event, once it is known where it stands in the log."""
+        return with_place(crc32(_packed(content), self._tenant), position, occurred, recorded)
+
+    def of_events(
+        self,
+        positions: Iterable[int],
+        occurred: Iterable[Instant],
+        recorded: Iterable[Instant],
+        *contents: Iterable[object],
+    ) -> list[int]:
+        """Return the checksums of many events, given column by column."""
         tenant, packed, crc = self._tenant, _packed, crc32
-        return [crc(packed(content), tenant) for content in zip(*columns, strict=True)]
+        rows = zip(positions, occurred, recorded, zip(*contents, strict=True), strict=True)
+        return [
+            crc(packed(content), tenant) + position + OF_OCCURRED * then + OF_RECORDED * now
+            for position, then, now, content in rows
+        ]
 
     def misfits(self, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
         """Return by their numbers which of these rows do not fit their checksums, how far off.
@@ -85,7 +101,7 @@ class Checksums:
 
 
 def with_place(content: int, position: int, occurred: Instant, recorded: Instant) -> int:
-    """Return the checksum of an event, once it is known where it stands in the log."""
+    """Return the checksum of an event of what its content comes to."""
     return content + position + OF_OCCURRED * occurred + OF_RECORDED * recorded
 
 

@@ -8,6 +8,7 @@ It is a module of its own, so that which events are read can be seen without how
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,7 +17,7 @@ from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.checksum import Checksums, may_be_known_otherwise
 from salesflow.domain.catalogue import UNREADABLE, FactCatalogue
 from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
-from salesflow.domain.ids import uuids_of_bytes
+from salesflow.domain.ids import uuids_by_bytes
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError
 
@@ -30,6 +31,9 @@ MISFIT: Final = (
 )
 STORED_LENGTH_MAX = 100
 """So much of what an unreadable event was stored as is repeated."""
+
+STREAM_ID, EVENT_ID = itemgetter(2), itemgetter(4)
+"""Ids of a row, by their places among the columns."""
 
 _new = tuple.__new__
 
@@ -73,14 +77,16 @@ class RowReader:
         if misfits:
             facts = self._facts_that_fit(rows, misfits, as_it_is=as_it_is)
         else:
-            facts = self._facts(rows)
+            try:
+                facts = self._catalogue.read_all(rows)
+            except UNREADABLE:
+                facts = [self._fact(row) for row in rows]
         if not self._sqlite:
             return [
                 _new(Event, (fact, *row[2:4], *row[12:15], *row[4:12]))
                 for fact, row in zip(facts, rows, strict=True)
             ]
-        many = [*{row[2] for row in rows}, *[row[4] for row in rows]]
-        ids = dict(zip(many, uuids_of_bytes(many), strict=True))
+        ids = uuids_by_bytes([*set(map(STREAM_ID, rows)), *map(EVENT_ID, rows)])
         # fmt: off
         return [
             _new(Event, (
@@ -108,12 +114,6 @@ class RowReader:
             else self._fact(row)
             for number, row in enumerate(rows)
         ]
-
-    def _facts(self, rows: list[Row]) -> list[Fact]:
-        try:
-            return self._catalogue.read_all(rows)
-        except UNREADABLE:
-            return [self._fact(row) for row in rows]
 
     def _fact(self, row: Row) -> Fact:
         """Read one fact, or say in its place why it cannot be read."""

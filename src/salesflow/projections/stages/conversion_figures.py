@@ -380,21 +380,21 @@ def _came(passages: Passages, opened: Column, after: Column) -> tuple[Flags, Fla
     entered = np.zeros((len(opened), len(names)), np.bool_)
     entered[deal[enters], passages.stages[rows[enters]]] = True
     passed = [_passed(each, passages.processes) for each in steps.standings]
-    passes = np.array([[stage in its for _, stage in names] for its in passed], np.bool_)
+    passes = np.array([[name in its for name in names] for its in passed], np.bool_)
     if not len(rows):
         return entered, entered
     return entered, np.logical_or.reduceat(passes[steps.standing[rows]], runs_of(deal)[0])
 
 
-def _passed(standing: StageStanding, processes: Processes) -> Set[str]:
-    """Name the stages a deal has reached or passed that stands so."""
+def _passed(standing: StageStanding, processes: Processes) -> Set[StageKey]:
+    """Name the stages of its process a deal has reached or passed that stands so."""
     known = processes[standing.process, standing.version]
     passed = {s.key for s in known.open_stages} if standing.outcome == "won" else set()
     if standing.stage is not None:
         alike = ("open", known.categories[standing.stage])
         before = known.stages[: known.order(standing.stage) + 1]
         passed |= {standing.stage, *(s.key for s in before if s.category in alike)}
-    return passed
+    return {(standing.process, stage) for stage in passed}
 
 
 def _reach(
