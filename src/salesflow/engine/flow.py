@@ -215,12 +215,9 @@ class SalesFlow(CommandRunner):
         super().__init__(wait_seconds, event_ids)
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
-            self._moments = MomentResolver(self.log)
-            self._processes, self._rates = (
-                PublishedProcesses(self.log),
-                PublishedRates(self.log),
-            )
-            self._names = NamingFacts(self.log)
+            self._moments, self._names = MomentResolver(self.log), NamingFacts(self.log)
+            self._processes = PublishedProcesses(self.log)
+            self._rates = PublishedRates(self.log)
             self._found(timezone, create=create)
             self._reactors = Reactors(self.log, reactors) if reactors != () else None
         except BaseException:

@@ -205,7 +205,8 @@ class Part(NamedTuple):
             return begun
         held = self.after("valid_to", as_of)
         if as_of > known_at:  # else what was open then ends behind the moment anyway
-            held |= (self.columns["collapsed"] == 1) & self.after("valid_to", known_at)
+            collapsed = self.cut("collapsed", slice(None)) == 1
+            held |= collapsed & self.after("valid_to", known_at)
         return begun & held
 
     def posted_by(self, read_point: ReadPoint) -> Places:
@@ -226,14 +227,16 @@ class Part(NamedTuple):
         Most instants stand in many rows: as where one ends and the next one begins, or with
         all rows of one append.
         """
-        columns = dict(self.columns)
-        long = [name for name, column in columns.items() if column.dtype == np.int64]
-        if self.by_place or not long:
+        if self.by_place:
             return self
+        columns = {name: narrowed(column) for name, column in self.columns.items()}
+        long = [name for name, column in columns.items() if column.dtype == np.int64]
+        if not long:
+            return self._replace(columns=columns)
         listed = _distinct(np.concatenate([_distinct(columns[name]) for name in long]))
         kind = np.min_scalar_type(len(listed))
         if len(listed) + len(long) * self.rows * kind.itemsize // 8 >= len(long) * self.rows:
-            return self
+            return self._replace(columns=columns)
         for name in long:
             places = np.searchsorted(listed, columns[name])
             columns[name] = places.astype(np.min_scalar_type(int(places.max()) + 1))
