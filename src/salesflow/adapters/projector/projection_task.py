@@ -7,7 +7,6 @@ What is held of entities between two pages is good only where the rows stand as 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from salesflow.adapters.projector.read_tables import (
     forget_streams,
     note_left_out,
 )
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import Event, first_unreadable
 from salesflow.errors import ProjectionError
 from salesflow.projections.table import Cell, Fold, LedgerTable, Processes
@@ -195,12 +195,12 @@ class ProjectionTask:
         self._unbalanced = BALANCES_EVERY
         """How many events were folded since balances were looked at."""
 
-    @cached_property
+    @computed_once
     def table_fold(self) -> TableFold:
         """What writes; made when there is something to write for the first time."""
         return TableFold(self.fold, self._table)
 
-    @cached_property
+    @computed_once
     def _refilling(self) -> StreamRefill:
         """What begins streams anew, which hardly ever happens."""
         return StreamRefill(self.fold, self._processes, self._table, self._log)
