@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, internal, require_reason
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import (
     Event,
     Fact,
@@ -68,19 +69,6 @@ MICROSECOND: Precision = "microsecond"
 _new = tuple.__new__
 
 
-class ReplayedWhenRead:
-    """The state of an aggregate: computed when it is read first, from then on an attribute.
-
-    As `functools.cached_property`, which before Python 3.12 holds a lock of all aggregates
-    meanwhile, while this may read the log.
-    """
-
-    def __get__(self, aggregate: "Aggregate", _: type) -> State:
-        """Return it, and leave it to be found without this from now on."""
-        state = vars(aggregate)["_state"] = aggregate._replayed()
-        return state
-
-
 @guarded
 class Aggregate:
     """A thing with a stream of its own and the rules that guard it.
@@ -108,8 +96,6 @@ class Aggregate:
     _as_of: Instant = FOREVER
     """The time up to which it is believed."""
     _context: ReplayContext
-    _state: Any = ReplayedWhenRead()
-    """What follows from its believed history; forgotten whenever it has to be computed anew."""
     _id_given = True
     _is_recorded = False
     _detached: Detached | None = None
@@ -482,8 +468,12 @@ class Aggregate:
         self._history = believed_history(self._log)
         vars(self).pop("_state", None)
 
-    def _replayed(self) -> State:
-        """Return the state after the believed history up to the time it is believed at."""
+    @computed_once
+    def _state(self) -> Any:  # noqa: ANN401 - of the `state_class` of each kind of aggregate
+        """Return the state after the believed history up to the time it is believed at.
+
+        It is forgotten whenever it has to be computed anew.
+        """
         history, until = self._history, self._as_of
         opening = history[0] if history else None
         is_there = opening is not None and opening.occurred <= until

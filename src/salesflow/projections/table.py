@@ -20,12 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext, State
@@ -324,7 +325,7 @@ class LedgerTable(ReadTable):
             self.balances(name, metadata)
         return metadata
 
-    @cached_property
+    @computed_once
     def balance(self) -> sa.Table:
         """The balances kept beside the live table."""
         return self.balances(self.name, sa.MetaData())

@@ -135,6 +135,8 @@ class EventReading:
         before = self._committed if connection is None else Head(0, 0)
         rows = self._rows(HEAD[self.database.dialect], (), connection)
         found = Head(*rows[0]) if rows else Head(0, 0)
+        if type(found.position) is not int or type(found.recorded) is not int:
+            raise HistoryError(f"the last event of the log has lost its place. {BACKUP}")
         self.seen = max(self.seen, found.recorded)
         if connection is None:
             self._went_on(found, before)

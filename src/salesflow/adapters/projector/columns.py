@@ -16,7 +16,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain, count, islice
 from threading import RLock
 from typing import Any, Final, NamedTuple
@@ -30,6 +29,7 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
@@ -326,7 +326,7 @@ class SnapshotColumns:
             found = self._found[table.name] = self._cache.columns(table, self)
         return found
 
-    @cached_property
+    @computed_once
     def schema_version(self) -> int:
         """What changes on SQLite when a table is built anew."""
         [(version,)] = self._log.database.rows("PRAGMA schema_version", (), self.connection)

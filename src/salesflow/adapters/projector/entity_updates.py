@@ -20,6 +20,7 @@ from itertools import takewhile
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from salesflow.adapters.event_store.rows import BACKUP
 from salesflow.adapters.projector.interval_tables import Batch, part_of
 from salesflow.domain.event import (
     Event,
@@ -31,6 +32,7 @@ from salesflow.domain.event import (
 )
 from salesflow.domain.state import State
 from salesflow.domain.time import Instant
+from salesflow.errors import HistoryError
 from salesflow.projections.table import Fold, OnState, Processes, StateRows
 
 __all__ = [
@@ -307,8 +309,16 @@ class EntityUpdater:
         """Fold the entity as believed before an append and after it; write the difference.
 
         Nothing is held of it where that is to be done table by table.
+
+        Raises:
+            HistoryError: when its stream lacks the append.
         """
         now, events = append[0].recorded, self._stream(entity)
+        if append[-1].position not in {each.position for each in events}:
+            raise HistoryError(
+                f"stream {entity} lacks its event at position {append[-1].position:,}, so the"
+                f" log and its index differ. {BACKUP}"
+            )
         if self._together and _has(UnreadableFact, events):
             return self._set_apart(entity)
         self.at_work = (0, now)

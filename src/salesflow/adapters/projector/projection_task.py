@@ -7,7 +7,6 @@ What is held of entities between two pages is good only where the rows stand as 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from salesflow.adapters.projector.read_tables import (
     forget_streams,
     note_left_out,
 )
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import Event, first_unreadable
 from salesflow.errors import ProjectionError
 from salesflow.projections.table import Cell, Fold, LedgerTable, Processes
@@ -176,9 +176,9 @@ class ProjectionTask:
         self.begun: Final = ProjectionPosition(fold.table.revision)
         self.notes: dict[UUID, int] = {}
         """From which position on the rows leave streams out, as the database said last."""
-        self.position: int | None = None
-        """The position up to which what is held of entities has followed; None when nothing
-        is held."""
+        self.followed: tuple[int, int] | None = None
+        """The position up to which what is held of entities has followed, and when its event
+        was recorded; None when nothing is held."""
         self.together: TablesTogether | None = None
         """The tables it was folded with last, and what is held of their entities."""
         self.to_refill: dict[UUID, Event | None] = {}
@@ -195,12 +195,12 @@ class ProjectionTask:
         self._unbalanced = BALANCES_EVERY
         """How many events were folded since balances were looked at."""
 
-    @cached_property
+    @computed_once
     def table_fold(self) -> TableFold:
         """What writes; made when there is something to write for the first time."""
         return TableFold(self.fold, self._table)
 
-    @cached_property
+    @computed_once
     def _refilling(self) -> StreamRefill:
         """What begins streams anew, which hardly ever happens."""
         return StreamRefill(self.fold, self._processes, self._table, self._log)
@@ -228,9 +228,10 @@ class ProjectionTask:
             self._unbalanced = 0
             self._balancer.keep(connection)
 
-    def written(self, position: int, applied: AppliedPage) -> None:
-        """Hear that what a page came to was written up to a position."""
-        self.position, self.notes = position, applied.left_out_from
+    def written(self, page: Page, applied: AppliedPage) -> None:
+        """Hear that what a page came to was written."""
+        self.followed = page.position, page.recorded
+        self.notes = applied.left_out_from
 
     def readable_again(self, through: int) -> list[UUID]:
         """Find streams that the rows leave out, and that are read otherwise here."""
@@ -307,20 +308,26 @@ class TablesTogether:
             for numbers in folded_jointly([task.fold for task in tasks])
         ]
 
-    def apply_page(self, page: Page, after: int) -> dict[ProjectionTask, AppliedPage]:
-        """Fold the page after a position into row changes.
+    def apply_page(
+        self, page: Page, after: ProjectionPosition
+    ) -> dict[ProjectionTask, AppliedPage]:
+        """Fold the page behind where the tables stand into row changes.
 
         What is held of entities is good only where the rows stand as it left them; when
-        somebody else has moved them, it is dropped and recalled from the log.
+        somebody else has moved them, or another log stands at that position by now, it is
+        dropped and recalled from the log.
 
         Raises:
             ProjectionError: when a fold failed; says at which fact.
         """
-        if any(task.together is not self or task.position != after for task in self.tasks):
+        if any(
+            task.together is not self or task.followed != (after.position, after.recorded)
+            for task in self.tasks
+        ):
             for numbers, folding in self._foldings:
                 folding.forget([self.tasks[number].notes for number in numbers])
         for task in self.tasks:
-            task.together, task.position = self, None
+            task.together, task.followed = self, None
         self._streams = page.streams
         found: dict[int, AppliedPage] = {}
         for numbers, folding in self._foldings:

@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Set
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.amounts import Amounts
@@ -232,12 +232,12 @@ class Passages:
         still_there &= self.steps.stage[ends - 1] >= 0
         return still_there
 
-    @cached_property
+    @computed_once
     def _deal_ends(self) -> Column:
         """The row after the last step of the deal of each step."""
         return self.steps.of_deals(self.steps.lasts + 1)
 
-    @cached_property
+    @computed_once
     def _place_begins(self) -> Column:
         begins = ~self.steps.rows.has("entered", "migrated")
         begins[self.steps.firsts] = True
@@ -247,7 +247,7 @@ class Passages:
     def _place_ends(self) -> Column:
         return np.append(self._place_begins[1:], len(self.steps))
 
-    @cached_property
+    @computed_once
     def _places(self) -> Column:
         """The number of the place to which each step belongs."""
         begins = np.zeros(len(self.steps), np.int64)
