@@ -13,8 +13,9 @@ from properties.effort import TALLY, examples
 from properties.histories import Append, appends
 from properties.test_refolding import MemoryTable, booked
 from properties.world import PROCESSES, deal_id
-from salesflow.adapters.projector import folded_history
+from salesflow.adapters.projector import entity_updates, folded_history
 from salesflow.adapters.projector.entity_updates import EntityUpdater
+from salesflow.adapters.projector.folded_history import ChangedHistory
 from salesflow.adapters.projector.interval_tables import Batch, IntervalPart, part_of
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.stages import DealOpened
@@ -102,16 +103,25 @@ def _rows_that_share(patch: pytest.MonkeyPatch) -> None:
 
 
 def _always_alike(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(folded_history.Checkpoint, "is_like", lambda *_: True)
+    patch.setattr(folded_history.HistoryRewrite, "is_like", lambda *_: True)
 
 
 def _open_rows_alike(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(IntervalPart, "end_alike", lambda *_: True)
 
 
-def _nothing_differs_behind(patch: pytest.MonkeyPatch) -> None:
-    right = folded_history.FoldedHistory.take_back
-    patch.setattr(folded_history.FoldedHistory, "take_back", lambda self, n: right(self, n + 1))
+def _states_alike(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(State, "holds_the_same", lambda *_: True)
+
+
+def _from_a_fact_too_late(patch: pytest.MonkeyPatch) -> None:
+    right = entity_updates.with_late
+
+    def wrong(history: Sequence[Event], append: Sequence[Event]) -> ChangedHistory:
+        changed = right(history, append)
+        return changed._replace(same_first=changed.same_first + 1)
+
+    patch.setattr(entity_updates, "with_late", wrong)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,8 @@ def _nothing_differs_behind(patch: pytest.MonkeyPatch) -> None:
         _rows_that_share,
         _always_alike,
         _open_rows_alike,
-        _nothing_differs_behind,
+        _states_alike,
+        _from_a_fact_too_late,
     ],
 )
 def test_an_entity_gone_on_with_wrongly_would_be_noticed(

@@ -16,15 +16,16 @@ such entities are in `to_refill`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.projector.folded_history import (
     ChangedHistory,
+    Entity,
     FoldedHistory,
-    TakenBack,
+    HistoryRewrite,
     changed_history,
     chunks,
     with_late,
@@ -156,6 +157,7 @@ class EntityUpdater:
         for number, fold in enumerate(folds):
             for fact in fold.facts:
                 self._listening.setdefault(fact, []).append(number)
+        self._all: Final = frozenset(range(len(folds)))
         self._cache: OrderedDict[UUID, HeldEntity] = OrderedDict()
         self._cached_weight = 0
 
@@ -174,7 +176,9 @@ class EntityUpdater:
         if held is None:
             return events[0].version > 1 or self._in_order(None, events) < len(events)
         self._cache.move_to_end(entity)
-        return self._in_order(held.last, events) < len(events)
+        if self._in_order(held.last, events) == len(events):
+            return False
+        return held.folded is None or not _is_insertable(held.folded.facts, events)
 
     def apply(
         self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
@@ -232,7 +236,7 @@ class EntityUpdater:
         self._cache[entity] = held
         return held
 
-    def _begin(self) -> tuple[State, list[StateRows[Any, Any]]]:
+    def _begin(self) -> Entity:
         """Return what an entity is that nothing has happened to."""
         if not self._starts:
             return NO_STATE, [_OwnRows(self._folds[0], self._processes)]
@@ -356,7 +360,7 @@ class EntityUpdater:
         history = believed_history(events)
         folded = held.folded = FoldedHistory([part.new_history() for part in self._parts])
         held.state, held.rows = self._begin()
-        self._fold(folded, held.state, held.rows, history)
+        self._fold(folded, (held.state, held.rows), history, self._all)
         held.last, held.first_unreadable = _last_of(history), first_unreadable(events)
         for number, (part, batch) in enumerate(zip(self._parts, batches, strict=True)):
             held.open_rows[number] = part.open_rows(held.id, folded.tables[number], batch)
@@ -365,22 +369,25 @@ class EntityUpdater:
     def _fold(
         self,
         folded: FoldedHistory,
-        state: State,
-        rows: Sequence[StateRows[Any, Any]],
+        entity: Entity,
         facts: Sequence[Event],
+        numbers: Set[int],
     ) -> None:
-        """Go on with the next facts of a believed history."""
+        """Go on with the next facts of a believed history, for the tables of these numbers."""
         listening, tables, now = self._listening, folded.tables, self.at_work[1]
+        state, rows = entity
         for some in chunks(facts):
             for event in some:
                 if state.evolve(event) is None:
                     for number in listening[type(event.fact)]:
-                        self.at_work = (number, now)
-                        changes = rows[number].apply(event, state)
-                        if changes:
-                            tables[number].add(event, changes)
+                        if number in numbers:
+                            self.at_work = (number, now)
+                            changes = rows[number].apply(event, state)
+                            if changes:
+                                tables[number].add(event, changes)
             folded.facts += some
-            folded.keep(state, rows)
+            if numbers == self._all:
+                folded.keep(state, rows)
 
     def _change(
         self,
@@ -391,58 +398,33 @@ class EntityUpdater:
     ) -> None:
         """Fold a history from where it is another one; write what that changes.
 
-        What comes behind facts that are the same again is the same from where the entity is.
+        Where a table is what it was, and the facts that come are the same, so is what comes.
         """
-        facts, folded = changed.facts, held.folded
+        folded = held.folded
         assert folded is not None
-        taken = folded.take_back(changed.same_first)
-        state, rows = folded.copy_last() or self._begin()
-        for number, then in enumerate(taken.checkpoints):
-            reached = then.facts + len(facts) - taken.facts
-            if reached >= len(facts) - changed.same_last:
-                self._fold(folded, state, rows, facts[len(folded.facts) : reached])
-                if then.is_like(state, rows):
-                    beliefs = self._beliefs(folded, taken, then.steps)
-                    if self._end_alike(beliefs):
-                        folded.redo(facts[reached:], taken, number)
-                        return self._correct(held, beliefs, now, batches)
-        self._fold(folded, state, rows, facts[len(folded.facts) :])
-        held.state, held.rows, held.last = state, rows, _last_of(facts)
-        beliefs = self._beliefs(folded, taken, [None] * len(self._parts))
-        self._correct(held, beliefs, now, batches)
-        for number, of_table in beliefs.items():
-            part, open_rows = self._parts[number], held.open_rows[number]
-            part.reopen(held.id, open_rows, of_table, batches[number])
+        rewrite = HistoryRewrite(folded, changed, self._begin)
+        entity, going = (rewrite.state, rewrite.rows), rewrite.going
+        for then in rewrite.later:
+            self._fold(folded, entity, rewrite.next(then), going)
+            if then.state.holds_the_same(rewrite.state):
+                for number in [n for n in going if rewrite.is_like(then, n)]:
+                    part, steps = self._parts[number], rewrite.steps(number, then)
+                    beliefs = part.beliefs(*steps)
+                    if part.end_alike(*beliefs):
+                        part.correct(held.id, *beliefs, now, batches[number])
+                        rewrite.leave(number, then)
+            if not going:
+                return rewrite.finish(then)
+            rewrite.keep(then)
+        self._fold(folded, entity, rewrite.next(None), going)
+        held.state, held.last = rewrite.state, _last_of(changed.facts)
+        for number in going:
+            part, batch = self._parts[number], batches[number]
+            beliefs = part.beliefs(*rewrite.steps(number, None))
+            part.correct(held.id, *beliefs, now, batch)
+            part.reopen(held.id, held.open_rows[number], beliefs, batch)
+            held.rows[number] = rewrite.rows[number]
         return None
-
-    def _beliefs(
-        self, folded: FoldedHistory, taken: TakenBack, through: Sequence[int | None]
-    ) -> dict[int, tuple[Any, Any]]:
-        """Return what is believed before and after, of the tables in which that differs."""
-        found = {}
-        for number, part in enumerate(self._parts):
-            since, end = taken.since[number], through[number]
-            before = taken.steps[number][: None if end is None else end - since]
-            after = folded.tables[number].steps[since:]
-            if before != after:
-                found[number] = part.beliefs(before, after)
-        return found
-
-    def _end_alike(self, beliefs: Mapping[int, tuple[Any, Any]]) -> bool:
-        return all(
-            self._parts[number].end_alike(*of_table) for number, of_table in beliefs.items()
-        )
-
-    def _correct(
-        self,
-        held: HeldEntity,
-        beliefs: Mapping[int, tuple[Any, Any]],
-        now: Instant,
-        batches: Sequence[Batch],
-    ) -> None:
-        """Write the difference between two beliefs of an entity."""
-        for number, of_table in beliefs.items():
-            self._parts[number].correct(held.id, *of_table, now, batches[number])
 
 
 NO_STATE: Final = _NoState()

@@ -6,11 +6,11 @@ costs what comes behind it in the history, and not the whole.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from itertools import compress, count
 from operator import attrgetter, ne
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from salesflow.adapters.projector.interval_tables import TableHistory
 from salesflow.domain.event import Event, order_key
@@ -20,7 +20,7 @@ from salesflow.projections.table import CopyableRows, StateRows
 __all__ = [
     "ChangedHistory",
     "FoldedHistory",
-    "TakenBack",
+    "HistoryRewrite",
     "changed_history",
     "chunks",
     "with_late",
@@ -31,6 +31,10 @@ CHECKPOINT_EVERY = 16
 """After so many facts what an entity is then is kept, to be gone on from."""
 
 
+Entity = tuple[State, list[StateRows[Any, Any]]]
+"""What is gone on from: the state, and the rows by the number of the table."""
+
+
 class Checkpoint(NamedTuple):
     """What an entity was after so many facts; it is copied to go on from."""
 
@@ -39,24 +43,6 @@ class Checkpoint(NamedTuple):
     """By the number of the table, how many steps its rows had taken."""
     state: State
     rows: list[StateRows[Any, Any]]
-
-    def is_like(self, state: State, rows: Sequence[StateRows[Any, Any]]) -> bool:
-        """Return whether the same comes of both from here on, but for the rows held open."""
-        return self.state.holds_the_same(state) and all(
-            isinstance(then, CopyableRows) and then.holds_the_same(now)
-            for then, now in zip(self.rows, rows, strict=True)
-        )
-
-
-class TakenBack(NamedTuple):
-    """The end of a history that is believed otherwise now."""
-
-    facts: int
-    """So many facts it was in all."""
-    since: Sequence[int]
-    """By the number of the table, how many steps are left."""
-    steps: Sequence[Sequence[Any]]
-    checkpoints: Sequence[Checkpoint]
 
 
 class FoldedHistory:
@@ -74,44 +60,17 @@ class FoldedHistory:
         steps = sum(len(table.steps) for table in self.tables)
         return len(self.facts) + steps + len(self.checkpoints) * checkpoint
 
+    def is_due(self) -> bool:
+        """Return whether the next checkpoint is due."""
+        last = self.checkpoints[-1].facts if self.checkpoints else 0
+        return len(self.facts) - last >= CHECKPOINT_EVERY
+
     def keep(self, state: State, rows: Sequence[StateRows[Any, Any]]) -> None:
         """Keep a copy of what an entity is now, when one is due and if it can be copied."""
-        last = self.checkpoints[-1].facts if self.checkpoints else 0
-        due = len(self.facts) - last >= CHECKPOINT_EVERY
-        if due and all(isinstance(each, CopyableRows) for each in rows):
+        if self.is_due() and all(isinstance(each, CopyableRows) for each in rows):
             steps = [len(table.steps) for table in self.tables]
             now = Checkpoint(len(self.facts), steps, *_copied(state, rows))
             self.checkpoints.append(now)
-
-    def copy_last(self) -> tuple[State, list[StateRows[Any, Any]]] | None:
-        """Return what the entity was at the last checkpoint; None when there is none."""
-        if not self.checkpoints:
-            return None
-        return _copied(self.checkpoints[-1].state, self.checkpoints[-1].rows)
-
-    def take_back(self, facts: int) -> TakenBack:
-        """Go back to the last checkpoint among so many facts, or to the beginning."""
-        number, length = bisect_right(self.checkpoints, facts, key=_facts), len(self.facts)
-        later = self.checkpoints[number:]
-        del self.checkpoints[number:]
-        start = self.checkpoints[-1] if self.checkpoints else None
-        del self.facts[0 if start is None else start.facts :]
-        since = [0] * len(self.tables) if start is None else start.steps
-        steps = [t.take_back(left) for t, left in zip(self.tables, since, strict=True)]
-        return TakenBack(length, since, steps, later)
-
-    def redo(self, facts: Sequence[Event], taken: TakenBack, number: int) -> None:
-        """Go on as before from one of the checkpoints that were taken back."""
-        last = taken.checkpoints[number]
-        more = len(self.facts) - last.facts
-        shifts = []
-        for n, table in enumerate(self.tables):
-            shifts.append(len(table.steps) - last.steps[n])
-            table.redo(taken.steps[n][last.steps[n] - taken.since[n] :])
-        self.facts += facts
-        for each in taken.checkpoints[number + 1 :]:
-            steps = [n + shift for n, shift in zip(each.steps, shifts, strict=True)]
-            self.checkpoints.append(each._replace(facts=each.facts + more, steps=steps))
 
 
 class ChangedHistory(NamedTuple):
@@ -124,13 +83,103 @@ class ChangedHistory(NamedTuple):
     """So many facts from the end are the same, or more."""
 
 
+class HistoryRewrite:
+    """A history on its way from the last checkpoint that it has in common with another one."""
+
+    __slots__ = (
+        "_facts",
+        "_folded",
+        "_more",
+        "_since",
+        "_taken",
+        "going",
+        "later",
+        "rows",
+        "state",
+    )
+
+    def __init__(
+        self, folded: FoldedHistory, changed: ChangedHistory, begin: Callable[[], Entity]
+    ) -> None:
+        """Take back the facts that come behind that checkpoint, or all."""
+        self._folded, self._facts = folded, changed.facts
+        self._more = len(changed.facts) - len(folded.facts)
+        first = bisect_right(folded.checkpoints, changed.same_first, key=_facts)
+        same_again = len(folded.facts) - changed.same_last
+        later = folded.checkpoints[first:]
+        self.later: Final = [each for each in later if each.facts >= same_again]
+        """The checkpoints behind which the facts are the same again."""
+        del folded.checkpoints[first:]
+        last = folded.checkpoints[-1] if folded.checkpoints else None
+        self.state, self.rows = begin() if last is None else _copied(last.state, last.rows)
+        self._since = [0] * len(folded.tables) if last is None else last.steps
+        del folded.facts[0 if last is None else last.facts :]
+        pairs = zip(folded.tables, self._since, strict=True)
+        self._taken = [table.take_back(length) for table, length in pairs]
+        self.going: Final = {*range(len(folded.tables))}
+        """The numbers of the tables that are not known to be what they were."""
+
+    def next(self, through: Checkpoint | None) -> Sequence[Event]:
+        """Return the facts up to a checkpoint or the end that are to be folded next."""
+        end = len(self._facts) if through is None else through.facts + self._more
+        return self._facts[len(self._folded.facts) : end]
+
+    def is_like(self, then: Checkpoint, number: int) -> bool:
+        """Return whether the rows of a table go on as they did, but for those held open."""
+        rows = then.rows[number]
+        return isinstance(rows, CopyableRows) and rows.holds_the_same(self.rows[number])
+
+    def steps(
+        self, number: int, through: Checkpoint | None
+    ) -> tuple[Sequence[Any], Sequence[Any]]:
+        """Return the steps that a table took and takes up to a checkpoint, or to the end.
+
+        There are none where they are the same.
+        """
+        since, taken = self._since[number], self._taken[number]
+        before = taken if through is None else taken[: through.steps[number] - since]
+        after = self._folded.tables[number].steps[since:]
+        return ((), ()) if before == after else (before, after)
+
+    def leave(self, number: int, then: Checkpoint) -> None:
+        """Let a table take the steps behind a checkpoint that it took before."""
+        self.going.remove(number)
+        taken = self._taken[number][then.steps[number] - self._since[number] :]
+        self._folded.tables[number].redo(taken)
+
+    def keep(self, then: Checkpoint) -> None:
+        """Keep what the entity is now in the place of a checkpoint, when one is due."""
+        if self._folded.is_due():
+            going = self.going
+            rows = [self.rows[n] if n in going else each for n, each in enumerate(then.rows)]
+            self._folded.checkpoints.append(
+                Checkpoint(
+                    len(self._folded.facts), self._steps_at(then), *_copied(self.state, rows)
+                )
+            )
+
+    def finish(self, then: Checkpoint) -> None:
+        """Go on as before from a checkpoint at which every table is what it was."""
+        self._folded.facts += self.next(None)
+        for each in self.later[self.later.index(then) + 1 :]:
+            moved = each._replace(facts=each.facts + self._more, steps=self._steps_at(each))
+            self._folded.checkpoints.append(moved)
+
+    def _steps_at(self, then: Checkpoint) -> list[int]:
+        """Return how many steps the tables have taken where a checkpoint was."""
+        found = []
+        for number, table in enumerate(self._folded.tables):
+            more = len(table.steps) - self._since[number] - len(self._taken[number])
+            is_going = number in self.going
+            found.append(len(table.steps) if is_going else then.steps[number] + more)
+        return found
+
+
 _facts = attrgetter("facts")
 _position = attrgetter("position")
 
 
-def _copied(
-    state: State, rows: Sequence[StateRows[Any, Any]]
-) -> tuple[State, list[StateRows[Any, Any]]]:
+def _copied(state: State, rows: Sequence[StateRows[Any, Any]]) -> Entity:
     """Return an entity that is what this one is now."""
     return copy(state), [copy(each) for each in rows]
 
