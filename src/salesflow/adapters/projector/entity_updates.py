@@ -22,7 +22,6 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.projector.folded_history import (
-    ChangedHistory,
     Entity,
     FoldedHistory,
     HistoryRewrite,
@@ -327,7 +326,9 @@ class EntityUpdater:
         now, held, folded = append[0].recorded, self._cache[entity], self._cache[entity].folded
         self.at_work = (0, now)
         if folded is not None and _is_insertable(folded.facts, append):
-            self._change(held, with_late(folded.facts, append), now, batches)
+            changed = with_late(folded.facts, append)
+            rewrite = HistoryRewrite(folded, changed, self._listeners(append), self._begin)
+            self._change(held, rewrite, now, batches)
             return held
         events = self._stream(entity)
         if self._together and _has(UnreadableFact, events):
@@ -338,8 +339,14 @@ class EntityUpdater:
         if not self._together:
             self._note_left_out(entity, held, first_unreadable(known), now)
         changed = changed_history(folded.facts, believed_history(known))
-        self._change(held, changed, now, batches)
+        rewrite = HistoryRewrite(folded, changed, self._all, self._begin)
+        self._change(held, rewrite, now, batches)
         return held
+
+    def _listeners(self, append: Sequence[Event]) -> Set[int]:
+        """Return the numbers of the tables that listen to facts of an append."""
+        kinds = {type(event.fact) for event in append}
+        return {number for kind in kinds for number in self._listening.get(kind, ())}
 
     def _note_left_out(
         self, entity: UUID, held: HeldEntity, stopped: Event | None, now: Instant
@@ -392,7 +399,7 @@ class EntityUpdater:
     def _change(
         self,
         held: HeldEntity,
-        changed: ChangedHistory,
+        rewrite: HistoryRewrite,
         now: Instant,
         batches: Sequence[Batch],
     ) -> None:
@@ -400,10 +407,8 @@ class EntityUpdater:
 
         Where a table is what it was, and the facts that come are the same, so is what comes.
         """
-        folded = held.folded
-        assert folded is not None
-        rewrite = HistoryRewrite(folded, changed, self._begin)
-        entity, going = (rewrite.state, rewrite.rows), rewrite.going
+        folded, going = rewrite.folded, rewrite.going
+        entity = rewrite.state, rewrite.rows
         for then in rewrite.later:
             self._fold(folded, entity, rewrite.next(then), going)
             if then.state.holds_the_same(rewrite.state):
@@ -417,7 +422,7 @@ class EntityUpdater:
                 return rewrite.finish(then)
             rewrite.keep(then)
         self._fold(folded, entity, rewrite.next(None), going)
-        held.state, held.last = rewrite.state, _last_of(changed.facts)
+        held.state, held.last = rewrite.state, _last_of(folded.facts)
         for number in going:
             part, batch = self._parts[number], batches[number]
             beliefs = part.beliefs(*rewrite.steps(number, None))

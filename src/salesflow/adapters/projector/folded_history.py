@@ -6,7 +6,7 @@ costs what comes behind it in the history, and not the whole.
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from copy import copy
 from itertools import compress, count
 from operator import attrgetter, ne
@@ -87,22 +87,22 @@ class HistoryRewrite:
     """A history on its way from the last checkpoint that it has in common with another one."""
 
     __slots__ = (
-        "_facts",
-        "_folded",
-        "_more",
-        "_since",
-        "_taken",
-        "going",
-        "later",
-        "rows",
-        "state",
+        *("_facts", "_more", "_since", "_taken"),
+        *("folded", "going", "later", "rows", "state"),
     )
 
     def __init__(
-        self, folded: FoldedHistory, changed: ChangedHistory, begin: Callable[[], Entity]
+        self,
+        folded: FoldedHistory,
+        changed: ChangedHistory,
+        concerned: Set[int],
+        begin: Callable[[], Entity],
     ) -> None:
-        """Take back the facts that come behind that checkpoint, or all."""
-        self._folded, self._facts = folded, changed.facts
+        """Take back the facts that come behind that checkpoint, or all.
+
+        Only tables that are concerned need go; all do where a checkpoint may be due.
+        """
+        self.folded, self._facts = folded, changed.facts
         self._more = len(changed.facts) - len(folded.facts)
         first = bisect_right(folded.checkpoints, changed.same_first, key=_facts)
         same_again = len(folded.facts) - changed.same_last
@@ -118,11 +118,14 @@ class HistoryRewrite:
         self._taken = [table.take_back(length) for table, length in pairs]
         self.going: Final = {*range(len(folded.tables))}
         """The numbers of the tables that are not known to be what they were."""
+        if len(self.next(self.later[0] if self.later else None)) < 2 * CHECKPOINT_EVERY:
+            for number in self.going - concerned:
+                self._leave(number, self._taken[number])
 
     def next(self, through: Checkpoint | None) -> Sequence[Event]:
         """Return the facts up to a checkpoint or the end that are to be folded next."""
         end = len(self._facts) if through is None else through.facts + self._more
-        return self._facts[len(self._folded.facts) : end]
+        return self._facts[len(self.folded.facts) : end]
 
     def is_like(self, then: Checkpoint, number: int) -> bool:
         """Return whether the rows of a table go on as they did, but for those held open."""
@@ -138,37 +141,39 @@ class HistoryRewrite:
         """
         since, taken = self._since[number], self._taken[number]
         before = taken if through is None else taken[: through.steps[number] - since]
-        after = self._folded.tables[number].steps[since:]
+        after = self.folded.tables[number].steps[since:]
         return ((), ()) if before == after else (before, after)
 
     def leave(self, number: int, then: Checkpoint) -> None:
         """Let a table take the steps behind a checkpoint that it took before."""
+        self._leave(number, self._taken[number][then.steps[number] - self._since[number] :])
+
+    def _leave(self, number: int, steps: Sequence[Any]) -> None:
         self.going.remove(number)
-        taken = self._taken[number][then.steps[number] - self._since[number] :]
-        self._folded.tables[number].redo(taken)
+        self.folded.tables[number].redo(steps)
 
     def keep(self, then: Checkpoint) -> None:
         """Keep what the entity is now in the place of a checkpoint, when one is due."""
-        if self._folded.is_due():
+        if self.folded.is_due():
             going = self.going
             rows = [self.rows[n] if n in going else each for n, each in enumerate(then.rows)]
-            self._folded.checkpoints.append(
+            self.folded.checkpoints.append(
                 Checkpoint(
-                    len(self._folded.facts), self._steps_at(then), *_copied(self.state, rows)
+                    len(self.folded.facts), self._steps_at(then), *_copied(self.state, rows)
                 )
             )
 
     def finish(self, then: Checkpoint) -> None:
         """Go on as before from a checkpoint at which every table is what it was."""
-        self._folded.facts += self.next(None)
+        self.folded.facts += self.next(None)
         for each in self.later[self.later.index(then) + 1 :]:
             moved = each._replace(facts=each.facts + self._more, steps=self._steps_at(each))
-            self._folded.checkpoints.append(moved)
+            self.folded.checkpoints.append(moved)
 
     def _steps_at(self, then: Checkpoint) -> list[int]:
         """Return how many steps the tables have taken where a checkpoint was."""
         found = []
-        for number, table in enumerate(self._folded.tables):
+        for number, table in enumerate(self.folded.tables):
             more = len(table.steps) - self._since[number] - len(self._taken[number])
             is_going = number in self.going
             found.append(len(table.steps) if is_going else then.steps[number] + more)
