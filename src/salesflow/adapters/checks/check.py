@@ -12,6 +12,7 @@ its tables so that they agree, which only a proof would show.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from salesflow.adapters.checks.check_tables import TablesCheck, balances_that_differ
 from salesflow.adapters.database import schema
 from salesflow.adapters.database.connections import Row
+from salesflow.adapters.database.database import COLUMNS_ENDING
 from salesflow.adapters.database.schema import missing_tables, read_uuid
 from salesflow.adapters.database.sqlite_errors import is_damage
 from salesflow.adapters.event_store.log import EventLog, Head
@@ -133,6 +135,7 @@ class LogCheck:
                 and isinstance(fold.table, LedgerTable)
                 and fold.table.cells
             )
+            self._check_columns(positions, connection)
             [(streams,)] = self._rows(COUNT_STREAMS, connection)
         return self._checked(head.position, streams, compared, bins)
 
@@ -226,6 +229,19 @@ class LogCheck:
             else:
                 positions[label] = stand
         return positions
+
+    def _check_columns(
+        self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
+    ) -> None:
+        """Compare read tables with their files beside the database, where there are any."""
+        beside = self._log.database.beside
+        if beside is None or not (folder := Path(f"{beside}{COLUMNS_ENDING}")).is_dir():
+            return
+        from salesflow.adapters.checks.check_columns import file_differs  # loads numpy
+
+        for label, stand in positions.items():
+            if file_differs(self._log, self._folds[label].table, stand, connection):
+                self._found.add("columns", label, folder)
 
     def _add(self, kind: ProblemKind, where: str) -> None:
         self._found.add(kind, "log", where)

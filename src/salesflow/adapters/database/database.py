@@ -48,6 +48,7 @@ from salesflow.errors import (
 )
 
 __all__ = [
+    "COLUMNS_ENDING",
     "SQLITE",
     "WAIT_SECONDS",
     "Database",
@@ -58,6 +59,8 @@ __all__ = [
 ]
 
 
+COLUMNS_ENDING: Final = "-columns"
+"""How the name of the folder beside a SQLite file ends in which copies of its tables lie."""
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
 NOT_OURS: Final = "is not a salesflow database"

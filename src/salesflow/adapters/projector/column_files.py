@@ -25,6 +25,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from salesflow.adapters.database.database import COLUMNS_ENDING
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.projections.core.columns import EVENT_ID, Column, Part
@@ -53,8 +54,8 @@ class StoredColumns(NamedTuple):
     stands: ProjectionPosition
     last: int | None
     """The checksum of the event at that position."""
-    made_as: int
-    """What changes when all rows are written anew."""
+    made_as: str
+    """What changes when all rows are written anew, or put back from a backup."""
     notes: Mapping[UUID, int]
     """From which position on streams are left out."""
     part: Part
@@ -71,7 +72,7 @@ class ColumnFiles:
 
     def __init__(self, database: Path, tenant: str) -> None:
         self._database: Final = database
-        self._folder: Final = database.with_name(f"{database.name}-columns")
+        self._folder: Final = Path(f"{database}{COLUMNS_ENDING}")
         self._tenant: Final = tenant
 
     def read(self, table: ReadTable) -> StoredColumns | None:
