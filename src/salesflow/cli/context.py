@@ -26,9 +26,9 @@ from rich.text import Text
 
 from salesflow.domain.time import Moment, instant_of, read_day, zone
 from salesflow.domain.wording import shortened
-from salesflow.errors import DatabaseError, InputError, NotFoundError
+from salesflow.errors import DatabaseError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.format import harmless, harmless_cells, harmless_json, moment_line
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.text import PIPE_WIDTH, laid_out
 
@@ -338,7 +338,12 @@ def with_context(
     def command(**given: object) -> None:
         db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)
         context = CommandContext(db=db, tenant=tenant, language=lang, as_json=as_json)  # type: ignore[arg-type]
-        function(context, **given)
+        try:
+            function(context, **given)
+        except SalesflowError as error:
+            message, *rest = error.args
+            error.args = (say(message, context.language), *rest)
+            raise
 
     if own is None:
         _, *declared = inspect.signature(function).parameters.values()
