@@ -10,7 +10,7 @@ from uuid import UUID
 from salesflow.domain.values import SafeText, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import one_line
-from salesflow.presentation.messages import Language, say, translated
+from salesflow.presentation.messages import Language, say, say_count, translated
 
 __all__ = [
     "Behind",
@@ -155,9 +155,10 @@ class Behind(Value):
 
     def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence."""
-        return say(
-            "nothing can be written, the answer is {events:,} events behind: {because}",
+        return say_count(
+            "nothing can be written, the answer is {count:,} event behind: {because}",
+            "nothing can be written, the answer is {count:,} events behind: {because}",
+            self.events,
             language,
-            events=self.events,
             because=self.because,
         )
