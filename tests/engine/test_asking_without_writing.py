@@ -190,6 +190,26 @@ def test_who_opens_a_database_on_a_full_disk_asks_it_where_its_tables_stand(
         assert flow.ask(Funnel()).open_deals == 3
 
 
+def test_read_tables_that_were_never_made_are_not_said_to_be_dropped(tmp_path: Path) -> None:
+    """A disk that an import filled has no room for them, and nothing of the log is lost."""
+    file = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{file}") as flow:
+        opened(flow)
+    with no_room_after(1):
+        with SalesFlow(f"sqlite:///{file}", create=False) as flow:
+            assert {stand.position for stand in flow.standings().values()} == {0}
+            assert (flow.disagreements(), flow.left_out()) == ([], ())
+            assert flow.check(all=True).whole
+            with pytest.raises(UnwritableError, match="missing and cannot be made"):
+                flow.ask(Funnel())
+        for command in ("status", "check"):
+            told = ran(command, "--db", str(file))
+            assert (told.code, told.err) == (0, ""), command
+    assert "the read tables are not filled yet" in told.out
+    with SalesFlow(f"sqlite:///{file}", create=False) as flow:
+        assert flow.ask(Funnel()).open_deals == 1
+
+
 def test_what_was_read_on_a_full_disk_is_refused_when_somebody_writes_meanwhile(
     tmp_path: Path,
 ) -> None:
