@@ -441,8 +441,8 @@ def _silence(
 ) -> Iterator[str]:
     from salesflow.adapters.event_store.search import last_happened
 
-    known = to_instant(span.view.moment.known_at)
-    last = last_happened(flow.log, to_instant(span.since), known)
+    as_of, known = map(to_instant, (span.view.moment.as_of, span.view.moment.known_at))
+    last = last_happened(flow.log, to_instant(span.since), as_of, known)
     if last is None:
         return
     day = from_instant(last).astimezone(span.zone).date()
