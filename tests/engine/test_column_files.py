@@ -1,5 +1,6 @@
 """Files of columns beside a database make questions begin fast, and never change an answer."""
 
+import json
 import os
 import shutil
 import zipfile
@@ -26,6 +27,7 @@ from salesflow.adapters.projector import column_files, columns
 from salesflow.projections.core.columns import Column
 from salesflow.projections.stages.stage_times import StageTimes
 from salesflow.projections.table import ReadTable
+from simulated import ran
 
 OTHER_ID = "lower(hex(randomblob(16)))"
 
@@ -329,6 +331,24 @@ def test_a_file_that_was_cut_off_is_written_again(url: str, kept: float) -> None
     after = {file.name: file.stat().st_size for file in folder_of(url).iterdir()}
     assert before.keys() == after.keys()
     assert all(after[name] > size for name, size in before.items())
+
+
+def test_the_command_line_says_that_a_file_is_damaged_beside_the_right_answer(
+    url: str,
+) -> None:
+    asked = ("ask", "stage-times", "--as-of", "2099-01-01", "--db", url)
+    whole = ran(*asked)
+    assert (whole.code, whole.err) == (0, "")
+    for file in folder_of(url).iterdir():
+        os.truncate(file, 100)
+    english = ran(*asked, "--json")
+    assert (english.code, json.loads(english.out)["stages"][0]["deals"]) == (0, 3)
+    assert "_stage_visit_1 cannot be read: BadZipFile; its rows are read instead" in english.err
+    for file in folder_of(url).iterdir():
+        os.truncate(file, 100)
+    chinese = ran(*asked, "--lang", "zh")
+    assert "salesflow_stage_visit_1 的列文件无法读取（BadZipFile）" in chinese.err
+    assert ran(*asked).out.split("as of")[0] == whole.out.split("as of")[0]
 
 
 CHANGES: dict[str, Callable[[Column], Column]] = {

@@ -10,11 +10,12 @@ import codecs
 import inspect
 import io
 import json
+import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -339,7 +340,8 @@ def with_context(
         db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)
         context = CommandContext(db=db, tenant=tenant, language=lang, as_json=as_json)  # type: ignore[arg-type]
         try:
-            function(context, **given)
+            with _warned(context.language):
+                function(context, **given)
         except SalesflowError as error:
             message, *rest = error.args
             error.args = (say(message, context.language), *rest)
@@ -354,6 +356,29 @@ def with_context(
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+@contextmanager
+def _warned(language: Language) -> Iterator[None]:
+    """Let people see on stderr what goes wrong with columns, though each answer is right."""
+    logger, printer = logging.getLogger("salesflow.columns"), _Printer(language)
+    logger.addHandler(printer)
+    try:
+        yield
+    finally:
+        logger.removeHandler(printer)
+
+
+class _Printer(logging.Handler):
+    def __init__(self, language: Language) -> None:
+        super().__init__(logging.WARNING)
+        self._language: Language = language
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print what is told, if anybody is there to see it."""
+        text = say(record.msg, self._language) % record.args
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"salesflow: {text}\n")
 
 
 def _url(given: str, said_by: str) -> str:

@@ -84,7 +84,11 @@ class ColumnFiles:
         except FileNotFoundError:
             return None
         except DAMAGED as error:
-            COLUMNS.warning("the file of columns of %s cannot be read: %s", name, _kind(error))
+            COLUMNS.warning(
+                "the file of columns of %s cannot be read: %s; its rows are read instead",
+                name,
+                _kind(error),
+            )
             return None
 
     def write(self, table: ReadTable, stored: StoredColumns) -> None:
