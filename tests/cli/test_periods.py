@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -98,6 +99,20 @@ def test_the_help_says_that_the_last_day_is_included_and_which_quarters_are_mean
     told = " ".join(ran("ask", "kpis", "--help").out.replace("│", " ").split())
     assert "The last day of the period, which belongs to it" in told
     assert "A fiscal quarter by the settings" in told
+
+
+@pytest.mark.usefixtures("db")
+def test_the_help_says_with_which_day_a_period_begins_that_nobody_names() -> None:
+    begins = {
+        "kpis": ("Default: of the fiscal quarter of the moment", "2026-01-01"),
+        "funnel-trend": ("Default: of the fiscal year before that of the moment", "2025-01-01"),
+    }
+    for question, (said, day) in begins.items():
+        told = " ".join(ran("ask", question, "--help").out.replace("│", " ").split())
+        assert f"The first day of the period. {said}" in told
+        asked = ran("ask", question, "--json", "--as-of", "2026-03-31")
+        start = datetime.fromisoformat(json.loads(asked.out)["period"]["start"])
+        assert f"{start.astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d}" == day
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
             context.screen.lines(notes, "yellow")
 
     parameters: list[CommandParameter] = [
-        *_parameters(question, PERIOD_OPTIONS if of_period else {}),
+        *_parameters(question, _period_options(question) if of_period else {}),
         ("as_of", AsOf, None),
         ("known_at", KnownAt, None),
         ("compare_to", CompareTo, None),
@@ -262,11 +262,6 @@ def _period_option(flag: str, metavar: str, text: str) -> object:
 
 
 PERIOD_OPTIONS: Final = {
-    "from_": _period_option(
-        "--from",
-        "DAY",
-        "The first day of the period. Default: of the fiscal quarter of the moment.",
-    ),
     "to": _period_option(
         "--to",
         "DAY",
@@ -278,10 +273,15 @@ PERIOD_OPTIONS: Final = {
     ),
     "year": _period_option("--year", "YYYY", "A fiscal year by the settings, such as 2026."),
 }
-"""What a question over a period takes instead of its own fields, by name."""
+"""What a question over a period takes instead of its own fields, by name, besides `from_`."""
 FOUR_DIGITS = re.compile(r"(19|[2-9][0-9])[0-9]{2}(?![0-9])").match
 """What a year begins with."""
 NAMED: Final = ("month", "quarter", "year")
+
+
+def _period_options(question: QuestionClass) -> dict[str, object]:
+    text = question.model_fields["from_"].description or ""
+    return {"from_": _period_option("--from", "DAY", text), **PERIOD_OPTIONS}
 
 
 def _is_period(fields: Mapping[str, object]) -> bool:
@@ -297,7 +297,8 @@ def _with_period(
     Raises:
         InputError: when there is no such period, or it is said twice.
     """
-    text = {name: given.pop(name) for name in (*PERIOD_OPTIONS,) if given.get(name) is not None}
+    names = ("from_", *PERIOD_OPTIONS)
+    text = {name: given.pop(name) for name in names if given.get(name) is not None}
     if len(text) > 1 and text.keys() - {"from_", "to"}:
         flags = ", ".join(f"--{name.rstrip('_')}" for name in text)
         raise InputError(f"{flags}: say the period in one way only")
