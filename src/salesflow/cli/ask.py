@@ -29,7 +29,7 @@ from salesflow.cli.context import (
     parse_moment,
     with_context,
 )
-from salesflow.cli.ids import find_customer, find_deal, find_rep
+from salesflow.cli.ids import find_customer, find_deal, find_rep, find_stage
 from salesflow.domain.calendar import Days
 from salesflow.domain.time import (
     FOREVER,
@@ -163,7 +163,7 @@ def _flag(name: str) -> str:
 def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -> object:
     """Let deals, customers and reps be written as people write them: a name, first digits."""
     kinds = _kinds(field.annotation)
-    find = _finder(name) if UUID in kinds else _rep if name == "owner" else None
+    find = _finder(name) if UUID in kinds else NAMED_FINDERS.get(name)
     if find is None:
         return value
     if isinstance(value, list | tuple):
@@ -181,6 +181,10 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     if not text.strip():
         return text  # which the question refuses
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
+
+
+NAMED_FINDERS: Final = {"owner": _rep, "stage": find_stage}
+"""How what is no id of ours is found by a name, by what a parameter is called."""
 
 
 def _parameters(
@@ -218,7 +222,8 @@ def _help_of(name: str, field: FieldInfo) -> str:
     if UUID in _kinds(field.annotation) and _finder(name) is not None:
         called = "title" if _finder(name) is find_deal else "name"
         return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
-    return f"{text} May be said by id or name." if name == "owner" else text
+    key = {"owner": "id", "stage": "key"}.get(name)
+    return f"{text} May be said by {key} or name." if key else text
 
 
 def _default_text(field: FieldInfo) -> str:
