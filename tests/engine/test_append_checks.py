@@ -10,13 +10,13 @@ from sqlalchemy import Connection
 
 from given import opened
 from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow, Session
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append import Append, NewEvent, Receipt, Recheck
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.event import Fact
+from salesflow.domain.ids import new_id
 from salesflow.domain.process import Label
 from salesflow.errors import AlreadyRecordedError, InputError, RuleError, StaleTransactionError
 from salesflow.projections.pipeline.deal_timeline import DealTimeline

@@ -19,7 +19,8 @@ from salesflow.adapters.projector import projection_task as projecting
 from salesflow.adapters.projector import rebuild as filling
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.event import Event
-from salesflow.errors import DamagedError, SchemaError
+from salesflow.domain.settings import SETTINGS_ID
+from salesflow.errors import DamagedError, HistoryError, SchemaError
 from salesflow.projections.core.left_out import Checked
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
@@ -430,6 +431,26 @@ def test_a_damaged_file_is_named(tmp_path: Path) -> None:
         assert "从备份恢复" in found[0].sentence("zh")
         with pytest.raises(DamagedError, match=r"is damaged.*put the database back"):
             flow.rebuild("pipeline", "deal_state")
+
+
+def test_a_stream_that_its_index_does_not_name_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}", timezone="Asia/Shanghai") as flow:
+        flow.run(lambda s: s.add(Customer.register(name="Acme")))
+    with plain_connection(f"sqlite:///{path}") as connection:
+        [(size,)] = connection.execute("PRAGMA page_size")
+        [(page,)] = connection.execute(
+            "SELECT rootpage FROM sqlite_master"
+            " WHERE name = 'sqlite_autoindex_salesflow_events_2'"
+        )
+    content = bytearray(path.read_bytes())
+    place = content.index(SETTINGS_ID.bytes, (page - 1) * size, page * size)
+    content[place + 15] ^= 1
+    path.write_bytes(content)
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        assert {each.kind for each in flow.check().problems} == {"damaged"}
+        with pytest.raises(HistoryError, match=r"settings.*salesflow check"):
+            flow.ask(Funnel())
 
 
 def test_a_missing_trigger_or_view_is_named(database_url: str) -> None:

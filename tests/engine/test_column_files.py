@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from properties.test_columns import TABLES, Both, BothView, asked
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import column_files, columns
+from salesflow.errors import InputError
 from salesflow.projections.core.columns import Column
 from salesflow.projections.stages.stage_times import StageTimes
 from salesflow.projections.table import ReadTable
@@ -51,6 +52,14 @@ def url(sqlite_url: str) -> str:
 
 def folder_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///") + "-columns")
+
+
+def kept_in(folder: Path, url: str) -> list[Path]:
+    """Ask with a folder for copies, twice; give the folders that are in it then."""
+    for _ in range(2):
+        with SalesFlow(url, columns_folder=str(folder)) as flow:
+            flow.ask(Both())
+    return sorted(folder.iterdir())
 
 
 def answered(url: str, tenant: str = "main") -> BothView:
@@ -275,7 +284,7 @@ def test_a_database_in_memory_leaves_no_files() -> None:
     with SalesFlow("sqlite://") as flow:
         opened(flow)
         flow.ask(Both())
-        assert flow.log.database.beside is None
+        assert flow.log.database.columns_place is None
 
 
 def test_engines_that_begin_at_once_write_whole_files(url: str) -> None:
@@ -299,6 +308,132 @@ def test_what_was_left_by_who_was_killed_while_writing_is_removed_an_hour_later(
     file.unlink()
     answered(url)
     assert [each.exists() for each in (file, *left)] == [True, True, False]
+
+
+@pytest.fixture
+def told(database_url: str) -> str:
+    """Return a database of each kind, with three deals."""
+    with SalesFlow(database_url, columns_folder="") as flow:
+        for _ in range(3):
+            opened(flow)
+        flow.catch_up()
+    return database_url
+
+
+@pytest.fixture
+def another_url(
+    database_url: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """Return a second database of the same kind, on the same server."""
+    if database_url.startswith("sqlite"):
+        yield f"sqlite:///{tmp_path / 'another.db'}"
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+
+def let_eve_own_two(url: str) -> None:
+    """Change rows by hand, but the first one: by that PostgreSQL tells who built them."""
+    table = "salesflow_stage_visit_1"
+    first = f"SELECT entity_id FROM {table} ORDER BY entity_id LIMIT 1"
+    with plain_connection(url) as connection:
+        connection.execute(f"UPDATE {table} SET owner = 'eve' WHERE entity_id > ({first})")
+
+
+def test_a_chosen_folder_makes_questions_begin_fast_on_every_database(
+    told: str, tmp_path: Path
+) -> None:
+    [folder] = kept_in(tmp_path / "chosen", told)
+    let_eve_own_two(told)
+    with SalesFlow(told, columns_folder=str(tmp_path / "chosen")) as flow:
+        assert flow.ask(StageTimes(owner="eve")).stages[0].deals == 0
+    shutil.rmtree(folder)
+    with SalesFlow(told, columns_folder=str(tmp_path / "chosen")) as flow:
+        assert flow.ask(StageTimes(owner="eve")).stages[0].deals == 2
+
+
+def test_nobody_else_may_read_what_lies_in_a_chosen_folder(told: str, tmp_path: Path) -> None:
+    [folder] = kept_in(tmp_path / "chosen", told)
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {file.stat().st_mode & 0o777 for file in folder.iterdir()} == {0o600}
+
+
+def test_a_folder_that_others_may_enter_is_neither_read_nor_written(
+    told: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    [folder] = kept_in(tmp_path / "chosen", told)
+    let_eve_own_two(told)
+    folder.chmod(0o770)
+    before = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    caplog.set_level("INFO", "salesflow.columns")
+    with SalesFlow(told, columns_folder=str(tmp_path / "chosen")) as flow:
+        assert flow.ask(StageTimes(owner="eve")).stages[0].deals == 2
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == before
+    assert "cannot be written: PermissionError" in caplog.text
+
+
+def test_databases_have_folders_of_their_own_in_a_chosen_one(
+    database_url: str, another_url: str, tmp_path: Path
+) -> None:
+    for count, url in enumerate((database_url, another_url), 2):
+        with SalesFlow(url) as flow:
+            for _ in range(count):
+                opened(flow)
+    chosen = tmp_path / "chosen"
+    folders = [kept_in(chosen, url) for url in (database_url, another_url)]
+    assert [len(found) for found in folders] == [1, 2]
+    for url, deals in ((database_url, 2), (another_url, 3)):
+        with SalesFlow(url, columns_folder=str(chosen)) as flow:
+            assert flow.ask(StageTimes()).stages[0].deals == deals
+
+
+def test_files_of_another_database_change_no_answer(
+    database_url: str, another_url: str, tmp_path: Path
+) -> None:
+    """Not even where somebody has put them into its folder."""
+    for count, url in enumerate((database_url, another_url), 2):
+        with SalesFlow(url) as flow:
+            for _ in range(count):
+                opened(flow)
+    [mine] = kept_in(tmp_path / "mine", database_url)
+    [theirs] = kept_in(tmp_path / "theirs", another_url)
+    shutil.copytree(theirs, mine, dirs_exist_ok=True)
+    with SalesFlow(database_url, columns_folder=str(tmp_path / "mine")) as flow:
+        assert flow.ask(StageTimes()).stages[0].deals == 2
+
+
+def test_an_empty_folder_keeps_no_files(told: str, tmp_path: Path) -> None:
+    with SalesFlow(told, columns_folder="") as flow:
+        flow.ask(Both())
+        assert flow.log.database.columns_place is None
+    if told.startswith("sqlite"):
+        assert not folder_of(told).exists()
+    assert not [*tmp_path.rglob("*.npz")]
+
+
+def test_a_server_whose_owner_has_said_nothing_leaves_no_files(postgres_url: str) -> None:
+    with SalesFlow(postgres_url) as flow:
+        assert flow.log.database.columns_place is None
+
+
+def test_the_environment_chooses_a_folder_where_the_engine_does_not(
+    told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = tmp_path / "chosen"
+    monkeypatch.setenv("SALESFLOW_COLUMNS_FOLDER", str(chosen))
+    answered(told)
+    assert [*chosen.rglob("*.npz")]
+    shutil.rmtree(chosen)
+    with SalesFlow(told, columns_folder="") as flow:
+        flow.ask(Both())
+    monkeypatch.setenv("SALESFLOW_COLUMNS_FOLDER", "")
+    answered(told)
+    assert not [*tmp_path.rglob("*.npz")]
+
+
+def test_a_folder_is_text(sqlite_url: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="write a folder as text"):
+        SalesFlow(sqlite_url, columns_folder=tmp_path)  # type: ignore[arg-type]
 
 
 def damaged(file: Path, place: float, bit: int) -> bytes:

@@ -420,7 +420,7 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
         standing = poor._tables().standing(DEAL_STATE.name)
         rich.record([ExternalEvent(deal, OwnerAssigned(owner="bob"))])
         together = TablesTogether([rows], poor.log, PublishedProcesses(poor.log))
-        together.apply_page(page_after(poor.log, standing), standing.position)
+        together.apply_page(page_after(poor.log, standing), standing)
         assert rows.to_refill == {}
         assert rich.ask(Deals()).left_out == ()
         now = poor._tables().standing(DEAL_STATE.name)

@@ -15,10 +15,11 @@ from importing.desk import EVENTS, WIDE, Desk
 from properties.effort import examples
 from salesflow import SalesFlow
 from salesflow.adapters.database import schema
-from salesflow.adapters.database.schema import new_id, stored_uuid
+from salesflow.adapters.database.schema import stored_uuid
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.importers import import_table, object_id
 from salesflow.domain.deal import Deal
+from salesflow.domain.ids import new_id
 from salesflow.errors import InputError
 
 HEAD = "case,what,time,who,offer,id\n"

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from salesflow.adapters.projector.entity_updates import EntityUpdater, HeldEntity, OrderKey
-from salesflow.domain.event import Event, order_key
+from salesflow.adapters.projector.entity_updates import EntityUpdater, OrderKey
+from salesflow.domain.event import Event
 
 __all__ = ["late_facts_as_they_come"]
 
 
 def late_facts_as_they_come(patch: pytest.MonkeyPatch) -> None:
-    """Take every append for one that is in order, once the entity has begun."""
-    right = EntityUpdater._last_if_in_order
+    """Take all events for such that are in order, once the entity has begun."""
+    right = EntityUpdater._in_order
 
-    def wrong(held: HeldEntity, append: Sequence[Event]) -> OrderKey | None:
-        return right(held, append) if held.last is None else order_key(append[-1])
+    def wrong(last: OrderKey | None, events: Sequence[Event]) -> int:
+        return right(None, events) if last is None else len(events)
 
-    patch.setattr(EntityUpdater, "_last_if_in_order", staticmethod(wrong))
+    patch.setattr(EntityUpdater, "_in_order", staticmethod(wrong))

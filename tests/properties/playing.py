@@ -33,11 +33,11 @@ from properties.world import (
     instant,
     stream_id,
 )
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.ids import new_id
 from salesflow.domain.process import SalesProcess, process_id
 from salesflow.domain.rep import Rep
 from salesflow.engine import ExternalEvent, SalesFlow, Session

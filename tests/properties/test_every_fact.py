@@ -15,7 +15,6 @@ from pydantic import BaseModel, TypeAdapter
 
 from properties.effort import TALLY, examples
 from salesflow import STANDARD, SalesFlow
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
@@ -24,6 +23,7 @@ from salesflow.domain.deal.merge_checks import MAY_MERGE
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact
 from salesflow.domain.exchange_rates import Rate
+from salesflow.domain.ids import new_id
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.values import SafeText
 from salesflow.errors import InputError

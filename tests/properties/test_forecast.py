@@ -26,12 +26,12 @@ from properties.playing import Player
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import HOUR, OWNERS, START, at, deal_id, instant, money
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import NewEvent
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merge_checks import MAY_MERGE
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact, FactRetracted
+from salesflow.domain.ids import new_id
 from salesflow.errors import RuleError
 from salesflow.projections.core.question import Span
 from salesflow.projections.forecast import forecast, forecast_figures

@@ -4,8 +4,10 @@ The fold keeps one row for the owner of a deal and one for each collaborator, wh
 fold can do: rows with and without a key, that begin, change, end and come back.
 """
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -90,7 +92,10 @@ def folded(
     cuts: set[int],
     cold: bool,
 ) -> MemoryTable:
-    """Fold a log into a table, a batch ending where `cuts` says; cold forgets in between."""
+    """Fold a log into a table, a batch ending where `cuts` says; cold forgets in between.
+
+    Of a batch what is told of an entity is taken in one go.
+    """
     table, batch = MemoryTable(), IntervalBatch(BEFORE_ALL + 1)
     through = 0
     wanted = [
@@ -102,18 +107,17 @@ def folded(
         lambda entity: [e for e in wanted if e.stream_id == entity and e.position <= through],
         lambda entity: entity,
     )
-    for recorded in sorted({event.recorded for event in wanted}):
-        append = [event for event in wanted if event.recorded == recorded]
-        through = append[-1].position
-        for entity in dict.fromkeys(event.stream_id for event in append):
-            of_entity = [e for e in append if e.stream_id == entity]
-            assert updater.apply_append(entity, of_entity, [batch])
-        if recorded in cuts:
-            table.write(batch)
-            batch = IntervalBatch(recorded + 1)
-            if cold:
-                updater.forget()
-    table.write(batch)
+    ends = sorted(cuts)
+    for _, page in groupby(wanted, lambda event: bisect_left(ends, event.recorded)):
+        told = list(page)
+        through = told[-1].position
+        for entity in dict.fromkeys(event.stream_id for event in told):
+            of_entity = [e for e in told if e.stream_id == entity]
+            assert not updater.apply(entity, of_entity, [batch])
+        table.write(batch)
+        batch = IntervalBatch(told[-1].recorded + 1)
+        if cold:
+            updater.forget()
     return table
 
 

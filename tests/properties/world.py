@@ -122,13 +122,16 @@ CRM = ProcessVersion(
     name_zh="导入流程",
     stages=(
         _stage("new", "0.1"),
-        _stage("proposal", "0.333333"),
+        _stage("negotiation", "0.333333"),
         _stage("closed_won", "1", "won"),
         _stage("closed_lost", "0", "lost"),
         _stage("junk", "0", "disqualified"),
     ),
 )
-"""A process as other systems keep it: entering some of its stages *is* an outcome."""
+"""A process as other systems keep it: entering some of its stages *is* an outcome.
+
+One of its stages has a key that the other process has too.
+"""
 
 PROCESSES = (STANDARD, STANDARD_2, CRM)
 STAGES = tuple(dict.fromkeys(stage.key for process in PROCESSES for stage in process.stages))

@@ -225,6 +225,19 @@ def test_a_deal_told_with_its_first_and_last_stage_only_passed_those_between() -
     assert exits(view, "new") == [("won", "closed_won", 1)]
 
 
+def test_deals_of_another_process_come_nowhere_in_this_one_whatever_its_stages_are_named() -> (
+    None
+):
+    other = PLAIN.model_copy(update={"key": "other"})
+    with shop(other) as books:
+        books.tell(1, ("2026-03-02", opened()), ("2026-03-20", moved("c")))
+        books.tell(2, ("2026-03-02", opened(other)))
+        view = ask(books)
+    assert [came(view, key) for key in ("a", "b", "c")] == [(1, 1, 1), (1, 0, 1), (1, 1, 1)]
+    reached = [came(view, key, "other") for key in ("a", "b", "c")]
+    assert reached == [(1, 1, 1), (1, 0, 0), (1, 0, 0)]
+
+
 def test_what_happened_before_the_opening_is_no_entry() -> None:
     with shop() as books:
         books.tell(1, ("2026-03-01", moved("c")), ("2026-03-02", opened()))

@@ -5,10 +5,15 @@ from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from salesflow.domain.time import DAY
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, estimate_text
+from salesflow.projections.core import statistics
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.statistics import (
     Share,
@@ -18,6 +23,7 @@ from salesflow.projections.core.statistics import (
     net_promoters,
     ratio,
     share,
+    spreads,
 )
 
 SLEEP_GAINED = (1.2, 2.4, 1.3, 1.3, 0, 1.0, 1.8, 0.8, 4.6, 1.4)
@@ -138,3 +144,35 @@ def test_an_estimate_is_written_with_its_interval() -> None:
 def test_a_sum_in_units_has_no_empty_places() -> None:
     sums = {0: "0", 5_000_000: "5", -5_500_000: "-5.5", 10**20 + 1: "100000000000000.000001"}
     assert {figure: str(unscaled(figure)) for figure in sums} == sums
+
+
+GROUPS = 4
+TIMES = st.one_of(st.integers(0, 9), st.integers(0, 10**15), st.integers(0, 2**63 - 1))
+
+
+def by_hand(times: list[int], share: Fraction) -> Fraction:
+    """Interpolate between the two times around a share of the way, in days."""
+    in_order, way = sorted(times), (len(times) - 1) * share
+    below = int(way)
+    above = min(below + 1, len(times) - 1)
+    return (in_order[below] + (way - below) * (in_order[above] - in_order[below])) / DAY
+
+
+@pytest.mark.parametrize("few", [0, 100])
+@given(rows=st.lists(st.tuples(st.integers(0, GROUPS - 1), TIMES)))
+def test_times_of_groups_are_spread_as_those_of_each_group_alone(
+    few: int, rows: list[tuple[int, int]]
+) -> None:
+    groups, lasted = (np.array([row[place] for row in rows], np.int64) for place in (0, 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statistics, "FEW", few)
+        found = spreads(groups, lasted, GROUPS)
+    for group, spread in enumerate(found):
+        times = [time for of, time in rows if of == group]
+        days = (spread.days_median, spread.days_mean, spread.days_p90)
+        if not times:
+            assert days == (None, None, None)
+            continue
+        mean = Fraction(sum(times), len(times) * DAY)
+        wanted = by_hand(times, Fraction(1, 2)), mean, by_hand(times, Fraction(9, 10))
+        assert days == tuple(map(decimal_of, wanted))

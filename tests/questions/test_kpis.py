@@ -18,6 +18,7 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReope
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
 from salesflow.domain.event import Fact
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.values import MOST
 from salesflow.errors import InputError
 from salesflow.projections.performance.kpi_figures import KpiLine
 from salesflow.projections.performance.kpis import Kpis, KpisView
@@ -84,6 +85,24 @@ def test_an_amended_contract_books_the_difference_and_a_refund_its_amount() -> N
         after = only(kpis(sales, SECOND))
         assert told(sold(after), after.orders) == ({"CNY": -100, "USD": 9}, 1)
         assert only(kpis(sales, FIRST)).orders == 0
+
+
+def test_the_largest_amounts_are_amended_given_back_and_undone_to_the_last_digit() -> None:
+    with shop() as sales:
+        for deal in (1, 2):
+            sales.tell(
+                deal,
+                ("2026-02-01", opened(amount=Money(MOST, "CNY"))),
+                ("2026-02-10", DealWon()),
+            )
+        sales.tell(1, ("2026-04-02", ContractAmended(amount=Money(-MOST, "CNY"))))
+        sales.tell(2, *[("2026-04-02", RefundGiven(amount=Money(MOST, "CNY")))] * 3)
+        assert sold(only(kpis(sales, FIRST))) == {"CNY": 2 * MOST}
+        assert sold(only(kpis(sales, SECOND))) == {"CNY": -5 * MOST}
+        sales.tell(2, ("2026-04-03", DealReopened()))
+        assert sold(only(kpis(sales, SECOND))) == {"CNY": -3 * MOST}
+        sales.tell(1, ("2026-04-03", DealReopened()))
+        assert sold(only(kpis(sales, SECOND))) == {"CNY": -2 * MOST}
 
 
 def test_a_sale_is_credited_to_owner_and_shares_of_the_day_it_was_won() -> None:

@@ -25,8 +25,8 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent
+from salesflow.domain.ids import new_id
 from store.facts import NOTES
 
 __all__ = ["Findings", "Judge", "append_marked", "kill_writers"]

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID, uuid4
 
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import Fact
+from salesflow.domain.ids import new_id
 from salesflow.domain.time import Instant
 
 __all__ = ["NOTES", "Clock", "Noted", "draft", "drafts", "instant", "planted"]

@@ -13,7 +13,15 @@ import sqlalchemy
 
 import salesflow
 
-__all__ = ["OURS", "POOL", "Interrupted", "interrupted_at", "interrupts_after", "lines_of"]
+__all__ = [
+    "OURS",
+    "PACKAGE",
+    "POOL",
+    "Interrupted",
+    "interrupted_at",
+    "interrupts_after",
+    "lines_of",
+]
 
 PACKAGE = Path(salesflow.__file__).parent
 OURS = str(PACKAGE / "adapters"), str(PACKAGE / "engine")
@@ -28,10 +36,13 @@ class Interrupted(Exception):  # noqa: N818 - as a time limit's
 class _Tracer:
     """Counts the lines of some folders that run; raises at one of them."""
 
-    def __init__(self, at: int | None, within: tuple[str, ...]) -> None:
+    def __init__(
+        self, at: int | None, within: tuple[str, ...], kind: type[BaseException]
+    ) -> None:
         self.count = 0
         self._at = at
         self._within = within
+        self._kind = kind
 
     def __call__(self, frame: FrameType, event: str, _: object) -> Any:  # noqa: ANN401
         name = frame.f_code.co_filename
@@ -41,7 +52,7 @@ class _Tracer:
             self.count += 1
             if self.count == self._at:
                 sys.settrace(None)
-                raise Interrupted(f"{name}:{frame.f_lineno}")
+                raise self._kind(f"{name}:{frame.f_lineno}")
         return self
 
 
@@ -57,24 +68,31 @@ def _tracing(tracer: _Tracer) -> Iterator[None]:
 
 def lines_of(work: Callable[[], object], *within: str) -> int:
     """Count the lines that some work runs in the package, or in some other folders."""
-    tracer = _Tracer(None, within or OURS)
+    tracer = _Tracer(None, within or OURS, Interrupted)
     with _tracing(tracer):
         work()
     return tracer.count
 
 
-def interrupted_at(line: int, work: Callable[[], object], *within: str) -> Interrupted | None:
+def interrupted_at(
+    line: int,
+    work: Callable[[], object],
+    *within: str,
+    kind: type[BaseException] = Interrupted,
+) -> BaseException | None:
     """Do some work and raise before its n-th line there; give what was raised out of it."""
     try:
-        with _tracing(_Tracer(line, within or OURS)):
+        with _tracing(_Tracer(line, within or OURS, kind)):
             work()
-    except Interrupted as error:
+    except kind as error:
         return error
     return None
 
 
 @contextmanager
-def interrupts_after(seconds: float) -> Iterator[list[int]]:
+def interrupts_after(
+    seconds: float, kind: type[BaseException] = Interrupted
+) -> Iterator[list[int]]:
     """Raise once, so many seconds from now, wherever the block then is; tell when that was.
 
     What is raised within a destructor goes no further, so a block must not wait for it alone.
@@ -86,7 +104,7 @@ def interrupts_after(seconds: float) -> Iterator[list[int]]:
 
     def handle(number: int, _frame: FrameType | None) -> None:
         fired.append(number)
-        raise Interrupted
+        raise kind
 
     before, called = signal.signal(signal.SIGALRM, handle), gc.callbacks[:]
     gc.callbacks.clear()

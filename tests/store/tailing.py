@@ -20,9 +20,9 @@ from typing import NamedTuple
 from uuid import uuid4
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.domain.event import Event
+from salesflow.domain.ids import new_id
 from store.facts import NOTES
 
 __all__ = ["Outcome", "check", "run"]

@@ -23,7 +23,7 @@ from uuid import uuid4
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.adapters.event_store.append_checks import UNCHECKED
-from salesflow.adapters.database.schema import new_id
+from salesflow.domain.ids import new_id
 sys.stdin.read(1)
 with Database(sys.argv[1]) as database:
     log = EventLog(database, catalogue=UNCHECKED)

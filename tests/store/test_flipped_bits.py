@@ -3,6 +3,7 @@
 import sqlite3
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,15 +12,19 @@ import psycopg
 import pytest
 
 from databases import Plain, plain_connection
+from properties.effort import TORTURE
 from salesflow import STANDARD, Deal, Money, SalesFlow
 from salesflow.adapters.database import schema
 from salesflow.adapters.event_store.checksum import Checksums, with_place
 from salesflow.domain.event import Event, UnreadableFact
 from salesflow.domain.time import from_instant
 from salesflow.errors import SalesflowError
+from salesflow.projections.core.left_out import Checked
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
 
+PAGE = 4_096
+FILE_FLIPS = 30
 COLUMNS = [column.name for column in schema.events.columns]
 MOVING = {"tenant", "stream_id", "version", "position"}
 """Where a bit of these flips, a row may be looked for in vain where it was."""
@@ -171,6 +176,45 @@ def test_whatever_bit_flips_nothing_is_read_as_if_it_were_right(
     database_url: str, seed: int
 ) -> None:
     check(database_url, seed, flips=12)
+
+
+def test_a_bit_of_the_file_itself_is_named_by_answers_or_by_a_check(tmp_path: Path) -> None:
+    """Flip bits of the log's pages and its indexes', where one may differ from the other."""
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        live(flow)
+        events = flow.log.page(0, 100)
+        moments = [events[-1].recorded]
+        expected = answers(flow, moments)
+    with plain_connection(f"sqlite:///{path}") as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+        pages = connection.execute(
+            "SELECT rootpage FROM sqlite_master WHERE tbl_name = 'salesflow_events'"
+            " AND rootpage > 0"
+        ).fetchall()
+    whole, random, wrong = path.read_bytes(), Random(0), 0
+    for _ in range(FILE_FLIPS * TORTURE):
+        content = bytearray(whole)
+        [page] = random.choice(pages)
+        content[random.randrange((page - 1) * PAGE, page * PAGE)] ^= 1 << random.randrange(8)
+        path.write_bytes(content)
+        asked = told(lambda: asked_of(path, moments))
+        named = asked is None or any(view.left_out for view in asked)
+        if not named and asked != expected:
+            wrong += 1
+            found = told(lambda: checked(path))
+            assert found is None or not found.whole
+    assert wrong < FILE_FLIPS * TORTURE / 4
+
+
+def asked_of(path: Path, moments: list[int]) -> list[Any]:
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        return answers(flow, moments)
+
+
+def checked(path: Path) -> Checked:
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        return flow.check()
 
 
 def test_without_the_checksum_flipped_bits_become_wrong_figures(

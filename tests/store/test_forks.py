@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sqlite3
+import sys
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -138,6 +139,36 @@ def test_a_child_forked_while_a_thread_is_answered_collects_its_garbage() -> Non
     thread.join(LIMIT_SECONDS)
     assert went_well(child)
     assert gc.isenabled()
+
+
+def test_however_threads_hold_the_collector_off_in_turn_it_works_in_the_end() -> None:
+    before = sys.getswitchinterval()
+
+    def work() -> None:
+        for _ in range(10_000):
+            with gc_paused():
+                pass
+
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(LIMIT_SECONDS)
+    finally:
+        sys.setswitchinterval(before)
+    assert gc.isenabled()
+
+
+def test_who_holds_the_collector_off_for_good_finds_it_off() -> None:
+    gc.disable()
+    try:
+        with gc_paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def record_or_refuse(flow: SalesFlow, who: str) -> None:

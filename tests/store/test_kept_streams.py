@@ -206,14 +206,14 @@ def test_who_does_not_look_at_the_last_event_is_found_out(
 def test_a_state_that_is_handed_out_twice_is_found_out(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = LoadedStream.state
+    right = LoadedStream.state_at_begin
 
     def same(self: LoadedStream, *given: Any) -> Any:  # noqa: ANN401
         right(self, *given)
         assert self._kept is not None
-        self._kept.state.belong_to(given[1])
+        self._kept.state.belong_to(given[2])
         return self._kept.state
 
-    monkeypatch.setattr(LoadedStream, "state", same)
+    monkeypatch.setattr(LoadedStream, "state_at_begin", same)
     with pytest.raises(AssertionError):
         test_what_was_not_recorded_is_not_remembered(flow)

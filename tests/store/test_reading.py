@@ -8,11 +8,10 @@ from uuid import RFC_4122, UUID, uuid4
 import pytest
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import UnreadableFact, ensure_readable
-from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.ids import new_id, uuid_of_bytes, uuids_of_bytes
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 
@@ -156,7 +155,7 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:
     forking = (
-        "import os; from salesflow.adapters.database.schema import new_id; child = os.fork();"
+        "import os; from salesflow.domain.ids import new_id; child = os.fork();"
         " print([new_id().int % 2**62 for _ in range(3)], flush=True);"
         " child and os.waitpid(child, 0)"
     )
@@ -168,6 +167,13 @@ def test_a_uuid_read_from_bytes_is_like_any_other() -> None:
     id = uuid4()
     read = uuid_of_bytes(id.bytes)
     assert (read, hash(read), str(read), read.is_safe) == (id, hash(id), str(id), id.is_safe)
+
+
+def test_many_uuids_read_from_bytes_are_like_any_others() -> None:
+    ids = [uuid4() for _ in range(3)]
+    read = uuids_of_bytes([id.bytes for id in ids])
+    assert read == ids
+    assert [(str(id), id.is_safe) for id in read] == [(str(id), id.is_safe) for id in ids]
 
 
 def test_a_catalogue_of_another_application_reads_its_own_tenant(database: Database) -> None:

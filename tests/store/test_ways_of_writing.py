@@ -20,7 +20,7 @@ from salesflow.adapters.event_store.postgres_rows import field
 from salesflow.domain.time import Instant
 from store.facts import NOTES, Clock, draft
 
-SIZES = (1, 2, 12, 13, 40, 100, 101, 250)
+SIZES = (1, 2, 12, 13, 40, 100, 101, 143, 250)
 TEXTS = (None, None, "u-1", "张伟", "a'b\"c\\d", "\N{PILE OF POO} x", "NULL", "{1,2}", "\\N")
 STORED = (
     "SELECT position, stream_id, version, event_id, topic, payload, occurred, recorded,"

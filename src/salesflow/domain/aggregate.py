@@ -14,6 +14,7 @@ from typing import Any, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
 
 from salesflow.domain.arguments import ensure_id, ensure_time, guarded, internal, require_reason
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import (
     Event,
     Fact,
@@ -65,18 +66,7 @@ UNASSIGNED = UUID(int=0)
 
 MICROSECOND: Precision = "microsecond"
 
-
-class ReplayedWhenRead:
-    """The state of an aggregate: computed when it is read first, from then on an attribute.
-
-    As `functools.cached_property`, which before Python 3.12 holds a lock of all aggregates
-    meanwhile, while this may read the log.
-    """
-
-    def __get__(self, aggregate: "Aggregate", _: type) -> State:
-        """Return it, and leave it to be found without this from now on."""
-        state = vars(aggregate)["_state"] = aggregate._replayed()
-        return state
+_new = tuple.__new__
 
 
 @guarded
@@ -96,6 +86,8 @@ class Aggregate:
     _known: ClassVar[frozenset[type[Fact]]] = frozenset()
     state_class: ClassVar[type[State]] = State
     """What its facts change."""
+    _id: UUID
+    _pending: list[PendingEvent]
     _version = 0
     _log: list[Event] = []  # noqa: RUF012 - never changed in place, as none of these
     _history: list[Event] = []  # noqa: RUF012
@@ -104,8 +96,6 @@ class Aggregate:
     _as_of: Instant = FOREVER
     """The time up to which it is believed."""
     _context: ReplayContext
-    _state: Any = ReplayedWhenRead()
-    """What follows from its believed history; forgotten whenever it has to be computed anew."""
     _id_given = True
     _is_recorded = False
     _detached: Detached | None = None
@@ -149,9 +139,8 @@ class Aggregate:
         )
 
     def __init__(self, id: UUID, context: ReplayContext | None = None) -> None:
-        self._id = id
-        self._pending: list[PendingEvent] = []
-        self._context = context or ReplayContext()
+        own = vars(self)
+        own["_id"], own["_pending"], own["_context"] = id, [], context or ReplayContext()
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse what a caller assigns, of which nothing would be recorded.
@@ -271,13 +260,11 @@ class Aggregate:
     ) -> Self:
         """Take in a stream's events (those known by `known_at`), as believed at `as_of`."""
         self = cls(id, context)
-        self._loaded = loaded = (
-            events if isinstance(events, LoadedStream) else LoadedStream(events)
-        )
-        self._log = log = loaded.events
-        self._history = loaded.history
-        self._version = log[-1].version if log else 0
-        self._as_of = as_of
+        loaded = events if isinstance(events, LoadedStream) else LoadedStream(events)
+        log, own = loaded.events, vars(self)
+        own["_loaded"], own["_log"], own["_history"] = loaded, log, loaded.history
+        own["_version"] = log[-1].version if log else 0
+        own["_as_of"] = as_of
         return self
 
     @classmethod
@@ -305,14 +292,13 @@ class Aggregate:
 
         HistoryError when a part of its history cannot be read, and was not retracted.
         """
-        history = self._history
-        if len(history) < len(self._log):  # else all of it could be read
-            ensure_readable(self._log)
-        opening = history[0] if history else None
+        history, log = self._history, self._log
+        if history is not log and len(history) < len(log):  # else all of it could be read
+            ensure_readable(log)
         if (
-            opening is None
-            or opening.effective > self._as_of
-            or type(opening.fact) not in self._known
+            not history
+            or history[0].effective > self._as_of
+            or type(history[0].fact) not in self._known
         ):
             raise NotFoundError(f"no {self.noun} {self.id} is believed to exist at that moment")
 
@@ -358,9 +344,8 @@ class Aggregate:
     @internal
     def close(self, recorded: bool = False) -> None:
         """Take no more commands; for its session, which ends, and may have appended it."""
-        self._detached = "ended"
-        if recorded:
-            self._is_recorded = True
+        own = vars(self)
+        own["_detached"], own["_is_recorded"] = "ended", recorded or self._is_recorded
 
     @internal
     def ensure_open(self) -> None:
@@ -444,7 +429,7 @@ class Aggregate:
             self.ensure_exists()
         before = self._as_of
         if occurred_at is None:
-            noted = PendingEvent(fact, None, MICROSECOND)
+            noted = _new(PendingEvent, (fact, None, MICROSECOND, None))
         else:
             noted = PendingEvent(fact, *self._time_of(occurred_at))
             if noted.occurred is not None:
@@ -454,8 +439,8 @@ class Aggregate:
         if not self._version and len(pending) == 1:
             track_new(self, self.noun, type(self).__name__)
         until = self._as_of
-        event = noted.event(self._id, self._version, len(pending), now=until)
-        self._log = log = [*self._log, event]
+        event, own = noted.event(self._id, self._version, len(pending), now=until), vars(self)
+        own["_log"] = log = [*self._log, event]
         if before < until and history:
             self._rebuild()
             return
@@ -463,8 +448,8 @@ class Aggregate:
             not isinstance(fact, FactRetracted) and event.effective <= until
         )
         if holds and (comes_after(event, history[-1]) if history else len(log) == 1):
-            self._history = [*history, event]
-            if "_state" in vars(self):
+            own["_history"] = [*history, event]
+            if "_state" in own:
                 self.evolve_all(self._state, [event])
         else:
             self._reorder_history()
@@ -483,24 +468,30 @@ class Aggregate:
         self._history = believed_history(self._log)
         vars(self).pop("_state", None)
 
-    def _replayed(self) -> State:
-        """Return the state after the believed history up to the time it is believed at."""
+    @computed_once
+    def _state(self) -> Any:  # noqa: ANN401 - of the `state_class` of each kind of aggregate
+        """Return the state after the believed history up to the time it is believed at.
+
+        It is forgotten whenever it has to be computed anew.
+        """
         history, until = self._history, self._as_of
         opening = history[0] if history else None
         is_there = opening is not None and opening.occurred <= until
         if self._log and not is_there and not self.exists_without_events:
             self.ensure_exists()
-        believed, loaded = in_effect(history, until), self._loaded
+        believed, loaded, context = in_effect(history, until), self._loaded, self._context
+        begun, state = 0, None
         if (
-            loaded is None
-            or not self._context.knows_days
-            or not loaded.is_begin_of(believed)
-            or any(isinstance(each.fact, FactRetracted) for each in self._pending)
+            loaded is not None
+            and context.zone is not None
+            and not any(isinstance(each.fact, FactRetracted) for each in self._pending)
         ):
-            state, begun = self.state_class(self._context, opening), 0
-        else:
-            state, begun = loaded.state(type(self), self._context), len(loaded.history)
-        self.evolve_all(state, believed[begun:])
+            begun = len(loaded.history)
+            state = loaded.state_at_begin(believed, type(self), context)
+        if state is None:
+            begun, state = 0, self.state_class(context, opening)
+        if begun < len(believed):
+            self.evolve_all(state, believed[begun:])
         return state
 
     @classmethod

@@ -63,10 +63,12 @@ def decoder_of(cls: type[Fact]) -> Decode | None:
     except NotUnderstoodError:
         return None
     read: Callable[[bytes], Fields] = Decoder(shape).decode
+    is_flat = not any(_nested(field.annotation) for field in cls.model_fields.values())
+    names_in: Callable[[Fields], int] = len if is_flat else _names_in
 
     def decode(payload: bytes) -> Fact:
         given = read(payload)
-        if payload.count(NAMED) != _names_in(given):
+        if payload.count(NAMED) != names_in(given):
             raise NotWrittenHereError("a field is named that is unknown, or one twice")
         fact: Fact = build(given)
         return fact

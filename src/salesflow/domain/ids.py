@@ -1,31 +1,49 @@
-"""Makes ids of their bytes and numbers, at a third of the cost of the constructor of `UUID`.
+"""Makes ids: new ones, and those read of bytes and numbers, faster than `UUID` does.
 
 An answer may name tens of thousands of events, and a page of the log holds as many ids.
+
+New ids of events and things are UUIDs of version 7. They begin with the time they were made
+(milliseconds, then 1/4096 of a millisecond), so ids made one after the other sort in that order
+to within a quarter of a microsecond; the other 62 bits are random. An id says nothing about
+when a fact was recorded: that is `recorded_at`.
 """
 
-from collections.abc import Iterable
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from random import Random
+from time import time_ns
+from typing import Final
 from uuid import UUID, SafeUUID
 
-__all__ = ["uuid_of_bytes", "uuid_of_int", "uuids_of_bytes"]
+__all__ = ["new_id", "uuid_of_bytes", "uuid_of_int", "uuids_by_bytes", "uuids_of_bytes"]
+
+VERSION_7: Final = 0x7000 << 64 | 0x8000_0000_0000_0000
+"""The bits of a UUID that say which version it is."""
 
 _new = object.__new__
 _set_number = vars(UUID)["int"].__set__
 _set_safety = vars(UUID)["is_safe"].__set__
-_number = int.from_bytes
+_number: Callable[[bytes], int] = int.from_bytes
 _UNKNOWN = SafeUUID.unknown
+_run = deque[None](maxlen=0).extend
 
 
 def uuid_of_bytes(data: bytes) -> UUID:
     """Read a UUID from its 16 bytes, at a third of the cost of `UUID(bytes=…)`."""
     made = _new(UUID)
-    _set_number(made, _number(data, "big"))
+    _set_number(made, _number(data))
     _set_safety(made, _UNKNOWN)
     return made
 
 
-def uuids_of_bytes(stored: Iterable[bytes]) -> dict[bytes, UUID]:
-    """Read many UUIDs, by their bytes."""
-    return {data: uuid_of_bytes(data) for data in stored}
+def uuids_of_bytes(many: Sequence[bytes]) -> list[UUID]:
+    """Read UUIDs from their 16 bytes, all of them at once, which takes three quarters of it."""
+    made = [*map(_new, repeat(UUID, len(many)))]
+    _run(map(_set_number, made, map(_number, many)))
+    _run(map(_set_safety, made, repeat(_UNKNOWN)))
+    return made
 
 
 def uuid_of_int(number: int) -> UUID:
@@ -34,3 +52,27 @@ def uuid_of_int(number: int) -> UUID:
     _set_number(made, number)
     _set_safety(made, _UNKNOWN)
     return made
+
+
+def uuids_by_bytes(many: Sequence[bytes]) -> dict[bytes, UUID]:
+    """Read UUIDs from their 16 bytes, and return them by these."""
+    return dict(zip(many, uuids_of_bytes(many), strict=True))
+
+
+_random = Random(os.urandom(32))
+
+
+def new_id() -> UUID:
+    """Make a UUID version 7; safe in threads and after a fork."""
+    milliseconds, rest = divmod(time_ns(), 1_000_000)
+    within = (rest << 12) // 1_000_000
+    number = milliseconds << 80 | within << 64 | VERSION_7 | _random.getrandbits(62)
+    return uuid_of_int(number)
+
+
+def _reseed() -> None:
+    _random.seed(os.urandom(32))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reseed)

@@ -8,7 +8,6 @@ It is a module of its own, since the log keeps such streams and aggregates are m
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from typing import Any, Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
@@ -78,34 +77,37 @@ class LoadedStream:
             last = event
         return True
 
-    def is_begin_of(self, history: Sequence[Event]) -> bool:
-        """Return whether all it believes stands unchanged at the begin of a longer history.
+    def state_at_begin(
+        self, history: Sequence[Event], kind: Kind, context: ReplayContext
+    ) -> State | None:
+        """Return the state after all it believes, for one aggregate to change.
 
-        Which has to be one of its events and later ones, none of which takes any back.
+        None where that does not stand unchanged at the begin of a longer history, which has to
+        be one of its events and later ones, none of which takes any back.
         """
-        count = len(self.history)
-        return 0 < count <= len(history) and history[count - 1] is self.history[-1]
+        own, kept = self.history, self._kept
+        if not 0 < len(own) <= len(history) or history[len(own) - 1] is not own[-1]:
+            return None
+        if kept is not None and not kept.holds(kind, context):
+            kept = None
+        if kept is None or kept.reached < len(own):
+            kept = self._evolved(kept, kind, context)
+        return kept.state.copied_for(context)
 
-    def state(self, kind: Kind, context: ReplayContext) -> State:
-        """Return the state that follows from all of it, for one aggregate to change."""
-        kept, history = self._kept, self.history
-        if kept is None or not kept.holds(kind, context):
-            kept = KeptState(kind, kind.state_class(EMPTY_CONTEXT, history[0]), 0, None)
-        if kept.reached < len(history):
-            kept = self._evolved(kept, context)
-        state = copy(kept.state)
-        state.belong_to(context)
-        return state
-
-    def _evolved(self, kept: "KeptState", context: ReplayContext) -> "KeptState":
+    def _evolved(
+        self, kept: "KeptState | None", kind: Kind, context: ReplayContext
+    ) -> "KeptState":
         """Return a state brought up to the end; kept unless it follows from what may change."""
-        state, asked = copy(kept.state), _Asked(context)
-        state.belong_to(asked.context)
-        kept.kind.evolve_all(state, self.history[kept.reached :])
+        asked, history = _Asked(context), self.history
+        if kept is None:
+            state = kind.state_class(asked.context, history[0])
+            kept = KeptState(kind, state, 0, None)
+        else:
+            state = kept.state.copied_for(asked.context)
+        kind.evolve_all(state, history[kept.reached :])
         state.belong_to(EMPTY_CONTEXT)
-        evolved = kept._replace(
-            state=state, reached=len(self.history), zone=asked.zone or kept.zone
-        )
+        zone = asked.zone or kept.zone
+        evolved = kept._replace(state=state, reached=len(history), zone=zone)
         if not asked.missed:
             self._kept = evolved
         return evolved

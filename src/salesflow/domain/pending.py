@@ -12,6 +12,7 @@ import warnings
 from datetime import date, datetime
 from inspect import CO_OPTIMIZED
 from itertools import islice
+from operator import attrgetter
 from traceback import walk_tb
 from types import FrameType
 from typing import Any, Final, Literal, NamedTuple
@@ -53,6 +54,8 @@ NOT_KNOWN: Final = (None,) * 6
 UNTIMED: Final = 2 * FOREVER
 """Positions of pending events without a time lie behind this: they happen last of all."""
 
+OCCURRED: Final = attrgetter("occurred")
+
 _new = tuple.__new__
 
 
@@ -92,7 +95,7 @@ def in_log_order(pending: list[PendingEvent], now: Instant) -> list[PendingEvent
     As they were said, but what happened close to now by its time, and what has none last: the
     log may cut several times to that of recording, and then its order decides.
     """
-    if all(event.occurred is None for event in pending):
+    if [*map(OCCURRED, pending)].count(None) == len(pending):
         return pending
     floor = now - 2 * SKEW
 

@@ -7,8 +7,8 @@ a deal; the checking itself is the deal's.
 """
 
 from collections.abc import Mapping, Set
-from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import add
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeVar, assert_never, get_args
 from uuid import UUID, uuid5
 
@@ -60,7 +60,8 @@ __all__ = [
 Category = Literal["open", "won", "after_sales", "lost", "disqualified"]
 ForecastCategory = Literal["pipeline", "best_case", "commit", "closed", "omitted"]
 Outcome = Literal["open", "won", "lost", "disqualified"]
-NumberT = TypeVar("NumberT", int, Decimal)
+NumberT = TypeVar("NumberT")
+"""Of numbers, or of columns of them."""
 
 WIN_RATE: Final[dict[Outcome, bool]] = {"won": True, "lost": False}
 """The outcomes that count in every win rate, and whether each of them is a win.
@@ -73,11 +74,11 @@ changes, raise the revision of the fold `factor`.
 def win_rate_of(sums: Mapping[str, NumberT], nothing: NumberT) -> tuple[NumberT, NumberT]:
     """Return what was won and all that counts in a win rate, of counts or sums by outcome.
 
-    `nothing` stands for an outcome that is not there.
+    They may be columns of many. `nothing` stands for an outcome that is not there.
     """
     won = [sums.get(outcome, nothing) for outcome, is_win in WIN_RATE.items() if is_win]
     counted = [sums.get(outcome, nothing) for outcome in WIN_RATE]
-    return sum(won, nothing), sum(counted, nothing)
+    return reduce(add, won, nothing), reduce(add, counted, nothing)
 
 
 OUTCOME_OF_CATEGORY: Final[Mapping[Category, Outcome]] = {

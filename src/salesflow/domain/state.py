@@ -125,9 +125,16 @@ class State:
 
     def __copy__(self) -> Self:
         """Return a state that keeps what this one holds now."""
+        return self.copied_for(self._context)
+
+    @internal
+    def copied_for(self, context: ReplayContext) -> Self:
+        """Return a state that keeps what this one holds now, and reads from a context."""
         other = object.__new__(type(self))
+        own = vars(other)
         for name, value in vars(self).items():
-            vars(other)[name] = value.copy() if type(value) in OWN else value
+            own[name] = value.copy() if type(value) in OWN else value
+        own["_context"] = context
         return other
 
     def evolve(self, event: Event) -> str | None:

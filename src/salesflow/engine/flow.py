@@ -10,7 +10,7 @@ It knows no SQL and no rule of sales: rules live in the aggregates, statements i
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event as Flag
@@ -20,7 +20,6 @@ from uuid import UUID
 from salesflow.adapters.checks.check import LogCheck
 from salesflow.adapters.database.backup import Backup, back_up
 from salesflow.adapters.database.database import WAIT_SECONDS, Database
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.event_store.published import (
     PublishedProcesses,
@@ -45,6 +44,7 @@ from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.ids import new_id
 from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -127,8 +127,15 @@ def _merged_into(id: UUID, events: list[Event], context: ReplayContext) -> UUID 
         return None
 
 
-def _catalogue_with(own: Sequence[type[Fact]]) -> FactCatalogue:
+def _folds_with(folds: Sequence[Fold]) -> Mapping[str, Fold]:
+    """Return the folds of the package, with those that others hand in."""
+    own = (*installed_folds(), *folds)
+    return with_folds(own) if own else FOLDS
+
+
+def _catalogue_with(facts: Sequence[type[Fact]]) -> FactCatalogue:
     """Return what reads facts of a service's own too, which are shown by their names then."""
+    own = (*installed_facts(), *facts)
     catalogue = CATALOGUE.with_own(own)
     name_facts(own)
     return catalogue
@@ -167,9 +174,14 @@ class SalesFlow(CommandRunner):
     What installed packages hand in by entry points is there too. `reactors` act on the world
     when something is recorded, and are run by `flow.reactors`. Who records waits
     `wait_seconds` in all for others, of this process or not, and then is told BusyError.
+    Copies of read tables are kept in `columns_folder`, so that another process begins to ask
+    sooner; nowhere when it is "". Where nothing is said, in the folder that the environment
+    variable SALESFLOW_COLUMNS_FOLDER names, or else beside a SQLite file alone.
     Read tables are kept in memory up to `memory_mb` megabytes; where nothing is said up to
     those of the environment variable SALESFLOW_MEMORY_MB, or else 1,000.
     """
+
+    _runner: Runner | None = None
 
     def __init__(  # noqa: PLR0913 - all by keyword
         self,
@@ -185,28 +197,29 @@ class SalesFlow(CommandRunner):
         folds: Sequence[Fold] = (),
         reactors: Sequence[Reactor] = (),
         wait_seconds: float = WAIT_SECONDS,
+        columns_folder: str | None = None,
         memory_mb: int | None = None,
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
         ensure_callable(event_ids, "event_ids")
+        catalogue, self._folds = _catalogue_with(facts), _folds_with(folds)
         self._kept_bytes = _kept_bytes(memory_mb)
-        own_facts, own_folds = (*installed_facts(), *facts), (*installed_folds(), *folds)
-        catalogue = _catalogue_with(own_facts) if own_facts else CATALOGUE
-        self._folds = with_folds(own_folds) if own_folds else FOLDS
-        self._database = Database(url, create=create, shared=shared, wait_seconds=wait_seconds)
+        self._database = Database(
+            url,
+            create=create,
+            shared=shared,
+            wait_seconds=wait_seconds,
+            columns_folder=columns_folder,
+        )
         super().__init__(wait_seconds, event_ids)
-        self._runner: Runner | None = None
-        self._reactors: Reactors | None = None
         try:
             self.log = EventLog(self._database, tenant=tenant, clock=clock, catalogue=catalogue)
-            self._moments = MomentResolver(self.log)
+            self._moments, self._names = MomentResolver(self.log), NamingFacts(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
-            self._names = NamingFacts(self.log)
             self._found(timezone, create=create)
-            if reactors != ():
-                self._reactors = Reactors(self.log, reactors)
+            self._reactors = Reactors(self.log, reactors) if reactors != () else None
         except BaseException:
             self.close()
             raise

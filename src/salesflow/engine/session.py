@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Connection
 
 from salesflow.adapters.database.connections import WORTH_A_PAUSE, gc_paused
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.log import EventLog, NewEvent, Receipt
 from salesflow.adapters.event_store.published import (
     UNDER_A_PROCESS,
@@ -39,6 +38,7 @@ from salesflow.domain.event import (
     ensure_readable,
     ensure_retractable,
 )
+from salesflow.domain.ids import new_id
 from salesflow.domain.pending import PendingEvent, untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
@@ -68,7 +68,7 @@ NEWEST = 100
 """Among so many of the newest things its end looks for those that were never added: a host may
 make thousands before it adds them one by one."""
 
-IS_IMMEDIATE = attrgetter("is_immediate")
+FACT, IS_IMMEDIATE = attrgetter("fact"), attrgetter("is_immediate")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
@@ -163,8 +163,8 @@ class Session:
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
         """How many were to be added, also those that were refused; ids go by it."""
-        self._loaded = False
-        """Whether it holds anything but what is new."""
+        self._may_plan = False
+        """Whether something may be planned or taken back in what it has loaded."""
         self._ended = False
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
@@ -187,7 +187,7 @@ class Session:
             stream, latest = self._log.stream_for_commands(id, connection=self._connection)
             context = self._context(latest, self._processes)
             loaded = kind.replay(id, stream, context=context, as_of=context.now)
-            self._loaded = True
+            self._may_plan = self._may_plan or not stream.is_immediate
             self._aggregates[id] = loaded
             return loaded
         if not isinstance(known, kind):
@@ -303,45 +303,54 @@ class Session:
 
     def _commit(self) -> Receipt | None:
         warn_never_added(NEWEST)
-        changes, count = [], 0
+        changes: list[Change] = []
+        facts: list[Fact] = []
         for id, each in self._aggregates.items():
             version, pending = each.to_append()
             if pending:
-                changes.append(Change(id, each, version, pending))
-                count += len(pending)
+                changes.append(_new(Change, (id, each, version, pending)))
+                facts += map(FACT, pending)
         if not changes:
             if self._connection is None:
                 self._log.database.ensure_not_replaced()
             return None
         if self._within:
             ensure_not_loaded_by(self._within, {change.id for change in changes})
-        if count > WORTH_A_PAUSE:
+        if len(facts) > WORTH_A_PAUSE:
             with gc_paused():
-                self._append(changes)
+                self._append(changes, facts)
         else:
-            self._append(changes)
+            self._append(changes, facts)
         return self.receipt
 
-    def _append(self, changes: list[Change]) -> None:
-        self._ensure_consistent(changes)
+    def _append(self, changes: list[Change], facts: list[Fact]) -> None:
+        self._ensure_consistent(changes, facts)
         actor, command_id, correlation_id, causation_id, fingerprint = self._metadata
+        metadata = (actor, correlation_id, causation_id, None, None)
+        event_ids, encode = self._event_ids, self._log.catalogue.encode
+        drafts: list[NewEvent] = []
+        first_topics, nouns = {}, []
+        for id, aggregate, version, pending in changes:
+            nouns.append(aggregate.noun)
+            if version:
+                first_topics[id] = aggregate._log[0].fact.stored_as  # noqa: SLF001 - loaded
+            for fact, occurred, precision, _ in pending:
+                version += 1
+                topic, payload = encode(fact)
+                known = (id, version, topic, payload, event_ids(), occurred, precision)
+                drafts.append(_new(NewEvent, known + metadata))
         self.receipt = self._log.append(
-            self._drafts(changes, (actor, correlation_id, causation_id, None, None)),
+            drafts,
             command_id=command_id,
             fingerprint=fingerprint,
-            first_topics={
-                c.id: c.aggregate._log[0].fact.stored_as  # noqa: SLF001 - as it was loaded
-                for c in changes
-                if c.version
-            },
-            nouns=tuple([change.aggregate.noun for change in changes]),
+            first_topics=first_topics,
+            nouns=tuple(nouns),
             connection=self._connection,
             accept_clock=self._accept_clock,
         )
 
-    def _ensure_consistent(self, changes: list[Change]) -> None:
+    def _ensure_consistent(self, changes: list[Change], facts: list[Fact]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
-        facts = [event.fact for change in changes for event in change.pending]
         kinds = set(map(type, facts))
         if not PAIRED_FACTS.isdisjoint(kinds):
             recorded = [(each.id, event.fact) for each in changes for event in each.pending]
@@ -349,8 +358,8 @@ class Session:
         if not UNDER_A_PROCESS.isdisjoint(kinds):
             ensure_published(facts, self._is_published)
             self._ensure_in_use(facts, changes)
-        if not self._loaded and all(map(IS_IMMEDIATE, kinds)):
-            return  # what is new holds only what was recorded here, so nothing planned
+        if not self._may_plan and all(map(IS_IMMEDIATE, kinds)):
+            return
         for change in changes:
             plan = change.aggregate.plan_now_due()
             if plan is not None:
@@ -435,20 +444,9 @@ class Session:
                 raise NotFoundError(f"nothing has been recorded of {id}")
             context, kind = self._context(latest, self._processes), aggregate_of(stream.events)
             known = kind.load(id, stream, context=context, as_of=context.now)
-            self._loaded = True
+            self._may_plan = self._may_plan or not stream.is_immediate
             self._aggregates[id] = known
         return known
-
-    def _drafts(self, changes: list[Change], metadata: Iterable[str | None]) -> list[NewEvent]:
-        event_ids, encode = self._event_ids, self._log.catalogue.encode
-        return [
-            _new(
-                NewEvent,
-                (id, version, *encode(fact), event_ids(), occurred, precision, *metadata),
-            )
-            for id, _, before, pending in changes
-            for version, (fact, occurred, precision, _) in enumerate(pending, before + 1)
-        ]
 
 
 def _plan_conflict(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:

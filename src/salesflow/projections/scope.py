@@ -9,7 +9,6 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
@@ -18,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import sqlalchemy as sa
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.process import Label
 from salesflow.domain.time import FOREVER, Instant, from_instant
 from salesflow.presentation.messages import Language, say_count
@@ -215,7 +215,7 @@ class Teams:
             self._early.add(rep)
         return period.team
 
-    @cached_property
+    @computed_once
     def names(self) -> list[str]:
         """The teams that anybody is in, by their keys."""
         periods = (period for stays in self._stays.values() for period in stays)
@@ -408,15 +408,15 @@ class Grouping:
             new[row] = since is None or since >= day
         return new
 
-    @cached_property
+    @computed_once
     def _customers(self) -> Customers:
         return Customers.read(self._reader)
 
-    @cached_property
+    @computed_once
     def _teams(self) -> Teams:
         return Teams.read(self._reader) if self.by == "team" else Teams({})
 
-    @cached_property
+    @computed_once
     def _merged(self) -> tuple[Column, Column]:
         """The codes of entries that are merged, and as whom they count."""
         code, customers = self._ids.code, self._customers

@@ -20,12 +20,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cached_property
+from functools import lru_cache
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext, State
@@ -324,7 +325,7 @@ class LedgerTable(ReadTable):
             self.balances(name, metadata)
         return metadata
 
-    @cached_property
+    @computed_once
     def balance(self) -> sa.Table:
         """The balances kept beside the live table."""
         return self.balances(self.name, sa.MetaData())
@@ -355,6 +356,7 @@ class LedgerTable(ReadTable):
         )
 
 
+@lru_cache(4_096)
 def millionths(number: Decimal) -> int:
     """Return an amount or a share as it is stored: exactly, since it has six places at most."""
     return int(number * AMOUNT_SCALE)

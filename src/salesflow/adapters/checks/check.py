@@ -12,7 +12,6 @@ its tables so that they agree, which only a proof would show.
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
@@ -21,7 +20,6 @@ import sqlalchemy as sa
 from salesflow.adapters.checks.check_tables import TablesCheck, balances_that_differ
 from salesflow.adapters.database import schema
 from salesflow.adapters.database.connections import Row
-from salesflow.adapters.database.database import COLUMNS_ENDING
 from salesflow.adapters.database.schema import missing_tables, read_uuid
 from salesflow.adapters.database.sqlite_errors import is_damage
 from salesflow.adapters.event_store.log import EventLog, Head
@@ -233,15 +231,15 @@ class LogCheck:
     def _check_columns(
         self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
     ) -> None:
-        """Compare read tables with their files beside the database, where there are any."""
-        beside = self._log.database.beside
-        if beside is None or not (folder := Path(f"{beside}{COLUMNS_ENDING}")).is_dir():
+        """Compare read tables with the files of their columns, where there are any."""
+        place = self._log.database.columns_place
+        if place is None or not place.folder.is_dir():
             return
         from salesflow.adapters.checks.check_columns import file_differs  # loads numpy
 
         for label, stand in positions.items():
             if file_differs(self._log, self._folds[label].table, stand, connection):
-                self._found.add("columns", label, folder)
+                self._found.add("columns", label, place.folder)
 
     def _add(self, kind: ProblemKind, where: str) -> None:
         self._found.add(kind, "log", where)
@@ -290,7 +288,8 @@ POSTGRES: Final = (
     " UNION ALL SELECT 'function', proname::text, prosrc FROM pg_proc"
     " WHERE pg_function_is_visible(oid) AND starts_with(proname::text, 'salesflow_')"
 )
-QUICK_CHECK: Final = "PRAGMA quick_check(20)"
+FILE_CHECK: Final = "PRAGMA integrity_check(20)"
+"""It compares tables with their indexes, by which streams and read tables are found."""
 
 
 def wrong_parts(connection: sa.Connection) -> list[str]:
@@ -306,7 +305,7 @@ def damaged_pages(connection: sa.Connection) -> list[str]:
     if connection.dialect.name != "sqlite":
         return []
     try:
-        message = connection.exec_driver_sql(QUICK_CHECK).scalars().all()
+        message = connection.exec_driver_sql(FILE_CHECK).scalars().all()
     except sa.exc.DatabaseError as error:
         if not is_damage(error.orig):
             raise

@@ -143,8 +143,8 @@ class TablesCheck:
         for stream in streams:
             known = [event for event in stream if event.position <= through]
             self._stream = folding.relevant(known)
-            folding.apply_stream(stream[0].stream_id, self._stream, [batch])
-        return Counter(table.rows(batch))
+            folding.apply_whole(stream[0].stream_id, self._stream, [batch])
+        return Counter(map(tuple, table.rows(batch)))
 
     def _folding(self, fold: Fold, processes: Processes) -> JointFold:
         table = TableFold(fold, (fold.table.name, self._log.tenant, self._log.database.dialect))

@@ -12,12 +12,12 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from threading import RLock, get_ident
+from threading import Lock, RLock, get_ident
 from time import monotonic, sleep
 from traceback import walk_tb
 from types import TracebackType
@@ -51,32 +51,44 @@ __all__ = [
 WORTH_A_PAUSE = 100
 """More facts than these are worth holding it off, when they are recorded or read at once."""
 
-_OFF: list[bool] = []
-"""Holds something while the collector is off because of us."""
+_pauses: set[object] = set()
+"""The blocks that hold it off at the moment, of all threads; none where nobody does, or where
+somebody else had switched it off before."""
+_turn = Lock()
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
-    """Hold the garbage collector of this process off until the end of the block."""
-    was_on = gc.isenabled()
-    if was_on:
-        _OFF.append(True)
-    gc.disable()
+    """Hold the garbage collector of this process off until the end of the block.
+
+    It works again when the last of all such blocks ends, on whatever thread.
+    """
+    pause = object()
     try:
+        with _turn:
+            if gc.isenabled():
+                _pauses.clear()  # what a block left that was cut off
+            if _pauses or gc.isenabled():
+                _pauses.add(pause)
+                gc.disable()
         yield
     finally:
-        if was_on:
-            _gc_resumed()
+        with _turn:
+            if _pauses == {pause}:
+                gc.enable()
+            _pauses.discard(pause)
 
 
 def _gc_resumed() -> None:
-    """Let the collector work again if a block held it off, also one that was cut off."""
-    if _OFF:
+    """Let the collector of a forked process work again if threads of its parent held it off."""
+    global _turn
+    _turn = Lock()
+    if _pauses:
         gc.enable()
-        _OFF.clear()
+        _pauses.clear()
 
 
-if hasattr(os, "register_at_fork"):  # the thread that held it off may live in the parent alone
+if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_gc_resumed)
 
 
@@ -435,6 +447,13 @@ class Connections(Forkable, ABC):
     def closed_error(self) -> DatabaseError:
         """Return the error of whoever uses what is closed."""
         return DatabaseError(f"{self.shown} is closed; open a SalesFlow anew")
+
+    @abstractmethod
+    def known_as(self) -> Sequence[str] | None:
+        """Return what tells it, and whose rights it is asked with, from others.
+
+        None of a passing one.
+        """
 
     @abstractmethod
     def prepare(self) -> None:

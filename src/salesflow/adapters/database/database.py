@@ -18,6 +18,12 @@ A database that holds other tables is refused, so that a mistyped URL harms nobo
 `shared=True` to keep the log beside the tables of your own service. With `create=False` only
 a database that holds a log already is opened, and nothing is made.
 
+Copies of read tables may lie in files, so that a process need not read all rows to begin.
+Where nothing is said they lie beside a SQLite database, and there are none of any other: whose
+disk may hold what a server holds is for its owner to say. `columns_folder="/srv/columns"` keeps
+them there, in a folder for each database; `columns_folder=""` keeps none. Where it is not
+given, the environment variable SALESFLOW_COLUMNS_FOLDER says so.
+
 What it leaves out: events (see `event_store.log`), and every table's meaning (see `schema`).
 """
 
@@ -26,8 +32,9 @@ import re
 import sqlite3
 from contextlib import closing
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 from urllib.parse import unquote
 
 import sqlalchemy as sa
@@ -51,6 +58,7 @@ __all__ = [
     "COLUMNS_ENDING",
     "SQLITE",
     "WAIT_SECONDS",
+    "ColumnsPlace",
     "Database",
     "file_of",
     "parsed_url",
@@ -63,6 +71,8 @@ COLUMNS_ENDING: Final = "-columns"
 """How the name of the folder beside a SQLite file ends in which copies of its tables lie."""
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
+COLUMNS_VARIABLE: Final = "SALESFLOW_COLUMNS_FOLDER"
+COLUMNS_DIGITS: Final = 32
 NOT_OURS: Final = "is not a salesflow database"
 VERSION: Final = str(sa.select(schema.schema_row.c.version))
 
@@ -86,6 +96,14 @@ DECODES: Final = sa.make_url("sqlite:///%25").database == "%"
 UNFIT: Final = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]|^\s|\s$")
 
 
+class ColumnsPlace(NamedTuple):
+    """Where copies of read tables may lie as files."""
+
+    folder: Path
+    rights_of: Path | None
+    """The file whose rights they get; None where nobody else may read them."""
+
+
 class Database:
     """One database, open. Close it, or use it as a context manager."""
 
@@ -96,6 +114,7 @@ class Database:
         shared: bool = False,
         create: bool = True,
         wait_seconds: float = WAIT_SECONDS,
+        columns_folder: str | None = None,
     ) -> None:
         _ensure_bounded_waiting(wait_seconds)
         self.url = parsed_url(url, must_exist=not create)
@@ -103,7 +122,6 @@ class Database:
         """What opens and uses it, each database in its own way; most is handed out here."""
         self.dialect: Final[str] = self.connections.name
         """`sqlite` or `postgresql`."""
-        self.beside: Final = self.connections.beside
         self.wait_seconds: Final[float] = self.connections.wait_seconds
         self.read: Final = partial(Block, self.connections, "read")
         """A connection on which all selects see one and the same snapshot."""
@@ -121,6 +139,7 @@ class Database:
         self.close: Final = self.connections.close
         try:
             self._check(shared=shared, create=create)
+            self.columns_place: Final = self._columns_place(columns_folder)
         except BaseException:
             self.close()
             raise
@@ -145,6 +164,29 @@ class Database:
         """Create the tables that are missing; two processes may do so at once."""
         with self.creating() as connection:
             metadata.create_all(connection)
+
+    def _columns_place(self, folder: str | None) -> ColumnsPlace | None:
+        """Return where copies of read tables may lie; None for nowhere.
+
+        Raises:
+            InputError: for a folder that is no text.
+        """
+        if folder is None:
+            folder = os.environ.get(COLUMNS_VARIABLE)
+        if folder is None:
+            if self.connections.beside is None:
+                return None
+            file = Path(self.connections.beside)
+            return ColumnsPlace(Path(f"{file}{COLUMNS_ENDING}"), file)
+        if not isinstance(folder, str):
+            raise InputError(
+                f'columns_folder is {shown(folder)}; write a folder as text, or "" for none'
+            )
+        known_as = self.connections.known_as() if folder else None
+        if known_as is None:
+            return None
+        digits = sha256("\0".join(known_as).encode()).hexdigest()[:COLUMNS_DIGITS]
+        return ColumnsPlace(Path(folder).expanduser().absolute() / f"columns-{digits}", None)
 
     def _check(self, *, shared: bool, create: bool) -> None:
         ready = self._holds_a_log()

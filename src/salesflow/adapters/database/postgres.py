@@ -9,6 +9,7 @@ import os
 import re
 import selectors
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from itertools import count
@@ -262,6 +263,13 @@ class PostgresDatabase(Connections):
             raise BusyError(f"others held rows of read tables for too long: {error}") from error
         except psycopg.Error as error:
             raise translate_postgres(error) from error
+
+    def known_as(self) -> Sequence[str]:
+        """Return where it is reached, what it is called, the user, and the schema."""
+        with Block(self, "read") as connection:
+            raw = postgres_connection(connection.connection)
+            [(user, schema)] = raw.execute("SELECT current_user, current_schema()").fetchall()
+            return (raw.info.host, str(raw.info.port), raw.info.dbname, user, schema or "")
 
     def tables_version(self) -> None:
         """Give None: nothing tells whether a table was made or dropped."""

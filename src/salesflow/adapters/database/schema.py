@@ -1,4 +1,4 @@
-"""The tables of the event store, the triggers that keep them append-only, ids, and damage.
+"""The tables of the event store, the triggers that keep them append-only, and damage.
 
 All instants are whole microseconds UTC, so that one more is exact on every database; the view
 `salesflow_event_view` shows the same log to people, with timestamps, hex ids and text. The
@@ -10,18 +10,15 @@ also INSERT OR REPLACE, which slips past update and delete triggers. They stop m
 somebody who owns the database is stopped by proofs, not by triggers.
 """
 
-import os
 import re
 from collections.abc import Iterable
-from random import Random
-from time import time_ns
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
-from salesflow.domain.ids import uuid_of_bytes, uuid_of_int
+from salesflow.domain.ids import uuid_of_bytes
 from salesflow.errors import DamagedError
 
 __all__ = [
@@ -43,7 +40,6 @@ __all__ = [
     "head",
     "lacking",
     "missing_tables",
-    "new_id",
     "postgres_time",
     "read_uuid",
     "schema_row",
@@ -404,25 +400,7 @@ def damaged(where: str, text: object) -> DamagedError:
     )
 
 
-# Ids of events and new aggregates: UUID version 7, fast to make and fast to read back.
-#
-# An id begins with the time it was made (milliseconds, then 1/4096 of a millisecond), so ids
-# made one after the other sort in that order to within a quarter of a microsecond; the other
-# 62 bits are random. It says nothing about when a fact was recorded: that is `recorded_at`.
-
-_random = Random(os.urandom(32))
-
-
-def new_id() -> UUID:
-    """Make a UUID version 7; safe in threads and after a fork."""
-    milliseconds, rest = divmod(time_ns(), 1_000_000)
-    return uuid_of_int(
-        milliseconds << 80
-        | 0x7000 << 64
-        | (rest << 12) // 1_000_000 << 64
-        | 0x8000_0000_0000_0000
-        | _random.getrandbits(62)
-    )
+# Ids, as each database keeps them.
 
 
 def stored_uuid(id: UUID, dialect: str) -> UUID | bytes:
@@ -433,11 +411,3 @@ def stored_uuid(id: UUID, dialect: str) -> UUID | bytes:
 def read_uuid(stored: UUID | bytes) -> UUID:
     """Read a UUID back from how a database keeps it."""
     return uuid_of_bytes(stored) if isinstance(stored, bytes) else stored
-
-
-def _reseed() -> None:
-    _random.seed(os.urandom(32))
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reseed)

@@ -13,6 +13,8 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from operator import attrgetter
 from threading import RLock
 from time import monotonic, sleep
 from typing import TypeVar
@@ -50,6 +52,7 @@ PRAGMAS = (
     "recursive_triggers=ON",
     "wal_autocheckpoint=0",
     "cache_size=-8192",
+    "secure_delete=FAST",  # or a table that is dropped would be written over, page by page
 )
 CHECKPOINT_AFTER = 600
 """Pages written, by estimate, until the write-ahead log is copied back.
@@ -63,6 +66,8 @@ FINISH_SECONDS = 1.0
 
 IDLE_MAX, CURSORS_MAX = 16, 100
 """So many connections are kept; among so many cursors those that are gone are forgotten."""
+
+HELD_LOCK = attrgetter("lock")
 
 LOOK_SECONDS = 0.001
 TURN_SECONDS = 0.005
@@ -430,8 +435,8 @@ class SqliteDatabase(SqliteConnections):
         Raises:
             OwnTransactionError: when this thread is in a transaction that writes.
         """
-        if any(block.lock is not None for block in self.holds.blocks) or any(
-            has_written(lent, self, _wrote) for lent in LENT.get()
+        if any(map(HELD_LOCK, self.holds.blocks)) or any(
+            map(partial(has_written, owner=self, wrote=_wrote), LENT.get())
         ):
             raise OwnTransactionError(
                 f"a transaction of your own has written to {self.path} and is still open, so"

@@ -15,7 +15,7 @@ import shutil
 import sqlite3
 import tempfile
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from errno import EACCES, EROFS
 from operator import attrgetter
@@ -124,6 +124,10 @@ class SqliteConnections(Connections):
         )
         sa.event.listen(self.engine, "begin", self._begin)
         sa.event.listen(self.engine, "before_cursor_execute", self._note_cursor)
+
+    def known_as(self) -> Sequence[str] | None:
+        """Return which file it is; None of a passing one."""
+        return None if self.beside is None else (os.path.realpath(self.beside),)
 
     @abstractmethod
     def connect(self) -> SqliteConnection:

@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain, compress, repeat
+from operator import attrgetter
 from time import monotonic, time_ns
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -25,7 +26,7 @@ from salesflow.adapters.database.sqlite_errors import (
     stale_transaction,
     translate_sqlite,
 )
-from salesflow.adapters.event_store.checksum import Checksums, with_place
+from salesflow.adapters.event_store.checksum import Checksums
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Precision
@@ -67,6 +68,7 @@ Recheck = Callable[[], None] | None
 """What looks at an append again once nobody else can append; None where nothing has to."""
 
 SECOND: Instant = 1_000_000
+EVENT_ID = attrgetter("event_id")
 
 
 class NewEvent(NamedTuple):
@@ -244,8 +246,7 @@ def receipts_of(appends: Sequence[Append], base: int, recorded: Instant) -> list
     """Return what appends of one transaction recorded, the first one after position `base`."""
     receipts = []
     for drafts, stream_ids, _, command_id, _, _, nouns, _ in appends:
-        last = base + len(drafts)
-        ids = tuple([draft.event_id for draft in drafts])
+        last, ids = base + len(drafts), tuple(map(EVENT_ID, drafts))
         rest = base + 1, last, recorded, ids, stream_ids, command_id, nouns, False
         receipts.append(_new(Receipt, rest))
         base = last
@@ -341,13 +342,8 @@ class SqliteAppending:
         self, appends: Sequence[Append], deadline: float, recheck: Recheck = None
     ) -> list[Receipt]:
         """Write all of them in one transaction by then, or none."""
-
-        def work(writer: sqlite3.Connection) -> list[Receipt]:
-            if recheck is not None:
-                recheck()
-            return self._insert(writer, appends, self.position_min)
-
         try:
+            work = partial(self._insert, appends, recheck, self.position_min)
             return self._database.write(work, deadline)
         except sqlite3.Error as error:
             raise self._refusal(error) from error
@@ -369,7 +365,7 @@ class SqliteAppending:
                 recheck()
             raw.execute("SAVEPOINT salesflow_append")
             try:
-                receipts = self._insert(raw, [append])
+                receipts = self._insert([append], None, 0, raw)
                 raw.execute("RELEASE salesflow_append")
             except BaseException:
                 if raw.in_transaction:
@@ -387,8 +383,14 @@ class SqliteAppending:
         return translate_sqlite(error, self._database.path)
 
     def _insert(
-        self, connection: sqlite3.Connection, appends: Sequence[Append], position_min: int = 0
+        self,
+        appends: Sequence[Append],
+        recheck: Recheck,
+        position_min: int,
+        connection: sqlite3.Connection,
     ) -> list[Receipt]:
+        if recheck is not None:
+            recheck()
         tenant = self._tenant
         head = connection.execute(HEAD, (tenant,)).fetchone()
         base, recorded, accepted = head or (0, 0, 0)
@@ -422,14 +424,13 @@ class SqliteAppending:
         statement = _statement(self._tenant, days, *present)
         given = _columns_of_many(columns, base, first)
         positions, streams, versions, ids, topics, payloads, happened, recorded = given
-        contents = self._checksums.of_contents(
-            topics, payloads, streams, versions, ids, columns.precisions, *texts
-        )
+        contents = (topics, payloads, streams, versions, ids, columns.precisions, *texts)
+        checksums = self._checksums.of_events(positions, happened, recorded, *contents)
         rows = zip(
             *given,
             *((columns.precisions,) if days else ()),
             *compress(texts, present),
-            map(with_place, contents, positions, happened, recorded),
+            checksums,
             strict=True,
         )
         connection.executemany(statement, rows)
@@ -440,7 +441,7 @@ def _rows_of(
 ) -> Iterator[tuple[object, ...]]:
     """Yield the rows of a few drafts, which `_columns_of_many` does for many."""
     # fmt: off
-    position, recorded, of_content = base, first, checksums.of_content
+    position, recorded, of_event = base, first, checksums.of_event
     for drafts, _, _, command, *_ in appends:
         for (
             stream, version, topic, payload, event, then, precision, actor, correlation,
@@ -448,16 +449,17 @@ def _rows_of(
         ) in drafts:
             position += 1
             happened = recorded if then is None or then > recorded else then
-            stream_id, event_id = (bytearray(id.int.to_bytes(16)) for id in (stream, event))
+            stream_id = bytearray(stream.int.to_bytes(16))
+            event_id = bytearray(event.int.to_bytes(16))
             bytes_of_it = bytearray(payload)
-            content = of_content(
-                topic, bytes_of_it, stream_id, version, event_id, precision, actor, command,
-                correlation, causation, source, source_id,
+            checksum = of_event(
+                position, happened, recorded, topic, bytes_of_it, stream_id, version, event_id,
+                precision, actor, command, correlation, causation, source, source_id,
             )
             yield (
                 tenant, position, stream_id, version, event_id, topic, bytes_of_it, happened,
                 recorded, precision, actor, command, correlation, causation, source, source_id,
-                with_place(content, position, happened, recorded),
+                checksum,
             )
         recorded += 1
     # fmt: on

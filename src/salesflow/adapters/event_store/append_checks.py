@@ -78,7 +78,7 @@ class AppendChecks:
                 of another.
             RuleError: for a merge into itself, in a circle, or into what does not exist.
         """
-        appends = [checked_append(append) for append in appends]
+        appends = [*map(checked_append, appends)]
         if self._catalogue is UNCHECKED:
             self._ensure_not_ours(connection)
             return appends
@@ -123,7 +123,8 @@ class AppendChecks:
                     self._stream_homes[draft.stream_id.int] = home
 
     def _ensure_known(self, topics: Collection[str], first_topics: Iterable[str]) -> None:
-        homes = self._catalogue.homes_of({*topics, *first_topics})
+        all_topics = self._catalogue.topics_besides(())  # at once, so that none is met anew
+        homes = self._catalogue.homes_of({*topics, *first_topics, *all_topics})
         for topic in topics:
             if topic not in homes:
                 raise InputError(_unknown(topic))
@@ -321,14 +322,14 @@ def checked_append(append: Append) -> Append:
         InputError: for no drafts, versions that do not follow one another, values of wrong
             types, numbers out of range, and texts that no envelope may hold.
     """
-    drafts, _, _, command_id, *others = append
+    drafts, command_id = append.drafts, append.command_id
     if not drafts:
         raise InputError("an append without events records nothing")
     if command_id is not None:
         command_id = envelope_text(command_id, "command_id")
     if len(drafts) == 1 and _is_plainly_valid(draft := drafts[0]):
-        found = drafts, (draft.stream_id,), draft.occurred
-        return _new(Append, (*found, command_id, *others))
+        plain = drafts, (draft.stream_id,), draft.occurred, command_id
+        return _new(Append, plain + append[4:])
     columns = [*zip(*drafts, strict=True)]
     types = map(map, repeat(type), columns)
     if not all(map(frozenset.issuperset, TYPES.values(), types)):
@@ -342,7 +343,8 @@ def checked_append(append: Append) -> Append:
     if not NO_TEXTS.issuperset(map(type, chain.from_iterable(texts))):
         drafts = _with_texts(drafts, texts)
     latest = max(times) if times else None
-    return _new(Append, (drafts, tuple(next_versions), latest, command_id, *others))
+    found = drafts, tuple(next_versions), latest, command_id
+    return _new(Append, found + append[4:])
 
 
 def _is_plainly_valid(draft: NewEvent) -> bool:

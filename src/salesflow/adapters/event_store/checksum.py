@@ -61,10 +61,26 @@ class Checksums:
         """Return what the columns in `CONTENT` come to, before an event has its place."""
         return crc32(_packed(content), self._tenant)
 
-    def of_contents(self, *columns: Iterable[object]) -> list[int]:
-        """Return the same for many events, given column by column."""
+    def of_event(
+        self, position: int, occurred: Instant, recorded: Instant, *content: object
+    ) -> int:
+        """Return the checksum of an event, once it is known where it stands in the log."""
+        return with_place(crc32(_packed(content), self._tenant), position, occurred, recorded)
+
+    def of_events(
+        self,
+        positions: Iterable[int],
+        occurred: Iterable[Instant],
+        recorded: Iterable[Instant],
+        *contents: Iterable[object],
+    ) -> list[int]:
+        """Return the checksums of many events, given column by column."""
         tenant, packed, crc = self._tenant, _packed, crc32
-        return [crc(packed(content), tenant) for content in zip(*columns, strict=True)]
+        rows = zip(positions, occurred, recorded, zip(*contents, strict=True), strict=True)
+        return [
+            crc(packed(content), tenant) + position + OF_OCCURRED * then + OF_RECORDED * now
+            for position, then, now, content in rows
+        ]
 
     def misfits(self, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
         """Return by their numbers which of these rows do not fit their checksums, how far off.
@@ -73,19 +89,32 @@ class Checksums:
         follow.
         """
         tenant, packed, crc = self._tenant, _packed, crc32
-        off = [
-            row[15]
-            - crc(packed(row[:12]), tenant)
-            - row[12]
-            - OF_OCCURRED * row[13]
-            - OF_RECORDED * row[14]
-            for row in rows
-        ]
-        return {number: by for number, by in enumerate(off) if by} if any(off) else {}
+        try:
+            off = [
+                row[15]
+                - crc(packed(row[:12]), tenant)
+                - row[12]
+                - OF_OCCURRED * row[13]
+                - OF_RECORDED * row[14]
+                for row in rows
+            ]
+        except TypeError:
+            off = [self._off(row) for row in rows]
+        if not any(off):
+            return {}
+        return {n: by if isinstance(by, int) else 1 for n, by in enumerate(off) if by}
+
+    def _off(self, row: Sequence[Any]) -> int:
+        """Return how far a row is off its checksum, of a row of anything."""
+        *_, position, occurred, recorded, checksum = row
+        numbers = (position, occurred, recorded, checksum)
+        if not all(isinstance(each, int) for each in numbers):
+            return 1
+        return int(checksum - self.of_event(position, occurred, recorded, *row[:12]))
 
 
 def with_place(content: int, position: int, occurred: Instant, recorded: Instant) -> int:
-    """Return the checksum of an event, once it is known where it stands in the log."""
+    """Return the checksum of an event of what its content comes to."""
     return content + position + OF_OCCURRED * occurred + OF_RECORDED * recorded
 
 

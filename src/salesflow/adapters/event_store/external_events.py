@@ -14,11 +14,11 @@ from datetime import datetime
 from typing import NamedTuple, Self, TypeVar
 from uuid import UUID
 
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append import NewEvent
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Fact, Precision
+from salesflow.domain.ids import new_id
 from salesflow.domain.time import Instant, to_instant
 from salesflow.errors import ConcurrentChangeError
 

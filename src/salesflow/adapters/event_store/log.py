@@ -90,7 +90,7 @@ AskedT = TypeVar("AskedT")
 AnswerT = TypeVar("AnswerT")
 
 GROUP_MAX = 128
-DEADLINE = attrgetter("deadline")
+DEADLINE, MERGES = attrgetter("deadline"), attrgetter("merges")
 LOOK_SECONDS = 0.05
 """How often who waits looks whether the lead was left behind."""
 
@@ -98,30 +98,20 @@ LOOK_SECONDS = 0.05
 class Request(Generic[AskedT, AnswerT]):
     """What one thread wants committed, by when, and what became of it."""
 
-    __slots__ = (
-        "again",
-        "answer",
-        "asked",
-        "deadline",
-        "error",
-        "impatient",
-        "tries",
-        "wakeup",
-    )
+    answer: AnswerT | None = None
+    error: BaseException | None = None
+    again = False
+    """Whether nothing became of it, and it is to be tried once more."""
+    tries = 0
+    """How often it was given to be committed; an earlier time may have been cut off."""
+    impatient = False
+    """Whether it waited in vain for a while, and may lead in place of who does not come."""
+    wakeup: "Lock | None" = None
+    """Held while its thread waits; released when it is settled or may lead."""
 
     def __init__(self, asked: AskedT, deadline: float) -> None:
         self.asked = asked
         self.deadline = deadline
-        self.answer: AnswerT | None = None
-        self.error: BaseException | None = None
-        self.again = False
-        """Whether nothing became of it, and it is to be tried once more."""
-        self.tries = 0
-        """How often it was given to be committed; an earlier time may have been cut off."""
-        self.impatient = False
-        """Whether it waited in vain for a while, and may lead in place of who does not come."""
-        self.wakeup: Lock | None = None
-        """Held while its thread waits; released when it is settled or may lead."""
 
     @property
     def settled(self) -> bool:
@@ -268,6 +258,8 @@ TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 Appends = Sequence[Append]
 Receipts = list[Receipt]
 
+_new = tuple.__new__
+
 
 class EventLog(EventReading, Forkable):
     """The log of one tenant in one database; safe to share between threads."""
@@ -324,7 +316,8 @@ class EventLog(EventReading, Forkable):
             RuleError: a merge that cannot be; see `append_checks`.
             BusyError: another writer held the log for too long.
         """
-        append = Append(drafts, (), None, command_id, accept_clock, fingerprint, nouns)
+        given = (drafts, (), None, command_id, accept_clock, fingerprint, nouns, False)
+        append = _new(Append, given)
         (append,) = self._checks.check(
             (append,), first_topics=first_topics, connection=connection
         )
@@ -449,16 +442,16 @@ class EventLog(EventReading, Forkable):
         recheck = self._recheck(appends)
         self._appending.position_min = self._committed.position
         receipts = self._appending.write(appends, deadline, recheck)
-        last = receipts[-1]
-        if last.last > self._committed.position:
-            self._committed = Head(last.last, last.recorded)
-        if last.recorded > self.seen:
-            self.seen = last.recorded
+        _, position, recorded, *_ = receipts[-1]
+        if position > self._committed.position:
+            self._committed = _new(Head, (position, recorded))
+        if recorded > self.seen:
+            self.seen = recorded
         return receipts
 
     def _recheck(self, appends: Appends, connection: sa.Connection | None = None) -> Recheck:
         """Return what checks merges again once nobody else can append; None where none is."""
-        merging = [append for append in appends if append.merges]
+        merging = [*filter(MERGES, appends)]
         if not merging:
             return None
         return partial(self._checks.ensure_possible_merges, all_new_events(merging), connection)

@@ -38,7 +38,7 @@ from salesflow.adapters.event_store.append import (
     next_instant,
     receipts_of,
 )
-from salesflow.adapters.event_store.checksum import Checksums, with_place
+from salesflow.adapters.event_store.checksum import Checksums
 from salesflow.adapters.event_store.postgres_rows import (
     APPEND,
     APPEND_COMMANDS,
@@ -97,6 +97,8 @@ class Limit:
 
 
 COPY_ABOVE = 100
+PARTS_AT_ONCE = 2_000
+"""So many fields and groups of fields are handed to the server at once, 14 of each row."""
 
 Parameters = dict[str, object]
 
@@ -270,7 +272,8 @@ class PostgresAppending(Forkable):
         base, recorded = self._moved(cursor, statement, parameters, appends)
         with cursor.copy(COPY) as copy:
             copy.write(COPY_START)
-            copy.write(_rows(appends, (self._tenant, self._checksums), base, recorded))
+            for rows in _rows(appends, (self._tenant, self._checksums), base, recorded):
+                copy.write(rows)
             copy.write(COPY_END)
         return receipts_of(appends, base, recorded)
 
@@ -283,7 +286,7 @@ class PostgresAppending(Forkable):
         payloads = [memoryview(payload) for payload in columns.payloads]
         known = columns.topics, payloads, columns.stream_ids, columns.versions
         envelope = columns.event_ids, columns.precisions, *columns.texts
-        return self._checksums.of_contents(*known, *envelope)
+        return [*map(self._checksums.of_content, *known, *envelope)]
 
     def _parameters(self, appends: Sequence[Append]) -> Parameters:
         latest = [append.latest for append in appends if append.latest is not None]
@@ -388,11 +391,14 @@ _NO_TEXT = field(None)
 
 def _rows(
     appends: Sequence[Append], of: tuple[str, Checksums], base: int, recorded: Instant
-) -> bytes:
-    """Write the rows of a tenant as binary COPY wants them, in the order of the columns."""
+) -> Iterator[bytes]:
+    """Write the rows of a tenant as binary COPY wants them, in the order of the columns.
+
+    Some hundred at a time: the server takes them in while the next are written.
+    """
     # fmt: off
     tenant, checksums = of
-    start, of_content = _COLUMN_COUNT + field(tenant), checksums.of_content
+    start, of_event = _COLUMN_COUNT + field(tenant), checksums.of_event
     fields = _Fields()
     written: list[bytes] = []
     for offset, append in enumerate(appends):
@@ -406,9 +412,9 @@ def _rows(
             base += 1
             happened = then if occurred is None or occurred > then else occurred
             stream_id, event_id = stream.int.to_bytes(16), event.int.to_bytes(16)
-            content = of_content(
-                topic, memoryview(payload), stream_id, version, event_id, precision, actor,
-                command, correlation, causation, source, source_id,
+            checksum = of_event(
+                base, happened, then, topic, memoryview(payload), stream_id, version, event_id,
+                precision, actor, command, correlation, causation, source, source_id,
             )
             written += (
                 start, _STREAM_ID(8, base, 16, stream_id, 4, version, 16, event_id),
@@ -416,10 +422,13 @@ def _rows(
                 fields[precision], fields[actor], command_id, fields[correlation],
                 fields[causation], fields[source],
                 _NO_TEXT if source_id is None else field(source_id),
-                _BIGINT(8, with_place(content, base, happened, then)),
+                _BIGINT(8, checksum),
             )
+            if len(written) > PARTS_AT_ONCE:
+                yield b"".join(written)
+                written.clear()
     # fmt: on
-    return b"".join(written)
+    yield b"".join(written)
 
 
 class _Fields(dict[str | None, bytes]):

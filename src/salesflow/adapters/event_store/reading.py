@@ -104,6 +104,9 @@ VERSIONS = (
 )
 
 
+_new = tuple.__new__
+
+
 class Command(NamedTuple):
     """What is known of a command: what it recorded, who gave it, which request it was."""
 
@@ -132,6 +135,8 @@ class EventReading:
         before = self._committed if connection is None else Head(0, 0)
         rows = self._rows(HEAD[self.database.dialect], (), connection)
         found = Head(*rows[0]) if rows else Head(0, 0)
+        if type(found.position) is not int or type(found.recorded) is not int:
+            raise HistoryError(f"the last event of the log has lost its place. {BACKUP}")
         self.seen = max(self.seen, found.recorded)
         if connection is None:
             self._went_on(found, before)
@@ -260,7 +265,7 @@ class EventReading:
     def _keep(self, stream_id: UUID, loaded: LoadedStream, last: Row) -> LoadedStream:
         """Keep a stream, unless it may be read otherwise next time or is of other people."""
         if loaded.is_readable and self.catalogue is CATALOGUE:
-            self._kept.keep(stream_id.int, Kept(loaded, last))
+            self._kept.keep(stream_id.int, _new(Kept, (loaded, last)))
         return loaded
 
     def stream_as_it_is(
@@ -466,7 +471,7 @@ class EventReading:
     def _stream_id(self, id: UUID) -> UUID | bytearray:
         if not isinstance(id, UUID):
             raise InputError(f"{id!r} is not an id; pass a UUID, as in UUID(text)")
-        return self._id(id)
+        return bytearray(id.int.to_bytes(16)) if self._sqlite else id
 
     def _id(self, id: UUID) -> UUID | bytearray:
         """Return an id as the driver takes it, which has no need to look for adapters of it."""

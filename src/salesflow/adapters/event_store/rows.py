@@ -8,6 +8,7 @@ It is a module of its own, so that which events are read can be seen without how
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -16,8 +17,9 @@ from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.checksum import Checksums, may_be_known_otherwise
 from salesflow.domain.catalogue import UNREADABLE, FactCatalogue
 from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
-from salesflow.domain.ids import uuids_of_bytes
+from salesflow.domain.ids import uuids_by_bytes
 from salesflow.domain.time import Instant
+from salesflow.domain.values import shown
 from salesflow.errors import HistoryError
 
 __all__ = ["BACKUP", "RowReader", "StoredEvent"]
@@ -28,8 +30,12 @@ MISFIT: Final = (
     "it does not fit its checksum, so something of it was changed since it was recorded, by a"
     " failing disk or by hand"
 )
+UUID_BYTES = 16
 STORED_LENGTH_MAX = 100
 """So much of what an unreadable event was stored as is repeated."""
+
+STREAM_ID, EVENT_ID = itemgetter(2), itemgetter(4)
+"""Ids of a row, by their places among the columns."""
 
 _new = tuple.__new__
 
@@ -67,19 +73,23 @@ class RowReader:
 
         Raises:
             HistoryError: where it may have changed when one was recorded, which tells from when
-                on its stream cannot be read; not when all is to be listed as it is.
+                on its stream cannot be read, not when all is to be listed as it is; and for a
+                row that has lost its place in the log.
         """
         misfits = self._checksums.misfits(rows)
         if misfits:
             facts = self._facts_that_fit(rows, misfits, as_it_is=as_it_is)
         else:
-            facts = self._facts(rows)
+            try:
+                facts = self._catalogue.read_all(rows)
+            except UNREADABLE:
+                facts = [self._fact(row) for row in rows]
         if not self._sqlite:
             return [
                 _new(Event, (fact, *row[2:4], *row[12:15], *row[4:12]))
                 for fact, row in zip(facts, rows, strict=True)
             ]
-        ids = uuids_of_bytes([*{row[2] for row in rows}, *[row[4] for row in rows]])
+        ids = uuids_by_bytes([*set(map(STREAM_ID, rows)), *map(EVENT_ID, rows)])
         # fmt: off
         return [
             _new(Event, (
@@ -99,20 +109,15 @@ class RowReader:
     ) -> list[Fact]:
         """Read the facts of rows that fit their checksums, and say what the others are."""
         for number, off in misfits.items():
-            if may_be_known_otherwise(off) and not as_it_is:
-                raise _misfit_error(rows[number])
+            row = rows[number]
+            if not _has_a_place(row) or (may_be_known_otherwise(off) and not as_it_is):
+                raise _misfit_error(row)
         return [
             UnreadableFact(stored=_named(row), reason=MISFIT)
             if number in misfits
             else self._fact(row)
             for number, row in enumerate(rows)
         ]
-
-    def _facts(self, rows: list[Row]) -> list[Fact]:
-        try:
-            return self._catalogue.read_all(rows)
-        except UNREADABLE:
-            return [self._fact(row) for row in rows]
 
     def _fact(self, row: Row) -> Fact:
         """Read one fact, or say in its place why it cannot be read."""
@@ -142,14 +147,23 @@ class RowReader:
         ]
 
 
+def _has_a_place(row: Row) -> bool:
+    """Return whether ids, version, position and times of a row are some."""
+    ids, numbers = (row[2], row[4]), (row[3], *row[12:15])
+    return all(isinstance(each, int) for each in numbers) and all(
+        isinstance(id, UUID) or (isinstance(id, bytes) and len(id) == UUID_BYTES) for id in ids
+    )
+
+
 def _named(row: Row) -> str:
     """Return the kind and version of a row that cannot be read, as far as they are repeated."""
-    return str(row[0][:STORED_LENGTH_MAX])
+    return str(row[0])[:STORED_LENGTH_MAX]
 
 
 def _misfit_error(row: Row) -> HistoryError:
     """Return the error of a row whose times are not to be relied on, or nothing of it is."""
-    return HistoryError(
-        f"{_named(row)} at stream {read_uuid(row[2])}, version {row[3]}, position {row[12]:,}"
-        f" cannot be read: {MISFIT}. {BACKUP}"
-    )
+    if _has_a_place(row):
+        where = f"stream {read_uuid(row[2])}, version {row[3]}, position {row[12]:,}"
+    else:
+        where = f"position {shown(row[12])}, whose row holds what no event has"
+    return HistoryError(f"{_named(row)} at {where} cannot be read: {MISFIT}. {BACKUP}")

@@ -6,10 +6,10 @@ It is a module of its own so that ordering, comparing and recording facts know n
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.process import ProcessVersion
 
@@ -55,12 +55,12 @@ class ImportSource:
 
     Raises RowError when that cannot be."""
 
-    @cached_property
+    @computed_once
     def labels(self) -> frozenset[str]:
         """The labels of all rules."""
         return frozenset(rule.label for rule in self.rules)
 
-    @cached_property
+    @computed_once
     def _row_ids(self) -> dict[str, tuple[str, ...]]:
         return {rule.label: rule.row_id for rule in self.rules if rule.row_id}
 

@@ -93,7 +93,7 @@ class CatchUp:
             OvertakenError: when somebody else was first.
             ProjectionError: when the fold failed.
         """
-        name, projection.position = projection.name, None
+        name, projection.followed = projection.name, None
         for some, started in projection.fold_anew(streams, standing.position):
             with self._database.begin(self._patience) as connection:
                 positions, notes = {name: standing}, {name: projection.notes}
@@ -160,15 +160,17 @@ class CatchUp:
         page: Page,
         applied: Mapping[ProjectionTask, AppliedPage],
     ) -> ProjectionError | None:
-        """Write what a page comes to in one transaction, or where that fails each by itself."""
+        """Write what a page comes to in one transaction.
+
+        Where that fails each is folded again by itself, from what the log says now.
+        """
         try:
             self._write(page, applied)
         except OvertakenError:
             self._look_again(page, list(applied))
         except ProjectionError as error:
             return self._fail(error, list(applied)) or self._one_by_one(
-                lambda each: self._write_page(page, {e: applied[e] for e in each}),
-                list(applied),
+                lambda each: self._fold_page(page, each), list(applied)
             )
         return None
 
@@ -191,7 +193,7 @@ class CatchUp:
             for each, rows in applied.items():
                 each.write(connection, rows, len(page.events))
         for each, rows in applied.items():
-            each.written(page.position, rows)
+            each.written(page, rows)
             self.positions[each] = after._replace(revision=self.positions[each].revision)
 
     def _apply_page(
@@ -209,12 +211,12 @@ class CatchUp:
         if together is None or together.tasks != projections:
             together = TablesTogether(projections, self._log, self._processes)
         standing = self.positions[projections[0]]
-        applied = together.apply_page(page, standing.position)
+        applied = together.apply_page(page, standing)
         unlike = [each for each in projections if each.to_refill]
         if unlike:
             for each in unlike:
                 self._begin_anew(each, list(each.to_refill), self.positions[each])
-            applied = together.apply_page(page, standing.position)
+            applied = together.apply_page(page, standing)
             for each in projections:
                 each.ensure_alike()
         return applied
@@ -263,7 +265,7 @@ def note_left_out_streams(
     for each in projections:
         notes = found[each.name].notes if each.name in found else {}
         if notes != each.notes:  # what is held of entities is of no use then
-            each.notes, each.position = notes, None
+            each.notes, each.followed = notes, None
 
 
 def page_after(log: EventLog, after: ProjectionPosition) -> Page:

@@ -25,7 +25,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from salesflow.adapters.database.database import COLUMNS_ENDING
+from salesflow.adapters.database.database import ColumnsPlace
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.projections.core.columns import EVENT_ID, Column, Part
@@ -65,20 +65,21 @@ class StoredColumns(NamedTuple):
 
 
 class ColumnFiles:
-    """The files of one tenant, in a folder beside the file of the database.
+    """The files of one tenant, in the folder of its database.
 
-    Whoever may read or write that file may do the same with them.
+    Whoever may read or write the file beside which they lie may do the same with them. In a
+    folder that somebody chose they are for the user of this process alone.
     """
 
-    def __init__(self, database: Path, tenant: str) -> None:
-        self._database: Final = database
-        self._folder: Final = Path(f"{database}{COLUMNS_ENDING}")
+    def __init__(self, place: ColumnsPlace, tenant: str) -> None:
+        self._folder, self._rights_of = place
         self._tenant: Final = tenant
 
     def read(self, table: ReadTable) -> StoredColumns | None:
         """Return a table as its file holds it; None where there is none that can be read."""
         path, name = self._path(table.name), table.name
         try:
+            self._ensure_private()
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return self._stored(name, dict(file))
         except FileNotFoundError:
@@ -110,15 +111,33 @@ class ColumnFiles:
         return self._folder / f"{name}-{digits}.npz"
 
     def _make_folder(self) -> None:
+        if self._rights_of is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._ensure_private()
+            return
         with suppress(FileExistsError):
             self._folder.mkdir()
             self._give_rights(self._folder, of_folder=True)
         if not self._folder.is_dir():
             raise FileExistsError(self._folder)
 
+    def _ensure_private(self) -> None:
+        """Refuse a chosen folder that others have made or may enter, and put files into.
+
+        Raises:
+            OSError: when it is one, or is not there.
+        """
+        if self._rights_of is not None or os.name != "posix":
+            return
+        there = self._folder.stat()
+        if there.st_uid != os.geteuid() or there.st_mode & 0o077:
+            raise PermissionError(f"{self._folder} is not for this user alone")
+
     def _give_rights(self, made: Path, *, of_folder: bool = False) -> None:
         """Let whoever may read or write the database do so with what was made beside it."""
-        database = self._database.stat()
+        if self._rights_of is None:
+            return
+        database = self._rights_of.stat()
         made_by = made.stat()
         if (made_by.st_uid, made_by.st_gid) != (database.st_uid, database.st_gid):
             with suppress(PermissionError):  # only root may give away what it made

@@ -4,7 +4,7 @@ What a table held at some position is kept for a few positions, so that snapshot
 opened at different times each find theirs. From one position to the next only the rows of those
 entities are read anew of which the log tells something between; of a ledger, the movements that
 were recorded between, since one that is there never changes. Who has nothing to go on from
-looks for a file beside the database first.
+looks for a file first.
 
 What is kept is bounded: over so many bytes the columns that were asked for longest ago are let
 go of, and read again when somebody asks. It is a module of its own: it loads numpy, which
@@ -16,9 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import chain, count, islice
-from pathlib import Path
 from threading import RLock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -32,6 +30,7 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
@@ -58,8 +57,8 @@ TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
 FILED_ROWS: Final = 5_000
 """Tables of fewer rows are read as fast as their files."""
-BATCH: Final = 5_000
-"""So many rows are turned into columns at a time."""
+BATCH: Final = 2_000
+"""So many rows are turned into columns at a time: few enough for the caches of a processor."""
 IN_ONE: Final = 500
 """So many ids go into one query."""
 MEGABYTE: Final = 1_000_000
@@ -70,7 +69,7 @@ CURSORS: Final = count()
 """Numbers the cursors of this process."""
 
 Held = TableColumns | LedgerColumns
-RowsRead = Iterator[Sequence[sa.Row[Any]]]
+RowsRead = Iterator[Sequence[Sequence[Any]]]
 """Rows as the driver gives them, so many at a time."""
 
 
@@ -80,9 +79,9 @@ class ColumnCache(Forkable):
     def __init__(self, log: EventLog, kept_bytes: int) -> None:
         self._log = log
         self._sqlite = log.database.dialect == "sqlite"
-        self._rows = _RowReader(log.tenant, sqlite=self._sqlite)
-        beside = log.database.beside
-        self._files = None if beside is None else ColumnFiles(Path(beside), log.tenant)
+        self._rows = _RowReader(log)
+        place = log.database.columns_place
+        self._files = None if place is None else ColumnFiles(place, log.tenant)
         self._kept_bytes = kept_bytes
         self._tables: defaultdict[str, _Table] = defaultdict(_Table)
         FORKABLE.add(self)
@@ -190,10 +189,10 @@ class ColumnCache(Forkable):
         if self._sqlite:
             return snapshot.schema_and_stamp
         key = ", ".join(column.name for column in table.table.primary_key)
-        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = :tenant"
-        select = sa.text(f"{first} ORDER BY {key} LIMIT 1")
-        found = snapshot.connection.execute(select, {"tenant": self._log.tenant}).scalar()
-        return str(found)
+        first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = ?"
+        select = f"{first} ORDER BY {key} LIMIT 1"
+        found = self._log.database.rows(select, (self._log.tenant,), snapshot.connection)
+        return str(found[0][0]) if found else ""
 
     def _newest_before(
         self,
@@ -354,7 +353,7 @@ class SnapshotColumns:
             found = self._found[table.name] = self._cache.columns(table, self)
         return found
 
-    @cached_property
+    @computed_once
     def schema_and_stamp(self) -> str:
         """What changes on SQLite when a table is built anew, or all from a backup."""
         rows, connection = self._log.database.rows, self.connection
@@ -459,9 +458,10 @@ def _is_beyond(codes: Column, count: int, least: int = NOTHING) -> bool:
 class _RowReader:
     """Reads rows of one tenant; words and ids have the same codes in all that it reads."""
 
-    def __init__(self, tenant: str, *, sqlite: bool) -> None:
-        self._tenant = tenant
-        self._sqlite = sqlite
+    def __init__(self, log: EventLog) -> None:
+        self._tenant = log.tenant
+        self._database = log.database
+        self._sqlite = log.database.dialect == "sqlite"
         self.words: Final = Words()
         self.ids: Final = HexadecimalIds()
         self.lock = RLock()
@@ -532,8 +532,10 @@ class _RowReader:
             return
         cursor = f"salesflow_columns_{next(CURSORS)}"
         connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
-        fetch = sa.text(f"FETCH {BATCH} FROM {cursor}")
-        while rows := connection.execute(fetch).all():
+        fetch, read = f"FETCH {BATCH} FROM {cursor}", BATCH
+        while read == BATCH:
+            rows = self._database.rows(fetch, (), connection)
+            read = len(rows)
             yield rows
         connection.execute(sa.text(f"CLOSE {cursor}"))
 

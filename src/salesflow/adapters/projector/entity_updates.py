@@ -1,6 +1,6 @@
 """Takes appends, entity by entity, to the rows of tables that stand at the same position.
 
-An `EntityUpdater` takes one append of one entity at a time. The state that its tables' folds
+An `EntityUpdater` takes what some appends say of one entity. The state that its tables' folds
 read is evolved once, and each fold that listens to a fact is handed that state. Nearly all
 appends are in order (nothing happened before the entity's last believed fact and nothing is
 retracted): they extend what is held of the entity. A late or retracting append folds the
@@ -16,10 +16,12 @@ such entities are in `to_refill`.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.projector.interval_tables import Batch, RowOrigin, part_of
+from salesflow.adapters.event_store.rows import BACKUP
+from salesflow.adapters.projector.interval_tables import Batch, part_of
 from salesflow.domain.event import (
     Event,
     Fact,
@@ -27,10 +29,10 @@ from salesflow.domain.event import (
     UnreadableFact,
     believed_history,
     first_unreadable,
-    order_key,
 )
 from salesflow.domain.state import State
 from salesflow.domain.time import Instant
+from salesflow.errors import HistoryError
 from salesflow.projections.table import Fold, OnState, Processes, StateRows
 
 __all__ = [
@@ -48,7 +50,10 @@ CACHED_MAX = 28_000
 ENTITY_WEIGHT = 4
 """What an entity weighs for one table without its open rows."""
 
-OrderKey = tuple[Instant, Instant, int]
+OrderKey = tuple[Instant, Instant]
+"""From when a fact holds, and when it happened: what is told later comes behind its like."""
+Changes = list[tuple[Event, Sequence[Any]]]
+"""What facts changed in a table, in the order of the history."""
 OUT_OF_ORDER = (FactRetracted, UnreadableFact)
 
 
@@ -84,7 +89,10 @@ class _OwnRows:
 class HeldEntity:
     """What is held of an entity: the state to go on from, and its rows in every table."""
 
-    __slots__ = ("first_unreadable", "id", "last", "open_rows", "rows", "state", "weight")
+    __slots__ = (
+        *("changes", "first_unreadable", "id", "last", "open_rows", "rows", "state"),
+        "weight",
+    )
 
     def __init__(self, id: object, state: State, rows: list[StateRows[Any, Any]]) -> None:
         self.id: Any = id
@@ -93,6 +101,8 @@ class HeldEntity:
         self.rows = rows
         """By the number of the table; empty for one that is not taken for all together."""
         self.open_rows: list[dict[Any, Any]] = [{} for _ in rows]
+        self.changes: dict[int, Changes] = {}
+        """What its history came to in tables, of an entity that was told of late before."""
         self.last: OrderKey | None = None
         """Where its last fact stands; None while no opening is believed."""
         self.first_unreadable: Event | None = None
@@ -102,7 +112,8 @@ class HeldEntity:
 
     def current_weight(self) -> int:
         """Say about how much memory it takes, an open row taking 1."""
-        return max(1, len(self.rows)) * ENTITY_WEIGHT + sum(map(len, self.open_rows))
+        rows = sum(map(len, self.open_rows)) + sum(map(len, self.changes.values()))
+        return max(1, len(self.rows)) * ENTITY_WEIGHT + rows
 
 
 class FoldedHistory(NamedTuple):
@@ -110,7 +121,7 @@ class FoldedHistory(NamedTuple):
 
     held: HeldEntity
     tables: dict[int, Any]
-    """What they come to in tables, by the number of the table."""
+    """What is believed in tables then, by the number of the table."""
 
 
 class EntityUpdater:
@@ -131,8 +142,8 @@ class EntityUpdater:
         self.to_refill: dict[UUID, Event | None] = {}
         """Entities whose rows are left out from elsewhere on than what can be read of them
         now, and the event that stops them now."""
-        self.at_work = 0
-        """The number of the fold that was asked last."""
+        self.at_work: tuple[int, Instant] = (0, 0)
+        """The number of the fold that failed, and when what it failed at was recorded."""
         self._folds: Final = folds
         self._parts: Final[list[Any]] = [part_of(fold) for fold in folds]
         starts = (fold.start for fold in folds)
@@ -157,35 +168,41 @@ class EntityUpdater:
         self._cached_weight = 0
         self.left_out_from, self.to_refill = {}, {}
 
-    def use_cached(self, entity: UUID) -> bool:
-        """Return whether the entity's state is at hand; it is let go of after others then."""
-        known = entity in self._cache
-        if known:
-            self._cache.move_to_end(entity)
-        return known
+    def needs_stream(self, entity: UUID, events: Sequence[Event]) -> bool:
+        """Return whether an entity has to be read from its beginning to take these events.
 
-    def apply_append(
-        self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]
-    ) -> bool:
-        """Take what one append says of one entity (in the order of the log).
-
-        False where that is to be done table by table, since one of its facts cannot be read.
+        One that is at hand is let go of after others then.
         """
         held = self._cache.get(entity)
         if held is None:
-            held = self._load(entity, append[0], batches)
-        if not held.rows:
-            return False
-        if held.first_unreadable is not None:
-            if any(isinstance(event.fact, FactRetracted) for event in append):
-                self._refold(entity, append, batches)
-            return True
-        last = self._last_if_in_order(held, append)
-        if last is None:
-            return self._refold(entity, append, batches)
-        self._extend(held, append, batches)
-        held.last = last
-        return True
+            return events[0].version > 1 or self._in_order(None, events) < len(events)
+        self._cache.move_to_end(entity)
+        return self._in_order(held.last, events) < len(events)
+
+    def apply(
+        self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
+    ) -> Sequence[Event]:
+        """Take what whole appends say of one entity (in the order of the log).
+
+        Returns what is to be taken table by table, since one of its facts cannot be read.
+        """
+        self.at_work = (0, events[0].recorded)
+        held = self._cache.get(entity)
+        if held is None:
+            held = self._load(entity, events[0], batches)
+        while events and held.rows:
+            number = 0 if held.first_unreadable else self._in_order(held.last, events)
+            if number:
+                self._extend(held, events[:number], batches)
+            else:
+                append = _first_append(events)
+                number = len(append)
+                if held.first_unreadable is None or _has(FactRetracted, append):
+                    held = self._refold(entity, append, batches)
+                    if not held.rows:
+                        break
+            events = events[number:]
+        return events
 
     def evict(self, entities: Iterable[UUID]) -> None:
         """Weigh entities anew; let go of those that nothing has happened to for long."""
@@ -204,10 +221,14 @@ class EntityUpdater:
         events: list[Event] = []
         if first.version > 1:
             events = [e for e in self._stream(entity) if e.recorded < first.recorded]
-        if self._together and (entity in self.left_out_from or _has_unreadable(events)):
+        if self._together and (entity in self.left_out_from or _has(UnreadableFact, events)):
             return self._set_apart(entity)
         held = self._begin(entity)
-        if events:
+        if events and self._in_order(None, events) == len(events):
+            self._extend(held, events, [part.new_batch() for part in self._parts])
+            for number, (part, batch) in enumerate(zip(self._parts, batches, strict=True)):
+                held.open_rows[number] = part.found(held.id, held.open_rows[number], batch)
+        elif events:
             belief = self._believe(entity, events, range(len(self._folds)))
             self._go_on_from(held, belief, batches)
         if not self._together and (self.left_out_from or held.first_unreadable is not None):
@@ -236,60 +257,92 @@ class EntityUpdater:
             self.to_refill[entity] = held.first_unreadable
 
     @staticmethod
-    def _last_if_in_order(held: HeldEntity, append: Sequence[Event]) -> OrderKey | None:
-        """Return where an append's last fact stands; None when the append is out of order."""
-        last = held.last
+    def _in_order(last: OrderKey | None, events: Sequence[Event]) -> int:
+        """Return how many events come behind what is believed last, in whole appends."""
         if last is None:
-            if not append[0].fact.is_opening or append[0].version > 1:
-                return None
-            last = (append[0].occurred, append[0].occurred, -1)
-        for event in append:
-            occurred = event.occurred
-            key = (occurred, occurred, event.position)
-            if not event.fact.is_immediate:
-                if isinstance(event.fact, OUT_OF_ORDER):
-                    return None
-                key = order_key(event)
-            if key <= last:
-                return None
-            last = key
-        return last
+            if not events[0].fact.is_opening or events[0].version > 1:
+                return 0
+            last = (events[0].occurred, events[0].occurred)
+        effective, occurred = last
+        for number, event in enumerate(events):
+            fact, at = event.fact, event.occurred
+            if fact.is_immediate:
+                is_late = at < effective
+                effective = occurred = at
+            else:
+                before, key = (effective, occurred), (fact.effective(at), at)
+                is_late = key < before or isinstance(fact, OUT_OF_ORDER)
+                effective, occurred = key
+            if is_late:
+                while number and events[number - 1].recorded == event.recorded:
+                    number -= 1
+                return number
+        return len(events)
 
     def _extend(
-        self, held: HeldEntity, append: Sequence[Event], batches: Sequence[Batch]
+        self, held: HeldEntity, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
-        """Go on from a belief with an append that is in order."""
-        state, rows, open_rows, parts = held.state, held.rows, held.open_rows, self._parts
-        for event in append:
-            if state.evolve(event) is not None:
-                continue
-            origin = _origin(held, event)
-            for number in self._listening[type(event.fact)]:
-                self.at_work = number
-                changes = rows[number].apply(event, state)
-                if changes:
-                    parts[number].take(origin, changes, open_rows[number], batches[number])
+        """Go on from a belief with events that are in order."""
+        entity, state, open_rows, parts = held.id, held.state, held.open_rows, self._parts
+        evolve, apply = state.evolve, [rows.apply for rows in held.rows]
+        listening, noted, number, event = self._listening, held.changes, 0, events[0]
+        try:
+            for event in events:
+                if evolve(event) is None:
+                    for number in listening[type(event.fact)]:
+                        changes = apply[number](event, state)
+                        if changes:
+                            if number in noted:
+                                changes = list(changes)
+                                noted[number].append((event, changes))
+                            parts[number].take(
+                                entity, event, changes, open_rows[number], batches[number]
+                            )
+        except BaseException:
+            self.at_work = (number, max(event.recorded, self.at_work[1]))
+            raise
+        held.last = _place(event)
 
-    def _refold(self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]) -> bool:
+    def _refold(
+        self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]
+    ) -> HeldEntity:
         """Fold the entity as believed before an append and after it; write the difference.
 
-        False where that is to be done table by table.
+        Nothing is held of it where that is to be done table by table.
+
+        Raises:
+            HistoryError: when its stream lacks the append.
         """
         now, events = append[0].recorded, self._stream(entity)
-        if self._together and _has_unreadable(events):
-            self._set_apart(entity)
-            return False
+        if append[-1].position not in {each.position for each in events}:
+            raise HistoryError(
+                f"stream {entity} lacks its event at position {append[-1].position:,}, so the"
+                f" log and its index differ. {BACKUP}"
+            )
+        if self._together and _has(UnreadableFact, events):
+            return self._set_apart(entity)
+        self.at_work = (0, now)
         numbers = self._changed_by(append)
-        before = self._believe(entity, [e for e in events if e.recorded < now], numbers)
+        held = self._cache[entity]
+        before = self._believed_before(entity, [e for e in events if e.recorded < now], numbers)
         after = self._believe(entity, [e for e in events if e.recorded <= now], numbers)
         if not self._together:
-            self._note_left_out(entity, before.held, after.held, now)
+            self._note_left_out(entity, held, after.held, now)
         for number in numbers:
             part = self._parts[number]
-            beliefs = before.tables[number], after.tables[number]
+            beliefs = before[number], after.tables[number]
             part.correct(after.held.id, *beliefs, now, batches[number])
-        self._go_on_from(self._cache[entity], after, batches)
-        return True
+        self._go_on_from(held, after, batches)
+        return held
+
+    def _believed_before(
+        self, entity: UUID, events: Sequence[Event], numbers: Sequence[int]
+    ) -> dict[int, Any]:
+        """Return what was believed in some tables: as was noted, or folded anew."""
+        noted = self._cache[entity].changes
+        missing = [number for number in numbers if number not in noted]
+        found = {n: self._parts[n].belief(noted[n]) for n in numbers if n in noted}
+        return found | self._believe(entity, events, missing).tables if missing else found
 
     def _changed_by(self, append: Sequence[Event]) -> Sequence[int]:
         """Return the numbers of the tables that an append may change."""
@@ -319,6 +372,7 @@ class EntityUpdater:
         """
         new = belief.held
         held.state, held.last = new.state, new.last
+        held.changes |= new.changes
         held.first_unreadable = new.first_unreadable
         for number, rows in belief.tables.items():
             part = self._parts[number]
@@ -330,17 +384,17 @@ class EntityUpdater:
     ) -> FoldedHistory:
         """Fold an entity's believed history from its beginning, for some tables."""
         held, history = self._begin(entity), believed_history(events)
-        found: dict[int, list[Any]] = {number: [] for number in numbers}
+        found = held.changes = {number: [] for number in numbers}
         for event in history:
             if held.state.evolve(event) is not None:
                 continue
             for number in self._listening[type(event.fact)]:
                 if number in found:
-                    self.at_work = number
+                    self.at_work = (number, self.at_work[1])
                     changes = held.rows[number].apply(event, held.state)
                     if changes:
-                        found[number].append((_origin(held, event), list(changes)))
-        held.last = max(map(order_key, history), default=None)
+                        found[number].append((event, list(changes)))
+        held.last = max(map(_place, history), default=None)
         held.first_unreadable = first_unreadable(events)
         return FoldedHistory(
             held, {n: self._parts[n].belief(each) for n, each in found.items()}
@@ -350,9 +404,15 @@ class EntityUpdater:
 NO_STATE: Final = _NoState()
 
 
-def _origin(held: HeldEntity, event: Event) -> RowOrigin:
-    return RowOrigin(held.id, event.effective, event.recorded, event.position, event.event_id)
+def _place(event: Event) -> OrderKey:
+    return event.effective, event.occurred
 
 
-def _has_unreadable(events: Iterable[Event]) -> bool:
-    return any(isinstance(event.fact, UnreadableFact) for event in events)
+def _first_append(events: Sequence[Event]) -> Sequence[Event]:
+    """Return what was recorded together with the first of these events."""
+    now = events[0].recorded
+    return list(takewhile(lambda event: event.recorded == now, events))
+
+
+def _has(kind: type[Fact], events: Iterable[Event]) -> bool:
+    return any(isinstance(event.fact, kind) for event in events)

@@ -5,13 +5,16 @@ of an entity, and puts it into a batch. A batch holds rows in the making: what o
 within one batch leaves only final rows. Both know no database.
 
 An entity that is told in order opens and ends rows that are at hand. What corrections change is
-looked for by its place among the rows of the batch, or was stored before it.
+looked for by its place among the entity's rows of the batch, or was stored before it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from salesflow.domain.event import Event
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import (
     Cell,
@@ -29,7 +32,6 @@ __all__ = [
     "LedgerBatch",
     "LedgerPart",
     "PendingRow",
-    "RowOrigin",
     "part_of",
 ]
 
@@ -44,36 +46,32 @@ BEFORE_ALL = -(2**62)
 """The `known_from` of a row that stands in the table since whenever."""
 
 
-class RowOrigin(NamedTuple):
-    """The fact that rows come from, as they name it."""
-
-    entity: Cell
-    """As the database keeps it."""
-    effective: Instant
-    recorded: Instant
-    position: int
-    event_id: UUID
-
-
 class IntervalBatch:
     """The changes of one fold's table over a batch, coalesced to final rows."""
 
     def __init__(self, since: Instant = BEFORE_ALL + 1) -> None:
         """Begin with nothing; rows known before `since` stand in the table."""
         self._since = since
-        self._rows: list[PendingRow] = []
-        """Rows opened here, also those given up again."""
-        self._places: dict[Address, PendingRow] = {}
-        """The rows looked at by now, by their address."""
-        self._looked_at = 0
+        self._rows: defaultdict[Cell, list[PendingRow]] = defaultdict(list)
+        """Rows opened here by their entity, also those given up again."""
+        self._looked_at: list[PendingRow] = []
+        """The rows of the entity that was corrected last."""
+        self._places: dict[tuple[Key, Instant], PendingRow] = {}
+        """Those of them that were looked at, by key and `valid_from`."""
+        self._looked_to = 0
         self.collapsed: list[tuple[PendingRow, Instant]] = []
         """Stored rows that ended exactly with an append: their new valid_to."""
         self.closed: list[tuple[PendingRow, Instant]] = []
         """Stored rows no longer believed: their known_to."""
 
-    def rows(self) -> Iterator[PendingRow]:
-        """Yield the rows that are new with this batch, and were believed at some moment."""
-        return (row for row in self._rows if row[KNOWN_TO] != row[KNOWN_FROM])
+    def rows(self) -> list[PendingRow]:
+        """Return the rows that are new with this batch, and were believed at some moment."""
+        every = chain.from_iterable(self._rows.values())
+        return [row for row in every if row[KNOWN_TO] != row[KNOWN_FROM]]
+
+    def opened(self, entity: Cell) -> list[PendingRow]:
+        """Return the rows opened here of an entity, to which others may be added."""
+        return self._rows[entity]
 
     def open(
         self,
@@ -84,7 +82,7 @@ class IntervalBatch:
     ) -> PendingRow:
         """Believe a row from `now` on."""
         row = [*at, now, valid_to, FOREVER, 0, attributes]
-        self._rows.append(row)
+        self._rows[at[0]].append(row)
         return row
 
     def end(self, row: PendingRow, valid_to: Instant, now: Instant) -> None:
@@ -106,10 +104,14 @@ class IntervalBatch:
 
     def find(self, at: Address, attributes: Attributes) -> PendingRow:
         """Return the row believed at an address: one of this batch, or else a stored one."""
-        for row in self._rows[self._looked_at :]:
-            self._places[row[ENTITY], row[KEY], row[VALID_FROM]] = row
-        self._looked_at = len(self._rows)
-        found = self._places.get(at)
+        entity, key, valid_from = at
+        rows = self._rows[entity]
+        if rows is not self._looked_at:
+            self._looked_at, self._places, self._looked_to = rows, {}, 0
+        for row in rows[self._looked_to :]:
+            self._places[row[KEY], row[VALID_FROM]] = row
+        self._looked_to = len(rows)
+        found = self._places.get((key, valid_from))
         if found is not None and found[KNOWN_TO] == FOREVER:
             return found
         return [*at, BEFORE_ALL, FOREVER, FOREVER, 0, attributes]
@@ -135,13 +137,14 @@ class IntervalPart:
 
     def take(
         self,
-        origin: RowOrigin,
+        entity: Cell,
+        event: Event,
         changes: Iterable[Change],
         open_rows: OpenRows,
         batch: IntervalBatch,
     ) -> None:
         """Go on with what a fact in order changes, given the open rows of its entity."""
-        entity, at, now, _, _ = origin
+        at, now, rows = event.effective, event.recorded, batch.opened(entity)
         for key, attributes in changes:
             row = open_rows.get(key)
             if row is not None:
@@ -154,13 +157,15 @@ class IntervalPart:
             if attributes is None:
                 open_rows.pop(key, None)
             else:
-                open_rows[key] = batch.open((entity, key, at), attributes, now)
+                row = open_rows[key] = [entity, key, at, now, FOREVER, FOREVER, 0, attributes]
+                rows.append(row)
 
-    def belief(self, history: Iterable[tuple[RowOrigin, Iterable[Change]]]) -> Spans:
+    def belief(self, history: Iterable[tuple[Event, Iterable[Change]]]) -> Spans:
         """Return the rows that a whole history comes to."""
         rows: Spans = {}
         open_rows: dict[Key, tuple[Instant, Attributes]] = {}
-        for (_, at, *_), changes in history:
+        for event, changes in history:
+            at = event.effective
             for key, attributes in changes:
                 before = open_rows.pop(key, None)
                 if before is not None:
@@ -196,6 +201,17 @@ class IntervalPart:
             if (key, valid_from) not in before:
                 batch.open((entity, key, valid_from), attributes, now, valid_to)
 
+    def new_batch(self, *since: Instant) -> IntervalBatch:
+        """Begin what a batch comes to; rows known before `since` stand in the table."""
+        return IntervalBatch(*since)
+
+    def found(self, entity: Cell, open_rows: OpenRows, batch: IntervalBatch) -> OpenRows:
+        """Return open rows that were folded anew as the batch has them, or the table."""
+        return {
+            key: batch.find((entity, key, row[VALID_FROM]), row[ATTRIBUTES])
+            for key, row in open_rows.items()
+        }
+
     def open_rows(self, entity: Cell, belief: Spans, batch: IntervalBatch) -> OpenRows:
         """Return the rows of a belief that hold until further notice, to go on from."""
         return {
@@ -228,7 +244,11 @@ class Posting(NamedTuple):
     entity: Cell
     recorded: Instant
     sign: int
-    movement: Movement
+    position: int
+    number: int
+    occurred: Instant
+    event_id: UUID
+    attributes: Row
 
 
 LedgerBatch = list[Posting]
@@ -241,15 +261,23 @@ class LedgerPart:
         self.fold = fold
 
     def take(
-        self, origin: RowOrigin, rows: Iterable[Row], _: OpenRows, batch: LedgerBatch
+        self,
+        entity: Cell,
+        event: Event,
+        rows: Iterable[Row],
+        _: OpenRows,
+        batch: LedgerBatch,
     ) -> None:
         """Post what a fact in order says."""
-        for movement in _movements(origin, rows):
-            batch.append(Posting(origin.entity, origin.recorded, 1, movement))
+        now, position, at, id = event.recorded, event.position, event.effective, event.event_id
+        batch += [
+            Posting(entity, now, 1, position, number, at, id, attributes)
+            for number, attributes in enumerate(rows)
+        ]
 
-    def belief(self, history: Iterable[tuple[RowOrigin, Iterable[Row]]]) -> frozenset[Movement]:
+    def belief(self, history: Iterable[tuple[Event, Iterable[Row]]]) -> frozenset[Movement]:
         """Return the movements that a whole history comes to."""
-        return frozenset(each for origin, rows in history for each in _movements(origin, rows))
+        return frozenset(each for event, rows in history for each in _movements(event, rows))
 
     def correct(
         self,
@@ -260,13 +288,21 @@ class LedgerPart:
         batch: LedgerBatch,
     ) -> None:
         """Post the difference between two beliefs of an entity."""
-        batch += [Posting(entity, now, -1, each) for each in sorted(before - after, key=_name)]
-        batch += [Posting(entity, now, 1, each) for each in sorted(after - before, key=_name)]
+        batch += [Posting(entity, now, -1, *each) for each in sorted(before - after, key=_name)]
+        batch += [Posting(entity, now, 1, *each) for each in sorted(after - before, key=_name)]
+
+    def new_batch(self, *_: Instant) -> LedgerBatch:
+        """Begin what a batch comes to."""
+        return []
+
+    def found(self, _entity: Cell, open_rows: OpenRows, _batch: LedgerBatch) -> OpenRows:
+        """Return nothing: a movement that was posted is not gone on with."""
+        return open_rows
 
     def open_rows(
         self, _entity: Cell, _belief: frozenset[Movement], _batch: LedgerBatch
     ) -> OpenRows:
-        """Return nothing: a movement that was posted is not gone on with."""
+        """Return nothing, for the same reason."""
         return {}
 
 
@@ -279,10 +315,10 @@ def part_of(fold: Fold) -> TablePart:
     return LedgerPart(fold) if isinstance(fold, Ledger) else IntervalPart(fold)
 
 
-def _movements(origin: RowOrigin, rows: Iterable[Row]) -> Sequence[Movement]:
-    _, at, _, position, event_id = origin
+def _movements(event: Event, rows: Iterable[Row]) -> Sequence[Movement]:
+    at = event.effective
     return [
-        Movement(position, number, at, event_id, attributes)
+        Movement(event.position, number, at, event.event_id, attributes)
         for number, attributes in enumerate(rows)
     ]
 

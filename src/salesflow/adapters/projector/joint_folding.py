@@ -5,7 +5,7 @@ which a fact cannot be read is folded table by table, since not every table list
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import compress, groupby
+from itertools import compress
 from operator import attrgetter
 from typing import Any, Final, TypeVar
 from uuid import UUID
@@ -30,7 +30,7 @@ __all__ = ["JointFold", "TableFold", "folded_jointly"]
 
 
 DoneT = TypeVar("DoneT")
-FACT, RECORDED = attrgetter("fact"), attrgetter("recorded")
+FACT = attrgetter("fact")
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -52,7 +52,7 @@ class TableFold:
         """Begin what a batch comes to; rows known before `since` stand in the table."""
         return [] if isinstance(self.fold, Ledger) else IntervalBatch(*since)
 
-    def rows(self, batch: Any) -> list[tuple[Cell, ...]]:  # noqa: ANN401 - of its kind
+    def rows(self, batch: Any) -> list[list[Cell]]:  # noqa: ANN401 - of its kind
         """Return the rows that are new with a batch."""
         return self.writer.rows(batch)
 
@@ -64,7 +64,7 @@ class TableFold:
         """
         return self._held(connection, self.writer.write, batch)
 
-    def add(self, connection: sa.Connection, rows: Sequence[tuple[Cell, ...]]) -> None:
+    def add(self, connection: sa.Connection, rows: Sequence[list[Cell]]) -> None:
         """Write rows that are final.
 
         Raises:
@@ -157,8 +157,8 @@ class JointFold:
             fold.updater.left_out = []
         return found
 
-    def apply_stream(
-        self, entity: UUID, events: Iterable[Event], batches: Sequence[Batch]
+    def apply_whole(
+        self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
         """Take all that is relevant of one entity, from its beginning, and hold nothing of it.
 
@@ -166,35 +166,35 @@ class JointFold:
             ProjectionError: when a fold failed; says at which fact.
         """
         try:
-            for _, append in groupby(events, key=RECORDED):
-                self.apply_append(entity, list(append), batches)
+            if events:
+                self.apply(entity, events, batches)
         finally:
             for updater in self._updaters:
                 updater.forget()
 
-    def apply_append(
-        self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]
-    ) -> None:
-        """Take what one append says of one entity.
+    def apply(self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]) -> None:
+        """Take what some appends say of one entity, in the order of the log.
 
         Raises:
             ProjectionError: when a fold failed; says at which fact.
         """
         try:
-            taken = self.updater.apply_append(entity, append, batches)
+            left = self.updater.apply(entity, events, batches)
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-            fold = self.tables[self.updater.at_work].fold
+            number, recorded = self.updater.at_work
+            fold = self.tables[number].fold
+            append = [event for event in events if event.recorded == recorded]
             label, first = fold.table.label, _first_of(append, fold.facts)
             raise ProjectionError(
                 f"projection {label} stopped before position {first.position}"
                 f" ({first.fact.kind} of {entity}): {error!r}; its rows stand as they were."
                 f" Mend the fold, then run `salesflow rebuild {label}`"
             ) from error
-        if not taken:
+        if left:
             for one, batch in zip(self._each, batches, strict=True):
-                relevant = one.relevant(append)
+                relevant = one.relevant(left)
                 if relevant:
-                    one.apply_append(entity, relevant, [batch])
+                    one.apply(entity, relevant, [batch])
 
     def evict(self, entities: Iterable[UUID]) -> None:
         """Hold no more than is to be held of entities, these among them."""

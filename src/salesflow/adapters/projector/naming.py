@@ -5,7 +5,7 @@ An event that cannot be read leaves its stream without a name, and stops no answ
 name things are kept for the next answer, which mostly names the same ones.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from threading import RLock
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
@@ -53,6 +53,7 @@ KeptFacts = dict[tuple[type[Fact], ...], dict[UUID, list[Event]]]
 """The facts of some kinds, by stream."""
 
 _deal: Final = unchecked(DealCalled)
+_customer_called: Final = unchecked(CustomerCalled)
 
 
 class NamingFacts(Forkable):
@@ -75,29 +76,31 @@ class NamingFacts(Forkable):
 
     def facts(
         self,
-        ids: Iterable[UUID],
+        ids: Collection[UUID],
         kinds: Sequence[type[Fact]],
         stands: ProjectionPosition,
         connection: sa.Connection,
-    ) -> dict[UUID, list[Event]]:
+    ) -> list[list[Event]]:
         """Return the facts of some kinds of streams, in a snapshot and perhaps behind it.
 
-        A stream without any is left out. One id may stand for a deal and, in another deal,
-        for a customer that was never registered: what is kept is kept by kinds.
+        In the order of the ids. One id may stand for a deal and, in another deal, for a
+        customer that was never registered: what is kept is kept by kinds.
 
         Raises:
             HistoryError: when one of them cannot be read.
         """
-        ids = [*ids]
         kinds = (*kinds,)
         kept = self._kept_at(stands, connection).get(kinds, {})
-        new = [id for id in ids if id not in kept]
-        read = self._log.facts_of(new, kinds, connection=connection) if new else {}
+        found = [kept.get(id) for id in ids]
+        new = [id for id, facts in zip(ids, found, strict=True) if facts is None]
+        if not new:
+            return [facts or [] for facts in found]
+        read = self._log.facts_of(new, kinds, connection=connection)
         with self._lock:
             count = sum(map(len, self._kept.values())) + len(new)
             if self._stands == stands and count <= STREAMS_MAX:
                 self._kept.setdefault(kinds, {}).update((id, read.get(id, [])) for id in new)
-        return {id: found for id in ids if (found := read.get(id) or kept.get(id))}
+        return [facts or read.get(id, []) for id, facts in zip(ids, found, strict=True)]
 
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
@@ -117,10 +120,10 @@ class NamingFacts(Forkable):
             kept = {}
         mark = self._log.mark_at(stands.position, connection)
         with self._lock:
-            kept = {
-                kinds: {id: found[id] for id in found.keys() - told}
-                for kinds, found in kept.items()
-            }
+            kept = {kinds: dict(found) for kinds, found in kept.items()}
+            for found in kept.values():
+                for id in told:
+                    found.pop(id, None)
             if self._stands.position <= stands.position:
                 self._kept, self._stands, self._mark = kept, stands, mark
         return kept
@@ -141,7 +144,7 @@ class ReadingNames(NamedTuple):
             return NO_NAMES
         deals = [
             _deal(deal=id, title=_title(events), customer_id=_customer(events, self.read_point))
-            for id, events in self._believed(ids.deals, OF_DEALS).items()
+            for id, events in self._believed(ids.deals, OF_DEALS)
         ]
         customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
         called = self._believed(dict.fromkeys(customers), OF_CUSTOMERS)
@@ -150,13 +153,13 @@ class ReadingNames(NamedTuple):
         return Names(
             deals=tuple(deals),
             customers=tuple(
-                CustomerCalled(customer=id, name=fact.name)
-                for id, events in called.items()
+                _customer_called(customer=id, name=fact.name)
+                for id, events in called
                 if (fact := _last(events, CustomerRegistered)) is not None and fact.name
             ),
             reps=tuple(
                 RepCalled(rep=reps[id], name=name)
-                for id, events in joined.items()
+                for id, events in joined
                 if (name := _rep_name(events)) is not None
             ),
             labels=view.names.labels,
@@ -166,7 +169,7 @@ class ReadingNames(NamedTuple):
     def _process_labels(self, keys: Iterable[str]) -> Iterator[Labelled]:
         """Yield what processes are called, by the newest of the versions known."""
         streams = {process_id(key): key for key in keys}
-        for id, events in self._believed(streams, OF_PROCESSES).items():
+        for id, events in self._believed(streams, OF_PROCESSES):
             facts = [event.fact for event in events]
             versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
             newest = max(versions, key=lambda version: version.version, default=None)
@@ -175,16 +178,17 @@ class ReadingNames(NamedTuple):
             yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
 
     def _believed(
-        self, ids: Iterable[UUID], kinds: Sequence[type[Fact]]
-    ) -> Mapping[UUID, list[Event]]:
-        """Return the believed facts of a few kinds, by stream."""
+        self, ids: Collection[UUID], kinds: Sequence[type[Fact]]
+    ) -> Iterator[tuple[UUID, list[Event]]]:
+        """Yield streams and their believed facts of a few kinds; those without are left out."""
         try:
             found = self.known.facts(ids, kinds, self.stands, self.connection)
         except HistoryError:
-            return {}
+            return
         known_at = self.read_point.known_at
-        histories = ((id, believed_history(it, known_at)) for id, it in found.items())
-        return {id: history for id, history in histories if history}
+        for id, facts in zip(ids, found, strict=True):
+            if history := believed_history(facts, known_at):
+                yield id, history
 
 
 def _title(events: Sequence[Event]) -> str | None:

@@ -4,11 +4,9 @@ A page is cut at an append's edge. Tables that stand at the same position are fo
 What is held of entities between two pages is good only where the rows stand as it left them.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import groupby
-from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -26,6 +24,7 @@ from salesflow.adapters.projector.read_tables import (
     forget_streams,
     note_left_out,
 )
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import Event, first_unreadable
 from salesflow.errors import ProjectionError
 from salesflow.projections.table import Cell, Fold, LedgerTable, Processes
@@ -36,9 +35,6 @@ __all__ = [
     "ProjectionTask",
     "TablesTogether",
 ]
-
-
-RECORDED = attrgetter("recorded")
 
 
 # Begins the rows of streams anew that were read otherwise when they were folded.
@@ -55,7 +51,7 @@ STREAMS_AT_ONCE = 500
 class Refold(NamedTuple):
     """What streams come to as they are read now."""
 
-    rows: Sequence[tuple[Cell, ...]]
+    rows: Sequence[list[Cell]]
     left_out: Sequence[LeftOutChange]
 
 
@@ -101,7 +97,7 @@ class StreamRefill:
         folding.take_left_out()
         for id, events in self._log.streams(streams, through=through).items():
             self._stream = folding.relevant(events)
-            folding.apply_stream(id, self._stream, [batch])
+            folding.apply_whole(id, self._stream, [batch])
         self._stream = ()
         [left_out] = folding.take_left_out()
         return Refold(self._table_fold.rows(batch), left_out)
@@ -180,9 +176,9 @@ class ProjectionTask:
         self.begun: Final = ProjectionPosition(fold.table.revision)
         self.notes: dict[UUID, int] = {}
         """From which position on the rows leave streams out, as the database said last."""
-        self.position: int | None = None
-        """The position up to which what is held of entities has followed; None when nothing
-        is held."""
+        self.followed: tuple[int, int] | None = None
+        """The position up to which what is held of entities has followed, and when its event
+        was recorded; None when nothing is held."""
         self.together: TablesTogether | None = None
         """The tables it was folded with last, and what is held of their entities."""
         self.to_refill: dict[UUID, Event | None] = {}
@@ -199,12 +195,12 @@ class ProjectionTask:
         self._unbalanced = BALANCES_EVERY
         """How many events were folded since balances were looked at."""
 
-    @cached_property
+    @computed_once
     def table_fold(self) -> TableFold:
         """What writes; made when there is something to write for the first time."""
         return TableFold(self.fold, self._table)
 
-    @cached_property
+    @computed_once
     def _refilling(self) -> StreamRefill:
         """What begins streams anew, which hardly ever happens."""
         return StreamRefill(self.fold, self._processes, self._table, self._log)
@@ -232,9 +228,10 @@ class ProjectionTask:
             self._unbalanced = 0
             self._balancer.keep(connection)
 
-    def written(self, position: int, applied: AppliedPage) -> None:
-        """Hear that what a page came to was written up to a position."""
-        self.position, self.notes = position, applied.left_out_from
+    def written(self, page: Page, applied: AppliedPage) -> None:
+        """Hear that what a page came to was written."""
+        self.followed = page.position, page.recorded
+        self.notes = applied.left_out_from
 
     def readable_again(self, through: int) -> list[UUID]:
         """Find streams that the rows leave out, and that are read otherwise here."""
@@ -311,20 +308,26 @@ class TablesTogether:
             for numbers in folded_jointly([task.fold for task in tasks])
         ]
 
-    def apply_page(self, page: Page, after: int) -> dict[ProjectionTask, AppliedPage]:
-        """Fold the page after a position into row changes.
+    def apply_page(
+        self, page: Page, after: ProjectionPosition
+    ) -> dict[ProjectionTask, AppliedPage]:
+        """Fold the page behind where the tables stand into row changes.
 
         What is held of entities is good only where the rows stand as it left them; when
-        somebody else has moved them, it is dropped and recalled from the log.
+        somebody else has moved them, or another log stands at that position by now, it is
+        dropped and recalled from the log.
 
         Raises:
             ProjectionError: when a fold failed; says at which fact.
         """
-        if any(task.together is not self or task.position != after for task in self.tasks):
+        if any(
+            task.together is not self or task.followed != (after.position, after.recorded)
+            for task in self.tasks
+        ):
             for numbers, folding in self._foldings:
                 folding.forget([self.tasks[number].notes for number in numbers])
         for task in self.tasks:
-            task.together, task.position = self, None
+            task.together, task.followed = self, None
         self._streams = page.streams
         found: dict[int, AppliedPage] = {}
         for numbers, folding in self._foldings:
@@ -343,38 +346,33 @@ class TablesTogether:
         self, folding: JointFold, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
         folding.take_left_out()
-        for part, entities in self._parts(folding.updater, folding.relevant(events)):
-            for _, append in groupby(part, key=RECORDED):
-                for entity, told in _by_entity(list(append)):
-                    folding.apply_append(entity, told, batches)
-            folding.evict(entities)
+        for part in self._parts(folding.updater, _by_entity(folding.relevant(events))):
+            for entity, told in part.items():
+                folding.apply(entity, told, batches)
+            folding.evict(part)
 
     def _parts(
-        self, updater: EntityUpdater, events: list[Event]
-    ) -> Iterator[tuple[list[Event], Iterable[UUID]]]:
-        """Cut a page so that the streams of all entities of a part that are not at hand fit.
+        self, updater: EntityUpdater, entities: Iterable[list[Event]]
+    ) -> Iterator[dict[UUID, list[Event]]]:
+        """Cut a page so that the streams of all entities of a part that are needed fit.
 
-        They are fetched together, in few queries, just before the part is given with its
-        entities. Nearly always that is the whole page.
+        They are fetched together, in few queries, just before the part is given. Nearly
+        always that is the whole page.
         """
-        begun, cold, length = 0, list[UUID](), 0
-        seen: set[UUID] = set()
-        last: UUID | None = None
-        for number, event in enumerate(events):
-            entity = event.stream_id
-            if entity is last or entity in seen:
-                continue
-            last = entity
-            if not updater.use_cached(entity) and event.version > 1:
-                if length > STREAM_EVENTS_MAX and events[number - 1].recorded != event.recorded:
+        part: dict[UUID, list[Event]] = {}
+        cold, length = list[UUID](), 0
+        for events in entities:
+            first = events[0]
+            if updater.needs_stream(first.stream_id, events):
+                if length > STREAM_EVENTS_MAX:
                     self._fetch(cold)
-                    yield events[begun:number], seen
-                    begun, cold, length, seen = number, [], 0, set()
-                cold.append(entity)
-                length += event.version
-            seen.add(entity)
+                    yield part
+                    part, cold, length = {}, [], 0
+                cold.append(first.stream_id)
+                length += first.version
+            part[first.stream_id] = events
         self._fetch(cold)
-        yield events[begun:], seen
+        yield part
 
     def _fetch(self, cold: Iterable[UUID]) -> None:
         assert self._streams is not None
@@ -385,15 +383,8 @@ class TablesTogether:
         return self._streams.of(entity)
 
 
-def _by_entity(append: list[Event]) -> Iterable[tuple[UUID, list[Event]]]:
-    if len(append) == 1:  # as most are
-        return [(append[0].stream_id, append)]
-    found: dict[UUID, list[Event]] = {}
-    last: UUID | None = None
-    events: list[Event] = []
-    for event in append:
-        if event.stream_id is not last:  # mostly events in a row are of one entity
-            last = event.stream_id
-            events = found.setdefault(last, [])
-        events.append(event)
-    return found.items()
+def _by_entity(events: Iterable[Event]) -> Iterable[list[Event]]:
+    found: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        found[event.stream_id.int].append(event)
+    return found.values()

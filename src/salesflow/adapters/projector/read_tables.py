@@ -188,12 +188,13 @@ class TableWriter:
         self._postgres = dialect == "postgresql"
         self.kept_id: Final[Callable[[UUID], Cell]] = _as_it_is if self._postgres else _HEX
         """Gives an id as this database keeps it."""
+        first = len(columns) - len(attributes)
         self._ids = [
             place
-            for place, column in enumerate(attributes)
+            for place, column in enumerate(attributes, first)
             if isinstance(column.type, sa.Uuid) and not self._postgres
         ]
-        """Which attributes are ids that this database keeps otherwise."""
+        """Which cells of a row are ids that this database keeps otherwise."""
         self._mark = "%s" if self._postgres else "?"
         self.columns: Final = list(columns)
         """The columns of a row, in the order in which it is written."""
@@ -211,12 +212,12 @@ class TableWriter:
         cursor.executemany(statement, rows)
         return len(rows) - cursor.rowcount
 
-    def add(self, connection: sa.Connection, rows: Sequence[tuple[Cell, ...]]) -> None:
+    def add(self, connection: sa.Connection, rows: Sequence[list[Cell]]) -> None:
         """Write rows that are final."""
         with _cursor(connection) as cursor:
             self._add(cursor, rows)
 
-    def _add(self, cursor: DBAPICursor, rows: Sequence[tuple[Cell, ...]]) -> None:
+    def _add(self, cursor: DBAPICursor, rows: Sequence[list[Cell]]) -> None:
         if not rows:
             return
         if self._postgres:
@@ -226,16 +227,14 @@ class TableWriter:
         else:
             cursor.executemany(self._insert, rows)
 
-    def _kept(self, attributes: Sequence[Cell]) -> Sequence[Cell]:
-        """Return attributes as the database keeps them."""
-        if not self._ids:
-            return attributes
-        cells = list(attributes)
+    def _kept(self, rows: list[list[Cell]]) -> list[list[Cell]]:
+        """Return rows as the database keeps them."""
         for place in self._ids:
-            id = cells[place]
-            if isinstance(id, UUID):
-                cells[place] = id.hex
-        return cells
+            for row in rows:
+                id = row[place]
+                if isinstance(id, UUID):
+                    row[place] = id.hex
+        return rows
 
 
 class LedgerWriter(TableWriter):
@@ -250,17 +249,14 @@ class LedgerWriter(TableWriter):
         self.add(connection, self.rows(batch))
         return 0
 
-    def rows(self, batch: LedgerBatch) -> list[tuple[Cell, ...]]:
+    def rows(self, batch: LedgerBatch) -> list[list[Cell]]:
         """Return the rows of a batch."""
-        tenant, kept_id, kept = self._tenant, self.kept_id, self._kept
-        return [
-            (
-                *(tenant, occurred, position, number, recorded, sign, entity),
-                *(kept_id(event_id), *kept(attributes)),
-            )
-            for entity, recorded, sign, movement in batch
-            for position, number, occurred, event_id, attributes in (movement,)
+        tenant, kept_id = self._tenant, self.kept_id
+        rows = [
+            [tenant, occurred, position, number, now, sign, entity, kept_id(event), *attributes]
+            for entity, now, sign, position, number, occurred, event, attributes in batch
         ]
+        return self._kept(rows)
 
 
 class IntervalWriter(TableWriter):
@@ -295,19 +291,14 @@ class IntervalWriter(TableWriter):
             for (entity, key, valid_from, *_), now in changes
         ]
 
-    def rows(self, batch: IntervalBatch) -> list[tuple[Cell, ...]]:
+    def rows(self, batch: IntervalBatch) -> list[list[Cell]]:
         """Return the rows that are new with a batch."""
         tenant = self._tenant
-        if self._ids:
-            kept = self._kept
-            return [
-                (tenant, entity, *key, *times, *kept(attributes))
-                for entity, key, *times, attributes in batch.rows()
-            ]
-        return [
-            (tenant, entity, *key, *times, *attributes)
-            for entity, key, *times, attributes in batch.rows()
+        rows = [
+            [tenant, entity, *key, begun, since, ended, until, collapsed, *attributes]
+            for entity, key, begun, since, ended, until, collapsed, attributes in batch.rows()
         ]
+        return self._kept(rows)
 
 
 _HEX: Final[Callable[[UUID], Cell]] = attrgetter("hex")

@@ -77,7 +77,7 @@ class TableSlice(NamedTuple):
 
     name: str
     folding: TableFold
-    rows: Sequence[tuple[Cell, ...]]
+    rows: Sequence[list[Cell]]
     left_out: Sequence[LeftOutChange]
 
 
@@ -152,7 +152,7 @@ class TableFiller:
         batches = [table.new_batch() for table in tables]
         for entity, stream in groupby(folding.relevant(events), key=_stream_of):
             self._stream = list(stream)
-            folding.apply_stream(entity, self._stream, batches)
+            folding.apply_whole(entity, self._stream, batches)
         left_out = folding.take_left_out()
         for number, table, batch, changes in zip(
             numbers, tables, batches, left_out, strict=True

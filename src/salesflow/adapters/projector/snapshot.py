@@ -35,7 +35,7 @@ from salesflow.domain.time import (
     instant_of,
     to_instant,
 )
-from salesflow.errors import InputError, UnwritableError
+from salesflow.errors import HistoryError, InputError, UnwritableError
 from salesflow.projections.core.balances import Cells, CellSums, balances
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.question import Question, View
@@ -294,6 +294,11 @@ def _settings_events(
     log: EventLog, known_at: Instant, connection: sa.Connection | None
 ) -> list[Event]:
     events = log.stream(SETTINGS_ID, connection=connection)
+    if not events and log.head(connection).position:
+        raise HistoryError(
+            "the log has events, and none with the settings of the tenant, which its first one"
+            " holds: its file may be damaged, so run: salesflow check"
+        )
     known = [event for event in events if event.recorded <= known_at]
     ensure_readable(known)
     return known or events[:1]

@@ -202,6 +202,11 @@ class DealCommands(PlannedAggregate, DealCore):
                 f"deal {self.id} is already {self.outcome}; to {action}, reopen it first"
             )
 
+    def _process_while_open(self, action: str) -> ProcessVersion:
+        """Return the process version it stands on, or refuse what is for open deals."""
+        self._ensure_open(action)
+        return self.process_in_force
+
     def _ensure_won(self, action: str) -> None:
         self._ensure_unmerged(action)
         if self.outcome != "won":

@@ -251,8 +251,7 @@ class Stages(DealCommands, StageState):
             StageError: in the last stage; then it is time to win or lose.
         """
         then = self._at(occurred_at)
-        then._ensure_open("advance it")
-        process = then.process_in_force
+        process = then._process_while_open("advance it")
         following = process.next_open(then.stage)
         if following is None:
             raise StageError(

@@ -161,12 +161,18 @@ class DealSummary(DealState):
     customer and the shares of collaborators is not kept; of quotes only that they are there.
     """
 
+    figures: object = None
+    """What tables made of it, for all of them until the next fact."""
+
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed event; return why it is irregular, None when it counts."""
         fact, kind = event.fact, type(event.fact)
         if kind in _ALL_DETAILS:
-            return BEFORE_OPENING if self._is_early(event) else None
-        if isinstance(fact, QuoteDrafted | QuoteIssued) and not self._is_early(event):
+            opening = self._opening  # as `_is_early` says, of two facts in three
+            is_early = opening is None or event.occurred < opening.occurred
+            return BEFORE_OPENING if is_early else None
+        self.figures = None
+        if isinstance(fact, _OFFERS) and not self._is_early(event):
             self._note_offer(fact)
             self.ever_issued = self.ever_issued or isinstance(fact, QuoteIssued)
             return None
@@ -189,6 +195,7 @@ _DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_reques
     *(values_of(part) for part in (ActivityState, BillingState, AfterSalesState))
 )
 
+_OFFERS: Final = (QuoteDrafted, QuoteIssued)
 _WITHOUT_DETAILS: Final = STATE_FACTS - {LineItemsAgreed}
 """The facts that leave nothing in a state but what a summary keeps."""
 

@@ -14,7 +14,8 @@ from salesflow.projections.core.columns import NOTHING, Column
 __all__ = ["Groups", "foremost", "grouped", "rows_in"]
 
 SPARSE: Final = 1 << 20
-"""Numbers that reach further, and further than there are rows, are sorted and no codes."""
+SPARSE_BY_ROWS: Final = 8
+"""Numbers that reach further than both, the latter times the rows, are sorted and no codes."""
 
 
 class Groups(NamedTuple):
@@ -53,7 +54,10 @@ def grouped(*codes: Column) -> Groups:
     of, groups = np.zeros(len(codes[0]), np.int64), 0
     for column in codes if len(of) else ():
         number, count = _numbered(column)
-        of, groups = (number, count) if groups <= 1 else _numbered(of * count + number)
+        if groups <= 1:
+            of, groups = number, count
+        elif count > 1:
+            of, groups = _numbered(of * count + number)
     first = np.full(groups, len(of))
     np.minimum.at(first, of, np.arange(len(of)))
     return Groups(of, first)
@@ -90,8 +94,10 @@ def foremost(count: int, *columns: Column) -> Column:
 
 def _numbered(codes: Column) -> tuple[Column, int]:
     """Return for each row the number of its code among those there are, and how many are."""
-    above = int(codes.max()) + 2
-    if above > max(SPARSE, len(codes)) or codes.min() < NOTHING:
+    least, above = int(codes.min()), int(codes.max()) + 2
+    if least == above - 2:
+        return np.zeros(len(codes), np.int64), 1
+    if above > max(SPARSE, SPARSE_BY_ROWS * len(codes)) or least < NOTHING:
         found, of = np.unique(codes, return_inverse=True)
         return of, len(found)
     there = np.zeros(above, np.bool_)

@@ -18,7 +18,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
-from salesflow.domain.ids import uuid_of_bytes, uuid_of_int
+from salesflow.domain.ids import uuid_of_int, uuids_of_bytes
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import ReadPoint
 
@@ -70,8 +70,8 @@ class Words:
     """Words or ids that columns hold, each by its code, which it keeps."""
 
     def __init__(self) -> None:
-        self._codes: dict[object, int] = {None: NOTHING}
         self._words: list[Any] = []
+        self._codes = _Codes(self._words)
 
     def __len__(self) -> int:
         return len(self._words)
@@ -86,12 +86,7 @@ class Words:
 
     def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
         """Return the codes of words; those that are new get one."""
-        known = self._codes
-        for word in dict.fromkeys(words):
-            if word not in known:
-                self._words.append(word)
-                known[word] = len(self._words) - 1
-        return np.fromiter(map(known.__getitem__, words), np.int32, len(words))
+        return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
 
     def of(self, codes: Column) -> list[Any]:
         """Return the word of each of some codes."""
@@ -100,6 +95,20 @@ class Words:
     def as_put_in(self, codes: Column) -> list[Any]:
         """Return the same as words were put in, of codes of which none is `NOTHING`."""
         return [self._words[code] for code in codes.tolist()]
+
+
+class _Codes(dict[object, int]):
+    """The code of each word, which is its place in a list; one that is new gets the next."""
+
+    def __init__(self, words: list[Any]) -> None:
+        super().__init__({None: NOTHING})
+        self._words = words
+
+    def __missing__(self, word: object) -> int:
+        code = len(self._words)
+        self._words.append(word)  # first, so that no interruption leaves a code without a word
+        self[word] = code
+        return code
 
 
 class HexadecimalIds(Words):
@@ -196,7 +205,8 @@ class Part(NamedTuple):
             return begun
         held = self.after("valid_to", as_of)
         if as_of > known_at:  # else what was open then ends behind the moment anyway
-            held |= (self.columns["collapsed"] == 1) & self.after("valid_to", known_at)
+            collapsed = self.cut("collapsed", slice(None)) == 1
+            held |= collapsed & self.after("valid_to", known_at)
         return begun & held
 
     def posted_by(self, read_point: ReadPoint) -> Places:
@@ -217,14 +227,16 @@ class Part(NamedTuple):
         Most instants stand in many rows: as where one ends and the next one begins, or with
         all rows of one append.
         """
-        columns = dict(self.columns)
-        long = [name for name, column in columns.items() if column.dtype == np.int64]
-        if self.by_place or not long:
+        if self.by_place:
             return self
+        columns = {name: narrowed(column) for name, column in self.columns.items()}
+        long = [name for name, column in columns.items() if column.dtype == np.int64]
+        if not long:
+            return self._replace(columns=columns)
         listed = _distinct(np.concatenate([_distinct(columns[name]) for name in long]))
         kind = np.min_scalar_type(len(listed))
         if len(listed) + len(long) * self.rows * kind.itemsize // 8 >= len(long) * self.rows:
-            return self
+            return self._replace(columns=columns)
         for name in long:
             places = np.searchsorted(listed, columns[name])
             columns[name] = places.astype(np.min_scalar_type(int(places.max()) + 1))
@@ -410,7 +422,7 @@ class HeldRows(dict[str, Column]):
             meant = {code: words[code] for code in np.unique(column).tolist()}
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
-            return [uuid_of_bytes(each) for each in column.tolist()]
+            return uuids_of_bytes(column.tolist())
         cells: list[Any] = column.tolist()
         if NO_NUMBER not in cells:
             return cells

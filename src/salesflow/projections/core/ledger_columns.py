@@ -9,11 +9,11 @@ The same is read from the database in `balances`, where a ledger is not in memor
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.column_figures import half_sums, halves, whole
@@ -105,11 +105,11 @@ class Checkpoints:
         found = zip(self._cells, *figures, strict=True)
         return {cell: list(sums) for cell, *sums in found if cell is not None}
 
-    @cached_property
+    @computed_once
     def _newest(self) -> Instant:
         return int(self.part.cut("recorded", slice(None)).max())
 
-    @cached_property
+    @computed_once
     def _numbered(self) -> tuple[list[Cells | None], tuple[Column, Column]]:
         """The cells there are, and the number of the cell of each leg, side by side.
 
@@ -136,7 +136,7 @@ class Checkpoints:
     def _cells(self) -> list[Cells | None]:
         return self._numbered[0]
 
-    @cached_property
+    @computed_once
     def _checkpoints(self) -> Column:
         """What stands in each cell before each block of movements, every figure in halves."""
         size, blocks = len(self._cells), self.part.rows // BLOCK

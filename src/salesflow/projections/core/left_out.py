@@ -64,8 +64,8 @@ PROBLEMS: Final[dict[ProblemKind, str]] = {
     "rows": "rows of a read table are not what the log says; rebuild it where the log is right",
     "left_out": "an event of a read table cannot be read any more, or again; rebuild it",
     "balance": "balances are not the sums of their movements; rebuild the read table",
-    "columns": "the folder of columns beside the database holds other rows than the read table,"
-    " and questions may be answered by them; delete the folder, or rebuild the table",
+    "columns": "a file of columns holds other rows than the read table, and questions may be"
+    " answered by it; delete the folder, or rebuild the table",
 }
 """What each kind of problem means, and the way out where there is one by itself."""
 

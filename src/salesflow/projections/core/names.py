@@ -5,9 +5,11 @@ name. Names are read once for an answer, as known at its moment, and stand besid
 every table and in JSON. Names of people are personal and are part of no figure.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from importlib import import_module
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
@@ -109,55 +111,57 @@ NO_NAMES: Final = Names()
 
 
 class Ids(NamedTuple):
-    """The ids that stand in an answer, the reasons of losses, and the keys of processes."""
+    """The ids that stand in an answer, the reasons of losses, and the keys of processes.
 
-    deals: list[UUID]
-    customers: list[UUID]
-    reps: list[str]
-    reasons: list[str]
-    processes: list[str]
+    Each stands once, as a key.
+    """
+
+    deals: dict[UUID, None]
+    customers: dict[UUID, None]
+    reps: dict[str, None]
+    reasons: dict[str, None]
+    processes: dict[str, None]
 
 
 def ids_in(view: BaseModel) -> Ids:
-    """Find the ids of deals, customers and perhaps reps in an answer, each once."""
-    found = Ids([], [], [], [], [])
-    id_of = cache(_id_of)
+    """Find the ids of deals, customers and perhaps reps in an answer."""
+    found = Ids({}, {}, {}, {}, {})
     by_process = getattr(view, "by", None) == PROCESS
-    for name, value in dict.fromkeys(_leaves(view, "")):
+    for name, kind, values in _leaves([view], ""):
         if name == PROCESS or (by_process and name in GROUPS):
-            found.processes.append(str(value))
-        elif isinstance(value, UUID):
+            found.processes.update(dict.fromkeys(map(str, values)))
+        elif issubclass(kind, UUID):
             if name in DEALS:
-                found.deals.append(value)
+                found.deals.update(values)
             elif name in CUSTOMERS:
-                found.customers.append(value)
+                found.customers.update(values)
         elif name in REASONS:
-            found.reasons.append(value)
-        elif (id := id_of(value)) is not None:
-            found.customers.append(id)
+            found.reasons.update(values)
         else:
-            found.reps.append(value)
-    return Ids(
-        [*dict.fromkeys(found.deals)],
-        [*dict.fromkeys(found.customers)],
-        [*dict.fromkeys(found.reps)],
-        [*dict.fromkeys(found.reasons)],
-        [*dict.fromkeys(found.processes)],
-    )
+            ids = {value: _id_of(value) for value in values}
+            found.customers.update((id, None) for id in ids.values() if id is not None)
+            found.reps.update((value, None) for value, id in ids.items() if id is None)
+    return found
 
 
-def _leaves(value: object, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the ids and keys in an answer, each with the name of the field it stands in."""
-    if isinstance(value, BaseModel):
-        for field in _naming_fields(type(value)):
-            yield from _leaves(getattr(value, field), field)
-    elif isinstance(value, tuple):
-        for inside in value:
-            yield from _leaves(inside, name)
-    elif isinstance(value, UUID) or (
-        isinstance(value, str) and (name == PROCESS or name in NAMED)
-    ):
-        yield name, value
+def _leaves(values: Iterable[object], name: str) -> Iterator[tuple[str, type, dict[Any, None]]]:
+    """Yield the ids or keys in values, of one type each and those in fields of one name.
+
+    The values of a field are gone through together, since there may be tens of thousands.
+    """
+    by_type: defaultdict[type, list[Any]] = defaultdict(list)
+    for value in values:
+        by_type[type(value)].append(value)
+    for kind, some in by_type.items():
+        if issubclass(kind, BaseModel):
+            for field in _naming_fields(kind):
+                yield from _leaves([vars(each)[field] for each in some], field)
+        elif issubclass(kind, tuple):
+            yield from _leaves(chain.from_iterable(some), name)
+        elif issubclass(kind, UUID) or (
+            issubclass(kind, str) and (name == PROCESS or name in NAMED)
+        ):
+            yield name, kind, dict.fromkeys(some)
 
 
 @cache

@@ -19,10 +19,11 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.time import DAY
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
-from salesflow.projections.core.column_figures import exact_sum
+from salesflow.projections.core.column_figures import GREATEST, exact_sums
 from salesflow.projections.core.columns import Column, runs_of
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "ratio",
     "share",
     "spread",
+    "spreads",
     "survival",
 ]
 
@@ -54,6 +56,12 @@ GUARDED: Final = 40
 HALF: Final = 0.5
 NEARLY: Final = 1e-6
 """Floats that lie so close to one another are told apart by whole numbers."""
+FEW: Final = 100
+"""So many places of an order are found sooner than all of it."""
+
+
+_estimate: Final = unchecked(Estimate)
+_interval: Final = unchecked(Interval)
 
 
 class Share(NamedTuple):
@@ -95,7 +103,7 @@ def share(part: int, whole: int) -> Estimate | None:
     if value is None:
         return None
     low, high = _wilson(part, whole)
-    return Estimate(value=value, interval=_between(low, high), count=whole)
+    return _estimate(value=value, interval=_between(low, high), count=whole)
 
 
 def difference(first: Share, second: Share) -> Estimate | None:
@@ -192,7 +200,7 @@ def _wilson(part: int, whole: int) -> tuple[float, float]:
 
 
 def _between(low: float, high: float) -> Interval:
-    return Interval(low=round(Decimal(low), PLACES), high=round(Decimal(high), PLACES))
+    return _interval(low=round(Decimal(low), PLACES), high=round(Decimal(high), PLACES))
 
 
 def _student(freedom: int) -> float:
@@ -221,30 +229,75 @@ class Spread(Value):
 
 
 NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
+_spread: Final = unchecked(Spread)
 
 
 def spread(lasted: Column) -> Spread:
     """Return median, mean and 90th percentile of times as days."""
-    times = np.sort(lasted)
-    if not len(times):
-        return NO_SPREAD
-    return Spread(
-        days_median=_percentile_days(times, HALF_WAY),
-        days_mean=ratio(exact_sum(times), len(times) * DAY),
-        days_p90=_percentile_days(times, NINE_TENTHS),
-    )
+    [found] = spreads(np.zeros(len(lasted), np.int64), lasted, 1)
+    return found
 
 
-def _percentile_days(times: Column, share: Fraction) -> Decimal | None:
-    """Interpolate linearly between the two times around a share of the way (type 7), in days.
+def spreads(groups: Column, lasted: Column, count: int) -> list[Spread]:
+    """Return the same of each of so many groups, by the number of the group of each time."""
+    counts = np.bincount(groups, minlength=count)
+    some = np.flatnonzero(counts)
+    counts, first = counts[some], (np.cumsum(counts) - counts)[some]
+    sums = exact_sums(lasted, groups, count)[some].tolist()
+    means = [ratio(total, n * DAY) for total, n in zip(sums, counts.tolist(), strict=True)]
+    halfway, most = (_Percentile.of(share, first, counts) for share in (HALF_WAY, NINE_TENTHS))
+    places = np.unique(np.concatenate([halfway.low, halfway.high, most.low, most.high]))
+    times = _at_places(groups, lasted, count, places)
+    days = zip(halfway.days(times), means, most.days(times), strict=True)
+    found = [NO_SPREAD] * count
+    for number, (median, mean, p90) in zip(some.tolist(), days, strict=True):
+        found[number] = _spread(days_median=median, days_mean=mean, days_p90=p90)
+    return found
+
+
+class _Percentile(NamedTuple):
+    """The places of two times around a share of the way through each group, in their order.
+
+    In between lies the percentile, by linear interpolation (type 7).
 
     Source: R. J. Hyndman and Y. Fan, Sample quantiles in statistical packages, The American
     Statistician 50 (1996).
     """
-    part, whole = share.as_integer_ratio()
-    below, rest = divmod((len(times) - 1) * part, whole)
-    low, high = int(times[below]), int(times[min(below + 1, len(times) - 1)])
-    return ratio(low * whole + rest * (high - low), whole * DAY)
+
+    low: Column
+    high: Column
+    rest: Column
+    """So many parts of the way from the lower one to the higher one."""
+    parts: int
+
+    @classmethod
+    def of(cls, share: Fraction, first: Column, counts: Column) -> "_Percentile":
+        part, parts = share.as_integer_ratio()
+        below, rest = np.divmod((counts - 1) * part, parts)
+        return cls(first + below, first + np.minimum(below + 1, counts - 1), rest, parts)
+
+    def days(self, times: Column) -> list[Decimal | None]:
+        """Return it in days, of times that are ordered."""
+        around = (times[self.low], times[self.high], self.rest)
+        each = zip(*(column.tolist() for column in around), strict=True)
+        whole = self.parts * DAY
+        return [
+            ratio(low * self.parts + rest * (high - low), whole) for low, high, rest in each
+        ]
+
+
+def _at_places(groups: Column, lasted: Column, count: int, places: Column) -> Column:
+    """Return times in order of their groups and their length, which holds for some places.
+
+    A group and a time are one number, where 64 bits are enough for that.
+    """
+    least = int(lasted.min(initial=0))
+    reach = int(lasted.max(initial=0)) - least + 1
+    if reach * count > GREATEST:
+        return lasted[np.lexsort([lasted, groups])]
+    keys = groups * reach + (lasted - least)
+    ordered = np.partition(keys, places) if len(places) <= FEW else np.sort(keys)
+    return ordered % reach + least
 
 
 def in_days(lasted: Fraction | int) -> Decimal:
@@ -300,12 +353,14 @@ def survival(
     Each lasted so long and ended by a cause, which is its place among the names; one that is
     censored has none and says -1.
     """
-    times, place = np.unique(lasted, return_inverse=True)
-    counted = [place[causes == number] for number in range(len(names))]
-    ended = np.array([np.bincount(each, minlength=len(times)) for each in counted])
-    watched = np.bincount(place, minlength=len(times))
-    at_risk = len(lasted) - np.cumsum(watched) + watched
-    table = _LifeTable(times, ended, at_risk, watched - ended.sum(axis=0), names)
+    bits = len(names).bit_length()  # a time and a cause are one number, and sorted as such
+    spells = np.sort((lasted << bits) + causes + 1)
+    times, caused = spells >> bits, (spells & (1 << bits) - 1) - 1
+    first, last = runs_of(times)
+    each = [np.cumsum(caused == number)[last] for number in range(len(names))]
+    ended = np.diff(np.reshape(each, (len(names), len(last))), prepend=0)
+    at_risk, watched = len(times) - first, last - first + 1
+    table = _LifeTable(times[first], ended, at_risk, watched - ended.sum(axis=0), names)
     counts = zip(names, ended.sum(axis=1).tolist(), strict=True)
     return Survival(
         len(lasted),

@@ -22,7 +22,7 @@ from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.time import Instant
-from salesflow.domain.values import Money
+from salesflow.domain.values import MOST, Money
 from salesflow.projections.table import (
     AMOUNT_SCALE,
     Instants,
@@ -62,6 +62,8 @@ it changes, or of the repeat order. `kind` is won, reopened, lost, disqualified 
 undid a win), unmerged, amended, refunded or repeated."""
 
 WHOLE: Final = AMOUNT_SCALE
+MOST_STORED: Final = millionths(MOST)
+"""The largest amount of a row, in millionths; the smallest is its opposite."""
 
 
 class Credit(NamedTuple):
@@ -183,16 +185,27 @@ def _parts(money: Money | None) -> tuple[Decimal | None, str | None]:
 def _rows(
     kind: str, amount: Decimal | None, currency: str | None, credit: Credit
 ) -> Iterator[Row]:
-    """Yield a row to the owner, with what the collaborators leave over, and one to each."""
-    worth = None if amount is None else millionths(amount)
+    """Yield a row to the owner, with what the collaborators leave over, and one to each.
+
+    An amount that no row can hold, the sum or the difference of some that each can, is booked
+    in several.
+    """
     rest = WHOLE - sum(share for _, share in credit.shares)
-    about = (
-        *(worth, currency, credit.process, credit.process_version),
-        *(credit.customer_id, credit.lead_source, credit.at),
-    )
-    yield kind, "owner", credit.owner, rest, *about
-    for person, share in credit.shares:
-        yield kind, "collaborator", person, share, *about
+    for worth in [None] if amount is None else _stored_in_rows(millionths(amount)):
+        about = (
+            *(worth, currency, credit.process, credit.process_version),
+            *(credit.customer_id, credit.lead_source, credit.at),
+        )
+        yield kind, "owner", credit.owner, rest, *about
+        for person, share in credit.shares:
+            yield kind, "collaborator", person, share, *about
+
+
+def _stored_in_rows(amount: int) -> list[int]:
+    """Return numbers that a column can hold and that add up to an amount, one at least."""
+    whole_rows, rest = divmod(abs(amount), MOST_STORED)
+    sign = -1 if amount < 0 else 1
+    return [sign * MOST_STORED] * whole_rows + [sign * rest] * (rest > 0 or not whole_rows)
 
 
 FACTS: Final[frozenset[type[Fact]]] = STATE_FACTS | {

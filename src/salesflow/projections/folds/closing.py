@@ -17,6 +17,7 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.time import Instant
+from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Change,
     Instants,
@@ -25,7 +26,6 @@ from salesflow.projections.table import (
     Millionths,
     OnState,
     Row,
-    millionths,
 )
 
 __all__ = ["CLOSING", "CLOSINGS"]
@@ -90,20 +90,20 @@ class ClosingRows:
         return (((), row),)
 
     def _row(self, event: Event, deal: DealSummary, outcome: str) -> Row:
-        money = deal.amount
+        shown = figures_of(deal)
         closed = (None, None) if outcome == "open" else _when(event)
         return (
             *self._opened,
             outcome,
             *closed,
-            deal.process,
-            deal.process_version,
+            shown.process,
+            shown.process_version,
             self._stage,
-            deal.owner,
-            deal.customer_id,
-            deal.lead_source,
-            None if money is None else millionths(money.amount),
-            None if money is None else money.currency,
+            shown.owner,
+            shown.customer_id,
+            shown.lead_source,
+            shown.amount,
+            shown.currency,
             *_reason(event.fact),
         )
 

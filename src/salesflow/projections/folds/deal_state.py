@@ -12,15 +12,14 @@ import sqlalchemy as sa
 
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
+from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Change,
     IntervalFold,
     IntervalTable,
     Millionths,
     OnState,
-    Row,
     Shares,
-    millionths,
 )
 
 __all__ = ["DEAL_STATE", "DEAL_STATES"]
@@ -43,7 +42,8 @@ DEAL_STATE: Final = IntervalTable(
         sa.Column("lead_source", sa.Text),
     ),
 )
-"""`amount` and `probability` are whole millionths, `expected_close` is an ISO date."""
+"""`amount` and `probability` are whole millionths, `expected_close` is an ISO date: the columns
+are those of `DealFigures`."""
 
 
 class DealStateRows:
@@ -53,25 +53,7 @@ class DealStateRows:
 
     def apply(self, _: Event, deal: DealSummary) -> Iterable[Change]:
         """Take the next fact that counts: the row says where the deal stands after it."""
-        return (((), _row(deal)),)
-
-
-def _row(deal: DealSummary) -> Row:
-    money, close = deal.amount, deal.expected_close
-    return (
-        deal.process,
-        deal.process_version,
-        deal.stage,
-        deal.status,
-        deal.owner,
-        deal.customer_id,
-        None if money is None else millionths(money.amount),
-        None if money is None else money.currency,
-        None if close is None else close.isoformat(),
-        deal.forecast_category,
-        millionths(deal.probability),
-        deal.lead_source,
-    )
+        return (((), figures_of(deal)),)
 
 
 DEAL_STATES: Final = IntervalFold(DEAL_STATE, STATE_FACTS, OnState(DealSummary, DealStateRows))

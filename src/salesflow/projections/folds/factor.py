@@ -6,8 +6,7 @@ often it did. Its rows hold while the deal stands won or lost, as of the instant
 reopened deal has none. Leaves out what it means: nothing here claims a cause.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import sqlalchemy as sa
@@ -71,7 +70,8 @@ class FactorRows:
     __slots__ = ("_entered", "_factors", "_outcome", "_process", "_shown", "_stage")
 
     def __init__(self) -> None:
-        self._factors: Counter[Factor] = Counter()
+        self._factors: dict[Factor, int] = {}
+        """How often each happened while the deal was open."""
         self._shown: frozenset[Factor] = frozenset()
         self._entered: Instant = 0
         self._process: ProcessVersion | None = None
@@ -81,66 +81,65 @@ class FactorRows:
     def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
         """Take the next fact that counts; rows change when the deal closes or opens again."""
         outcome, stage, process = self._outcome, self._stage, self._process
+        fact = event.fact
         if outcome == "open":
-            for factor in _noted(event.fact, stage, process):
-                self._factors[factor] += 1
-        if type(event.fact) not in STATE_FACTS:
+            self._count(_noted(fact, stage, process))
+        if type(fact) not in STATE_FACTS:
+            return ()
+        self._process = deal.version_in_force
+        if deal.stage == stage and deal.status == outcome:
             return ()
         self._outcome, self._stage = deal.status, deal.stage
-        self._process = deal.version_in_force
-        if (stage, outcome) == (self._stage, self._outcome):
-            return ()
         if stage and outcome == "open":
-            for factor in _overdue(stage, process, event.effective - self._entered):
-                self._factors[factor] += 1
+            self._count(_overdue(stage, process, event.effective - self._entered))
         self._entered = event.effective
-        return () if self._outcome == outcome and stage else list(self._changes())
+        return () if self._outcome == outcome and stage else self._changes()
 
-    def _changes(self) -> Iterator[Change]:
-        closed = self._outcome in WIN_RATE
-        wanted = self._factors if closed else Counter[Factor]()
-        for factor in sorted(self._shown - wanted.keys()):
-            yield factor, None
-        for factor, times in sorted(wanted.items()):
-            yield factor, (times,)
-        self._shown = frozenset(wanted)
+    def _count(self, factors: Iterable[Factor]) -> None:
+        times = self._factors
+        for factor in factors:
+            times[factor] = times.get(factor, 0) + 1
+
+    def _changes(self) -> Sequence[Change]:
+        wanted = self._factors if self._outcome in WIN_RATE else {}
+        ended, self._shown = sorted(self._shown - wanted.keys()), frozenset(wanted)
+        return [
+            *((factor, None) for factor in ended),
+            *((factor, (times,)) for factor, times in sorted(wanted.items())),
+        ]
 
 
 def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Sequence[Factor]:
     """Return the factors a fact is, in the stage where the deal stood."""
+    if isinstance(fact, ContactLogged):
+        contacted = ("contacted_in", stage)
+        channel = fact.channel
+        return (contacted,) if channel is None else (contacted, ("contacted_by", channel))
+    if isinstance(fact, StageMoved):
+        return _moved(fact, stage, process)
     name = PLAIN.get(type(fact))
     noted: list[Factor] = [] if name is None else [(name, "")]
-    match fact:
-        case ContactLogged():
-            noted.append(("contacted_in", stage))
-            if fact.channel is not None:
-                noted.append(("contacted_by", fact.channel))
-        case StageMoved():
-            noted.extend(_moved(fact, stage, process))
-        case DealOpened(lead_source=str(source)):
-            noted.append(("came_from", source))
-        case LineItemsAgreed() | QuoteDrafted() | QuoteIssued() | QuoteRevised():
-            if any(line.discount for line in fact.lines):
-                noted.append(("discount_offered", ""))
-        case _:
-            pass
+    if isinstance(fact, PRICED) and any(line.discount for line in fact.lines):
+        noted.append(("discount_offered", ""))
+    if isinstance(fact, DealOpened) and fact.lead_source is not None:
+        noted.append(("came_from", fact.lead_source))
     return noted
 
 
-def _moved(fact: StageMoved, stage: str, process: ProcessVersion | None) -> Iterator[Factor]:
+def _moved(fact: StageMoved, stage: str, process: ProcessVersion | None) -> Sequence[Factor]:
     if process is None or process.categories[fact.target] != "open":
-        return
+        return ()
     steps = process.order(fact.target) - process.order(stage)
-    if steps > 1:
-        yield "stage_skipped", ""
-    elif steps < 0:
-        yield "stage_returned", ""
+    if 0 <= steps <= 1:
+        return ()
+    return (("stage_skipped" if steps > 1 else "stage_returned", ""),)
 
 
-def _overdue(stage: str, process: ProcessVersion | None, lasted: int) -> Iterator[Factor]:
+def _overdue(stage: str, process: ProcessVersion | None, lasted: int) -> Sequence[Factor]:
     found = None if process is None else process.by_key.get(stage)
-    if found is not None and found.max_days is not None and lasted > found.max_days * DAY:
-        yield "overdue_in", stage
+    if found is None or found.max_days is None or lasted <= found.max_days * DAY:
+        return ()
+    return (("overdue_in", stage),)
 
 
 FACTORS: Final = IntervalFold(

@@ -103,18 +103,17 @@ class FeedbackRows:
 
     def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
         """Take the next fact that counts; an irregular one was never asked nor said."""
-        fact = event.fact
-        match fact:
-            case SurveySent():
-                return (self._sent(event, fact, deal),)
-            case FeedbackReceived():
-                return self._received(event, fact, deal)
-            case LineItemsAgreed():
-                self._agreed = _products(fact.lines)
-            case _ if type(fact) in QUOTES:
-                self._take_quote(fact)
-            case _:
-                pass  # where the deal stands is said by its state
+        fact, kind = event.fact, type(event.fact)
+        if kind in QUOTES:
+            self._take_quote(fact)
+        elif isinstance(fact, LineItemsAgreed):
+            self._agreed = _products(fact.lines)
+        elif kind in STATE_FACTS:  # where the deal stands is said by its state
+            return ()
+        elif isinstance(fact, SurveySent):
+            return (self._sent(event, fact, deal),)
+        elif isinstance(fact, FeedbackReceived):
+            return self._received(event, fact, deal)
         return ()
 
     def _sent(self, event: Event, fact: SurveySent, deal: DealSummary) -> Change:

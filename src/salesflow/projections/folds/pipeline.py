@@ -18,6 +18,7 @@ from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
+from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Cell,
     Ledger,
@@ -26,7 +27,6 @@ from salesflow.projections.table import (
     OnState,
     Row,
     Shares,
-    millionths,
 )
 
 __all__ = ["KINDS", "LEG", "PIPELINE", "PIPELINE_LEDGER"]
@@ -42,7 +42,7 @@ KINDS: Final = (
 class Leg(NamedTuple):
     """The cell a deal stands in, and what it is worth there, in whole millionths.
 
-    A deal without an amount has no currency and is worth 0.
+    `close` is an ISO date. A deal without an amount has no currency and is worth 0.
     """
 
     process: str
@@ -52,7 +52,7 @@ class Leg(NamedTuple):
     owner: str | None
     currency: str | None
     amount: int
-    close: date | None
+    close: str | None
     category: str
     probability: int
 
@@ -95,6 +95,7 @@ KIND_OF: Final[dict[type[Fact], str]] = {
 """What the facts that take a deal to another stage or outcome are called, besides moves."""
 
 CREATED: Final[Row] = ("created", *(None,) * len(LEG))
+NEVER: Final = date.max.isoformat()
 
 
 class Pipeline:
@@ -112,23 +113,19 @@ class Pipeline:
         entered = self._leg = _leg(deal)
         self._process = deal.version_in_force
         if left is None:
-            return ((*CREATED, *_cells(entered)),)
+            return ((*CREATED, *entered),)
         return _movements(event.fact, left, entered, process)
 
 
 def _leg(deal: DealSummary) -> Leg:
-    money = deal.amount
+    shown = figures_of(deal)
     return Leg(
-        deal.process,
-        deal.process_version,
-        deal.stage,
-        deal.status,
-        deal.owner,
-        None if money is None else money.currency,
-        0 if money is None else millionths(money.amount),
-        deal.expected_close,
-        deal.forecast_category,
-        millionths(deal.probability),
+        *shown[:5],
+        shown.currency,
+        shown.amount or 0,
+        shown.expected_close,
+        shown.forecast_category,
+        shown.probability,
     )
 
 
@@ -136,18 +133,15 @@ def _movements(
     fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
 ) -> Iterable[Row]:
     """Go from cell to cell: amount, currency, expected close, owner, then stage and outcome."""
-    if left[:4] != entered[:4] and left[4:8] == entered[4:8]:  # as most facts do
-        return ((_kind(fact, left.stage, process), *_cells(left), *_cells(entered)),)
-    return _one_by_one(fact, left, entered, process)
-
-
-def _one_by_one(
-    fact: Fact, left: Leg, entered: Leg, process: ProcessVersion | None
-) -> Iterator[Row]:
-    cell = left
+    if left == entered:
+        return ()
+    if left[4:8] == entered[4:8] and left[:4] != entered[:4]:  # as most facts do
+        return ((_kind(fact, left.stage, process), *left, *entered),)
+    cells, found = left, list[Row]()
     for kind, moved in _steps(fact, left, entered, process):
-        yield kind, *_cells(cell), *_cells(moved)
-        cell = moved
+        found.append((kind, *cells, *moved))
+        cells = moved
+    return found
 
 
 def _steps(
@@ -176,7 +170,7 @@ def _worth_steps(left: Leg, entered: Leg) -> Iterator[tuple[str, Leg]]:
         cell = cell._replace(currency=entered.currency)
         yield "redenominated", cell
     if cell.close != entered.close:
-        later = (entered.close or date.max) > (cell.close or date.max)
+        later = (entered.close or NEVER) > (cell.close or NEVER)
         cell = cell._replace(close=entered.close)
         yield "pushed" if later else "pulled_in", cell
     if cell[:4] != entered[:4]:
@@ -203,10 +197,6 @@ def _direction(target: str, stage: str, process: ProcessVersion | None) -> str:
     if category in ("won", "lost", "disqualified"):
         return category
     return "advanced" if process.order(target) >= process.order(stage) else "returned"
-
-
-def _cells(leg: Leg) -> Row:
-    return (*leg[:7], None if leg.close is None else leg.close.isoformat(), *leg[8:])
 
 
 PIPELINE_LEDGER: Final = Ledger(PIPELINE, STATE_FACTS, OnState(DealSummary, Pipeline))

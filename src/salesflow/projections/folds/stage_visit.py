@@ -24,6 +24,7 @@ from salesflow.domain.deal.stages import DealMigrated, DealOpened
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
+from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Cell,
     Change,
@@ -31,7 +32,6 @@ from salesflow.projections.table import (
     IntervalTable,
     Millionths,
     OnState,
-    millionths,
 )
 
 __all__ = ["STAGE_VISIT", "STAGE_VISITS"]
@@ -84,15 +84,21 @@ class Place(NamedTuple):
 class StageVisitRows:
     """One deal on its way through its stages."""
 
-    __slots__ = ("_stage", "begun", "place")
+    __slots__ = ("_stage", "_standing", "begun", "place")
 
     def __init__(self) -> None:
         self._stage = ""
+        self._standing: tuple[object, ...] = ()
+        """Process, version, stage and outcome: as long as they stay, so does the place."""
         self.place: Place | None = None
         self.begun = 0
 
     def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
         """Take the next fact that counts; one that leaves the deal in its place has no row."""
+        standing = figures_of(deal)[:4]
+        if standing == self._standing:
+            return ()
+        self._standing = standing
         left, self._stage = self._stage, deal.stage
         before, place = self.place, _place(deal)
         if place == before:
@@ -135,17 +141,17 @@ def _direction(left: str, target: str, process: ProcessVersion | None) -> str:
 
 
 def _row(deal: DealSummary, place: Place, entered: str, event: Event) -> tuple[Cell, ...]:
-    money = deal.amount
+    shown = figures_of(deal)
     return (
-        deal.process,
-        deal.process_version,
+        shown.process,
+        shown.process_version,
         place.stage,
         place.outcome,
         entered,
         int(event.precision == "day"),
-        deal.owner,
-        None if money is None else millionths(money.amount),
-        None if money is None else money.currency,
+        shown.owner,
+        shown.amount,
+        shown.currency,
     )
 
 

@@ -8,28 +8,29 @@ lines at once. Nothing is rounded before it is shown.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
+from functools import cache
+from itertools import starmap
 from operator import add
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 
 from salesflow.domain.process import WIN_RATE, win_rate_of
 from salesflow.domain.time import DAY
+from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, Flags
-from salesflow.projections.core.currency import unscaled
+from salesflow.projections.core.currency import AMOUNT_PLACES, totals_in
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import (
     Spread,
-    decimal_of,
     ratio,
     share,
-    spread,
+    spreads,
 )
 from salesflow.projections.performance.kpi_rows import KpiRows, SpanRows, lasted
 from salesflow.projections.scope import Grouping, unnamed_last
@@ -48,8 +49,6 @@ AGAIN: Final = 2
 """With so many orders a customer has bought again."""
 TOP_BOX: Final = 4
 """The lowest score of the top two box, of five."""
-SHARED_PLACES: Final = 12
-"""An amount in millionths times a share in millionths."""
 
 
 class Velocity(Value):
@@ -131,6 +130,19 @@ class KpiLine(Value):
     """At the end of the span, or at the moment where that comes first."""
 
 
+_velocity_of: Final = unchecked(Velocity)
+_by_channel: Final = unchecked(ContactsBy)
+_followed_up: Final = unchecked(FollowUps)
+_value_rate: Final = unchecked(ValueRate)
+_line: Final = unchecked(KpiLine)
+NO_FOLLOW_UPS: Final = FollowUps(contacts=0, deals=0, per_deal=None, by_channel=())
+NO_VELOCITY: Final = Velocity(
+    open_deals=0, won_mean=(), win_rate=None, cycle_days=None, per_day=()
+)
+"""Of most customers in most months nothing else is to be said; it is said by one value."""
+_total: Final = unchecked(Total)
+
+
 def kpi_lines(
     reader: Reader, spans: Sequence[Span], rows: KpiRows, grouping: Grouping
 ) -> list[KpiLine]:
@@ -152,7 +164,7 @@ def kpi_lines(
     columns["orders"] = [*map(add, columns["won"], columns["repeat_orders"])]
     each = zip(*columns.values(), strict=True)
     made = [
-        KpiLine(
+        _line(
             first=spans[span].first,
             last=spans[span].last,
             group=group,
@@ -203,9 +215,7 @@ class _Lines:
 
     def spreads(self, line: Column, times: Column) -> list[Spread]:
         """Return how the times of each line are spread."""
-        order = np.argsort(line, kind="stable")
-        edges = np.searchsorted(line[order], np.arange(1, len(self)))
-        return [*map(spread, np.split(times[order], edges))][: len(self)]
+        return spreads(line, times, len(self))
 
 
 def _cells(span: Column, group: Column) -> Column:
@@ -224,13 +234,7 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     sums = rows.booked_amounts.sums(line, len(lines), parts)
     repeats = booked.rows.has("kind", "repeated") & booked.rows.has("role", "owner")
     return {
-        "sales": [
-            tuple(
-                Total(currency=currency, amount=unscaled(amount, places=SHARED_PLACES))
-                for currency, amount in each.items()
-            )
-            for each in sums
-        ],
+        "sales": [totals_in(each, places=2 * AMOUNT_PLACES) for each in sums],
         "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)).tolist(),
     }
 
@@ -259,28 +263,34 @@ def _decided(rows: KpiRows, lines: _Lines, reader: Reader) -> dict[str, Sequence
         outcome: lines.count(closed, closed.rows.has("outcome", outcome))
         for outcome in ("won", "lost", "disqualified")
     }
-    counts = [
-        dict(zip(outcomes, each, strict=True)) for each in zip(*outcomes.values(), strict=True)
-    ]
+    rates = _win_rates(outcomes)
     won = decided.where(decided.rows.has("outcome", "won"))
     line = lines.of(won.span, won.group)
     return {
         **outcomes,
-        "win_rate": [share(*win_rate_of(each, 0)) for each in counts],
-        "win_rate_by_value": [tuple(each) for each in _by_value(rows, lines)],
+        "win_rate": [*starmap(cache(share), rates)],
+        "win_rate_by_value": [*_by_value(rows, lines)],
         "cycle": lines.spreads(line, lasted(won.rows, reader)),
     }
 
 
-def _by_value(rows: KpiRows, lines: _Lines) -> Iterator[Iterator[ValueRate]]:
+def _win_rates(outcomes: Mapping[str, Sequence[int]]) -> list[tuple[int, int]]:
+    """Return what was won, and all that counts, of the counts of each outcome line by line."""
+    counts = {outcome: np.array(each, np.int64) for outcome, each in outcomes.items()}
+    gained, counted = win_rate_of(counts, np.zeros_like(counts["won"]))
+    return [*zip(gained.tolist(), counted.tolist(), strict=True)]
+
+
+def _by_value(rows: KpiRows, lines: _Lines) -> Iterator[tuple[ValueRate, ...]]:
     """Yield what was won of what was won or lost, line by line and in each currency."""
     decided, amounts = rows.decided, rows.decided_amounts
-    line, by_outcome = lines.of(decided.span, decided.group), {}
+    line, found = lines.of(decided.span, decided.group), []
     for outcome in WIN_RATE:
         here = decided.rows.has("outcome", outcome)
-        by_outcome[outcome] = amounts.where(here).sums(line[here], len(lines))
-    for number in range(len(lines)):
-        yield _value_rates({outcome: sums[number] for outcome, sums in by_outcome.items()})
+        found.append(amounts.where(here).sums(line[here], len(lines)))
+    for sums in zip(*found, strict=True):
+        by_outcome = dict(zip(WIN_RATE, sums, strict=True))
+        yield tuple(_value_rates(by_outcome)) if any(sums) else ()
 
 
 def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
@@ -288,7 +298,7 @@ def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
         amounts = {outcome: each.get(currency, 0) for outcome, each in sums.items()}
         rate = ratio(*win_rate_of(amounts, 0))
         if rate is not None:
-            yield ValueRate(currency=currency, rate=rate)
+            yield _value_rate(currency=currency, rate=rate)
 
 
 # The orders of customers: who bought for the first time in a period, and who came back.
@@ -332,20 +342,22 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
     about = grouped(line, contacts.rows["entity_id"]).first
     alike, words = grouped(line, channel), contacts.rows.words["channel"]
     by_channel: list[dict[str | None, int]] = [{} for _ in range(len(lines))]
+    of_channel = cache(lambda name, times: _by_channel(channel=name, contacts=times))
     some = line[alike.first].tolist(), channel[alike.first].tolist(), alike.counts().tolist()
     for number, code, times in zip(*some, strict=True):
         by_channel[number][words[code]] = times
     each = zip(lines.counts(line), lines.counts(line[about]), by_channel, strict=True)
     return [
-        FollowUps(
+        _followed_up(
             contacts=count,
             deals=deals,
             per_deal=ratio(count, deals),
             by_channel=tuple(
-                ContactsBy(channel=name, contacts=times[name])
-                for name in sorted(times, key=unnamed_last)
+                [of_channel(name, times[name]) for name in sorted(times, key=unnamed_last)]
             ),
         )
+        if count
+        else NO_FOLLOW_UPS
         for count, deals, times in each
     ]
 
@@ -353,7 +365,7 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
 def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
     """Return the share of scores in the top two box, line by line."""
     satisfied = lines.count(scores, scores.rows["score"] >= TOP_BOX)
-    return [*map(share, satisfied, lines.count(scores))]
+    return [*map(cache(share), satisfied, lines.count(scores))]
 
 
 # Sales velocity: how much money a day the pipeline brings, judged by what closed lately.
@@ -369,7 +381,7 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
     """Return the velocity of each line at the end of its span."""
     lately, count = rows.lately, len(lines)
     line = lines.of(lately.span, lately.group)
-    outcomes = {
+    outcomes: dict[str, list[int]] = {
         outcome: lines.counts(line[lately.outcome == rows.closed.rows.code("outcome", outcome)])
         for outcome in WIN_RATE
     }
@@ -381,42 +393,48 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
         amounts.sums(won, count),
         lines.counts(won[amounts.known]),
         exact_sums(lately.lasted[is_won][mine], won, count).tolist(),
-        zip(*outcomes.values(), strict=True),
+        outcomes["won"],
+        _win_rates(outcomes),
         strict=True,
     )
     return [
-        _velocity(open_deals, sums, known, spent, dict(zip(outcomes, counts, strict=True)))
-        for open_deals, sums, known, spent, counts in each
+        _velocity(open_deals, _Won(sums, known, spent, count), rate)
+        for open_deals, sums, known, spent, count, rate in each
     ]
 
 
-def _velocity(
-    open_deals: int,
-    sums: Mapping[str, int],
-    known: int,
-    spent: int,
-    outcomes: Mapping[str, int],
-) -> Velocity:
-    """Work a velocity out from the deals that are open and from those that closed lately.
+class _Won(NamedTuple):
+    """Deals that were won lately: what they brought by currency, and how long they lasted."""
 
-    Of those won the amounts are given by currency, of how many they are known, and how long
-    all of them lasted together.
-    """
-    means = {each: Fraction(amount, AMOUNT_SCALE * known) for each, amount in sums.items()}
-    gained, counted = win_rate_of(outcomes, 0)
-    cycle = Fraction(spent, outcomes["won"] or 1) / DAY
-    speed = open_deals * Fraction(gained, counted) / cycle if cycle and counted else None
-    return Velocity(
+    sums: Mapping[str, int]
+    known: int
+    """Of so many of them the amount is known."""
+    spent: int
+    deals: int
+
+
+def _velocity(open_deals: int, won: _Won, rate: tuple[int, int]) -> Velocity:
+    """Work a velocity out from the deals that are open and from those that closed lately."""
+    gained, counted = rate
+    if not open_deals and not counted:
+        return NO_VELOCITY
+    cycle, known = won.deals * DAY, won.known * AMOUNT_SCALE
+    return _velocity_of(
         open_deals=open_deals,
-        won_mean=_totals(means, Fraction(1)),
+        won_mean=_shared(won.sums, 1, known),
         win_rate=ratio(gained, counted),
-        cycle_days=decimal_of(cycle) if outcomes["won"] else None,
-        per_day=() if speed is None else _totals(means, speed),
+        cycle_days=ratio(won.spent, cycle),
+        per_day=_shared(won.sums, open_deals * gained * cycle, known * counted * won.spent),
     )
 
 
-def _totals(amounts: Mapping[str, Fraction], times: Fraction) -> tuple[Total, ...]:
+def _shared(sums: Mapping[str, int], times: int, whole: int) -> tuple[Total, ...]:
+    """Return sums times a number and divided by a whole; nothing where that is nothing."""
+    shares = {currency: ratio(amount * times, whole) for currency, amount in sums.items()}
     return tuple(
-        Total(currency=currency, amount=decimal_of(amount * times))
-        for currency, amount in amounts.items()
+        [
+            _total(currency=currency, amount=share)
+            for currency, share in shares.items()
+            if share is not None
+        ]
     )

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import numpy as np
 
-from salesflow.domain.ids import uuid_of_bytes
+from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.time import Instant
 from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.column_figures import exact_products, exact_sums
@@ -89,7 +89,7 @@ class FlowNames(Words):
         self._ids = [np.concatenate([np.empty(0, EVENT_ID), *self._ids])]
         ids = self._ids[0][numbers]
         upper, lower = ids.view(">u8").reshape(-1, 2).T
-        return tuple([uuid_of_bytes(id) for id in ids[np.lexsort([lower, upper])].tolist()])
+        return tuple(uuids_of_bytes(ids[np.lexsort([lower, upper])].tolist()))
 
 
 class FlowLines(NamedTuple):
@@ -222,7 +222,8 @@ class Legs:
         and was not known is restated.
         """
         nothing = np.full(len(self._movements), NOTHING)
-        before = self._of_movement("occurred") <= opening.at
+        occurred = self._of_movement("occurred")
+        before = occurred <= opening.at
         opens = before & (self._of_movement("recorded") <= opening.known_at)
         kinds = np.where(before, MOVEMENTS.index(RESTATED), self._kinds())
         share, sign = self._of_leg("probability"), self._signs()
@@ -233,7 +234,7 @@ class Legs:
             np.where(opens, MOVEMENTS.index(OPENING), kinds),
             self._events(~opens),
             self._named("owner") if by_owner else nothing,
-            np.maximum(self._of_movement("occurred"), opening.at) if by_owner else nothing,
+            np.maximum(occurred, opening.at) if by_owner else nothing,
         ]
         groups = grouped(*by, share)
         version = groups.greatest(self._of_leg("process_version"))

@@ -155,8 +155,13 @@ class CellTotals(NamedTuple):
     weighted: tuple[Total, ...]
 
 
+NOTHING_THERE: Final = CellTotals(0, 0, (), ())
+
+
 def totals_of_cells(cells: Sequence[PipelineCell]) -> CellTotals:
     """Add up cells, each currency by itself; those without one have no amount."""
+    if not cells:
+        return NOTHING_THERE
     deals = without = 0
     amounts: dict[str, int] = {}
     weighted: dict[str, int] = {}

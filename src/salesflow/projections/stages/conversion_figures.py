@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Set
 from decimal import Decimal
 from fractions import Fraction
-from functools import cached_property
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.amounts import Amounts
@@ -232,12 +232,12 @@ class Passages:
         still_there &= self.steps.stage[ends - 1] >= 0
         return still_there
 
-    @cached_property
+    @computed_once
     def _deal_ends(self) -> Column:
         """The row after the last step of the deal of each step."""
         return self.steps.of_deals(self.steps.lasts + 1)
 
-    @cached_property
+    @computed_once
     def _place_begins(self) -> Column:
         begins = ~self.steps.rows.has("entered", "migrated")
         begins[self.steps.firsts] = True
@@ -247,7 +247,7 @@ class Passages:
     def _place_ends(self) -> Column:
         return np.append(self._place_begins[1:], len(self.steps))
 
-    @cached_property
+    @computed_once
     def _places(self) -> Column:
         """The number of the place to which each step belongs."""
         begins = np.zeros(len(self.steps), np.int64)
@@ -380,21 +380,21 @@ def _came(passages: Passages, opened: Column, after: Column) -> tuple[Flags, Fla
     entered = np.zeros((len(opened), len(names)), np.bool_)
     entered[deal[enters], passages.stages[rows[enters]]] = True
     passed = [_passed(each, passages.processes) for each in steps.standings]
-    passes = np.array([[stage in its for _, stage in names] for its in passed], np.bool_)
+    passes = np.array([[name in its for name in names] for its in passed], np.bool_)
     if not len(rows):
         return entered, entered
     return entered, np.logical_or.reduceat(passes[steps.standing[rows]], runs_of(deal)[0])
 
 
-def _passed(standing: StageStanding, processes: Processes) -> Set[str]:
-    """Name the stages a deal has reached or passed that stands so."""
+def _passed(standing: StageStanding, processes: Processes) -> Set[StageKey]:
+    """Name the stages of its process a deal has reached or passed that stands so."""
     known = processes[standing.process, standing.version]
     passed = {s.key for s in known.open_stages} if standing.outcome == "won" else set()
     if standing.stage is not None:
         alike = ("open", known.categories[standing.stage])
         before = known.stages[: known.order(standing.stage) + 1]
         passed |= {standing.stage, *(s.key for s in before if s.category in alike)}
-    return passed
+    return {(standing.process, stage) for stage in passed}
 
 
 def _reach(

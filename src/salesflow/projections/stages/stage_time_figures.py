@@ -4,7 +4,7 @@ What each figure means is said by the view; here is how it is worked out from th
 deals. Nothing is rounded before the last division.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Final, NamedTuple
@@ -25,7 +25,7 @@ from salesflow.projections.core.statistics import (
     Spread,
     in_days,
     ratio,
-    spread,
+    spreads,
     survival,
 )
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -47,7 +47,7 @@ __all__ = [
     "describe_stalled",
     "endings_of",
     "read_stalled",
-    "stage_time",
+    "stage_times",
     "time_to_event",
 ]
 
@@ -169,25 +169,40 @@ def _places(words: Column, steps: Steps, otherwise: int) -> Column:
     return found
 
 
-def stage_time(
-    key: StageKey, names: StageNames, steps: Steps, visits: Column, stalled: int
-) -> StageTime:
-    """Return how long deals stay in one stage, of which the visits are given."""
-    deal, ends = steps.deal[visits], steps.ends[visits]
-    lasted = steps.lasted[visits]
-    first, last = runs_of(deal)
-    return StageTime(
-        process=key[0],
-        stage=key[1],
-        stage_en=names.en,
-        stage_zh=names.zh,
-        deals=len(first),
-        visits=len(visits),
-        open_visits=int(np.sum(ends < 0)),
-        latest=spread(lasted[last]),
-        cumulative=spread(np.add.reduceat(lasted, first) if len(first) else lasted),
-        stalled=stalled,
+def stage_times(
+    visits: Mapping[StageKey, Column],
+    names: Mapping[StageKey, StageNames],
+    steps: Steps,
+    stalled: Mapping[StageKey, int],
+) -> Iterator[StageTime]:
+    """Yield how long deals stay in each stage, of which the visits are given."""
+    stages = np.repeat(np.arange(len(visits)), [len(rows) for rows in visits.values()])
+    rows = np.concatenate([np.empty(0, np.intp), *visits.values()])
+    lasted, count = steps.lasted[rows], len(visits)
+    first, last = runs_of(stages * (steps.deal.max(initial=0) + 1) + steps.deal[rows])
+    together = np.add.reduceat(lasted, first) if len(first) else lasted
+    each = zip(
+        visits,
+        np.bincount(stages[first], minlength=count).tolist(),
+        np.bincount(stages, minlength=count).tolist(),
+        np.bincount(stages[steps.ends[rows] < 0], minlength=count).tolist(),
+        spreads(stages[last], lasted[last], count),
+        spreads(stages[first], together, count),
+        strict=True,
     )
+    for key, deals, visited, open_visits, latest, cumulative in each:
+        yield StageTime(
+            process=key[0],
+            stage=key[1],
+            stage_en=names[key].en,
+            stage_zh=names[key].zh,
+            deals=deals,
+            visits=visited,
+            open_visits=open_visits,
+            latest=latest,
+            cumulative=cumulative,
+            stalled=stalled[key],
+        )
 
 
 def time_to_event(

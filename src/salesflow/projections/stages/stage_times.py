@@ -49,7 +49,7 @@ from salesflow.projections.stages.stage_time_figures import (
     describe_stalled,
     endings_of,
     read_stalled,
-    stage_time,
+    stage_times,
     time_to_event,
 )
 from salesflow.projections.stages.visits import (
@@ -137,9 +137,7 @@ class StageTimes(Question[StageTimesView]):
         }
         return StageTimesView(
             moment=moment,
-            stages=tuple(
-                stage_time(key, names[key], steps, visits[key], counts[key]) for key in visits
-            ),
+            stages=tuple(stage_times(visits, names, steps, counts)),
             stalled=tuple(stalled),
             leaving=tuple(
                 time_to_event(key, steps.lasted[these], causes[these], self.days)
@@ -191,7 +189,7 @@ class StageTimes(Question[StageTimesView]):
             for deal in describe_stalled(stalled, steps, lambda visit: names[visit.key])
             if self.process in (None, deal.process) and self.owner in (None, deal.owner)
         ]
-        return sorted(found, key=lambda deal: (-deal.days, deal.deal))
+        return sorted(found, key=lambda deal: (-deal.days, deal.deal.int))
 
 
 class _StageTimesLayout(NamedTuple):

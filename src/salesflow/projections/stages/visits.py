@@ -5,13 +5,13 @@ What ended a step is the step after it. Leaves out all counting.
 """
 
 from collections.abc import Callable, Iterable, Set
-from functools import cached_property
 from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.projections.core.column_figures import elapsed
 from salesflow.projections.core.column_groups import Groups, grouped
@@ -123,7 +123,7 @@ class Steps:
         rows = self.rows.ordered(chosen)
         return [StageVisit._make(each) for each in zip(*map(rows.cells, STEP), strict=True)]
 
-    @cached_property
+    @computed_once
     def _standing(self) -> Groups:
         rows = self.rows
         return grouped(rows["process"], rows["process_version"], self.stage, self.outcome)
@@ -133,7 +133,7 @@ class Steps:
         """How each step stands: the number of one of the `standings`."""
         return self._standing.of
 
-    @cached_property
+    @computed_once
     def standings(self) -> list[StageStanding]:
         """The different ways to stand, which are few."""
         one = self.rows.ordered(self._standing.first)
@@ -149,17 +149,17 @@ class Steps:
         numbers = {key: number for number, key in enumerate(stages)}
         return self.by_standing(lambda its: numbers.get((its.process, its.stage or ""), -1))
 
-    @cached_property
+    @computed_once
     def versions(self) -> set[tuple[str, int]]:
         """The process versions under which deals came where they did."""
         return {(each.process, each.version) for each in self.standings}
 
-    @cached_property
+    @computed_once
     def visited(self) -> set[StageKey]:
         """The stages that were visited."""
         return {(each.process, each.stage) for each in self.standings if each.stage is not None}
 
-    @cached_property
+    @computed_once
     def lasted(self) -> Column:
         """The microseconds from each step to the next one, or to the moment."""
         return self.between(np.arange(len(self)), self.ends)
@@ -174,7 +174,7 @@ class Steps:
         days_only = self._day_only[start] & self._day_only[end] & (end >= 0)
         return elapsed(self.at[start], until, days_only, self._timezone)
 
-    @cached_property
+    @computed_once
     def _day_only(self) -> Flags:
         day_only: Flags = self.rows["day_only"] == 1
         return day_only

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from salesflow.adapters.database.schema import new_id
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
@@ -49,6 +48,7 @@ from salesflow.adapters.importers.table.plan import ImportPlan, compile_plan
 from salesflow.adapters.importers.table.row_order import Direction
 from salesflow.adapters.logs import Progress
 from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.ids import new_id
 from salesflow.domain.process import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import Instant, same_rules, zone

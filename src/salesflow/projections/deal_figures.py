@@ -1,0 +1,51 @@
+"""What tables show of a deal after a fact, worked out once for all of them.
+
+Amounts and probabilities are in whole millionths, days are ISO dates, as rows hold them.
+"""
+
+from typing import NamedTuple
+from uuid import UUID
+
+from salesflow.domain.deal.state import DealSummary
+from salesflow.projections.table import millionths
+
+__all__ = ["DealFigures", "figures_of"]
+
+
+class DealFigures(NamedTuple):
+    """Where a deal stands and what it is worth, as a row of `deal_state`."""
+
+    process: str
+    process_version: int
+    stage: str
+    outcome: str
+    owner: str | None
+    customer_id: UUID | None
+    amount: int | None
+    currency: str | None
+    expected_close: str | None
+    forecast_category: str
+    probability: int
+    lead_source: str | None
+
+
+def figures_of(deal: DealSummary) -> DealFigures:
+    """Return the figures of a deal, which are kept with it until the next fact."""
+    found = deal.figures
+    if not isinstance(found, DealFigures):
+        money, close = deal.amount, deal.expected_close
+        found = deal.figures = DealFigures(
+            deal.process,
+            deal.process_version,
+            deal.stage,
+            deal.status,
+            deal.owner,
+            deal.customer_id,
+            None if money is None else millionths(money.amount),
+            None if money is None else money.currency,
+            None if close is None else close.isoformat(),
+            deal.forecast_category,
+            millionths(deal.probability),
+            deal.lead_source,
+        )
+    return found
