@@ -553,7 +553,7 @@ class _RowReader:
         for batch in self._read(self._select(table), connection, {}):
             yield Part(self._columns(table, batch), len(batch))
 
-    def _columns(self, table: ReadTable, batch: Sequence[sa.Row[Any]]) -> dict[str, Column]:
+    def _columns(self, table: ReadTable, batch: Sequence[Sequence[Any]]) -> dict[str, Column]:
         columns = _columns_in(table)
         with self.lock:
             found = columns_of(batch, [self._kind_of(column) for column in columns])
