@@ -195,6 +195,21 @@ def test_a_file_that_is_behind_its_table_is_compared_with_what_was_told_since(
     assert ("columns", "stage_visit") in named(url)
 
 
+def test_files_in_a_folder_of_choice_are_compared_on_every_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SalesFlow(database_url, columns_folder=str(tmp_path / "columns")) as flow:
+        opened(flow)
+        flow.ask(Both())
+        opened(flow)
+        flow.catch_up()
+        assert [*tmp_path.glob("columns/*/salesflow_stage_visit_*")]
+        assert flow.check(all=True).whole
+        monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])
+        found = {(each.kind, each.subject) for each in flow.check(all=True).problems}
+        assert ("columns", "stage_visit") in found
+
+
 def test_files_left_beside_a_backup_that_was_put_back_change_no_answer(
     url: str, tmp_path: Path
 ) -> None:
