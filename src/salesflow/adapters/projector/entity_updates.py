@@ -115,6 +115,11 @@ class HeldEntity:
         self.weight = 0
         """What it weighed when it was weighed last: 0 before that."""
 
+    def takes(self, append: Sequence[Event]) -> bool:
+        """Return whether facts that are late only have to be put into its history."""
+        believed = self.folded is not None and self.folded.facts and not self.first_unreadable
+        return bool(believed) and not any(isinstance(e.fact, OUT_OF_ORDER) for e in append)
+
     def current_weight(self) -> int:
         """Say about how much memory it takes, an open row taking 1."""
         rows, held = sum(map(len, self.open_rows)), max(1, len(self.rows)) * ENTITY_WEIGHT
@@ -177,7 +182,7 @@ class EntityUpdater:
         self._cache.move_to_end(entity)
         if self._in_order(held.last, events) == len(events):
             return False
-        return held.folded is None or not _is_insertable(held.folded.facts, events)
+        return not held.takes(events)
 
     def apply(
         self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
@@ -323,30 +328,32 @@ class EntityUpdater:
 
         Nothing is held of it where that is to be done table by table.
         """
-        now, held, folded = append[0].recorded, self._cache[entity], self._cache[entity].folded
+        now, held = append[0].recorded, self._cache[entity]
         self.at_work = (0, now)
-        if folded is not None and _is_insertable(folded.facts, append):
-            changed = with_late(folded.facts, append)
-            rewrite = HistoryRewrite(folded, changed, self._listeners(append), self._begin)
-            self._change(held, rewrite, now, batches)
-            return held
-        events = self._stream(entity)
+        events = () if held.takes(append) else self._stream(entity)
         if self._together and _has(UnreadableFact, events):
             return self._set_apart(entity)
+        folded = held.folded
         if folded is None:
             folded = self._recall(held, [e for e in events if e.recorded < now], batches)
-        known = [e for e in events if e.recorded <= now]
-        if not self._together:
-            self._note_left_out(entity, held, first_unreadable(known), now)
-        changed = changed_history(folded.facts, believed_history(known))
-        rewrite = HistoryRewrite(folded, changed, self._all, self._begin)
+        if held.takes(append):
+            changed, concerned = with_late(folded.facts, append), self._listeners(append)
+        else:
+            known = [e for e in events if e.recorded <= now]
+            if not self._together:
+                self._note_left_out(entity, held, first_unreadable(known), now)
+            changed, concerned = (
+                changed_history(folded.facts, believed_history(known)),
+                self._all,
+            )
+        rewrite = HistoryRewrite(folded, changed, concerned, self._begin)
         self._change(held, rewrite, now, batches)
         return held
 
-    def _listeners(self, append: Sequence[Event]) -> Set[int]:
+    def _listeners(self, append: Sequence[Event]) -> frozenset[int]:
         """Return the numbers of the tables that listen to facts of an append."""
         kinds = {type(event.fact) for event in append}
-        return {number for kind in kinds for number in self._listening.get(kind, ())}
+        return frozenset(n for kind in kinds for n in self._listening.get(kind, ()))
 
     def _note_left_out(
         self, entity: UUID, held: HeldEntity, stopped: Event | None, now: Instant
@@ -433,11 +440,6 @@ class EntityUpdater:
 
 
 NO_STATE: Final = _NoState()
-
-
-def _is_insertable(history: Sequence[Event], append: Sequence[Event]) -> bool:
-    """Return whether the facts of an append only have to be put into a history."""
-    return bool(history) and not any(isinstance(e.fact, OUT_OF_ORDER) for e in append)
 
 
 def _last_of(history: Sequence[Event]) -> OrderKey | None:
