@@ -13,7 +13,7 @@ from properties.effort import TALLY, examples
 from properties.histories import Append, appends
 from properties.test_refolding import MemoryTable, booked
 from properties.world import PROCESSES, deal_id
-from salesflow.adapters.projector import entity_updates, folded_history
+from salesflow.adapters.projector import folded_history
 from salesflow.adapters.projector.entity_updates import EntityUpdater
 from salesflow.adapters.projector.folded_history import ChangedHistory
 from salesflow.adapters.projector.interval_tables import Batch, IntervalPart, part_of
@@ -115,13 +115,13 @@ def _states_alike(patch: pytest.MonkeyPatch) -> None:
 
 
 def _from_a_fact_too_late(patch: pytest.MonkeyPatch) -> None:
-    right = entity_updates.with_late
+    right = folded_history.with_late
 
     def wrong(history: Sequence[Event], append: Sequence[Event]) -> ChangedHistory:
         changed = right(history, append)
         return changed._replace(same_first=changed.same_first + 1)
 
-    patch.setattr(entity_updates, "with_late", wrong)
+    patch.setattr(f"{EntityUpdater.__module__}.with_late", wrong)
 
 
 @pytest.mark.parametrize(
