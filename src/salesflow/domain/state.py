@@ -137,6 +137,13 @@ class State:
         own["_context"] = context
         return other
 
+    @internal
+    def holds_the_same(self, other: object) -> bool:
+        """Return whether both hold the same, whatever they read beside the history."""
+        if type(self) is not type(other):
+            return False
+        return vars(self) | {"_context": None} == vars(other) | {"_context": None}
+
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed event; return why it is irregular, None when it counts.
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -37,6 +37,7 @@ __all__ = [
     "FIGURES",
     "Cell",
     "Change",
+    "CopyableRows",
     "EventIds",
     "Fold",
     "FoldState",
@@ -116,7 +117,40 @@ class StateRows(Protocol[StateT_contra, ChangeT_co]):
         """Take the next fact that counts and the state after it, say what it changed.
 
         The state is read and never changed, and not kept: it goes on with the next fact.
+        Rows that are `CopyableRows` need not be made from the beginning for a late fact.
         """
+
+
+GROWING: Final = (list, dict, set)
+
+
+class CopyableRows:
+    """The base of rows that an entity can be folded on from once more, as after any fact.
+
+    So a late fact costs what comes after it in the history, and not all of it. Lists, dicts
+    and sets that such rows hold are their own, and a copy has others; what is in them, and
+    all else, is never changed, only replaced. A class names what it holds in its own
+    `__slots__`, or nowhere.
+    """
+
+    __slots__: tuple[str, ...] = ()
+
+    def __copy__(self) -> Self:
+        """Return rows that keep what these hold now."""
+        other = object.__new__(type(self))
+        for name, value in self.values().items():
+            setattr(other, name, value.copy() if isinstance(value, GROWING) else value)
+        return other
+
+    def holds_the_same(self, other: object) -> bool:
+        """Return whether both hold the same, so that the same follows from what comes next."""
+        return isinstance(other, type(self)) and self.values() == other.values()
+
+    def values(self) -> dict[str, Any]:
+        """Return all that is held, by name."""
+        if self.__slots__:
+            return {name: getattr(self, name) for name in self.__slots__}
+        return vars(self) if hasattr(self, "__dict__") else {}
 
 
 @dataclass(frozen=True)

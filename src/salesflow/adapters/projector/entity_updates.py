@@ -3,9 +3,10 @@
 An `EntityUpdater` takes what some appends say of one entity. The state that its tables' folds
 read is evolved once, and each fold that listens to a fact is handed that state. Nearly all
 appends are in order (nothing happened before the entity's last believed fact and nothing is
-retracted): they extend what is held of the entity. A late or retracting append folds the
-entity's history twice, as believed before and after it, and writes the difference. Either way
-the rows are the same, which the properties test against a rebuild.
+retracted): they extend what is held of the entity. With a late or retracting append the history
+is folded anew from the last checkpoint before where it is another one (see `folded_history`),
+until the entity is what it was there before; the difference is written. Either way the rows
+are the same, which the properties test against a rebuild.
 
 From a fact on that cannot be read an entity says nothing (see `without_retracted` in
 `domain.event`): its rows stand as they were, `left_out` says so, and only a retraction is
@@ -15,12 +16,19 @@ such entities are in `to_refill`.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.event_store.rows import BACKUP
+from salesflow.adapters.projector.folded_history import (
+    Entity,
+    FoldedHistory,
+    HistoryRewrite,
+    changed_history,
+    chunks,
+    with_late,
+)
 from salesflow.adapters.projector.interval_tables import Batch, part_of
 from salesflow.domain.event import (
     Event,
@@ -32,7 +40,6 @@ from salesflow.domain.event import (
 )
 from salesflow.domain.state import State
 from salesflow.domain.time import Instant
-from salesflow.errors import HistoryError
 from salesflow.projections.table import Fold, OnState, Processes, StateRows
 
 __all__ = [
@@ -52,8 +59,6 @@ ENTITY_WEIGHT = 4
 
 OrderKey = tuple[Instant, Instant]
 """From when a fact holds, and when it happened: what is told later comes behind its like."""
-Changes = list[tuple[Event, Sequence[Any]]]
-"""What facts changed in a table, in the order of the history."""
 OUT_OF_ORDER = (FactRetracted, UnreadableFact)
 
 
@@ -90,7 +95,7 @@ class HeldEntity:
     """What is held of an entity: the state to go on from, and its rows in every table."""
 
     __slots__ = (
-        *("changes", "first_unreadable", "id", "last", "open_rows", "rows", "state"),
+        *("first_unreadable", "folded", "id", "last", "open_rows", "rows", "state"),
         "weight",
     )
 
@@ -101,8 +106,8 @@ class HeldEntity:
         self.rows = rows
         """By the number of the table; empty for one that is not taken for all together."""
         self.open_rows: list[dict[Any, Any]] = [{} for _ in rows]
-        self.changes: dict[int, Changes] = {}
-        """What its history came to in tables, of an entity that was told of late before."""
+        self.folded: FoldedHistory | None = None
+        """How it came to this, of an entity that was told of late before."""
         self.last: OrderKey | None = None
         """Where its last fact stands; None while no opening is believed."""
         self.first_unreadable: Event | None = None
@@ -110,18 +115,15 @@ class HeldEntity:
         self.weight = 0
         """What it weighed when it was weighed last: 0 before that."""
 
+    def takes(self, append: Sequence[Event]) -> bool:
+        """Return whether facts that are late only have to be put into its history."""
+        believed = self.folded is not None and self.folded.facts and not self.first_unreadable
+        return bool(believed) and not any(isinstance(e.fact, OUT_OF_ORDER) for e in append)
+
     def current_weight(self) -> int:
         """Say about how much memory it takes, an open row taking 1."""
-        rows = sum(map(len, self.open_rows)) + sum(map(len, self.changes.values()))
-        return max(1, len(self.rows)) * ENTITY_WEIGHT + rows
-
-
-class FoldedHistory(NamedTuple):
-    """What the believed history of an entity comes to."""
-
-    held: HeldEntity
-    tables: dict[int, Any]
-    """What is believed in tables then, by the number of the table."""
+        rows, held = sum(map(len, self.open_rows)), max(1, len(self.rows)) * ENTITY_WEIGHT
+        return held + rows + (0 if self.folded is None else self.folded.weight(held))
 
 
 class EntityUpdater:
@@ -159,6 +161,7 @@ class EntityUpdater:
         for number, fold in enumerate(folds):
             for fact in fold.facts:
                 self._listening.setdefault(fact, []).append(number)
+        self._all: Final = frozenset(range(len(folds)))
         self._cache: OrderedDict[UUID, HeldEntity] = OrderedDict()
         self._cached_weight = 0
 
@@ -177,7 +180,9 @@ class EntityUpdater:
         if held is None:
             return events[0].version > 1 or self._in_order(None, events) < len(events)
         self._cache.move_to_end(entity)
-        return self._in_order(held.last, events) < len(events)
+        if self._in_order(held.last, events) == len(events):
+            return False
+        return not held.takes(events)
 
     def apply(
         self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
@@ -193,7 +198,7 @@ class EntityUpdater:
         while events and held.rows:
             number = 0 if held.first_unreadable else self._in_order(held.last, events)
             if number:
-                self._extend(held, events[:number], batches)
+                self._go_on(held, events[:number], batches)
             else:
                 append = _first_append(events)
                 number = len(append)
@@ -223,25 +228,24 @@ class EntityUpdater:
             events = [e for e in self._stream(entity) if e.recorded < first.recorded]
         if self._together and (entity in self.left_out_from or _has(UnreadableFact, events)):
             return self._set_apart(entity)
-        held = self._begin(entity)
+        held = HeldEntity(self._kept_id(entity), *self._begin())
         if events and self._in_order(None, events) == len(events):
             self._extend(held, events, [part.new_batch() for part in self._parts])
             for number, (part, batch) in enumerate(zip(self._parts, batches, strict=True)):
                 held.open_rows[number] = part.found(held.id, held.open_rows[number], batch)
         elif events:
-            belief = self._believe(entity, events, range(len(self._folds)))
-            self._go_on_from(held, belief, batches)
+            self._recall(held, events, batches)
         if not self._together and (self.left_out_from or held.first_unreadable is not None):
             self._compare(entity, held)
         self._cache[entity] = held
         return held
 
-    def _begin(self, entity: UUID) -> HeldEntity:
-        id, processes = self._kept_id(entity), self._processes
+    def _begin(self) -> Entity:
+        """Return what an entity is that nothing has happened to."""
         if not self._starts:
-            return HeldEntity(id, NO_STATE, [_OwnRows(self._folds[0], processes)])
-        state = self._starts[0].begin_state(processes)
-        return HeldEntity(id, state, [start.rows() for start in self._starts])
+            return NO_STATE, [_OwnRows(self._folds[0], self._processes)]
+        state = self._starts[0].begin_state(self._processes)
+        return state, [start.rows() for start in self._starts]
 
     def _set_apart(self, entity: UUID) -> HeldEntity:
         """Note an entity that is not to be taken for all tables together."""
@@ -279,22 +283,34 @@ class EntityUpdater:
                 return number
         return len(events)
 
+    def _go_on(
+        self, held: HeldEntity, events: Sequence[Event], batches: Sequence[Batch]
+    ) -> None:
+        """Go on from a belief with events that are in order, keeping what is to be kept."""
+        folded = held.folded
+        if folded is None:
+            return self._extend(held, events, batches)
+        for some in chunks(events):
+            self._extend(held, some, batches)
+            folded.keep(held.state, held.rows)
+        return None
+
     def _extend(
         self, held: HeldEntity, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
         """Go on from a belief with events that are in order."""
         entity, state, open_rows, parts = held.id, held.state, held.open_rows, self._parts
         evolve, apply = state.evolve, [rows.apply for rows in held.rows]
-        listening, noted, number, event = self._listening, held.changes, 0, events[0]
+        listening, folded, number, event = self._listening, held.folded, 0, events[0]
         try:
             for event in events:
                 if evolve(event) is None:
                     for number in listening[type(event.fact)]:
                         changes = apply[number](event, state)
                         if changes:
-                            if number in noted:
+                            if folded is not None:
                                 changes = list(changes)
-                                noted[number].append((event, changes))
+                                folded.tables[number].add(event, changes)
                             parts[number].take(
                                 entity, event, changes, open_rows[number], batches[number]
                             )
@@ -302,106 +318,133 @@ class EntityUpdater:
             self.at_work = (number, max(event.recorded, self.at_work[1]))
             raise
         held.last = _place(event)
+        if folded is not None:
+            folded.facts += events
 
     def _refold(
         self, entity: UUID, append: Sequence[Event], batches: Sequence[Batch]
     ) -> HeldEntity:
-        """Fold the entity as believed before an append and after it; write the difference.
+        """Fold the entity as believed after an append that is not in order.
 
         Nothing is held of it where that is to be done table by table.
-
-        Raises:
-            HistoryError: when its stream lacks the append.
         """
-        now, events = append[0].recorded, self._stream(entity)
-        if append[-1].position not in {each.position for each in events}:
-            raise HistoryError(
-                f"stream {entity} lacks its event at position {append[-1].position:,}, so the"
-                f" log and its index differ. {BACKUP}"
-            )
+        now, held = append[0].recorded, self._cache[entity]
+        self.at_work = (0, now)
+        events = () if held.takes(append) else self._stream(entity)
         if self._together and _has(UnreadableFact, events):
             return self._set_apart(entity)
-        self.at_work = (0, now)
-        numbers = self._changed_by(append)
-        held = self._cache[entity]
-        before = self._believed_before(entity, [e for e in events if e.recorded < now], numbers)
-        after = self._believe(entity, [e for e in events if e.recorded <= now], numbers)
-        if not self._together:
-            self._note_left_out(entity, held, after.held, now)
-        for number in numbers:
-            part = self._parts[number]
-            beliefs = before[number], after.tables[number]
-            part.correct(after.held.id, *beliefs, now, batches[number])
-        self._go_on_from(held, after, batches)
+        folded = held.folded
+        if folded is None:
+            folded = self._recall(held, [e for e in events if e.recorded < now], batches)
+        if held.takes(append):
+            changed, concerned = with_late(folded.facts, append), self._listeners(append)
+        else:
+            known = [e for e in events if e.recorded <= now]
+            if not self._together:
+                self._note_left_out(entity, held, first_unreadable(known), now)
+            changed, concerned = (
+                changed_history(folded.facts, believed_history(known)),
+                self._all,
+            )
+        rewrite = HistoryRewrite(folded, changed, concerned, self._begin)
+        self._change(held, rewrite, now, batches)
         return held
 
-    def _believed_before(
-        self, entity: UUID, events: Sequence[Event], numbers: Sequence[int]
-    ) -> dict[int, Any]:
-        """Return what was believed in some tables: as was noted, or folded anew."""
-        noted = self._cache[entity].changes
-        missing = [number for number in numbers if number not in noted]
-        found = {n: self._parts[n].belief(noted[n]) for n in numbers if n in noted}
-        return found | self._believe(entity, events, missing).tables if missing else found
-
-    def _changed_by(self, append: Sequence[Event]) -> Sequence[int]:
-        """Return the numbers of the tables that an append may change."""
+    def _listeners(self, append: Sequence[Event]) -> frozenset[int]:
+        """Return the numbers of the tables that listen to facts of an append."""
         kinds = {type(event.fact) for event in append}
-        if not kinds.isdisjoint(OUT_OF_ORDER):
-            return range(len(self._folds))
-        return sorted({n for kind in kinds for n in self._listening.get(kind, ())})
+        return frozenset(n for kind in kinds for n in self._listening.get(kind, ()))
 
     def _note_left_out(
-        self, entity: UUID, before: HeldEntity, after: HeldEntity, now: Instant
+        self, entity: UUID, held: HeldEntity, stopped: Event | None, now: Instant
     ) -> None:
-        self._compare(entity, before)
-        if before.first_unreadable != after.first_unreadable:
-            self.left_out.append(
-                LeftOutChange(before.first_unreadable, after.first_unreadable, now)
-            )
+        """Note from which fact on an entity is left out now."""
+        self._compare(entity, held)
+        if held.first_unreadable != stopped:
+            self.left_out.append(LeftOutChange(held.first_unreadable, stopped, now))
             self.left_out_from.pop(entity, None)
-            if after.first_unreadable is not None:
-                self.left_out_from[entity] = after.first_unreadable.position
+            if stopped is not None:
+                self.left_out_from[entity] = stopped.position
+        held.first_unreadable = stopped
 
-    def _go_on_from(
-        self, held: HeldEntity, belief: FoldedHistory, batches: Sequence[Batch]
-    ) -> None:
-        """Hold a belief of an entity, once the rows are made what is believed.
-
-        Tables that it says nothing of hold what they held.
-        """
-        new = belief.held
-        held.state, held.last = new.state, new.last
-        held.changes |= new.changes
-        held.first_unreadable = new.first_unreadable
-        for number, rows in belief.tables.items():
-            part = self._parts[number]
-            held.rows[number] = new.rows[number]
-            held.open_rows[number] = part.open_rows(held.id, rows, batches[number])
-
-    def _believe(
-        self, entity: UUID, events: Sequence[Event], numbers: Sequence[int]
+    def _recall(
+        self, held: HeldEntity, events: Sequence[Event], batches: Sequence[Batch]
     ) -> FoldedHistory:
-        """Fold an entity's believed history from its beginning, for some tables."""
-        held, history = self._begin(entity), believed_history(events)
-        found = held.changes = {number: [] for number in numbers}
-        for event in history:
-            if held.state.evolve(event) is not None:
-                continue
-            for number in self._listening[type(event.fact)]:
-                if number in found:
-                    self.at_work = (number, self.at_work[1])
-                    changes = held.rows[number].apply(event, held.state)
-                    if changes:
-                        found[number].append((event, list(changes)))
-        held.last = max(map(_place, history), default=None)
-        held.first_unreadable = first_unreadable(events)
-        return FoldedHistory(
-            held, {n: self._parts[n].belief(each) for n, each in found.items()}
-        )
+        """Fold an entity from its beginning, whose rows are what is believed then."""
+        history = believed_history(events)
+        folded = held.folded = FoldedHistory([part.new_history() for part in self._parts])
+        held.state, held.rows = self._begin()
+        self._fold(folded, (held.state, held.rows), history, self._all)
+        held.last, held.first_unreadable = _last_of(history), first_unreadable(events)
+        for number, (part, batch) in enumerate(zip(self._parts, batches, strict=True)):
+            held.open_rows[number] = part.open_rows(held.id, folded.tables[number], batch)
+        return folded
+
+    def _fold(
+        self,
+        folded: FoldedHistory,
+        entity: Entity,
+        facts: Sequence[Event],
+        numbers: Set[int],
+    ) -> None:
+        """Go on with the next facts of a believed history, for the tables of these numbers."""
+        listening, tables, now = self._listening, folded.tables, self.at_work[1]
+        state, rows = entity
+        for some in chunks(facts):
+            for event in some:
+                if state.evolve(event) is None:
+                    for number in listening[type(event.fact)]:
+                        if number in numbers:
+                            self.at_work = (number, now)
+                            changes = rows[number].apply(event, state)
+                            if changes:
+                                tables[number].add(event, changes)
+            folded.facts += some
+            if numbers == self._all:
+                folded.keep(state, rows)
+
+    def _change(
+        self,
+        held: HeldEntity,
+        rewrite: HistoryRewrite,
+        now: Instant,
+        batches: Sequence[Batch],
+    ) -> None:
+        """Fold a history from where it is another one; write what that changes.
+
+        Where a table is what it was, and the facts that come are the same, so is what comes.
+        """
+        folded, going = rewrite.folded, rewrite.going
+        entity = rewrite.state, rewrite.rows
+        for then in rewrite.later:
+            self._fold(folded, entity, rewrite.next(then), going)
+            if then.state.holds_the_same(rewrite.state):
+                for number in [n for n in going if rewrite.is_like(then, n)]:
+                    part, steps = self._parts[number], rewrite.steps(number, then)
+                    beliefs = part.beliefs(*steps)
+                    if part.end_alike(*beliefs):
+                        part.correct(held.id, *beliefs, now, batches[number])
+                        rewrite.leave(number, then)
+            if not going:
+                return rewrite.finish(then)
+            rewrite.keep(then)
+        self._fold(folded, entity, rewrite.next(None), going)
+        held.state, held.last = rewrite.state, _last_of(folded.facts)
+        for number in going:
+            part, batch = self._parts[number], batches[number]
+            beliefs = part.beliefs(*rewrite.steps(number, None))
+            part.correct(held.id, *beliefs, now, batch)
+            part.reopen(held.id, held.open_rows[number], beliefs, batch)
+            held.rows[number] = rewrite.rows[number]
+        return None
 
 
 NO_STATE: Final = _NoState()
+
+
+def _last_of(history: Sequence[Event]) -> OrderKey | None:
+    """Return where the last fact of a believed history stands, which may be its opening."""
+    return max(_place(history[0]), _place(history[-1])) if history else None
 
 
 def _place(event: Event) -> OrderKey:

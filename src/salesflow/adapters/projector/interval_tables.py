@@ -32,6 +32,7 @@ __all__ = [
     "LedgerBatch",
     "LedgerPart",
     "PendingRow",
+    "TableHistory",
     "part_of",
 ]
 
@@ -124,8 +125,66 @@ class IntervalBatch:
 
 
 OpenRows = dict[Key, PendingRow]
+Span = tuple[Instant, Attributes]
+"""An open row: its `valid_from` and attributes."""
 Spans = dict[tuple[Key, Instant], tuple[Instant, Attributes]]
 """What a belief says: rows by key and `valid_from`, with their `valid_to` and attributes."""
+
+
+class SpanStep(NamedTuple):
+    """What a fact of a history did to the row of a key."""
+
+    at: Instant
+    key: Key
+    attributes: Attributes | None
+    replaced: Span | None
+    """The row that it ended."""
+
+
+class SpanHistory:
+    """What a history comes to in a table of intervals; the last steps can be taken back."""
+
+    __slots__ = ("open", "steps")
+
+    def __init__(self) -> None:
+        self.steps: list[SpanStep] = []
+        self.open: dict[Key, Span] = {}
+        """The rows that hold until further notice."""
+
+    def add(self, event: Event, changes: Iterable[Change]) -> None:
+        """Go on with what the next fact changes."""
+        at, held = event.effective, self.open
+        for key, attributes in changes:
+            replaced = held.get(key)
+            if attributes is None:
+                if replaced is None:
+                    continue
+                del held[key]
+            elif replaced is not None and replaced[1] == attributes:
+                continue
+            else:
+                held[key] = (at, attributes)
+            self.steps.append(SpanStep(at, key, attributes, replaced))
+
+    def redo(self, steps: Sequence[SpanStep]) -> None:
+        """Go on with steps that were taken back."""
+        self.steps += steps
+        for at, key, attributes, _ in steps:
+            self._let_hold(key, None if attributes is None else (at, attributes))
+
+    def take_back(self, length: int) -> Sequence[SpanStep]:
+        """Take back all steps but so many, and return them."""
+        taken = self.steps[length:]
+        del self.steps[length:]
+        for step in reversed(taken):
+            self._let_hold(step.key, step.replaced)
+        return taken
+
+    def _let_hold(self, key: Key, span: Span | None) -> None:
+        if span is None:
+            del self.open[key]
+        else:
+            self.open[key] = span
 
 
 class IntervalPart:
@@ -160,26 +219,43 @@ class IntervalPart:
                 row = open_rows[key] = [entity, key, at, now, FOREVER, FOREVER, 0, attributes]
                 rows.append(row)
 
-    def belief(self, history: Iterable[tuple[Event, Iterable[Change]]]) -> Spans:
-        """Return the rows that a whole history comes to."""
-        rows: Spans = {}
-        open_rows: dict[Key, tuple[Instant, Attributes]] = {}
-        for event, changes in history:
-            at = event.effective
-            for key, attributes in changes:
-                before = open_rows.pop(key, None)
-                if before is not None:
-                    valid_from, old = before
-                    if old == attributes:
-                        open_rows[key] = before
-                        continue
-                    if valid_from < at or self._keeps_zero_length:
-                        rows[key, valid_from] = (at, old)
-                if attributes is not None:
-                    open_rows[key] = (at, attributes)
-        for key, (valid_from, attributes) in open_rows.items():
-            rows[key, valid_from] = (FOREVER, attributes)
+    def new_history(self) -> SpanHistory:
+        """Begin what a history comes to."""
+        return SpanHistory()
+
+    def beliefs(
+        self, before: Sequence[SpanStep], after: Sequence[SpanStep]
+    ) -> tuple[Spans, Spans]:
+        """Return the rows of two beliefs of an entity that parted with these steps.
+
+        Rows that no step has to do with are in neither.
+        """
+        replaced: dict[Key, Span | None] = {}
+        for step in chain(before, after):
+            replaced.setdefault(step.key, step.replaced)
+        shared: Spans = {
+            (key, span[0]): (FOREVER, span[1])
+            for key, span in replaced.items()
+            if span is not None
+        }
+        return self._spans(shared, before), self._spans(shared, after)
+
+    def _spans(self, shared: Spans, steps: Iterable[SpanStep]) -> Spans:
+        rows = dict(shared)
+        for at, key, attributes, replaced in steps:
+            if replaced is not None:
+                valid_from, old = replaced
+                if valid_from < at or self._keeps_zero_length:
+                    rows[key, valid_from] = (at, old)
+                else:
+                    rows.pop((key, valid_from), None)
+            if attributes is not None:
+                rows[key, at] = (FOREVER, attributes)
         return rows
+
+    def end_alike(self, before: Spans, after: Spans) -> bool:
+        """Return whether the same rows hold until further notice."""
+        return _open_of(before) == _open_of(after)
 
     def correct(
         self, entity: Cell, before: Spans, after: Spans, now: Instant, batch: IntervalBatch
@@ -212,13 +288,30 @@ class IntervalPart:
             for key, row in open_rows.items()
         }
 
-    def open_rows(self, entity: Cell, belief: Spans, batch: IntervalBatch) -> OpenRows:
-        """Return the rows of a belief that hold until further notice, to go on from."""
+    def open_rows(self, entity: Cell, history: SpanHistory, batch: IntervalBatch) -> OpenRows:
+        """Return the rows that a history leaves open, to go on from."""
         return {
             key: batch.find((entity, key, valid_from), attributes)
-            for (key, valid_from), (valid_to, attributes) in belief.items()
-            if valid_to == FOREVER
+            for key, (valid_from, attributes) in history.open.items()
         }
+
+    def reopen(
+        self,
+        entity: Cell,
+        open_rows: OpenRows,
+        beliefs: tuple[Spans, Spans],
+        batch: IntervalBatch,
+    ) -> None:
+        """Put the open rows of the second belief in the place of those of the first."""
+        before, after = beliefs
+        for key, _ in before.keys() | after.keys():
+            open_rows.pop(key, None)
+        for (key, valid_from), (_, attributes) in _open_of(after).items():
+            open_rows[key] = batch.find((entity, key, valid_from), attributes)
+
+
+def _open_of(belief: Spans) -> Spans:
+    return {at: row for at, row in belief.items() if row[0] == FOREVER}
 
 
 # Posts the movements of a ledger, and takes back those that later knowledge has undone.
@@ -254,6 +347,33 @@ class Posting(NamedTuple):
 LedgerBatch = list[Posting]
 
 
+class MovementHistory:
+    """What a history comes to in a ledger; the last movements can be taken back."""
+
+    __slots__ = ("steps",)
+
+    def __init__(self) -> None:
+        self.steps: list[Movement] = []
+
+    def add(self, event: Event, rows: Iterable[Row]) -> None:
+        """Go on with what the next fact posts."""
+        at = event.effective
+        self.steps += [
+            Movement(event.position, number, at, event.event_id, attributes)
+            for number, attributes in enumerate(rows)
+        ]
+
+    def redo(self, steps: Sequence[Movement]) -> None:
+        """Go on with movements that were taken back."""
+        self.steps += steps
+
+    def take_back(self, length: int) -> Sequence[Movement]:
+        """Take back all movements but so many, and return them."""
+        taken = self.steps[length:]
+        del self.steps[length:]
+        return taken
+
+
 class LedgerPart:
     """How the movements of a ledger are kept."""
 
@@ -275,9 +395,19 @@ class LedgerPart:
             for number, attributes in enumerate(rows)
         ]
 
-    def belief(self, history: Iterable[tuple[Event, Iterable[Row]]]) -> frozenset[Movement]:
-        """Return the movements that a whole history comes to."""
-        return frozenset(each for event, rows in history for each in _movements(event, rows))
+    def new_history(self) -> MovementHistory:
+        """Begin what a history comes to."""
+        return MovementHistory()
+
+    def beliefs(
+        self, before: Sequence[Movement], after: Sequence[Movement]
+    ) -> tuple[frozenset[Movement], frozenset[Movement]]:
+        """Return the movements in which two beliefs of an entity may differ."""
+        return frozenset(before), frozenset(after)
+
+    def end_alike(self, _before: frozenset[Movement], _after: frozenset[Movement]) -> bool:
+        """Return true: no movement goes on."""
+        return True
 
     def correct(
         self,
@@ -300,27 +430,23 @@ class LedgerPart:
         return open_rows
 
     def open_rows(
-        self, _entity: Cell, _belief: frozenset[Movement], _batch: LedgerBatch
+        self, _entity: Cell, _history: MovementHistory, _batch: LedgerBatch
     ) -> OpenRows:
         """Return nothing, for the same reason."""
         return {}
 
+    def reopen(self, *_: object) -> None:
+        """Do nothing, for the same reason."""
+
 
 Batch = IntervalBatch | LedgerBatch
 TablePart = IntervalPart | LedgerPart
+TableHistory = SpanHistory | MovementHistory
 
 
 def part_of(fold: Fold) -> TablePart:
     """Return how the table of a fold is kept."""
     return LedgerPart(fold) if isinstance(fold, Ledger) else IntervalPart(fold)
-
-
-def _movements(event: Event, rows: Iterable[Row]) -> Sequence[Movement]:
-    at = event.effective
-    return [
-        Movement(event.position, number, at, event.event_id, attributes)
-        for number, attributes in enumerate(rows)
-    ]
 
 
 def _name(movement: Movement) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import MOST, Money
 from salesflow.projections.table import (
     AMOUNT_SCALE,
+    CopyableRows,
     Instants,
     Ledger,
     LedgerTable,
@@ -78,7 +79,7 @@ class Credit(NamedTuple):
     at: Instant
 
 
-class Booking:
+class Booking(CopyableRows):
     """One deal on its way through its bookings."""
 
     __slots__ = ("_booked", "_credit", "_merged", "_signed", "_status")

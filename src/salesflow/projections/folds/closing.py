@@ -20,6 +20,7 @@ from salesflow.domain.time import Instant
 from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Change,
+    CopyableRows,
     Instants,
     IntervalFold,
     IntervalTable,
@@ -61,7 +62,7 @@ merged; `stage` is where the deal stood before it closed; `because` and `competi
 of a loss or a disqualification."""
 
 
-class ClosingRows:
+class ClosingRows(CopyableRows):
     """One deal on its way through its outcomes."""
 
     __slots__ = ("_opened", "_outcome", "_own", "_own_outcome", "_stage")

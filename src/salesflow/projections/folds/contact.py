@@ -17,6 +17,7 @@ from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
 from salesflow.projections.table import (
     Change,
+    CopyableRows,
     Instants,
     IntervalFold,
     IntervalTable,
@@ -50,7 +51,7 @@ where they contacted us, null where nobody said. `opened` is the instant at whic
 opened; `day_only` and `opened_day_only` are 1 where no more than the day is known."""
 
 
-class ContactRows:
+class ContactRows(CopyableRows):
     """One deal on its way through its contacts."""
 
     __slots__ = ("_opened",)

@@ -15,6 +15,7 @@ from salesflow.domain.event import Event
 from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Change,
+    CopyableRows,
     IntervalFold,
     IntervalTable,
     Millionths,
@@ -46,7 +47,7 @@ DEAL_STATE: Final = IntervalTable(
 are those of `DealFigures`."""
 
 
-class DealStateRows:
+class DealStateRows(CopyableRows):
     """One deal on its way through its history."""
 
     __slots__ = ()

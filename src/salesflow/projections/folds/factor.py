@@ -30,7 +30,13 @@ from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import WIN_RATE, ProcessVersion
 from salesflow.domain.time import DAY, Instant
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, OnState
+from salesflow.projections.table import (
+    Change,
+    CopyableRows,
+    IntervalFold,
+    IntervalTable,
+    OnState,
+)
 
 __all__ = ["FACTOR", "FACTORS"]
 
@@ -64,7 +70,7 @@ PRICED: Final = (LineItemsAgreed, QuoteDrafted, QuoteIssued, QuoteRevised)
 Factor = tuple[str, str]
 
 
-class FactorRows:
+class FactorRows(CopyableRows):
     """One deal on its way to its closing."""
 
     __slots__ = ("_entered", "_factors", "_outcome", "_process", "_shown", "_stage")

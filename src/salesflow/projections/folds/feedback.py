@@ -30,6 +30,7 @@ from salesflow.domain.event import Event, Fact
 from salesflow.projections.table import (
     Cell,
     Change,
+    CopyableRows,
     Instants,
     IntervalFold,
     IntervalTable,
@@ -89,7 +90,7 @@ class Asked(NamedTuple):
         return self.survey == answer.survey and len(people) <= 1
 
 
-class FeedbackRows:
+class FeedbackRows(CopyableRows):
     """One deal on its way through its history."""
 
     __slots__ = ("_accepted", "_agreed", "_offered", "_waiting")

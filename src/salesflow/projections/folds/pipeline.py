@@ -21,6 +21,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Cell,
+    CopyableRows,
     Ledger,
     LedgerTable,
     Millionths,
@@ -98,7 +99,7 @@ CREATED: Final[Row] = ("created", *(None,) * len(LEG))
 NEVER: Final = date.max.isoformat()
 
 
-class Pipeline:
+class Pipeline(CopyableRows):
     """One deal on its way through the books."""
 
     __slots__ = ("_leg", "_process")

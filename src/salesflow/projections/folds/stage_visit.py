@@ -28,6 +28,7 @@ from salesflow.projections.deal_figures import figures_of
 from salesflow.projections.table import (
     Cell,
     Change,
+    CopyableRows,
     IntervalFold,
     IntervalTable,
     Millionths,
@@ -81,7 +82,7 @@ class Place(NamedTuple):
     stage: str | None = None
 
 
-class StageVisitRows:
+class StageVisitRows(CopyableRows):
     """One deal on its way through its stages."""
 
     __slots__ = ("_stage", "_standing", "begun", "place")
