@@ -136,6 +136,8 @@ def _folds_with(folds: Sequence[Fold]) -> Mapping[str, Fold]:
 def _catalogue_with(facts: Sequence[type[Fact]]) -> FactCatalogue:
     """Return what reads facts of a service's own too, which are shown by their names then."""
     own = (*installed_facts(), *facts)
+    if not own:
+        return CATALOGUE
     catalogue = CATALOGUE.with_own(own)
     name_facts(own)
     return catalogue
