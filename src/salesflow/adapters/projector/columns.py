@@ -29,7 +29,6 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
-from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
@@ -314,6 +313,11 @@ class SnapshotColumns:
         self.positions: Final = positions
         self.notes: Final = open_notes(log, [*positions], connection)
         self.connection: Final = connection
+        self.schema_version = 0
+        """What changes on SQLite when a table is built anew."""
+        if log.database.dialect == "sqlite":
+            [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
+            self.schema_version = int(version)
         self._cache = cache
         self._log = log
         self._found: dict[str, Held] = {}
@@ -325,12 +329,6 @@ class SnapshotColumns:
         if found is None:
             found = self._found[table.name] = self._cache.columns(table, self)
         return found
-
-    @computed_once
-    def schema_version(self) -> int:
-        """What changes on SQLite when a table is built anew."""
-        [(version,)] = self._log.database.rows("PRAGMA schema_version", (), self.connection)
-        return int(version)
 
     def mark_at(self, position: int) -> tuple[Instant, int] | tuple[None, None]:
         """Return what tells the event at a position from others, where there is one."""

@@ -278,8 +278,7 @@ def _by_value(rows: KpiRows, line: Column, count: int) -> Iterator[tuple[ValueRa
     found = rows.decided_amounts.sums(line * kinds + outcome, count * kinds)
     for first in range(0, len(found), kinds):
         sums = found[first : first + kinds]
-        by_outcome = dict(zip(OUTCOMES, sums, strict=True))
-        yield tuple(_value_rates(by_outcome)) if any(sums) else ()
+        yield tuple(_value_rates(dict(zip(OUTCOMES, sums, strict=True)))) if any(sums) else ()
 
 
 def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:

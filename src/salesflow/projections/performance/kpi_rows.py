@@ -213,14 +213,20 @@ class _KpiReader:
         )
 
     def _happened(
-        self, rows: HeldRows, at: str, whose: Attribution, *, since: Instant | None = None
+        self,
+        rows: HeldRows,
+        at: str,
+        whose: Attribution,
+        *,
+        since: Instant | None = None,
+        **having: str,
     ) -> HeldRows:
         """Return rows of the process and the rep asked for that happened in the spans.
 
-        Or from an earlier instant on.
+        Or from an earlier instant on. They have the words that some columns are to have.
         """
         start = self._start if since is None else since
-        return rows.happened(at, start, self._end, self._wanted(whose))
+        return rows.happened(at, start, self._end, {**self._wanted(whose), **having})
 
     def _wanted(self, whose: Attribution) -> dict[str, str | None]:
         """Return what rows have that are of the process and the rep asked for."""
@@ -276,15 +282,15 @@ class _KpiReader:
 
     def _scores(self) -> HeldRows:
         """Return the CSAT scores received."""
-        rows = self._reader.columns(FEEDBACK).fit({"kind": "received", "scale": "csat"})
-        rows = self._happened(rows, "occurred", OCCURRED)
+        rows = self._reader.columns(FEEDBACK)
+        rows = self._happened(rows, "occurred", OCCURRED, kind="received", scale="csat")
         return rows.where(rows.known("score"))
 
     def _orders(self, won: HeldRows) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
-        repeated = self._bookings.fit({"kind": "repeated", "role": "owner"})
         won = self._happened(won, "closed", CLOSED, since=NO_NUMBER)
-        repeated = self._happened(repeated, "occurred", BOOKED, since=NO_NUMBER)
+        bookings, of_owner = self._bookings, {"kind": "repeated", "role": "owner"}
+        repeated = self._happened(bookings, "occurred", BOOKED, since=NO_NUMBER, **of_owner)
         at = np.append(won["closed"], repeated["occurred"])
         group = np.concatenate(self._grouping.of_each([(won, CLOSED), (repeated, BOOKED)]))
         again, sign = repeated.cut("customer_id", "sign")
