@@ -45,11 +45,10 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.ids import new_id
-from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.state import LoadedStream, ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.reactors import Reactor, Reactors

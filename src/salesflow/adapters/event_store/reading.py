@@ -19,7 +19,7 @@ from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
 from salesflow.adapters.event_store.rows import BACKUP, CONTENT, RowReader, StoredEvent
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.loaded_stream import LoadedStream
+from salesflow.domain.state import LoadedStream
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
