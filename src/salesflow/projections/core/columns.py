@@ -39,7 +39,6 @@ __all__ = [
     "Words",
     "columns_of",
     "narrowed",
-    "runs_of",
 ]
 
 Column = NDArray[Any]
@@ -58,12 +57,6 @@ NOTHING: Final = -1
 """The code of no word."""
 NO_NUMBER: Final = np.iinfo(np.int64).min
 """Stands in a column of numbers where there is none."""
-
-
-def runs_of(column: Column) -> tuple[Column, Column]:
-    """Return the first and the last place of each run of values that are the same."""
-    first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
-    return first, np.append(first[1:], len(column))[: len(first)] - 1
 
 
 class Words:
@@ -166,7 +159,9 @@ def narrowed(column: Column) -> Column:
 def _distinct(numbers: Column) -> Column:
     """Return the numbers there are in their order, each once."""
     numbers = np.sort(numbers)
-    return numbers[runs_of(numbers)[0]]
+    differs = np.append(True, numbers[1:] != numbers[:-1])  # from the one before it
+    found: Column = numbers[differs[: len(numbers)]]
+    return found
 
 
 class Part(NamedTuple):

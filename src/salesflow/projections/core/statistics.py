@@ -24,8 +24,8 @@ from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
-from salesflow.projections.core.column_figures import GREATEST, exact_sums
-from salesflow.projections.core.columns import Column, runs_of
+from salesflow.projections.core.column_figures import GREATEST, exact_sums, runs_of
+from salesflow.projections.core.columns import Column
 
 __all__ = [
     "Probabilities",
