@@ -1,5 +1,5 @@
 # Needs Python 3.11 or later, make and git; everything else comes into .venv: what the command
-# line needs from requirements.txt, what the tests need too from requirements-dev.txt. `make`
+# line and all its questions need from requirements.txt, what the tests need too from requirements-dev.txt. `make`
 # alone lists what can be made.
 
 VENV := .venv

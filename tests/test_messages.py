@@ -23,6 +23,7 @@ from salesflow.domain.wording import REASONS, WITH_ARGUMENTS, Message, reason_of
 from salesflow.presentation import messages as presentation
 from salesflow.presentation.fact_text import _in_words, _label
 from salesflow.presentation.messages import say, say_count, translated
+from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
@@ -67,6 +68,10 @@ def test_every_message_is_translated_and_names_the_same_values() -> None:
         assert not message.fuzzy, message.id
         for text in texts:
             assert names_in(text) <= names_in(english[-1]), message.id
+
+
+def test_whatever_a_check_finds_is_said_in_chinese() -> None:
+    assert [text for text in PROBLEMS.values() if text not in messages()] == []
 
 
 def test_the_compiled_catalogue_is_the_written_one() -> None:

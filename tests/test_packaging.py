@@ -11,6 +11,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from catalogues import messages
+
 ROOT = Path(__file__).parent.parent
 DISTRIBUTIONS = {"psycopg": "psycopg[binary]"}
 """What installs a package, where that is not called as the package is."""
@@ -104,6 +106,12 @@ def test_an_extra_installs_what_is_missing_without_it(told: Message) -> None:
     for found in promised:
         for package in found["packages"].split(" and "):
             assert DISTRIBUTIONS.get(package, package) in extras(told)[found["extra"]], found[0]
+
+
+def test_an_extra_that_is_missing_is_named_in_chinese_too() -> None:
+    promised = [text for text in said_by_the_package() if PROMISE(text)]
+    assert len(promised) == 7
+    assert [text for text in promised if text not in messages()] == []
 
 
 def test_the_readme_names_every_extra(told: Message) -> None:

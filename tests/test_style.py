@@ -257,7 +257,15 @@ def test_every_package_the_project_asks_for_is_pinned() -> None:
 def test_what_the_demo_needs_is_installed_apart_from_what_the_tests_need() -> None:
     lean = {line.partition("==")[0] for line in requirements()}
     assert lean.isdisjoint(line.partition("==")[0] for line in requirements("-dev"))
-    assert lean.isdisjoint({"mypy", "pandas", "pyarrow", "pytest", "scipy", "psycopg"})
+    assert lean.isdisjoint({"mypy", "pandas", "pyarrow", "pytest", "psycopg"})
+
+
+def test_what_the_demo_installs_answers_every_question_on_the_command_line() -> None:
+    lean = {line.partition("==")[0] for line in requirements()}
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = found["optional-dependencies"]
+    needed = [*found["dependencies"], *extras["cli"], *extras["stats"]]
+    assert {re.split(r"[<>=\[]", each)[0].lower() for each in needed} - lean == set()
 
 
 def test_the_oldest_version_allowed_is_the_oldest_one_tested() -> None:

@@ -37,8 +37,10 @@ def test_the_command_line_tells_of_it_and_takes_it_back(db: str) -> None:
         tamper(url, f"UPDATE salesflow_events SET payload = x'7b' WHERE {where}")
         flow.run(lambda s: s.add(Customer.register(name="Acme")))
     said = f"stream {deal} is left out from version {wrong.version}, position"
-    for command in (("project",), ("ask", "kpis"), ("status",)):
+    for command in (("project",), ("ask", "kpis"), ("status",), ("rebuild",)):
         assert said in ran(*command, "--db", db).out, command
+    rebuilt = json.loads(ran("rebuild", "pipeline", "--json", "--db", db).out)
+    assert [each["stream_id"] for each in rebuilt["left_out"]] == [str(deal)]
     assert f"位置 {wrong.position}" in ran("project", "--lang", "zh", "--db", db).out
     history = ran("deal", "history", str(deal), "--db", db).out
     assert "left out" in history

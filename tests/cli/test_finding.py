@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from salesflow import STANDARD, Customer, Deal, Rep, SalesFlow, Team
+from salesflow import STANDARD, Customer, Deal, Rep, SalesFlow, SalesProcess, Team
 from simulated import ran
 
 ERP = "e4900000-0000-4000-8000-000000000001"
@@ -96,6 +96,33 @@ def test_a_rep_is_meant_by_name_unless_deals_have_such_an_owner() -> None:
     told = ran("ask", "funnel", "--owner", "Ann Li")
     assert (told.code, told.out) == (2, "")
     assert "several reps are called 'Ann Li': r-10, r-11; write an id" in told.err
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_stage_is_meant_by_its_key_or_by_its_name_in_either_language() -> None:
+    for said in ("prospecting", "Prospecting", "PROSPECTING", "潜在客户识别"):
+        told = ran("ask", "deals", "--json", "--stage", said)
+        assert {each["stage"] for each in json.loads(told.out)["deals"]} == {"prospecting"}
+    unknown = ran("ask", "deals", "--stage", "Prospect")
+    assert (unknown.code, "there is no stage 'Prospect'; there are prosp" in unknown.err) == (
+        2,
+        True,
+    )
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_name_that_two_stages_have_is_refused_with_their_keys() -> None:
+    trial = STANDARD.stages[0].model_copy(update={"key": "first_talk"})
+    other = STANDARD.model_copy(
+        update={"key": "other", "version": 1, "stages": (trial, *STANDARD.stages[1:])}
+    )
+    with SalesFlow("sqlite:///house.db") as flow, flow.session() as s:
+        s.add(SalesProcess.publish(other))
+    told = ran("ask", "deals", "--stage", "Prospecting")
+    assert told.code == 2
+    assert "several stages are called 'Prospecting': " in told.err
+    assert "first_talk" in told.err
+    assert ran("ask", "deals", "--stage", "prospecting").code == 0
 
 
 @pytest.mark.usefixtures("shop")

@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from salesflow.presentation.table import TableOfView, constant_in_title
+from salesflow.presentation.table import TableOfView, constant_in_title, html_of
 from salesflow.presentation.text import laid_out
 
 FUNNEL = TableOfView(
@@ -140,6 +140,41 @@ def test_a_span_of_days_is_broken_behind_its_dots_alone() -> None:
 
 def test_a_table_without_rows_says_so() -> None:
     assert shown(SALES._replace(rows=()), 80)[:2] == ["Sales", "  none"]
+
+
+BY_VALUE = TableOfView(
+    "By value",
+    ("Stage", "Entered", "Moved on", "Conversion", "Change", "Note"),
+    (
+        ("Trial", "9 CNY + 8 EUR + 7 USD", "9 CNY + 7 USD", "100% (CNY) + 100% (USD)",
+         "-1 USD", "3 EUR, soon"),
+        ("Onboarding", "6 EUR", "–", "0% (EUR)", "6 EUR", ""),
+    ),
+)  # fmt: skip
+
+
+def test_what_a_row_has_of_one_currency_stands_on_one_line() -> None:
+    lines = [line for line in shown(BY_VALUE, 120) if re.search(r"[A-Z]{3}\b", line)]
+    assert [
+        re.findall(r"[-\d]\S* \(?([A-Z]{3})", line.split("3 EUR,")[0]) for line in lines
+    ] == [
+        ["CNY", "CNY", "CNY"],
+        ["EUR"],
+        ["USD", "USD", "USD", "USD"],
+        ["EUR", "EUR", "EUR"],
+    ]
+    assert lines[2].split() == ["7", "USD", "7", "USD", "100%", "(USD)", "-1", "USD"]
+    html = html_of([BY_VALUE], [])
+    assert "9 CNY<br><br>7 USD" in html
+    assert "<br><br>-1 USD" in html
+
+
+def test_where_no_row_stands_beside_another_no_line_is_left_blank() -> None:
+    for width in (30, 40):
+        lines = shown(BY_VALUE._replace(rows=BY_VALUE.rows[:1]), width)
+        told = [line for line in lines if re.search(r"[A-Z]{3}\b", line)]
+        begun = lines.index(told[0])
+        assert lines[begun : begun + len(told)] == told, width
 
 
 def test_what_is_the_same_in_all_rows_is_told_once_in_the_title() -> None:

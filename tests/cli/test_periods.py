@@ -1,11 +1,12 @@
 """Periods are typed as people say them, the last day included, and silence is explained."""
 
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from salesflow import SalesFlow
+from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from simulated import ran
@@ -98,6 +99,20 @@ def test_the_help_says_that_the_last_day_is_included_and_which_quarters_are_mean
     told = " ".join(ran("ask", "kpis", "--help").out.replace("│", " ").split())
     assert "The last day of the period, which belongs to it" in told
     assert "A fiscal quarter by the settings" in told
+
+
+@pytest.mark.usefixtures("db")
+def test_the_help_says_with_which_day_a_period_begins_that_nobody_names() -> None:
+    begins = {
+        "kpis": ("Default: of the fiscal quarter of the moment", "2026-01-01"),
+        "funnel-trend": ("Default: of the fiscal year before that of the moment", "2025-01-01"),
+    }
+    for question, (said, day) in begins.items():
+        told = " ".join(ran("ask", question, "--help").out.replace("│", " ").split())
+        assert f"The first day of the period. {said}" in told
+        asked = ran("ask", question, "--json", "--as-of", "2026-03-31")
+        start = datetime.fromisoformat(json.loads(asked.out)["period"]["start"])
+        assert f"{start.astimezone(ZoneInfo('Asia/Shanghai')):%Y-%m-%d}" == day
 
 
 @pytest.mark.parametrize(
@@ -220,6 +235,20 @@ def test_a_period_that_has_not_begun_is_told_with_how_far_facts_are_known(
     early = ran("ask", question, "--month", "2026-03", "--as-of", "2026-02-01")
     assert "has not begun as of 2026-02-01; facts are known" in early.out
     assert "ask --as-of a later day" in early.out
+
+
+def test_what_was_planned_ahead_happens_when_it_takes_effect(database_url: str) -> None:
+    """A deal is handed over in May, as was decided in March when everything else ended."""
+    march, may, later = (datetime(2026, month, 2, 9, tzinfo=UTC) for month in (3, 5, 9))
+    with SalesFlow(database_url, clock=lambda: march) as flow:
+        with flow.session() as s:
+            deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann")).id
+        with flow.session() as s:
+            s.get(Deal, deal).assign_owner("bob", effective_from=may)
+    silent = ("ask", "kpis", "--db", database_url, "--as-of")
+    assert "nothing has happened" not in ran(*silent, "2026-06-30").out
+    assert "nothing has happened since 2026-03-02" in ran(*silent, "2026-05-01").out
+    assert "nothing has happened since 2026-05-02" in ran(*silent, f"{later:%Y-%m-%d}").out
 
 
 @pytest.mark.usefixtures("db")

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,7 @@ def test_a_file_that_may_not_be_written_is_refused_and_told_why(
     monkeypatch.setattr(os, "open", refuse)
     told = ran("status", "--db", db)
     assert told.code == 2
-    assert "the file and its folder must be writable, also for asking" in told.err
+    assert "a file must be readable to be asked, and it and its folder writable" in told.err
 
 
 def test_a_trial_import_may_be_in_memory() -> None:
@@ -244,6 +245,17 @@ def test_a_stop_in_the_middle_is_told_in_one_line(
     monkeypatch.setattr(SalesFlow, "standings", stop)
     assert main(["status", "--db", db]) == 130
     assert capsys.readouterr().err == "salesflow: stopped; what was recorded stays\n"
+
+
+def test_an_extra_that_is_missing_is_named_in_the_language_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    asked = ("ask", "feedback", "--as-of", "2025-06-30", "--db", demo().url)
+    english, chinese = ran(*asked), ran(*asked, "--lang", "zh")
+    assert (english.code, chinese.code) == (1, 1)
+    assert "the interval of a mean needs scipy; run: pip install 'salesflow[" in english.err
+    assert "平均值的区间需要 scipy；请运行：pip install 'salesflow[stats]'" in chinese.err
 
 
 def test_no_part_of_a_password_is_ever_shown() -> None:

@@ -16,6 +16,7 @@ from salesflow import STANDARD, Deal, Money, SalesFlow
 from salesflow.errors import BusyError, DatabaseError, UnwritableError
 from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 from simulated import ran
+from store.test_half_copied_files import no_room_after
 
 NOBODY = 65_534
 READING = (("status",), ("deal", "list"), ("check",), ("ask", "funnel"))
@@ -74,7 +75,8 @@ def told_behind(view: FunnelView, events: int) -> None:
     assert view.open_deals == 1
     assert view.behind is not None
     assert view.behind.events == events
-    assert f"the answer is {events} events behind" in view.table()
+    counted = "1 event" if events == 1 else f"{events} events"
+    assert f"the answer is {counted} behind" in view.table()
     assert f"答案落后 {events} 条事件" in view.table("zh")
     assert view.to_dict()["behind"]["events"] == events
 
@@ -166,6 +168,73 @@ def test_a_full_disk_stops_recording_but_no_question(sqlite_url: str) -> None:
         flow.log.database.engine.dispose()
         assert flow.ask(Funnel()).open_deals == 41
         assert flow.ask(Funnel(), at=view.moment) == view
+
+
+def test_who_opens_a_database_on_a_full_disk_asks_it_where_its_tables_stand(
+    tmp_path: Path,
+) -> None:
+    """There is no room even for what readers of a write-ahead log share."""
+    file = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{file}") as flow:
+        opened(flow)
+        flow.catch_up()
+        opened(flow)
+    with no_room_after(1), SalesFlow(f"sqlite:///{file}", create=False) as flow:
+        told_behind(flow.ask(Funnel()), 1)
+        assert flow.check(all=True).whole
+        with pytest.raises(UnwritableError, match=r"no room on its disk\); to record, make"):
+            opened(flow)
+    with SalesFlow(f"sqlite:///{file}", create=False) as flow:
+        assert flow.ask(Funnel()).open_deals == 2
+        opened(flow)
+        assert flow.ask(Funnel()).open_deals == 3
+
+
+def test_read_tables_that_were_never_made_are_not_said_to_be_dropped(tmp_path: Path) -> None:
+    """A disk that an import filled has no room for them, and nothing of the log is lost."""
+    file = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{file}") as flow:
+        opened(flow)
+    with no_room_after(1):
+        with SalesFlow(f"sqlite:///{file}", create=False) as flow:
+            assert {stand.position for stand in flow.standings().values()} == {0}
+            assert (flow.disagreements(), flow.left_out()) == ([], ())
+            assert flow.check(all=True).whole
+            with pytest.raises(UnwritableError, match="missing and cannot be made"):
+                flow.ask(Funnel())
+        told = [ran(command, "--db", str(file)) for command in ("status", "check")]
+    assert [(each.code, each.err) for each in told] == [(0, "")] * 2
+    assert "the read tables are not filled yet" in told[1].out
+    with SalesFlow(f"sqlite:///{file}", create=False) as flow:
+        assert flow.ask(Funnel()).open_deals == 1
+
+
+def test_what_was_read_on_a_full_disk_is_refused_when_somebody_writes_meanwhile(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{file}") as flow:
+        opened(flow)
+        flow.catch_up()
+    with no_room_after(1):
+        flow = SalesFlow(f"sqlite:///{file}", create=False)
+    with flow, SalesFlow(f"sqlite:///{file}") as other:
+        with pytest.raises(BusyError, match="somebody changed"), flow.log.database.read():
+            opened(other)
+        other.catch_up()
+        assert flow.ask(Funnel()).open_deals == 2
+
+
+def test_commits_that_were_not_copied_back_are_not_passed_over_on_a_full_disk(
+    tmp_path: Path,
+) -> None:
+    file, copy = tmp_path / "sales.db", tmp_path / "copy.db"
+    with SalesFlow(f"sqlite:///{file}") as flow:
+        opened(flow)
+        for ending in ("", "-wal"):
+            shutil.copy(f"{file}{ending}", f"{copy}{ending}")
+    with no_room_after(1), pytest.raises(DatabaseError, match="holds what was not copied back"):
+        SalesFlow(f"sqlite:///{copy}", create=False)
 
 
 def test_a_role_that_may_only_select_asks_where_the_tables_stand(postgres_url: str) -> None:

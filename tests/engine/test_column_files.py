@@ -1,5 +1,6 @@
 """Files of columns beside a database make questions begin fast, and never change an answer."""
 
+import json
 import os
 import shutil
 import zipfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,13 +20,17 @@ from engine.test_unreadable_events import opened
 from properties.effort import examples
 from properties.moments import Pick, picks
 from properties.playing import Act, Player, acts
-from properties.test_columns import Both, BothView, asked
+from properties.test_columns import TABLES, Both, BothView, asked
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import column_files, columns
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import Column
 from salesflow.projections.stages.stage_times import StageTimes
+from salesflow.projections.table import ReadTable
+from simulated import ran
+
+OTHER_ID = "lower(hex(randomblob(16)))"
 
 
 @pytest.fixture(autouse=True)
@@ -137,6 +143,87 @@ def test_files_of_what_a_backup_does_not_hold_are_not_read(
     shutil.copy(kept, database)
     assert told("ann", "eve") == before
     assert [deals_of(sqlite_url, owner) for owner in ("ann", "bob", "eve")] == [2, 0, 1]
+
+
+def named(url: str) -> set[tuple[str, str]]:
+    with SalesFlow(url) as flow:
+        return {(problem.kind, problem.subject) for problem in flow.check(all=True).problems}
+
+
+def test_a_file_that_holds_what_rows_held_once_is_named_by_a_check(url: str) -> None:
+    """Rows that were put right show nothing any more, while questions go by the file."""
+    shutil.rmtree(folder_of(url))
+    let_eve_own_all(url)
+    assert named(url) == {("rows", "stage_visit")}
+    assert deals_of(url, "eve") == 3
+    with plain_connection(url) as connection:
+        connection.execute("UPDATE salesflow_stage_visit_1 SET owner = 'ann'")
+    assert named(url) == {("columns", "stage_visit")}
+    assert deals_of(url, "eve") == 3
+    with SalesFlow(url) as flow:
+        flow.rebuild("stage_visit")
+    assert named(url) == set()
+    assert deals_of(url, "ann") == 3
+
+
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.label)
+def test_a_check_compares_every_column_of_files_and_writes_none(
+    url: str, table: ReadTable
+) -> None:
+    database = Path(url.removeprefix("sqlite:///"))
+    kept = shutil.copy(database, f"{database}.kept")
+    before = {file.name: file.stat().st_mtime_ns for file in folder_of(url).iterdir()}
+    assert named(url) == set()
+    for column in [*table.table.columns][1:]:
+        text, id = isinstance(column.type, sa.String), isinstance(column.type, sa.Uuid)
+        other = "'x'" if text else OTHER_ID if id else f"coalesce({column.name}, 0) + 1"
+        with plain_connection(url) as connection:
+            changed = connection.execute(f"UPDATE {table.name} SET {column.name} = {other}")
+        assert (("columns", table.label) in named(url)) == (changed.rowcount > 0), column.name
+        shutil.copy(kept, database)
+    assert {file.name: file.stat().st_mtime_ns for file in folder_of(url).iterdir()} == before
+
+
+def test_a_file_that_is_behind_its_table_is_compared_with_what_was_told_since(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SalesFlow(url) as flow:
+        opened(flow)
+        flow.catch_up()
+    assert named(url) == set()
+    monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])
+    assert ("columns", "stage_visit") in named(url)
+
+
+def test_files_in_a_folder_of_choice_are_compared_on_every_database(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SalesFlow(database_url, columns_folder=str(tmp_path / "columns")) as flow:
+        opened(flow)
+        flow.ask(Both())
+        opened(flow)
+        flow.catch_up()
+        assert [*tmp_path.glob("columns/*/salesflow_stage_visit_*")]
+        assert flow.check(all=True).whole
+        monkeypatch.setattr(EventReading, "streams_told_of", lambda *_: [])
+        found = {(each.kind, each.subject) for each in flow.check(all=True).problems}
+        assert ("columns", "stage_visit") in found
+
+
+def test_files_left_beside_a_backup_that_was_put_back_change_no_answer(
+    url: str, tmp_path: Path
+) -> None:
+    database = Path(url.removeprefix("sqlite:///"))
+    with SalesFlow(url) as flow:
+        flow.backup(tmp_path / "kept.db")
+    shutil.rmtree(folder_of(url))
+    let_eve_own_all(url)
+    assert deals_of(url, "eve") == 3
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{database}{ending}").unlink(missing_ok=True)
+    shutil.copy(tmp_path / "kept.db", database)
+    assert named(url) == set()
+    assert deals_of(url, "ann") == 3
 
 
 def test_tenants_have_files_of_their_own(url: str) -> None:
@@ -394,6 +481,24 @@ def test_a_file_that_was_cut_off_is_written_again(url: str, kept: float) -> None
     after = {file.name: file.stat().st_size for file in folder_of(url).iterdir()}
     assert before.keys() == after.keys()
     assert all(after[name] > size for name, size in before.items())
+
+
+def test_the_command_line_says_that_a_file_is_damaged_beside_the_right_answer(
+    url: str,
+) -> None:
+    asked = ("ask", "stage-times", "--as-of", "2099-01-01", "--db", url)
+    whole = ran(*asked)
+    assert (whole.code, whole.err) == (0, "")
+    for file in folder_of(url).iterdir():
+        os.truncate(file, 100)
+    english = ran(*asked, "--json")
+    assert (english.code, json.loads(english.out)["stages"][0]["deals"]) == (0, 3)
+    assert "_stage_visit_1 cannot be read: BadZipFile; its rows are read instead" in english.err
+    for file in folder_of(url).iterdir():
+        os.truncate(file, 100)
+    chinese = ran(*asked, "--lang", "zh")
+    assert "salesflow_stage_visit_1 的列文件无法读取（BadZipFile）" in chinese.err
+    assert ran(*asked).out.split("as of")[0] == whole.out.split("as of")[0]
 
 
 CHANGES: dict[str, Callable[[Column], Column]] = {

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from given import opened
-from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow, Session
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, SalesFlow, Session
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealReleased, DealUnmerged
 from salesflow.domain.event import Fact, FactRetracted
 from salesflow.errors import InputError, NotFoundError, RuleError
@@ -160,3 +160,21 @@ def test_a_source_retracts_only_what_can_be_retracted(flow: SalesFlow) -> None:
     flow.record([ExternalEvent(ours, retracted(flow.history(ours)[0].event_id))])
     with pytest.raises(NotFoundError):
         flow.get(Deal, ours)
+
+
+def test_a_customer_into_whom_another_one_was_merged_is_not_taken_back(flow: SalesFlow) -> None:
+    with flow.session() as s:
+        acme, other, alone = (s.add(Customer.register(name=name)) for name in "abc")
+    flow.run(lambda s: s.get(Customer, acme.id).merge_into(other, because="the same"))
+    registered = flow.history(other.id)[0].event_id
+    with pytest.raises(RuleError, match="take that merge back first"), flow.session() as s:
+        s.retract(registered, because="never was")
+    with flow.session() as s:
+        s.retract(flow.history(alone.id)[0].event_id, because="never was")
+    flow.run(lambda s: s.get(Customer, acme.id).unmerge(because="not the same"))
+    with pytest.raises(RuleError, match="take that merge back first"), flow.session() as s:
+        s.retract(registered, because="never was")
+    with flow.session() as s:
+        s.retract(flow.history(acme.id)[1].event_id, because="never was")
+        s.retract(registered, because="never was")
+    assert flow.check().whole

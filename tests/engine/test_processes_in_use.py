@@ -136,8 +136,19 @@ def test_no_new_deal_is_opened_under_a_retired_version(flow: SalesFlow) -> None:
     with pytest.raises(RuleError, match="is retired"), flow.session() as s:
         s.get(SalesProcess, process_id("standard")).retire(2, because="no more")
         s.add(Deal.open(NEXT, title="ERP", owner="ann"))
+    [in_use] = flow.get(SalesProcess, process_id("standard")).in_use
     with flow.session() as s:
-        s.add(Deal.open(NEXT, title="ERP", owner="ann"))
+        s.add(Deal.open(in_use, title="ERP", owner="ann"))
+
+
+def test_the_newest_version_in_use_is_the_last_one(flow: SalesFlow) -> None:
+    flow.run(lambda s: s.get(SalesProcess, process_id("standard")))
+    retire_first(flow)
+    third = NEXT.model_copy(update={"version": 3})
+    with flow.session() as s:
+        s.get(SalesProcess, process_id("standard")).publish_version(third)
+    versions = flow.get(SalesProcess, process_id("standard")).in_use
+    assert [each.version for each in versions] == [2, 3]
 
 
 def test_a_deal_opened_before_its_version_was_retired_may_be_told_late(

@@ -153,9 +153,9 @@ def carries_nothing_forward_but_bins(patch: pytest.MonkeyPatch) -> None:
 def forgets_the_checkpoint(patch: pytest.MonkeyPatch) -> None:
     right = Checkpoints._sums
 
-    def wrong(self: Checkpoints, rows: Any, block: Any = None) -> Any:  # noqa: ANN401 - as it is
-        found = right(self, rows, block)
-        return found if block is None else np.zeros_like(found)
+    def wrong(self: Checkpoints, rows: Any, *blocks: Any) -> Any:  # noqa: ANN401 - as it is
+        found = right(self, rows, *blocks)
+        return np.zeros_like(found) if blocks else found
 
     patch.setattr(Checkpoints, "_sums", wrong)
 

@@ -16,7 +16,7 @@ from salesflow.domain.deal.activities import (
     ObjectionRaised,
     ObjectionResolved,
 )
-from salesflow.domain.deal.billing import ForecastGiven
+from salesflow.domain.deal.billing import ContractAmended, ForecastGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import (
@@ -66,6 +66,21 @@ def test_an_open_deal_is_no_case_yet_and_says_so() -> None:
         on_the_event = datetime(2026, 2, 10, 12, tzinfo=ZoneInfo("UTC"))
         view = sales.flow.ask(CaseStudy(deal=deal_id(1)), as_of=on_the_event)
         assert view.summary.outcome == "won"
+
+
+def test_a_contract_amended_later_leaves_the_amount_at_closing_as_it_was() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-02-01", opened()),
+            ("2026-02-10", DealWon(amount=cny("900"))),
+            ("2026-03-01", ContractAmended(amount=cny("1200"), because="more users")),
+        )
+        view = case(sales)
+        assert view.summary.amount == 900
+        [row] = [line for line in view.table().splitlines() if "Amount at closing" in line]
+        assert row.split()[-2:] == ["900", "CNY"]
+        assert "结束时金额" in view.table("zh")
 
 
 def test_a_deal_that_is_not_known_then_is_not_found() -> None:

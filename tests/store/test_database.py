@@ -72,7 +72,7 @@ def test_a_database_that_should_be_there_is_not_made(
 
 
 @pytest.mark.parametrize(
-    "pragma", [("synchronous", 2), ("foreign_keys", 1), ("cache_size", -65536)]
+    "pragma", [("synchronous", 2), ("foreign_keys", 1), ("cache_size", -8192)]
 )
 def test_sqlite_connections_are_durable_and_strict(
     sqlite_url: str, pragma: tuple[str, int]

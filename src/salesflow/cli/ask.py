@@ -29,7 +29,7 @@ from salesflow.cli.context import (
     parse_moment,
     with_context,
 )
-from salesflow.cli.ids import find_customer, find_deal, find_rep
+from salesflow.cli.ids import find_customer, find_deal, find_rep, find_stage
 from salesflow.domain.calendar import Days
 from salesflow.domain.time import (
     FOREVER,
@@ -96,7 +96,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
             context.screen.lines(notes, "yellow")
 
     parameters: list[CommandParameter] = [
-        *_parameters(question, PERIOD_OPTIONS if of_period else {}),
+        *_parameters(question, _period_options(question) if of_period else {}),
         ("as_of", AsOf, None),
         ("known_at", KnownAt, None),
         ("compare_to", CompareTo, None),
@@ -163,7 +163,7 @@ def _flag(name: str) -> str:
 def _identified(name: str, value: object, field: FieldInfo, flow: "SalesFlow") -> object:
     """Let deals, customers and reps be written as people write them: a name, first digits."""
     kinds = _kinds(field.annotation)
-    find = _finder(name) if UUID in kinds else _rep if name == "owner" else None
+    find = _finder(name) if UUID in kinds else NAMED_FINDERS.get(name)
     if find is None:
         return value
     if isinstance(value, list | tuple):
@@ -181,6 +181,10 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     if not text.strip():
         return text  # which the question refuses
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
+
+
+NAMED_FINDERS: Final = {"owner": _rep, "stage": find_stage}
+"""How what is no id of ours is found by a name, by what a parameter is called."""
 
 
 def _parameters(
@@ -218,7 +222,8 @@ def _help_of(name: str, field: FieldInfo) -> str:
     if UUID in _kinds(field.annotation) and _finder(name) is not None:
         called = "title" if _finder(name) is find_deal else "name"
         return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
-    return f"{text} May be said by id or name." if name == "owner" else text
+    key = {"owner": "id", "stage": "key"}.get(name)
+    return f"{text} May be said by {key} or name." if key else text
 
 
 def _default_text(field: FieldInfo) -> str:
@@ -262,11 +267,6 @@ def _period_option(flag: str, metavar: str, text: str) -> object:
 
 
 PERIOD_OPTIONS: Final = {
-    "from_": _period_option(
-        "--from",
-        "DAY",
-        "The first day of the period. Default: of the fiscal quarter of the moment.",
-    ),
     "to": _period_option(
         "--to",
         "DAY",
@@ -278,10 +278,15 @@ PERIOD_OPTIONS: Final = {
     ),
     "year": _period_option("--year", "YYYY", "A fiscal year by the settings, such as 2026."),
 }
-"""What a question over a period takes instead of its own fields, by name."""
+"""What a question over a period takes instead of its own fields, by name, besides `from_`."""
 FOUR_DIGITS = re.compile(r"(19|[2-9][0-9])[0-9]{2}(?![0-9])").match
 """What a year begins with."""
 NAMED: Final = ("month", "quarter", "year")
+
+
+def _period_options(question: QuestionClass) -> dict[str, object]:
+    text = question.model_fields["from_"].description or ""
+    return {"from_": _period_option("--from", "DAY", text), **PERIOD_OPTIONS}
 
 
 def _is_period(fields: Mapping[str, object]) -> bool:
@@ -297,7 +302,8 @@ def _with_period(
     Raises:
         InputError: when there is no such period, or it is said twice.
     """
-    text = {name: given.pop(name) for name in (*PERIOD_OPTIONS,) if given.get(name) is not None}
+    names = ("from_", *PERIOD_OPTIONS)
+    text = {name: given.pop(name) for name in names if given.get(name) is not None}
     if len(text) > 1 and text.keys() - {"from_", "to"}:
         flags = ", ".join(f"--{name.rstrip('_')}" for name in text)
         raise InputError(f"{flags}: say the period in one way only")
@@ -441,8 +447,8 @@ def _silence(
 ) -> Iterator[str]:
     from salesflow.adapters.event_store.search import last_happened
 
-    known = to_instant(span.view.moment.known_at)
-    last = last_happened(flow.log, to_instant(span.since), known)
+    as_of, known = map(to_instant, (span.view.moment.as_of, span.view.moment.known_at))
+    last = last_happened(flow.log, to_instant(span.since), as_of, known)
     if last is None:
         return
     day = from_instant(last).astimezone(span.zone).date()

@@ -10,11 +10,12 @@ import codecs
 import inspect
 import io
 import json
+import logging
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -26,9 +27,9 @@ from rich.text import Text
 
 from salesflow.domain.time import Moment, instant_of, read_day, zone
 from salesflow.domain.wording import shortened
-from salesflow.errors import DatabaseError, InputError, NotFoundError
+from salesflow.errors import DatabaseError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.format import harmless, harmless_cells, harmless_json, moment_line
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.text import PIPE_WIDTH, laid_out
 
@@ -338,7 +339,13 @@ def with_context(
     def command(**given: object) -> None:
         db, tenant, lang, as_json = (given.pop(option.name) for option in COMMON)
         context = CommandContext(db=db, tenant=tenant, language=lang, as_json=as_json)  # type: ignore[arg-type]
-        function(context, **given)
+        try:
+            with _warned(context.language):
+                function(context, **given)
+        except SalesflowError as error:
+            message, *rest = error.args
+            error.args = (say(message, context.language), *rest)
+            raise
 
     if own is None:
         _, *declared = inspect.signature(function).parameters.values()
@@ -349,6 +356,29 @@ def with_context(
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
+
+
+@contextmanager
+def _warned(language: Language) -> Iterator[None]:
+    """Let people see on stderr what goes wrong with columns, though each answer is right."""
+    logger, printer = logging.getLogger("salesflow.columns"), _Printer(language)
+    logger.addHandler(printer)
+    try:
+        yield
+    finally:
+        logger.removeHandler(printer)
+
+
+class _Printer(logging.Handler):
+    def __init__(self, language: Language) -> None:
+        super().__init__(logging.WARNING)
+        self._language: Language = language
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print what is told, if anybody is there to see it."""
+        text = say(record.msg, self._language) % record.args
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"salesflow: {text}\n")
 
 
 def _url(given: str, said_by: str) -> str:

@@ -1,8 +1,9 @@
 """Whom or what somebody means: an id, the first digits of one, SOURCE:OBJECT, or a name.
 
 `maven_crm:1C1I7A6R` is the deal an importer made of that object of that source. A deal is
-called by its title, a customer and a rep by name; only the whole of it counts, in small letters
-or capitals, and only where one alone is called so. What is near is named in the refusal.
+called by its title, a customer, a rep and a stage by name; only the whole of it counts, in
+small letters or capitals, and only where one alone is called so. What is near is named in the
+refusal.
 """
 
 import re
@@ -13,11 +14,20 @@ from uuid import UUID
 
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
+from salesflow.domain.process import ProcessPublished, SalesProcess
 from salesflow.domain.rep import Rep, rep_id
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import HistoryError, InputError, NotFoundError
 
-__all__ = ["Called", "find_customer", "find_deal", "find_rep", "find_stream"]
+__all__ = [
+    "Called",
+    "find_customer",
+    "find_deal",
+    "find_rep",
+    "find_stage",
+    "find_stream",
+    "published_processes",
+]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -27,6 +37,7 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 DIGITS_MIN: Final = 4
 SHOWN_MAX: Final = 4
+PROCESSES_MAX: Final = 1_000
 NAME_SHOWN: Final = 40
 HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 
@@ -85,6 +96,32 @@ def find_rep(flow: "SalesFlow", text: str, known: Callable[[str], bool]) -> str:
     if len(ids) > 1:
         raise InputError(f"several reps are called {quoted(text)}: {_listed(ids)}; write an id")
     return ids[0]
+
+
+def find_stage(flow: "SalesFlow", text: str) -> str:
+    """Return the key of the stage of that name, in either language; else the text itself.
+
+    Raises:
+        InputError: when several stages are called so.
+    """
+    versions = [v for process in published_processes(flow) for v in process.versions.values()]
+    stages = [stage for version in versions for stage in version.stages]
+    if any(stage.key == text for stage in stages):
+        return text
+    names = ((name, stage.key) for stage in stages for name in (stage.name_en, stage.name_zh))
+    keys = [*dict.fromkeys(key for name, key in names if name.casefold() == text.casefold())]
+    if len(keys) > 1:
+        named = _listed(keys)
+        raise InputError(f"several stages are called {quoted(text)}: {named}; write a key")
+    return keys[0] if keys else text
+
+
+def published_processes(flow: "SalesFlow") -> list[SalesProcess]:
+    """Return the processes that were published."""
+    from salesflow.adapters.event_store.search import beginning_with
+
+    ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=PROCESSES_MAX)
+    return [flow.get(SalesProcess, id) for id in ids]
 
 
 def find_stream(flow: "SalesFlow", text: str) -> UUID:

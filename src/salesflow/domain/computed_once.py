@@ -4,7 +4,7 @@ It is a module of its own, since everything that holds something for long has su
 """
 
 from collections.abc import Callable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar, overload
 
 __all__ = ["computed_once"]
 
@@ -27,7 +27,15 @@ class computed_once(Generic[ValueT]):  # noqa: N801 - a decorator
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, instance: object, owner: type) -> ValueT:
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type) -> ValueT: ...
+
+    def __get__(self, instance: object, owner: type) -> Self | ValueT:
         """Return the value, and leave it to be found without this from now on."""
+        if instance is None:
+            return self
         value = vars(instance)[self._name] = self._compute(instance)
         return value

@@ -331,6 +331,11 @@ class SalesProcessState(State):
         """The version published last."""
         return self.versions[max(self.versions)]
 
+    @property
+    def in_use(self) -> tuple[ProcessVersion, ...]:
+        """The versions that new deals are opened under, the newest last."""
+        return tuple(self.versions[n] for n in sorted(self.versions) if n not in self.retired)
+
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""
         fact: ProcessFact = event.fact  # type: ignore[assignment]
@@ -397,7 +402,7 @@ class SalesProcess(Aggregate, SalesProcessState):
             for event in self._history
         ):
             return
-        left = ", ".join(str(n) for n in sorted(self.versions) if n not in self.retired)
+        left = ", ".join(str(process.version) for process in self.in_use)
         raise RuleError(
             f"version {version} of process {self.latest.key!r} is retired; no new deal is"
             f" opened under it{f', in use: {left}' if left else ''}"

@@ -29,6 +29,7 @@ INTERVAL = re.compile(r"\(-?[\d,.]+ … -?[\d,.]+\)", re.ASCII)
 INTERVAL_AFTER = re.compile(rf" {INTERVAL.pattern}$", re.ASCII)
 AMOUNT = r"[-<>]?[\d,]+(\.\d+)?( [A-Z]{3}|% \([A-Z]{3}\))"
 AMOUNTS = re.compile(rf"{AMOUNT}( \+ {AMOUNT})+", re.ASCII)
+OF_CURRENCY = re.compile(r"[-+<>]?[\d,]+(?:\.\d+)?(?: |% \()([A-Z]{3})\)?", re.ASCII)
 
 
 class TableOfView(NamedTuple):
@@ -96,10 +97,8 @@ def _columns(table: TableOfView, said: Mapping[str, str]) -> list[Column]:
         [said[row[number]] if name in table.words else row[number] for row in table.rows]
         for number, name in enumerate(table.columns)
     ]
-    return [
-        aligned(said[name], [*map(_one_amount_a_line, column)])
-        for name, column in zip(table.columns, harmless_cells(cells), strict=True)
-    ]
+    cells = [[*map(_one_amount_a_line, column)] for column in harmless_cells(cells)]
+    return [*map(aligned, map(said.__getitem__, table.columns), _by_currency(cells))]
 
 
 def aligned(name: str, cells: list[str]) -> Column:
@@ -115,6 +114,33 @@ def is_number(cell: str) -> bool:
 
 def _one_amount_a_line(cell: str) -> str:
     return cell.replace(" + ", "\n") if AMOUNTS.fullmatch(cell) else cell
+
+
+def _by_currency(columns: list[list[str]]) -> list[list[str]]:
+    """Return columns in which what a row has of one currency stands on one line.
+
+    A cell that has nothing of a currency, of which others in its row have, is blank there.
+    """
+    rows = [_in_line(row) for row in zip(*columns, strict=True)]
+    return [[*column] for column in zip(*rows, strict=True)] if rows else columns
+
+
+def _in_line(row: Sequence[str]) -> Sequence[str]:
+    amounts = [_amounts_of(cell) for cell in row]
+    currencies = sorted({currency for each in amounts for currency in each})
+    if len(currencies) < 2:
+        return row
+    return [
+        "\n".join(each.get(currency, "") for currency in currencies).rstrip() if each else cell
+        for each, cell in zip(amounts, row, strict=True)
+    ]
+
+
+def _amounts_of(cell: str) -> dict[str, str]:
+    """Return the amounts or shares of a cell by currency; nothing where it holds else too."""
+    lines = cell.split("\n")
+    found = {match[1]: line for line in lines if (match := OF_CURRENCY.fullmatch(line))}
+    return found if len(found) == len(lines) else {}
 
 
 # Answers as HTML for notebooks: tables, notes, and what the answer means and stands at.

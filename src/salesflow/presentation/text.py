@@ -136,7 +136,7 @@ def _turned(columns: Sequence[Column]) -> list[Column]:
     told = [each for each in (rest if headed else columns) if any(map(str.strip, each.cells))]
     names = aligned(first.name if headed else "", [each.name for each in told])
     heads = first.cells if headed else [""] * len(first.cells)
-    rows = zip(*(each.cells for each in told), strict=True)
+    rows = zip(*(map(_without_blank_lines, each.cells) for each in told), strict=True)
     return [names, *(aligned(head, [*row]) for head, row in zip(heads, rows, strict=True))]
 
 
@@ -146,7 +146,8 @@ def _is_short(columns: Sequence[Column], widths: Sequence[int], width: int) -> b
     beside = below = 0
     for row in zip(*(column.cells for column in columns), strict=True):
         beside += max(len(_wrapped(cell, its)) for cell, its in zip(row, widths, strict=True))
-        below += 1 + sum(len(_wrapped(cell, room)) for cell in row if cell.strip())
+        told = filter(None, map(_without_blank_lines, row))
+        below += 1 + sum(len(_wrapped(cell, room)) for cell in told)
     return beside <= below
 
 
@@ -224,10 +225,15 @@ def _one_below_the_other(columns: Sequence[Column], width: int) -> Iterator[Segm
     for row in zip(*(column.cells for column in columns), strict=True):
         yield Segment.line()
         for name, cell in zip(names, row, strict=True):
-            if cell.strip():
-                for head, line in zip_longest(name, _wrapped(cell, room), fillvalue=""):
+            if lines := _without_blank_lines(cell):
+                for head, line in zip_longest(name, _wrapped(lines, room), fillvalue=""):
                     yield Segment(head + " " * (beside - _line_width(head)), HEAD)
                     yield Segment(f"{line}\n")
+
+
+def _without_blank_lines(cell: str) -> str:
+    """Return a cell where no other one stands beside it."""
+    return "\n".join(filter(str.strip, cell.split("\n")))
 
 
 def _wrapped(cell: str, width: int) -> list[str]:

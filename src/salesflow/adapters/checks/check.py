@@ -133,6 +133,7 @@ class LogCheck:
                 and isinstance(fold.table, LedgerTable)
                 and fold.table.cells
             )
+            self._check_columns(positions, connection)
             [(streams,)] = self._rows(COUNT_STREAMS, connection)
         return self._checked(head.position, streams, compared, bins)
 
@@ -226,6 +227,19 @@ class LogCheck:
             else:
                 positions[label] = stand
         return positions
+
+    def _check_columns(
+        self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
+    ) -> None:
+        """Compare read tables with the files of their columns, where there are any."""
+        place = self._log.database.columns_place
+        if place is None or not place.folder.is_dir():
+            return
+        from salesflow.adapters.checks.check_columns import file_differs  # loads numpy
+
+        for label, stand in positions.items():
+            if file_differs(self._log, self._folds[label].table, stand, connection):
+                self._found.add("columns", label, place.folder)
 
     def _add(self, kind: ProblemKind, where: str) -> None:
         self._found.add(kind, "log", where)

@@ -221,8 +221,8 @@ class _TableCheck:
         select = select.where(c.tenant == self._log.tenant)
         if slice is not None:
             select = select.where(c.entity_id.between(*slice))
-        streaming = self._connection.execution_options(yield_per=AT_ONCE)
-        for row in streaming.execute(select):
+        streamed = select.execution_options(yield_per=AT_ONCE)
+        for row in self._connection.execute(streamed):
             yield tuple(row)
 
     def _compare_left_out(self, slice: StreamRange, add: Add) -> None:

@@ -55,6 +55,7 @@ from salesflow.errors import (
 )
 
 __all__ = [
+    "COLUMNS_ENDING",
     "SQLITE",
     "WAIT_SECONDS",
     "ColumnsPlace",
@@ -66,6 +67,8 @@ __all__ = [
 ]
 
 
+COLUMNS_ENDING: Final = "-columns"
+"""How the name of the folder beside a SQLite file ends in which copies of its tables lie."""
 WAIT_SECONDS = 5.0
 WAIT_SECONDS_MAX: Final = 86_400
 COLUMNS_VARIABLE: Final = "SALESFLOW_COLUMNS_FOLDER"
@@ -174,7 +177,7 @@ class Database:
             if self.connections.beside is None:
                 return None
             file = Path(self.connections.beside)
-            return ColumnsPlace(file.with_name(f"{file.name}-columns"), file)
+            return ColumnsPlace(Path(f"{file}{COLUMNS_ENDING}"), file)
         if not isinstance(folder, str):
             raise InputError(
                 f'columns_folder is {shown(folder)}; write a folder as text, or "" for none'

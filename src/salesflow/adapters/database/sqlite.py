@@ -25,11 +25,14 @@ import sqlalchemy as sa
 from salesflow.adapters.database.connections import Block, Patience, Row
 from salesflow.adapters.database.lent_connections import LENT, has_written, lend
 from salesflow.adapters.database.sqlite_connections import (
+    MAKE_ROOM,
+    NO_ROOM,
+    Archive,
     SqliteConnection,
     SqliteConnections,
     use_wal,
 )
-from salesflow.adapters.database.sqlite_errors import translate_sqlite
+from salesflow.adapters.database.sqlite_errors import is_without_index, translate_sqlite
 from salesflow.errors import (
     BusyError,
     DatabaseError,
@@ -406,9 +409,12 @@ class SqliteDatabase(SqliteConnections):
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")
-        except sqlite3.Error:
+        except sqlite3.Error as error:
             connection.close()
-            raise
+            if archive is not None or not is_without_index(error):
+                raise
+            self._archive = Archive(self.path, NO_ROOM, MAKE_ROOM)
+            return self.connect()
         return connection
 
     def _ensure_unchanged(self) -> None:

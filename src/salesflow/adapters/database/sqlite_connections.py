@@ -42,7 +42,14 @@ from salesflow.errors import (
     UnwritableError,
 )
 
-__all__ = ["SqliteConnection", "SqliteConnections", "use_wal"]
+__all__ = [
+    "MAKE_ROOM",
+    "NO_ROOM",
+    "Archive",
+    "SqliteConnection",
+    "SqliteConnections",
+    "use_wal",
+]
 
 
 FORK_SECONDS = 1.0
@@ -293,13 +300,15 @@ class SqliteWaiter:
             raise translate_sqlite(error) from error
 
 
-# A SQLite file that can only be read: an archived copy, a read-only medium, another user's.
+# A SQLite file that can only be read: an archived copy, a read-only medium, another user's, one
+# on a disk so full that the index of a write-ahead log finds no room.
 #
 # Such a file is asked as it is; nothing is made beside it. Where the write-ahead log of its
 # writers lies beside it, it is read with them (`mode=ro`). Where there is none and none can be
 # made, SQLite reads a file alone only when told that it does not change (`immutable=1`). That
 # is said only of a file without a write-ahead log in a folder that this process cannot write,
-# and looked after: whatever is read while somebody does change the file is refused.
+# or on such a disk, and looked after: whatever is read while somebody does change the file is
+# refused.
 
 PAGE_SIZE_MIN = 512
 """No database of SQLite is smaller, but for one that is empty."""
@@ -314,12 +323,18 @@ in use.
 Seen = tuple[int, int, int, int]
 
 
+NO_ROOM: Final = "there is no room on its disk"
+MAKE_ROOM: Final = "make room and open it anew"
+MAKE_WRITABLE: Final = "the file and its folder must be writable"
+
+
 class Archive:
     """How a file is opened that this process can only read."""
 
-    def __init__(self, path: str, why: str) -> None:
+    def __init__(self, path: str, why: str, way_out: str = MAKE_WRITABLE) -> None:
         self._path = os.path.realpath(path)  # what lies beside it does so there
         self._why = why
+        self._way_out = way_out
         self._immutable = False
         self._seen: Seen | None = None
 
@@ -351,8 +366,7 @@ class Archive:
             UnwritableError: always.
         """
         raise UnwritableError(
-            f"{self._path} can only be read ({self._why}); to record, the file and its folder"
-            " must be writable"
+            f"{self._path} can only be read ({self._why}); to record, {self._way_out}"
         )
 
     def has_changed(self) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "WRONG_STATEMENT",
     "is_damage",
     "is_of_writing",
+    "is_without_index",
     "stale_transaction",
     "translate_sqlite",
 ]
@@ -31,9 +32,10 @@ READONLY, CANNOT_OPEN = 8, 14
 FULL, IO_ERROR = 13, 10
 WRITES = frozenset(IO_ERROR | number << 8 for number in (3, 4, 5, 6, 19, 20))
 """What goes wrong in writing: write, sync, truncate, the index of the write-ahead log."""
+NO_INDEX = IO_ERROR | 19 << 8
 READS = frozenset(IO_ERROR | number << 8 for number in (1, 2, 33))
 """What goes wrong in reading: less there than should be, a file system that finds a fault."""
-WRITABLE = "the file and its folder must be writable, also for asking"
+WRITABLE = "a file must be readable to be asked, and it and its folder writable to record"
 
 
 def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowError:
@@ -80,6 +82,11 @@ def is_of_writing(error: sqlite3.Error) -> bool:
     """Return whether it went wrong since a file could not be written."""
     whole = getattr(error, "sqlite_errorcode", 0)
     return whole & 0xFF in (READONLY, CANNOT_OPEN, FULL) or whole in WRITES
+
+
+def is_without_index(error: sqlite3.Error) -> bool:
+    """Return whether the index of a write-ahead log, which readers need, finds no room."""
+    return getattr(error, "sqlite_errorcode", 0) == NO_INDEX
 
 
 def stale_transaction(error: sqlite3.Error) -> StaleTransactionError:

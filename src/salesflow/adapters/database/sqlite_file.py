@@ -25,7 +25,7 @@ from urllib.parse import quote
 from salesflow.adapters.database.sqlite_errors import NOT_A_DATABASE, WRONG_STATEMENT
 from salesflow.errors import ForkedError, ReplacedError
 
-__all__ = ["STAMP", "SqliteFile", "is_half_copied"]
+__all__ = ["READ_STAMP", "STAMP", "SqliteFile", "is_half_copied"]
 
 
 # What a SQLite file holds by itself, without its write-ahead log: was it written over?
@@ -349,8 +349,9 @@ class SqliteFile:
         if fault:
             raise self._replaced(
                 f"{self.path} was written over ({fault})",
-                f" Close every program that has it open, take {self.path} and the -wal and -shm"
-                " beside it away, put the right file in its place, and open it anew",
+                f" Close every program that has it open, take {self.path} and what lies beside"
+                " it (-wal, -shm, -columns) away, put the right file in its place, and open it"
+                " anew",
             )
 
     def look_for_log(self) -> None:

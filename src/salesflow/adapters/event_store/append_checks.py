@@ -26,7 +26,13 @@ import sqlalchemy as sa
 from salesflow.adapters.event_store.append import Append, NewEvent, Texts
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.domain.catalogue import CATALOGUE, EncodedFact, FactCatalogue
-from salesflow.domain.deal.merge_checks import MAY_MERGE, CandidateFact, impossible_merges
+from salesflow.domain.customer import CustomerMerged
+from salesflow.domain.deal.merge_checks import (
+    MAY_MERGE,
+    CandidateFact,
+    impossible_merges,
+    takes_back_a_customer,
+)
 from salesflow.domain.event import Event, Precision
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.values import envelope_text, is_plain_reference, shown
@@ -232,7 +238,10 @@ class AppendChecks:
                 streams[id] = self._log.stream(id, connection=connection)
             return streams[id]
 
-        wrong = impossible_merges(candidates, stored)
+        others: Sequence[UUID] = ()
+        if takes_back_a_customer(candidates, stored):
+            others = self._log.streams_told_as(CustomerMerged, connection)
+        wrong = impossible_merges(candidates, stored, others)
         if wrong:
             raise RuleError("; ".join(each.because for each in wrong[:3]))
 

@@ -63,6 +63,7 @@ SLICE = (
     f"{SELECT_EVENTS} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
     " ORDER BY stream_id, version"
 )
+TOLD_AS = "SELECT DISTINCT stream_id FROM salesflow_events WHERE tenant = ? AND topic IN (...)"
 SAMPLE = "SELECT stream_id FROM salesflow_events WHERE tenant = ? AND position IN (...)"
 TOLD_OF = (
     "SELECT DISTINCT stream_id FROM salesflow_events"
@@ -339,6 +340,15 @@ class EventReading:
     ) -> list[UUID]:
         """Return the streams of the events behind a position and up to another one."""
         found = self._rows(TOLD_OF, (after, through), connection)
+        return [read_uuid(stream_id) for (stream_id,) in found]
+
+    def streams_told_as(
+        self, kind: type[Fact], connection: sa.Connection | None = None
+    ) -> list[UUID]:
+        """Return the streams that hold facts of a kind; the whole log is looked through."""
+        topics = [f"{kind.kind}:{number}" for number in range(1, kind.version + 1)]
+        statement = TOLD_AS.replace("...", ",".join("?" * len(topics)))
+        found = self._rows(statement, tuple(topics), connection)
         return [read_uuid(stream_id) for (stream_id,) in found]
 
     def page(

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from salesflow.adapters.database.schema import events, read_uuid, stored_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.reading import StoredEvent
-from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
+from salesflow.domain.event import Event, Fact, FactRetracted, PlannedFact, UnreadableFact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
@@ -44,6 +44,11 @@ HAPPENED: Final = (
     " AND topic >= 'deal.' AND topic < 'deal/'"
 )
 NEWEST: Final = " ORDER BY position DESC LIMIT 1"
+PLANNED: Final = {
+    "sqlite": "instr(payload, CAST('\"effective_from\"' AS BLOB)) > 0",
+    "postgresql": "position('\"effective_from\"'::bytea IN payload) > 0",
+}
+"""Which events may take effect later than they happened, by the database."""
 AT: Final = "SELECT event_id FROM salesflow_events WHERE tenant = ? AND position = ?"
 NAMED: Final = "SELECT event_id, position, topic FROM salesflow_events WHERE tenant = ?"
 
@@ -120,10 +125,13 @@ def event_at(log: EventLog, position: int) -> UUID | None:
     return read_uuid(rows[0][0]) if rows else None
 
 
-def last_happened(log: EventLog, since: Instant, known: Instant) -> Instant | None:
+def last_happened(
+    log: EventLog, since: Instant, as_of: Instant, known: Instant
+) -> Instant | None:
     """Return when something last happened in a deal, if that was before an instant.
 
-    None where something happened since, or never did. Looks from the end of the log, so that
+    None where something happened since, or never did. What was planned ahead happens when it
+    takes effect, if that is by the time asked about. Looks from the end of the log, so that
     only where nothing is found all of it is read.
     """
     known_by = (log.tenant, known)
@@ -132,7 +140,21 @@ def last_happened(log: EventLog, since: Instant, known: Instant) -> Instant | No
     [[last]] = log.database.rows(
         HAPPENED.replace("occurred FROM", "max(occurred) FROM"), known_by
     )
-    return None if last is None else int(last)
+    if last is None:
+        return None
+    last = max([int(last), *_taken_effect(log, as_of, known)])
+    return None if last >= since else last
+
+
+def _taken_effect(log: EventLog, as_of: Instant, known: Instant) -> Iterator[Instant]:
+    """Yield when what was planned ahead in deals took effect by an instant."""
+    planned = [cls for cls in log.catalogue if issubclass(cls, PlannedFact)]
+    topics = [topic for topic in _topics(planned) if topic.startswith("deal.")]
+    where = f" AND recorded <= ? AND topic IN ({','.join('?' * len(topics))})"
+    where += f" AND {PLANNED[log.database.dialect]}"
+    for _, event in log.select(where, (known, *topics)):
+        if event.effective <= as_of:
+            yield event.effective
 
 
 def _conditions(log: EventLog, wanted: LogSearch) -> tuple[list[str], list[Any]]:

@@ -54,8 +54,8 @@ class StoredColumns(NamedTuple):
     stands: ProjectionPosition
     last: int | None
     """The checksum of the event at that position."""
-    made_as: int
-    """What changes when all rows are written anew."""
+    made_as: str
+    """What changes when all rows are written anew, or put back from a backup."""
     notes: Mapping[UUID, int]
     """From which position on streams are left out."""
     part: Part
@@ -85,7 +85,11 @@ class ColumnFiles:
         except FileNotFoundError:
             return None
         except DAMAGED as error:
-            COLUMNS.warning("the file of columns of %s cannot be read: %s", name, _kind(error))
+            COLUMNS.warning(
+                "the file of columns of %s cannot be read: %s; its rows are read instead",
+                name,
+                _kind(error),
+            )
             return None
 
     def write(self, table: ReadTable, stored: StoredColumns) -> None:

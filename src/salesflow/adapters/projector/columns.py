@@ -25,6 +25,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from salesflow.adapters.database.forks import FORKABLE, Forkable
+from salesflow.adapters.database.sqlite_file import READ_STAMP, STAMP
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
@@ -121,18 +122,29 @@ class ColumnCache(Forkable):
         """Return what a table holds of one entity, in a snapshot; no other row is held."""
         return self._held(table, self._rows.of(table, [entity], connection))
 
+    def in_file(self, table: ReadTable, snapshot: "SnapshotColumns") -> Held | None:
+        """Return a table as who begins to ask takes it from its file, level with a snapshot.
+
+        None where the file is of no use, so that all rows are read.
+        """
+        rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
+        before = self._newest_before(self._in_file(table), rows, table, snapshot)
+        return None if before is None else self._gone_on_from(before, rows, table, snapshot)
+
+    def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
+        """Yield all rows of a table as the database holds them, so many at a time."""
+        return self._rows.batches(table, connection)
+
     def _read(
         self, table: ReadTable, rows: "_RowsThere", snapshot: "SnapshotColumns"
     ) -> "_KeptColumns":
         """Go on from the newest columns before a snapshot, or read all rows."""
         stands, connection = snapshot.positions[table.name], snapshot.connection
         held = self._tables[table.name]
-        before = self._newest_before(held.kept or self._in_file(table), rows, stands, snapshot)
+        before = self._newest_before(held.kept or self._in_file(table), rows, table, snapshot)
         found: Held | None = None
-        if before is not None and isinstance(table, LedgerTable):
-            found = self._follow(table, before, rows, connection)
-        elif before is not None:
-            found = self._level(table, before, rows, stands, connection)
+        if before is not None:
+            found = self._gone_on_from(before, rows, table, snapshot)
         if found is None:
             found = self._held(table, self._rows.all(table, connection))
             _give_back_memory()
@@ -167,24 +179,25 @@ class ColumnCache(Forkable):
                     self._kept_bytes // MEGABYTE,
                 )
 
-    def _made_as(self, table: ReadTable, snapshot: "SnapshotColumns") -> int:
+    def _made_as(self, table: ReadTable, snapshot: "SnapshotColumns") -> str:
         """Return what changes when all rows are written anew: by which transaction they were.
 
-        On SQLite a rebuild changes the schema. Both may change otherwise too, seldom.
+        On SQLite a rebuild changes the schema, and a backup has a stamp of its own. Both may
+        change otherwise too, seldom.
         """
         if self._sqlite:
-            return snapshot.schema_version
+            return snapshot.schema_and_stamp
         key = ", ".join(column.name for column in table.table.primary_key)
         first = f"SELECT xmin::text::bigint FROM {table.name} WHERE tenant = ?"
         select = f"{first} ORDER BY {key} LIMIT 1"
         found = self._log.database.rows(select, (self._log.tenant,), snapshot.connection)
-        return int(found[0][0]) if found else 0
+        return str(found[0][0]) if found else ""
 
     def _newest_before(
         self,
         kept: Iterable["_KeptColumns"],
         rows: "_RowsThere",
-        stands: ProjectionPosition,
+        table: ReadTable,
         snapshot: "SnapshotColumns",
     ) -> "_KeptColumns | None":
         """Return the newest columns to go on from: of this log, no newer than a snapshot.
@@ -192,6 +205,7 @@ class ColumnCache(Forkable):
         When an event was recorded does not tell it from another one alone: where the clock
         stands behind the log the next event is always a microsecond later than the last one.
         """
+        stands = snapshot.positions[table.name]
         for each in sorted(kept, key=lambda each: -each.stands.position):
             at = each.stands
             if (
@@ -208,6 +222,19 @@ class ColumnCache(Forkable):
         if isinstance(table, LedgerTable):
             return LedgerColumns.whole(part, table, words)
         return TableColumns.whole(part, words)
+
+    def _gone_on_from(
+        self,
+        before: "_KeptColumns",
+        rows: "_RowsThere",
+        table: ReadTable,
+        snapshot: "SnapshotColumns",
+    ) -> Held | None:
+        """Add what was told since to columns; None where all rows are better read."""
+        if isinstance(table, LedgerTable):
+            return self._follow(table, before, rows, snapshot.connection)
+        stands = snapshot.positions[table.name]
+        return self._level(table, before, rows, stands, snapshot.connection)
 
     def _follow(
         self,
@@ -313,11 +340,10 @@ class SnapshotColumns:
         self.positions: Final = positions
         self.notes: Final = open_notes(log, [*positions], connection)
         self.connection: Final = connection
-        self.schema_version = 0
-        """What changes on SQLite when a table is built anew."""
+        self.schema_and_stamp = ""
+        """What changes on SQLite when a table is built anew, or all from a backup."""
         if log.database.dialect == "sqlite":
-            [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
-            self.schema_version = int(version)
+            self.schema_and_stamp = _schema_and_stamp(log, connection)
         self._cache = cache
         self._log = log
         self._found: dict[str, Held] = {}
@@ -336,6 +362,12 @@ class SnapshotColumns:
             mark = self._log.mark_at(position, self.connection)
             self._marks[position] = mark or (None, None)
         return self._marks[position]
+
+
+def _schema_and_stamp(log: EventLog, connection: sa.Connection) -> str:
+    [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
+    rows = log.database.rows(READ_STAMP, STAMP, connection)
+    return " ".join([str(version), *(bytes(stamp).hex() for (stamp,) in rows)])
 
 
 class _Table:
@@ -369,8 +401,8 @@ class _Table:
 class _RowsThere(NamedTuple):
     """What says whether rows are still the ones that were read, beside their position."""
 
-    made_as: int
-    """Another one once all rows were written anew."""
+    made_as: str
+    """Another one once all rows were written anew, or put back from a backup."""
     notes: Mapping[UUID, int]
     """From which position on streams are left out."""
 
@@ -517,17 +549,24 @@ class _RowReader:
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
             yield connection.execute(among, {"tenant": self._tenant, "some": chunk}).all()
 
-    def _part(self, table: ReadTable, rows: RowsRead) -> Part:
+    def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
+        """Yield all rows of a table, so many at a time."""
+        for batch in self._read(self._select(table), connection, {}):
+            yield Part(self._columns(table, batch), len(batch))
+
+    def _columns(self, table: ReadTable, batch: Sequence[Sequence[Any]]) -> dict[str, Column]:
         columns = _columns_in(table)
-        kinds = [self._kind_of(column) for column in columns]
-        batches: list[list[Column]] = [[] for _ in columns]
+        with self.lock:
+            found = columns_of(batch, [self._kind_of(column) for column in columns])
+        return dict(zip((column.name for column in columns), found, strict=True))
+
+    def _part(self, table: ReadTable, rows: RowsRead) -> Part:
+        batches: dict[str, list[Column]] = {column.name: [] for column in _columns_in(table)}
         for batch in chain([next(rows, ())], rows):
-            with self.lock:
-                found = columns_of(batch, kinds)
-            for into, column in zip(batches, found, strict=True):
-                into.append(column)
+            for name, column in self._columns(table, batch).items():
+                batches[name].append(column)
         joined = {}
-        for name, read in zip((column.name for column in columns), batches, strict=True):
+        for name, read in batches.items():
             joined[name] = np.concatenate(read)
             read.clear()
         return _in_order(Part(joined, len(joined["entity_id"])), table)

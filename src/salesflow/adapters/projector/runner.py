@@ -137,7 +137,7 @@ class Runner(Forkable):
         if connection is None:
             self.mend_once()
         chosen = list(self._folds if names is None else names)
-        found = positions_of(self._log, chosen, connection)
+        found = {} if self._were_never_made() else positions_of(self._log, chosen, connection)
         return {
             name: found.get(name) or ProjectionPosition(self._folds[name].table.revision)
             for name in chosen
@@ -263,7 +263,8 @@ class Runner(Forkable):
     def disagreements(self) -> list[str]:
         """Return how read tables do not agree with the log, and the log with its head."""
         self.mend_once()
-        found = stored_positions(self._log, list(self._folds))
+        made = [] if self._were_never_made() else list(self._folds)
+        found = stored_positions(self._log, made)
         try:
             head = head_borne_out(self._log)
         except HistoryError as error:
@@ -279,7 +280,7 @@ class Runner(Forkable):
         """
         if self._absent is None:
             return
-        found = positions_of(self._log, names) if self._mending.has_positions() else {}
+        found = {} if self._were_never_made() else positions_of(self._log, names)
         absent = next((name for name in names if name not in found), None)
         if absent is not None:
             label = self._folds[absent].table.label
@@ -290,7 +291,11 @@ class Runner(Forkable):
     def left_out(self) -> tuple[LeftOut, ...]:
         """Return which streams projections leave out now."""
         self.mend_once()
-        return left_out_at(self._log, list(self._folds))
+        return left_out_at(self._log, [] if self._were_never_made() else list(self._folds))
+
+    def _were_never_made(self) -> bool:
+        """Return whether there is not even what says where tables stand, nor can be made."""
+        return self._absent is not None and not self._mending.has_positions()
 
     def mend_once(self) -> None:
         """Make what is missing, unless that was looked for before."""

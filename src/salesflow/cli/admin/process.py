@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.context import CommandContext, with_context
+from salesflow.cli.ids import published_processes
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,
@@ -24,14 +25,11 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 
-LISTED_MAX = 1_000
-
-
 @with_context
 def list_processes(context: CommandContext) -> None:
     """List every published process and its versions."""
     with context.open() as flow:
-        found = _published(flow)
+        found = published_processes(flow)
         context.screen.json(
             [
                 {
@@ -126,14 +124,7 @@ def _process(flow: "SalesFlow", key: str) -> SalesProcess:
     try:
         return flow.get(SalesProcess, process_id(key))
     except NotFoundError as error:
-        there = ", ".join(each.latest.key for each in _published(flow)) or "none"
+        there = ", ".join(each.latest.key for each in published_processes(flow)) or "none"
         raise NotFoundError(
             f"no process {quoted(key)} has been published; there are {there}"
         ) from error
-
-
-def _published(flow: "SalesFlow") -> list[SalesProcess]:
-    from salesflow.adapters.event_store.search import beginning_with
-
-    ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=LISTED_MAX)
-    return [flow.get(SalesProcess, id) for id in ids]

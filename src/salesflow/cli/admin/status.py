@@ -130,7 +130,12 @@ def rebuild(
     with context.open() as flow:
         with context.screen.progress(", ".join(tables or FOLDS)) as report:
             rows = flow.rebuild(*tables or (), progress=report)
-        context.screen.json({"rebuilt": dict(rows)})
+        left_out = flow.left_out()
+        context.screen.json(
+            {"rebuilt": dict(rows), "left_out": [plain(each) for each in left_out]}
+        )
+        for each in left_out:
+            context.screen.line(each.sentence(context.language), "yellow")
         shown = tuple((name, f"{count:,}") for name, count in rows.items())
         context.screen.table(TableOfView("", ("Read table", "Rows"), shown))
 

@@ -166,10 +166,10 @@ def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | Non
 
 
 def _database_files(context: CommandContext) -> list[Path]:
-    from salesflow.adapters.database.database import file_of
+    from salesflow.adapters.database.database import COLUMNS_ENDING, file_of
 
-    file = file_of(context.url)
-    return [] if file is None else [Path(f"{file}{ending}") for ending in ("", "-wal", "-shm")]
+    file, endings = file_of(context.url), ("", "-wal", "-shm", COLUMNS_ENDING)
+    return [] if file is None else [Path(f"{file}{ending}") for ending in endings]
 
 
 def _ensure_report_writable(

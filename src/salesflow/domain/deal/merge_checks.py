@@ -34,6 +34,7 @@ __all__ = [
     "ImpossibleMerge",
     "impossible_merges",
     "merge_faults",
+    "takes_back_a_customer",
 ]
 
 
@@ -72,19 +73,22 @@ MergeEdge = tuple[UUID, UUID, Instant]
 
 
 def impossible_merges(
-    candidate: Iterable[CandidateFact], stored: StreamEvents
+    candidate: Iterable[CandidateFact], stored: StreamEvents, others: Iterable[UUID] = ()
 ) -> list[ImpossibleMerge]:
     """Return which merges of what is about to be recorded cannot be; empty when all can.
 
-    `told` is all that is recorded together, openings included (of an import: all that its file
-    says); `stored` gives what the log holds of a stream. The earlier of two merges that close a
-    circle stands, the later one is named. Without the DealMerged and DealAbsorbed of every
-    merge named the rest can be recorded. What stood impossibly before is not named again.
+    `candidate` is all that is recorded together, openings included (of an import: all that its
+    file says); `stored` gives what the log holds of a stream. `others` may be merged into what
+    is taken back, of which its own stream says nothing (see `takes_back_a_customer`). The
+    earlier of two merges that close a circle stands, the later one is named. Without the
+    DealMerged and DealAbsorbed of every merge named the rest can be recorded. What stood
+    impossibly before is not named again.
     """
     facts = list(candidate)
     graph = _Graph(stored)
     touched = {each.stream_id for each in facts if type(each.fact) in MAY_MERGE}
     touched |= {other for stream_id in touched for other in graph.absorbed_by(stream_id)}
+    touched.update(others)
     before = graph.faults(touched)
     existing = graph.merges(touched)
     merges = [each for each in facts if isinstance(each.fact, DealMerged | CustomerMerged)]
@@ -107,6 +111,16 @@ def impossible_merges(
         )
         for merge, why in found.items()
     ]
+
+
+def takes_back_a_customer(candidate: Iterable[CandidateFact], stored: StreamEvents) -> bool:
+    """Return whether the registration of a customer is retracted, where others may count."""
+    return any(
+        event.event_id == each.fact.event_id and isinstance(event.fact, CustomerRegistered)
+        for each in candidate
+        if isinstance(each.fact, FactRetracted)
+        for event in stored(each.stream_id)
+    )
 
 
 def merge_faults(streams: Iterable[UUID], stored: StreamEvents) -> list[Message]:

@@ -102,7 +102,7 @@ class CaseLayout(NamedTuple):
             "Created at": self._time(deal.opened_at),
             "Closed at": self._time(deal.closed_at),
             "Days": number_text(deal.days),
-            "Amount": amount_text(deal.amount, deal.currency),
+            "Amount at closing": amount_text(deal.amount, deal.currency),
             "Owner": deal.owner,
             "Credit": credited,
             "Customer": None if deal.customer_id is None else str(deal.customer_id),

@@ -10,7 +10,7 @@ from uuid import UUID
 from salesflow.domain.values import SafeText, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import one_line
-from salesflow.presentation.messages import Language, say, translated
+from salesflow.presentation.messages import Language, say, say_count, translated
 
 __all__ = [
     "Behind",
@@ -42,6 +42,7 @@ ProblemKind = Literal[
     "rows",
     "left_out",
     "balance",
+    "columns",
 ]
 
 PROBLEMS: Final[dict[ProblemKind, str]] = {
@@ -63,6 +64,8 @@ PROBLEMS: Final[dict[ProblemKind, str]] = {
     "rows": "rows of a read table are not what the log says; rebuild it where the log is right",
     "left_out": "an event of a read table cannot be read any more, or again; rebuild it",
     "balance": "balances are not the sums of their movements; rebuild the read table",
+    "columns": "a file of columns holds other rows than the read table, and questions may be"
+    " answered by it; delete the folder, or rebuild the table",
 }
 """What each kind of problem means, and the way out where there is one by itself."""
 
@@ -152,9 +155,10 @@ class Behind(Value):
 
     def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence."""
-        return say(
-            "nothing can be written, the answer is {events:,} events behind: {because}",
+        return say_count(
+            "nothing can be written, the answer is {count:,} event behind: {because}",
+            "nothing can be written, the answer is {count:,} events behind: {because}",
+            self.events,
             language,
-            events=self.events,
             because=self.because,
         )

@@ -18,7 +18,7 @@ from salesflow.domain.time import (
     Period,
     from_instant,
 )
-from salesflow.domain.values import Reference, Value
+from salesflow.domain.values import Day, Reference, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import RowOfValues, Total, local_time, written_rows
@@ -129,6 +129,8 @@ class FunnelTrend(MoneyQuestion[FunnelTrendView], PeriodQuestion[FunnelTrendView
     rates_usual: ClassVar[RateRule] = "period_end"
     rates: Literal["period_end", "fixed"] | None = None
     """Of which day the rate is: period_end (the day of each end) or fixed."""
+    from_: Day | None = None
+    """The first day of the period. Default: of the fiscal year before that of the moment."""
     every: Every = "month"
     """Ends of fiscal months, quarters or years, of weeks (Sundays) or of days."""
     process: Reference | None = None
