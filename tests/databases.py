@@ -17,7 +17,7 @@ import psycopg
 import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.checksum import CONTENT, Checksums, with_place
+from salesflow.adapters.event_store.rows import CONTENT, Checksums, with_place
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about the runtime folder, where there is none

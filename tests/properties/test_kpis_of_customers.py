@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -120,11 +121,11 @@ def test_figures_about_customers_are_those_of_a_naive_replay(database_url: str) 
 
 
 def _nobody_is_merged(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Customers, "survivor", lambda _, entry: entry)
+    patch.setattr(Customers, "survivors", lambda _, entries: entries)
 
 
 def _everybody_is_new(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Customers, "since", lambda *_: None)
+    patch.setattr(Customers, "are_new", lambda _, them, *__: np.ones(len(them), np.bool_))
 
 
 def _one_order_is_enough(patch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from databases import Plain, plain_connection
 from properties.effort import TORTURE
 from salesflow import STANDARD, Deal, Money, SalesFlow
 from salesflow.adapters.database import schema
-from salesflow.adapters.event_store.checksum import Checksums, with_place
+from salesflow.adapters.event_store.rows import Checksums, with_place
 from salesflow.domain.event import Event, UnreadableFact
 from salesflow.domain.time import from_instant
 from salesflow.errors import SalesflowError

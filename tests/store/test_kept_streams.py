@@ -15,8 +15,8 @@ from salesflow.adapters.event_store.append import host_clock
 from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.event import Event
-from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.state import LoadedStream
 from salesflow.domain.time import from_instant
 from salesflow.errors import RuleError, SalesflowError
 

@@ -27,7 +27,6 @@ from salesflow.domain.event import (
     ensure_retractable,
     in_effect,
 )
-from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.pending import (
     NO_EVENT,
     Detached,
@@ -38,7 +37,7 @@ from salesflow.domain.pending import (
     is_untimed,
     track_new,
 )
-from salesflow.domain.state import ReplayContext, State, shown_of, values_of
+from salesflow.domain.state import LoadedStream, ReplayContext, State, shown_of, values_of
 from salesflow.domain.time import (
     FOREVER,
     SKEW,

@@ -45,11 +45,10 @@ from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.ids import new_id
-from salesflow.domain.loaded_stream import LoadedStream
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.state import LoadedStream, ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.reactors import Reactor, Reactors
@@ -136,6 +135,8 @@ def _folds_with(folds: Sequence[Fold]) -> Mapping[str, Fold]:
 def _catalogue_with(facts: Sequence[type[Fact]]) -> FactCatalogue:
     """Return what reads facts of a service's own too, which are shown by their names then."""
     own = (*installed_facts(), *facts)
+    if not own:
+        return CATALOGUE
     catalogue = CATALOGUE.with_own(own)
     name_facts(own)
     return catalogue

@@ -1,7 +1,7 @@
 """The shape of a table for people, between the view that fills it and whoever prints it."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Literal, NamedTuple
 
@@ -16,7 +16,7 @@ __all__ = [
     "constant_in_title",
     "html_of",
     "is_number",
-    "title_and_columns",
+    "titles_and_columns",
 ]
 
 
@@ -70,18 +70,35 @@ def constant_in_title(table: TableOfView, column: str) -> TableOfView:
     )
 
 
-def title_and_columns(table: TableOfView, language: Language) -> tuple[str, list[Column]]:
-    """Return a table's title and columns, what is ours in them in the reader's language."""
-    cells = [[row[number] for row in table.rows] for number in range(len(table.columns))]
-    of_words = [number for number, name in enumerate(table.columns) if name in table.words]
-    ours = (table.title, *table.columns, *(cell for each in of_words for cell in cells[each]))
-    title, *rest = words_in(ours, language)
-    names, words = rest[: len(cells)], iter(rest[len(cells) :])
-    for number in of_words:
-        cells[number] = [next(words) for _ in table.rows]
+def titles_and_columns(
+    tables: Iterable[TableOfView], language: Language
+) -> list[tuple[str, list[Column]]]:
+    """Return tables' titles and columns, what is ours in them in the reader's language."""
+    tables = [*tables]
+    ours = [*{text for table in tables for text in _ours(table)}]
+    said = dict(zip(ours, words_in(ours, language), strict=True))
+    return [
+        (" ".join(filter(None, (said[table.title], table.about))), _columns(table, said))
+        for table in tables
+    ]
+
+
+def _ours(table: TableOfView) -> Iterator[str]:
+    """Yield the texts of a table that stand in the catalogue of messages."""
+    yield from (table.title, *table.columns)
+    for number, name in enumerate(table.columns):
+        if name in table.words:
+            yield from (row[number] for row in table.rows)
+
+
+def _columns(table: TableOfView, said: Mapping[str, str]) -> list[Column]:
+    """Lay the columns of a table out, where it is known how what is ours is said."""
+    cells = [
+        [said[row[number]] if name in table.words else row[number] for row in table.rows]
+        for number, name in enumerate(table.columns)
+    ]
     cells = [[*map(_one_amount_a_line, column)] for column in harmless_cells(cells)]
-    columns = [*map(aligned, names, _by_currency(cells))]
-    return " ".join(filter(None, (title, table.about))), columns
+    return [*map(aligned, map(said.__getitem__, table.columns), _by_currency(cells))]
 
 
 def aligned(name: str, cells: list[str]) -> Column:
@@ -145,7 +162,7 @@ def html_of(tables: Sequence[TableOfView], lines: Iterable[str]) -> str:
 
 
 def _table(table: TableOfView) -> Iterator[str]:
-    title, columns = title_and_columns(table, "en")
+    [(title, columns)] = titles_and_columns([table], "en")
     names = "".join(map(_head, columns))
     rows = zip(*(column.cells for column in columns), strict=True)
     body = (

@@ -8,7 +8,7 @@ other. Nothing is ever cut off.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from io import StringIO
 from itertools import zip_longest
 
@@ -21,7 +21,7 @@ from salesflow.presentation.table import (
     TableOfView,
     aligned,
     is_number,
-    title_and_columns,
+    titles_and_columns,
 )
 
 __all__ = ["PIPE_WIDTH", "laid_out", "text_of"]
@@ -62,12 +62,12 @@ HEAD = Style(color="cyan", bold=True)
 
 
 def laid_out(
-    tables: Iterable[TableOfView], language: Language, width: int
+    tables: Sequence[TableOfView], language: Language, width: int
 ) -> list[RenderableType]:
     """Lay tables out in a width: the title of each, its rows, and its notes below."""
     parts: list[RenderableType] = []
-    for table in tables:
-        title, columns = title_and_columns(table, language)
+    found = titles_and_columns(tables, language)
+    for table, (title, columns) in zip(tables, found, strict=True):
         if title:
             parts.append(Text(harmless(title), style="bold"))
         if table.rows:

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import pairwise
+from itertools import pairwise, starmap
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -98,59 +98,62 @@ def newest_names(
 # did not know of one another), all of it is one customer under its lowest id.
 
 
-class CustomerEntry(NamedTuple):
-    """An entry in the books of customers."""
-
-    entry: UUID
-    into: UUID | None
-    since: str | None
-
-
 class Customers:
-    """The merged customers as known at a moment, and since when customers are customers."""
+    """The merged customers as known at a moment, and since when customers are customers.
 
-    def __init__(self, into: Mapping[UUID, UUID], since: Mapping[UUID, date]) -> None:
+    Entries and customers are codes of ids.
+    """
+
+    def __init__(self, into: Mapping[int, int], since: Mapping[int, str], ids: Words) -> None:
         self._into = into
-        self._since: dict[UUID, date] = {}
-        for entry, day in since.items():
-            survivor = self.survivor(entry)
+        self._ids = ids
+        self._merged = np.array([*into], np.int64)
+        self._survivors = np.array([*map(self._survivor, into)], np.int64)
+        self._since: dict[int, date] = {}
+        for entry, text in since.items():
+            survivor, day = self._survivor(entry), date.fromisoformat(text)
             self._since[survivor] = min(day, self._since.get(survivor, day))
 
     @classmethod
     def read(cls, reader: Reader) -> "Customers":
         """Read them at the question's moment."""
         rows = reader.columns(CUSTOMER)
-        into, since = rows.cut("merged_into", "customer_since")
-        rows = rows.where((into != NOTHING) | (since != NOTHING))
-        records = rows.records("entity_id", "merged_into", "customer_since")
-        entries = [*map(CustomerEntry._make, records)]
+        entry, into, since = rows.cut("entity_id", "merged_into", "customer_since")
+        merged, old = into != NOTHING, since != NOTHING
+        days = rows.cells("customer_since", np.flatnonzero(old))
         return cls(
-            {each.entry: each.into for each in entries if each.into is not None},
-            {each.entry: date.fromisoformat(each.since) for each in entries if each.since},
+            dict(zip(entry[merged].tolist(), into[merged].tolist(), strict=True)),
+            dict(zip(entry[old].tolist(), days, strict=True)),
+            rows.words["entity_id"],
         )
 
-    def survivor(self, entry: UUID) -> UUID:
+    def _survivor(self, entry: int) -> int:
         """Return the customer an entry counts as; itself while it is not merged."""
         path = [entry]
         while (after := self._into.get(path[-1])) is not None:
             if after in path:
-                return min(path[path.index(after) :])
+                return min(path[path.index(after) :], key=self._ids.__getitem__)
             path.append(after)
         return path[-1]
 
-    @property
-    def merged(self) -> Sequence[UUID]:
-        """The entries that are merged into others."""
-        return [*self._into]
+    def survivors(self, entries: Column) -> Column:
+        """Return as which customer each entry counts."""
+        if not len(self._merged):
+            return entries
+        place = places_among(self._merged, entries)
+        return np.where(place < 0, entries, self._survivors[place])
 
-    @property
-    def older(self) -> Sequence[UUID]:
-        """The customers that are known to be older than the log."""
-        return [*self._since]
+    def are_new(self, survivors: Column, at: Column, timezone: ZoneInfo) -> Flags:
+        """Return of which customers nothing says that they were one before a day.
 
-    def since(self, survivor: UUID) -> date | None:
-        """Return the earliest day any entry of a customer is known to be one; None without."""
-        return self._since.get(survivor)
+        That is the day of the instant that stands beside each.
+        """
+        new = np.ones(len(survivors), np.bool_)
+        older = np.isin(survivors, [*self._since])
+        for row in np.flatnonzero(older).tolist():
+            day = from_instant(int(at[row])).astimezone(timezone).date()
+            new[row] = self._since[int(survivors[row])] >= day
+        return new
 
 
 # In which team somebody was at an instant.
@@ -332,23 +335,27 @@ class Grouping:
     @property
     def before_joining(self) -> int:
         """Of how many reps the first team stands for a time before they joined it, so far."""
-        return self._teams.before_joining
+        return self._teams.before_joining if self.by == "team" else 0
 
-    def of(self, rows: HeldRows, whose: Attribution, at: Instant | None = None) -> Column:
+    def of(self, rows: HeldRows, whose: Attribution, at: Column | None = None) -> Column:
         """Return the number of the group of each row, or `NOTHING` for none; see `name`.
 
-        The team is that of an instant, or where none is said of when it happened.
+        The team is that of an instant of each, or where none is said of when it happened.
         """
         match self.by:
             case None:
                 return np.full(rows.count, NOTHING)
             case "team":
-                when = rows[whose.at] if at is None else np.full(rows.count, at)
+                when = rows[whose.at] if at is None else at
                 return self._teams.numbers(rows[whose.rep], self._texts, when)
             case "customer":
-                return self.survivors(rows[whose.customer])
+                return self.customers.survivors(rows[whose.customer])
             case word:
                 return rows[getattr(whose, word)]
+
+    def of_each(self, rows: Sequence[tuple[HeldRows, Attribution]]) -> list[Column]:
+        """Return the same of several tables."""
+        return [*starmap(self.of, rows)]
 
     def standing(self, rows: HeldRows, whose: Attribution) -> Column:
         """Return the same of what stands at the moment: for the teams that are valid then."""
@@ -369,6 +376,10 @@ class Grouping:
                 found = self._texts.code(name)
         return UNKNOWN if found is None else found
 
+    def names(self, numbers: Sequence[int]) -> list[Group]:
+        """Return what groups are called; see `name`."""
+        return [*map(self.name, numbers)]
+
     def name(self, number: int) -> Group:
         """Return what a group is called."""
         if number == NOTHING:
@@ -382,47 +393,14 @@ class Grouping:
                 name: str = self._texts[number]
                 return name
 
-    def of_customers(
-        self, rows: HeldRows, whose: Attribution, entries: Column
-    ) -> tuple[Column, Column]:
-        """Return the group of each row, and as which customer its entry counts."""
-        return self.of(rows, whose), self.survivors(entries)
-
-    def survivors(self, entries: Column) -> Column:
-        """Return as which customer each entry counts, both by their codes."""
-        old, new = self._merged
-        if not len(old):
-            return entries
-        place = places_among(old, entries)
-        return np.where(place < 0, entries, new[place])
-
-    def are_new(self, rows: HeldRows, whose: Attribution, timezone: ZoneInfo) -> Flags:
-        """Return of which rows nothing says that the customer was one before that day."""
-        older, code = self._customers.older, self._ids.code
-        codes = np.array([code(each) for each in older], np.int64)
-        place = places_among(codes, self.survivors(rows[whose.customer]))
-        new, at = place < 0, rows[whose.at]
-        for row in np.flatnonzero(~new).tolist():
-            since = self._customers.since(older[place[row]])
-            day = from_instant(int(at[row])).astimezone(timezone).date()
-            new[row] = since is None or since >= day
-        return new
-
     @computed_once
-    def _customers(self) -> Customers:
+    def customers(self) -> Customers:
+        """Who counts as one customer at the moment."""
         return Customers.read(self._reader)
 
     @computed_once
     def _teams(self) -> Teams:
-        return Teams.read(self._reader) if self.by == "team" else Teams({})
-
-    @computed_once
-    def _merged(self) -> tuple[Column, Column]:
-        """The codes of entries that are merged, and as whom they count."""
-        code, customers = self._ids.code, self._customers
-        pairs = [(code(each), code(customers.survivor(each))) for each in customers.merged]
-        found = np.array(pairs, np.int64).reshape(-1, 2)
-        return found[:, 0], found[:, 1]
+        return Teams.read(self._reader)
 
 
 # What the reasons and stages of an answer are called, by the processes its deals closed under.

@@ -151,7 +151,7 @@ events = sa.Table(
 )
 """The log. Positions are gapless per tenant and in commit order.
 
-`checksum` is over all other columns; see `event_store/checksum.py`. The few events that publish
+`checksum` is over all other columns; see `event_store/rows.py`. The few events that publish
 a process have an index of their own: nothing else says which processes there are.
 """
 

@@ -26,7 +26,7 @@ from salesflow.adapters.database.sqlite_errors import (
     stale_transaction,
     translate_sqlite,
 )
-from salesflow.adapters.event_store.checksum import Checksums
+from salesflow.adapters.event_store.rows import Checksums
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Precision

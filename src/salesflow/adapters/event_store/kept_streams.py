@@ -9,7 +9,7 @@ It is a module of its own, since it alone says how much is kept.
 from typing import Final, NamedTuple
 
 from salesflow.adapters.database.connections import Row
-from salesflow.domain.loaded_stream import LoadedStream
+from salesflow.domain.state import LoadedStream
 
 __all__ = ["Kept", "KeptStreams"]
 

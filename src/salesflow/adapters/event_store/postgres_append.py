@@ -38,7 +38,6 @@ from salesflow.adapters.event_store.append import (
     next_instant,
     receipts_of,
 )
-from salesflow.adapters.event_store.checksum import Checksums
 from salesflow.adapters.event_store.postgres_rows import (
     APPEND,
     APPEND_COMMANDS,
@@ -64,6 +63,7 @@ from salesflow.adapters.event_store.postgres_rows import (
     field,
     register,
 )
+from salesflow.adapters.event_store.rows import Checksums
 from salesflow.domain.time import Instant
 from salesflow.errors import BusyError, InputError, OwnTransactionError
 

@@ -19,7 +19,7 @@ from psycopg.adapt import Dumper
 
 from salesflow.adapters.database.postgres import CHANNEL
 from salesflow.adapters.event_store.append import SKEW
-from salesflow.adapters.event_store.checksum import PLACE_IN_SQL
+from salesflow.adapters.event_store.rows import PLACE_IN_SQL
 
 __all__ = [
     "ANSWER",

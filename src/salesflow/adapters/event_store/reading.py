@@ -15,12 +15,11 @@ from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.adapters.event_store.checksum import CONTENT
 from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
-from salesflow.adapters.event_store.rows import BACKUP, RowReader, StoredEvent
+from salesflow.adapters.event_store.rows import BACKUP, CONTENT, RowReader, StoredEvent
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.loaded_stream import LoadedStream
+from salesflow.domain.state import LoadedStream
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 

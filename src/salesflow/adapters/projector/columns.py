@@ -30,7 +30,6 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
 from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
-from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
@@ -341,6 +340,10 @@ class SnapshotColumns:
         self.positions: Final = positions
         self.notes: Final = open_notes(log, [*positions], connection)
         self.connection: Final = connection
+        self.schema_and_stamp = ""
+        """What changes on SQLite when a table is built anew, or all from a backup."""
+        if log.database.dialect == "sqlite":
+            self.schema_and_stamp = _schema_and_stamp(log, connection)
         self._cache = cache
         self._log = log
         self._found: dict[str, Held] = {}
@@ -353,20 +356,18 @@ class SnapshotColumns:
             found = self._found[table.name] = self._cache.columns(table, self)
         return found
 
-    @computed_once
-    def schema_and_stamp(self) -> str:
-        """What changes on SQLite when a table is built anew, or all from a backup."""
-        rows, connection = self._log.database.rows, self.connection
-        [(version,)] = rows("PRAGMA schema_version", (), connection)
-        stamps = [bytes(stamp).hex() for (stamp,) in rows(READ_STAMP, STAMP, connection)]
-        return " ".join([str(version), *stamps])
-
     def mark_at(self, position: int) -> tuple[Instant, int] | tuple[None, None]:
         """Return what tells the event at a position from others, where there is one."""
         if position not in self._marks:
             mark = self._log.mark_at(position, self.connection)
             self._marks[position] = mark or (None, None)
         return self._marks[position]
+
+
+def _schema_and_stamp(log: EventLog, connection: sa.Connection) -> str:
+    [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
+    rows = log.database.rows(READ_STAMP, STAMP, connection)
+    return " ".join([str(version), *(bytes(stamp).hex() for (stamp,) in rows)])
 
 
 class _Table:

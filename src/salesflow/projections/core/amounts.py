@@ -12,10 +12,10 @@ import numpy as np
 
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NO_NUMBER, Column, Flags, HeldRows
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter
 
-__all__ = ["Amounts", "multiplied", "rate_days"]
+__all__ = ["Amounts", "RateInstants", "multiplied"]
 
 
 class Amounts(NamedTuple):
@@ -31,10 +31,45 @@ class Amounts(NamedTuple):
     @classmethod
     def of(cls, rows: HeldRows) -> "Amounts":
         """Return those that stand in rows as amount and currency."""
-        amount, currency = rows.cut("amount", "currency")
-        alike, words = grouped(currency), rows.words["currency"]
-        known = np.where(amount == NO_NUMBER, 0, amount)
-        return cls(known, alike.of, words.of(currency[alike.first]))
+        return cls(rows.amounts("amount"), *rows.distinct("currency"))
+
+    @classmethod
+    def converted(
+        cls,
+        rows: HeldRows,
+        exchange: CurrencyConverter,
+        dated: "RateInstants",
+        *,
+        of: str | None = None,
+        times: Column | None = None,
+    ) -> "Amounts":
+        """Return the same, each at the rate of a day; one without a rate is not known.
+
+        The column `of` tells what each is the amount of, `times` of how many it is; see
+        `CurrencyConverter.into`. Where nothing is converted all are as they stand.
+        """
+        found = cls.of(rows)
+        if exchange.currency is None:
+            return found
+        days, things = dated.days(rows, exchange), None if of is None else rows[of]
+        amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
+        for alike in grouped(found.currency, days).rows():
+            currency = found.currencies[int(found.currency[alike[0]])]
+            if currency is None:
+                continue
+            rate = exchange.rate(currency, date.fromordinal(int(days[alike[0]])))
+            if rate is not None:
+                amount[alike] = [
+                    multiplied(each, rate) for each in found.amount[alike].tolist()
+                ]
+                place[alike] = 0
+                continue
+            for row in alike.tolist():
+                it, many = (
+                    None if each is None else int(each[row]) for each in (things, times)
+                )
+                exchange.leave_out(currency, of=it, times=1 if many is None else many)
+        return cls(amount, place, (exchange.currency, None))
 
     def where(self, kept: Flags | Column) -> "Amounts":
         """Return some of them: those that are flagged, or those of some rows."""
@@ -64,50 +99,25 @@ class Amounts(NamedTuple):
                     found[group][currency] = sums[group]
         return found
 
-    def converted(
-        self,
-        exchange: CurrencyConverter,
-        days: Column,
-        *,
-        of: Column | None = None,
-        times: Column | None = None,
-    ) -> "Amounts":
-        """Convert each at the rate of a day (its ordinal); one without a rate is not known.
 
-        `of` tells what each is the amount of, `times` of how many it is; see
-        `CurrencyConverter.into`.
-        """
-        if exchange.currency is None:
-            return self
-        amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
-        for rows in grouped(self.currency, days).rows():
-            currency = self.currencies[int(self.currency[rows[0]])]
-            if currency is None:
-                continue
-            rate = exchange.rate(currency, date.fromordinal(int(days[rows[0]])))
-            if rate is not None:
-                amount[rows] = [multiplied(each, rate) for each in self.amount[rows].tolist()]
-                place[rows] = 0
-                continue
-            for row in rows.tolist():
-                it, many = (None if each is None else int(each[row]) for each in (of, times))
-                exchange.leave_out(currency, of=it, times=1 if many is None else many)
-        return Amounts(amount, place, (exchange.currency, None))
+class RateInstants(NamedTuple):
+    """The instants of which one says for each amount of which day its rate is.
 
-
-def rate_days(
-    exchange: CurrencyConverter, end: Column, *, event: Column, closing: Column
-) -> Column:
-    """Return the ordinals of the days of rates; see `CurrencyConverter.day`.
-
-    Any where nothing is converted.
+    See `CurrencyConverter.day`.
     """
-    if exchange.currency is None:
-        return np.zeros(len(end), np.int64)
-    by = exchange.dated_by(end, event=event, closing=closing)
-    instants, place = np.unique(by, return_inverse=True)
-    days = [exchange.day(at, event=at, closing=at).toordinal() for at in instants.tolist()]
-    return np.array(days, np.int64)[place]
+
+    end: Column
+    event: str
+    """The column of rows that has it, as below."""
+    closing: str
+
+    def days(self, rows: HeldRows, exchange: CurrencyConverter) -> Column:
+        """Return the ordinals of the days of rates."""
+        event, closing = rows.cut(self.event, self.closing)
+        by = exchange.dated_by(self.end, event=event, closing=closing)
+        instants, place = np.unique(by, return_inverse=True)
+        days = [exchange.day(at, event=at, closing=at).toordinal() for at in instants.tolist()]
+        return np.array(days, np.int64)[place]
 
 
 def multiplied(amount: int, rate: Fraction) -> int:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from salesflow.domain.time import DAY, day_number
-from salesflow.projections.core.columns import Column, Flags, runs_of
+from salesflow.projections.core.columns import Column, Flags
 
 __all__ = [
     "elapsed",
@@ -23,6 +23,7 @@ __all__ = [
     "half_sums",
     "halves",
     "places_among",
+    "runs_of",
     "whole",
 ]
 
@@ -90,6 +91,12 @@ def whole(upper: Column, lower: Column) -> Column:
         if not len(carried) or -SHORT < carried.min() <= carried.max() < SHORT - 1:
             return np.asarray((upper + (lower >> WORD) << WORD) + (lower & LOWER))
     return np.asarray((upper.astype(object) << WORD) + lower.astype(object))
+
+
+def runs_of(column: Column) -> tuple[Column, Column]:
+    """Return the first and the last place of each run of values that are the same."""
+    first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
+    return first, np.append(first[1:], len(column))[: len(first)] - 1
 
 
 def first_rows(key: Column, *order: Column) -> Column:

@@ -39,7 +39,6 @@ __all__ = [
     "Words",
     "columns_of",
     "narrowed",
-    "runs_of",
 ]
 
 Column = NDArray[Any]
@@ -58,12 +57,6 @@ NOTHING: Final = -1
 """The code of no word."""
 NO_NUMBER: Final = np.iinfo(np.int64).min
 """Stands in a column of numbers where there is none."""
-
-
-def runs_of(column: Column) -> tuple[Column, Column]:
-    """Return the first and the last place of each run of values that are the same."""
-    first = np.flatnonzero(np.append(len(column) > 0, column[1:] != column[:-1]))
-    return first, np.append(first[1:], len(column))[: len(first)] - 1
 
 
 class Words:
@@ -166,7 +159,9 @@ def narrowed(column: Column) -> Column:
 def _distinct(numbers: Column) -> Column:
     """Return the numbers there are in their order, each once."""
     numbers = np.sort(numbers)
-    return numbers[runs_of(numbers)[0]]
+    differs = np.append(True, numbers[1:] != numbers[:-1])  # from the one before it
+    found: Column = numbers[differs[: len(numbers)]]
+    return found
 
 
 class Part(NamedTuple):
@@ -340,6 +335,17 @@ class HeldRows(dict[str, Column]):
                 number[code] = place
         return number[self[name]]
 
+    def distinct(self, name: str) -> tuple[Column, list[Any]]:
+        """Return by number which word or id each row has in a column, and those there are."""
+        column, words = self[name], self.words[name]
+        nothing = len(words)
+        there = np.zeros(nothing + 1, np.bool_)  # that of nothing stands last
+        there[column] = True
+        codes = np.flatnonzero(there)
+        number = np.empty(nothing + 1, np.int64)
+        number[codes] = np.arange(len(codes))
+        return number[column], words.of(np.where(codes == nothing, NOTHING, codes))
+
     def has(self, name: str, *words: str | UUID | None) -> Flags:
         """Return which rows have one of some words or ids in a column."""
         found: Flags = self.numbers(name, words) >= 0
@@ -392,9 +398,11 @@ class HeldRows(dict[str, Column]):
         """Return those that fit what is wanted; see `fitting`."""
         return self.where(self.fitting(wanted))
 
-    def stood(self, since: Instant, until: Instant, known_at: Instant) -> "HeldRows":
-        """Return those that held at any time of two and between, as was known at an instant."""
-        return self.where((self.until(known_at) > since) & (self["valid_from"] <= until))
+    def held_at(self, instants: Column, known_at: Instant) -> Flags:
+        """Return which rows held at each of some instants, as was known at another one."""
+        since, until, at = self["valid_from"], self.until(known_at), instants[:, None]
+        held: Flags = (since <= at) & (until > at)
+        return held
 
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
@@ -428,9 +436,9 @@ class HeldRows(dict[str, Column]):
             return cells
         return [None if each == NO_NUMBER else each for each in cells]
 
-    def records(self, *names: str) -> Iterable[tuple[Any, ...]]:
-        """Return some columns as Python has them, row by row; see `cells`."""
-        return zip(*map(self.cells, names), strict=True)
+    def records(self, *names: str, rows: Column | None = None) -> Iterable[tuple[Any, ...]]:
+        """Return some columns as Python has them, row by row or of some rows; see `cells`."""
+        return zip(*(self.cells(name, rows) for name in names), strict=True)
 
 
 class _OrderedColumns(Mapping[str, Column]):

@@ -17,7 +17,7 @@ never made up, and the view says of how many amounts in which currency that is.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -43,6 +43,7 @@ __all__ = [
     "RatesUsed",
     "WithoutRate",
     "totals_in",
+    "totals_of_each",
     "unscaled",
 ]
 
@@ -74,6 +75,13 @@ def totals_in(sums: Mapping[str, int], *, places: int = AMOUNT_PLACES) -> tuple[
             for currency in sorted(sums)
         ]
     )
+
+
+def totals_of_each(
+    sums: Iterable[Mapping[str, int]], *, places: int = AMOUNT_PLACES
+) -> list[tuple[Total, ...]]:
+    """Return the totals of several sums by currency; see `totals_in`."""
+    return [totals_in(each, places=places) for each in sums]
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]

@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
+from functools import cache
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -23,8 +24,8 @@ from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
-from salesflow.projections.core.column_figures import GREATEST, exact_sums
-from salesflow.projections.core.columns import Column, runs_of
+from salesflow.projections.core.column_figures import GREATEST, exact_sums, runs_of
+from salesflow.projections.core.columns import Column
 
 __all__ = [
     "Probabilities",
@@ -37,7 +38,9 @@ __all__ = [
     "mean",
     "net_promoters",
     "ratio",
+    "ratios",
     "share",
+    "shares",
     "spread",
     "spreads",
     "survival",
@@ -78,6 +81,11 @@ def ratio(part: int, whole: int) -> Decimal | None:
     return Decimal(part) / whole if whole else None
 
 
+def ratios(parts: Iterable[int], wholes: Iterable[int]) -> list[Decimal | None]:
+    """Divide counts, each by another one; see `ratio`."""
+    return [*map(ratio, parts, wholes)]
+
+
 def _long_ratio(part: int, whole: int) -> Decimal:
     """Divide whole numbers of many digits to the same digits, without making decimals of them.
 
@@ -104,6 +112,11 @@ def share(part: int, whole: int) -> Estimate | None:
         return None
     low, high = _wilson(part, whole)
     return _estimate(value=value, interval=_between(low, high), count=whole)
+
+
+def shares(parts: Iterable[int], wholes: Iterable[int]) -> list[Estimate | None]:
+    """Return several shares; see `share`. Those of the same counts are one value."""
+    return [*map(cache(share), parts, wholes)]
 
 
 def difference(first: Share, second: Share) -> Estimate | None:

@@ -9,30 +9,30 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from itertools import starmap
 from operator import add
 from typing import Annotated, Any, Final, NamedTuple
 
 import numpy as np
 
-from salesflow.domain.process import WIN_RATE, win_rate_of
+from salesflow.domain.process import win_rate_of
 from salesflow.domain.time import DAY
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import unchecked, unchecked_all
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, Column, Flags
-from salesflow.projections.core.currency import AMOUNT_PLACES, totals_in
-from salesflow.projections.core.question import Reader, Span
+from salesflow.projections.core.columns import NOTHING, Column
+from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_each
+from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import (
     Spread,
     ratio,
-    share,
+    ratios,
+    shares,
     spreads,
 )
-from salesflow.projections.performance.kpi_rows import KpiRows, SpanRows, lasted
+from salesflow.projections.performance.kpi_rows import OUTCOMES, WON, KpiRows, SpanRows
 from salesflow.projections.scope import Grouping, unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
@@ -134,7 +134,7 @@ _velocity_of: Final = unchecked(Velocity)
 _by_channel: Final = unchecked(ContactsBy)
 _followed_up: Final = unchecked(FollowUps)
 _value_rate: Final = unchecked(ValueRate)
-_line: Final = unchecked(KpiLine)
+_lines: Final = unchecked_all(KpiLine)
 NO_FOLLOW_UPS: Final = FollowUps(contacts=0, deals=0, per_deal=None, by_channel=())
 NO_VELOCITY: Final = Velocity(
     open_deals=0, won_mean=(), win_rate=None, cycle_days=None, per_day=()
@@ -143,9 +143,7 @@ NO_VELOCITY: Final = Velocity(
 _total: Final = unchecked(Total)
 
 
-def kpi_lines(
-    reader: Reader, spans: Sequence[Span], rows: KpiRows, grouping: Grouping
-) -> list[KpiLine]:
+def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[KpiLine]:
     """Return a line for each span and each group that has anything in it, in their order.
 
     One in any case without groups. A group whose open deals count for velocity has a line,
@@ -155,7 +153,7 @@ def kpi_lines(
     columns: dict[str, Sequence[Any]] = {
         **_sales(rows, lines),
         **_created(rows, lines),
-        **_decided(rows, lines, reader),
+        **_decided(rows, lines),
         **_customers(rows, lines, spans),
         "follow_ups": _follow_ups(rows.contacts, lines),
         "csat": _csat(rows.scores, lines),
@@ -163,16 +161,16 @@ def kpi_lines(
     }
     columns["orders"] = [*map(add, columns["won"], columns["repeat_orders"])]
     each = zip(*columns.values(), strict=True)
-    made = [
-        _line(
-            first=spans[span].first,
-            last=spans[span].last,
-            group=group,
+    fields = [
+        {
+            "first": spans[span].first,
+            "last": spans[span].last,
+            "group": group,
             **dict(zip(columns, figures, strict=True)),
-        )
+        }
         for (span, group), figures in zip(lines.named(), each, strict=True)
     ]
-    return sorted(made, key=lambda line: (line.first, *unnamed_last(line.group)))
+    return sorted(_lines(fields), key=lambda line: (line.first, *unnamed_last(line.group)))
 
 
 class _Lines:
@@ -193,7 +191,7 @@ class _Lines:
     def named(self) -> list[tuple[int, str | None]]:
         """Return the span and the group of each line."""
         spans, groups = self._cells >> CELL, (self._cells & (1 << CELL) - 1) - 1
-        names = map(self._grouping.name, groups.tolist())
+        names = self._grouping.names(groups.tolist())
         return [*zip(spans.tolist(), names, strict=True)]
 
     def of(self, span: Column, group: Column) -> Column:
@@ -203,10 +201,13 @@ class _Lines:
         there = self._cells[np.minimum(place, len(self) - 1)] if len(self) else cells - 1
         return np.where(there == cells, place, -1)
 
-    def count(self, rows: SpanRows, kept: Flags | None = None) -> list[int]:
-        """Count rows, or some of them, line by line."""
-        line = self.of(rows.span, rows.group)
-        return self.counts(line if kept is None else line[kept])
+    def count(self, rows: SpanRows) -> list[int]:
+        """Count rows line by line."""
+        return self.counts(self.of(rows.span, rows.group))
+
+    def outcomes(self, line: Column, outcome: Column) -> dict[str, list[int]]:
+        """Count deals line by line and by their outcomes, which are given by number."""
+        return {name: self.counts(line[outcome == n]) for n, name in enumerate(OUTCOMES)}
 
     def counts(self, line: Column) -> list[int]:
         """Count how often each line is met; -1 is none."""
@@ -232,65 +233,52 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     line = lines.of(booked.span, booked.group)
     parts = times * booked.rows["share"]
     sums = rows.booked_amounts.sums(line, len(lines), parts)
-    repeats = booked.rows.has("kind", "repeated") & booked.rows.has("role", "owner")
+    repeats = booked.rows.fitting({"kind": "repeated", "role": "owner"})
     return {
-        "sales": [totals_in(each, places=2 * AMOUNT_PLACES) for each in sums],
+        "sales": totals_of_each(sums, places=2 * AMOUNT_PLACES),
         "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)).tolist(),
     }
 
 
 def _created(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     """Count the deals opened, and those of them that stand won or open."""
-    opened, responded = rows.opened, rows.responded >= 0
-    created = lines.count(opened)
-    won, still_open = (
-        lines.count(opened, opened.rows.has("outcome", each)) for each in ("won", "open")
-    )
-    line = lines.of(opened.span, opened.group)
+    line, responded = lines.of(rows.opened.span, rows.opened.group), rows.responded >= 0
+    created, outcomes = lines.counts(line), lines.outcomes(line, rows.outcome_of_opened)
     return {
         "created": created,
-        "created_won": won,
-        "created_open": still_open,
-        "win_rate_of_created": [*map(ratio, won, created)],
+        "created_won": outcomes["won"],
+        "created_open": outcomes["open"],
+        "win_rate_of_created": ratios(outcomes["won"], created),
         "first_response": lines.spreads(line[responded], rows.responded[responded]),
     }
 
 
-def _decided(rows: KpiRows, lines: _Lines, reader: Reader) -> dict[str, Sequence[Any]]:
+def _decided(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     """Count the deals that closed, and work out win rates and cycles."""
-    closed, decided = rows.closed, rows.decided
-    outcomes = {
-        outcome: lines.count(closed, closed.rows.has("outcome", outcome))
-        for outcome in ("won", "lost", "disqualified")
-    }
-    rates = _win_rates(outcomes)
-    won = decided.where(decided.rows.has("outcome", "won"))
-    line = lines.of(won.span, won.group)
+    line, won = lines.of(rows.closed.span, rows.closed.group), rows.outcome_of_closed == WON
+    outcomes = lines.outcomes(line, rows.outcome_of_closed)
     return {
-        **outcomes,
-        "win_rate": [*starmap(cache(share), rates)],
-        "win_rate_by_value": [*_by_value(rows, lines)],
-        "cycle": lines.spreads(line, lasted(won.rows, reader)),
+        **{outcome: outcomes[outcome] for outcome in ("won", "lost", "disqualified")},
+        "win_rate": shares(*_win_rates(outcomes)),
+        "win_rate_by_value": [*_by_value(rows, line[rows.decided], len(lines))],
+        "cycle": lines.spreads(line[won], rows.lasted[won]),
     }
 
 
-def _win_rates(outcomes: Mapping[str, Sequence[int]]) -> list[tuple[int, int]]:
+def _win_rates(outcomes: Mapping[str, Sequence[int]]) -> tuple[list[int], list[int]]:
     """Return what was won, and all that counts, of the counts of each outcome line by line."""
     counts = {outcome: np.array(each, np.int64) for outcome, each in outcomes.items()}
     gained, counted = win_rate_of(counts, np.zeros_like(counts["won"]))
-    return [*zip(gained.tolist(), counted.tolist(), strict=True)]
+    return gained.tolist(), counted.tolist()
 
 
-def _by_value(rows: KpiRows, lines: _Lines) -> Iterator[tuple[ValueRate, ...]]:
+def _by_value(rows: KpiRows, line: Column, count: int) -> Iterator[tuple[ValueRate, ...]]:
     """Yield what was won of what was won or lost, line by line and in each currency."""
-    decided, amounts = rows.decided, rows.decided_amounts
-    line, found = lines.of(decided.span, decided.group), []
-    for outcome in WIN_RATE:
-        here = decided.rows.has("outcome", outcome)
-        found.append(amounts.where(here).sums(line[here], len(lines)))
-    for sums in zip(*found, strict=True):
-        by_outcome = dict(zip(WIN_RATE, sums, strict=True))
-        yield tuple(_value_rates(by_outcome)) if any(sums) else ()
+    outcome, kinds = rows.outcome_of_closed[rows.decided], len(OUTCOMES)
+    found = rows.decided_amounts.sums(line * kinds + outcome, count * kinds)
+    for first in range(0, len(found), kinds):
+        sums = found[first : first + kinds]
+        yield tuple(_value_rates(dict(zip(OUTCOMES, sums, strict=True)))) if any(sums) else ()
 
 
 def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
@@ -326,7 +314,7 @@ def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str,
         "new_customers": lines.count(rows.new_customers),
         "customers": once,
         "customers_again": again,
-        "repeat_rate": [*map(ratio, again, once)],
+        "repeat_rate": ratios(again, once),
     }
 
 
@@ -338,9 +326,9 @@ def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str,
 
 def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
     """Count contacts, the deals they were about, and by which channel they were."""
-    line, channel = lines.of(contacts.span, contacts.group), contacts.rows["channel"]
-    about = grouped(line, contacts.rows["entity_id"]).first
-    alike, words = grouped(line, channel), contacts.rows.words["channel"]
+    line, words = lines.of(contacts.span, contacts.group), contacts.rows.words["channel"]
+    channel, deal = contacts.rows.cut("channel", "entity_id")
+    about, alike = grouped(line, deal).first, grouped(line, channel)
     by_channel: list[dict[str | None, int]] = [{} for _ in range(len(lines))]
     of_channel = cache(lambda name, times: _by_channel(channel=name, contacts=times))
     some = line[alike.first].tolist(), channel[alike.first].tolist(), alike.counts().tolist()
@@ -364,8 +352,9 @@ def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
 
 def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
     """Return the share of scores in the top two box, line by line."""
-    satisfied = lines.count(scores, scores.rows["score"] >= TOP_BOX)
-    return [*map(cache(share), satisfied, lines.count(scores))]
+    line = lines.of(scores.span, scores.group)
+    satisfied = lines.counts(line[scores.rows["score"] >= TOP_BOX])
+    return shares(satisfied, lines.counts(line))
 
 
 # Sales velocity: how much money a day the pipeline brings, judged by what closed lately.
@@ -380,12 +369,8 @@ def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
 def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
     """Return the velocity of each line at the end of its span."""
     lately, count = rows.lately, len(lines)
-    line = lines.of(lately.span, lately.group)
-    outcomes: dict[str, list[int]] = {
-        outcome: lines.counts(line[lately.outcome == rows.closed.rows.code("outcome", outcome)])
-        for outcome in WIN_RATE
-    }
-    is_won = lately.outcome == rows.closed.rows.code("outcome", "won")
+    line, is_won = lines.of(lately.span, lately.group), lately.outcome == WON
+    outcomes = lines.outcomes(line, lately.outcome)
     mine = line[is_won] >= 0
     won, amounts = line[is_won][mine], lately.amounts.where(mine)
     each = zip(
@@ -394,7 +379,7 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
         lines.counts(won[amounts.known]),
         exact_sums(lately.lasted[is_won][mine], won, count).tolist(),
         outcomes["won"],
-        _win_rates(outcomes),
+        zip(*_win_rates(outcomes), strict=True),
         strict=True,
     )
     return [

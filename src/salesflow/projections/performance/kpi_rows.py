@@ -12,14 +12,19 @@ import numpy as np
 
 from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant, start_of_last_days
-from salesflow.projections.core.amounts import Amounts, rate_days
+from salesflow.projections.core.amounts import Amounts, RateInstants
 from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
+from salesflow.projections.core.columns import (
+    NO_NUMBER,
+    NOTHING,
+    Column,
+    Flags,
+    HeldRows,
+)
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
-from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
@@ -27,12 +32,13 @@ from salesflow.projections.scope import Attribution, Grouping
 from salesflow.projections.table import Processes
 
 __all__ = [
+    "OUTCOMES",
+    "WON",
     "Booked",
     "KpiRows",
     "LatelyClosed",
     "Orders",
     "SpanRows",
-    "lasted",
     "read_booked",
     "read_rows",
 ]
@@ -42,6 +48,9 @@ OPENED: Final = Attribution("opened", "opened_owner", "opened_customer_id", "ope
 CLOSED: Final = Attribution("closed", "owner", "customer_id", "process")
 OCCURRED: Final = Attribution("occurred", "owner", "customer_id", "process")
 OPEN: Final = Attribution("valid_from", "owner", "customer_id", "process")
+OUTCOMES: Final = ("won", "lost", "disqualified", "open")
+"""As what deals stand, which columns say by number; what is merged is none of these."""
+WON: Final = OUTCOMES.index("won")
 ALIKE: Final = (
     *("occurred", "kind", "role", "person", "share", "amount", "currency"),
     *("process", "customer_id", "lead_source", "credited"),
@@ -55,10 +64,6 @@ class SpanRows(NamedTuple):
     rows: HeldRows
     span: Column
     group: Column
-
-    def where(self, kept: Flags) -> "SpanRows":
-        """Return some of them."""
-        return SpanRows(self.rows.where(kept), self.span[kept], self.group[kept])
 
 
 class Orders(NamedTuple):
@@ -78,7 +83,7 @@ class LatelyClosed(NamedTuple):
     span: Column
     group: Column
     outcome: Column
-    """A code of the words of outcomes; see `KpiRows.closed`."""
+    """Its number in `OUTCOMES`."""
     lasted: Column
     amounts: Amounts
     """Of those won."""
@@ -92,11 +97,17 @@ class KpiRows(NamedTuple):
     """How often each booking counts, those taken back as minus."""
     booked_amounts: Amounts
     opened: SpanRows
+    outcome_of_opened: Column
+    """Its number in `OUTCOMES`."""
     responded: Column
     """The microseconds from each opening to the first response; -1 without one."""
     closed: SpanRows
-    decided: SpanRows
-    """Those closed that count in win rates."""
+    outcome_of_closed: Column
+    """Its number in `OUTCOMES`."""
+    lasted: Column
+    """The microseconds from opening to closing."""
+    decided: Flags
+    """Which of those closed count in win rates."""
     decided_amounts: Amounts
     contacts: SpanRows
     scores: SpanRows
@@ -129,23 +140,19 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     return [*map(Booked._make, zip(*cells.values(), strict=True))]
 
 
-def lasted(closed: HeldRows, reader: Reader) -> Column:
-    """Return the microseconds from opening to closing of closed deals."""
-    names = ("opened", "closed", "opened_day_only", "closed_day_only")
-    opened_at, closed_at, *day_only = closed.cut(*names)
-    days_only = (day_only[0] == 1) & (day_only[1] == 1)
-    return elapsed(opened_at, closed_at, days_only, reader.timezone)
-
-
 def read_rows(
     reader: Reader,
+    closings: HeldRows,
     spans: Sequence[Span],
     exchange: CurrencyConverter,
     grouping: Grouping,
     velocity_days: int,
 ) -> KpiRows:
-    """Read what happened in some spans, each of which begins where the one before it ends."""
-    return _KpiReader(reader, spans, exchange, grouping).read(velocity_days)
+    """Read what happened in some spans, each of which begins where the one before it ends.
+
+    Closings are those of the moment, and those that held before it.
+    """
+    return _KpiReader(reader, closings, spans, exchange, grouping).read(velocity_days)
 
 
 class _KpiReader:
@@ -154,6 +161,7 @@ class _KpiReader:
     def __init__(
         self,
         reader: Reader,
+        closings: HeldRows,
         spans: Sequence[Span],
         exchange: CurrencyConverter,
         grouping: Grouping,
@@ -163,77 +171,101 @@ class _KpiReader:
         self._grouping = grouping
         self._start, self._end = spans[0].start, spans[-1].end
         self._edges = np.array([*(span.start for span in spans), self._end])
-        self._ends = [span.closing(reader.read_point.as_of) for span in spans]
+        self._ends = np.minimum(self._edges[1:] - 1, reader.read_point.as_of)
         """Where each span ends, or the moment."""
         self._bookings = reader.columns(BOOKING)
-        self._closings = reader.columns(CLOSING, ended=True)
-        self._closed_until = self._closings.until(reader.read_point.known_at)
+        self._closings = closings
 
     def read(self, velocity_days: int) -> KpiRows:
         """Read each kind of them once."""
-        booked, times = self._booked()
+        bookings, times = _netted(self._happened(self._bookings, "occurred", BOOKED))
         standing = self._standing()
-        opened = self._happened(standing, "opened", OPENED)
-        closed = self._happened(standing, "closed", CLOSED)
-        decided = closed.where(closed.rows.has("outcome", *WIN_RATE))
         contacts = self._reader.columns(CONTACT)
-        won = self._won(standing)
+        won = standing.fit({"outcome": "won"})
+        booked, opened, closed, contacted, scores, new_customers = self._in_spans(
+            (bookings, "occurred", BOOKED),
+            (self._happened(standing, "opened", OPENED), "opened", OPENED),
+            (self._happened(standing, "closed", CLOSED), "closed", CLOSED),
+            (self._happened(contacts, "occurred", OCCURRED), "occurred", OCCURRED),
+            (self._scores(), "occurred", OCCURRED),
+            (self._happened(self._first_won(won), "closed", CLOSED), "closed", CLOSED),
+        )
+        outcome = closed.rows.numbers("outcome", OUTCOMES)
+        decided = _count_in_win_rates(outcome)
         return KpiRows(
             booked=booked,
             booked_times=times,
             booked_amounts=self._booked_amounts(booked, times),
             opened=opened,
+            outcome_of_opened=opened.rows.numbers("outcome", OUTCOMES),
             responded=self._responded(opened.rows, contacts),
             closed=closed,
+            outcome_of_closed=outcome,
+            lasted=self._lasted(closed.rows),
             decided=decided,
-            decided_amounts=self._worth(decided.rows, self._last(decided.span)),
-            contacts=self._happened(contacts, "occurred", OCCURRED),
-            scores=self._scores(),
+            decided_amounts=self._worth(closed.rows, self._last(closed.span), decided),
+            contacts=contacted,
+            scores=scores,
             orders=self._orders(won),
-            new_customers=self._new_customers(won),
+            new_customers=new_customers,
             open_deals=self._open_deals(),
             lately=self._lately(velocity_days),
         )
 
-    def _happened(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
-        """Put rows that are asked about to the spans in which they happened."""
-        wanted = self._wanted(whose)
-        rows = rows.happened(at, self._start, self._end, wanted)
-        span = np.searchsorted(self._edges, rows[at], "right") - 1
-        return SpanRows(rows, span, self._grouping.of(rows, whose))
+    def _happened(
+        self,
+        rows: HeldRows,
+        at: str,
+        whose: Attribution,
+        *,
+        since: Instant | None = None,
+        **having: str,
+    ) -> HeldRows:
+        """Return rows of the process and the rep asked for that happened in the spans.
+
+        Or from an earlier instant on. They have the words that some columns are to have.
+        """
+        start = self._start if since is None else since
+        return rows.happened(at, start, self._end, {**self._wanted(whose), **having})
 
     def _wanted(self, whose: Attribution) -> dict[str, str | None]:
         """Return what rows have that are of the process and the rep asked for."""
         return {whose.process: self._grouping.process, whose.rep: self._grouping.owner}
+
+    def _in_spans(self, *kinds: tuple[HeldRows, str, Attribution]) -> list[SpanRows]:
+        """Put rows of several kinds to the spans in which they happened, and to groups."""
+        groups = self._grouping.of_each([(rows, whose) for rows, _, whose in kinds])
+        return [
+            SpanRows(rows, np.searchsorted(self._edges, rows[at], "right") - 1, group)
+            for (rows, at, _), group in zip(kinds, groups, strict=True)
+        ]
 
     def _last(self, span: Column) -> Column:
         """Return the last instants of spans."""
         last: Column = self._edges[1:][span] - 1
         return last
 
-    def _booked(self) -> tuple[SpanRows, Column]:
-        """Return what is booked, and how often each counts."""
-        wanted = self._wanted(BOOKED)
-        rows = self._bookings.happened("occurred", self._start, self._end, wanted)
-        rows, times = _netted(rows)
-        return self._happened(rows, "occurred", BOOKED), times
-
     def _booked_amounts(self, booked: SpanRows, times: Column) -> Amounts:
-        rows, last = booked.rows, self._last(booked.span)
-        at, credited = rows.cut("occurred", "credited")
-        days = rate_days(self._exchange, last, event=at, closing=credited)
-        return Amounts.of(rows).converted(self._exchange, days, times=np.abs(times))
+        dated = RateInstants(self._last(booked.span), "occurred", "credited")
+        return Amounts.converted(booked.rows, self._exchange, dated, times=np.abs(times))
 
-    def _worth(self, closed: HeldRows, end: Column) -> Amounts:
-        """Return what closed deals are worth, each at the end of a period."""
-        at, deals = closed.cut("closed", "entity_id")
-        days = rate_days(self._exchange, end, event=at, closing=at)
-        return Amounts.of(closed).converted(self._exchange, days, of=deals)
+    def _worth(self, closed: HeldRows, end: Column, some: Flags) -> Amounts:
+        """Return what some of closed deals are worth, each at the end of a period."""
+        dated = RateInstants(end[some], "closed", "closed")
+        return Amounts.converted(closed.where(some), self._exchange, dated, of="entity_id")
+
+    def _lasted(self, closed: HeldRows) -> Column:
+        """Return the microseconds from opening to closing of closed deals."""
+        names = ("opened", "closed", "opened_day_only", "closed_day_only")
+        opened_at, closed_at, *day_only = closed.cut(*names)
+        days_only = (day_only[0] == 1) & (day_only[1] == 1)
+        return elapsed(opened_at, closed_at, days_only, self._reader.timezone)
 
     def _standing(self) -> HeldRows:
         """Return the deals as they stand at the moment, without those that are merged."""
-        rows, as_of = self._closings, self._reader.read_point.as_of
-        return rows.where((self._closed_until > as_of) & ~rows.has("outcome", "merged"))
+        rows, read_point = self._closings, self._reader.read_point
+        [now] = rows.held_at(np.array([read_point.as_of]), read_point.known_at)
+        return rows.where(now & ~rows.has("outcome", "merged"))
 
     def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
@@ -248,97 +280,88 @@ class _KpiReader:
         times[answered] = elapsed(since[answered], at[row], days_only, self._reader.timezone)
         return times
 
-    def _scores(self) -> SpanRows:
+    def _scores(self) -> HeldRows:
         """Return the CSAT scores received."""
         rows = self._reader.columns(FEEDBACK)
-        rows = rows.fit({"kind": "received", "scale": "csat"})
-        return self._happened(rows.where(rows.known("score")), "occurred", OCCURRED)
-
-    def _won(self, standing: HeldRows) -> HeldRows:
-        """Return the deals of customers that stand won, and closed before the spans' end."""
-        won = standing.fit({"outcome": "won"})
-        closed, customer = won.cut("closed", "customer_id")
-        return won.where((closed < self._end) & (customer != NOTHING))
+        rows = self._happened(rows, "occurred", OCCURRED, kind="received", scale="csat")
+        return rows.where(rows.known("score"))
 
     def _orders(self, won: HeldRows) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
-        rows = self._bookings.fit({"kind": "repeated", "role": "owner"})
-        occurred, customer = rows.cut("occurred", "customer_id")
-        repeated = rows.where((occurred < self._end) & (customer != NOTHING))
-        sides = ((won, "closed", CLOSED), (repeated, "occurred", BOOKED))
-        found = []
-        for orders, at, whose in sides:
-            mine = orders.fit(self._wanted(whose))
-            placed, customer = mine.cut(at, "customer_id")
-            weight = mine["sign"] if whose is BOOKED else np.ones(mine.count, np.int64)
-            group, customer = self._grouping.of_customers(mine, whose, customer)
-            found.append((placed, group, customer, weight))
-        return Orders(*map(np.concatenate, zip(*found, strict=True)))
+        won = self._happened(won, "closed", CLOSED, since=NO_NUMBER)
+        bookings, of_owner = self._bookings, {"kind": "repeated", "role": "owner"}
+        repeated = self._happened(bookings, "occurred", BOOKED, since=NO_NUMBER, **of_owner)
+        at = np.append(won["closed"], repeated["occurred"])
+        group = np.concatenate(self._grouping.of_each([(won, CLOSED), (repeated, BOOKED)]))
+        again, sign = repeated.cut("customer_id", "sign")
+        customer = np.append(won["customer_id"], again)
+        weight = np.append(np.ones(won.count, np.int64), sign)
+        named = customer != NOTHING
+        survivors = self._grouping.customers.survivors(customer[named])
+        return Orders(at[named], group[named], survivors, weight[named])
 
-    def _new_customers(self, won: HeldRows) -> SpanRows:
+    def _first_won(self, won: HeldRows) -> HeldRows:
         """Return the first deal won of each customer that nothing says was one before."""
         customer, closed, deals = won.cut("customer_id", "closed", "entity_id")
-        customer = self._grouping.survivors(customer)
-        order = np.lexsort([closed, customer])
-        at, deal = closed[order], deals[order]
-        first = first_rows(customer[order], at, _ranks(customer[order], at, deal, won))
+        mine = np.flatnonzero((closed < self._end) & (customer != NOTHING))
+        customers = self._grouping.customers
+        customer = customers.survivors(customer[mine])
+        order = np.lexsort([closed[mine], customer])
+        customer, rows = customer[order], mine[order]
+        at, deal = closed[rows], deals[rows]
+        first = first_rows(customer, at, _ranks(customer, at, deal, won))
+        first = first[at[first] >= self._start]
+        new = customers.are_new(customer[first], at[first], self._reader.timezone)
         is_first = np.zeros(won.count, np.bool_)
-        is_first[order[first]] = True
-        found = self._happened(won.where(is_first), "closed", CLOSED)
-        return found.where(self._grouping.are_new(found.rows, CLOSED, self._reader.timezone))
+        is_first[rows[first[new]]] = True
+        return won.where(is_first)
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of deals that qualify, open at the end of a span."""
         wanted = {"outcome": "open", **self._wanted(OPEN)}
         rows = self._reader.columns(DEAL_STATE, ended=True).fit(wanted)
-        rows = rows.stood(self._ends[0], self._ends[-1], self._reader.read_point.known_at)
-        rows = rows.where(_are_qualifying(rows, self._reader))
-        spans, groups = [], []
-        for span, at in enumerate(self._ends):
-            open_then = rows.stood(at, at, self._reader.read_point.known_at)
-            spans.append(np.full(open_then.count, span))
-            groups.append(self._grouping.of(open_then, OPEN, at))
-        return np.concatenate(spans), np.concatenate(groups)
+        stood = rows.held_at(self._ends, self._reader.read_point.known_at)
+        at_any = np.logical_or.reduce(stood)
+        rows = rows.where(at_any)
+        span, row = np.nonzero(stood[:, at_any] & _are_qualifying(rows, self._reader))
+        return span, self._grouping.of(rows.ordered(row), OPEN, self._ends[span])
 
     def _lately(self, velocity_days: int) -> LatelyClosed:
         """Return the deals that stood won or lost at the end of a span, and closed lately."""
         rows, zone = self._closings, self._reader.timezone
-        counts = rows.has("outcome", *WIN_RATE) & rows.fitting(self._wanted(CLOSED))
-        rows, until = rows.where(counts), self._closed_until[counts]
-        since = [start_of_last_days(velocity_days, at, zone) for at in self._ends]
-        begun, closed = rows.cut("valid_from", "closed")
-        stood = [
-            (begun <= at) & (until > at) & (closed >= start)
-            for at, start in zip(self._ends, since, strict=True)
-        ]
-        at_any = np.logical_or.reduce(stood)
-        rows = rows.where(at_any)
-        span, row = np.nonzero(np.stack(stood)[:, at_any])
-        return self._stood(rows, row, span)
+        rows = rows.where(rows.has("outcome", *WIN_RATE) & rows.fitting(self._wanted(CLOSED)))
+        since = [start_of_last_days(velocity_days, at, zone) for at in self._ends.tolist()]
+        stood = rows.held_at(self._ends, self._reader.read_point.known_at)
+        stood &= rows["closed"] >= np.array(since)[:, None]
+        span, row = np.nonzero(stood)
+        rows = rows.ordered(row)
+        outcome = rows.numbers("outcome", OUTCOMES)
+        return LatelyClosed(
+            span,
+            self._grouping.of(rows, CLOSED),
+            outcome,
+            self._lasted(rows),
+            self._worth(rows, self._ends[span], outcome == WON),
+        )
 
-    def _stood(self, rows: HeldRows, row: Column, span: Column) -> LatelyClosed:
-        """Put closed deals to the spans at whose ends they stood."""
-        names = ("outcome", "closed", "entity_id")
-        outcome, at, deal = (column[row] for column in rows.cut(*names))
-        group = self._grouping.of(rows, CLOSED)[row]
-        is_won, end = rows.has("outcome", "won")[row], np.array(self._ends)[span]
-        days = rate_days(self._exchange, end[is_won], event=at[is_won], closing=at[is_won])
-        worth = Amounts.of(rows).where(row[is_won])
-        worth = worth.converted(self._exchange, days, of=deal[is_won])
-        return LatelyClosed(span, group, outcome, lasted(rows, self._reader)[row], worth)
+
+def _count_in_win_rates(outcome: Column) -> Flags:
+    """Return which of some outcomes, by their numbers, count in win rates."""
+    return np.isin(outcome, [OUTCOMES.index(each) for each in WIN_RATE])
 
 
 def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
     """Return what is booked and was not taken back again, and how often each counts."""
     times, deals = rows.cut("sign", "entity_id")
+    if (times > 0).all():
+        return rows, times
     times = times.copy()
     changed = np.isin(deals, deals[times < 0])
-    if changed.any():
-        some = rows.where(changed)
-        alike = grouped(*some.cut(*ALIKE))
-        net = np.zeros(len(some), np.int64)
-        np.add.at(net, alike.first[alike.of], some["sign"])
-        times[changed] = net
+    some = rows.where(changed)
+    alike = grouped(*some.cut(*ALIKE))
+    net = np.zeros(len(some), np.int64)
+    np.add.at(net, alike.first[alike.of], some["sign"])
+    times[changed] = net
     return rows.where(times != 0), times[times != 0]
 
 
@@ -360,12 +383,11 @@ def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
 
 def _are_qualifying(rows: HeldRows, reader: Reader) -> Flags:
     """Return which open deals stand at or past the qualifying stage of their process."""
-    of = rows.cut("process", "process_version", "stage")
-    alike, words = grouped(*of), rows.words["stage"]
-    some = (column[alike.first].tolist() for column in of)
+    names = ("process", "process_version", "stage")
+    alike = grouped(*rows.cut(*names))
     found = [
-        _qualifies((words[process], version), words[stage], reader.processes)
-        for process, version, stage in zip(*some, strict=True)
+        _qualifies((process, version), stage, reader.processes)
+        for process, version, stage in rows.records(*names, rows=alike.first)
     ]
     return np.array(found, np.bool_)[alike.of]
 

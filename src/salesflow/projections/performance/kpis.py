@@ -220,15 +220,16 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        words = reader.columns(CLOSING).words
-        grouping = Grouping(reader, self.by, words, process=self.process, owner=self.owner)
+        closings = reader.columns(CLOSING, ended=True)
+        words, mine = closings.words, {"process": self.process, "owner": self.owner}
+        grouping = Grouping(reader, self.by, words, **mine)
         span = self.span(reader)
         before = span_before(span, reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
         every = (before, *spans)
-        rows = read_rows(reader, every, exchange, grouping, self.velocity_days)
-        lines = kpi_lines(reader, every, rows, grouping)
+        rows = read_rows(reader, closings, every, exchange, grouping, self.velocity_days)
+        lines = kpi_lines(every, rows, grouping)
         earlier = sum(line.first < span.first for line in lines)
         return KpisView(
             moment=moment,

@@ -21,9 +21,9 @@ from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total, totals
 from salesflow.projections.core.amounts import Amounts
-from salesflow.projections.core.column_figures import exact_sum
+from salesflow.projections.core.column_figures import exact_sum, runs_of
 from salesflow.projections.core.column_groups import foremost
-from salesflow.projections.core.columns import Column, runs_of
+from salesflow.projections.core.columns import Column
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import decimal_of, spread

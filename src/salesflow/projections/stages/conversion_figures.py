@@ -16,8 +16,9 @@ from salesflow.domain.computed_once import computed_once
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.amounts import Amounts
+from salesflow.projections.core.column_figures import runs_of
 from salesflow.projections.core.column_groups import grouped, rows_in
-from salesflow.projections.core.columns import Column, Flags, runs_of
+from salesflow.projections.core.columns import Column, Flags
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import decimal_of, ratio, share

@@ -16,9 +16,9 @@ from salesflow.domain.time import DAY, from_instant
 from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.projections.core.column_figures import exact_sum, places_among
+from salesflow.projections.core.column_figures import exact_sum, places_among, runs_of
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, HeldRows, runs_of
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import (
     Probabilities,

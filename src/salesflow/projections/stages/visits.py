@@ -13,9 +13,9 @@ import numpy as np
 
 from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
-from salesflow.projections.core.column_figures import elapsed
+from salesflow.projections.core.column_figures import elapsed, runs_of
 from salesflow.projections.core.column_groups import Groups, grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows, runs_of
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.scope import newest_names
