@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from salesflow import Customer, SalesFlow
-from salesflow.adapters.database.sqlite_file import is_half_copied
+from salesflow.adapters.database.sqlite_file import is_copied_in_part, is_half_copied
 from salesflow.errors import ReplacedError
 
 PAGE = 4_096
+READERS = 12
 
 
 def record(flow: SalesFlow, count: int = 1, name: str = "A") -> None:
@@ -121,3 +122,47 @@ def test_after_a_crash_an_older_copy_is_noticed_at_once(tmp_path: Path) -> None:
         shutil.copyfile(kept, crashed)
         with pytest.raises(ReplacedError, match="no longer up to position"):
             flow.log.head()
+
+
+def test_a_checkpoint_that_a_reader_kept_from_copying_all_is_no_writing_over(
+    tmp_path: Path,
+) -> None:
+    path, parts = tmp_path / "sales.db", 0
+    url = f"sqlite:///{path}"
+    with SalesFlow(url) as asking, SalesFlow(url) as recording:
+        for _ in range(READERS):
+            record(recording, 60)
+            checkpoint(path)
+            assert asking.log.head().position == recording.log.head().position
+            record(recording, 300)
+            with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+                reader.execute("BEGIN")
+                reader.execute("SELECT count(*) FROM salesflow_events").fetchall()
+                record(recording, 300)
+                checkpoint(path)
+                parts += is_copied_in_part(str(path))
+                assert asking.log.head().position == recording.log.head().position
+        assert parts == READERS
+        assert asking.check().whole
+
+
+def test_a_file_copied_over_one_of_which_a_part_was_copied_is_noticed(tmp_path: Path) -> None:
+    path, kept = tmp_path / "sales.db", tmp_path / "kept.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        record(flow)
+        checkpoint(path)
+        shutil.copyfile(path, kept)
+        record(flow, 60)
+        checkpoint(path)
+        record(flow, 30)
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM salesflow_events").fetchall()
+            record(flow, 60)
+            checkpoint(path)
+            record(flow, 60)
+            assert is_copied_in_part(str(path))
+            flow.log.head()
+            shutil.copyfile(kept, path)
+            with pytest.raises(ReplacedError, match="no longer up to position"):
+                record(flow)

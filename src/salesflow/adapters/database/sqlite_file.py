@@ -39,7 +39,8 @@ __all__ = ["READ_STAMP", "STAMP", "SqliteFile", "is_half_copied"]
 # holds all that it held before, and nothing that the log does not hold. While one is under way,
 # or where one was cut off (by a crash, a full disk), some of its pages are old and others new,
 # which the log heals: then only what no checkpoint ever makes of a file tells that it was
-# written over.
+# written over. So it is after one that left out pages because somebody still read older ones,
+# where the file by itself is not whole.
 #
 # What it leaves out: a copy that is equal to what the file held, which changes nothing, and one
 # that differs in read tables alone (`salesflow check` compares these).
@@ -48,10 +49,10 @@ TENANTS_MAX: Final = 20
 LOOKS, LOOK_SECONDS = 3, 0.05
 """So often it is looked at: a checkpoint of another process may be writing just now."""
 
-COPYING: Final = Struct("=I28xI")
-COPYING_AT: Final = 96
-"""Where the index of a write-ahead log says how many of its pages were copied back, and how
-many were to be, which is noted before the first is written
+COPYING: Final = Struct("=I76xI28xI")
+COPYING_AT: Final = 16
+"""Where the index of a write-ahead log says how many pages it has, how many of them were copied
+back, and how many were to be, which is noted before the first is written
 (https://sqlite.org/walformat.html).
 """
 
@@ -119,9 +120,22 @@ class FileContent:
         None where that cannot be said before the next checkpoint: see `is_half_copied`.
         """
         why = self._looked()
-        if why and why not in CERTAIN and is_half_copied(self._path):
+        if not why or why in CERTAIN:
+            return why
+        if is_half_copied(self._path) or (is_copied_in_part(self._path) and self._is_torn()):
             return None
         return why
+
+    def _is_torn(self) -> bool:
+        """Return whether some of its pages are older than others, which the log heals."""
+        try:
+            file = self._connect(self._uri)
+            try:
+                return file.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]
+            finally:
+                file.close()
+        except sqlite3.Error:
+            return True
 
     def _looked(self) -> str:
         begun, why = os.stat(self._path), ""
@@ -186,17 +200,36 @@ class FileContent:
 
 def is_half_copied(path: str) -> bool:
     """Return whether a checkpoint of a database is under way, or was cut off."""
+    _, copied, wanted = _copied(path)
+    return copied < wanted
+
+
+def is_copied_in_part(path: str) -> bool:
+    """Return whether a checkpoint may have left out pages that a reader did not know yet.
+
+    It copies no page of which the log has a newer one than somebody who still reads may see. So
+    it is also where more was written while a reader kept the log from being begun anew.
+    """
+    pages, copied, _ = _copied(path)
+    return 0 < copied < pages
+
+
+def _copied(path: str) -> tuple[int, int, int]:
+    """Return how many pages a write-ahead log has, how many were copied, how many were to be.
+
+    Of a log that nobody has open it is none; where nobody can say, one was to be.
+    """
     index = f"{os.path.realpath(path)}-shm"
     try:
         begins = os.pread(_open_index(index), COPYING.size, COPYING_AT)
     except FileNotFoundError:
-        return False  # nobody has it open
+        return 0, 0, 0
     except OSError:
-        return True  # nobody can say
+        return 0, 0, 1
     if len(begins) < COPYING.size:
-        return False
-    copied, wanted = COPYING.unpack(begins)
-    return bool(copied < wanted)
+        return 0, 0, 0
+    pages, copied, wanted = COPYING.unpack(begins)
+    return int(pages), int(copied), int(wanted)
 
 
 def _open_index(index: str) -> int:
@@ -334,7 +367,7 @@ class SqliteFile:
         if self._changing or self._looker == get_ident():
             return
         with self._looking:
-            if seen == self.seen or (changed == self._unsure_of and is_half_copied(self.path)):
+            if seen == self.seen or (changed == self._unsure_of and self._is_unsettled()):
                 return  # somebody else has looked, or nothing can be said yet
             self._looker = get_ident()
             try:
@@ -353,6 +386,10 @@ class SqliteFile:
                 " it (-wal, -shm, -columns) away, put the right file in its place, and open it"
                 " anew",
             )
+
+    def _is_unsettled(self) -> bool:
+        """Return whether only the next checkpoint makes one file of old and new pages."""
+        return is_half_copied(self.path) or is_copied_in_part(self.path)
 
     def look_for_log(self) -> None:
         """Find out whether the write-ahead log is where it was.
