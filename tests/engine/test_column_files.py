@@ -387,13 +387,18 @@ def test_a_folder_that_others_may_enter_is_neither_read_nor_written(
     assert "cannot be written: PermissionError" in caplog.text
 
 
-def test_databases_have_folders_of_their_own_in_a_chosen_one(
-    database_url: str, another_url: str, tmp_path: Path
-) -> None:
-    for count, url in enumerate((database_url, another_url), 2):
+def open_two_and_three(*urls: str) -> None:
+    """Open two deals in the first database, and three in the other."""
+    for count, url in enumerate(urls, 2):
         with SalesFlow(url) as flow:
             for _ in range(count):
                 opened(flow)
+
+
+def test_databases_have_folders_of_their_own_in_a_chosen_one(
+    database_url: str, another_url: str, tmp_path: Path
+) -> None:
+    open_two_and_three(database_url, another_url)
     chosen = tmp_path / "chosen"
     folders = [kept_in(chosen, url) for url in (database_url, another_url)]
     assert [len(found) for found in folders] == [1, 2]
@@ -406,10 +411,7 @@ def test_files_of_another_database_change_no_answer(
     database_url: str, another_url: str, tmp_path: Path
 ) -> None:
     """Not even where somebody has put them into its folder."""
-    for count, url in enumerate((database_url, another_url), 2):
-        with SalesFlow(url) as flow:
-            for _ in range(count):
-                opened(flow)
+    open_two_and_three(database_url, another_url)
     [mine] = kept_in(tmp_path / "mine", database_url)
     [theirs] = kept_in(tmp_path / "theirs", another_url)
     shutil.copytree(theirs, mine, dirs_exist_ok=True)

@@ -39,6 +39,15 @@ def checkpoint(path: Path) -> None:
         other.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
 
+@contextmanager
+def read_meanwhile(path: Path) -> Iterator[None]:
+    """Let somebody see the log as it stands, who goes on to do so until the end."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM salesflow_events").fetchall()
+        yield
+
+
 def make_room(path: Path) -> None:
     """Leave pages free in the middle of the file, which is not to grow any more."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -135,9 +144,7 @@ def test_a_checkpoint_that_a_reader_kept_from_copying_all_is_no_writing_over(
             checkpoint(path)
             assert asking.log.head().position == recording.log.head().position
             record(recording, 300)
-            with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-                reader.execute("BEGIN")
-                reader.execute("SELECT count(*) FROM salesflow_events").fetchall()
+            with read_meanwhile(path):
                 record(recording, 300)
                 checkpoint(path)
                 parts += is_copied_in_part(str(path))
@@ -155,9 +162,7 @@ def test_a_file_copied_over_one_of_which_a_part_was_copied_is_noticed(tmp_path: 
         record(flow, 60)
         checkpoint(path)
         record(flow, 30)
-        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-            reader.execute("BEGIN")
-            reader.execute("SELECT count(*) FROM salesflow_events").fetchall()
+        with read_meanwhile(path):
             record(flow, 60)
             checkpoint(path)
             record(flow, 60)

@@ -15,7 +15,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from struct import Struct
 from threading import RLock, get_ident
 from time import sleep, time_ns
@@ -129,11 +129,8 @@ class FileContent:
     def _is_torn(self) -> bool:
         """Return whether some of its pages are older than others, which the log heals."""
         try:
-            file = self._connect(self._uri)
-            try:
+            with closing(self._connect(self._uri)) as file:
                 return file.execute("PRAGMA integrity_check(1)").fetchall() != [("ok",)]
-            finally:
-                file.close()
         except sqlite3.Error:
             return True
 
@@ -177,24 +174,18 @@ class FileContent:
         return ""
 
     def _read(self) -> Content:
-        file = self._connect(self._uri)
-        try:
+        with closing(self._connect(self._uri)) as file:
             tenants = file.execute(TENANTS).fetchall()
             heads = [file.execute(HEAD, name).fetchone() for name in tenants]
             stamp = file.execute(READ_STAMP, STAMP).fetchone()
             return Content(tuple(heads), None if stamp is None else bytes(stamp[0]))
-        finally:
-            file.close()
 
     def _lost(self) -> Place | None:
         """Find what it held and holds no longer."""
-        file = self._connect(self._uri)
-        try:
+        with closing(self._connect(self._uri)) as file:
             for place in self._noted.heads:
                 if file.execute(EVENT, place[:2]).fetchall() != [place[2:]]:
                     return place
-        finally:
-            file.close()
         return None
 
 

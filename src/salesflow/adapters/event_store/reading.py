@@ -300,7 +300,7 @@ class EventReading:
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
         """Return the events of many streams that hold some kinds of facts, in few queries."""
-        topics = [f"{cls.kind}:{n}" for cls in kinds for n in range(1, cls.version + 1)]
+        topics = topics_of(kinds)
         statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
         return self._by_stream(self._chunks(statement, ids, (*topics,), connection))
 
@@ -346,7 +346,7 @@ class EventReading:
         self, kind: type[Fact], connection: sa.Connection | None = None
     ) -> list[UUID]:
         """Return the streams that hold facts of a kind; the whole log is looked through."""
-        topics = [f"{kind.kind}:{number}" for number in range(1, kind.version + 1)]
+        topics = topics_of([kind])
         statement = TOLD_AS.replace("...", ",".join("?" * len(topics)))
         found = self._rows(statement, tuple(topics), connection)
         return [read_uuid(stream_id) for (stream_id,) in found]
@@ -485,6 +485,11 @@ class EventReading:
     def _id(self, id: UUID) -> UUID | bytearray:
         """Return an id as the driver takes it, which has no need to look for adapters of it."""
         return bytearray(id.int.to_bytes(16)) if self._sqlite else id
+
+
+def topics_of(kinds: Iterable[type[Fact]]) -> list[str]:
+    """Return the topics under which facts of some kinds were stored, in all their versions."""
+    return [f"{kind.kind}:{n}" for kind in kinds for n in range(1, kind.version + 1)]
 
 
 def _whole(events: list[Event]) -> list[Event]:

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.schema import events, read_uuid, stored_uuid
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.reading import StoredEvent
+from salesflow.adapters.event_store.reading import StoredEvent, topics_of
 from salesflow.domain.event import Event, Fact, FactRetracted, PlannedFact, UnreadableFact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
@@ -149,7 +149,7 @@ def last_happened(
 def _taken_effect(log: EventLog, as_of: Instant, known: Instant) -> Iterator[Instant]:
     """Yield when what was planned ahead in deals took effect by an instant."""
     planned = [cls for cls in log.catalogue if issubclass(cls, PlannedFact)]
-    topics = [topic for topic in _topics(planned) if topic.startswith("deal.")]
+    topics = [topic for topic in topics_of(planned) if topic.startswith("deal.")]
     where = f" AND recorded <= ? AND topic IN ({','.join('?' * len(topics))})"
     where += f" AND {PLANNED[log.database.dialect]}"
     for _, event in log.select(where, (known, *topics)):
@@ -172,9 +172,9 @@ def _conditions(log: EventLog, wanted: LogSearch) -> tuple[list[str], list[Any]]
     conditions, parameters = [*asked], [*asked.values()]
     kinds = []
     if wanted.kind is not None:
-        kinds.append(_topics(_classes(log, wanted.kind)))
+        kinds.append(topics_of(_classes(log, wanted.kind)))
     if wanted.retractions:
-        kinds.append(_topics([FactRetracted]))
+        kinds.append(topics_of([FactRetracted]))
     for topics in kinds:
         conditions.append(f"topic IN ({','.join('?' * len(topics))})")
         parameters += topics
@@ -195,10 +195,6 @@ def _classes(log: EventLog, kind: str) -> list[type[Fact]]:
         text = f"; did you mean {', '.join(near)}?" if near else "; write one like deal.won"
         raise InputError(f"there is no kind of facts {kind[:100]!r}{text}")
     return found
-
-
-def _topics(classes: Sequence[type[Fact]]) -> list[str]:
-    return [f"{cls.kind}:{n}" for cls in classes for n in range(1, cls.version + 1)]
 
 
 def _log_entries(

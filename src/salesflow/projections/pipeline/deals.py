@@ -8,7 +8,7 @@ customer's own, and sums, which are the funnel's.
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.deal.stages import DealOpened
@@ -23,6 +23,7 @@ from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Limit, Question, Reader, View
+from salesflow.projections.deal_figures import DealFigures
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.scope import stage_name
 
@@ -105,7 +106,7 @@ class Deals(Question[DealsView]):
     def answer(self, reader: Reader, moment: Moment) -> DealsView:
         """Read the deals' rows that hold at the moment."""
         deals = self._wanted(reader)
-        listed = [_Row._make(row) for row in zip(*_newest(deals, self.limit), strict=True)]
+        listed = _newest(deals, self.limit)
         titles = _titles(reader.streams([row.entity_id for row in listed]))
         return DealsView(
             moment=moment,
@@ -120,53 +121,47 @@ class Deals(Question[DealsView]):
 
 
 class _Row(NamedTuple):
-    """A row of a deal, of those columns that are shown."""
+    """A row of a deal, since when it holds, and what it shows."""
 
     entity_id: UUID
     valid_from: Instant
-    process: str
-    process_version: int
-    stage: str
-    outcome: str
-    owner: str | None
-    customer_id: UUID | None
-    amount: int | None
-    currency: str | None
-    expected_close: str | None
-    forecast_category: str
-    probability: int
-    lead_source: str | None
+    shown: DealFigures
 
 
-def _newest(deals: HeldRows, limit: int) -> list[list[Any]]:
-    """Return columns, those of `_Row`, of the deals that changed last: newest first, by id."""
+def _newest(deals: HeldRows, limit: int) -> list[_Row]:
+    """Return the deals that changed last: newest first, by id."""
     changed = deals["valid_from"]
     rows = foremost(limit, -changed)
     ids = deals.cells("entity_id", rows)
     times = changed[rows].tolist()
     order = sorted(range(len(ids)), key=lambda each: (-times[each], ids[each]))[:limit]
-    return [deals.cells(name, rows[order]) for name in _Row._fields]
+    shown = zip(*[deals.cells(name, rows[order]) for name in DealFigures._fields], strict=True)
+    return [
+        _Row(ids[each], times[each], DealFigures._make(figures))
+        for each, figures in zip(order, shown, strict=True)
+    ]
 
 
 def _standing(row: _Row, title: str | None, reader: Reader) -> DealStanding:
-    stage = stage_name(row.stage, row.process, row.process_version, reader.processes)
+    shown = row.shown
+    stage = stage_name(shown.stage, shown.process, shown.process_version, reader.processes)
     return DealStanding(
         deal=row.entity_id,
         title=title,
-        process=row.process,
-        process_version=row.process_version,
-        stage=row.stage,
+        process=shown.process,
+        process_version=shown.process_version,
+        stage=shown.stage,
         stage_en=stage.name_en,
         stage_zh=stage.name_zh,
-        outcome=row.outcome,
-        owner=row.owner,
-        customer_id=row.customer_id,
-        amount=None if row.amount is None else unscaled(row.amount),
-        currency=row.currency,
-        expected_close=row.expected_close,
-        forecast_category=row.forecast_category,
-        probability=unscaled(row.probability),
-        lead_source=row.lead_source,
+        outcome=shown.outcome,
+        owner=shown.owner,
+        customer_id=shown.customer_id,
+        amount=None if shown.amount is None else unscaled(shown.amount),
+        currency=shown.currency,
+        expected_close=shown.expected_close,
+        forecast_category=shown.forecast_category,
+        probability=unscaled(shown.probability),
+        lead_source=shown.lead_source,
         since=from_instant(row.valid_from),
     )
 
