@@ -35,7 +35,7 @@ from msgspec.json import Decoder
 from pydantic import BaseModel
 
 from salesflow.domain.event import Fact
-from salesflow.domain.unchecked import Fields, unchecked
+from salesflow.domain.unchecked import Fields, made_of
 
 __all__ = ["Decode", "NotWrittenHereError", "decoder_of"]
 
@@ -120,18 +120,21 @@ def _plain(annotation: Any) -> Any:  # noqa: ANN401 - any type there is
 @cache
 def _builder_of(cls: type[BaseModel]) -> Build:
     """Return what makes a value of its plain fields."""
-    make = unchecked(cls)
+    make = made_of(cls)
     holding = [
         (name, within)
         for name, field in cls.model_fields.items()
         if (within := _nested(field.annotation))
     ]
 
+    if not holding:
+        return make
+
     def build(given: Fields) -> BaseModel:
         for name, within in holding:
             if name in given:
                 given[name] = within(given[name])
-        return make(**given)
+        return make(given)
 
     return build
 

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-__all__ = ["Fields", "unchecked", "unchecked_all"]
+__all__ = ["Fields", "made_of", "unchecked", "unchecked_all"]
 
 Fields = dict[str, Any]
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -25,30 +25,32 @@ _set_private: Final = BaseModel.__dict__["__pydantic_private__"].__set__
 
 
 def unchecked(cls: type[ModelT]) -> Callable[..., ModelT]:
-    """Return what makes values of a class of their fields, which must be as they are kept.
+    """Return what makes values of a class of their fields, named one by one: see `made_of`."""
+    make = made_of(cls)
+    return lambda **given: make(given)
+
+
+def unchecked_all(cls: type[ModelT]) -> Callable[[Iterable[Fields]], list[ModelT]]:
+    """Return what makes many values of a class at once, of the fields of each."""
+    make = made_of(cls)
+    return lambda given: [*map(make, given)]
+
+
+def made_of(cls: type[ModelT]) -> Callable[[Fields], ModelT]:
+    """Return what makes a value of a class of its fields, given in a dict that is left alone.
 
     Fields that are left out have their defaults; one that has none is None.
     """
     fields = cls.model_fields.items()
     blank: Fields = {name: None if f.is_required() else f.default for name, f in fields}
-    all_names = {*blank}  # of values that nobody changes, so all of them may have this one
+    names: dict[tuple[str, ...], set[str]] = {}  # which may be shared: no value is changed
 
-    def make(**given: object) -> ModelT:
-        value = _new(cls)
-        _set_names(value, all_names if len(given) == len(blank) else {*given})
+    def make(given: Fields) -> ModelT:
+        value, named = _new(cls), (*given,)
+        _set_names(value, names.get(named) or names.setdefault(named, {*given}))
         _set_fields(value, {**blank, **given})
         _set_extra(value, None)
         _set_private(value, None)
         return value
 
     return make
-
-
-def unchecked_all(cls: type[ModelT]) -> Callable[[Iterable[Fields]], list[ModelT]]:
-    """Return what makes many values of a class at once, of the fields of each."""
-    make = unchecked(cls)
-
-    def make_all(given: Iterable[Fields]) -> list[ModelT]:
-        return [make(**fields) for fields in given]
-
-    return make_all
