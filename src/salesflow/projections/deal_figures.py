@@ -11,6 +11,8 @@ from salesflow.projections.table import millionths
 
 __all__ = ["DealFigures", "figures_of"]
 
+_new = tuple.__new__
+
 
 class DealFigures(NamedTuple):
     """Where a deal stands and what it is worth, as a row of `deal_state`."""
@@ -34,7 +36,7 @@ def figures_of(deal: DealSummary) -> DealFigures:
     found = deal.figures
     if not isinstance(found, DealFigures):
         money, close = deal.amount, deal.expected_close
-        found = deal.figures = DealFigures(
+        shown = (
             deal.process,
             deal.process_version,
             deal.stage,
@@ -48,4 +50,5 @@ def figures_of(deal: DealSummary) -> DealFigures:
             millionths(deal.probability),
             deal.lead_source,
         )
+        found = deal.figures = _new(DealFigures, shown)
     return found

@@ -6,10 +6,9 @@ Naming a fold here is all it takes, and the runner keeps a table for it. A quest
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from salesflow.errors import InputError
-from salesflow.projections.core.question import Question, View
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
@@ -22,6 +21,9 @@ from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.table import Fold
+
+if TYPE_CHECKING:
+    from salesflow.projections.core.question import Question, View
 
 __all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 
@@ -43,12 +45,12 @@ FOLDS: Final[dict[str, Fold]] = {
 """Folds by the label of their table."""
 
 
-class _Questions(Mapping[str, type[Question[View]]]):
+class _Questions(Mapping[str, "type[Question[View]]"]):
     """The questions by their name; one is imported when it is looked up."""
 
-    def __getitem__(self, name: str) -> type[Question[View]]:
+    def __getitem__(self, name: str) -> "type[Question[View]]":
         module, _, question = QUESTION_HOMES[name].partition(":")
-        return cast(type[Question[View]], getattr(import_module(module), question))
+        return cast("type[Question[View]]", getattr(import_module(module), question))
 
     def __iter__(self) -> Iterator[str]:
         return iter(QUESTION_HOMES)
@@ -57,7 +59,7 @@ class _Questions(Mapping[str, type[Question[View]]]):
         return len(QUESTION_HOMES)
 
 
-QUESTIONS: Final[Mapping[str, type[Question[View]]]] = _Questions()
+QUESTIONS: Final[Mapping[str, "type[Question[View]]"]] = _Questions()
 """Questions by their name in kebab case."""
 
 

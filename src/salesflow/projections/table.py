@@ -167,11 +167,7 @@ class OnState(Generic[StateT, ChangeT_co]):
 
     def __call__(self, processes: Processes) -> FoldState[ChangeT_co]:
         """Begin an entity with a state of its own."""
-        return _RowsAndState(self.begin_state(processes), self.rows())
-
-    def begin_state(self, processes: Processes) -> StateT:
-        """Return the state of an entity that nothing has happened to."""
-        return self.state(ReplayContext(processes))
+        return _RowsAndState(self.state(ReplayContext(processes)), self.rows())
 
 
 class _RowsAndState(Generic[StateT, ChangeT_co]):

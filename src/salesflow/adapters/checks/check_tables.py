@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.balances import Balancer
-from salesflow.adapters.projector.joint_folding import JointFold, TableFold
-from salesflow.adapters.projector.read_tables import LEFT_OUT, ProjectionPosition
+from salesflow.adapters.projector.projection_task import JointFold
+from salesflow.adapters.projector.read_tables import LEFT_OUT, ProjectionPosition, TableFold
 from salesflow.adapters.projector.rebuild import StreamRange, stream_ranges
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.time import FOREVER, Instant

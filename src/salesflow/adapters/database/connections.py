@@ -58,10 +58,11 @@ _turn = Lock()
 
 
 @contextmanager
-def gc_paused() -> Iterator[None]:
+def gc_paused(*, lives_on: bool = False) -> Iterator[None]:
     """Hold the garbage collector of this process off until the end of the block.
 
-    It works again when the last of all such blocks ends, on whatever thread.
+    It works again when the last of all such blocks ends, on whatever thread. Then it walks what
+    the block made; where most of that `lives_on`, not before all that is old is walked.
     """
     pause = object()
     try:
@@ -75,6 +76,9 @@ def gc_paused() -> Iterator[None]:
     finally:
         with _turn:
             if _pauses == {pause}:
+                if lives_on and not gc.get_freeze_count():
+                    gc.freeze()
+                    gc.unfreeze()  # into the oldest generation
                 gc.enable()
             _pauses.discard(pause)
 

@@ -7,8 +7,8 @@ whichever of them fail.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from itertools import pairwise
-from operator import attrgetter
+from itertools import compress
+from operator import attrgetter, lt
 from typing import Final
 from uuid import UUID
 
@@ -40,13 +40,10 @@ __all__ = ["CatchUp", "note_left_out_streams", "page_after"]
 
 PAGE_EVENTS = 10_000
 
-UNPAUSED_EVERY = 20 * PAGE_EVENTS
-"""After so many events the garbage collector may work, if they were read without it."""
-
 TOGETHER_MAX = 500
 """Of so many events what they come to is written for all folds in one transaction."""
 
-_position = attrgetter("position")
+_position, _recorded = attrgetter("position"), attrgetter("recorded")
 
 
 class CatchUp:
@@ -111,21 +108,12 @@ class CatchUp:
                 progress(reached, max(goal, reached))
 
         failed: ProjectionError | None = None
-        while behind := [at for at in self.positions.values() if at.position < goal]:
-            least = min(behind, key=_position)
-            until = min(goal, least.position + UNPAUSED_EVERY)
-            many = goal - least.position > WORTH_A_PAUSE
-            with gc_paused() if many else nullcontext():
-                wrong = self._fold_until(until, report)
-            failed = failed or wrong
-        return failed
-
-    def _fold_until(self, until: int, report: Callable[[], None]) -> ProjectionError | None:
-        failed: ProjectionError | None = None
-        while behind := [at for at in self.positions.values() if at.position < until]:
-            wrong = self._fold_next(min(behind, key=_position))
-            failed = failed or wrong
-            report()
+        least = min(map(_position, self.positions.values()), default=goal)
+        with gc_paused(lives_on=True) if goal - least > WORTH_A_PAUSE else nullcontext():
+            while behind := [at for at in self.positions.values() if at.position < goal]:
+                wrong = self._fold_next(min(behind, key=_position))
+                failed = failed or wrong
+                report()
         return failed
 
     def _fold_next(self, standing: ProjectionPosition) -> ProjectionError | None:
@@ -299,10 +287,8 @@ def _ensure_in_order(after: ProjectionPosition, events: Sequence[Event]) -> None
             if event.position != n
         )
         raise HistoryError(gap_said(first, found - 1))
-    pairs = pairwise(events)
-    wrong = next((event for before, event in pairs if event.recorded < before.recorded), None)
-    if events[0].recorded <= after.recorded:
-        wrong = events[0]
+    recorded = [after.recorded + 1, *map(_recorded, events)]
+    wrong = next(compress(events, map(lt, recorded[1:], recorded)), None)
     if wrong is not None:
         raise HistoryError(
             f"the event at position {wrong.position:,} was recorded before the one before it:"

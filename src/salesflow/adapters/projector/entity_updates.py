@@ -38,7 +38,7 @@ from salesflow.domain.event import (
     believed_history,
     first_unreadable,
 )
-from salesflow.domain.state import State
+from salesflow.domain.state import ReplayContext, State
 from salesflow.domain.time import Instant
 from salesflow.projections.table import Fold, OnState, Processes, StateRows
 
@@ -151,7 +151,8 @@ class EntityUpdater:
         starts = (fold.start for fold in folds)
         self._starts: Final = [start for start in starts if isinstance(start, OnState)]
         self._together: Final = len(folds) > 1
-        self._processes = processes
+        self._processes: Final = processes
+        self._context: Final = ReplayContext(processes)
         self._stream = stream
         self._kept_id = kept_id
         self._listening: Final[dict[type[Fact], list[int]]] = {
@@ -162,7 +163,8 @@ class EntityUpdater:
             for fact in fold.facts:
                 self._listening.setdefault(fact, []).append(number)
         self._all: Final = frozenset(range(len(folds)))
-        self._cache: OrderedDict[UUID, HeldEntity] = OrderedDict()
+        self._cache: OrderedDict[int, HeldEntity] = OrderedDict()
+        """By the numbers that their ids are."""
         self._cached_weight = 0
 
     def forget(self) -> None:
@@ -174,15 +176,31 @@ class EntityUpdater:
     def needs_stream(self, entity: UUID, events: Sequence[Event]) -> bool:
         """Return whether an entity has to be read from its beginning to take these events.
 
-        One that is at hand is let go of after others then.
+        They are not in order, or nothing is held of it.
         """
-        held = self._cache.get(entity)
-        if held is None:
-            return events[0].version > 1 or self._in_order(None, events) < len(events)
-        self._cache.move_to_end(entity)
-        if self._in_order(held.last, events) == len(events):
+        held = self._cache.get(entity.int)
+        return held is None or not held.takes(events)
+
+    def apply_in_order(self, events: Sequence[Event], batches: Sequence[Batch]) -> bool:
+        """Take what whole appends say of one entity that is at hand, or begins with them.
+
+        Returns false, and takes nothing, where that is not in order.
+        """
+        first = events[0]
+        self.at_work = (0, first.recorded)
+        held = self._cache.get(first.stream_id.int)
+        if held is not None:
+            self._cache.move_to_end(first.stream_id.int)
+        elif first.version > 1:
             return False
-        return not held.takes(events)
+        else:
+            held = self._load(first.stream_id, first, batches)
+        if held.first_unreadable is not None or not held.rows:
+            return False
+        is_in_order = self._in_order(held.last, events) == len(events)
+        if is_in_order:
+            self._go_on(held, events, batches)
+        return is_in_order
 
     def apply(
         self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
@@ -192,7 +210,7 @@ class EntityUpdater:
         Returns what is to be taken table by table, since one of its facts cannot be read.
         """
         self.at_work = (0, events[0].recorded)
-        held = self._cache.get(entity)
+        held = self._cache.get(entity.int)
         if held is None:
             held = self._load(entity, events[0], batches)
         while events and held.rows:
@@ -209,16 +227,17 @@ class EntityUpdater:
             events = events[number:]
         return events
 
-    def evict(self, entities: Iterable[UUID]) -> None:
+    def evict(self, entities: Iterable[int]) -> None:
         """Weigh entities anew; let go of those that nothing has happened to for long."""
-        for entity in entities:
-            held = self._cache.get(entity)
+        cache = self._cache
+        for entity in entities if cache else ():
+            held = cache.get(entity)
             if held is not None:
                 weight = held.current_weight()
                 self._cached_weight += weight - held.weight
                 held.weight = weight
         while self._cached_weight > CACHED_MAX * len(self._folds):
-            _, longest = self._cache.popitem(last=False)
+            _, longest = cache.popitem(last=False)
             self._cached_weight -= longest.weight
 
     def _load(self, entity: UUID, first: Event, batches: Sequence[Batch]) -> HeldEntity:
@@ -237,20 +256,20 @@ class EntityUpdater:
             self._recall(held, events, batches)
         if not self._together and (self.left_out_from or held.first_unreadable is not None):
             self._compare(entity, held)
-        self._cache[entity] = held
+        self._cache[entity.int] = held
         return held
 
     def _begin(self) -> Entity:
         """Return what an entity is that nothing has happened to."""
         if not self._starts:
             return NO_STATE, [_OwnRows(self._folds[0], self._processes)]
-        state = self._starts[0].begin_state(self._processes)
+        state: State = self._starts[0].state(self._context)
         return state, [start.rows() for start in self._starts]
 
     def _set_apart(self, entity: UUID) -> HeldEntity:
         """Note an entity that is not to be taken for all tables together."""
-        before = self._cache.get(entity)
-        held = self._cache[entity] = HeldEntity(None, NO_STATE, [])
+        before = self._cache.get(entity.int)
+        held = self._cache[entity.int] = HeldEntity(None, NO_STATE, [])
         held.weight = 0 if before is None else before.weight
         return held
 
@@ -299,14 +318,19 @@ class EntityUpdater:
         self, held: HeldEntity, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
         """Go on from a belief with events that are in order."""
-        entity, state, open_rows, parts = held.id, held.state, held.open_rows, self._parts
-        evolve, apply = state.evolve, [rows.apply for rows in held.rows]
-        listening, folded, number, event = self._listening, held.folded, 0, events[0]
+        entity, state, rows, open_rows = held.id, held.state, held.rows, held.open_rows
+        evolve, parts, listening, folded = (
+            state.evolve,
+            self._parts,
+            self._listening,
+            held.folded,
+        )
+        number, event = 0, events[0]
         try:
             for event in events:
                 if evolve(event) is None:
                     for number in listening[type(event.fact)]:
-                        changes = apply[number](event, state)
+                        changes = rows[number].apply(event, state)
                         if changes:
                             if folded is not None:
                                 changes = list(changes)
@@ -328,7 +352,7 @@ class EntityUpdater:
 
         Nothing is held of it where that is to be done table by table.
         """
-        now, held = append[0].recorded, self._cache[entity]
+        now, held = append[0].recorded, self._cache[entity.int]
         self.at_work = (0, now)
         events = () if held.takes(append) else self._stream(entity)
         if self._together and _has(UnreadableFact, events):

@@ -9,7 +9,7 @@ looked for by its place among the entity's rows of the batch, or was stored befo
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -65,10 +65,10 @@ class IntervalBatch:
         self.closed: list[tuple[PendingRow, Instant]] = []
         """Stored rows no longer believed: their known_to."""
 
-    def rows(self) -> list[PendingRow]:
-        """Return the rows that are new with this batch, and were believed at some moment."""
+    def rows(self) -> Iterator[PendingRow]:
+        """Yield the rows that are new with this batch, and were believed at some moment."""
         every = chain.from_iterable(self._rows.values())
-        return [row for row in every if row[KNOWN_TO] != row[KNOWN_FROM]]
+        return (row for row in every if row[KNOWN_TO] != row[KNOWN_FROM])
 
     def opened(self, entity: Cell) -> list[PendingRow]:
         """Return the rows opened here of an entity, to which others may be added."""
@@ -90,11 +90,13 @@ class IntervalBatch:
         """Let an open row end at `valid_to`, in one row where that is enough."""
         if row[KNOWN_FROM] == now:
             row[VALID_TO] = valid_to
-        elif valid_to == now:
-            self._collapse(row, now)
-        else:
+        elif valid_to != now:
             self.close(row, now)
             self.open((row[ENTITY], row[KEY], row[VALID_FROM]), row[ATTRIBUTES], now, valid_to)
+        elif row[KNOWN_FROM] >= self._since:
+            row[VALID_TO], row[COLLAPSED] = now, 1
+        else:
+            self.collapsed.append((row, now))
 
     def close(self, row: PendingRow, now: Instant) -> None:
         """Believe a row no more from `now` on."""
@@ -116,12 +118,6 @@ class IntervalBatch:
         if found is not None and found[KNOWN_TO] == FOREVER:
             return found
         return [*at, BEFORE_ALL, FOREVER, FOREVER, 0, attributes]
-
-    def _collapse(self, row: PendingRow, now: Instant) -> None:
-        if row[KNOWN_FROM] >= self._since:
-            row[VALID_TO], row[COLLAPSED] = now, 1
-        else:
-            self.collapsed.append((row, now))
 
 
 OpenRows = dict[Key, PendingRow]
@@ -346,6 +342,8 @@ class Posting(NamedTuple):
 
 LedgerBatch = list[Posting]
 
+_new = tuple.__new__
+
 
 class MovementHistory:
     """What a history comes to in a ledger; the last movements can be taken back."""
@@ -391,7 +389,7 @@ class LedgerPart:
         """Post what a fact in order says."""
         now, position, at, id = event.recorded, event.position, event.effective, event.event_id
         batch += [
-            Posting(entity, now, 1, position, number, at, id, attributes)
+            _new(Posting, (entity, now, 1, position, number, at, id, attributes))
             for number, attributes in enumerate(rows)
         ]
 

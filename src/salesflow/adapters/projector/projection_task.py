@@ -5,8 +5,10 @@ What is held of entities between two pages is good only where the rows stand as 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
+from operator import attrgetter
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -14,27 +16,203 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.published import (
+    UNDER_A_PROCESS,
+    with_unpublished_unreadable,
+)
 from salesflow.adapters.logs import tell_begun_anew
 from salesflow.adapters.projector.balances import Balancer
 from salesflow.adapters.projector.entity_updates import EntityUpdater, LeftOutChange
 from salesflow.adapters.projector.interval_tables import Batch
-from salesflow.adapters.projector.joint_folding import JointFold, TableFold, folded_jointly
 from salesflow.adapters.projector.read_tables import (
+    NEVER_LEFT_OUT,
     ProjectionPosition,
+    TableFold,
     forget_streams,
     note_left_out,
 )
+from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.event import Event, first_unreadable
+from salesflow.domain.event import Event, Fact, UnreadableFact, first_unreadable
 from salesflow.errors import ProjectionError
-from salesflow.projections.table import Cell, Fold, LedgerTable, Processes
+from salesflow.projections.table import Cell, Fold, LedgerTable, OnState, Processes
 
 __all__ = [
     "AppliedPage",
+    "JointFold",
     "Page",
     "ProjectionTask",
     "TablesTogether",
+    "folded_jointly",
 ]
+
+
+# Folds the tables that stand alike together: what is relevant, and how it fails.
+#
+# Folds that begin on the same state are folded jointly, every other fold by itself. A stream of
+# which a fact cannot be read is folded table by table, since not every table listens to it.
+
+FACT = attrgetter("fact")
+FOLD_FAILS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What is raised by a fold that is wrong."""
+
+
+class JointFold:
+    """Folds on one state, or one fold by itself, and what is held of their entities."""
+
+    def __init__(
+        self,
+        tables: Sequence[TableFold],
+        processes: Processes,
+        stream: Callable[[UUID], Sequence[Event]],
+        catalogue: FactCatalogue,
+    ) -> None:
+        """Begin with nothing; a stream is given whole, with all that is not relevant."""
+        self.tables: Final = tables
+        self._processes = processes
+        self.wanted: Final = frozenset[type[Fact]]().union(*(each.wanted for each in tables))
+        self._besides: Final = frozenset(catalogue.topics_besides(self.wanted))
+        """What is stored of facts that no fold listens to, readable or not."""
+        self._stream = stream
+        self._catalogue = catalogue
+        self.updater: Final = EntityUpdater(
+            [each.fold for each in tables],
+            processes,
+            lambda id: self.relevant(stream(id)),
+            tables[0].writer.kept_id,
+        )
+        self._each: Sequence[JointFold] = [self] if len(tables) == 1 else []
+        """The folds one by one, once a stream came that is not taken for all together."""
+
+    def _one_by_one(self) -> "Sequence[JointFold]":
+        """Return the folds one by one, for the streams that are not taken for all together."""
+        if not self._each:
+            self._each = [
+                JointFold([each], self._processes, self._stream, self._catalogue)
+                for each in self.tables
+            ]
+        return self._each
+
+    def _updaters(self) -> set[EntityUpdater]:
+        return {self.updater, *(fold.updater for fold in self._each)}
+
+    def relevant(self, events: Sequence[Event]) -> list[Event]:
+        """Keep the events that a fold has to know of."""
+        kinds = [*map(type, map(FACT, events))]
+        found = wanted = [*compress(events, map(self.wanted.__contains__, kinds))]
+        present = {*kinds}
+        if not UNDER_A_PROCESS.isdisjoint(present):
+            found = with_unpublished_unreadable(wanted, self._processes)
+        if UnreadableFact in present or found is not wanted:
+            return [event for event in found if not self._is_besides(event.fact)]
+        return found
+
+    def _is_besides(self, fact: Fact) -> bool:
+        return isinstance(fact, UnreadableFact) and fact.stored in self._besides
+
+    def forget(self, notes: Sequence[Mapping[UUID, int]] = ()) -> None:
+        """Drop what is held of entities, and hear what the rows of each table leave out."""
+        for updater in self._updaters():
+            updater.forget()
+        if any(notes):
+            for fold, noted in zip(self._one_by_one(), notes, strict=True):
+                self.updater.left_out_from |= noted
+                fold.updater.left_out_from = dict(noted)
+
+    def left_out_from(self) -> list[dict[UUID, int]]:
+        """Return for each table from which position on it leaves streams out now."""
+        found = [dict(fold.updater.left_out_from) for fold in self._each]
+        return found or [{} for _ in self.tables]
+
+    def to_refill(self) -> list[dict[UUID, Event | None]]:
+        """Return for each table the streams that are read otherwise than its rows say."""
+        found = [dict(fold.updater.to_refill) for fold in self._each]
+        return found or [{} for _ in self.tables]
+
+    def take_left_out(self) -> list[list[LeftOutChange]]:
+        """Return for each table what changed with facts that cannot be read, and forget it."""
+        found = [fold.updater.left_out for fold in self._each]
+        for fold in self._each:
+            fold.updater.left_out = []
+        return found or [[] for _ in self.tables]
+
+    def apply_whole(
+        self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]
+    ) -> None:
+        """Take all that is relevant of one entity, from its beginning, and hold nothing of it.
+
+        Raises:
+            ProjectionError: when a fold failed; says at which fact.
+        """
+        try:
+            if events:
+                self.apply(entity, events, batches)
+        finally:
+            for updater in self._updaters():
+                updater.forget()
+
+    def apply_in_order(self, events: Sequence[Event], batches: Sequence[Batch]) -> bool:
+        """Take what some appends say of one entity, if that needs nothing but what is held.
+
+        Raises:
+            ProjectionError: when a fold failed; says at which fact.
+        """
+        try:
+            return self.updater.apply_in_order(events, batches)
+        except FOLD_FAILS as error:
+            raise self._failure(events, error) from error
+
+    def apply(self, entity: UUID, events: Sequence[Event], batches: Sequence[Batch]) -> None:
+        """Take what some appends say of one entity, in the order of the log.
+
+        Raises:
+            ProjectionError: when a fold failed; says at which fact.
+        """
+        try:
+            left = self.updater.apply(entity, events, batches)
+        except FOLD_FAILS as error:
+            raise self._failure(events, error) from error
+        if left:
+            for one, batch in zip(self._one_by_one(), batches, strict=True):
+                relevant = one.relevant(left)
+                if relevant:
+                    one.apply(entity, relevant, [batch])
+
+    def _failure(self, events: Sequence[Event], error: Exception) -> ProjectionError:
+        """Return what to say of a fold that failed at one of these events of an entity."""
+        number, recorded = self.updater.at_work
+        fold = self.tables[number].fold
+        append = [event for event in events if event.recorded == recorded]
+        label, first = fold.table.label, _first_of(append, fold.facts)
+        return ProjectionError(
+            f"projection {label} stopped before position {first.position}"
+            f" ({first.fact.kind} of {first.stream_id}): {error!r}; its rows stand as they"
+            f" were. Mend the fold, then run `salesflow rebuild {label}`"
+        )
+
+    def evict(self, entities: Collection[int]) -> None:
+        """Hold no more than is to be held of entities, these among them."""
+        for updater in self._updaters():
+            updater.evict(entities)
+
+
+def folded_jointly(folds: Sequence[Fold]) -> list[list[int]]:
+    """Return the numbers of the folds that are folded together, those on one state.
+
+    A fold that does not listen to the opening of its entities sees another history.
+    """
+    groups: dict[object, list[int]] = {}
+    for number, fold in enumerate(folds):
+        start, group = fold.start, object()
+        if isinstance(start, OnState) and fold.facts.issuperset(start.state.openings):
+            group = start.state
+        groups.setdefault(group, []).append(number)
+    return list(groups.values())
+
+
+def _first_of(append: Sequence[Event], facts: frozenset[type[Fact]]) -> Event:
+    wanted = facts | NEVER_LEFT_OUT
+    return next((event for event in append if type(event.fact) in wanted), append[0])
 
 
 # Begins the rows of streams anew that were read otherwise when they were folded.
@@ -345,32 +523,37 @@ class TablesTogether:
     def _apply(
         self, folding: JointFold, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
+        """Fold what a page says of each entity; last of those whose streams may be needed."""
         folding.take_left_out()
-        for part in self._parts(folding.updater, _by_entity(folding.relevant(events))):
-            for entity, told in part.items():
-                folding.apply(entity, told, batches)
-            folding.evict(part)
+        entities = _by_entity(folding.relevant(events))
+        waiting = [
+            told for told in entities.values() if not folding.apply_in_order(told, batches)
+        ]
+        for part in self._parts(folding.updater, waiting):
+            for told in part:
+                folding.apply(told[0].stream_id, told, batches)
+            folding.evict(entities)
 
     def _parts(
         self, updater: EntityUpdater, entities: Iterable[list[Event]]
-    ) -> Iterator[dict[UUID, list[Event]]]:
+    ) -> Iterator[list[list[Event]]]:
         """Cut a page so that the streams of all entities of a part that are needed fit.
 
         They are fetched together, in few queries, just before the part is given. Nearly
         always that is the whole page.
         """
-        part: dict[UUID, list[Event]] = {}
+        part: list[list[Event]] = []
         cold, length = list[UUID](), 0
-        for events in entities:
-            first = events[0]
-            if updater.needs_stream(first.stream_id, events):
+        for told in entities:
+            first = told[0]
+            if updater.needs_stream(first.stream_id, told):
                 if length > STREAM_EVENTS_MAX:
                     self._fetch(cold)
                     yield part
-                    part, cold, length = {}, [], 0
+                    part, cold, length = [], [], 0
                 cold.append(first.stream_id)
                 length += first.version
-            part[first.stream_id] = events
+            part.append(told)
         self._fetch(cold)
         yield part
 
@@ -383,8 +566,9 @@ class TablesTogether:
         return self._streams.of(entity)
 
 
-def _by_entity(events: Iterable[Event]) -> Iterable[list[Event]]:
+def _by_entity(events: Iterable[Event]) -> dict[int, list[Event]]:
+    """Return what is told of each entity, by the number that its id is."""
     found: defaultdict[int, list[Event]] = defaultdict(list)
     for event in events:
         found[event.stream_id.int].append(event)
-    return found.values()
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from operator import attrgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,25 +20,27 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.entity_updates import LeftOutChange
 from salesflow.adapters.projector.interval_tables import (
+    Batch,
     IntervalBatch,
     LedgerBatch,
     PendingRow,
 )
-from salesflow.domain.event import UnreadableFact
+from salesflow.domain.event import Fact, FactRetracted, UnreadableFact
 from salesflow.domain.time import FOREVER, Instant, from_instant
+from salesflow.domain.wording import shortened
+from salesflow.errors import ProjectionError
 from salesflow.projections.core.left_out import LeftOut, in_brief
-from salesflow.projections.table import Cell, IntervalTable, LedgerTable
+from salesflow.projections.table import Cell, Fold, IntervalTable, Ledger, LedgerTable
 
 __all__ = [
     "LEFT_OUT",
+    "NEVER_LEFT_OUT",
     "POSITIONS",
     "PROJECTIONS",
-    "IntervalWriter",
-    "LedgerWriter",
     "OvertakenError",
     "ProjectionPosition",
     "StoredPosition",
-    "TableWriter",
+    "TableFold",
     "forget_left_out",
     "forget_streams",
     "hold",
@@ -75,6 +77,11 @@ MOVE: Final = (
     f" WHERE tenant = ? AND position = ? AND name IN (SELECT name FROM {PROJECTIONS.name}"
     " WHERE tenant = ? AND position = ? AND ({alike}) ORDER BY name{lock})"
 )
+
+
+DoneT = TypeVar("DoneT")
+NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
+"""What every fold has to know of, whatever it listens to."""
 
 
 class ProjectionPosition(NamedTuple):
@@ -306,6 +313,74 @@ _HEX: Final[Callable[[UUID], Cell]] = attrgetter("hex")
 
 def _as_it_is(id: UUID) -> Cell:
     return id
+
+
+class TableFold:
+    """One fold, and the table its rows go to."""
+
+    def __init__(self, fold: Fold, table: tuple[str, str, str]) -> None:
+        """Name the table with its tenant and its database's dialect."""
+        self.fold: Final = fold
+        self.wanted: Final[frozenset[type[Fact]]] = fold.facts | NEVER_LEFT_OUT
+        self.writer: IntervalWriter | LedgerWriter
+        if isinstance(fold, Ledger):
+            self.writer = LedgerWriter(fold.table, *table)
+        else:
+            self.writer = IntervalWriter(fold.table, *table)
+
+    def new_batch(self, *since: Instant) -> Batch:
+        """Begin what a batch comes to; rows known before `since` stand in the table."""
+        return [] if isinstance(self.fold, Ledger) else IntervalBatch(*since)
+
+    def rows(self, batch: Any) -> list[list[Cell]]:  # noqa: ANN401 - of its kind
+        """Return the rows that are new with a batch."""
+        return self.writer.rows(batch)
+
+    def write(self, connection: sa.Connection, batch: Any) -> int:  # noqa: ANN401 - of its kind
+        """Write a batch, and return how many rows were to be ended and are not there.
+
+        Raises:
+            ProjectionError: when the table cannot hold what the fold gives.
+        """
+        return self._held(connection, self.writer.write, batch)
+
+    def add(self, connection: sa.Connection, rows: Sequence[list[Cell]]) -> None:
+        """Write rows that are final.
+
+        Raises:
+            ProjectionError: when the table cannot hold what the fold gives.
+        """
+        self._held(connection, self.writer.add, rows)
+
+    def _held(
+        self,
+        connection: sa.Connection,
+        write: Callable[[sa.Connection, Any], DoneT],
+        rows: object,
+    ) -> DoneT:
+        try:
+            return write(connection, rows)
+        except (sa.exc.DBAPIError, OverflowError) as error:
+            wrong = _wrong_cell(error, connection)
+            if wrong is None:
+                raise
+            label = self.fold.table.label
+            raise ProjectionError(
+                f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand"
+                f" as they were. Mend the fold, then run `salesflow rebuild {label}`"
+            ) from error
+
+
+def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
+    """Return what is wrong with a cell that no row can hold; None when it is something else."""
+    values: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    driver = connection.dialect.loaded_dbapi
+    wrong = isinstance(values, (OverflowError, driver.IntegrityError, driver.DataError))
+    if isinstance(values, driver.ProgrammingError):  # of a type that it does not take
+        wrong = (
+            wrong or "Error binding" in str(values) or getattr(values, "sqlstate", "") is None
+        )
+    return shortened(str(values).partition("\n")[0]) if wrong else None
 
 
 # What read tables leave out, and since when: streams of which a fact cannot be read.

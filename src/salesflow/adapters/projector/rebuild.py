@@ -32,9 +32,10 @@ from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import REBUILD, Progress
 from salesflow.adapters.projector.entity_updates import LeftOutChange
-from salesflow.adapters.projector.joint_folding import JointFold, TableFold, folded_jointly
+from salesflow.adapters.projector.projection_task import JointFold, folded_jointly
 from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
+    TableFold,
     forget_left_out,
     note_left_out,
     positions_of,
@@ -60,7 +61,7 @@ __all__ = [
 ]
 
 
-SLICE_EVENTS = 20_000
+SLICE_EVENTS = 10_000
 """About so many events of the log lie in a slice, those no fold asks for included."""
 
 SAMPLES = 8

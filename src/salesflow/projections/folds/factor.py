@@ -50,6 +50,8 @@ FACTOR: Final = IntervalTable(
 contact by a channel (`contacted_by`, visit), in a stage (`contacted_in`), a stage that took
 longer than its max days (`overdue_in`), a lead source (`came_from`)."""
 
+Factor = tuple[str, str]
+
 PLAIN: Final[dict[type[Fact], str]] = {
     BudgetConfirmed: "budget_confirmed",
     CollaboratorJoined: "collaborator_joined",
@@ -67,7 +69,10 @@ PLAIN: Final[dict[type[Fact], str]] = {
 """Facts that are a factor by having happened."""
 
 PRICED: Final = (LineItemsAgreed, QuoteDrafted, QuoteIssued, QuoteRevised)
-Factor = tuple[str, str]
+BY_THEMSELVES: Final[dict[type[Fact], tuple[Factor]]] = {
+    kind: ((name, ""),) for kind, name in PLAIN.items() if kind not in PRICED
+}
+"""The factors of facts that are nothing else."""
 
 
 class FactorRows(CopyableRows):
@@ -89,7 +94,7 @@ class FactorRows(CopyableRows):
         outcome, stage, process = self._outcome, self._stage, self._process
         fact = event.fact
         if outcome == "open":
-            self._count(_noted(fact, stage, process))
+            self._count(BY_THEMSELVES.get(type(fact)) or _noted(fact, stage, process))
         if type(fact) not in STATE_FACTS:
             return ()
         self._process = deal.version_in_force

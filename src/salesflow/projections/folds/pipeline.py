@@ -95,6 +95,7 @@ KIND_OF: Final[dict[type[Fact], str]] = {
 }
 """What the facts that take a deal to another stage or outcome are called, besides moves."""
 
+_new = tuple.__new__
 CREATED: Final[Row] = ("created", *(None,) * len(LEG))
 NEVER: Final = date.max.isoformat()
 
@@ -120,14 +121,8 @@ class Pipeline(CopyableRows):
 
 def _leg(deal: DealSummary) -> Leg:
     shown = figures_of(deal)
-    return Leg(
-        *shown[:5],
-        shown.currency,
-        shown.amount or 0,
-        shown.expected_close,
-        shown.forecast_category,
-        shown.probability,
-    )
+    worth = (shown.currency, shown.amount or 0, shown.expected_close)
+    return _new(Leg, (*shown[:5], *worth, shown.forecast_category, shown.probability))
 
 
 def _movements(
