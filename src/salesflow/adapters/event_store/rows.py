@@ -24,7 +24,7 @@ from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.schema import read_uuid
 from salesflow.domain.catalogue import UNREADABLE, FactCatalogue
 from salesflow.domain.event import Event, Fact, Precision, UnreadableFact
-from salesflow.domain.ids import uuids_by_bytes, uuids_of_bytes
+from salesflow.domain.ids import uuids_by_bytes
 from salesflow.domain.time import Instant
 from salesflow.domain.values import shown
 from salesflow.errors import HistoryError
@@ -211,19 +211,18 @@ class RowReader:
                 _new(Event, (fact, *row[2:4], *row[12:15], *row[4:12]))
                 for fact, row in zip(facts, rows, strict=True)
             ]
-        streams = uuids_by_bytes([*set(map(STREAM_ID, rows))])
-        ids = uuids_of_bytes([*map(EVENT_ID, rows)])
+        ids = uuids_by_bytes([*set(map(STREAM_ID, rows)), *map(EVENT_ID, rows)])
         # fmt: off
         return [
             _new(Event, (
-                fact, streams[stream], version, position, occurred, recorded,
-                id, precision, actor, command, correlation, causation,
+                fact, ids[stream], version, position, occurred, recorded,
+                ids[event], precision, actor, command, correlation, causation,
                 source, source_id,
             ))
-            for fact, id, (
-                _, _, stream, version, _, precision, actor, command, correlation, causation,
+            for fact, (
+                _, _, stream, version, event, precision, actor, command, correlation, causation,
                 source, source_id, position, occurred, recorded, _,
-            ) in zip(facts, ids, rows, strict=True)
+            ) in zip(facts, rows, strict=True)
         ]
         # fmt: on
 
