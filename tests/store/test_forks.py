@@ -171,6 +171,31 @@ def test_who_holds_the_collector_off_for_good_finds_it_off() -> None:
         gc.enable()
 
 
+OLDEST = 2
+"""The generation of what the collector walks last."""
+
+
+@pytest.mark.parametrize("lives_on", [True, False])
+def test_what_lives_on_is_old_at_the_end_of_a_pause_and_all_else_young(lives_on: bool) -> None:
+    made: list[list[int]] = []
+    with gc_paused(lives_on=lives_on):
+        made += [[number] for number in range(100)]
+    old = {id(each) for each in gc.get_objects(OLDEST)}
+    assert ({id(each) for each in made} <= old) is lives_on
+    assert gc.isenabled()
+
+
+def test_what_a_host_keeps_from_the_collector_stays_kept_from_it() -> None:
+    gc.freeze()
+    try:
+        kept = gc.get_freeze_count()
+        with gc_paused(lives_on=True):
+            pass
+        assert gc.get_freeze_count() == kept
+    finally:
+        gc.unfreeze()
+
+
 def record_or_refuse(flow: SalesFlow, who: str) -> None:
     """Record everything, or nothing since the file was in use all the time the fork waited."""
     try:

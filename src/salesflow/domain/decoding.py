@@ -35,13 +35,17 @@ from msgspec.json import Decoder
 from pydantic import BaseModel
 
 from salesflow.domain.event import Fact
-from salesflow.domain.unchecked import Fields, made_of
+from salesflow.domain.unchecked import (
+    Fields,
+    NotUnderstoodError,
+    builder_of,
+    builder_within,
+)
 
 __all__ = ["Decode", "NotWrittenHereError", "decoder_of"]
 
 
 Decode = Callable[[bytes], Fact]
-Build = Callable[[Any], Any]
 
 NotWrittenHereError = MsgspecError
 """What a decoder raises of bytes that no encoding of a fact gives."""
@@ -52,18 +56,14 @@ PLAIN: Final = frozenset({str, int, bool, Decimal, UUID, date, datetime})
 """What is the same read by msgspec and by pydantic, from what pydantic writes."""
 
 
-class NotUnderstoodError(Exception):
-    """A class holds what cannot be built without validating it."""
-
-
 def decoder_of(cls: type[Fact]) -> Decode | None:
     """Return what builds facts of a class from their bytes; None where it is not understood."""
     try:
-        shape, build = _shape_of(cls), _builder_of(cls)
+        shape, build = _shape_of(cls), builder_of(cls)
     except NotUnderstoodError:
         return None
     read: Callable[[bytes], Fields] = Decoder(shape).decode
-    is_flat = not any(_nested(field.annotation) for field in cls.model_fields.values())
+    is_flat = not any(builder_within(field.annotation) for field in cls.model_fields.values())
     names_in: Callable[[Fields], int] = len if is_flat else _names_in
 
     def decode(payload: bytes) -> Fact:
@@ -115,48 +115,6 @@ def _plain(annotation: Any) -> Any:  # noqa: ANN401 - any type there is
     if origin is Literal or annotation in PLAIN or annotation is NoneType:
         return annotation
     return _shape_of(_value_class(annotation))
-
-
-@cache
-def _builder_of(cls: type[BaseModel]) -> Build:
-    """Return what makes a value of its plain fields."""
-    make = made_of(cls)
-    holding = [
-        (name, within)
-        for name, field in cls.model_fields.items()
-        if (within := _nested(field.annotation))
-    ]
-
-    if not holding:
-        return make
-
-    def build(given: Fields) -> BaseModel:
-        for name, within in holding:
-            if name in given:
-                given[name] = within(given[name])
-        return make(given)
-
-    return build
-
-
-def _nested(annotation: Any) -> Build | None:  # noqa: ANN401 - any type there is
-    """Return what makes values with fields of what a field holds; None where it holds none."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _nested(inner[0])
-    if origin in (Union, UnionType):
-        found = [build for each in inner if (build := _nested(each))]
-        if not found:
-            return None
-        if len(found) > 1 or len(inner) > 2 or NoneType not in inner:
-            raise NotUnderstoodError
-        return found[0]
-    if origin is tuple:
-        one = _nested(inner[0])
-        return None if one is None else lambda items: tuple([one(item) for item in items])
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return _builder_of(annotation)
-    return None
 
 
 def _value_class(annotation: Any) -> type[BaseModel]:  # noqa: ANN401 - any type there is

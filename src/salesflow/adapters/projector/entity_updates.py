@@ -216,6 +216,8 @@ class EntityUpdater:
         while events and held.rows:
             number = 0 if held.first_unreadable else self._in_order(held.last, events)
             if number:
+                if held.last is None and number < len(events):  # late facts follow
+                    held.folded = held.folded or self._new_history()
                 self._go_on(held, events[:number], batches)
             else:
                 append = _first_append(events)
@@ -265,6 +267,10 @@ class EntityUpdater:
             return NO_STATE, [_OwnRows(self._folds[0], self._processes)]
         state: State = self._starts[0].state(self._context)
         return state, [start.rows() for start in self._starts]
+
+    def _new_history(self) -> FoldedHistory:
+        """Begin to note what a history comes to, so that late facts go on from checkpoints."""
+        return FoldedHistory([part.new_history() for part in self._parts])
 
     def _set_apart(self, entity: UUID) -> HeldEntity:
         """Note an entity that is not to be taken for all tables together."""
@@ -396,7 +402,7 @@ class EntityUpdater:
     ) -> FoldedHistory:
         """Fold an entity from its beginning, whose rows are what is believed then."""
         history = believed_history(events)
-        folded = held.folded = FoldedHistory([part.new_history() for part in self._parts])
+        folded = held.folded = self._new_history()
         held.state, held.rows = self._begin()
         self._fold(folded, (held.state, held.rows), history, self._all)
         held.last, held.first_unreadable = _last_of(history), first_unreadable(events)
