@@ -85,6 +85,10 @@ class Words:
         """Return the word of each of some codes."""
         return [self[code] for code in codes.tolist()]
 
+    def texts(self, codes: Column) -> list[str | None]:
+        """Return the same as text, as which ids are told from one another in answers."""
+        return self.of(codes)
+
     def as_put_in(self, codes: Column) -> list[Any]:
         """Return the same as words were put in, of codes of which none is `NOTHING`."""
         return [self._words[code] for code in codes.tolist()]
@@ -115,6 +119,14 @@ class HexadecimalIds(Words):
     def code(self, word: object) -> int | None:
         """Return the code of an id; None for one that no column holds."""
         return super().code(word.hex if isinstance(word, UUID) else word)
+
+    def texts(self, codes: Column) -> list[str | None]:
+        """Return ids as they are written: in five groups of digits."""
+        digits = map(super().__getitem__, codes.tolist())
+        return [
+            None if it is None else f"{it[:8]}-{it[8:12]}-{it[12:16]}-{it[16:20]}-{it[20:]}"
+            for it in digits
+        ]
 
 
 Kind = Words | np.dtype[Any]

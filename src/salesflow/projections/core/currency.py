@@ -17,15 +17,16 @@ never made up, and the view says of how many amounts in which currency that is.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice, repeat
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from salesflow.domain.exchange_rates import ExactRate, RateTable
 from salesflow.domain.time import Instant, from_instant
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked_all
 from salesflow.domain.values import EXACT, Currency, Day, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
@@ -42,7 +43,6 @@ __all__ = [
     "RateRule",
     "RatesUsed",
     "WithoutRate",
-    "totals_in",
     "totals_of_each",
     "unscaled",
 ]
@@ -64,24 +64,25 @@ def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
     return EXACT.divide(Decimal(figure), UNITS[places])
 
 
-_total: Final = unchecked(Total)
-
-
-def totals_in(sums: Mapping[str, int], *, places: int = AMOUNT_PLACES) -> tuple[Total, ...]:
-    """Return sums by currency, in millionths or smaller parts, as totals in their order."""
-    return tuple(
-        [
-            _total(currency=currency, amount=unscaled(sums[currency], places=places))
-            for currency in sorted(sums)
-        ]
-    )
+_totals: Final = unchecked_all(Total)
 
 
 def totals_of_each(
-    sums: Iterable[Mapping[str, int]], *, places: int = AMOUNT_PLACES
+    sums: Sequence[Mapping[str, int]], *, places: int = AMOUNT_PLACES
 ) -> list[tuple[Total, ...]]:
-    """Return the totals of several sums by currency; see `totals_in`."""
-    return [totals_in(each, places=places) for each in sums]
+    """Return several sums by currency, in millionths or smaller parts, each as its totals.
+
+    Those of a sum stand in the order of their currencies.
+    """
+    currencies = [currency for each in sums for currency in sorted(each)]
+    figures = [each[currency] for each in sums for currency in sorted(each)]
+    amounts = map(EXACT.divide, map(Decimal, figures), repeat(UNITS[places]))
+    fields: list[Fields] = [
+        {"currency": currency, "amount": amount}
+        for currency, amount in zip(currencies, amounts, strict=True)
+    ]
+    found = iter(_totals(fields))
+    return [tuple(islice(found, len(each))) for each in sums]
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]

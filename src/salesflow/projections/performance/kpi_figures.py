@@ -191,7 +191,7 @@ class _Lines:
     def named(self) -> list[tuple[int, str | None]]:
         """Return the span and the group of each line."""
         spans, groups = self._cells >> CELL, (self._cells & (1 << CELL) - 1) - 1
-        names = self._grouping.names(groups.tolist())
+        names = self._grouping.names(groups)
         return [*zip(spans.tolist(), names, strict=True)]
 
     def of(self, span: Column, group: Column) -> Column:

@@ -6,11 +6,13 @@ for any number of deals. Leaves out how deals got there: that is Flow (movements
 Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from operator import attrgetter
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
+
+import numpy as np
 
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import Fields, unchecked_all
@@ -28,7 +30,7 @@ from salesflow.projections.core.currency import (
     MoneyQuestion,
     MoneyView,
     RateRule,
-    totals_in,
+    totals_of_each,
 )
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER
@@ -47,6 +49,7 @@ from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "CLOSED",
+    "CellsOfGroups",
     "ClosedDeals",
     "Funnel",
     "FunnelStage",
@@ -56,7 +59,7 @@ __all__ = [
     "closed_deals",
     "converted",
     "funnel_stages",
-    "totals_of_cells",
+    "pipeline_of_each",
 ]
 
 
@@ -95,6 +98,13 @@ class ClosedDeals(Value):
 
 
 _stages: Final = unchecked_all(FunnelStage)
+NOTHING_THERE: Final[Fields] = {
+    "deals": 0,
+    "deals_without_amount": 0,
+    "amounts": (),
+    "weighted": (),
+}
+"""What an empty stage comes to."""
 _closed: Final = unchecked_all(ClosedDeals)
 
 
@@ -123,6 +133,12 @@ class PipelineCell(NamedTuple):
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
 
+CellsOfGroups = Mapping[str | None, Sequence[PipelineCell]]
+"""The cells of each owner, team or whatever was asked by; of None where by nothing."""
+OpenCells = dict[str, list[PipelineCell]]
+"""Open cells by their stage."""
+
+
 def converted(
     cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
 ) -> Sequence[PipelineCell]:
@@ -146,87 +162,111 @@ def booked(
     ]
 
 
-class CellTotals(NamedTuple):
-    """What some cells come to."""
-
-    deals: int
-    without_amount: int
-    amounts: tuple[Total, ...]
-    weighted: tuple[Total, ...]
+SomeCells = Sequence[Sequence[PipelineCell]]
+"""Cells that are added up, some and then others."""
 
 
-NOTHING_THERE: Final = CellTotals(0, 0, (), ())
+def deals_of_each(several: SomeCells) -> list[int]:
+    """Count the deals in cells."""
+    return [sum([cell.deals for cell in cells]) for cells in several]
 
 
-def totals_of_cells(cells: Sequence[PipelineCell]) -> CellTotals:
-    """Add up cells, each currency by itself; those without one have no amount."""
-    if not cells:
-        return NOTHING_THERE
-    deals = without = 0
-    amounts: dict[str, int] = {}
-    weighted: dict[str, int] = {}
+def amounts_of_each(several: SomeCells) -> list[tuple[Total, ...]]:
+    """Add up what the deals in cells are worth, each currency by itself."""
+    return totals_of_each([_sums(cells, _amount) for cells in several])
+
+
+def pipeline_of_each(several: SomeCells) -> list[Fields]:
+    """Return what open cells come to, as the fields of a stage."""
+    sums = [_sums(cells, _weighted) for cells in several]
+    each = zip(
+        deals_of_each(several),
+        [sum([cell.deals for cell in cells if cell.currency is None]) for cells in several],
+        amounts_of_each(several),
+        totals_of_each(sums, places=2 * AMOUNT_PLACES),
+        strict=True,
+    )
+    return [dict(zip(NOTHING_THERE, figures, strict=True)) for figures in each]
+
+
+_amount: Final = attrgetter("amount")
+_weighted: Final = attrgetter("weighted")
+
+
+def _sums(
+    cells: Sequence[PipelineCell], figure: Callable[[PipelineCell], int]
+) -> dict[str, int]:
+    """Add up a figure of cells by currency; those without one have no amount."""
+    sums: dict[str, int] = {}
     for cell in cells:
         currency = cell.currency
-        deals += cell.deals
-        if currency is None:
-            without += cell.deals
-        else:
-            amounts[currency] = amounts.get(currency, 0) + cell.amount
-            weighted[currency] = weighted.get(currency, 0) + cell.weighted
-    if not amounts:
-        return CellTotals(deals, without, (), ())
-    likely = totals_in(weighted, places=2 * AMOUNT_PLACES)
-    return CellTotals(deals, without, totals_in(amounts), likely)
+        if currency is not None:
+            sums[currency] = sums.get(currency, 0) + figure(cell)
+    return sums
 
 
-def closed_deals(cells: Sequence[PipelineCell], group: str | None = None) -> list[ClosedDeals]:
-    """Return every outcome, also those nothing stands at."""
-    found: dict[str, list[PipelineCell]] = {outcome: [] for outcome in CLOSED}
-    for cell in cells:
-        found.setdefault(cell.outcome, []).append(cell)
-    closed: list[Fields] = []
-    for outcome in CLOSED:
-        sums = totals_of_cells(found[outcome])
-        figures = {"deals": sums.deals, "amounts": sums.amounts}
-        closed.append({"group": group, "outcome": outcome, **figures})
-    return _closed(closed)
+def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
+    """Return every outcome of each group, also those nothing stands at."""
+    rows: list[Fields] = []
+    some: list[tuple[Fields, list[PipelineCell]]] = []
+    for group, cells in groups.items():
+        found: dict[str, list[PipelineCell]] = {}
+        for cell in cells:
+            found.setdefault(cell.outcome, []).append(cell)
+        for outcome in CLOSED:
+            row: Fields = {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
+            rows.append(row)
+            if outcome in found:
+                some.append((row, found[outcome]))
+    several = [cells for _, cells in some]
+    figures = zip(deals_of_each(several), amounts_of_each(several), strict=True)
+    for (row, _), (deals, amounts) in zip(some, figures, strict=True):
+        row |= {"deals": deals, "amounts": amounts}
+    return _closed(rows)
 
 
-def funnel_stages(
-    cells: Sequence[PipelineCell], processes: Processes, group: str | None = None
-) -> list[FunnelStage]:
-    """Return every open stage of every process in use, in order, empty ones included."""
-    newest: dict[str, int] = {}
-    opened: dict[str, dict[str, list[PipelineCell]]] = defaultdict(lambda: defaultdict(list))
-    for cell in cells:
-        newest[cell.process] = max(cell.version, newest.get(cell.process, 0))
-        if cell.outcome == "open":
-            opened[cell.process][cell.stage].append(cell)
-    stages: list[Fields] = []
-    for key, version in sorted(newest.items()):
-        by_stage = opened[key]
-        for stage, name_en, name_zh in _named_stages(key, version, by_stage, processes):
-            sums = totals_of_cells(by_stage.get(stage, ()))
-            stages.append(
-                {
+def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelStage]:
+    """Return every open stage of every process in use by each group, in order.
+
+    Empty ones included.
+    """
+    rows: list[Fields] = []
+    some: list[tuple[Fields, list[PipelineCell]]] = []
+    for group, cells in groups.items():
+        for process, (version, opened) in sorted(_in_use(cells).items()):
+            for stage, name_en, name_zh in _named_stages(process, version, opened, processes):
+                row = {
                     "group": group,
-                    "process": key,
+                    "process": process,
                     "stage": stage,
                     "name_en": name_en,
                     "name_zh": name_zh,
-                    "deals": sums.deals,
-                    "deals_without_amount": sums.without_amount,
-                    "amounts": sums.amounts,
-                    "weighted": sums.weighted,
+                    **NOTHING_THERE,
                 }
-            )
-    return _stages(stages)
+                rows.append(row)
+                if stage in opened:
+                    some.append((row, opened[stage]))
+    figures = pipeline_of_each([cells for _, cells in some])
+    for (row, _), found in zip(some, figures, strict=True):
+        row |= found
+    return _stages(rows)
+
+
+def _in_use(cells: Sequence[PipelineCell]) -> dict[str, tuple[int, OpenCells]]:
+    """Return the processes in use, the newest version of each, and its open cells by stage."""
+    found: dict[str, tuple[int, OpenCells]] = {}
+    for cell in cells:
+        newest, opened = found.get(cell.process) or (0, {})
+        found[cell.process] = max(cell.version, newest), opened
+        if cell.outcome == "open":
+            opened.setdefault(cell.stage, []).append(cell)
+    return found
 
 
 def _named_stages(
     process: str,
     version: int,
-    opened: Mapping[str, Sequence[PipelineCell]],
+    opened: OpenCells,
     processes: Processes,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield the open stages of a process version, then those gone that deals stand in.
@@ -242,7 +282,6 @@ def _named_stages(
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
-Groups = dict[str | None, list[PipelineCell]]
 OF_DEALS: Final[Mapping[str, str]] = {
     "owner": "owner",
     "team": "owner",
@@ -340,40 +379,28 @@ class Funnel(MoneyQuestion[FunnelView]):
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        groups = self._groups(reader, exchange)
-        cells_of = {
-            group: converted(groups[group], exchange, reader.read_point.as_of)
-            for group in sorted(groups, key=unnamed_last)
+        found = self._groups(reader, exchange)
+        groups = {
+            group: converted(found[group], exchange, reader.read_point.as_of)
+            for group in sorted(found, key=unnamed_last)
         }
+        stages = funnel_stages(groups, reader.processes)
         return FunnelView(
             moment=moment,
             by=self.by,
-            stages=tuple(
-                stage
-                for group, cells in cells_of.items()
-                for stage in funnel_stages(cells, reader.processes, group)
-            ),
-            closed=tuple(
-                outcome
-                for group, cells in cells_of.items()
-                for outcome in closed_deals(cells, group)
-            ),
-            open_deals=sum(
-                cell.deals
-                for cells in cells_of.values()
-                for cell in cells
-                if cell.outcome == "open"
-            ),
+            stages=tuple(stages),
+            closed=tuple(closed_deals(groups)),
+            open_deals=sum(stage.deals for stage in stages),
             rates=exchange.used,
         )
 
-    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> Groups:
+    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> CellsOfGroups:
         """Read what stands, group by group."""
         columns = {OF_DEALS[name] for name in OF_DEALS if self._asks_for(name)}
         if columns:
             converts = exchange.currency is not None
             return self._of_deals(reader, [*sorted(columns), "probability"] if converts else ())
-        groups: Groups = {} if self.by else {None: []}
+        groups: dict[str | None, list[PipelineCell]] = {} if self.by else {None: []}
         (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
         for cell in cells:
             if self.currency in (None, cell.currency):
@@ -385,7 +412,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         """Return whether deals of one such are asked for, or a funnel for each."""
         return self.by == name or getattr(self, name) is not None
 
-    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> Groups:
+    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> CellsOfGroups:
         """Add up the rows of deals by cell, and by columns that are to be kept apart."""
         deals = self._wanted(reader)
         grouping = Grouping(reader, GROUPED.get(self.by or ""), deals.words)
@@ -403,7 +430,8 @@ class Funnel(MoneyQuestion[FunnelView]):
         numbers = group[alike.first].tolist()
         for number, cell in zip(numbers, map(PipelineCell._make, cells), strict=True):
             found.setdefault(number, []).append(cell)
-        return {grouping.name(number): there for number, there in found.items()}
+        names = grouping.names(np.fromiter(found, np.int64, len(found)))
+        return dict(zip(names, found.values(), strict=True))
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""
