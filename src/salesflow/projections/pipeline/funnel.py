@@ -6,9 +6,8 @@ for any number of deals. Leaves out how deals got there: that is Flow (movements
 Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from operator import attrgetter
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -55,11 +54,12 @@ __all__ = [
     "FunnelStage",
     "FunnelView",
     "PipelineCell",
+    "SumsOfCells",
     "booked",
     "closed_deals",
     "converted",
+    "fields_of",
     "funnel_stages",
-    "pipeline_of_each",
 ]
 
 
@@ -135,8 +135,8 @@ class PipelineCell(NamedTuple):
 
 CellsOfGroups = Mapping[str | None, Sequence[PipelineCell]]
 """The cells of each owner, team or whatever was asked by; of None where by nothing."""
-OpenCells = dict[str, list[PipelineCell]]
-"""Open cells by their stage."""
+OpenCells = dict[str, "SumsOfCells"]
+"""What open cells come to, by their stage."""
 
 
 def converted(
@@ -162,66 +162,63 @@ def booked(
     ]
 
 
-SomeCells = Sequence[Sequence[PipelineCell]]
-"""Cells that are added up, some and then others."""
+class SumsOfCells:
+    """What some cells come to, each currency by itself; those without one have no amount."""
+
+    __slots__ = ("amounts", "deals", "versions", "weighted", "without_amount")
+
+    def __init__(self, cells: Iterable[PipelineCell] = ()) -> None:
+        self.deals = self.without_amount = 0
+        self.amounts: dict[str, int] = {}
+        self.weighted: dict[str, int] = {}
+        self.versions: list[int] = []
+        """Of which versions of their process the cells are."""
+        for cell in cells:
+            self.add(cell)
+
+    def add(self, cell: PipelineCell) -> None:
+        """Add another cell."""
+        _, version, _, _, currency, deals, amount, weighted = cell
+        self.deals += deals
+        self.versions.append(version)
+        if currency is None:
+            self.without_amount += deals
+        else:
+            self.amounts[currency] = self.amounts.get(currency, 0) + amount
+            self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
-def deals_of_each(several: SomeCells) -> list[int]:
-    """Count the deals in cells."""
-    return [sum([cell.deals for cell in cells]) for cells in several]
-
-
-def amounts_of_each(several: SomeCells) -> list[tuple[Total, ...]]:
-    """Add up what the deals in cells are worth, each currency by itself."""
-    return totals_of_each([_sums(cells, _amount) for cells in several])
-
-
-def pipeline_of_each(several: SomeCells) -> list[Fields]:
-    """Return what open cells come to, as the fields of a stage."""
-    sums = [_sums(cells, _weighted) for cells in several]
-    each = zip(
-        deals_of_each(several),
-        [sum([cell.deals for cell in cells if cell.currency is None]) for cells in several],
-        amounts_of_each(several),
-        totals_of_each(sums, places=2 * AMOUNT_PLACES),
-        strict=True,
-    )
-    return [dict(zip(NOTHING_THERE, figures, strict=True)) for figures in each]
-
-
-_amount: Final = attrgetter("amount")
-_weighted: Final = attrgetter("weighted")
-
-
-def _sums(
-    cells: Sequence[PipelineCell], figure: Callable[[PipelineCell], int]
-) -> dict[str, int]:
-    """Add up a figure of cells by currency; those without one have no amount."""
-    sums: dict[str, int] = {}
-    for cell in cells:
-        currency = cell.currency
-        if currency is not None:
-            sums[currency] = sums.get(currency, 0) + figure(cell)
-    return sums
+def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
+    """Yield what sums of open cells come to, as the fields of a stage."""
+    amounts = totals_of_each([sums.amounts for sums in several])
+    likely = totals_of_each([sums.weighted for sums in several], places=2 * AMOUNT_PLACES)
+    for sums, amount, weighted in zip(several, amounts, likely, strict=True):
+        yield {
+            "deals": sums.deals,
+            "deals_without_amount": sums.without_amount,
+            "amounts": amount,
+            "weighted": weighted,
+        }
 
 
 def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
     """Return every outcome of each group, also those nothing stands at."""
     rows: list[Fields] = []
-    some: list[tuple[Fields, list[PipelineCell]]] = []
+    some: list[tuple[Fields, SumsOfCells]] = []
     for group, cells in groups.items():
-        found: dict[str, list[PipelineCell]] = {}
+        found: dict[str, SumsOfCells] = {}
         for cell in cells:
-            found.setdefault(cell.outcome, []).append(cell)
+            if cell.outcome not in found:
+                found[cell.outcome] = SumsOfCells()
+            found[cell.outcome].add(cell)
         for outcome in CLOSED:
             row: Fields = {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
             rows.append(row)
             if outcome in found:
                 some.append((row, found[outcome]))
-    several = [cells for _, cells in some]
-    figures = zip(deals_of_each(several), amounts_of_each(several), strict=True)
-    for (row, _), (deals, amounts) in zip(some, figures, strict=True):
-        row |= {"deals": deals, "amounts": amounts}
+    amounts = totals_of_each([sums.amounts for _, sums in some])
+    for (row, sums), each in zip(some, amounts, strict=True):
+        row |= {"deals": sums.deals, "amounts": each}
     return _closed(rows)
 
 
@@ -231,7 +228,7 @@ def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelSta
     Empty ones included.
     """
     rows: list[Fields] = []
-    some: list[tuple[Fields, list[PipelineCell]]] = []
+    some: list[tuple[Fields, SumsOfCells]] = []
     for group, cells in groups.items():
         for process, (version, opened) in sorted(_in_use(cells).items()):
             for stage, name_en, name_zh in _named_stages(process, version, opened, processes):
@@ -246,20 +243,23 @@ def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelSta
                 rows.append(row)
                 if stage in opened:
                     some.append((row, opened[stage]))
-    figures = pipeline_of_each([cells for _, cells in some])
+    figures = fields_of([sums for _, sums in some])
     for (row, _), found in zip(some, figures, strict=True):
         row |= found
     return _stages(rows)
 
 
 def _in_use(cells: Sequence[PipelineCell]) -> dict[str, tuple[int, OpenCells]]:
-    """Return the processes in use, the newest version of each, and its open cells by stage."""
+    """Return the processes in use: the newest version of each, and what is open by stage."""
     found: dict[str, tuple[int, OpenCells]] = {}
     for cell in cells:
         newest, opened = found.get(cell.process) or (0, {})
-        found[cell.process] = max(cell.version, newest), opened
+        if cell.version > newest:
+            found[cell.process] = cell.version, opened
         if cell.outcome == "open":
-            opened.setdefault(cell.stage, []).append(cell)
+            if cell.stage not in opened:
+                opened[cell.stage] = SumsOfCells()
+            opened[cell.stage].add(cell)
     return found
 
 
@@ -277,7 +277,7 @@ def _named_stages(
     for stage in own:
         yield stage.key, stage.name_en, stage.name_zh
     for gone in sorted(opened.keys() - {stage.key for stage in own}):
-        versions = {version, *(cell.version for cell in opened[gone])}
+        versions = {version, *opened[gone].versions}
         yield gone, *newest_names(gone, process, versions, processes)
 
 

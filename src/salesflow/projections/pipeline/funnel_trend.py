@@ -32,11 +32,12 @@ from salesflow.projections.pipeline.funnel import (
     ClosedDeals,
     FunnelStage,
     PipelineCell,
+    SumsOfCells,
     booked,
     closed_deals,
     converted,
+    fields_of,
     funnel_stages,
-    pipeline_of_each,
 )
 
 __all__ = ["FunnelEnd", "FunnelTrend", "FunnelTrendView"]
@@ -190,7 +191,7 @@ class _End(NamedTuple):
 
 def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> FunnelEnd:
     groups: CellsOfGroups = {None: cells}
-    [sums] = pipeline_of_each([[cell for cell in cells if cell.outcome == "open"]])
+    [sums] = fields_of([SumsOfCells(cell for cell in cells if cell.outcome == "open")])
     return FunnelEnd(
         first=end.first,
         last=end.last,
