@@ -21,7 +21,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import islice, repeat
+from itertools import islice
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from salesflow.domain.exchange_rates import ExactRate, RateTable
@@ -44,6 +44,7 @@ __all__ = [
     "RatesUsed",
     "WithoutRate",
     "totals_of_each",
+    "totals_of_pairs",
     "unscaled",
 ]
 
@@ -74,15 +75,26 @@ def totals_of_each(
 
     Those of a sum stand in the order of their currencies.
     """
-    currencies = [currency for each in sums for currency in sorted(each)]
-    figures = [each[currency] for each in sums for currency in sorted(each)]
-    amounts = map(EXACT.divide, map(Decimal, figures), repeat(UNITS[places]))
+    divide, unit = EXACT.divide, UNITS[places]
+    return totals_of_pairs(
+        [
+            [(currency, divide(Decimal(each[currency]), unit)) for currency in sorted(each)]
+            for each in sums
+        ]
+    )
+
+
+def totals_of_pairs(
+    several: Sequence[Sequence[tuple[str, Decimal | None]]],
+) -> list[tuple[Total, ...]]:
+    """Return currencies and amounts as totals, which are made all at once."""
     fields: list[Fields] = [
         {"currency": currency, "amount": amount}
-        for currency, amount in zip(currencies, amounts, strict=True)
+        for each in several
+        for currency, amount in each
     ]
     found = iter(_totals(fields))
-    return [tuple(islice(found, len(each))) for each in sums]
+    return [tuple(islice(found, len(each))) if each else () for each in several]
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]
