@@ -120,6 +120,13 @@ class HexadecimalIds(Words):
         """Return the code of an id; None for one that no column holds."""
         return super().code(word.hex if isinstance(word, UUID) else word)
 
+    def of(self, codes: Column) -> list[UUID | None]:
+        """Return the id of each of some codes, all of them at once."""
+        digits = map(super().__getitem__, codes.tolist())
+        there = [*map(bytes.fromhex, self.as_put_in(codes[codes != NOTHING]))]
+        ids = iter(uuids_of_bytes(there))
+        return [None if it is None else next(ids) for it in digits]
+
     def texts(self, codes: Column) -> list[str | None]:
         """Return ids as they are written: in five groups of digits."""
         digits = map(super().__getitem__, codes.tolist())
@@ -439,7 +446,8 @@ class HeldRows(dict[str, Column]):
         column = self[name] if rows is None else self[name][rows]
         words = self.words.get(name)
         if words is not None:
-            meant = {code: words[code] for code in np.unique(column).tolist()}
+            codes = np.unique(column)
+            meant = dict(zip(codes.tolist(), words.of(codes), strict=True))
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
             return uuids_of_bytes(column.tolist())
