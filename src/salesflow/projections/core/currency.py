@@ -17,7 +17,7 @@ never made up, and the view says of how many amounts in which currency that is.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -76,25 +76,34 @@ def totals_of_each(
     Those of a sum stand in the order of their currencies.
     """
     divide, unit = EXACT.divide, UNITS[places]
-    return totals_of_pairs(
+    return _in_rows(
         [
-            [(currency, divide(Decimal(each[currency]), unit)) for currency in sorted(each)]
+            {"currency": currency, "amount": divide(Decimal(each[currency]), unit)}
             for each in sums
-        ]
+            for currency in sorted(each)
+        ],
+        map(len, sums),
     )
 
 
 def totals_of_pairs(
     several: Sequence[Sequence[tuple[str, Decimal | None]]],
 ) -> list[tuple[Total, ...]]:
-    """Return currencies and amounts as totals, which are made all at once."""
-    fields: list[Fields] = [
-        {"currency": currency, "amount": amount}
-        for each in several
-        for currency, amount in each
-    ]
+    """Return currencies and amounts as totals."""
+    return _in_rows(
+        [
+            {"currency": currency, "amount": amount}
+            for each in several
+            for currency, amount in each
+        ],
+        map(len, several),
+    )
+
+
+def _in_rows(fields: Sequence[Fields], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
+    """Make totals all at once, and put so many together at a time."""
     found = iter(_totals(fields))
-    return [tuple(islice(found, len(each))) if each else () for each in several]
+    return [tuple(islice(found, length)) if length else () for length in lengths]
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]

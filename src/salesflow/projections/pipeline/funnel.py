@@ -208,9 +208,10 @@ def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
     for group, cells in groups.items():
         found: dict[str, SumsOfCells] = {}
         for cell in cells:
-            if cell.outcome not in found:
-                found[cell.outcome] = SumsOfCells()
-            found[cell.outcome].add(cell)
+            if cell.outcome != "open":
+                if cell.outcome not in found:
+                    found[cell.outcome] = SumsOfCells()
+                found[cell.outcome].add(cell)
         for outcome in CLOSED:
             row: Fields = {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
             rows.append(row)
@@ -413,11 +414,18 @@ class Funnel(MoneyQuestion[FunnelView]):
         return self.by == name or getattr(self, name) is not None
 
     def _of_deals(self, reader: Reader, apart: Iterable[str]) -> CellsOfGroups:
-        """Add up the rows of deals by cell, and by columns that are to be kept apart."""
+        """Add up the rows of deals by cell, and by columns that are to be kept apart.
+
+        In which stage a deal closed is said by no row, and matters where amounts are rounded.
+        """
         deals = self._wanted(reader)
         grouping = Grouping(reader, GROUPED.get(self.by or ""), deals.words)
         group = grouping.standing(deals, OWNED)
-        alike = grouped(group, *(deals[name] for name in (*CELL, *apart)))
+        columns = {name: deals[name] for name in (*CELL, *apart)}
+        if not apart:
+            is_open = columns["outcome"] == deals.code("outcome", "open")
+            columns["stage"] = np.where(is_open, columns["stage"], NOTHING)
+        alike = grouped(group, *columns.values())
         amounts, shares = deals.amounts("amount"), deals["probability"]
         cells = zip(
             *(deals.cells(name, alike.first) for name in CELL),
