@@ -10,7 +10,7 @@ installed where it was asked.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import cache
@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.time import DAY
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
 from salesflow.domain.values import Value
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
@@ -67,6 +67,9 @@ _estimate: Final = unchecked(Estimate)
 _interval: Final = unchecked(Interval)
 
 
+Division = Callable[[int, int], Decimal | None]
+
+
 class Share(NamedTuple):
     """So many of so many."""
 
@@ -82,8 +85,8 @@ def ratio(part: int, whole: int) -> Decimal | None:
 
 
 def ratios(parts: Iterable[int], wholes: Iterable[int]) -> list[Decimal | None]:
-    """Divide counts, each by another one; see `ratio`."""
-    return [*map(ratio, parts, wholes)]
+    """Divide counts, each by another one; see `ratio`. Mostly they are the same few."""
+    return [*map(cache(ratio), parts, wholes)]
 
 
 def _long_ratio(part: int, whole: int) -> Decimal:
@@ -242,7 +245,7 @@ class Spread(Value):
 
 
 NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
-_spread: Final = unchecked(Spread)
+_spreads: Final = unchecked_all(Spread)
 
 
 def spread(lasted: Column) -> Spread:
@@ -256,15 +259,23 @@ def spreads(groups: Column, lasted: Column, count: int) -> list[Spread]:
     counts = np.bincount(groups, minlength=count)
     some = np.flatnonzero(counts)
     counts, first = counts[some], (np.cumsum(counts) - counts)[some]
-    sums = exact_sums(lasted, groups, count)[some].tolist()
-    means = [ratio(total, n * DAY) for total, n in zip(sums, counts.tolist(), strict=True)]
     halfway, most = (_Percentile.of(share, first, counts) for share in (HALF_WAY, NINE_TENTHS))
     places = np.unique(np.concatenate([halfway.low, halfway.high, most.low, most.high]))
     times = _at_places(groups, lasted, count, places)
-    days = zip(halfway.days(times), means, most.days(times), strict=True)
+    sums = exact_sums(lasted, groups, count)[some].tolist()
+    divided = cache(ratio)  # of a single time all three are the same
+    columns = (
+        halfway.days(times, divided),
+        [*map(divided, sums, (counts * DAY).tolist())],
+        most.days(times, divided),
+    )
+    names = [*Spread.model_fields]
+    fields: list[Fields] = [
+        dict(zip(names, days, strict=True)) for days in zip(*columns, strict=True)
+    ]
     found = [NO_SPREAD] * count
-    for number, (median, mean, p90) in zip(some.tolist(), days, strict=True):
-        found[number] = _spread(days_median=median, days_mean=mean, days_p90=p90)
+    for number, spread in zip(some.tolist(), _spreads(fields), strict=True):
+        found[number] = spread
     return found
 
 
@@ -289,13 +300,14 @@ class _Percentile(NamedTuple):
         below, rest = np.divmod((counts - 1) * part, parts)
         return cls(first + below, first + np.minimum(below + 1, counts - 1), rest, parts)
 
-    def days(self, times: Column) -> list[Decimal | None]:
+    def days(self, times: Column, divided: Division) -> list[Decimal | None]:
         """Return it in days, of times that are ordered."""
         around = (times[self.low], times[self.high], self.rest)
         each = zip(*(column.tolist() for column in around), strict=True)
-        whole = self.parts * DAY
+        parts, whole = self.parts, self.parts * DAY
         return [
-            ratio(low * self.parts + rest * (high - low), whole) for low, high, rest in each
+            divided(low * parts + rest * (high - low), whole) if rest else divided(low, DAY)
+            for low, high, rest in each
         ]
 
 
