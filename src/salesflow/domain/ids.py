@@ -4,8 +4,8 @@ An answer may name tens of thousands of events, and a page of the log holds as m
 
 New ids of events and things are UUIDs of version 7. They begin with the time they were made
 (milliseconds, then 1/4096 of a millisecond), so ids made one after the other sort in that order
-to within a quarter of a microsecond; the other 62 bits are random. An id says nothing about
-when a fact was recorded: that is `recorded_at`.
+to within a quarter of a microsecond, and ids made at once sort as they stand; the other 62 bits
+are random. An id says nothing about when a fact was recorded: that is `recorded_at`.
 """
 
 import os

@@ -61,7 +61,7 @@ from salesflow.adapters.event_store.rows import Checksums
 from salesflow.domain.time import Instant
 from salesflow.errors import BusyError, InputError, OwnTransactionError
 
-__all__ = ["Limit", "PostgresAppending"]
+__all__ = ["WITHIN_LIMIT_MAX", "Limit", "PostgresAppending"]
 
 
 # How long an append waits for other writers of a PostgreSQL database.
