@@ -62,6 +62,10 @@ IN_ONE: Final = 500
 """So many ids go into one query."""
 MEGABYTE: Final = 1_000_000
 
+SCHEMA_AND_STAMP: Final = (
+    f"SELECT schema_version, ({READ_STAMP} LIMIT 1) FROM pragma_schema_version"
+)
+
 USES: Final = count()
 """Numbers the times at which columns were asked for."""
 CURSORS: Final = count()
@@ -365,9 +369,8 @@ class SnapshotColumns:
 
 
 def _schema_and_stamp(log: EventLog, connection: sa.Connection) -> str:
-    [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
-    rows = log.database.rows(READ_STAMP, STAMP, connection)
-    return " ".join([str(version), *(bytes(stamp).hex() for (stamp,) in rows)])
+    [(version, stamp)] = log.database.rows(SCHEMA_AND_STAMP, STAMP, connection)
+    return str(version) if stamp is None else f"{version} {bytes(stamp).hex()}"
 
 
 class _Table:
