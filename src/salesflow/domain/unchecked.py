@@ -66,11 +66,15 @@ def unchecked(cls: type[ModelT]) -> Callable[..., ModelT]:
     """
     fields = cls.model_fields.items()
     blank: Fields = {name: None if f.is_required() else f.default for name, f in fields}
-    all_names = {*blank}  # of values that nobody changes, so all of them may have this one
+    all_names = {*blank}  # of values that nobody changes, so many of them may have this one
+    some_names: dict[tuple[str, ...], set[str]] = {}
 
     def make(**given: object) -> ModelT:
-        value = _new(cls)
-        _set_names(value, all_names if len(given) == len(blank) else {*given})
+        value, names = _new(cls), all_names
+        if len(given) != len(blank):
+            some = (*given,)
+            names = some_names.get(some) or some_names.setdefault(some, {*some})
+        _set_names(value, names)
         _set_fields(value, {**blank, **given})
         _set_extra(value, None)
         _set_private(value, None)

@@ -256,9 +256,8 @@ class _KpiReader:
 
     def _lasted(self, closed: HeldRows) -> Column:
         """Return the microseconds from opening to closing of closed deals."""
-        names = ("opened", "closed", "opened_day_only", "closed_day_only")
-        opened_at, closed_at, *day_only = closed.cut(*names)
-        days_only = (day_only[0] == 1) & (day_only[1] == 1)
+        opened_at, closed_at = closed.cut("opened", "closed")
+        days_only = closed.says("opened_day_only") & closed.says("closed_day_only")
         return elapsed(opened_at, closed_at, days_only, self._reader.timezone)
 
     def _standing(self) -> HeldRows:
@@ -270,12 +269,12 @@ class _KpiReader:
     def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
         found = contacts.happened("opened", self._start, self._end, {"direction": "out"})
-        of, at, position, day_only = found.cut("entity_id", "occurred", "position", "day_only")
-        deals, since, opened_day_only = opened.cut("entity_id", "opened", "opened_day_only")
+        of, at, position = found.cut("entity_id", "occurred", "position")
+        deals, since = opened.cut("entity_id", "opened")
         first = first_rows(of, at, position)
         place = places_among(of[first], deals)
         answered, row = place >= 0, first[place[place >= 0]]
-        days_only = (opened_day_only[answered] == 1) & (day_only[row] == 1)
+        days_only = opened.says("opened_day_only")[answered] & found.says("day_only")[row]
         times = np.full(len(place), -1, np.int64)
         times[answered] = elapsed(since[answered], at[row], days_only, self._reader.timezone)
         return times
