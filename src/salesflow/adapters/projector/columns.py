@@ -574,7 +574,7 @@ class _RowReader:
         for name, read in batches.items():
             joined[name] = np.concatenate(read)
             read.clear()
-        return _in_order(Part(joined, len(joined["entity_id"])), table)
+        return _in_order(Part(joined, len(joined["entity_id"])).packed(), table)
 
 
 def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
