@@ -37,6 +37,7 @@ __all__ = [
     "Places",
     "TableColumns",
     "Words",
+    "all_happened",
     "columns_of",
     "narrowed",
 ]
@@ -374,10 +375,13 @@ class HeldRows(dict[str, Column]):
         found: Flags = self[name] != (NOTHING if name in self.words else NO_NUMBER)
         return found
 
-    def says(self, name: str) -> Flags:
-        """Return which rows say yes in a column of yes and no."""
-        cut = [part.cut(name, places) == 1 for part, places in self._chosen]
-        return np.concatenate(cut)
+    def say(self, *names: str) -> Flags:
+        """Return which rows say yes in all of some columns of yes and no."""
+        found: Flags = np.ones(self.count, np.bool_)
+        for name in names:
+            cut = [part.cut(name, places) == 1 for part, places in self._chosen]
+            found &= np.concatenate(cut)
+        return found
 
     def where(self, wanted: Flags) -> "HeldRows":
         """Return some of them, in the same order."""
@@ -422,7 +426,7 @@ class HeldRows(dict[str, Column]):
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
         ends = self["valid_to"]
-        return np.where(self.says("collapsed") & (ends > known_at), FOREVER, ends)
+        return np.where(self.say("collapsed") & (ends > known_at), FOREVER, ends)
 
     def ordered(self, order: Places) -> "HeldRows":
         """Return rows of these by their numbers, in that order."""
@@ -454,6 +458,15 @@ class HeldRows(dict[str, Column]):
     def records(self, *names: str, rows: Column | None = None) -> Iterable[tuple[Any, ...]]:
         """Return some columns as Python has them, row by row or of some rows; see `cells`."""
         return zip(*(self.cells(name, rows) for name in names), strict=True)
+
+
+def all_happened(
+    kinds: Iterable[tuple[HeldRows, str, Mapping[str, str | UUID | None]]],
+    start: Instant,
+    end: Instant,
+) -> list[HeldRows]:
+    """Return of rows of several kinds those that happened; see `HeldRows.happened`."""
+    return [rows.happened(name, start, end, wanted) for rows, name, wanted in kinds]
 
 
 class _OrderedColumns(Mapping[str, Column]):

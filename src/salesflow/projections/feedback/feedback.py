@@ -279,7 +279,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         earlier = rows.between("occurred", before.start, before.end)
         columns = GROUPED_BY[self.by] if self.by is not None else ()
         answers = answers_alike(said, columns)
-        worded = said.where(said.has("kind", "received") & said.says("worded"))
+        worded = said.where(said.has("kind", "received") & said.say("worded"))
         return FeedbackView(
             moment=moment,
             period=span.period(),

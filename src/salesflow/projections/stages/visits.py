@@ -176,7 +176,7 @@ class Steps:
 
     @computed_once
     def _day_only(self) -> Flags:
-        return self.rows.says("day_only")
+        return self.rows.say("day_only")
 
 
 def read_steps(reader: Reader, deal: UUID | None = None) -> Steps:
