@@ -15,7 +15,13 @@ from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.adapters.event_store.rows import BACKUP, CONTENT, RowReader, StoredEvent
+from salesflow.adapters.event_store.rows import (
+    BACKUP,
+    CONTENT,
+    POSITION,
+    RowReader,
+    StoredEvent,
+)
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import KeptStreams, LoadedStream
@@ -131,7 +137,7 @@ class EventReading:
         before = self._committed if connection is None else Head(0, 0)
         rows = self._rows(HEAD[self.database.dialect], (), connection)
         found = Head(*rows[0]) if rows else Head(0, 0)
-        if type(found.position) is not int or type(found.recorded) is not int:
+        if not all(type(each) is int and each >= 0 for each in found):
             raise HistoryError(f"the last event of the log has lost its place. {BACKUP}")
         self.seen = max(self.seen, found.recorded)
         if connection is None:
@@ -346,16 +352,18 @@ class EventReading:
     def page(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Return the events after a position in the order of the log, at most `limit`."""
-        return self._reader.events(self._rows(PAGE_AFTER, (after, limit), connection))
+        """Return the events after a position in the order of the log, at most `limit`.
+
+        Raises:
+            HistoryError: when none leads further, since a position was changed.
+        """
+        return self._reader.events(self._page(after, limit, connection))
 
     def page_as_it_is(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[Event]:
         """Return the same as `page`, whatever was changed."""
-        return self._reader.events(
-            self._rows(PAGE_AFTER, (after, limit), connection), as_it_is=True
-        )
+        return self._reader.events(self._page(after, limit, connection), as_it_is=True)
 
     def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
         """Return what meets a condition, as it is stored and as it is read, for searches.
@@ -375,7 +383,15 @@ class EventReading:
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[StoredEvent]:
         """Return the same as `page` without decoding the facts."""
-        return self._reader.stored(self._rows(PAGE_AFTER, (after, limit), connection))
+        return self._reader.stored(self._page(after, limit, connection))
+
+    def _page(self, after: int, limit: int, connection: sa.Connection | None) -> list[Row]:
+        rows = self._rows(PAGE_AFTER, (after, limit), connection)
+        if rows:
+            last = rows[-1][POSITION]
+            if not isinstance(last, int) or last < after + len(rows):
+                raise lost_its_place(after)
+        return rows
 
     def select_stored(self, condition: str, parameters: Row) -> list[StoredEvent]:
         """Return what meets a condition, not decoded."""
@@ -531,7 +547,7 @@ def ensure_no_gaps(log: EventReading, through: int) -> None:
     """Raise unless there is an event at every position up to one.
 
     Raises:
-        HistoryError: which positions are missing first.
+        HistoryError: which positions are missing first, or where one was changed.
     """
     [(count,)] = log.database.rows(COUNT, (log.tenant, through))
     if count == through:
@@ -539,6 +555,8 @@ def ensure_no_gaps(log: EventReading, through: int) -> None:
     stands = 0
     while page := log.database.rows(POSITIONS_AFTER, (log.tenant, stands, PAGE)):
         for (position,) in page:
+            if not isinstance(position, int) or position <= stands:
+                raise lost_its_place(stands)
             if position != stands + 1:
                 raise HistoryError(gap_said(stands + 1, position - 1))
             stands = position
@@ -556,6 +574,14 @@ def _raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
         f"stream {stream_id} has no version {before.version + 1} after position"
         f" {before.position}: an event was removed from the log, or its version was changed."
         f" {BACKUP}"
+    )
+
+
+def lost_its_place(position: int) -> HistoryError:
+    """Return the error of a log that does not go on from a position."""
+    return HistoryError(
+        f"an event behind position {position:,} has lost its place in the log, so that nothing"
+        f" can be read from there on. {BACKUP}"
     )
 
 

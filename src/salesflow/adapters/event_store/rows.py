@@ -158,6 +158,8 @@ STORED_LENGTH_MAX = 100
 
 STREAM_ID, EVENT_ID = itemgetter(2), itemgetter(4)
 """Ids of a row, by their places among the columns."""
+POSITION: Final = 12
+"""The place of the position among the columns of a row."""
 
 _new = tuple.__new__
 
