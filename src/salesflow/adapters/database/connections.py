@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from threading import Lock, RLock, get_ident
+from threading import RLock, get_ident
 from time import monotonic, sleep
 from traceback import walk_tb
 from types import TracebackType
@@ -52,9 +52,9 @@ WORTH_A_PAUSE = 100
 """More facts than these are worth holding it off, when they are recorded or read at once."""
 
 _pauses: set[object] = set()
-"""The blocks that hold it off at the moment, of all threads; none where nobody does, or where
-somebody else had switched it off before."""
-_turn = Lock()
+"""The blocks that hold it off at the moment, of all threads."""
+_is_off = False
+"""Whether they have switched it off, and not somebody else."""
 
 
 @contextmanager
@@ -62,34 +62,36 @@ def gc_paused(*, lives_on: bool = False) -> Iterator[None]:
     """Hold the garbage collector of this process off until the end of the block.
 
     It works again when the last of all such blocks ends, on whatever thread. Then it walks what
-    the block made; where most of that `lives_on`, not before all that is old is walked.
+    the block made; where most of that `lives_on`, not before all that is old is walked. No lock
+    is taken: an exception between two lines would keep it for ever. Where two threads are
+    between the same lines it may work again too early, and never stays off.
     """
+    global _is_off
     pause = object()
     try:
-        with _turn:
-            if gc.isenabled():
-                _pauses.clear()  # what a block left that was cut off
-            if _pauses or gc.isenabled():
-                _pauses.add(pause)
-                gc.disable()
+        if _is_off or gc.isenabled():
+            _pauses.add(pause)
+            _is_off = True
+            gc.disable()
         yield
     finally:
-        with _turn:
-            if _pauses == {pause}:
+        if pause in _pauses:
+            _pauses.discard(pause)
+            if not _pauses:
                 if lives_on and not gc.get_freeze_count():
                     gc.freeze()
                     gc.unfreeze()  # into the oldest generation
                 gc.enable()
-            _pauses.discard(pause)
+                _is_off = False
 
 
 def _gc_resumed() -> None:
-    """Let the collector of a forked process work again if threads of its parent held it off."""
-    global _turn
-    _turn = Lock()
-    if _pauses:
-        gc.enable()
+    """Let the collector work again where blocks were cut off, or threads did not come along."""
+    global _is_off
+    if _is_off:
         _pauses.clear()
+        gc.enable()
+        _is_off = False
 
 
 if hasattr(os, "register_at_fork"):

@@ -62,6 +62,10 @@ IN_ONE: Final = 500
 """So many ids go into one query."""
 MEGABYTE: Final = 1_000_000
 
+SCHEMA_AND_STAMP: Final = (
+    f"SELECT schema_version, ({READ_STAMP} LIMIT 1) FROM pragma_schema_version"
+)
+
 USES: Final = count()
 """Numbers the times at which columns were asked for."""
 CURSORS: Final = count()
@@ -282,10 +286,12 @@ class ColumnCache(Forkable):
             return None
         fresh = self._rows.of(table, touched, connection)
         codes = self._rows.codes(self._rows.ids, [id.hex for id in touched])
-        replaced: Flags = np.isin(base.columns["entity_id"], codes)
+        is_touched = np.zeros(len(self._rows.ids), np.bool_)
+        is_touched[codes] = True
+        replaced: Flags = is_touched[base.columns["entity_id"]]
         if gone is not None:
             replaced |= gone
-        tail = tail.where(~np.isin(tail.columns["entity_id"], codes)).joined(fresh)
+        tail = tail.where(~is_touched[tail.columns["entity_id"]]).joined(fresh)
         if tail.rows * TAIL_SHARE > base.rows:
             base = _in_order(base.where(~replaced).joined(tail), table)
             return TableColumns.whole(base, words)
@@ -297,7 +303,8 @@ class ColumnCache(Forkable):
         if stored is None:
             return ()
         part, reader, words_of = stored.part, self._rows, self._rows.words_of(table)
-        columns = dict(part.columns)
+        columns = part.columns
+        assert isinstance(columns, dict)  # in which few are there twice
         if columns.keys() != {c.name for c in _columns_in(table)} or any(
             _is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
         ):
@@ -307,9 +314,10 @@ class ColumnCache(Forkable):
             names = [name for name in columns if words_of.get(name) is words]
             if any(_is_beyond(columns[name], len(texts)) for name in names):
                 return ()
-            columns |= {name: narrowed(codes[columns[name]]) for name in names}
+            for name in names:
+                columns[name] = narrowed(codes[columns[name]])
         rows = _RowsThere(stored.made_as, stored.notes)
-        held = self._held(table, part._replace(columns=columns))
+        held = self._held(table, part)
         return (_KeptColumns(held, stored.stands, stored.last, rows),)
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
@@ -365,9 +373,8 @@ class SnapshotColumns:
 
 
 def _schema_and_stamp(log: EventLog, connection: sa.Connection) -> str:
-    [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
-    rows = log.database.rows(READ_STAMP, STAMP, connection)
-    return " ".join([str(version), *(bytes(stamp).hex() for (stamp,) in rows)])
+    [(version, stamp)] = log.database.rows(SCHEMA_AND_STAMP, STAMP, connection)
+    return str(version) if stamp is None else f"{version} {bytes(stamp).hex()}"
 
 
 class _Table:
@@ -422,9 +429,13 @@ class _KeptColumns:
 
 def _size_of(kept: Iterable[_KeptColumns]) -> int:
     """Return how many bytes columns take, of which many are the same."""
-    parts = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
-    arrays = [array for part in parts for array in (*part.columns.values(), part.listed)]
-    return sum({id(array): array.nbytes for array in arrays}.values())
+    both = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
+    parts = {id(part): part for part in both if part.rows}
+    return sum(
+        array.nbytes
+        for part in parts.values()
+        for array in (*part.columns.values(), part.listed)
+    )
 
 
 def _give_back_memory() -> None:
@@ -510,9 +521,9 @@ class _RowReader:
             )
         return np.dtype(np.int64)
 
-    def _select(self, table: ReadTable) -> str:
+    def _select(self, table: ReadTable, tenant: str = ":tenant") -> str:
         names = ", ".join(map(self._read_as, _columns_in(table)))
-        return f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
+        return f"SELECT {names} FROM {table.name} WHERE tenant = {tenant}"
 
     def _read_as(self, column: sa.Column[Any]) -> str:
         """Return what to select for a column: ids as hexadecimal digits, as SQLite has them."""
@@ -544,10 +555,10 @@ class _RowReader:
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
     ) -> RowsRead:
         waiting = iter(entities)
-        some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
-        among = sa.text(f"{self._select(table)} AND entity_id IN :some").bindparams(some)
+        select = f"{self._select(table, '?')} AND entity_id IN (...)"
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
-            yield connection.execute(among, {"tenant": self._tenant, "some": chunk}).all()
+            among, listed = self._database.listing(select, chunk)
+            yield self._database.rows(among, (self._tenant, *listed), connection)
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
         """Yield all rows of a table, so many at a time."""
@@ -569,7 +580,7 @@ class _RowReader:
         for name, read in batches.items():
             joined[name] = np.concatenate(read)
             read.clear()
-        return _in_order(Part(joined, len(joined["entity_id"])), table)
+        return _in_order(Part(joined, len(joined["entity_id"])).packed(), table)
 
 
 def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
@@ -578,13 +589,17 @@ def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
 
 
 def _in_order(part: Part, table: ReadTable) -> Part:
-    """Put rows in the order in which parts hold them, by what tells them from one another."""
-    c = dict(part.columns)
+    """Put rows in the order in which parts hold them, by what tells them from one another.
+
+    It is done in place, one column after the other, so that few are there twice.
+    """
+    c = part.columns
+    assert isinstance(c, dict)
     keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
     if isinstance(table, IntervalTable):
         keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
     order = np.lexsort([c[name] for name in reversed(keys)])
     if (order[1:] < order[:-1]).any():
-        for name in c:  # one after the other, so that few are there twice
+        for name in c:
             c[name] = c[name][order]
-    return Part(c, part.rows)
+    return part

@@ -3,14 +3,10 @@
 A share or a mean is exact: a Decimal of counts and sums. Its interval is an estimate: floats
 on the way, for roots and for points of a distribution, and rounded to nine places at its end,
 so that it is the same on every machine. Leaves out everything about where the counts come from.
-
-An interval of a mean needs scipy, the extra `stats`. Without it that one figure is refused and
-not left out: what an answer says depends on the log and the moment alone, never on what is
-installed where it was asked.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import cache
@@ -20,9 +16,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.time import DAY
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
 from salesflow.domain.values import Value
-from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, Interval
 from salesflow.projections.core.column_figures import GREATEST, exact_sums, runs_of
 from salesflow.projections.core.columns import Column
@@ -50,6 +45,17 @@ __all__ = [
 CONFIDENCE: Final = 0.95
 UPPER: Final = (1 + CONFIDENCE) / 2
 Z: Final = NormalDist().inv_cdf(UPPER)
+EXPANSION: Final = (
+    (4, (1, 1)),
+    (96, (3, 16, 5)),
+    (384, (-15, 17, 19, 3)),
+    (92_160, (-945, -1_920, 1_482, 776, 79)),
+)
+"""Of Student's t: by each power of 1 ÷ degrees of freedom the factors of Z, Z³ and so on."""
+FEW_DEGREES: Final = 1_000
+"""Up to so many that expansion has fewer than 14 digits."""
+STEPS: Final = 6
+"""One more than the last digits of any of them need."""
 HUNDRED: Final = 100
 PLACES: Final = 9
 LONG: Final = 2_000
@@ -67,6 +73,9 @@ _estimate: Final = unchecked(Estimate)
 _interval: Final = unchecked(Interval)
 
 
+Division = Callable[[int, int], Decimal | None]
+
+
 class Share(NamedTuple):
     """So many of so many."""
 
@@ -82,8 +91,8 @@ def ratio(part: int, whole: int) -> Decimal | None:
 
 
 def ratios(parts: Iterable[int], wholes: Iterable[int]) -> list[Decimal | None]:
-    """Divide counts, each by another one; see `ratio`."""
-    return [*map(ratio, parts, wholes)]
+    """Divide counts, each by another one; see `ratio`. Mostly they are the same few."""
+    return [*map(cache(ratio), parts, wholes)]
 
 
 def _long_ratio(part: int, whole: int) -> Decimal:
@@ -148,9 +157,6 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
 
     Source: Student, The probable error of a mean, Biometrika 6 (1908): mean ± t of n − 1
     degrees of freedom x s ÷ √n, with s² = Σ(x − mean)² ÷ (n − 1).
-
-    Raises:
-        SalesflowError: when an interval is wanted and scipy is not installed.
     """
     weighted = [(Fraction(value), times) for value, times in values.items()]
     count = sum(times for _, times in weighted)
@@ -216,15 +222,41 @@ def _between(low: float, high: float) -> Interval:
     return _interval(low=round(Decimal(low), PLACES), high=round(Decimal(high), PLACES))
 
 
+@cache
 def _student(freedom: int) -> float:
-    """Return the 97.5 % point of Student's t; scipy is loaded for this alone."""
-    try:
-        from scipy.special import stdtrit  # a third of what scipy.stats takes to load
-    except ImportError as error:
-        raise SalesflowError(
-            "the interval of a mean needs scipy; run: pip install 'salesflow[stats]'"
-        ) from error
-    return float(stdtrit(freedom, UPPER))
+    """Return the 97.5 % point of Student's t: 95 in 100 lie no further from 0.
+
+    Source: Abramowitz and Stegun, Handbook of mathematical functions, 26.7.5: an expansion
+    around the point of the normal distribution, which is right to 14 digits where there are
+    many degrees of freedom. Where there are few, Newton's method goes on from it.
+    """
+    point = Z
+    for order, (whole, numbers) in enumerate(EXPANSION, 1):
+        powers = sum(number * Z ** (2 * n + 1) for n, number in enumerate(numbers))
+        point += powers / (whole * freedom**order)
+    if freedom > FEW_DEGREES:
+        return point
+    halves = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+    top = 2 * math.exp(halves) / math.sqrt(freedom * math.pi)
+    for _ in range(STEPS):
+        density = top * math.pow(1 + point * point / freedom, -(freedom + 1) / 2)
+        point += (CONFIDENCE - _within(point, freedom)) / density
+    return point
+
+
+def _within(point: float, freedom: int) -> float:
+    """Return how much of Student's t lies no further from 0 than a point.
+
+    Source: the same, 26.7.3 and 26.7.4: a sum of half as many terms as degrees of freedom.
+    """
+    angle, is_odd = math.atan2(point, math.sqrt(freedom)), freedom % 2
+    squared = freedom / (freedom + point * point)  # of the cosine
+    term = total = 0.0 if freedom == 1 else 1.0
+    for number in range(2 + is_odd, freedom, 2):
+        term *= (number - 1) / number * squared
+        total += term
+    total *= math.sin(angle)
+    return (angle + math.cos(angle) * total) * 2 / math.pi if is_odd else total
 
 
 # Spreads: how durations lie, from the shortest to the longest.
@@ -242,7 +274,7 @@ class Spread(Value):
 
 
 NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
-_spread: Final = unchecked(Spread)
+_spreads: Final = unchecked_all(Spread)
 
 
 def spread(lasted: Column) -> Spread:
@@ -256,15 +288,23 @@ def spreads(groups: Column, lasted: Column, count: int) -> list[Spread]:
     counts = np.bincount(groups, minlength=count)
     some = np.flatnonzero(counts)
     counts, first = counts[some], (np.cumsum(counts) - counts)[some]
-    sums = exact_sums(lasted, groups, count)[some].tolist()
-    means = [ratio(total, n * DAY) for total, n in zip(sums, counts.tolist(), strict=True)]
     halfway, most = (_Percentile.of(share, first, counts) for share in (HALF_WAY, NINE_TENTHS))
     places = np.unique(np.concatenate([halfway.low, halfway.high, most.low, most.high]))
     times = _at_places(groups, lasted, count, places)
-    days = zip(halfway.days(times), means, most.days(times), strict=True)
+    sums = exact_sums(lasted, groups, count)[some].tolist()
+    divided = cache(ratio)  # of a single time all three are the same
+    columns = (
+        halfway.days(times, divided),
+        [*map(divided, sums, (counts * DAY).tolist())],
+        most.days(times, divided),
+    )
+    names = [*Spread.model_fields]
+    fields: list[Fields] = [
+        dict(zip(names, days, strict=True)) for days in zip(*columns, strict=True)
+    ]
     found = [NO_SPREAD] * count
-    for number, (median, mean, p90) in zip(some.tolist(), days, strict=True):
-        found[number] = _spread(days_median=median, days_mean=mean, days_p90=p90)
+    for number, spread in zip(some.tolist(), _spreads(fields), strict=True):
+        found[number] = spread
     return found
 
 
@@ -289,13 +329,14 @@ class _Percentile(NamedTuple):
         below, rest = np.divmod((counts - 1) * part, parts)
         return cls(first + below, first + np.minimum(below + 1, counts - 1), rest, parts)
 
-    def days(self, times: Column) -> list[Decimal | None]:
+    def days(self, times: Column, divided: Division) -> list[Decimal | None]:
         """Return it in days, of times that are ordered."""
         around = (times[self.low], times[self.high], self.rest)
         each = zip(*(column.tolist() for column in around), strict=True)
-        whole = self.parts * DAY
+        parts, whole = self.parts, self.parts * DAY
         return [
-            ratio(low * self.parts + rest * (high - low), whole) for low, high, rest in each
+            divided(low * parts + rest * (high - low), whole) if rest else divided(low, DAY)
+            for low, high, rest in each
         ]
 
 
