@@ -131,13 +131,13 @@ def knows_what_was_recorded_later(patch: pytest.MonkeyPatch) -> None:
 
 
 def collapses_only_across_batches(patch: pytest.MonkeyPatch) -> None:
-    right = IntervalBatch._collapse
+    right = IntervalBatch.end
 
-    def wrong(self: IntervalBatch, row: PendingRow, now: int) -> None:
-        right(self, row, now)
+    def wrong(self: IntervalBatch, row: PendingRow, valid_to: int, now: int) -> None:
+        right(self, row, valid_to, now)
         row[COLLAPSED] = 0
 
-    patch.setattr(IntervalBatch, "_collapse", wrong)
+    patch.setattr(IntervalBatch, "end", wrong)
 
 
 def goes_on_from_where_it_left_the_rows(patch: pytest.MonkeyPatch) -> None:
