@@ -466,6 +466,7 @@ class _RowReader:
     """Reads rows of one tenant; words and ids have the same codes in all that it reads."""
 
     def __init__(self, log: EventLog) -> None:
+        self._log = log
         self._tenant = log.tenant
         self._database = log.database
         self._sqlite = log.database.dialect == "sqlite"
@@ -552,7 +553,7 @@ class _RowReader:
         waiting = iter(entities)
         select = f"{self._select(table, '?')} AND entity_id IN (...)"
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
-            among, listed = self._database.listing(select, chunk)
+            among, listed = self._log.listing(select, chunk)
             yield self._database.rows(among, (self._tenant, *listed), connection)
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
