@@ -18,7 +18,7 @@ from salesflow.adapters.database import schema
 from salesflow.adapters.event_store.rows import Checksums, with_place
 from salesflow.domain.event import Event, UnreadableFact
 from salesflow.domain.time import from_instant
-from salesflow.errors import SalesflowError
+from salesflow.errors import HistoryError, SalesflowError
 from salesflow.projections.core.left_out import Checked
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
@@ -205,6 +205,43 @@ def test_a_bit_of_the_file_itself_is_named_by_answers_or_by_a_check(tmp_path: Pa
             found = told(lambda: checked(path))
             assert found is None or not found.whole
     assert wrong < FILE_FLIPS * TORTURE / 4
+
+
+@pytest.mark.parametrize("place", [1, 5, 12])
+def test_a_log_whose_last_place_went_back_is_not_read_in_a_circle(
+    tmp_path: Path, place: int
+) -> None:
+    """A reader that goes on behind the last event it has met would begin again for ever."""
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        live(flow)
+        head = flow.log.head().position
+    put_last(path, head, place)
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        assert {each.kind for each in flow.check().problems} == {"damaged"}
+        for read in (flow.log.page, flow.log.stored_page):
+            with pytest.raises(HistoryError, match="lost its place"):
+                read(head - 3, 10)
+
+
+def test_a_log_that_stands_before_its_beginning_has_lost_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "sales.db"
+    with SalesFlow(f"sqlite:///{path}") as flow:
+        live(flow)
+        head = flow.log.head().position
+    put_last(path, head, -head)
+    with pytest.raises(HistoryError, match="lost its place"):
+        SalesFlow(f"sqlite:///{path}").log.head()
+
+
+def put_last(path: Path, position: int, other: int) -> None:
+    """Give the last event another position where it lies in the file."""
+    with plain_connection(f"sqlite:///{path}") as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")
+    content = path.read_bytes()
+    before, after = (b"main" + n.to_bytes(1, "big", signed=True) for n in (position, other))
+    assert content.count(before) == 1
+    path.write_bytes(content.replace(before, after))
 
 
 def asked_of(path: Path, moments: list[int]) -> list[Any]:

@@ -15,11 +15,16 @@ from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
-from salesflow.adapters.event_store.rows import BACKUP, CONTENT, RowReader, StoredEvent
+from salesflow.adapters.event_store.rows import (
+    BACKUP,
+    CONTENT,
+    POSITION,
+    RowReader,
+    StoredEvent,
+)
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import LoadedStream
+from salesflow.domain.state import KeptStreams, LoadedStream
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
@@ -104,9 +109,6 @@ VERSIONS = (
 )
 
 
-_new = tuple.__new__
-
-
 class Command(NamedTuple):
     """What is known of a command: what it recorded, who gave it, which request it was."""
 
@@ -128,14 +130,14 @@ class EventReading:
         """Where the log stood when it was last looked at outside of any transaction."""
         self._sqlite = database.dialect == "sqlite"
         self._reader = RowReader(tenant, catalogue, dialect=database.dialect)
-        self._kept = KeptStreams()
+        self._kept = KeptStreams(of_others=catalogue is not CATALOGUE)
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Return where the log stands; (0, 0) when nothing is recorded."""
         before = self._committed if connection is None else Head(0, 0)
         rows = self._rows(HEAD[self.database.dialect], (), connection)
         found = Head(*rows[0]) if rows else Head(0, 0)
-        if type(found.position) is not int or type(found.recorded) is not int:
+        if not all(type(each) is int and each >= 0 for each in found):
             raise HistoryError(f"the last event of the log has lost its place. {BACKUP}")
         self.seen = max(self.seen, found.recorded)
         if connection is None:
@@ -255,18 +257,14 @@ class EventReading:
                 if len(rows) == 1:
                     return kept.stream
                 if rows[-1][3] - rows[0][3] + 1 == len(rows):
-                    stream = kept.stream.followed_by(self._reader.events(rows[1:]))
-                    return self._keep(stream_id, stream, rows[-1])
+                    new = self._reader.events(rows[1:])
+                    return self._kept.load(stream_id.int, new, rows[-1], kept.stream)
             self._kept.forget(stream_id.int)
         rows = read(0)
-        loaded = LoadedStream(_whole(self._reader.events(rows)))
-        return self._keep(stream_id, loaded, rows[-1]) if rows else loaded
-
-    def _keep(self, stream_id: UUID, loaded: LoadedStream, last: Row) -> LoadedStream:
-        """Keep a stream, unless it may be read otherwise next time or is of other people."""
-        if loaded.is_readable and self.catalogue is CATALOGUE:
-            self._kept.keep(stream_id.int, _new(Kept, (loaded, last)))
-        return loaded
+        if not rows:
+            return LoadedStream([])
+        events = _whole(self._reader.events(rows))
+        return self._kept.load(stream_id.int, events, rows[-1])
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None
@@ -354,16 +352,18 @@ class EventReading:
     def page(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[Event]:
-        """Return the events after a position in the order of the log, at most `limit`."""
-        return self._reader.events(self._rows(PAGE_AFTER, (after, limit), connection))
+        """Return the events after a position in the order of the log, at most `limit`.
+
+        Raises:
+            HistoryError: when none leads further, since a position was changed.
+        """
+        return self._reader.events(self._page(after, limit, connection))
 
     def page_as_it_is(
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[Event]:
         """Return the same as `page`, whatever was changed."""
-        return self._reader.events(
-            self._rows(PAGE_AFTER, (after, limit), connection), as_it_is=True
-        )
+        return self._reader.events(self._page(after, limit, connection), as_it_is=True)
 
     def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
         """Return what meets a condition, as it is stored and as it is read, for searches.
@@ -383,7 +383,15 @@ class EventReading:
         self, after: int, limit: int, connection: sa.Connection | None = None
     ) -> list[StoredEvent]:
         """Return the same as `page` without decoding the facts."""
-        return self._reader.stored(self._rows(PAGE_AFTER, (after, limit), connection))
+        return self._reader.stored(self._page(after, limit, connection))
+
+    def _page(self, after: int, limit: int, connection: sa.Connection | None) -> list[Row]:
+        rows = self._rows(PAGE_AFTER, (after, limit), connection)
+        if rows:
+            last = rows[-1][POSITION]
+            if not isinstance(last, int) or last < after + len(rows):
+                raise lost_its_place(after)
+        return rows
 
     def select_stored(self, condition: str, parameters: Row) -> list[StoredEvent]:
         """Return what meets a condition, not decoded."""
@@ -539,7 +547,7 @@ def ensure_no_gaps(log: EventReading, through: int) -> None:
     """Raise unless there is an event at every position up to one.
 
     Raises:
-        HistoryError: which positions are missing first.
+        HistoryError: which positions are missing first, or where one was changed.
     """
     [(count,)] = log.database.rows(COUNT, (log.tenant, through))
     if count == through:
@@ -547,6 +555,8 @@ def ensure_no_gaps(log: EventReading, through: int) -> None:
     stands = 0
     while page := log.database.rows(POSITIONS_AFTER, (log.tenant, stands, PAGE)):
         for (position,) in page:
+            if not isinstance(position, int) or position <= stands:
+                raise lost_its_place(stands)
             if position != stands + 1:
                 raise HistoryError(gap_said(stands + 1, position - 1))
             stands = position
@@ -564,6 +574,14 @@ def _raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
         f"stream {stream_id} has no version {before.version + 1} after position"
         f" {before.position}: an event was removed from the log, or its version was changed."
         f" {BACKUP}"
+    )
+
+
+def lost_its_place(position: int) -> HistoryError:
+    """Return the error of a log that does not go on from a position."""
+    return HistoryError(
+        f"an event behind position {position:,} has lost its place in the log, so that nothing"
+        f" can be read from there on. {BACKUP}"
     )
 
 

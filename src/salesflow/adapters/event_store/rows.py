@@ -85,20 +85,10 @@ class Checksums:
         """Return the checksum of an event, once it is known where it stands in the log."""
         return with_place(crc32(_packed(content), self._tenant), position, occurred, recorded)
 
-    def of_events(
-        self,
-        positions: Iterable[int],
-        occurred: Iterable[Instant],
-        recorded: Iterable[Instant],
-        *contents: Iterable[object],
-    ) -> list[int]:
-        """Return the checksums of many events, given column by column."""
+    def of_contents(self, *columns: Iterable[object]) -> list[int]:
+        """Return what `of_content` does of many events, given column by column."""
         tenant, packed, crc = self._tenant, _packed, crc32
-        rows = zip(positions, occurred, recorded, zip(*contents, strict=True), strict=True)
-        return [
-            crc(packed(content), tenant) + position + OF_OCCURRED * then + OF_RECORDED * now
-            for position, then, now, content in rows
-        ]
+        return [crc(packed(content), tenant) for content in zip(*columns, strict=True)]
 
     def misfits(self, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
         """Return by their numbers which of these rows do not fit their checksums, how far off.
@@ -158,6 +148,8 @@ STORED_LENGTH_MAX = 100
 
 STREAM_ID, EVENT_ID = itemgetter(2), itemgetter(4)
 """Ids of a row, by their places among the columns."""
+POSITION: Final = 12
+"""The place of the position among the columns of a row."""
 
 _new = tuple.__new__
 
@@ -198,6 +190,8 @@ class RowReader:
                 on its stream cannot be read, not when all is to be listed as it is; and for a
                 row that has lost its place in the log.
         """
+        if not rows:
+            return []
         misfits = self._checksums.misfits(rows)
         if misfits:
             facts = self._facts_that_fit(rows, misfits, as_it_is=as_it_is)
