@@ -264,7 +264,7 @@ def test_what_the_demo_installs_answers_every_question_on_the_command_line() -> 
     lean = {line.partition("==")[0] for line in requirements()}
     found = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = found["optional-dependencies"]
-    needed = [*found["dependencies"], *extras["cli"], *extras["stats"]]
+    needed = [*found["dependencies"], *extras["cli"]]
     assert {re.split(r"[<>=\[]", each)[0].lower() for each in needed} - lean == set()
 
 

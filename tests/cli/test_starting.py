@@ -77,6 +77,12 @@ def test_asking_loads_the_question_asked_and_no_other(db: str) -> None:
     assert found & questions == {"salesflow.projections.pipeline.funnel"}
 
 
+def test_asking_a_file_loads_nothing_for_postgresql(db: str) -> None:
+    found = loaded(f"ask funnel --db {db}")
+    assert "sqlalchemy.dialects.sqlite" in found
+    assert found.isdisjoint({"psycopg", "sqlalchemy.dialects.postgresql"})
+
+
 def called(group: CommandGroup) -> Iterator[tuple[str, ...]]:
     commands: Mapping[str, str | CommandGroup] = group.commands
     for name, home in commands.items():

@@ -250,12 +250,12 @@ def test_a_stop_in_the_middle_is_told_in_one_line(
 def test_an_extra_that_is_missing_is_named_in_the_language_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.special", None)
-    asked = ("ask", "feedback", "--as-of", "2025-06-30", "--db", demo().url)
+    monkeypatch.setitem(sys.modules, "salesflow.adapters.database.postgres", None)
+    asked = ("ask", "funnel", "--db", "postgresql://db.example.com/sales")
     english, chinese = ran(*asked), ran(*asked, "--lang", "zh")
-    assert (english.code, chinese.code) == (1, 1)
-    assert "the interval of a mean needs scipy; run: pip install 'salesflow[" in english.err
-    assert "平均值的区间需要 scipy；请运行：pip install 'salesflow[stats]'" in chinese.err
+    assert (english.code, chinese.code) == (2, 2)
+    assert "PostgreSQL needs psycopg; run: pip install 'salesflow[postgres]'" in english.err
+    assert "PostgreSQL 需要 psycopg；请运行：pip install 'salesflow[postgres]'" in chinese.err
 
 
 def test_no_part_of_a_password_is_ever_shown() -> None:

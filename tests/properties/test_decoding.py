@@ -12,8 +12,8 @@ from properties.test_every_fact import some
 from salesflow.domain import unchecked
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.customer import CustomerRegistered
-from salesflow.domain.decoding import decoder_of
 from salesflow.domain.event import Fact
+from salesflow.domain.unchecked import decoder_of
 
 STORED = Path(__file__).parents[1] / "domain" / "stored_format.json"
 

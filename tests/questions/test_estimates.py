@@ -1,6 +1,5 @@
 """Intervals are those of the textbooks, to the last digit they print."""
 
-import sys
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
@@ -9,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import stdtrit
 
 from salesflow.domain.time import DAY
-from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate, estimate_text
 from salesflow.projections.core import statistics
 from salesflow.projections.core.currency import unscaled
@@ -124,15 +123,10 @@ def test_a_share_is_exact_and_its_limits_have_nine_places() -> None:
     assert str(limited.interval.high) == "0.470888182"
 
 
-def test_without_scipy_only_the_interval_of_a_mean_is_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.special", None)
-    assert share(1, 2) is not None
-    assert net_promoters(1, 0, 2) is not None
-    assert mean({4: 1}) is not None
-    with pytest.raises(SalesflowError, match=r"run: pip install 'salesflow\[stats\]'$"):
-        mean({4: 1, 5: 1})
+def test_the_point_of_students_t_is_that_of_scipy() -> None:
+    freedoms = [*range(1, 1_200), 20_011, 10**6, 10**9]
+    points = [statistics._student(freedom) for freedom in freedoms]
+    assert points == pytest.approx(stdtrit(freedoms, 0.975).tolist(), rel=1e-13)
 
 
 def test_an_estimate_is_written_with_its_interval() -> None:

@@ -1,6 +1,5 @@
 """What customers say: scores by scale, who answered, their words; worked out by hand."""
 
-import sys
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +18,6 @@ from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued, QuoteLine
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.event import FactRetracted
 from salesflow.domain.values import Money
-from salesflow.errors import SalesflowError
 from salesflow.presentation.format import Estimate
 from salesflow.projections.feedback.feedback import Feedback, FeedbackView
 from salesflow.projections.folds.feedback import FEEDBACK
@@ -382,19 +380,6 @@ def test_the_tables_show_figures_with_their_intervals_in_both_languages() -> Non
     assert answer["total"]["csat_top_box"]["value"] == "0.6"
     [group] = view.to_arrow()["groups"].to_pylist()
     assert group["figures"]["csat_mean"]["value"] == Decimal("3.4")
-
-
-def test_without_scipy_only_means_with_an_interval_are_refused(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "scipy.special", None)
-    with shop() as told:
-        with_deal(told).tell(1, ("2026-03-03 09:00", scored("csat", 5)))
-        told.tell(1, *[("2026-03-03 09:00", scored("nps", score)) for score in (9, 3)])
-        assert value(told.flow.ask(march()).total.csat_mean) == 5
-        told.tell(1, ("2026-03-03 10:00", scored("csat", 4)))
-        with pytest.raises(SalesflowError, match=r"pip install 'salesflow\[stats\]'"):
-            told.flow.ask(march())
 
 
 def test_the_words_stand_in_the_log_alone() -> None:

@@ -10,13 +10,12 @@ import pytest
 
 from databases import reseal, tamper
 from salesflow import STANDARD, Deal, ExternalEvent, Money, QuoteLine, SalesFlow, Session
-from salesflow.adapters.event_store import kept_streams
 from salesflow.adapters.event_store.append import host_clock
-from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
+from salesflow.domain import state as state_module
 from salesflow.domain.deal.quotes import QuoteIssued
 from salesflow.domain.event import Event
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.domain.state import LoadedStream
+from salesflow.domain.state import KeptStream, KeptStreams, LoadedStream
 from salesflow.domain.time import from_instant
 from salesflow.errors import RuleError, SalesflowError
 
@@ -171,7 +170,7 @@ def test_a_kept_state_follows_the_business_time_zone(database_url: str) -> None:
 def test_a_bounded_number_of_events_is_kept(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_streams, "EVENTS_MAX", 10)
+    monkeypatch.setattr(state_module, "EVENTS_MAX", 10)
     deals = [opened(flow) for _ in range(9)]
     for id in [*deals, *deals[:1] * 12]:
         call(flow, id)
@@ -195,7 +194,7 @@ def test_who_does_not_look_at_the_last_event_is_found_out(
 
     right = KeptStreams.keep
 
-    def keep(self: KeptStreams, id: int, kept: Kept) -> None:
+    def keep(self: KeptStreams, id: int, kept: KeptStream) -> None:
         right(self, id, kept._replace(last=Anything(kept.last)))
 
     monkeypatch.setattr(KeptStreams, "keep", keep)

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ValidationError
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.decoding import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.process import SalesProcess
@@ -24,6 +23,7 @@ from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
 from salesflow.domain.team import Team
+from salesflow.domain.unchecked import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.values import shown
 from salesflow.domain.wording import quoted, reason_of, shortened
 from salesflow.errors import HistoryError, InputError

@@ -39,6 +39,8 @@ from salesflow.errors import InputError
 __all__ = [
     "EMPTY",
     "EMPTY_CONTEXT",
+    "KeptStream",
+    "KeptStreams",
     "LoadedStream",
     "ReadOnlyDict",
     "ReplayContext",
@@ -278,7 +280,8 @@ def without_member(items: Set[KeyT], item: KeyT) -> Set[KeyT]:
 #
 # Commands on one thing come close to one another. What was recorded of it never changes, so its
 # history is put in order once, its state is computed once, and each new event is added to both.
-# Nothing that waits to be appended is ever in here.
+# Nothing that waits to be appended is ever in here. Whoever reads rows again does so from the
+# last one on, which is one row while nothing is new; an append checks versions all the same.
 
 
 class Kind(Protocol):
@@ -383,6 +386,75 @@ class KeptState(NamedTuple):
     def holds(self, kind: Kind, context: ReplayContext) -> bool:
         """Return whether it is what another context gives too."""
         return self.kind is kind and (self.zone is None or self.zone == context.timezone)
+
+
+EVENTS_MAX: Final = 20_000
+"""So many events are kept, of all streams together; when there are more, three quarters are."""
+
+
+class KeptStream(NamedTuple):
+    """A stream, and what its last event was read from, which shows whether that is still so."""
+
+    stream: LoadedStream
+    last: tuple[Any, ...]
+
+
+class KeptStreams:
+    """The streams loaded last, by their ids; safe to share between threads."""
+
+    def __init__(self, *, of_others: bool) -> None:
+        """Keep none that have facts of other people, whose values may change."""
+        self._of_others = of_others
+        self._streams: dict[int, KeptStream] = {}
+        self._count = 0
+        """How many events they hold, as nearly as threads that keep at once let it be known."""
+
+    def get(self, id: int) -> KeptStream | None:
+        """Return a stream, which from now on is the last one to be given up."""
+        found = self._streams.pop(id, None)
+        if found is not None:
+            self._streams[id] = found
+        return found
+
+    def load(
+        self,
+        id: int,
+        events: list[Event],
+        last: tuple[Any, ...],
+        before: LoadedStream | None = None,
+    ) -> LoadedStream:
+        """Return a stream of its events, or with those recorded since it was loaded before.
+
+        It is kept, unless it may be read otherwise next time.
+        """
+        stream = LoadedStream(events) if before is None else before.followed_by(events)
+        if stream.is_readable and not self._of_others:
+            self.keep(id, KeptStream(stream, last))
+        return stream
+
+    def keep(self, id: int, kept: KeptStream) -> None:
+        """Keep a stream, and give up those that were asked for longest ago."""
+        before = self._streams.pop(id, None)
+        self._streams[id] = kept
+        self._count += len(kept.stream.events) - (len(before.stream.events) if before else 0)
+        if self._count > EVENTS_MAX:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Count anew, since threads may have miscounted, and give up a part."""
+        self._count = sum([len(each.stream.events) for each in [*self._streams.values()]])
+        while self._count > EVENTS_MAX * 3 // 4 and self._streams:
+            try:
+                oldest = self._streams.pop(next(iter(self._streams)))
+            except (KeyError, RuntimeError, StopIteration):  # another thread was there first
+                continue
+            self._count -= len(oldest.stream.events)
+
+    def forget(self, id: int) -> None:
+        """Give up a stream that is not as it was."""
+        found = self._streams.pop(id, None)
+        if found is not None:
+            self._count -= len(found.stream.events)
 
 
 class _Asked(Mapping[tuple[str, int], Any]):

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from salesflow.presentation.format import harmless_cells
@@ -77,8 +78,12 @@ def titles_and_columns(
     tables = [*tables]
     ours = [*{text for table in tables for text in _ours(table)}]
     said = dict(zip(ours, words_in(ours, language), strict=True))
+    cells = iter(harmless_cells([column for table in tables for column in _cells(table, said)]))
     return [
-        (" ".join(filter(None, (said[table.title], table.about))), _columns(table, said))
+        (
+            " ".join(filter(None, (said[table.title], table.about))),
+            _columns([said[name] for name in table.columns], cells),
+        )
         for table in tables
     ]
 
@@ -91,14 +96,18 @@ def _ours(table: TableOfView) -> Iterator[str]:
             yield from (row[number] for row in table.rows)
 
 
-def _columns(table: TableOfView, said: Mapping[str, str]) -> list[Column]:
-    """Lay the columns of a table out, where it is known how what is ours is said."""
-    cells = [
+def _cells(table: TableOfView, said: Mapping[str, str]) -> list[list[str]]:
+    """Return the cells of each column, where it is known how what is ours is said."""
+    return [
         [said[row[number]] if name in table.words else row[number] for row in table.rows]
         for number, name in enumerate(table.columns)
     ]
-    cells = [[*map(_one_amount_a_line, column)] for column in harmless_cells(cells)]
-    return [*map(aligned, map(said.__getitem__, table.columns), _by_currency(cells))]
+
+
+def _columns(names: Sequence[str], cells: Iterator[Sequence[str]]) -> list[Column]:
+    """Lay the columns of a table out, whose cells are the next ones."""
+    own = [[*map(_one_amount_a_line, column)] for column in islice(cells, len(names))]
+    return [*map(aligned, names, _by_currency(own))]
 
 
 def aligned(name: str, cells: list[str]) -> Column:

@@ -13,7 +13,7 @@ from io import StringIO
 from itertools import zip_longest
 
 from salesflow.errors import SalesflowError
-from salesflow.presentation.format import harmless
+from salesflow.presentation.format import harmless_cells
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import (
     INTERVAL,
@@ -67,14 +67,16 @@ def laid_out(
     """Lay tables out in a width: the title of each, its rows, and its notes below."""
     parts: list[RenderableType] = []
     found = titles_and_columns(tables, language)
-    for table, (title, columns) in zip(tables, found, strict=True):
+    notes = [[f"  {note}" for note in table.notes] for table in tables]
+    titles, *notes = harmless_cells([[title for title, _ in found], *notes])
+    for title, (_, columns), below in zip(titles, found, notes, strict=True):
         if title:
-            parts.append(Text(harmless(title), style="bold"))
-        if table.rows:
+            parts.append(Text(title, style="bold"))
+        if any(column.cells for column in columns):
             parts.extend(_rows(columns, width))
         else:
             parts.append(Text(f"  {in_language('none', language)}\n"))
-        parts.extend(Text(harmless(f"  {note}"), style="dim") for note in table.notes)
+        parts.extend(Text(note, style="dim") for note in below)
     return parts
 
 

@@ -51,7 +51,6 @@ PRAGMAS = (
     "foreign_keys=ON",
     "recursive_triggers=ON",
     "wal_autocheckpoint=0",
-    "cache_size=-8192",
     "secure_delete=FAST",  # or a table that is dropped would be written over, page by page
 )
 CHECKPOINT_AFTER = 600

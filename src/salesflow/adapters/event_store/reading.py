@@ -15,7 +15,6 @@ from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import read_uuid
 from salesflow.adapters.event_store.append import Head, Receipt, log_shrunk_error
-from salesflow.adapters.event_store.kept_streams import Kept, KeptStreams
 from salesflow.adapters.event_store.rows import (
     BACKUP,
     CONTENT,
@@ -25,7 +24,7 @@ from salesflow.adapters.event_store.rows import (
 )
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import LoadedStream
+from salesflow.domain.state import KeptStreams, LoadedStream
 from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, InputError
 
@@ -110,9 +109,6 @@ VERSIONS = (
 )
 
 
-_new = tuple.__new__
-
-
 class Command(NamedTuple):
     """What is known of a command: what it recorded, who gave it, which request it was."""
 
@@ -134,7 +130,7 @@ class EventReading:
         """Where the log stood when it was last looked at outside of any transaction."""
         self._sqlite = database.dialect == "sqlite"
         self._reader = RowReader(tenant, catalogue, dialect=database.dialect)
-        self._kept = KeptStreams()
+        self._kept = KeptStreams(of_others=catalogue is not CATALOGUE)
 
     def head(self, connection: sa.Connection | None = None) -> Head:
         """Return where the log stands; (0, 0) when nothing is recorded."""
@@ -261,18 +257,14 @@ class EventReading:
                 if len(rows) == 1:
                     return kept.stream
                 if rows[-1][3] - rows[0][3] + 1 == len(rows):
-                    stream = kept.stream.followed_by(self._reader.events(rows[1:]))
-                    return self._keep(stream_id, stream, rows[-1])
+                    new = self._reader.events(rows[1:])
+                    return self._kept.load(stream_id.int, new, rows[-1], kept.stream)
             self._kept.forget(stream_id.int)
         rows = read(0)
-        loaded = LoadedStream(_whole(self._reader.events(rows)))
-        return self._keep(stream_id, loaded, rows[-1]) if rows else loaded
-
-    def _keep(self, stream_id: UUID, loaded: LoadedStream, last: Row) -> LoadedStream:
-        """Keep a stream, unless it may be read otherwise next time or is of other people."""
-        if loaded.is_readable and self.catalogue is CATALOGUE:
-            self._kept.keep(stream_id.int, _new(Kept, (loaded, last)))
-        return loaded
+        if not rows:
+            return LoadedStream([])
+        events = _whole(self._reader.events(rows))
+        return self._kept.load(stream_id.int, events, rows[-1])
 
     def stream_as_it_is(
         self, stream_id: UUID, connection: sa.Connection | None = None

@@ -190,6 +190,8 @@ class RowReader:
                 on its stream cannot be read, not when all is to be listed as it is; and for a
                 row that has lost its place in the log.
         """
+        if not rows:
+            return []
         misfits = self._checksums.misfits(rows)
         if misfits:
             facts = self._facts_that_fit(rows, misfits, as_it_is=as_it_is)

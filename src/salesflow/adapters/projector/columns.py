@@ -62,6 +62,10 @@ IN_ONE: Final = 500
 """So many ids go into one query."""
 MEGABYTE: Final = 1_000_000
 
+SCHEMA_AND_STAMP: Final = (
+    f"SELECT schema_version, ({READ_STAMP} LIMIT 1) FROM pragma_schema_version"
+)
+
 USES: Final = count()
 """Numbers the times at which columns were asked for."""
 CURSORS: Final = count()
@@ -299,7 +303,8 @@ class ColumnCache(Forkable):
         if stored is None:
             return ()
         part, reader, words_of = stored.part, self._rows, self._rows.words_of(table)
-        columns = dict(part.columns)
+        columns = part.columns
+        assert isinstance(columns, dict)  # in which few are there twice
         if columns.keys() != {c.name for c in _columns_in(table)} or any(
             _is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
         ):
@@ -309,9 +314,10 @@ class ColumnCache(Forkable):
             names = [name for name in columns if words_of.get(name) is words]
             if any(_is_beyond(columns[name], len(texts)) for name in names):
                 return ()
-            columns |= {name: narrowed(codes[columns[name]]) for name in names}
+            for name in names:
+                columns[name] = narrowed(codes[columns[name]])
         rows = _RowsThere(stored.made_as, stored.notes)
-        held = self._held(table, part._replace(columns=columns))
+        held = self._held(table, part)
         return (_KeptColumns(held, stored.stands, stored.last, rows),)
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
@@ -367,9 +373,8 @@ class SnapshotColumns:
 
 
 def _schema_and_stamp(log: EventLog, connection: sa.Connection) -> str:
-    [(version,)] = log.database.rows("PRAGMA schema_version", (), connection)
-    rows = log.database.rows(READ_STAMP, STAMP, connection)
-    return " ".join([str(version), *(bytes(stamp).hex() for (stamp,) in rows)])
+    [(version, stamp)] = log.database.rows(SCHEMA_AND_STAMP, STAMP, connection)
+    return str(version) if stamp is None else f"{version} {bytes(stamp).hex()}"
 
 
 class _Table:
@@ -575,7 +580,7 @@ class _RowReader:
         for name, read in batches.items():
             joined[name] = np.concatenate(read)
             read.clear()
-        return _in_order(Part(joined, len(joined["entity_id"])), table)
+        return _in_order(Part(joined, len(joined["entity_id"])).packed(), table)
 
 
 def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
@@ -584,13 +589,17 @@ def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
 
 
 def _in_order(part: Part, table: ReadTable) -> Part:
-    """Put rows in the order in which parts hold them, by what tells them from one another."""
-    c = dict(part.columns)
+    """Put rows in the order in which parts hold them, by what tells them from one another.
+
+    It is done in place, one column after the other, so that few are there twice.
+    """
+    c = part.columns
+    assert isinstance(c, dict)
     keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
     if isinstance(table, IntervalTable):
         keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
     order = np.lexsort([c[name] for name in reversed(keys)])
     if (order[1:] < order[:-1]).any():
-        for name in c:  # one after the other, so that few are there twice
+        for name in c:
             c[name] = c[name][order]
-    return Part(c, part.rows)
+    return part

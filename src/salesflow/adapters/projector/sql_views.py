@@ -17,7 +17,6 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import (
     EVENT_VIEW,
     STORE,
@@ -58,12 +57,6 @@ __all__ = [
 VIEW_FORM = 2
 """Raise it whenever a view of the same revision would read differently."""
 
-VIEWS: Final = {
-    "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'view'",
-    "postgresql": "SELECT relname::text, obj_description(oid, 'pg_class') FROM pg_class"
-    " WHERE relkind = 'v' AND pg_table_is_visible(oid)",
-}
-
 END: Final = "9999-12-31 00:00:00.000000+00:00"
 """How the end of what has not ended is shown: a time, so that it can be compared; no moment
 lies so late."""
@@ -81,25 +74,6 @@ class Mark(NamedTuple):
 
     def __str__(self) -> str:
         return f"revision {self.revision} form {self.form}"
-
-
-def _refresh_views(database: Database, tables: Iterable[ReadTable]) -> None:
-    """Make the views that are missing or show less than these tables.
-
-    Where nothing is to be made nothing is locked, so that a question never waits for writers.
-    """
-    tables = list(tables)
-    _ensure_free_names(tables)
-    wanted = {each.view: Mark(each.revision, VIEW_FORM) for each in tables}
-    wanted[STANDING_VIEW] = Mark(1, VIEW_FORM)
-    if not _outdated(database, wanted):
-        return
-    selects = {each.view: each for each in tables}
-    with database.whole(), database.creating() as connection:
-        for name in _outdated(database, wanted, connection):  # others may have been here
-            shape = selects.get(name)
-            select = _standing() if shape is None else _select(connection.dialect, shape)
-            _make(connection, name, wanted[name], select)
 
 
 def select_at(table: ReadTable, read_point: ReadPoint) -> str:
@@ -121,18 +95,6 @@ def _ensure_free_names(tables: Iterable[ReadTable]) -> None:
             raise InputError(
                 f"a read table cannot be called {table.label!r}: {table.view} is taken"
             )
-
-
-def _outdated(
-    database: Database, wanted: Mapping[str, Mark], connection: sa.Connection | None = None
-) -> list[str]:
-    """Name the views that are missing or show a lower revision or form."""
-    found: dict[str, Mark] = {}
-    for name, text in database.rows(VIEWS[database.dialect], (), connection):
-        mark = MARK.search(text or "")
-        if mark is not None:
-            found[name] = Mark(int(mark[1]), int(mark[2]))
-    return [name for name, mark in wanted.items() if found.get(name, Mark(0, 0)) < mark]
 
 
 def _make(connection: sa.Connection, name: str, mark: Mark, select: str) -> None:
@@ -236,23 +198,27 @@ def _standing() -> str:
 # Leaves out rows that are wrong: see `checks`.
 
 OBJECTS = {
-    "sqlite": "SELECT type, name, tbl_name FROM sqlite_master"
+    "sqlite": "SELECT type, name, CASE type WHEN 'view' THEN sql ELSE tbl_name END"
+    " FROM sqlite_master"
     " WHERE tbl_name LIKE 'salesflow%' AND (type <> 'index' OR sql IS NOT NULL)",
     "postgresql": "SELECT CASE c.relkind WHEN 'i' THEN 'index' WHEN 'v' THEN 'view'"
-    " ELSE 'table' END, c.relname::text, coalesce(t.relname, c.relname)::text"
+    " ELSE 'table' END, c.relname::text, CASE c.relkind WHEN 'v'"
+    " THEN obj_description(c.oid, 'pg_class') ELSE t.relname::text END"
     " FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid"
     " LEFT JOIN pg_class AS t ON t.oid = i.indrelid"
     " WHERE c.relname >= 'salesflow_' AND c.relname < 'salesflow`'"
     " AND c.relkind IN ('r', 'v', 'i') AND i.indisprimary IS NOT true"
     " AND pg_table_is_visible(coalesce(t.oid, c.oid))",
 }
+"""Selects kind and name of what there is, with the table of an index and the mark of a view."""
 
 
 class Objects(NamedTuple):
     """What there is in the database."""
 
     tables: frozenset[str]
-    views: frozenset[str]
+    views: Mapping[str, Mark]
+    """What each view shows; nothing where that is not known."""
     indexed: Mapping[str, int]
     """How many indexes a table has beside its key."""
 
@@ -266,7 +232,8 @@ class Mending:
         self._shapes = {name: folds[name].table.parts for name in sorted(folds)}
         """In the order in which everybody locks positions."""
         self._tables: dict[str, ReadTable] = {name: fold.table for name, fold in folds.items()}
-        self._views = {table.view for table in self._tables.values()} | {STANDING_VIEW}
+        _ensure_free_names(self._tables.values())
+        self._views = {table.view: table for table in self._tables.values()}
         self._begun = False
 
     def mend(self) -> list[str]:
@@ -285,8 +252,9 @@ class Mending:
         absent = self._lacking(existing)
         if absent or not POSITIONS.tables.keys() <= existing.tables or not self._all_begun():
             absent = self._make()
-        if not self._begun or not self._views <= existing.views or absent:
-            _refresh_views(self._database, self._tables.values())
+            existing = self._there(None)
+        if self._outdated(existing):
+            self._make_views()
         self._begun = True
         return absent
 
@@ -300,14 +268,32 @@ class Mending:
 
     def _there(self, connection: sa.Connection | None) -> Objects:
         rows = self._database.rows(OBJECTS[self._database.dialect], (), connection)
-        of: dict[str, set[str]] = {"table": set(), "view": set()}
+        tables: set[str] = set()
+        views: dict[str, Mark] = {}
         indexed: dict[str, int] = {}
-        for kind, name, table in rows:
+        for kind, name, more in rows:
             if kind == "index":
-                indexed[table] = indexed.get(table, 0) + 1
-            elif kind in of:
-                of[kind].add(name)
-        return Objects(frozenset(of["table"]), frozenset(of["view"]), indexed)
+                indexed[more] = indexed.get(more, 0) + 1
+            elif kind == "table":
+                tables.add(name)
+            elif kind == "view" and (mark := MARK.search(more or "")):
+                views[name] = Mark(int(mark[1]), int(mark[2]))
+        return Objects(frozenset(tables), views, indexed)
+
+    def _outdated(self, existing: Objects) -> dict[str, Mark]:
+        """Return what views are to show that are missing, or show less."""
+        wanted = {name: Mark(table.revision, VIEW_FORM) for name, table in self._views.items()}
+        wanted[STANDING_VIEW] = Mark(1, VIEW_FORM)
+        there = existing.views
+        return {name: m for name, m in wanted.items() if there.get(name, Mark(0, 0)) < m}
+
+    def _make_views(self) -> None:
+        """Make those; others may have been here."""
+        with self._database.whole(), self._database.creating() as connection:
+            for name, mark in self._outdated(self._there(connection)).items():
+                shape = self._views.get(name)
+                select = _standing() if shape is None else _select(connection.dialect, shape)
+                _make(connection, name, mark, select)
 
     def _lacking(self, existing: Objects) -> list[str]:
         return [name for name, shape in self._shapes.items() if _lacks(shape, existing)]

@@ -37,6 +37,7 @@ __all__ = [
     "Places",
     "TableColumns",
     "Words",
+    "all_happened",
     "columns_of",
     "narrowed",
 ]
@@ -171,7 +172,7 @@ def narrowed(column: Column) -> Column:
     low, high = int(column.min()), int(column.max())
     for kind in NARROW:
         if np.iinfo(kind).min < low and high <= np.iinfo(kind).max:
-            return column.astype(kind)
+            return column.astype(kind, copy=False)
     return column
 
 
@@ -191,6 +192,7 @@ class Part(NamedTuple):
     """
 
     columns: Mapping[str, Column]
+    """A dict where they are its own."""
     rows: int
     listed: Column = NO_LIST
     """Long numbers in their order, each once: the instants and amounts of all rows."""
@@ -239,18 +241,21 @@ class Part(NamedTuple):
         """Return these rows with long numbers in a list, where that takes less room.
 
         Most instants stand in many rows: as where one ends and the next one begins, or with
-        all rows of one append.
+        all rows of one append. What was there before is gone: its columns are replaced one
+        after the other, so that few are there twice.
         """
-        if self.by_place:
+        columns = self.columns
+        if self.by_place or not isinstance(columns, dict):
             return self
-        columns = {name: narrowed(column) for name, column in self.columns.items()}
+        for name in columns:
+            columns[name] = narrowed(columns[name])
         long = [name for name, column in columns.items() if column.dtype == np.int64]
         if not long:
-            return self._replace(columns=columns)
+            return self
         listed = _distinct(np.concatenate([_distinct(columns[name]) for name in long]))
         kind = np.min_scalar_type(len(listed))
         if len(listed) + len(long) * self.rows * kind.itemsize // 8 >= len(long) * self.rows:
-            return self._replace(columns=columns)
+            return self
         for name in long:
             places = np.searchsorted(listed, columns[name])
             columns[name] = places.astype(np.min_scalar_type(int(places.max()) + 1))
@@ -288,7 +293,8 @@ class TableColumns(NamedTuple):
     @classmethod
     def whole(cls, part: Part, words: Mapping[str, Words]) -> Self:
         """Return a table all of whose rows are in one part."""
-        return cls(part.packed(), None, part.none(), words)
+        base = part.packed()
+        return cls(base, None, base.none(), words)
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
         """Return the rows that hold at a moment, with `ended` also those that held before."""
@@ -327,13 +333,18 @@ class HeldRows(dict[str, Column]):
 
     def __missing__(self, name: str) -> Column:
         """Cut a column out of all rows of the table, and keep it."""
+        found = self[name] = self.once(name)
+        return found
+
+    def once(self, name: str) -> Column:
+        """Return a column that is not asked for again: it is not kept."""
+        if name in self:
+            return self[name]
         cut = [part.cut(name, places) for part, places in self._chosen]
         found = cut[0] if len(cut) == 1 else np.concatenate(cut)
-        if found.dtype != EVENT_ID:
-            wide = np.int32 if name in self.words else np.int64
-            found = found.astype(wide, copy=False)
-        self[name] = found
-        return found
+        if found.dtype == EVENT_ID:
+            return found
+        return found.astype(np.int32 if name in self.words else np.int64, copy=False)
 
     def cut(self, *names: str) -> list[Column]:
         """Return some columns of these rows."""
@@ -383,6 +394,14 @@ class HeldRows(dict[str, Column]):
         found: Flags = self[name] != (NOTHING if name in self.words else NO_NUMBER)
         return found
 
+    def say(self, *names: str) -> Flags:
+        """Return which rows say yes in all of some columns of yes and no."""
+        found: Flags = np.ones(self.count, np.bool_)
+        for name in names:
+            cut = [part.cut(name, places) == 1 for part, places in self._chosen]
+            found &= np.concatenate(cut)
+        return found
+
     def where(self, wanted: Flags) -> "HeldRows":
         """Return some of them, in the same order."""
         ends = np.cumsum([len(places) for _, places in self._chosen])
@@ -426,7 +445,7 @@ class HeldRows(dict[str, Column]):
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
         ends = self["valid_to"]
-        return np.where((self["collapsed"] == 1) & (ends > known_at), FOREVER, ends)
+        return np.where(self.say("collapsed") & (ends > known_at), FOREVER, ends)
 
     def ordered(self, order: Places) -> "HeldRows":
         """Return rows of these by their numbers, in that order."""
@@ -461,6 +480,15 @@ class HeldRows(dict[str, Column]):
         return zip(*(self.cells(name, rows) for name in names), strict=True)
 
 
+def all_happened(
+    kinds: Iterable[tuple[HeldRows, str, Mapping[str, str | UUID | None]]],
+    start: Instant,
+    end: Instant,
+) -> list[HeldRows]:
+    """Return of rows of several kinds those that happened; see `HeldRows.happened`."""
+    return [rows.happened(name, start, end, wanted) for rows, name, wanted in kinds]
+
+
 class _OrderedColumns(Mapping[str, Column]):
     """Columns of rows in another order, each made when it is asked for."""
 
@@ -469,7 +497,7 @@ class _OrderedColumns(Mapping[str, Column]):
         self._order = order
 
     def __getitem__(self, name: str) -> Column:
-        return self._rows[name][self._order]
+        return self._rows.once(name)[self._order]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows.names)

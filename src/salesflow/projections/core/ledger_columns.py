@@ -51,8 +51,9 @@ class LedgerColumns(NamedTuple):
     @classmethod
     def whole(cls, part: Part, ledger: LedgerTable, words: Mapping[str, Words]) -> Self:
         """Return a ledger all of whose movements are in one part."""
-        none = Checkpoints(part.none(), ledger, words)
-        return cls(Checkpoints(part.packed(), ledger, words), none, words)
+        base = part.packed()
+        none = Checkpoints(base.none(), ledger, words)
+        return cls(Checkpoints(base, ledger, words), none, words)
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> HeldRows:
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""

@@ -113,11 +113,7 @@ class Answers(NamedTuple):
 
 
 def counted(answers: Iterable[Answers]) -> FeedbackFigures:
-    """Work out the figures of some answers.
-
-    Raises:
-        SalesflowError: when a mean has an interval and scipy is not installed.
-    """
+    """Work out the figures of some answers."""
     scores: dict[str | None, Counter[int]] = defaultdict(Counter)
     responses = sent = answered = 0
     for each in answers:
@@ -275,11 +271,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
     """How many verbatims to list at most. Default: 20."""
 
     def answer(self, reader: Reader, moment: Moment) -> FeedbackView:
-        """Count the rows that hold at the moment; fetch the words of those listed.
-
-        Raises:
-            SalesflowError: when a mean has an interval and scipy is not installed.
-        """
+        """Count the rows that hold at the moment; fetch the words of those listed."""
         span = self.span(reader)
         before = span_before(span, reader)
         rows = self._asked_about(reader)
@@ -287,7 +279,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         earlier = rows.between("occurred", before.start, before.end)
         columns = GROUPED_BY[self.by] if self.by is not None else ()
         answers = answers_alike(said, columns)
-        worded = said.where(said.has("kind", "received") & (said["worded"] == 1))
+        worded = said.where(said.has("kind", "received") & said.say("worded"))
         return FeedbackView(
             moment=moment,
             period=span.period(),

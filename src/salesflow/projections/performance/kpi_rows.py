@@ -21,6 +21,7 @@ from salesflow.projections.core.columns import (
     Column,
     Flags,
     HeldRows,
+    all_happened,
 )
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
@@ -184,11 +185,11 @@ class _KpiReader:
         won = standing.fit({"outcome": "won"})
         booked, opened, closed, contacted, scores, new_customers = self._in_spans(
             (bookings, "occurred", BOOKED),
-            (self._happened(standing, "opened", OPENED), "opened", OPENED),
-            (self._happened(standing, "closed", CLOSED), "closed", CLOSED),
-            (self._happened(contacts, "occurred", OCCURRED), "occurred", OCCURRED),
+            (standing, "opened", OPENED),
+            (standing, "closed", CLOSED),
+            (contacts, "occurred", OCCURRED),
             (self._scores(), "occurred", OCCURRED),
-            (self._happened(self._first_won(won), "closed", CLOSED), "closed", CLOSED),
+            (self._first_won(won), "closed", CLOSED),
         )
         outcome = closed.rows.numbers("outcome", OUTCOMES)
         decided = _count_in_win_rates(outcome)
@@ -233,11 +234,17 @@ class _KpiReader:
         return {whose.process: self._grouping.process, whose.rep: self._grouping.owner}
 
     def _in_spans(self, *kinds: tuple[HeldRows, str, Attribution]) -> list[SpanRows]:
-        """Put rows of several kinds to the spans in which they happened, and to groups."""
-        groups = self._grouping.of_each([(rows, whose) for rows, _, whose in kinds])
+        """Put rows of several kinds to the spans in which they happened, and to groups.
+
+        Of the process and the rep asked for; what happened in no span is left out.
+        """
+        wanted = [(rows, at, self._wanted(whose)) for rows, at, whose in kinds]
+        found = all_happened(wanted, self._start, self._end)
+        whose = [whose for *_, whose in kinds]
+        groups = self._grouping.of_each([*zip(found, whose, strict=True)])
         return [
             SpanRows(rows, np.searchsorted(self._edges, rows[at], "right") - 1, group)
-            for (rows, at, _), group in zip(kinds, groups, strict=True)
+            for rows, (_, at, _), group in zip(found, kinds, groups, strict=True)
         ]
 
     def _last(self, span: Column) -> Column:
@@ -256,9 +263,8 @@ class _KpiReader:
 
     def _lasted(self, closed: HeldRows) -> Column:
         """Return the microseconds from opening to closing of closed deals."""
-        names = ("opened", "closed", "opened_day_only", "closed_day_only")
-        opened_at, closed_at, *day_only = closed.cut(*names)
-        days_only = (day_only[0] == 1) & (day_only[1] == 1)
+        opened_at, closed_at = closed.cut("opened", "closed")
+        days_only = closed.say("opened_day_only", "closed_day_only")
         return elapsed(opened_at, closed_at, days_only, self._reader.timezone)
 
     def _standing(self) -> HeldRows:
@@ -270,20 +276,19 @@ class _KpiReader:
     def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
         found = contacts.happened("opened", self._start, self._end, {"direction": "out"})
-        of, at, position, day_only = found.cut("entity_id", "occurred", "position", "day_only")
-        deals, since, opened_day_only = opened.cut("entity_id", "opened", "opened_day_only")
+        of, at, position = found.cut("entity_id", "occurred", "position")
+        deals, since = opened.cut("entity_id", "opened")
         first = first_rows(of, at, position)
         place = places_among(of[first], deals)
         answered, row = place >= 0, first[place[place >= 0]]
-        days_only = (opened_day_only[answered] == 1) & (day_only[row] == 1)
+        days_only = opened.say("opened_day_only")[answered] & found.say("day_only")[row]
         times = np.full(len(place), -1, np.int64)
         times[answered] = elapsed(since[answered], at[row], days_only, self._reader.timezone)
         return times
 
     def _scores(self) -> HeldRows:
         """Return the CSAT scores received."""
-        rows = self._reader.columns(FEEDBACK)
-        rows = self._happened(rows, "occurred", OCCURRED, kind="received", scale="csat")
+        rows = self._reader.columns(FEEDBACK).fit({"kind": "received", "scale": "csat"})
         return rows.where(rows.known("score"))
 
     def _orders(self, won: HeldRows) -> Orders:

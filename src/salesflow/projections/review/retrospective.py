@@ -338,11 +338,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
     """How many slipped deals, stalled deals and words to list at most. Default: 20."""
 
     def answer(self, reader: Reader, moment: Moment) -> RetrospectiveView:
-        """Look back on the period and on the one before.
-
-        Raises:
-            SalesflowError: when a mean has an interval and scipy is not installed.
-        """
+        """Look back on the period and on the one before."""
         steps = read_steps(reader)
         span = self.span(reader)
         before = span_before(span, reader)

@@ -394,7 +394,7 @@ class Voices:
     def detractors(self, limit: int) -> tuple[list[Verbatim], int]:
         """Return the newest words of detractors, by stage, and how many there are in all."""
         rows = self._now.among("kind", "received").among("scale", "nps")
-        is_low = rows.known("score") & (rows["score"] < PASSIVE) & (rows["worded"] == 1)
+        is_low = rows.known("score") & (rows["score"] < PASSIVE) & rows.say("worded")
         rows = rows.where(is_low)
         newest = newest_words(rows, limit)
         newest.sort(key=self._place)

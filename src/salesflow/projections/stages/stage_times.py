@@ -12,7 +12,7 @@ on: that is Conversion.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from typing import Annotated, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -128,25 +128,34 @@ class StageTimes(Question[StageTimesView]):
         stalled = self._stalled(steps, names, reader)
         counts = Counter((deal.process, deal.stage) for deal in stalled)
         wanted = steps.rows.fitting({"process": self.process, "owner": self.owner})
-        causes = causes_of(steps)
-        stages = np.where(wanted, steps.stage_numbers(names), -1)
-        visits = {
-            key: np.flatnonzero(stages == number)
-            for number, key in enumerate(names)
-            if self.process in (None, key[0])
-        }
+        visits = self._visits(steps, names, wanted)
         return StageTimesView(
             moment=moment,
             stages=tuple(stage_times(visits, names, steps, counts)),
             stalled=tuple(stalled),
-            leaving=tuple(
-                time_to_event(key, steps.lasted[these], causes[these], self.days)
-                for key, these in visits.items()
-                if len(these)
-            ),
+            leaving=tuple(self._leaving(steps, visits)),
             ending=tuple(self._ending(steps, wanted)),
             deals=() if self.deal is None else (deal_time(steps),),
         )
+
+    def _visits(
+        self, steps: Steps, stages: Collection[StageKey], wanted: Flags
+    ) -> dict[StageKey, Column]:
+        """Return which of the steps wanted are visits to each stage of that process."""
+        numbers = np.where(wanted, steps.stage_numbers(stages), -1)
+        return {
+            key: np.flatnonzero(numbers == number)
+            for number, key in enumerate(stages)
+            if self.process in (None, key[0])
+        }
+
+    def _leaving(
+        self, steps: Steps, visits: Mapping[StageKey, Column]
+    ) -> Iterator[TimeToEvent]:
+        causes = causes_of(steps)
+        for key, these in visits.items():
+            if len(these):
+                yield time_to_event(key, steps.lasted[these], causes[these], self.days)
 
     def _ensure_known_start(self, versions: Set[tuple[str, int]], processes: Processes) -> None:
         if self.start is None or not versions:

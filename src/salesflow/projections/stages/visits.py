@@ -162,9 +162,9 @@ class Steps:
     @computed_once
     def lasted(self) -> Column:
         """The microseconds from each step to the next one, or to the moment."""
-        return self.between(np.arange(len(self)), self.ends)
+        return self.between(slice(None), self.ends)
 
-    def between(self, start: Column, end: Column) -> Column:
+    def between(self, start: Column | slice, end: Column) -> Column:
         """Return the microseconds from steps to others, or to the moment where that is -1.
 
         Between two days of which no more is known there are calendar days, of 24 hours each;
@@ -176,8 +176,7 @@ class Steps:
 
     @computed_once
     def _day_only(self) -> Flags:
-        day_only: Flags = self.rows["day_only"] == 1
-        return day_only
+        return self.rows.say("day_only")
 
 
 def read_steps(reader: Reader, deal: UUID | None = None) -> Steps:
