@@ -59,7 +59,7 @@ def test_long_numbers_in_a_list_are_what_they_were(
         "few": np.zeros(len(numbers), np.int8),
     }
     plain = Part(columns, len(numbers))
-    packed = plain.packed()
+    packed = Part({**columns}, len(numbers)).packed()
     none = Part({name: np.empty(0, np.int64) for name in columns}, 0)
     assert none.joined(plain).packed().cut("few", slice(None)).tolist() == [0] * len(numbers)
     assert "few" not in none.joined(plain).packed().by_place or not numbers
