@@ -48,7 +48,7 @@ test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage
 	$(BIN)/python -m pytest --quiet --cov --numprocesses auto --dist worksteal
 
 torture: install  ## the same properties and crashes, ten times as hard (TIMES=100: a hundred)
-	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet --numprocesses auto \
+	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet -o faulthandler_timeout=0 --numprocesses auto \
 		--dist worksteal tests/properties tests/store tests/importing \
 		tests/cli/test_hostile_commands.py tests/domain/test_impossible_merges.py \
 		tests/test_docs.py::test_a_fact_is_added_by_what_the_document_shows

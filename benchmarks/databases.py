@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
@@ -195,7 +195,10 @@ def _demo() -> list[StoredEvent]:
 
 @contextmanager
 def working_copy(log: MadeLog) -> Iterator[str]:
-    """Copy a log to be written to; give the URL of the copy, which is gone afterwards."""
+    """Copy a log to be written to; give the URL of the copy, which is gone afterwards.
+
+    The files of columns beside a SQLite file come with it.
+    """
     address = sa.make_url(log.url)
     assert address.database is not None
     if log.database == "postgresql":
@@ -206,4 +209,6 @@ def working_copy(log: MadeLog) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory() as folder:
         file = shutil.copy(address.database, folder)
+        with suppress(FileNotFoundError):
+            shutil.copytree(f"{address.database}-columns", f"{file}-columns")
         yield f"sqlite:///{file}"

@@ -1,6 +1,7 @@
 """`--compare-to`: the same question at another moment, and what is different."""
 
 import json
+import re
 
 import pytest
 
@@ -70,6 +71,17 @@ def test_every_question_can_be_compared(name: str, language: str) -> None:
     told = ran(*asked, "--lang", language)
     assert told.code == 0, told.err
     assert json.loads(ran(*asked, "--json").out)["difference"] is not None
+
+
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name not in OF_A_DEAL])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_no_row_is_called_by_a_key(name: str, language: str) -> None:
+    moments = ("--as-of", "2025-12-31", "--compare-to", "2025-06-30")
+    told = ran("ask", name, "--db", demo().url, *moments, "--lang", language)
+    rows = [line for line in told.out.splitlines() if line.startswith(" ")]
+    assert told.code == 0
+    assert rows
+    assert [line for line in rows if re.search("[a-z]_[a-z]", line)] == []
 
 
 def test_a_large_log_is_compared_as_it_was_known_then() -> None:

@@ -8,6 +8,7 @@ from engine.test_unreadable_events import opened
 from properties.test_columns import Both
 from salesflow import SalesFlow
 from salesflow.adapters.projector.columns import ColumnCache, _size_of
+from salesflow.adapters.projector.naming import StreamFacts
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.errors import InputError
 from salesflow.projections.pipeline.funnel import Funnel
@@ -109,7 +110,7 @@ def test_names_are_read_again_where_the_log_is_another_one_at_their_position(
     flow.ask(Funnel(by="customer"))
     assert names._mark is not None
     names._mark = (names._mark[0], names._mark[1] + 1)
-    names._kept[(DealOpened,)] = {deal: []}
+    names._kept[(DealOpened,)] = {deal: StreamFacts.of([])}
     opened(flow)
     flow.ask(Funnel(by="customer"))
     assert not names._kept.get((DealOpened,))

@@ -206,7 +206,7 @@ def test_appends_of_any_size_read_back_the_same(log: EventLog, size: int) -> Non
     assert log.receipt("c-1") == receipt
 
 
-@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 1, 3), (90, 20), (1, 400, 1, 300)])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (2, 1, 3), (90, 20), (1, 400, 1, 1_700)])
 def test_many_appends_at_once_stay_appends_of_their_own(
     log: EventLog, clock: Clock, sizes: tuple[int, ...]
 ) -> None:
@@ -221,7 +221,7 @@ def test_many_appends_at_once_stay_appends_of_their_own(
     assert log.head() == (receipts[-1].last, receipts[-1].recorded)
 
 
-@pytest.mark.parametrize("size", [1, 300])
+@pytest.mark.parametrize("size", [1, 300, 1_100])
 def test_of_many_appends_all_are_recorded_or_none(log: EventLog, size: int) -> None:
     deal = uuid4()
     log.append(drafts(1, deal))

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.postgres_append import WITHIN_LIMIT_MAX
 from salesflow.errors import (
     AlreadyRecordedError,
     BusyError,
@@ -137,7 +138,7 @@ def test_a_writer_who_waits_for_the_caller_too_long_is_told_so(
         with pytest.raises(BusyError):
             waiting.append([draft()])
         with pytest.raises(BusyError):
-            waiting.append_many([[draft()] for _ in range(200)])
+            waiting.append_many([[draft()] for _ in range(WITHIN_LIMIT_MAX + 1)])
         with callers.begin() as another:
             if impatient.dialect == "postgresql":
                 another.exec_driver_sql("SET lock_timeout = '7s'")

@@ -113,6 +113,20 @@ def test_an_exception_at_any_line_leaves_an_engine_that_goes_on(desk: Desk, what
     assert set(desk.acknowledged) <= set(desk.recorded())
 
 
+def test_whoever_holds_the_collector_off_holds_nobody_up_whatever_line_is_cut_off() -> None:
+    def work() -> None:
+        with pool.Whole([], 0), pool.gc_paused():
+            pass
+
+    for line in range(1, lines_of(work, pool.__file__) + 1):
+        assert interrupted_at(line, work, pool.__file__) is not None
+        assert gc.isenabled()
+        other = Thread(target=work, daemon=True)
+        other.start()
+        other.join(30)
+        assert not other.is_alive()
+
+
 @pytest.mark.parametrize("committed", [False, True])
 def test_ctrl_c_in_a_commit_is_what_is_raised_and_leaves_no_lock(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, committed: bool

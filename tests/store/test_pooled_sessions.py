@@ -11,10 +11,12 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.postgres import PostgresDatabase
 from salesflow.adapters.database.postgres_errors import translate_postgres
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.postgres_append import WITHIN_LIMIT_MAX
 from salesflow.errors import InputError
 from salesflow.projections.pipeline.funnel import Funnel
 from store.facts import NOTES, draft
 
+MANY = WITHIN_LIMIT_MAX + 1
 LEFT = """
     SELECT (SELECT count(*) FROM pg_prepared_statements),
         (SELECT count(*) FROM pg_listening_channels()),
@@ -46,7 +48,7 @@ def use(flow: SalesFlow) -> None:
         flow.run(lambda s: s.add(Customer.register(name="A")), command_id=f"c-{number}")
         flow.ask(Funnel())
     with flow.session() as s:
-        for _ in range(120):
+        for _ in range(MANY):
             s.add(Customer.register(name="B"))
     flow.rebuild("deal_state")
     stop.set()
@@ -58,7 +60,7 @@ def test_a_pooled_session_is_given_back_as_it_was(postgres_url: str) -> None:
     with SalesFlow(with_option(postgres_url, "pgbouncer=true")) as flow:
         use(flow)
         assert set(left_behind(flow.log.database)) == {(0, 0, 0, 0)}
-        assert flow.log.head().position == 2 + 7 + 120
+        assert flow.log.head().position == 2 + 7 + MANY
 
 
 def test_a_session_of_ones_own_is_not(postgres_url: str) -> None:

@@ -3,7 +3,7 @@
 import sys
 from datetime import UTC, datetime, timedelta
 from subprocess import check_output
-from uuid import RFC_4122, UUID, uuid4
+from uuid import RFC_4122, UUID, SafeUUID, uuid4
 
 import pytest
 
@@ -11,7 +11,7 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog, NewEvent
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import UnreadableFact, ensure_readable
-from salesflow.domain.ids import new_id, uuid_of_bytes, uuids_of_bytes
+from salesflow.domain.ids import new_id, new_ids, uuid_of_bytes, uuids_of_bytes
 from salesflow.errors import HistoryError
 from store.facts import NOTES, Clock, Noted, draft, drafts, planted
 
@@ -151,6 +151,18 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
     assert abs(made - before) < timedelta(hours=1)
     coarse = [id.int >> 64 for id in ids]
     assert coarse == sorted(coarse)
+
+
+def test_ids_made_at_once_sort_as_they_stand_and_behind_those_before() -> None:
+    before, ids = new_id(), new_ids(1_000)
+    first, last = (id.int >> 64 for id in (ids[0], ids[-1]))
+    assert before.int >> 64 <= first == last <= new_id().int >> 64
+    assert ids == sorted(set(ids))
+    assert {(id.version, id.variant, id.is_safe) for id in ids} == {
+        (7, RFC_4122, SafeUUID.unknown)
+    }
+    assert len(ids) == 1_000
+    assert new_ids(0) == []
 
 
 def test_a_forked_process_makes_ids_of_its_own() -> None:

@@ -12,6 +12,7 @@ from databases import plain_connection
 from salesflow import Customer, SalesFlow
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.postgres_append import WITHIN_LIMIT_MAX
 from salesflow.errors import (
     BusyError,
     OwnTransactionError,
@@ -220,6 +221,27 @@ def test_a_time_limit_of_the_role_is_no_other_writer(postgres_url: str) -> None:
         with SalesFlow(postgres_url) as flow, pytest.raises(TimeLimitError):
             record(flow)
         connection.execute("ROLLBACK")
+
+
+def test_it_is_waiting_that_has_a_limit_and_not_the_writing_of_many_events(
+    postgres_url: str,
+) -> None:
+    slow = """
+        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_sleep(1.5); RETURN NULL; END $$;
+        CREATE TRIGGER slow BEFORE INSERT ON salesflow_events EXECUTE FUNCTION dawdle();
+    """
+    with SalesFlow(postgres_url) as flow, plain_connection(postgres_url) as connection:
+        record(flow)
+        connection.execute(slow)
+        with SalesFlow(postgres_url, wait_seconds=1) as impatient:
+            with pytest.raises(BusyError):
+                record(impatient)
+            with impatient.session() as s:
+                for _ in range(WITHIN_LIMIT_MAX + 1):
+                    s.add(Customer.register(name="A"))
+        assert s.receipt is not None
+        assert s.receipt.last - s.receipt.first == WITHIN_LIMIT_MAX
 
 
 def test_a_session_that_the_server_ended_for_idling_is_told_as_that(postgres_url: str) -> None:

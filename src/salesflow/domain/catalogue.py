@@ -176,6 +176,10 @@ class FactCatalogue:
         self._alike: dict[str, dict[bytes, Fact]] = {}
         """Facts that were read a moment ago, by what is stored of them."""
         self._trusted = frozenset(classes := list(classes))
+        self._writers: Final = {
+            cls: (cls.stored_as, cls.__pydantic_serializer__.to_json) for cls in self._trusted
+        }
+        """Topics of trusted classes, and what writes their facts."""
         self._decoders: dict[str, Decode] = {}
         """What builds facts without validating them, by topic; made when first asked for."""
         named = dict(homes or {})
@@ -237,10 +241,12 @@ class FactCatalogue:
             InputError: for a class that was not handed in, and what reads back otherwise.
         """
         cls = type(fact)
-        if cls in self._trusted:
-            payload = cls.__pydantic_serializer__.to_json(fact, exclude_none=True)
+        written = self._writers.get(cls)
+        if written is not None:
+            topic, to_json = written
+            payload = to_json(fact, exclude_none=True)
             if payload.isascii() or _is_settled(payload):
-                return cls.stored_as, EncodedFact(payload)
+                return topic, EncodedFact(payload)
         elif not isinstance(fact, Fact):
             raise InputError(f"{shown(fact)} is no fact; make one, such as DealWon()")
         elif self._current.get(cls.stored_as) is not cls:

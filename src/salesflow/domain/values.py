@@ -376,7 +376,7 @@ class Exact:
     ) -> core_schema.CoreSchema:
         """Return pydantic one function to call, and plain digits to write."""
         del source, handler
-        written = core_schema.plain_serializer_function_ser_schema(str, when_used="json")
+        written = core_schema.to_string_ser_schema(when_used="json")
         return core_schema.json_or_python_schema(
             core_schema.no_info_plain_validator_function(self.read_json),
             core_schema.no_info_plain_validator_function(self.read),

@@ -31,6 +31,7 @@ from salesflow.adapters.event_store.log import EventLog, Receipt
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.logs import tell_retry
 from salesflow.domain.arguments import called, guarded_host, internal
+from salesflow.domain.ids import new_id, new_ids
 from salesflow.domain.pending import give_up
 from salesflow.domain.settings import Settings
 from salesflow.domain.time import FOREVER, Instant
@@ -102,7 +103,11 @@ class CommandRunner:
 
     @internal
     def __init__(self, wait_seconds: float, event_ids: Callable[[], UUID]) -> None:
-        self._event_ids = event_ids
+        self._event_ids = (
+            new_ids
+            if event_ids is new_id
+            else lambda count: [event_ids() for _ in range(count)]
+        )
         self._retry_queue = RetryQueue(wait_seconds)
         self._active = ActiveSessions()
 

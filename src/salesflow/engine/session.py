@@ -38,7 +38,7 @@ from salesflow.domain.event import (
     ensure_readable,
     ensure_retractable,
 )
-from salesflow.domain.ids import new_id
+from salesflow.domain.ids import new_id, new_ids
 from salesflow.domain.pending import PendingEvent, untrack, warn_never_added
 from salesflow.domain.process import (
     ProcessPublished,
@@ -68,7 +68,7 @@ NEWEST = 100
 """Among so many of the newest things its end looks for those that were never added: a host may
 make thousands before it adds them one by one."""
 
-FACT, IS_IMMEDIATE = attrgetter("fact"), attrgetter("is_immediate")
+IS_IMMEDIATE = attrgetter("is_immediate")
 
 COMMANDS = UUID("6f1c9a52-3f0b-5c1e-9a39-6d0f3f2f6a10")
 
@@ -146,7 +146,7 @@ class Session:
         metadata: CommandMetadata,
         connection: Connection | None = None,
         accept_clock: bool = False,
-        event_ids: Callable[[], UUID] = new_id,
+        event_ids: Callable[[int], Iterable[UUID]] = new_ids,
         within: Sequence["Session"] = (),
     ) -> None:
         self.receipt: Receipt | None = None
@@ -273,7 +273,11 @@ class Session:
         """
         if self._ended:
             return self.receipt
+        count = sum([len(each.pending) for each in self._aggregates.values()])
         try:
+            if count > WORTH_A_PAUSE:
+                with gc_paused():
+                    return self._commit()
             return self._commit()
         finally:
             self.end()
@@ -304,30 +308,25 @@ class Session:
     def _commit(self) -> Receipt | None:
         warn_never_added(NEWEST)
         changes: list[Change] = []
-        facts: list[Fact] = []
         for id, each in self._aggregates.items():
             version, pending = each.to_append()
             if pending:
                 changes.append(_new(Change, (id, each, version, pending)))
-                facts += map(FACT, pending)
         if not changes:
             if self._connection is None:
                 self._log.database.ensure_not_replaced()
             return None
         if self._within:
             ensure_not_loaded_by(self._within, {change.id for change in changes})
-        if len(facts) > WORTH_A_PAUSE:
-            with gc_paused():
-                self._append(changes, facts)
-        else:
-            self._append(changes, facts)
+        self.receipt = self._append(changes)
         return self.receipt
 
-    def _append(self, changes: list[Change], facts: list[Fact]) -> None:
+    def _append(self, changes: list[Change]) -> Receipt:
+        facts = [event.fact for change in changes for event in change.pending]
         self._ensure_consistent(changes, facts)
         actor, command_id, correlation_id, causation_id, fingerprint = self._metadata
         metadata = (actor, correlation_id, causation_id, None, None)
-        event_ids, encode = self._event_ids, self._log.catalogue.encode
+        encode, ids = self._log.catalogue.encode, iter(self._event_ids(len(facts)))
         drafts: list[NewEvent] = []
         first_topics, nouns = {}, []
         for id, aggregate, version, pending in changes:
@@ -337,9 +336,9 @@ class Session:
             for fact, occurred, precision, _ in pending:
                 version += 1
                 topic, payload = encode(fact)
-                known = (id, version, topic, payload, event_ids(), occurred, precision)
+                known = (id, version, topic, payload, next(ids), occurred, precision)
                 drafts.append(_new(NewEvent, known + metadata))
-        self.receipt = self._log.append(
+        return self._log.append(
             drafts,
             command_id=command_id,
             fingerprint=fingerprint,

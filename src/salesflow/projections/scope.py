@@ -338,7 +338,7 @@ class Grouping:
         return self._teams.before_joining if self.by == "team" else 0
 
     def of(self, rows: HeldRows, whose: Attribution, at: Column | None = None) -> Column:
-        """Return the number of the group of each row, or `NOTHING` for none; see `name`.
+        """Return the number of the group of each row, or `NOTHING` for none; see `names`.
 
         The team is that of an instant of each, or where none is said of when it happened.
         """
@@ -376,22 +376,13 @@ class Grouping:
                 found = self._texts.code(name)
         return UNKNOWN if found is None else found
 
-    def names(self, numbers: Sequence[int]) -> list[Group]:
-        """Return what groups are called; see `name`."""
-        return [*map(self.name, numbers)]
-
-    def name(self, number: int) -> Group:
-        """Return what a group is called."""
-        if number == NOTHING:
-            return None
-        match self.by:
-            case "team":
-                return self._teams.names[number]
-            case "customer":
-                return str(self._ids[number])
-            case _:
-                name: str = self._texts[number]
-                return name
+    def names(self, numbers: Column) -> list[Group]:
+        """Return what groups are called, by their numbers; None for `NOTHING`."""
+        if self.by != "team":
+            words = self._ids if self.by == "customer" else self._texts
+            return words.texts(numbers)
+        names = self._teams.names
+        return [None if number == NOTHING else names[number] for number in numbers.tolist()]
 
     @computed_once
     def customers(self) -> Customers:

@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
-from threading import Lock, RLock, get_ident
+from threading import RLock, get_ident
 from time import monotonic, sleep
 from traceback import walk_tb
 from types import TracebackType
@@ -52,40 +52,42 @@ WORTH_A_PAUSE = 100
 """More facts than these are worth holding it off, when they are recorded or read at once."""
 
 _pauses: set[object] = set()
-"""The blocks that hold it off at the moment, of all threads; none where nobody does, or where
-somebody else had switched it off before."""
-_turn = Lock()
+"""The blocks that hold it off at the moment, of all threads."""
+_is_off = False
+"""Whether they have switched it off, and not somebody else."""
 
 
 @contextmanager
 def gc_paused() -> Iterator[None]:
     """Hold the garbage collector of this process off until the end of the block.
 
-    It works again when the last of all such blocks ends, on whatever thread.
+    It works again when the last of all such blocks ends, on whatever thread. No lock is taken:
+    an exception between two lines would keep it for ever. Where two threads are between the
+    same lines it may work again too early, and never stays off.
     """
+    global _is_off
     pause = object()
     try:
-        with _turn:
-            if gc.isenabled():
-                _pauses.clear()  # what a block left that was cut off
-            if _pauses or gc.isenabled():
-                _pauses.add(pause)
-                gc.disable()
+        if _is_off or gc.isenabled():
+            _pauses.add(pause)
+            _is_off = True
+            gc.disable()
         yield
     finally:
-        with _turn:
-            if _pauses == {pause}:
-                gc.enable()
+        if pause in _pauses:
             _pauses.discard(pause)
+            if not _pauses:
+                gc.enable()
+                _is_off = False
 
 
 def _gc_resumed() -> None:
-    """Let the collector of a forked process work again if threads of its parent held it off."""
-    global _turn
-    _turn = Lock()
-    if _pauses:
-        gc.enable()
+    """Let the collector work again where blocks were cut off, or threads did not come along."""
+    global _is_off
+    if _is_off:
         _pauses.clear()
+        gc.enable()
+        _is_off = False
 
 
 if hasattr(os, "register_at_fork"):

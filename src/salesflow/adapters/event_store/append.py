@@ -14,7 +14,7 @@ from functools import lru_cache, partial
 from itertools import chain, compress, repeat
 from operator import attrgetter
 from time import monotonic, time_ns
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -26,7 +26,7 @@ from salesflow.adapters.database.sqlite_errors import (
     stale_transaction,
     translate_sqlite,
 )
-from salesflow.adapters.event_store.rows import Checksums
+from salesflow.adapters.event_store.rows import Checksums, with_place
 from salesflow.adapters.logs import CLOCK
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Precision
@@ -195,15 +195,18 @@ class Rejected(Exception):  # noqa: N818 - never leaves the adapters
 
 
 class Columns(NamedTuple):
-    """The drafts of one transaction turned into columns."""
+    """The drafts of one transaction turned into columns, bytes as drivers bind them at once.
 
-    stream_ids: tuple[UUID, ...]
-    versions: tuple[int, ...]
-    topics: tuple[str, ...]
-    payloads: tuple[bytes, ...]
-    event_ids: tuple[UUID, ...]
-    occurred: tuple[Instant | None, ...]
-    precisions: tuple[Precision, ...]
+    What is `bytes`, or a class of its own, SQLite's driver looks up among its adapters first.
+    """
+
+    stream_ids: Sequence[bytearray]
+    versions: Sequence[int]
+    topics: Sequence[str]
+    payloads: Sequence[bytearray]
+    event_ids: Sequence[bytearray]
+    occurred: Sequence[Instant | None]
+    precisions: Sequence[Precision]
     actors: Texts
     correlation_ids: Texts
     causation_ids: Texts
@@ -219,20 +222,30 @@ class Columns(NamedTuple):
         actors, *others, commands = self[7:13]
         return actors, commands, *others
 
+    @property
+    def content(self) -> tuple[Sequence[object], ...]:
+        """The columns that `CONTENT` names, for checksums."""
+        known = self.topics, self.payloads, self.stream_ids, self.versions, self.event_ids
+        return *known, self.precisions, *self.texts
+
 
 def columns_of(appends: Sequence[Append]) -> Columns:
     """Turn drafts into columns, which databases take faster than rows."""
     drafts = all_new_events(appends)
-    columns = zip(*drafts, strict=True)
+    streams, versions, topics, payloads, events, *rest = zip(*drafts, strict=True)
+    known = (
+        *([bytearray(id.int.to_bytes(16)) for id in streams], versions, topics),
+        *([*map(bytearray, payloads)], [bytearray(id.int.to_bytes(16)) for id in events]),
+    )
     if len(appends) == 1:
         names: Texts = (appends[0].command_id,) * len(drafts)
-        return Columns._make((*columns, names, [0] * len(drafts)))
+        return Columns._make((*known, *rest, names, (0,) * len(drafts)))
     commands: list[str | None] = []
     numbers: list[int] = []
     for number, append in enumerate(appends):
         commands += [append.command_id] * len(append.drafts)
         numbers += [number] * len(append.drafts)
-    return Columns._make((*columns, tuple(commands), numbers))
+    return Columns._make((*known, *rest, tuple(commands), numbers))
 
 
 def all_new_events(appends: Sequence[Append]) -> Sequence[NewEvent]:
@@ -305,7 +318,7 @@ def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowErro
     )
 
 
-# How an append gets into SQLite: one immediate transaction, rows in one `executemany`.
+# How an append gets into SQLite: one immediate transaction, many rows by each statement.
 #
 # The write lock of the file is taken first; then the clock is read, so that nobody's time
 # passes while waiting. The last event says where the log stands.
@@ -323,6 +336,8 @@ COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?,?)"
 ROW = f"INSERT INTO salesflow_events VALUES ({','.join('?' * 17)})"
 ONE_BY_ONE_MAX = 12
 """So many rows are written one by one sooner than as columns."""
+ROWS_A_STATEMENT = 40
+"""So many rows one statement inserts, of up to 16 parameters each; SQLite may take only 999."""
 
 
 class SqliteAppending:
@@ -421,25 +436,29 @@ class SqliteAppending:
         count = len(columns.versions)
         days, texts = columns.precisions.count("day") > 0, columns.texts
         present = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
-        statement = _statement(self._tenant, days, *present)
-        given = _columns_of_many(columns, base, first)
-        positions, streams, versions, ids, topics, payloads, happened, recorded = given
-        contents = (topics, payloads, streams, versions, ids, columns.precisions, *texts)
-        checksums = self._checksums.of_events(positions, happened, recorded, *contents)
-        rows = zip(
-            *given,
+        positions, recorded = range(base + 1, base + count + 1), _recorded(columns, first)
+        happened = _happened(columns, recorded)
+        place = positions, happened, recorded
+        given = (
+            *(positions, columns.stream_ids, columns.versions, columns.event_ids),
+            *(columns.topics, columns.payloads, happened, recorded),
             *((columns.precisions,) if days else ()),
             *compress(texts, present),
-            checksums,
-            strict=True,
+            [*map(with_place, self._checksums.of_contents(*columns.content), *place)],
         )
-        connection.executemany(statement, rows)
+        values = [*chain.from_iterable(zip(*given, strict=True))]
+        for rows in (ROWS_A_STATEMENT, 1):
+            statement, size = _statement(self._tenant, rows, days, *present), rows * len(given)
+            whole = len(values) // size * size
+            parts = [values[start : start + size] for start in range(0, whole, size)]
+            connection.executemany(statement, parts)
+            del values[:whole]
 
 
 def _rows_of(
     tenant: str, checksums: Checksums, appends: Sequence[Append], base: int, first: Instant
 ) -> Iterator[tuple[object, ...]]:
-    """Yield the rows of a few drafts, which `_columns_of_many` does for many."""
+    """Yield the rows of a few drafts; many are turned into columns first."""
     # fmt: off
     position, recorded, of_event = base, first, checksums.of_event
     for drafts, _, _, command, *_ in appends:
@@ -466,37 +485,26 @@ def _rows_of(
 
 
 @lru_cache(maxsize=1024)
-def _statement(tenant: str, days: bool, *present: bool) -> str:
+def _statement(tenant: str, rows: int, days: bool, *present: bool) -> str:
     """Write the statement for rows of which some texts are there and the others are NULL."""
     marks = ["?"] * 8 + ["?" if days else "'microsecond'"]
     marks += ["?" if each else "NULL" for each in present] + ["?"]
-    return f"INSERT INTO salesflow_events VALUES ('{tenant}',{','.join(marks)})"
+    row = f"('{tenant}',{','.join(marks)})"
+    return f"INSERT INTO salesflow_events VALUES {','.join([row] * rows)}"
 
 
-def _columns_of_many(columns: Columns, base: int, first: Instant) -> tuple[Sequence[Any], ...]:
-    """Return the columns that differ from row to row, before the texts of the envelope."""
-    recorded = [first + number for number in columns.numbers]
+def _recorded(columns: Columns, first: Instant) -> list[Instant]:
+    """Return when each event is recorded, those of the first append at `first`."""
+    return [first + number for number in columns.numbers]
+
+
+def _happened(columns: Columns, recorded: Sequence[Instant]) -> Sequence[Instant]:
+    """Return when each event happened: not after it was recorded, and then if nobody said."""
     occurred = columns.occurred
-    if occurred.count(None) < len(occurred):
-        text = zip(occurred, recorded, strict=True)
-        happened = [now if then is None or then > now else then for then, now in text]
-    else:
-        happened = recorded
-    return (
-        range(base + 1, base + len(recorded) + 1),
-        _blobs([id.int.to_bytes(16) for id in columns.stream_ids]),
-        columns.versions,
-        _blobs([id.int.to_bytes(16) for id in columns.event_ids]),
-        columns.topics,
-        _blobs(columns.payloads),
-        happened,
-        recorded,
-    )
-
-
-def _blobs(column: Sequence[bytes]) -> list[bytearray]:
-    """Return bytes as the driver binds them at once; `bytes` it looks up among its adapters."""
-    return [*map(bytearray, column)]
+    if occurred.count(None) == len(occurred):
+        return recorded
+    said = zip(occurred, recorded, strict=True)
+    return [now if then is None or then > now else then for then, now in said]
 
 
 def _become_writer(connection: sqlite3.Connection) -> None:

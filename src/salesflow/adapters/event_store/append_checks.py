@@ -16,7 +16,7 @@ sales, which commands check, and halves of a merge, which are for whoever record
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache
-from itertools import chain, product, repeat
+from itertools import product, repeat
 from operator import attrgetter
 from typing import Final, get_args
 from uuid import UUID
@@ -313,7 +313,6 @@ TYPES: Final[dict[str, frozenset[type]]] = {
 
 ENVELOPE: Final = ("actor", "correlation_id", "causation_id", "source", "source_id")
 """The other columns of a draft, which are texts."""
-NO_TEXTS: Final = frozenset({NONE})
 USUAL_TYPES: Final = frozenset(product(*TYPES.values(), (str, NONE), *repeat((NONE,), 4)))
 """The types of a draft that has no texts but perhaps its actor's."""
 
@@ -346,13 +345,13 @@ def checked_append(append: Append) -> Append:
     streams, versions, _, _, _, occurred, precisions, *texts = columns
     if not PRECISIONS.issuperset(precisions):
         raise InputError("a time is known to the 'microsecond' or to the 'day'")
-    next_versions = _next_versions(streams, versions)
+    stream_ids, next_version_max = _streams_of(streams, versions)
     times = [time for time in occurred if time is not None]
-    _check_numbers(versions, next_versions, times)
-    if not NO_TEXTS.issuperset(map(type, chain.from_iterable(texts))):
+    _check_numbers(versions, next_version_max, times)
+    if any(column.count(None) < len(drafts) for column in texts):
         drafts = _with_texts(drafts, texts)
     latest = max(times) if times else None
-    found = drafts, tuple(next_versions), latest, command_id
+    found = drafts, stream_ids, latest, command_id
     return _new(Append, found + append[4:])
 
 
@@ -367,12 +366,16 @@ def _is_plainly_valid(draft: NewEvent) -> bool:
     )
 
 
-def _next_versions(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUID, int]:
-    """Return the version that follows in each stream, streams in order of their first event."""
-    if versions.count(1) == len(versions):
-        begun = dict.fromkeys(streams, 2)
-        if len(begun) == len(streams):
-            return begun  # each by one fact
+def _streams_of(
+    streams: tuple[UUID, ...], versions: Sequence[int]
+) -> tuple[tuple[UUID, ...], int]:
+    """Return the streams in order of their first event, and the highest version that follows.
+
+    Raises:
+        InputError: where a version does not follow the one before.
+    """
+    if versions.count(1) == len(versions) == len({stream.int for stream in streams}):
+        return streams, 2  # each by one fact
     next_versions: dict[UUID, int] = {}
     current, expected = streams[0], versions[0]
     for stream_id, version in zip(streams, versions, strict=True):
@@ -385,13 +388,13 @@ def _next_versions(streams: Sequence[UUID], versions: Sequence[int]) -> dict[UUI
             )
         expected += 1
     next_versions[current] = expected
-    return next_versions
+    return tuple(next_versions), max(next_versions.values())
 
 
 def _check_numbers(
-    versions: Sequence[int], next_versions: dict[UUID, int], times: list[Instant]
+    versions: Sequence[int], next_version_max: int, times: list[Instant]
 ) -> None:
-    if min(versions) < 0 or max(next_versions.values()) > VERSION_MAX:
+    if min(versions) < 0 or next_version_max > VERSION_MAX:
         raise InputError(f"versions of a stream run from 0 to {VERSION_MAX}")
     if times and not INSTANT_MIN <= min(times) <= max(times) <= INSTANT_MAX:
         raise InputError("a time lies before 0001-01-02 or after 9999-12-30 UTC")

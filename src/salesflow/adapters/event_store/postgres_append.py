@@ -1,4 +1,4 @@
-"""How an append gets into PostgreSQL: one statement and one round trip; COPY for many rows.
+"""How an append gets into PostgreSQL: by one statement, in one round trip.
 
 The statement moves the head row (whose lock orders all appends of a tenant), inserts events
 and command ids after it and notifies the subscribers. It commits by itself. The clock is read
@@ -10,7 +10,6 @@ It is a module of its own, since it alone needs psycopg.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from struct import Struct
 from time import monotonic
 from weakref import finalize
 
@@ -43,31 +42,26 @@ from salesflow.adapters.event_store.postgres_rows import (
     APPEND_COMMANDS,
     APPEND_ONE,
     APPEND_ONE_COMMAND,
-    COPY,
-    COPY_END,
-    COPY_START,
+    EACH,
+    FREE,
     LIMIT_TO,
     LIMITS,
     LOCK_HEAD,
     LOOK,
     NEW_HEAD,
-    RESERVE,
-    RESERVE_COMMANDS,
+    OFTEN_ALIKE,
     SET_LIMITS,
     Bigints,
-    Blobs,
     Integers,
     Statement,
     Texts,
-    Uuids,
-    field,
     register,
 )
 from salesflow.adapters.event_store.rows import Checksums
 from salesflow.domain.time import Instant
 from salesflow.errors import BusyError, InputError, OwnTransactionError
 
-__all__ = ["Limit", "PostgresAppending"]
+__all__ = ["WITHIN_LIMIT_MAX", "Limit", "PostgresAppending"]
 
 
 # How long an append waits for other writers of a PostgreSQL database.
@@ -96,9 +90,9 @@ class Limit:
         return self.wanted if self.ours else self.theirs
 
 
-COPY_ABOVE = 100
-PARTS_AT_ONCE = 2_000
-"""So many fields and groups of fields are handed to the server at once, 14 of each row."""
+WITHIN_LIMIT_MAX = 2_000
+"""So many events are inserted within the time that is meant for waiting; more of them take
+time of their own, once the lock was got."""
 
 Parameters = dict[str, object]
 
@@ -136,7 +130,7 @@ class PostgresAppending(Forkable):
             cursor = self._cursor()
             connection = cursor.connection
             wait = max(1, int((deadline - monotonic()) * 1000))
-            if self._database.options.pooled or recheck is not None or not _is_small(appends):
+            if self._database.options.pooled or recheck is not None or _is_large(appends):
                 receipts = self._write_in_steps(cursor, appends, wait, recheck)
             else:
                 self._limit_to(cursor, wait)
@@ -165,16 +159,27 @@ class PostgresAppending(Forkable):
             if pooled:
                 _limit_transaction(cursor, limit)
             self._recheck(cursor, recheck)
-            if _is_small(appends):
-                return self._insert(cursor, appends)
-            return self._copy(cursor, appends, limit)
+            return self._insert_in_transaction(cursor, appends, limit)
 
     def _recheck(self, cursor: PostgresCursor, recheck: Recheck) -> None:
-        """Take the lock that orders all appends, and look at what stands then."""
+        """Look at an append once nobody else can append."""
         if recheck is not None:
-            for statement in (NEW_HEAD, LOCK_HEAD):
-                cursor.execute(statement, [self._tenant])
+            self._lock(cursor)
             recheck()
+
+    def _lock(self, cursor: PostgresCursor) -> None:
+        """Take the lock that orders all appends."""
+        for statement in (NEW_HEAD, LOCK_HEAD):
+            cursor.execute(statement, [self._tenant])
+
+    def _insert_in_transaction(
+        self, cursor: PostgresCursor, appends: Sequence[Append], limit: Limit
+    ) -> list[Receipt]:
+        """Insert them; many take as long as the server lets them, once nobody is waited for."""
+        if _is_large(appends):
+            self._lock(cursor)
+            cursor.execute(FREE, [str(limit.theirs)])
+        return self._insert(cursor, appends)
 
     def _limit_to(self, cursor: PostgresCursor, wait: int) -> None:
         """Have the server end a statement of this connection that waits for longer."""
@@ -217,10 +222,7 @@ class PostgresAppending(Forkable):
             with raw.transaction(), numbered_cursor(raw) as cursor:
                 locks = _limit_transaction(cursor, limit)
                 self._recheck(cursor, recheck)
-                if _is_small([append]):
-                    receipts = self._insert(cursor, [append])
-                else:
-                    receipts = self._copy(cursor, [append], limit)
+                receipts = self._insert_in_transaction(cursor, [append], limit)
                 cursor.execute(SET_LIMITS, [str(locks), str(limit.theirs), True])
         lend(self, connection, 0)
         return receipts[0]
@@ -256,25 +258,9 @@ class PostgresAppending(Forkable):
             parameters["content"] = self._content(draft, command_id)
             statement = APPEND_ONE if command_id is None else APPEND_ONE_COMMAND
         else:
-            columns = columns_of(appends)
-            parameters.update(_arrays(columns))
-            parameters["content"] = Bigints.of(self._contents(columns))
+            self._add_events(parameters, columns_of(appends))
             statement = APPEND_COMMANDS if _add_commands(parameters, appends) else APPEND
         base, recorded = self._moved(cursor, statement, parameters, appends)
-        return receipts_of(appends, base, recorded)
-
-    def _copy(
-        self, cursor: PostgresCursor, appends: Sequence[Append], limit: Limit
-    ) -> list[Receipt]:
-        parameters = self._parameters(appends)
-        parameters["limit"] = str(limit.theirs)
-        statement = RESERVE_COMMANDS if _add_commands(parameters, appends) else RESERVE
-        base, recorded = self._moved(cursor, statement, parameters, appends)
-        with cursor.copy(COPY) as copy:
-            copy.write(COPY_START)
-            for rows in _rows(appends, (self._tenant, self._checksums), base, recorded):
-                copy.write(rows)
-            copy.write(COPY_END)
         return receipts_of(appends, base, recorded)
 
     def _content(self, draft: NewEvent, command_id: str | None) -> int:
@@ -282,11 +268,13 @@ class PostgresAppending(Forkable):
         known = topic, memoryview(payload), stream, version, event, precision, actor
         return self._checksums.of_content(*known, command_id, *others)
 
-    def _contents(self, columns: Columns) -> list[int]:
-        payloads = [memoryview(payload) for payload in columns.payloads]
-        known = columns.topics, payloads, columns.stream_ids, columns.versions
-        envelope = columns.event_ids, columns.precisions, *columns.texts
-        return [*map(self._checksums.of_content, *known, *envelope)]
+    def _add_events(self, parameters: Parameters, columns: Columns) -> None:
+        """Add what is said of each event, or of all of them."""
+        contents = self._checksums.of_contents(*columns.content)
+        for (name, array), column in zip(EACH.items(), (*columns, contents), strict=True):
+            alike = name in OFTEN_ALIKE and column.count(column[0]) == len(column)
+            parameters[name] = column[0] if alike else None
+            parameters[f"each_{name}"] = None if alike else array.of(column)
 
     def _parameters(self, appends: Sequence[Append]) -> Parameters:
         latest = [append.latest for append in appends if append.latest is not None]
@@ -334,27 +322,8 @@ def _limit_transaction(cursor: PostgresCursor, limit: Limit) -> int:
     return int(locks)
 
 
-def _is_small(appends: Sequence[Append]) -> bool:
-    return sum([len(append.drafts) for append in appends]) <= COPY_ABOVE
-
-
-def _arrays(columns: Columns) -> Parameters:
-    return {
-        "stream_id": Uuids.of(columns.stream_ids),
-        "version": Integers.of(columns.versions),
-        "event_id": Uuids.of(columns.event_ids),
-        "topic": Texts.of(columns.topics),
-        "payload": Blobs.of(columns.payloads),
-        "occurred": Bigints.of(columns.occurred),
-        "append": Integers.of(columns.numbers),
-        "precision": Texts.of(columns.precisions),
-        "actor": Texts.of(columns.actors),
-        "command_id": Texts.of(columns.command_ids),
-        "correlation_id": Texts.of(columns.correlation_ids),
-        "causation_id": Texts.of(columns.causation_ids),
-        "source": Texts.of(columns.sources),
-        "source_id": Texts.of(columns.source_ids),
-    }
+def _is_large(appends: Sequence[Append]) -> bool:
+    return sum([len(append.drafts) for append in appends]) > WITHIN_LIMIT_MAX
 
 
 def _add_commands(parameters: Parameters, appends: Sequence[Append]) -> bool:
@@ -379,64 +348,6 @@ def _add_commands(parameters: Parameters, appends: Sequence[Append]) -> bool:
     parameters["offsets"] = Integers.of(offsets)
     parameters["prints"] = Texts.of(prints)
     return True
-
-
-_STREAM_ID = Struct("!iqi16siii16s").pack
-_BIGINT = Struct("!iq").pack
-_TIMES = Struct("!iqiq").pack
-_LENGTH = Struct("!i").pack
-_COLUMN_COUNT = b"\x00\x11"
-_NO_TEXT = field(None)
-
-
-def _rows(
-    appends: Sequence[Append], of: tuple[str, Checksums], base: int, recorded: Instant
-) -> Iterator[bytes]:
-    """Write the rows of a tenant as binary COPY wants them, in the order of the columns.
-
-    Some hundred at a time: the server takes them in while the next are written.
-    """
-    # fmt: off
-    tenant, checksums = of
-    start, of_event = _COLUMN_COUNT + field(tenant), checksums.of_event
-    fields = _Fields()
-    written: list[bytes] = []
-    for offset, append in enumerate(appends):
-        then = recorded + offset
-        command = append.command_id
-        command_id = fields[command]
-        for (
-            stream, version, topic, payload, event, occurred, precision, actor, correlation,
-            causation, source, source_id,
-        ) in append.drafts:
-            base += 1
-            happened = then if occurred is None or occurred > then else occurred
-            stream_id, event_id = stream.int.to_bytes(16), event.int.to_bytes(16)
-            checksum = of_event(
-                base, happened, then, topic, memoryview(payload), stream_id, version, event_id,
-                precision, actor, command, correlation, causation, source, source_id,
-            )
-            written += (
-                start, _STREAM_ID(8, base, 16, stream_id, 4, version, 16, event_id),
-                fields[topic], _LENGTH(len(payload)), payload, _TIMES(8, happened, 8, then),
-                fields[precision], fields[actor], command_id, fields[correlation],
-                fields[causation], fields[source],
-                _NO_TEXT if source_id is None else field(source_id),
-                _BIGINT(8, checksum),
-            )
-            if len(written) > PARTS_AT_ONCE:
-                yield b"".join(written)
-                written.clear()
-    # fmt: on
-    yield b"".join(written)
-
-
-class _Fields(dict[str | None, bytes]):
-    """What texts are written as; those that are told again and again are written once."""
-
-    def __missing__(self, text: str | None) -> bytes:
-        self[text] = written = field(text)
-        return written
 
 
 def _is_in_transaction(connection: sa.Connection, _: int) -> bool:

@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from struct import Struct
-from typing import Any, NamedTuple
-from uuid import UUID
+from typing import Any, ClassVar, Final, NamedTuple, Self
 
 from psycopg import pq
 from psycopg.abc import AdaptContext
@@ -23,14 +22,12 @@ from salesflow.adapters.event_store.rows import PLACE_IN_SQL
 
 __all__ = [
     "ANSWER",
-    "ANSWER_AND_FREE",
     "APPEND",
     "APPEND_COMMANDS",
     "APPEND_ONE",
     "APPEND_ONE_COMMAND",
-    "COPY",
-    "COPY_END",
-    "COPY_START",
+    "EACH",
+    "FREE",
     "INSERT_COMMAND",
     "INSERT_COMMANDS",
     "INSERT_EVENT",
@@ -42,8 +39,7 @@ __all__ = [
     "MOVE_HEAD",
     "NEW_HEAD",
     "NOW",
-    "RESERVE",
-    "RESERVE_COMMANDS",
+    "OFTEN_ALIKE",
     "SET_LIMITS",
     "Bigints",
     "Blobs",
@@ -51,19 +47,15 @@ __all__ = [
     "Statement",
     "Texts",
     "Uuids",
-    "field",
     "register",
 ]
 
 
-# Rows in PostgreSQL's binary format: arrays for one statement, COPY for many rows.
+# Arrays in PostgreSQL's binary format.
 #
 # psycopg can dump lists too, element by element in Python; these functions write the same bytes
-# several times faster. Formats: https://www.postgresql.org/docs/current/sql-copy.html (binary)
-# and `array_send` (dimensions, null flag, element type, length, lower bound, elements).
-
-COPY_START = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-COPY_END = b"\xff\xff"
+# several times faster. The format is that of PostgreSQL's `array_send`: dimensions, null flag,
+# element type, length, lower bound, elements.
 
 _HEADER = Struct("!iiIii").pack
 _LENGTH = Struct("!i").pack
@@ -72,76 +64,86 @@ _INTEGER = Struct("!ii").pack
 _NULL = b"\xff\xff\xff\xff"
 _SIXTEEN = _LENGTH(16)
 
+Bytes = bytes | bytearray
+
 
 class _Array(bytes):
     """An array in binary; its class says of what."""
 
     __slots__ = ()
-    element: int
-    oid: int
+    element: ClassVar[int]
+    oid: ClassVar[int]
+    sql: ClassVar[str]
+    """The type of its elements."""
+
+    @classmethod
+    def of(cls, items: Sequence[Any]) -> Self:
+        """Write an array."""
+        raise NotImplementedError
+
+    @classmethod
+    def _of(cls, elements: Sequence[bytes]) -> Self:
+        """Put elements together, each with its length before it."""
+        return cls(_HEADER(1, 1, cls.element, len(elements), 1) + b"".join(elements))
 
 
 class Uuids(_Array):
     """uuid[]."""
 
-    element, oid = 2950, 2951
+    element, oid, sql = 2950, 2951, "uuid"
 
     @classmethod
-    def of(cls, items: Sequence[UUID]) -> "Uuids":
-        """Write an array of UUIDs."""
-        return cls(_head(cls.element, items) + _SIXTEEN.join([b"", *[i.bytes for i in items]]))
+    def of(cls, items: Sequence[Bytes]) -> Self:
+        """Write an array of UUIDs, each given as its 16 bytes."""
+        return cls(_HEADER(1, 1, cls.element, len(items), 1) + _SIXTEEN.join([b"", *items]))
 
 
 class Bigints(_Array):
     """int8[], with nulls."""
 
-    element, oid = 20, 1016
+    element, oid, sql = 20, 1016, "int8"
 
     @classmethod
-    def of(cls, items: Sequence[int | None]) -> "Bigints":
+    def of(cls, items: Sequence[int | None]) -> Self:
         """Write an array of whole numbers of 64 bits."""
-        return cls(
-            _head(cls.element, items)
-            + b"".join([_NULL if i is None else _BIGINT(8, i) for i in items])
-        )
+        return cls._of([_NULL if item is None else _BIGINT(8, item) for item in items])
 
 
 class Integers(_Array):
     """int4[]."""
 
-    element, oid = 23, 1007
+    element, oid, sql = 23, 1007, "int4"
 
     @classmethod
-    def of(cls, items: Sequence[int]) -> "Integers":
+    def of(cls, items: Sequence[int]) -> Self:
         """Write an array of whole numbers of 32 bits."""
-        return cls(_head(cls.element, items) + b"".join([_INTEGER(4, i) for i in items]))
+        return cls._of([_INTEGER(4, item) for item in items])
 
 
 class Texts(_Array):
     """text[], with nulls."""
 
-    element, oid = 25, 1009
+    element, oid, sql = 25, 1009, "text"
 
     @classmethod
-    def of(cls, items: Sequence[str | None]) -> "Texts | None":
-        """Write an array of texts; None when it would hold nothing but nulls."""
-        if items.count(None) == len(items):
-            return None
-        return cls(_head(cls.element, items) + b"".join([field(i) for i in items]))
+    def of(cls, items: Sequence[str | None]) -> Self:
+        """Write an array of texts; those that are told again and again are written once."""
+        fields = {item: _text(item) for item in {*items}}
+        return cls._of([fields[item] for item in items])
 
 
 class Blobs(_Array):
     """bytea[]."""
 
-    element, oid = 17, 1001
+    element, oid, sql = 17, 1001, "bytea"
 
     @classmethod
-    def of(cls, items: Sequence[bytes]) -> "Blobs":
+    def of(cls, items: Sequence[Bytes]) -> Self:
         """Write an array of byte strings."""
-        return cls(_head(cls.element, items) + b"".join([_LENGTH(len(i)) + i for i in items]))
+        return cls._of([_LENGTH(len(item)) + item for item in items])
 
 
-def field(text: str | None) -> bytes:
+def _text(text: str | None) -> bytes:
     """Write one text with its length before it, or the null."""
     if text is None:
         return _NULL
@@ -154,10 +156,6 @@ def register(context: AdaptContext) -> None:
     if context.adapters is not None:
         for dumper in _DUMPERS:
             context.adapters.register_dumper(dumper.made_for, dumper)
-
-
-def _head(element: int, items: Sequence[object]) -> bytes:
-    return _HEADER(1, 1, element, len(items), 1)
 
 
 class _ArrayDumper(Dumper):
@@ -190,25 +188,49 @@ MOVE_HEAD = f"""
     RETURNING position - %(count)s::int8 AS base,
         recorded - %(appends)s::int8 + 1 AS first_recorded"""
 
-_MANY = PLACE_IN_SQL.format(
-    position="(h.base + u.number)",
-    occurred="least(u.occurred, h.first_recorded + u.append)",
-    recorded="(h.first_recorded + u.append)",
+EACH: Final[Mapping[str, type[_Array]]] = {
+    "stream_id": Uuids,
+    "version": Integers,
+    "topic": Texts,
+    "payload": Blobs,
+    "event_id": Uuids,
+    "occurred": Bigints,
+    "precision": Texts,
+    "actor": Texts,
+    "correlation_id": Texts,
+    "causation_id": Texts,
+    "source": Texts,
+    "source_id": Texts,
+    "command_id": Texts,
+    "append": Integers,
+    "content": Bigints,
+}
+"""What is said of each of many events, in the order of `Columns`, and what comes to them."""
+OFTEN_ALIKE: Final = frozenset(EACH) - {
+    *("stream_id", "version", "payload", "event_id", "content")
+}
+"""What is often the same of all of them: then it is one value, and its array is left out."""
+
+_OF = {
+    name: f"coalesce(u.{name}, %({name})s::{array.sql})" if name in OFTEN_ALIKE else f"u.{name}"
+    for name, array in EACH.items()
+}
+_POSITION, _RECORDED = "(u.base + u.number)", f"(u.first_recorded + {_OF['append']})"
+_OCCURRED = f"least({_OF['occurred']}, {_RECORDED})"
+_PLACE = PLACE_IN_SQL.format(position=_POSITION, occurred=_OCCURRED, recorded=_RECORDED)
+_ARRAYS = ", ".join(
+    f"unnest(%(each_{name})s::{array.sql}[]) AS {name}" for name, array in EACH.items()
 )
 INSERT_EVENTS = f"""
     INSERT INTO salesflow_events
-    SELECT %(tenant)s, h.base + u.number, u.stream_id, u.version, u.event_id, u.topic,
-        u.payload, least(u.occurred, h.first_recorded + u.append),
-        h.first_recorded + u.append, u.precision, u.actor, u.command_id,
-        u.correlation_id, u.causation_id, u.source, u.source_id, u.content + {_MANY}
-    FROM h, unnest(%(stream_id)s::uuid[], %(version)s::int4[], %(event_id)s::uuid[],
-        %(topic)s::text[], %(payload)s::bytea[], %(occurred)s::int8[], %(append)s::int4[],
-        %(precision)s::text[], %(actor)s::text[], %(command_id)s::text[],
-        %(correlation_id)s::text[], %(causation_id)s::text[], %(source)s::text[],
-        %(source_id)s::text[], %(content)s::int8[]) WITH ORDINALITY
-        AS u (stream_id, version, event_id, topic, payload, occurred, append, precision,
-        actor, command_id, correlation_id, causation_id, source, source_id, content,
-        number)"""
+    SELECT %(tenant)s, {_POSITION}, u.stream_id, u.version, u.event_id, {_OF["topic"]},
+        u.payload, {_OCCURRED}, {_RECORDED}, {_OF["precision"]}, {_OF["actor"]},
+        {_OF["command_id"]}, {_OF["correlation_id"]}, {_OF["causation_id"]},
+        {_OF["source"]}, {_OF["source_id"]}, u.content + {_PLACE}
+    FROM (SELECT base, first_recorded, generate_series(1, %(count)s::int8) AS number,
+        {_ARRAYS} FROM h) AS u"""
+"""Arrays side by side in a list of what is selected are read event by event, and kept nowhere;
+as tables, each would be copied first."""
 
 _ONE = PLACE_IN_SQL.format(
     position="(h.base + 1)",
@@ -239,11 +261,6 @@ INSERT_COMMANDS = """
         AS u (command_id, first, last, append, fingerprint)"""
 
 ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM h"
-ANSWER_AND_FREE = (
-    f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s),"
-    " set_config('statement_timeout', %(limit)s::text, true) FROM h"
-)
-"""From there on the transaction waits for nobody, and is held to the server's limit alone."""
 
 
 class Statement(NamedTuple):
@@ -268,10 +285,6 @@ APPEND_ONE = _numbered(f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}) {ANSWER}
 APPEND_ONE_COMMAND = _numbered(
     f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENT}), c AS ({INSERT_COMMAND}) {ANSWER}"
 )
-RESERVE = _numbered(f"WITH h AS ({MOVE_HEAD}) {ANSWER_AND_FREE}")
-RESERVE_COMMANDS = _numbered(
-    f"WITH h AS ({MOVE_HEAD}), c AS ({INSERT_COMMANDS}) {ANSWER_AND_FREE}"
-)
 
 
 def _milliseconds(setting: str) -> str:
@@ -290,7 +303,8 @@ LIMIT_TO = (
     " FROM v, (SELECT $1::int8) AS w (o)"
 )
 """Sets the limits of this transaction, unless shorter ones stand, and gives those before."""
-COPY = "COPY salesflow_events FROM STDIN (FORMAT BINARY)"
+FREE = "SELECT set_config('statement_timeout', $1, true)"
+"""From there on this transaction waits for nobody, and is held to the server's limit alone."""
 LOOK = _numbered(
     f"SELECT recorded, clock_accepted, {NOW} FROM salesflow_head WHERE tenant = %(tenant)s"
 )

@@ -85,20 +85,10 @@ class Checksums:
         """Return the checksum of an event, once it is known where it stands in the log."""
         return with_place(crc32(_packed(content), self._tenant), position, occurred, recorded)
 
-    def of_events(
-        self,
-        positions: Iterable[int],
-        occurred: Iterable[Instant],
-        recorded: Iterable[Instant],
-        *contents: Iterable[object],
-    ) -> list[int]:
-        """Return the checksums of many events, given column by column."""
+    def of_contents(self, *columns: Iterable[object]) -> list[int]:
+        """Return what `of_content` does of many events, given column by column."""
         tenant, packed, crc = self._tenant, _packed, crc32
-        rows = zip(positions, occurred, recorded, zip(*contents, strict=True), strict=True)
-        return [
-            crc(packed(content), tenant) + position + OF_OCCURRED * then + OF_RECORDED * now
-            for position, then, now, content in rows
-        ]
+        return [crc(packed(content), tenant) for content in zip(*columns, strict=True)]
 
     def misfits(self, rows: Sequence[Sequence[Any]]) -> dict[int, int]:
         """Return by their numbers which of these rows do not fit their checksums, how far off.

@@ -286,10 +286,12 @@ class ColumnCache(Forkable):
             return None
         fresh = self._rows.of(table, touched, connection)
         codes = self._rows.codes(self._rows.ids, [id.hex for id in touched])
-        replaced: Flags = np.isin(base.columns["entity_id"], codes)
+        is_touched = np.zeros(len(self._rows.ids), np.bool_)
+        is_touched[codes] = True
+        replaced: Flags = is_touched[base.columns["entity_id"]]
         if gone is not None:
             replaced |= gone
-        tail = tail.where(~np.isin(tail.columns["entity_id"], codes)).joined(fresh)
+        tail = tail.where(~is_touched[tail.columns["entity_id"]]).joined(fresh)
         if tail.rows * TAIL_SHARE > base.rows:
             base = _in_order(base.where(~replaced).joined(tail), table)
             return TableColumns.whole(base, words)
@@ -427,9 +429,13 @@ class _KeptColumns:
 
 def _size_of(kept: Iterable[_KeptColumns]) -> int:
     """Return how many bytes columns take, of which many are the same."""
-    parts = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
-    arrays = [array for part in parts for array in (*part.columns.values(), part.listed)]
-    return sum({id(array): array.nbytes for array in arrays}.values())
+    both = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
+    parts = {id(part): part for part in both if part.rows}
+    return sum(
+        array.nbytes
+        for part in parts.values()
+        for array in (*part.columns.values(), part.listed)
+    )
 
 
 def _give_back_memory() -> None:
@@ -515,9 +521,9 @@ class _RowReader:
             )
         return np.dtype(np.int64)
 
-    def _select(self, table: ReadTable) -> str:
+    def _select(self, table: ReadTable, tenant: str = ":tenant") -> str:
         names = ", ".join(map(self._read_as, _columns_in(table)))
-        return f"SELECT {names} FROM {table.name} WHERE tenant = :tenant"
+        return f"SELECT {names} FROM {table.name} WHERE tenant = {tenant}"
 
     def _read_as(self, column: sa.Column[Any]) -> str:
         """Return what to select for a column: ids as hexadecimal digits, as SQLite has them."""
@@ -549,10 +555,10 @@ class _RowReader:
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
     ) -> RowsRead:
         waiting = iter(entities)
-        some: sa.BindParameter[Any] = sa.bindparam("some", expanding=True)
-        among = sa.text(f"{self._select(table)} AND entity_id IN :some").bindparams(some)
+        select = f"{self._select(table, '?')} AND entity_id IN (...)"
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
-            yield connection.execute(among, {"tenant": self._tenant, "some": chunk}).all()
+            among, listed = self._database.listing(select, chunk)
+            yield self._database.rows(among, (self._tenant, *listed), connection)
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
         """Yield all rows of a table, so many at a time."""

@@ -21,8 +21,8 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
 from salesflow.domain.process import ProcessPublished, process_id
 from salesflow.domain.rep import RepJoined, rep_id
-from salesflow.domain.time import Instant
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.time import FOREVER, Instant
+from salesflow.domain.unchecked import unchecked_all
 from salesflow.errors import HistoryError
 from salesflow.projections.core.names import (
     NO_NAMES,
@@ -49,11 +49,33 @@ STREAMS_MAX: Final = 50_000
 EVENTS_MAX: Final = 10_000
 """Where so many were told since, all streams are read anew."""
 
-KeptFacts = dict[tuple[type[Fact], ...], dict[UUID, list[Event]]]
+
+class StreamFacts(NamedTuple):
+    """The facts of some kinds of a stream, and what is believed once all of them are known."""
+
+    facts: Sequence[Event]
+    believed: Sequence[Event]
+    recorded: Instant
+    """When the last of them became known."""
+
+    @classmethod
+    def of(cls, facts: Sequence[Event]) -> "StreamFacts":
+        """Return facts as they are kept."""
+        recorded = max((event.recorded for event in facts), default=-FOREVER)
+        return cls(facts, believed_history(facts), recorded)
+
+    def believed_at(self, known_at: Instant) -> Sequence[Event]:
+        """Return what is believed at an instant: mostly of the time after all of them."""
+        if known_at >= self.recorded:
+            return self.believed
+        return believed_history(self.facts, known_at)
+
+
+KeptFacts = dict[tuple[type[Fact], ...], dict[UUID, StreamFacts]]
 """The facts of some kinds, by stream."""
 
-_deal: Final = unchecked(DealCalled)
-_customer_called: Final = unchecked(CustomerCalled)
+_deals: Final = unchecked_all(DealCalled)
+_customers: Final = unchecked_all(CustomerCalled)
 
 
 class NamingFacts(Forkable):
@@ -80,7 +102,7 @@ class NamingFacts(Forkable):
         kinds: Sequence[type[Fact]],
         stands: ProjectionPosition,
         connection: sa.Connection,
-    ) -> list[list[Event]]:
+    ) -> list[StreamFacts]:
         """Return the facts of some kinds of streams, in a snapshot and perhaps behind it.
 
         In the order of the ids. One id may stand for a deal and, in another deal, for a
@@ -91,16 +113,16 @@ class NamingFacts(Forkable):
         """
         kinds = (*kinds,)
         kept = self._kept_at(stands, connection).get(kinds, {})
-        found = [kept.get(id) for id in ids]
-        new = [id for id, facts in zip(ids, found, strict=True) if facts is None]
-        if not new:
-            return [facts or [] for facts in found]
-        read = self._log.facts_of(new, kinds, connection=connection)
-        with self._lock:
-            count = sum(map(len, self._kept.values())) + len(new)
-            if self._stands == stands and count <= STREAMS_MAX:
-                self._kept.setdefault(kinds, {}).update((id, read.get(id, [])) for id in new)
-        return [facts or read.get(id, []) for id, facts in zip(ids, found, strict=True)]
+        new = [id for id in ids if id not in kept]
+        if new:
+            facts = self._log.facts_of(new, kinds, connection=connection)
+            read = {id: StreamFacts.of(facts.get(id, [])) for id in new}
+            with self._lock:
+                count = sum(map(len, self._kept.values())) + len(new)
+                if self._stands == stands and count <= STREAMS_MAX:
+                    self._kept.setdefault(kinds, {}).update(read)
+            kept = {**kept, **read}
+        return [kept[id] for id in ids]
 
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
@@ -142,10 +164,13 @@ class ReadingNames(NamedTuple):
         ids = ids_in(view)
         if not any(ids):
             return NO_NAMES
-        deals = [
-            _deal(deal=id, title=_title(events), customer_id=_customer(events, self.read_point))
-            for id, events in self._believed(ids.deals, OF_DEALS)
-        ]
+        as_of = self.read_point.as_of
+        deals = _deals(
+            [
+                {"deal": id, "title": _title(events), "customer_id": _customer(events, as_of)}
+                for id, events in self._believed(ids.deals, OF_DEALS)
+            ]
+        )
         customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
         called = self._believed(dict.fromkeys(customers), OF_CUSTOMERS)
         reps = {rep_id(rep): rep for rep in ids.reps}
@@ -153,9 +178,13 @@ class ReadingNames(NamedTuple):
         return Names(
             deals=tuple(deals),
             customers=tuple(
-                _customer_called(customer=id, name=fact.name)
-                for id, events in called
-                if (fact := _last(events, CustomerRegistered)) is not None and fact.name
+                _customers(
+                    [
+                        {"customer": id, "name": fact.name}
+                        for id, events in called
+                        if (fact := _last(events, CustomerRegistered)) is not None and fact.name
+                    ]
+                )
             ),
             reps=tuple(
                 RepCalled(rep=reps[id], name=name)
@@ -179,15 +208,15 @@ class ReadingNames(NamedTuple):
 
     def _believed(
         self, ids: Collection[UUID], kinds: Sequence[type[Fact]]
-    ) -> Iterator[tuple[UUID, list[Event]]]:
+    ) -> Iterator[tuple[UUID, Sequence[Event]]]:
         """Yield streams and their believed facts of a few kinds; those without are left out."""
         try:
             found = self.known.facts(ids, kinds, self.stands, self.connection)
         except HistoryError:
             return
         known_at = self.read_point.known_at
-        for id, facts in zip(ids, found, strict=True):
-            if history := believed_history(facts, known_at):
+        for id, stream in zip(ids, found, strict=True):
+            if history := stream.believed_at(known_at):
                 yield id, history
 
 
@@ -196,13 +225,12 @@ def _title(events: Sequence[Event]) -> str | None:
     return opening.title if isinstance(opening, DealOpened) else None
 
 
-def _customer(events: Sequence[Event], read_point: ReadPoint) -> UUID | None:
+def _customer(events: Sequence[Event], as_of: Instant) -> UUID | None:
     found = None
     for event in events:
-        changes_customer = isinstance(event.fact, DealOpened | CustomerChanged)
-        if changes_customer and event.effective <= read_point.as_of:
-            assert isinstance(event.fact, DealOpened | CustomerChanged)
-            found = event.fact.customer_id
+        fact = event.fact
+        if isinstance(fact, (DealOpened, CustomerChanged)) and event.effective <= as_of:
+            found = fact.customer_id
     return found
 
 

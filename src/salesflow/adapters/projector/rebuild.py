@@ -14,13 +14,14 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import groupby
 from operator import attrgetter
 from secrets import token_hex
 from tempfile import TemporaryFile
-from threading import Lock, Thread
+from threading import Thread
 from time import time
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -167,21 +168,24 @@ class StreamRanges:
     """Slices handed out one by one, to whoever is free."""
 
     def __init__(self, slices: Sequence[StreamRange]) -> None:
-        self._waiting = iter(slices)
-        self._lock = Lock()
+        self._waiting = deque(slices)
+        self._done: list[StreamRange] = []
         self.number: Final = len(slices)
-        self.done = 0
+
+    @property
+    def done(self) -> int:
+        """How many were done."""
+        return len(self._done)
 
     def __iter__(self) -> Iterator[StreamRange]:
         """Yield slices until none is left; count one as done when the next is asked for."""
-        while True:
-            with self._lock:
-                slice = next(self._waiting, None)
-            if slice is None:
+        while self._waiting:
+            try:
+                slice = self._waiting.popleft()
+            except IndexError:  # another thread took the last one
                 return
             yield slice
-            with self._lock:
-                self.done += 1
+            self._done.append(slice)
 
 
 def stream_ranges(

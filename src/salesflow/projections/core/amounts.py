@@ -3,7 +3,7 @@
 Whole columns of what `currency.py` does with one amount after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
@@ -90,14 +90,19 @@ class Amounts(NamedTuple):
         """
         found: list[dict[str, int]] = [{} for _ in range(count)]
         factors = np.ones(len(groups), np.int64) if factors is None else factors
+        for currency, here in self.by_currency():
+            products = self.amount[here], factors[here], groups[here]
+            sums = exact_product_sums(*products, count).tolist()
+            for group in np.unique(groups[here]).tolist():
+                found[group][currency] = sums[group]
+        return found
+
+    def by_currency(self) -> Iterator[tuple[str, Flags]]:
+        """Yield the currencies in order of their names, and which amounts are in each."""
         for place, currency in sorted(enumerate(self.currencies), key=lambda it: it[1] or ""):
             here = self.currency == place
             if currency is not None and here.any():
-                products = self.amount[here], factors[here], groups[here]
-                sums = exact_product_sums(*products, count).tolist()
-                for group in np.unique(groups[here]).tolist():
-                    found[group][currency] = sums[group]
-        return found
+                yield currency, here
 
 
 class RateInstants(NamedTuple):

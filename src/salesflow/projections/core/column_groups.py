@@ -98,8 +98,10 @@ def _numbered(codes: Column) -> tuple[Column, int]:
     if least == above - 2:
         return np.zeros(len(codes), np.int64), 1
     if above > max(SPARSE, SPARSE_BY_ROWS * len(codes)) or least < NOTHING:
-        found, of = np.unique(codes, return_inverse=True)
-        return of, len(found)
+        order = np.argsort(codes, kind="stable")  # fast where they are nearly in order
+        ordered, of = codes[order], np.empty(len(codes), np.int64)
+        of[order] = np.append(0, np.cumsum(ordered[1:] != ordered[:-1]))
+        return of, int(of[order[-1]]) + 1
     there = np.zeros(above, np.bool_)
     there[codes] = True  # that of nothing stands last
     found = np.flatnonzero(there)

@@ -86,6 +86,10 @@ class Words:
         """Return the word of each of some codes."""
         return [self[code] for code in codes.tolist()]
 
+    def texts(self, codes: Column) -> list[str | None]:
+        """Return the same as text, as which ids are told from one another in answers."""
+        return self.of(codes)
+
     def as_put_in(self, codes: Column) -> list[Any]:
         """Return the same as words were put in, of codes of which none is `NOTHING`."""
         return [self._words[code] for code in codes.tolist()]
@@ -116,6 +120,21 @@ class HexadecimalIds(Words):
     def code(self, word: object) -> int | None:
         """Return the code of an id; None for one that no column holds."""
         return super().code(word.hex if isinstance(word, UUID) else word)
+
+    def of(self, codes: Column) -> list[UUID | None]:
+        """Return the id of each of some codes, all of them at once."""
+        digits = map(super().__getitem__, codes.tolist())
+        there = [*map(bytes.fromhex, self.as_put_in(codes[codes != NOTHING]))]
+        ids = iter(uuids_of_bytes(there))
+        return [None if it is None else next(ids) for it in digits]
+
+    def texts(self, codes: Column) -> list[str | None]:
+        """Return ids as they are written: in five groups of digits."""
+        digits = map(super().__getitem__, codes.tolist())
+        return [
+            None if it is None else f"{it[:8]}-{it[8:12]}-{it[12:16]}-{it[16:20]}-{it[20:]}"
+            for it in digits
+        ]
 
 
 Kind = Words | np.dtype[Any]
@@ -446,7 +465,8 @@ class HeldRows(dict[str, Column]):
         column = self[name] if rows is None else self[name][rows]
         words = self.words.get(name)
         if words is not None:
-            meant = {code: words[code] for code in np.unique(column).tolist()}
+            codes = np.unique(column)
+            meant = dict(zip(codes.tolist(), words.of(codes), strict=True))
             return [meant[code] for code in column.tolist()]
         if column.dtype == EVENT_ID:
             return uuids_of_bytes(column.tolist())

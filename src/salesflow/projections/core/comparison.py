@@ -34,7 +34,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, key_text, kind_name
 from salesflow.presentation.table import TableOfView, html_of
-from salesflow.projections.core.names import with_names
+from salesflow.projections.core.names import Names, with_names
 from salesflow.projections.core.question import ENVELOPE, View
 
 __all__ = [
@@ -267,10 +267,12 @@ NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
         *("outcome", "forecast_category", "channel", "direction"),
-        *("figure", "movement", "made", "measure", "kind", "turn"),
+        *("factor", "figure", "movement", "made", "measure", "kind", "turn"),
     }
 )
 """Fields whose values are words of ours."""
+NAMED_BY_KEY = frozenset({"detail", "stage", "target"})
+"""Fields that hold the key of a stage, or of what else an answer has a name for."""
 
 
 @guarded_host
@@ -317,7 +319,7 @@ class Comparison(Value, Generic[ViewT]):
 
         Of rows that have more than figures only those are shown that are not what they were.
         """
-        writer = _Writer(language, ZoneInfo(self.now.timezone))
+        writer = _Writer(language, ZoneInfo(self.now.timezone), self.now.names)
         difference = self.difference
         own, lists = self.now.tables(language), difference.lists
         title = called(_words(type(self.now).__name__.removesuffix("View")))
@@ -371,11 +373,12 @@ class _Line(NamedTuple):
 
 
 class _Writer:
-    """Writes what is different in one language and time zone."""
+    """Writes what is different in one language and time zone, by the names of an answer."""
 
-    def __init__(self, language: Language, timezone: ZoneInfo) -> None:
+    def __init__(self, language: Language, timezone: ZoneInfo, names: Names) -> None:
         self._language: Language = language
         self._timezone = timezone
+        self._names = names
 
     def table(self, title: str, rows: Sequence[RecordChange]) -> TableOfView:
         """Write a list: the keys and names of each row before its lines."""
@@ -471,6 +474,8 @@ class _Writer:
         value = getattr(record, name) if named is None else named
         if name == "kind" and "." in str(value):  # of a fact
             return kind_name(value, self._language)
+        if name in NAMED_BY_KEY:
+            return self._names.label(str(value), self._language)
         return self._key(value) if name in IN_WORDS and value else self._text(value)
 
     def _figure_line(self, named: str, figure: FigureChange) -> _Line:

@@ -17,15 +17,16 @@ never made up, and the view says of how many amounts in which currency that is.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from salesflow.domain.exchange_rates import ExactRate, RateTable
 from salesflow.domain.time import Instant, from_instant
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked_all
 from salesflow.domain.values import EXACT, Currency, Day, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
@@ -42,8 +43,8 @@ __all__ = [
     "RateRule",
     "RatesUsed",
     "WithoutRate",
-    "totals_in",
     "totals_of_each",
+    "totals_of_pairs",
     "unscaled",
 ]
 
@@ -64,24 +65,45 @@ def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
     return EXACT.divide(Decimal(figure), UNITS[places])
 
 
-_total: Final = unchecked(Total)
-
-
-def totals_in(sums: Mapping[str, int], *, places: int = AMOUNT_PLACES) -> tuple[Total, ...]:
-    """Return sums by currency, in millionths or smaller parts, as totals in their order."""
-    return tuple(
-        [
-            _total(currency=currency, amount=unscaled(sums[currency], places=places))
-            for currency in sorted(sums)
-        ]
-    )
+_totals: Final = unchecked_all(Total)
 
 
 def totals_of_each(
-    sums: Iterable[Mapping[str, int]], *, places: int = AMOUNT_PLACES
+    sums: Sequence[Mapping[str, int]], *, places: int = AMOUNT_PLACES
 ) -> list[tuple[Total, ...]]:
-    """Return the totals of several sums by currency; see `totals_in`."""
-    return [totals_in(each, places=places) for each in sums]
+    """Return several sums by currency, in millionths or smaller parts, each as its totals.
+
+    Those of a sum stand in the order of their currencies.
+    """
+    divide, unit = EXACT.divide, UNITS[places]
+    return _in_rows(
+        [
+            {"currency": currency, "amount": divide(Decimal(each[currency]), unit)}
+            for each in sums
+            for currency in sorted(each)
+        ],
+        map(len, sums),
+    )
+
+
+def totals_of_pairs(
+    several: Sequence[Sequence[tuple[str, Decimal | None]]],
+) -> list[tuple[Total, ...]]:
+    """Return currencies and amounts as totals."""
+    return _in_rows(
+        [
+            {"currency": currency, "amount": amount}
+            for each in several
+            for currency, amount in each
+        ],
+        map(len, several),
+    )
+
+
+def _in_rows(fields: Sequence[Fields], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
+    """Make totals all at once, and put so many together at a time."""
+    found = iter(_totals(fields))
+    return [tuple(islice(found, length)) if length else () for length in lengths]
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]

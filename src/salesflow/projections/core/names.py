@@ -5,16 +5,18 @@ name. Names are read once for an answer, as known at its moment, and stand besid
 every table and in JSON. Names of people are personal and are part of no figure.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, get_args
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from salesflow.domain.ids import uuid_of_int
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.format import NO_VALUE, ShortId, distinct_ids
 from salesflow.presentation.messages import Language, in_language
@@ -51,7 +53,7 @@ STAGES: Final = frozenset({"Stage", "From", "To"})
 PLAIN: Final = frozenset({"Title", "Customer", "Text", "Stage"})
 """Columns whose cells are no ids of reps."""
 NAMING: Final = DEALS | NAMED | GROUPS | {PROCESS}
-ID_MIN: Final = 36
+_is_id: Final = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}").fullmatch
 
 
 class DealCalled(Value):
@@ -125,7 +127,7 @@ class Ids(NamedTuple):
 
 def ids_in(view: BaseModel) -> Ids:
     """Find the ids of deals, customers and perhaps reps in an answer."""
-    found = Ids({}, {}, {}, {}, {})
+    found, texts = Ids({}, {}, {}, {}, {}), dict[str, UUID | None]()
     by_process = getattr(view, "by", None) == PROCESS
     for name, kind, values in _leaves([view], ""):
         if name == PROCESS or (by_process and name in GROUPS):
@@ -138,26 +140,28 @@ def ids_in(view: BaseModel) -> Ids:
         elif name in REASONS:
             found.reasons.update(values)
         else:
-            ids = {value: _id_of(value) for value in values}
-            found.customers.update((id, None) for id in ids.values() if id is not None)
-            found.reps.update((value, None) for value, id in ids.items() if id is None)
+            new = {value: _id_of(value) for value in values if value not in texts}
+            texts.update(new)
+            found.customers.update((id, None) for id in new.values() if id is not None)
+            found.reps.update((value, None) for value, id in new.items() if id is None)
     return found
 
 
-def _leaves(values: Iterable[object], name: str) -> Iterator[tuple[str, type, dict[Any, None]]]:
+def _leaves(values: Sequence[object], name: str) -> Iterator[tuple[str, type, dict[Any, None]]]:
     """Yield the ids or keys in values, of one type each and those in fields of one name.
 
     The values of a field are gone through together, since there may be tens of thousands.
     """
-    by_type: defaultdict[type, list[Any]] = defaultdict(list)
-    for value in values:
-        by_type[type(value)].append(value)
-    for kind, some in by_type.items():
+    kinds = dict.fromkeys(map(type, values))
+    for kind in kinds:
+        some: Sequence[Any] = values
+        if len(kinds) > 1:
+            some = [value for value in values if type(value) is kind]
         if issubclass(kind, BaseModel):
             for field in _naming_fields(kind):
-                yield from _leaves([vars(each)[field] for each in some], field)
+                yield from _leaves([*map(attrgetter(field), some)], field)
         elif issubclass(kind, tuple):
-            yield from _leaves(chain.from_iterable(some), name)
+            yield from _leaves([*chain.from_iterable(some)], name)
         elif issubclass(kind, UUID) or (
             issubclass(kind, str) and (name == PROCESS or name in NAMED)
         ):
@@ -194,13 +198,7 @@ def _types_in(annotation: object) -> Iterator[object]:
 
 def _id_of(text: str) -> UUID | None:
     """Return the id that a text is; None of any other text."""
-    if len(text) != ID_MIN:
-        return None
-    try:
-        id = UUID(text)
-    except ValueError:
-        return None
-    return id if str(id) == text else None
+    return uuid_of_int(int(text.replace("-", ""), 16)) if _is_id(text) else None
 
 
 def with_names(

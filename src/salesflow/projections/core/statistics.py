@@ -6,7 +6,7 @@ so that it is the same on every machine. Leaves out everything about where the c
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import cache
@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.time import DAY
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
 from salesflow.domain.values import Value
 from salesflow.presentation.format import Estimate, Interval
 from salesflow.projections.core.column_figures import GREATEST, exact_sums, runs_of
@@ -54,7 +54,8 @@ EXPANSION: Final = (
 """Of Student's t: by each power of 1 ÷ degrees of freedom the factors of Z, Z³ and so on."""
 FEW_DEGREES: Final = 1_000
 """Up to so many that expansion has fewer than 14 digits."""
-NEXT_TO_NOTHING: Final = 1e-13
+STEPS: Final = 6
+"""One more than the last digits of any of them need."""
 HUNDRED: Final = 100
 PLACES: Final = 9
 LONG: Final = 2_000
@@ -72,6 +73,9 @@ _estimate: Final = unchecked(Estimate)
 _interval: Final = unchecked(Interval)
 
 
+Division = Callable[[int, int], Decimal | None]
+
+
 class Share(NamedTuple):
     """So many of so many."""
 
@@ -87,8 +91,8 @@ def ratio(part: int, whole: int) -> Decimal | None:
 
 
 def ratios(parts: Iterable[int], wholes: Iterable[int]) -> list[Decimal | None]:
-    """Divide counts, each by another one; see `ratio`."""
-    return [*map(ratio, parts, wholes)]
+    """Divide counts, each by another one; see `ratio`. Mostly they are the same few."""
+    return [*map(cache(ratio), parts, wholes)]
 
 
 def _long_ratio(part: int, whole: int) -> Decimal:
@@ -234,11 +238,9 @@ def _student(freedom: int) -> float:
         return point
     halves = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
     top = 2 * math.exp(halves) / math.sqrt(freedom * math.pi)
-    step = point
-    while abs(step) > NEXT_TO_NOTHING * point:
+    for _ in range(STEPS):
         density = top * math.pow(1 + point * point / freedom, -(freedom + 1) / 2)
-        step = (CONFIDENCE - _within(point, freedom)) / density
-        point += step
+        point += (CONFIDENCE - _within(point, freedom)) / density
     return point
 
 
@@ -272,7 +274,7 @@ class Spread(Value):
 
 
 NO_SPREAD: Final = Spread(days_median=None, days_mean=None, days_p90=None)
-_spread: Final = unchecked(Spread)
+_spreads: Final = unchecked_all(Spread)
 
 
 def spread(lasted: Column) -> Spread:
@@ -286,15 +288,23 @@ def spreads(groups: Column, lasted: Column, count: int) -> list[Spread]:
     counts = np.bincount(groups, minlength=count)
     some = np.flatnonzero(counts)
     counts, first = counts[some], (np.cumsum(counts) - counts)[some]
-    sums = exact_sums(lasted, groups, count)[some].tolist()
-    means = [ratio(total, n * DAY) for total, n in zip(sums, counts.tolist(), strict=True)]
     halfway, most = (_Percentile.of(share, first, counts) for share in (HALF_WAY, NINE_TENTHS))
     places = np.unique(np.concatenate([halfway.low, halfway.high, most.low, most.high]))
     times = _at_places(groups, lasted, count, places)
-    days = zip(halfway.days(times), means, most.days(times), strict=True)
+    sums = exact_sums(lasted, groups, count)[some].tolist()
+    divided = cache(ratio)  # of a single time all three are the same
+    columns = (
+        halfway.days(times, divided),
+        [*map(divided, sums, (counts * DAY).tolist())],
+        most.days(times, divided),
+    )
+    names = [*Spread.model_fields]
+    fields: list[Fields] = [
+        dict(zip(names, days, strict=True)) for days in zip(*columns, strict=True)
+    ]
     found = [NO_SPREAD] * count
-    for number, (median, mean, p90) in zip(some.tolist(), days, strict=True):
-        found[number] = _spread(days_median=median, days_mean=mean, days_p90=p90)
+    for number, spread in zip(some.tolist(), _spreads(fields), strict=True):
+        found[number] = spread
     return found
 
 
@@ -319,13 +329,14 @@ class _Percentile(NamedTuple):
         below, rest = np.divmod((counts - 1) * part, parts)
         return cls(first + below, first + np.minimum(below + 1, counts - 1), rest, parts)
 
-    def days(self, times: Column) -> list[Decimal | None]:
+    def days(self, times: Column, divided: Division) -> list[Decimal | None]:
         """Return it in days, of times that are ordered."""
         around = (times[self.low], times[self.high], self.rest)
         each = zip(*(column.tolist() for column in around), strict=True)
-        whole = self.parts * DAY
+        parts, whole = self.parts, self.parts * DAY
         return [
-            ratio(low * self.parts + rest * (high - low), whole) for low, high, rest in each
+            divided(low * parts + rest * (high - low), whole) if rest else divided(low, DAY)
+            for low, high, rest in each
         ]
 
 

@@ -5,7 +5,7 @@ have been put to spans and groups by whoever read them; here each figure is work
 lines at once. Nothing is rounded before it is shown.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import cache
@@ -16,14 +16,14 @@ import numpy as np
 
 from salesflow.domain.process import win_rate_of
 from salesflow.domain.time import DAY
-from salesflow.domain.unchecked import unchecked, unchecked_all
+from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
 from salesflow.domain.values import Currency, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, Column
-from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_each
+from salesflow.projections.core.columns import NOTHING, Column, HeldRows
+from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_each, totals_of_pairs
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import (
     Spread,
@@ -130,17 +130,16 @@ class KpiLine(Value):
     """At the end of the span, or at the moment where that comes first."""
 
 
-_velocity_of: Final = unchecked(Velocity)
+_velocity_values: Final = unchecked_all(Velocity)
 _by_channel: Final = unchecked(ContactsBy)
-_followed_up: Final = unchecked(FollowUps)
-_value_rate: Final = unchecked(ValueRate)
-_lines: Final = unchecked_all(KpiLine)
+_followed_up: Final = unchecked_all(FollowUps)
+_value_rates: Final = unchecked_all(ValueRate)
+_kpi_lines: Final = unchecked_all(KpiLine)
 NO_FOLLOW_UPS: Final = FollowUps(contacts=0, deals=0, per_deal=None, by_channel=())
 NO_VELOCITY: Final = Velocity(
     open_deals=0, won_mean=(), win_rate=None, cycle_days=None, per_day=()
 )
 """Of most customers in most months nothing else is to be said; it is said by one value."""
-_total: Final = unchecked(Total)
 
 
 def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[KpiLine]:
@@ -151,6 +150,7 @@ def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[
     """
     lines = _Lines(rows, len(spans), grouping)
     columns: dict[str, Sequence[Any]] = {
+        **lines.named(spans),
         **_sales(rows, lines),
         **_created(rows, lines),
         **_decided(rows, lines),
@@ -160,17 +160,9 @@ def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[
         "velocity": _velocities(rows, lines),
     }
     columns["orders"] = [*map(add, columns["won"], columns["repeat_orders"])]
-    each = zip(*columns.values(), strict=True)
-    fields = [
-        {
-            "first": spans[span].first,
-            "last": spans[span].last,
-            "group": group,
-            **dict(zip(columns, figures, strict=True)),
-        }
-        for (span, group), figures in zip(lines.named(), each, strict=True)
-    ]
-    return sorted(_lines(fields), key=lambda line: (line.first, *unnamed_last(line.group)))
+    names = [*KpiLine.model_fields]
+    each = [*zip(*(columns[name] for name in names), strict=True)]
+    return _kpi_lines([dict(zip(names, each[n], strict=True)) for n in lines.in_order()])
 
 
 class _Lines:
@@ -183,16 +175,29 @@ class _Lines:
         if grouping.by is None:
             found.append(_cells(np.arange(spans), np.full(spans, NOTHING)))
         self._cells: Final = np.unique(np.concatenate(found))
-        self._grouping = grouping
+        groups = (self._cells & (1 << CELL) - 1) - 1
+        some, self._place = np.unique(groups, return_inverse=True)
+        self._names: Final = grouping.names(some)
 
     def __len__(self) -> int:
         return len(self._cells)
 
-    def named(self) -> list[tuple[int, str | None]]:
-        """Return the span and the group of each line."""
-        spans, groups = self._cells >> CELL, (self._cells & (1 << CELL) - 1) - 1
-        names = self._grouping.names(groups.tolist())
-        return [*zip(spans.tolist(), names, strict=True)]
+    def named(self, spans: Sequence[Span]) -> dict[str, Sequence[Any]]:
+        """Return the days and the group of each line."""
+        span = (self._cells >> CELL).tolist()
+        return {
+            "first": [spans[number].first for number in span],
+            "last": [spans[number].last for number in span],
+            "group": [self._names[place] for place in self._place.tolist()],
+        }
+
+    def in_order(self) -> list[int]:
+        """Return the lines in order of their spans, and then of their groups by name."""
+        order = sorted(range(len(self._names)), key=lambda n: unnamed_last(self._names[n]))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        found: list[int] = np.lexsort([rank[self._place], self._cells >> CELL]).tolist()
+        return found
 
     def of(self, span: Column, group: Column) -> Column:
         """Return the line of each span and group; -1 where there is none."""
@@ -260,7 +265,7 @@ def _decided(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     return {
         **{outcome: outcomes[outcome] for outcome in ("won", "lost", "disqualified")},
         "win_rate": shares(*_win_rates(outcomes)),
-        "win_rate_by_value": [*_by_value(rows, line[rows.decided], len(lines))],
+        "win_rate_by_value": _by_value(rows, line[rows.decided], len(lines)),
         "cycle": lines.spreads(line[won], rows.lasted[won]),
     }
 
@@ -272,21 +277,22 @@ def _win_rates(outcomes: Mapping[str, Sequence[int]]) -> tuple[list[int], list[i
     return gained.tolist(), counted.tolist()
 
 
-def _by_value(rows: KpiRows, line: Column, count: int) -> Iterator[tuple[ValueRate, ...]]:
-    """Yield what was won of what was won or lost, line by line and in each currency."""
+def _by_value(rows: KpiRows, line: Column, count: int) -> list[tuple[ValueRate, ...]]:
+    """Return what was won of what was won or lost, line by line and in each currency."""
     outcome, kinds = rows.outcome_of_closed[rows.decided], len(OUTCOMES)
-    found = rows.decided_amounts.sums(line * kinds + outcome, count * kinds)
-    for first in range(0, len(found), kinds):
-        sums = found[first : first + kinds]
-        yield tuple(_value_rates(dict(zip(OUTCOMES, sums, strict=True)))) if any(sums) else ()
-
-
-def _value_rates(sums: Mapping[str, Mapping[str, int]]) -> Iterator[ValueRate]:
-    for currency in sorted({currency for each in sums.values() for currency in each}):
-        amounts = {outcome: each.get(currency, 0) for outcome, each in sums.items()}
-        rate = ratio(*win_rate_of(amounts, 0))
-        if rate is not None:
-            yield _value_rate(currency=currency, rate=rate)
+    found: list[tuple[ValueRate, ...]] = [()] * count
+    for currency, here in rows.decided_amounts.by_currency():
+        amounts, cells = rows.decided_amounts.amount[here], (line * kinds + outcome)[here]
+        sums = exact_sums(amounts, cells, count * kinds).reshape(count, kinds).T
+        gained, counted = win_rate_of(
+            dict(zip(OUTCOMES, sums, strict=True)), np.zeros(count, np.int64)
+        )
+        some = np.flatnonzero(counted)
+        rates = ratios(gained[some].tolist(), counted[some].tolist())
+        values = _value_rates([{"currency": currency, "rate": rate} for rate in rates])
+        for number, value in zip(some.tolist(), values, strict=True):
+            found[number] += (value,)
+    return found
 
 
 # The orders of customers: who bought for the first time in a period, and who came back.
@@ -326,28 +332,37 @@ def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str,
 
 def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
     """Count contacts, the deals they were about, and by which channel they were."""
-    line, words = lines.of(contacts.span, contacts.group), contacts.rows.words["channel"]
-    channel, deal = contacts.rows.cut("channel", "entity_id")
-    about, alike = grouped(line, deal).first, grouped(line, channel)
-    by_channel: list[dict[str | None, int]] = [{} for _ in range(len(lines))]
-    of_channel = cache(lambda name, times: _by_channel(channel=name, contacts=times))
-    some = line[alike.first].tolist(), channel[alike.first].tolist(), alike.counts().tolist()
-    for number, code, times in zip(*some, strict=True):
-        by_channel[number][words[code]] = times
-    each = zip(lines.counts(line), lines.counts(line[about]), by_channel, strict=True)
-    return [
-        _followed_up(
-            contacts=count,
-            deals=deals,
-            per_deal=ratio(count, deals),
-            by_channel=tuple(
-                [of_channel(name, times[name]) for name in sorted(times, key=unnamed_last)]
-            ),
-        )
+    line = lines.of(contacts.span, contacts.group)
+    about = grouped(line, contacts.rows["entity_id"]).first
+    by_channel, counts = _by_channels(contacts.rows, line, len(lines)), lines.counts(line)
+    deals = lines.counts(line[about])
+    each = zip(counts, deals, ratios(counts, deals), by_channel, strict=True)
+    some: list[Fields] = [
+        {
+            "contacts": count,
+            "deals": deals,
+            "per_deal": per_deal,
+            "by_channel": tuple(channels),
+        }
+        for count, deals, per_deal, channels in each
         if count
-        else NO_FOLLOW_UPS
-        for count, deals, times in each
     ]
+    found = iter(_followed_up(some))
+    return [next(found) if count else NO_FOLLOW_UPS for count in counts]
+
+
+def _by_channels(contacts: HeldRows, line: Column, count: int) -> list[list[ContactsBy]]:
+    """Count contacts by channel, line by line and in order of the channels' names."""
+    channel, names = contacts.distinct("channel")
+    order = sorted(range(len(names)), key=lambda number: unnamed_last(names[number]))
+    found: list[list[ContactsBy]] = [[] for _ in range(count)]
+    value = cache(lambda name, times: _by_channel(channel=name, contacts=times))
+    for number in order:
+        counts = np.bincount(line[channel == number], minlength=count)
+        some = np.flatnonzero(counts)
+        for place, times in zip(some.tolist(), counts[some].tolist(), strict=True):
+            found[place].append(value(names[number], times))
+    return found
 
 
 def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
@@ -368,24 +383,13 @@ def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
 
 def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
     """Return the velocity of each line at the end of its span."""
-    lately, count = rows.lately, len(lines)
-    line, is_won = lines.of(lately.span, lately.group), lately.outcome == WON
-    outcomes = lines.outcomes(line, lately.outcome)
-    mine = line[is_won] >= 0
-    won, amounts = line[is_won][mine], lately.amounts.where(mine)
-    each = zip(
-        lines.counts(lines.of(*rows.open_deals)),
-        amounts.sums(won, count),
-        lines.counts(won[amounts.known]),
-        exact_sums(lately.lasted[is_won][mine], won, count).tolist(),
-        outcomes["won"],
-        zip(*_win_rates(outcomes), strict=True),
-        strict=True,
-    )
-    return [
-        _velocity(open_deals, _Won(sums, known, spent, count), rate)
-        for open_deals, sums, known, spent, count, rate in each
-    ]
+    open_deals, won = lines.counts(lines.of(*rows.open_deals)), _won_lately(rows, lines)
+    found = [NO_VELOCITY] * len(lines)
+    some = [n for n, open in enumerate(open_deals) if open or won[n].counted]
+    velocities = _velocities_of([open_deals[n] for n in some], [won[n] for n in some])
+    for number, velocity in zip(some, velocities, strict=True):
+        found[number] = velocity
+    return found
 
 
 class _Won(NamedTuple):
@@ -396,30 +400,55 @@ class _Won(NamedTuple):
     """Of so many of them the amount is known."""
     spent: int
     deals: int
+    gained: int
+    """So many of those that count in the win rate are won."""
+    counted: int
 
 
-def _velocity(open_deals: int, won: _Won, rate: tuple[int, int]) -> Velocity:
-    """Work a velocity out from the deals that are open and from those that closed lately."""
-    gained, counted = rate
-    if not open_deals and not counted:
-        return NO_VELOCITY
-    cycle, known = won.deals * DAY, won.known * AMOUNT_SCALE
-    return _velocity_of(
-        open_deals=open_deals,
-        won_mean=_shared(won.sums, 1, known),
-        win_rate=ratio(gained, counted),
-        cycle_days=ratio(won.spent, cycle),
-        per_day=_shared(won.sums, open_deals * gained * cycle, known * counted * won.spent),
+def _won_lately(rows: KpiRows, lines: _Lines) -> list[_Won]:
+    """Return what was won lately, line by line."""
+    lately, count = rows.lately, len(lines)
+    line, is_won = lines.of(lately.span, lately.group), lately.outcome == WON
+    outcomes = lines.outcomes(line, lately.outcome)
+    mine = line[is_won] >= 0
+    won, amounts = line[is_won][mine], lately.amounts.where(mine)
+    columns = (
+        amounts.sums(won, count),
+        lines.counts(won[amounts.known]),
+        exact_sums(lately.lasted[is_won][mine], won, count).tolist(),
+        outcomes["won"],
+        *_win_rates(outcomes),
     )
+    return [*map(_Won, *columns)]
 
 
-def _shared(sums: Mapping[str, int], times: int, whole: int) -> tuple[Total, ...]:
-    """Return sums times a number and divided by a whole; nothing where that is nothing."""
-    shares = {currency: ratio(amount * times, whole) for currency, amount in sums.items()}
-    return tuple(
-        [
-            _total(currency=currency, amount=share)
-            for currency, share in shares.items()
-            if share is not None
-        ]
+def _velocities_of(open_deals: Sequence[int], won: Sequence[_Won]) -> list[Velocity]:
+    """Work velocities out from deals that are open and from those that closed lately."""
+    cycles, known = [it.deals * DAY for it in won], [it.known * AMOUNT_SCALE for it in won]
+    spent = [it.spent for it in won]
+    times = [n * it.gained * days for n, it, days in zip(open_deals, won, cycles, strict=True)]
+    wholes = [n * it.counted * it.spent for n, it in zip(known, won, strict=True)]
+    sums = [it.sums for it in won]
+    each = zip(
+        open_deals,
+        _shared(sums, [1] * len(won), known),
+        ratios([it.gained for it in won], [it.counted for it in won]),
+        ratios(spent, cycles),
+        _shared(sums, times, wholes),
+        strict=True,
     )
+    names = [*Velocity.model_fields]
+    return _velocity_values([dict(zip(names, figures, strict=True)) for figures in each])
+
+
+def _shared(
+    sums: Sequence[Mapping[str, int]], times: Sequence[int], wholes: Sequence[int]
+) -> list[tuple[Total, ...]]:
+    """Return sums, each times a number and divided by a whole; none where that is nothing."""
+    each = [
+        [(currency, ratio(amount * n, whole)) for currency, amount in amounts.items()]
+        if whole
+        else []
+        for amounts, n, whole in zip(sums, times, wholes, strict=True)
+    ]
+    return totals_of_pairs(each)

@@ -9,7 +9,7 @@ team. Leaves out how long deals stood anywhere (stage times) and which share wen
 (conversion).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
@@ -39,7 +39,6 @@ from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.pipeline.flow_lines import (
-    FIGURES,
     MOVEMENTS,
     OPENING,
     REORGANISED,
@@ -197,9 +196,11 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         names = FlowNames()
         movements, scope = self._movements(reader, closing, books), self._scope(reader)
         group = GROUPS.get(self.by)
-        lines = lines_of(movements, scope, names, group, books, by_owner=self._by_team)
-        lines = lines.with_others(self._opening(reader, books, names))
-        lines = lines.into(exchange, span.end - 1, names)
+        parts = (
+            self._opening(reader, books, names),
+            lines_of(movements, scope, names, group, books, by_owner=self._by_team),
+        )
+        opened, lines = (part.into(exchange, span.end - 1, names) for part in parts)
         before_joining = 0
         if self._by_team:
             teams = InTeams.read(reader, books, closing)
@@ -210,7 +211,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
             period=span.period(),
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,
-            accounts=tuple(_Books(lines, names, reader.processes).accounts()),
+            accounts=tuple(_Books((opened, lines), names, reader.processes).accounts()),
             before_joining=before_joining,
             rates=exchange.used,
         )
@@ -231,12 +232,14 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         found: dict[Cells, CellSums] = {}
         if self._in_cells:
             (found,) = reader.balances(PIPELINE, [books.at], books.known_at)
-        inside = {cell: sums for cell, sums in found.items() if self._holds(cell)}
+        asked = [(n, getattr(self, name, None)) for n, name in enumerate(PIPELINE.cells)]
+        wanted = [(n, part) for n, part in asked if part is not None]
+        inside = {
+            cell: sums
+            for cell, sums in found.items()
+            if all(cell[n] == part for n, part in wanted)
+        }
         return FlowLines.opening(inside, self.by if inside else None, books.at, names)
-
-    def _holds(self, cell: Cells) -> bool:
-        named = zip(PIPELINE.cells, cell, strict=True)
-        return all(getattr(self, name, None) in (None, part) for name, part in named)
 
     def _movements(self, reader: Reader, closing: Instant, books: Opening) -> HeldRows:
         """Return the movements that are added up: those that balances say nothing of."""
@@ -282,22 +285,32 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
 
 
 class _Books:
-    """Lines kept apart by process, group and currency, and in each book by kind."""
+    """Lines kept apart by process, group and currency, and in each book by kind.
 
-    def __init__(self, lines: FlowLines, names: FlowNames, processes: Processes) -> None:
-        books = grouped(lines.process, lines.group, lines.currency)
+    They come in parts: the few of an opening may need numbers of more than 64 bits, by which
+    all others would be added up more slowly.
+    """
+
+    def __init__(
+        self, parts: Sequence[FlowLines], names: FlowNames, processes: Processes
+    ) -> None:
+        columns = ([part.process, part.group, part.currency] for part in parts)
+        apart = [np.concatenate(each) for each in zip(*columns, strict=True)]
+        books = grouped(*apart)
         count = len(books.first)
-        place = books.of * len(MOVEMENTS) + lines.kind
+        ends = np.cumsum([len(part.kind) for part in parts])
+        each = [*zip(parts, np.split(books.of, ends[:-1]), strict=True)]
         self._names = names
         self._processes = processes
-        self._first = lines.at(books.first)
-        self._versions = lines.versions(books.of, count)
-        figures = lines.added_up(place, count * len(MOVEMENTS))
-        self._sums = np.array([figure.astype(object) for figure in figures]).reshape(
-            FIGURES, count, len(MOVEMENTS)
-        )
-        self._events = self._behind(lines, place)
-        self._counting = np.unique(books.of[lines.counts])
+        self._first = [column[books.first].tolist() for column in apart]
+        self._versions = np.max([part.versions(of, count) for part, of in each], axis=0)
+        self._sums = np.sum([_sums(part, of, count) for part, of in each], axis=0)
+        self._events = {
+            place: events
+            for part, of in each
+            for place, events in self._behind(part, of * len(MOVEMENTS) + part.kind)
+        }
+        self._counting = np.unique(np.concatenate([of[part.counts] for part, of in each]))
 
     def accounts(self) -> Iterator[FlowAccount]:
         """Yield a book after the other: stages as in their process, all else by name."""
@@ -305,25 +318,22 @@ class _Books:
         for _, account in sorted(found, key=lambda each: each[0]):
             yield account
 
-    def _behind(self, lines: FlowLines, place: Column) -> dict[int, tuple[UUID, ...]]:
-        """Find the events behind each kind of each book: whose legs do not cancel out."""
+    def _behind(
+        self, lines: FlowLines, place: Column
+    ) -> Iterator[tuple[int, tuple[UUID, ...]]]:
+        """Yield the events behind each kind of each book: whose legs do not cancel out."""
         named = lines.event != NOTHING
         lines, place = lines.at(named), place[named]
-        events = grouped(place, lines.event)
+        events = grouped(lines.event, place)
         deals, units, likely = lines.added_up(events.of, len(events.first))
         rows = events.first[(deals != 0) | (units != 0) | (likely != 0)]
         places = grouped(place[rows])
-        return {
-            int(place[rows[some[0]]]): self._names.sorted_ids(lines.event[rows[some]])
-            for some in places.rows()
-        }
+        for some in places.rows():
+            yield int(place[rows[some[0]]]), self._names.sorted_ids(lines.event[rows[some]])
 
     def _account(self, book: int) -> tuple[tuple[str, int, str, str], FlowAccount]:
         """Return a book, and where it stands among the others."""
-        first, names = self._first, self._names
-        process, group, currency = (
-            names[int(column[book])] for column in (first.process, first.group, first.currency)
-        )
+        process, group, currency = (self._names[column[book]] for column in self._first)
         name = StageName(0, group or "", group or "")
         if process is not None:
             version = int(self._versions[book])
@@ -336,9 +346,9 @@ class _Books:
             currency=currency,
             opening=FlowFigures(**self._figures(book, OPENING)),
             movements=tuple(
-                found
+                self._movement(book, kind)
                 for kind in (*KINDS, REORGANISED)
-                if (found := self._movement(book, kind)).events
+                if self._place(book, kind) in self._events
             ),
             restated=self._movement(book, RESTATED),
             closing=FlowFigures(**_figures(*self._sums[:, book].sum(axis=1))),
@@ -347,11 +357,23 @@ class _Books:
 
     def _movement(self, book: int, kind: str) -> FlowMovement:
         """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
-        events = self._events.get(book * len(MOVEMENTS) + MOVEMENTS.index(kind), ())
+        events = self._events.get(self._place(book, kind), ())
         return FlowMovement(kind=kind, events=events, **self._figures(book, kind))
+
+    @staticmethod
+    def _place(book: int, kind: str) -> int:
+        """Return the number of a kind of a book."""
+        return book * len(MOVEMENTS) + MOVEMENTS.index(kind)
 
     def _figures(self, book: int, kind: str) -> dict[str, Any]:
         return _figures(*self._sums[:, book, MOVEMENTS.index(kind)])
+
+
+def _sums(lines: FlowLines, books: Column, count: int) -> Column:
+    """Return what lines come to: a row for each figure, in it one for each book, by kind."""
+    kinds = len(MOVEMENTS)
+    figures = lines.added_up(books * kinds + lines.kind, count * kinds)
+    return np.array([each.astype(object).reshape(count, kinds) for each in figures])
 
 
 def _figures(deals: int, units: int, likely: int) -> dict[str, Any]:

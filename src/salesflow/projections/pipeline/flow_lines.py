@@ -86,23 +86,24 @@ class FlowNames(Words):
 
     def sorted_ids(self, numbers: Column) -> tuple[UUID, ...]:
         """Return the ids of some events in their order."""
-        self._ids = [np.concatenate([np.empty(0, EVENT_ID), *self._ids])]
+        if len(self._ids) > 1:
+            self._ids = [np.concatenate(self._ids)]
         ids = self._ids[0][numbers]
-        upper, lower = ids.view(">u8").reshape(-1, 2).T
+        upper, lower = ids.view(">u8").astype(np.uint64).reshape(-1, 2).T
         return tuple(uuids_of_bytes(ids[np.lexsort([lower, upper])].tolist()))
 
 
 class FlowLines(NamedTuple):
     """The legs of one event that lie in one part of the pipeline, added up: a row for each."""
 
+    event: Column
+    """Its number among the events of the flow, in whose order the lines mostly are."""
     process: Column
     """By its code among the names of the flow, as are group, currency and owner."""
     group: Column
     currency: Column
     kind: Column
     """Its place among `MOVEMENTS`."""
-    event: Column
-    """Its number among the events of the flow."""
     owner: Column
     """Whose it was; read for books of teams alone, as is when it happened."""
     occurred: Column
@@ -127,7 +128,7 @@ class FlowLines(NamedTuple):
 
     def put_together(self) -> Self:
         """Return these lines with those that are alike added up."""
-        which = (self.process, self.group, self.currency, self.kind, self.event, self.owner)
+        which = (self.event, self.process, self.group, self.currency, self.kind, self.owner)
         alike = grouped(*which, self.occurred, self.share)
         count, first = len(alike.first), self.at(alike.first)
         deals, units, likely = self.added_up(alike.of, count)
@@ -228,11 +229,11 @@ class Legs:
         kinds = np.where(before, MOVEMENTS.index(RESTATED), self._kinds())
         share, sign = self._of_leg("probability"), self._signs()
         by = [
+            self._events(~opens),
             self._named("process") if group == "stage" else nothing,
             self._named(group) if group is not None else nothing,
             self._named("currency"),
             np.where(opens, MOVEMENTS.index(OPENING), kinds),
-            self._events(~opens),
             self._named("owner") if by_owner else nothing,
             np.maximum(occurred, opening.at) if by_owner else nothing,
         ]
@@ -302,7 +303,7 @@ def lines_of(
     found = [
         Legs(piece, inside, names).lines(group, opening, by_owner=by_owner) for piece in pieces
     ]
-    return found[0].with_others(*found[1:]).put_together()
+    return found[0].with_others(*found[1:]).put_together() if found[1:] else found[0]
 
 
 class InTeams:

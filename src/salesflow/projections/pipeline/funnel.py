@@ -6,11 +6,12 @@ for any number of deals. Leaves out how deals got there: that is Flow (movements
 Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
+
+import numpy as np
 
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import Fields, unchecked_all
@@ -28,7 +29,7 @@ from salesflow.projections.core.currency import (
     MoneyQuestion,
     MoneyView,
     RateRule,
-    totals_in,
+    totals_of_each,
 )
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER
@@ -47,16 +48,18 @@ from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "CLOSED",
+    "CellsOfGroups",
     "ClosedDeals",
     "Funnel",
     "FunnelStage",
     "FunnelView",
     "PipelineCell",
+    "SumsOfCells",
     "booked",
     "closed_deals",
     "converted",
+    "fields_of",
     "funnel_stages",
-    "totals_of_cells",
 ]
 
 
@@ -95,6 +98,13 @@ class ClosedDeals(Value):
 
 
 _stages: Final = unchecked_all(FunnelStage)
+NOTHING_THERE: Final[Fields] = {
+    "deals": 0,
+    "deals_without_amount": 0,
+    "amounts": (),
+    "weighted": (),
+}
+"""What an empty stage comes to."""
 _closed: Final = unchecked_all(ClosedDeals)
 
 
@@ -123,6 +133,12 @@ class PipelineCell(NamedTuple):
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
 
+CellsOfGroups = Mapping[str | None, Sequence[PipelineCell]]
+"""The cells of each owner, team or whatever was asked by; of None where by nothing."""
+OpenCells = dict[str, "SumsOfCells"]
+"""What open cells come to, by their stage."""
+
+
 def converted(
     cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
 ) -> Sequence[PipelineCell]:
@@ -146,87 +162,112 @@ def booked(
     ]
 
 
-class CellTotals(NamedTuple):
-    """What some cells come to."""
+class SumsOfCells:
+    """What some cells come to, each currency by itself; those without one have no amount."""
 
-    deals: int
-    without_amount: int
-    amounts: tuple[Total, ...]
-    weighted: tuple[Total, ...]
+    __slots__ = ("amounts", "deals", "versions", "weighted", "without_amount")
 
+    def __init__(self, cells: Iterable[PipelineCell] = ()) -> None:
+        self.deals = self.without_amount = 0
+        self.amounts: dict[str, int] = {}
+        self.weighted: dict[str, int] = {}
+        self.versions: list[int] = []
+        """Of which versions of their process the cells are."""
+        for cell in cells:
+            self.add(cell)
 
-NOTHING_THERE: Final = CellTotals(0, 0, (), ())
-
-
-def totals_of_cells(cells: Sequence[PipelineCell]) -> CellTotals:
-    """Add up cells, each currency by itself; those without one have no amount."""
-    if not cells:
-        return NOTHING_THERE
-    deals = without = 0
-    amounts: dict[str, int] = {}
-    weighted: dict[str, int] = {}
-    for cell in cells:
-        currency = cell.currency
-        deals += cell.deals
+    def add(self, cell: PipelineCell) -> None:
+        """Add another cell."""
+        _, version, _, _, currency, deals, amount, weighted = cell
+        self.deals += deals
+        self.versions.append(version)
         if currency is None:
-            without += cell.deals
+            self.without_amount += deals
         else:
-            amounts[currency] = amounts.get(currency, 0) + cell.amount
-            weighted[currency] = weighted.get(currency, 0) + cell.weighted
-    if not amounts:
-        return CellTotals(deals, without, (), ())
-    likely = totals_in(weighted, places=2 * AMOUNT_PLACES)
-    return CellTotals(deals, without, totals_in(amounts), likely)
+            self.amounts[currency] = self.amounts.get(currency, 0) + amount
+            self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
-def closed_deals(cells: Sequence[PipelineCell], group: str | None = None) -> list[ClosedDeals]:
-    """Return every outcome, also those nothing stands at."""
-    found: dict[str, list[PipelineCell]] = {outcome: [] for outcome in CLOSED}
-    for cell in cells:
-        found.setdefault(cell.outcome, []).append(cell)
-    closed: list[Fields] = []
-    for outcome in CLOSED:
-        sums = totals_of_cells(found[outcome])
-        figures = {"deals": sums.deals, "amounts": sums.amounts}
-        closed.append({"group": group, "outcome": outcome, **figures})
-    return _closed(closed)
+def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
+    """Yield what sums of open cells come to, as the fields of a stage."""
+    amounts = totals_of_each([sums.amounts for sums in several])
+    likely = totals_of_each([sums.weighted for sums in several], places=2 * AMOUNT_PLACES)
+    for sums, amount, weighted in zip(several, amounts, likely, strict=True):
+        yield {
+            "deals": sums.deals,
+            "deals_without_amount": sums.without_amount,
+            "amounts": amount,
+            "weighted": weighted,
+        }
 
 
-def funnel_stages(
-    cells: Sequence[PipelineCell], processes: Processes, group: str | None = None
-) -> list[FunnelStage]:
-    """Return every open stage of every process in use, in order, empty ones included."""
-    newest: dict[str, int] = {}
-    opened: dict[str, dict[str, list[PipelineCell]]] = defaultdict(lambda: defaultdict(list))
-    for cell in cells:
-        newest[cell.process] = max(cell.version, newest.get(cell.process, 0))
-        if cell.outcome == "open":
-            opened[cell.process][cell.stage].append(cell)
-    stages: list[Fields] = []
-    for key, version in sorted(newest.items()):
-        by_stage = opened[key]
-        for stage, name_en, name_zh in _named_stages(key, version, by_stage, processes):
-            sums = totals_of_cells(by_stage.get(stage, ()))
-            stages.append(
-                {
+def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
+    """Return every outcome of each group, also those nothing stands at."""
+    rows: list[Fields] = []
+    some: list[tuple[Fields, SumsOfCells]] = []
+    for group, cells in groups.items():
+        found: dict[str, SumsOfCells] = {}
+        for cell in cells:
+            if cell.outcome != "open":
+                if cell.outcome not in found:
+                    found[cell.outcome] = SumsOfCells()
+                found[cell.outcome].add(cell)
+        for outcome in CLOSED:
+            row: Fields = {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
+            rows.append(row)
+            if outcome in found:
+                some.append((row, found[outcome]))
+    amounts = totals_of_each([sums.amounts for _, sums in some])
+    for (row, sums), each in zip(some, amounts, strict=True):
+        row |= {"deals": sums.deals, "amounts": each}
+    return _closed(rows)
+
+
+def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelStage]:
+    """Return every open stage of every process in use by each group, in order.
+
+    Empty ones included.
+    """
+    rows: list[Fields] = []
+    some: list[tuple[Fields, SumsOfCells]] = []
+    for group, cells in groups.items():
+        for process, (version, opened) in sorted(_in_use(cells).items()):
+            for stage, name_en, name_zh in _named_stages(process, version, opened, processes):
+                row = {
                     "group": group,
-                    "process": key,
+                    "process": process,
                     "stage": stage,
                     "name_en": name_en,
                     "name_zh": name_zh,
-                    "deals": sums.deals,
-                    "deals_without_amount": sums.without_amount,
-                    "amounts": sums.amounts,
-                    "weighted": sums.weighted,
+                    **NOTHING_THERE,
                 }
-            )
-    return _stages(stages)
+                rows.append(row)
+                if stage in opened:
+                    some.append((row, opened[stage]))
+    figures = fields_of([sums for _, sums in some])
+    for (row, _), found in zip(some, figures, strict=True):
+        row |= found
+    return _stages(rows)
+
+
+def _in_use(cells: Sequence[PipelineCell]) -> dict[str, tuple[int, OpenCells]]:
+    """Return the processes in use: the newest version of each, and what is open by stage."""
+    found: dict[str, tuple[int, OpenCells]] = {}
+    for cell in cells:
+        newest, opened = found.get(cell.process) or (0, {})
+        if cell.version > newest:
+            found[cell.process] = cell.version, opened
+        if cell.outcome == "open":
+            if cell.stage not in opened:
+                opened[cell.stage] = SumsOfCells()
+            opened[cell.stage].add(cell)
+    return found
 
 
 def _named_stages(
     process: str,
     version: int,
-    opened: Mapping[str, Sequence[PipelineCell]],
+    opened: OpenCells,
     processes: Processes,
 ) -> Iterator[tuple[str, str, str]]:
     """Yield the open stages of a process version, then those gone that deals stand in.
@@ -237,12 +278,11 @@ def _named_stages(
     for stage in own:
         yield stage.key, stage.name_en, stage.name_zh
     for gone in sorted(opened.keys() - {stage.key for stage in own}):
-        versions = {version, *(cell.version for cell in opened[gone])}
+        versions = {version, *opened[gone].versions}
         yield gone, *newest_names(gone, process, versions, processes)
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
-Groups = dict[str | None, list[PipelineCell]]
 OF_DEALS: Final[Mapping[str, str]] = {
     "owner": "owner",
     "team": "owner",
@@ -340,40 +380,28 @@ class Funnel(MoneyQuestion[FunnelView]):
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        groups = self._groups(reader, exchange)
-        cells_of = {
-            group: converted(groups[group], exchange, reader.read_point.as_of)
-            for group in sorted(groups, key=unnamed_last)
+        found = self._groups(reader, exchange)
+        groups = {
+            group: converted(found[group], exchange, reader.read_point.as_of)
+            for group in sorted(found, key=unnamed_last)
         }
+        stages = funnel_stages(groups, reader.processes)
         return FunnelView(
             moment=moment,
             by=self.by,
-            stages=tuple(
-                stage
-                for group, cells in cells_of.items()
-                for stage in funnel_stages(cells, reader.processes, group)
-            ),
-            closed=tuple(
-                outcome
-                for group, cells in cells_of.items()
-                for outcome in closed_deals(cells, group)
-            ),
-            open_deals=sum(
-                cell.deals
-                for cells in cells_of.values()
-                for cell in cells
-                if cell.outcome == "open"
-            ),
+            stages=tuple(stages),
+            closed=tuple(closed_deals(groups)),
+            open_deals=sum(stage.deals for stage in stages),
             rates=exchange.used,
         )
 
-    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> Groups:
+    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> CellsOfGroups:
         """Read what stands, group by group."""
         columns = {OF_DEALS[name] for name in OF_DEALS if self._asks_for(name)}
         if columns:
             converts = exchange.currency is not None
             return self._of_deals(reader, [*sorted(columns), "probability"] if converts else ())
-        groups: Groups = {} if self.by else {None: []}
+        groups: dict[str | None, list[PipelineCell]] = {} if self.by else {None: []}
         (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
         for cell in cells:
             if self.currency in (None, cell.currency):
@@ -385,12 +413,19 @@ class Funnel(MoneyQuestion[FunnelView]):
         """Return whether deals of one such are asked for, or a funnel for each."""
         return self.by == name or getattr(self, name) is not None
 
-    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> Groups:
-        """Add up the rows of deals by cell, and by columns that are to be kept apart."""
+    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> CellsOfGroups:
+        """Add up the rows of deals by cell, and by columns that are to be kept apart.
+
+        In which stage a deal closed is said by no row, and matters where amounts are rounded.
+        """
         deals = self._wanted(reader)
         grouping = Grouping(reader, GROUPED.get(self.by or ""), deals.words)
         group = grouping.standing(deals, OWNED)
-        alike = grouped(group, *(deals[name] for name in (*CELL, *apart)))
+        columns = {name: deals[name] for name in (*CELL, *apart)}
+        if not apart:
+            is_open = columns["outcome"] == deals.code("outcome", "open")
+            columns["stage"] = np.where(is_open, columns["stage"], NOTHING)
+        alike = grouped(group, *columns.values())
         amounts, shares = deals.amounts("amount"), deals["probability"]
         cells = zip(
             *(deals.cells(name, alike.first) for name in CELL),
@@ -403,7 +438,8 @@ class Funnel(MoneyQuestion[FunnelView]):
         numbers = group[alike.first].tolist()
         for number, cell in zip(numbers, map(PipelineCell._make, cells), strict=True):
             found.setdefault(number, []).append(cell)
-        return {grouping.name(number): there for number, there in found.items()}
+        names = grouping.names(np.fromiter(found, np.int64, len(found)))
+        return dict(zip(names, found.values(), strict=True))
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""

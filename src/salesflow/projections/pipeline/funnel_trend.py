@@ -28,14 +28,16 @@ from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRu
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import (
+    CellsOfGroups,
     ClosedDeals,
     FunnelStage,
     PipelineCell,
+    SumsOfCells,
     booked,
     closed_deals,
     converted,
+    fields_of,
     funnel_stages,
-    totals_of_cells,
 )
 
 __all__ = ["FunnelEnd", "FunnelTrend", "FunnelTrendView"]
@@ -188,15 +190,14 @@ class _End(NamedTuple):
 
 
 def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> FunnelEnd:
-    sums = totals_of_cells([cell for cell in cells if cell.outcome == "open"])
+    groups: CellsOfGroups = {None: cells}
+    [sums] = fields_of([SumsOfCells(cell for cell in cells if cell.outcome == "open")])
     return FunnelEnd(
         first=end.first,
         last=end.last,
         as_of=from_instant(end.at),
-        open_deals=sums.deals,
-        deals_without_amount=sums.without_amount,
-        amounts=sums.amounts,
-        weighted=sums.weighted,
-        stages=tuple(funnel_stages(cells, reader.processes)),
-        closed=tuple(closed_deals(cells)),
+        open_deals=sums.pop("deals"),
+        **sums,
+        stages=tuple(funnel_stages(groups, reader.processes)),
+        closed=tuple(closed_deals(groups)),
     )

@@ -13,7 +13,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.time import DAY, from_instant
-from salesflow.domain.unchecked import unchecked
+from salesflow.domain.unchecked import unchecked_all
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.projections.core.column_figures import exact_sum, places_among, runs_of
@@ -91,7 +91,7 @@ class StalledDeal(Value):
     days_max: int
 
 
-_stalled: Final = unchecked(StalledDeal)
+_stalled_deals: Final = unchecked_all(StalledDeal)
 
 
 class ChancesAfter(Value):
@@ -327,22 +327,24 @@ def read_stalled(steps: Steps, reader: Reader, deal: UUID | None = None) -> Stal
 
 def describe_stalled(
     stalled: Stalled, steps: Steps, named: Callable[[StageVisit], StageNames]
-) -> Iterator[StalledDeal]:
-    """Yield the deals that have stood in a stage for too long."""
-    visits, owners = steps.visits(stalled.steps), stalled.deals.cells("owner")
-    for visit, owner, days_max in zip(visits, owners, stalled.days_max.tolist(), strict=True):
-        names = named(visit)
-        yield _stalled(
-            deal=visit.deal,
-            process=visit.process,
-            stage=visit.stage or "",
-            stage_en=names.en,
-            stage_zh=names.zh,
-            owner=owner,
-            entered_at=from_instant(visit.at),
-            days=in_days(steps.as_of - visit.at),
-            days_max=days_max,
-        )
+) -> list[StalledDeal]:
+    """Return the deals that have stood in a stage for too long."""
+    visits = steps.visits(stalled.steps)
+    names = [*map(named, visits)]
+    columns = (
+        [visit.deal for visit in visits],
+        [visit.process for visit in visits],
+        [visit.stage or "" for visit in visits],
+        [each.en for each in names],
+        [each.zh for each in names],
+        stalled.deals.cells("owner"),
+        [from_instant(visit.at) for visit in visits],
+        [in_days(steps.as_of - visit.at) for visit in visits],
+        stalled.days_max.tolist(),
+    )
+    fields = [*StalledDeal.model_fields]
+    each = zip(*columns, strict=True)
+    return _stalled_deals([dict(zip(fields, cells, strict=True)) for cells in each])
 
 
 def _limits(
