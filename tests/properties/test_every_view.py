@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -24,9 +25,11 @@ from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.world import at
+from salesflow.domain.unchecked import unchecked_all
 from salesflow.engine import SalesFlow
-from salesflow.errors import DealClosedError, NotFoundError
+from salesflow.errors import DealClosedError, InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole, bare, field_roles, item_of
+from salesflow.presentation.format import Total
 from salesflow.projections.core.comparison import Comparison, FigureChange, RecordChange
 from salesflow.projections.core.question import ENVELOPE, Question, View
 
@@ -50,6 +53,36 @@ def test_every_answer_is_compared_row_by_row_and_becomes_tables(
             check_comparison(comparison)
             for view in (comparison.then, comparison.now):
                 check_tables(view)
+                check_values(view)
+
+
+def check_values(value: object) -> None:
+    """Every value in an answer is what its class would make, its fields in their order."""
+    if isinstance(value, BaseModel):
+        known = type(value).model_fields
+        fields = {name: each for name, each in vars(value).items() if name in known}
+        assert [*fields] == [*known]
+        assert repr(type(value).model_validate(fields)) == repr(value)
+        for each in fields.values():
+            check_values(each)
+    elif isinstance(value, tuple):
+        for each in value:
+            check_values(each)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"amount": Decimal(1), "currency": "CNY"},
+        {"currency": "CNY"},
+        {"currency": "CNY", "amount": "1"},
+        {"currency": "yuan", "amount": Decimal(1)},
+    ],
+)
+def test_a_value_that_its_class_would_not_make_is_found_out(fields: dict[str, object]) -> None:
+    [total] = unchecked_all(Total)([fields])
+    with pytest.raises((AssertionError, InputError)):
+        check_values(total)
 
 
 def comparisons(

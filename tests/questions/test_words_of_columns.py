@@ -1,10 +1,18 @@
 """Which words rows have in a column, and which of them have any, as plain Python says it."""
 
+from uuid import UUID
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesflow.projections.core.columns import Column, HeldRows, Part, Words
+from salesflow.projections.core.columns import (
+    Column,
+    HeldRows,
+    HexadecimalIds,
+    Part,
+    Words,
+)
 
 WORD = st.one_of(st.none(), st.sampled_from(["won", "lost", "open"]))
 NUMBER = st.one_of(st.none(), st.integers(-3, 3))
@@ -43,6 +51,16 @@ def test_rows_tell_which_of_some_words_they_have(
     assert rows.known("amount").tolist() == [number is not None for _, number in told]
 
 
+@given(st.lists(st.one_of(st.none(), st.uuids()), max_size=12))
+def test_ids_are_those_that_were_put_in_and_are_written_as_such(
+    told: list[UUID | None],
+) -> None:
+    ids = HexadecimalIds()
+    codes = ids.codes([None if id is None else id.hex for id in told])
+    assert ids.of(codes) == told
+    assert ids.texts(codes) == [None if id is None else str(id) for id in told]
+
+
 LONG = st.one_of(
     st.none(), st.sampled_from([-(2**40), 0, 2**45, 2**63 - 1]), st.integers(-(2**62), 2**62)
 )
@@ -59,7 +77,7 @@ def test_long_numbers_in_a_list_are_what_they_were(
         "few": np.zeros(len(numbers), np.int8),
     }
     plain = Part(columns, len(numbers))
-    packed = Part({**columns}, len(numbers)).packed()
+    packed = Part(dict(columns), len(numbers)).packed()
     none = Part({name: np.empty(0, np.int64) for name in columns}, 0)
     assert none.joined(plain).packed().cut("few", slice(None)).tolist() == [0] * len(numbers)
     assert "few" not in none.joined(plain).packed().by_place or not numbers

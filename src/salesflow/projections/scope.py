@@ -378,6 +378,8 @@ class Grouping:
 
     def names(self, numbers: Column) -> list[Group]:
         """Return what groups are called, by their numbers; None for `NOTHING`."""
+        if self.by is None:
+            return [None] * len(numbers)
         if self.by != "team":
             words = self._ids if self.by == "customer" else self._texts
             return words.texts(numbers)

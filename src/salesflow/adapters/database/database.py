@@ -30,7 +30,6 @@ What it leaves out: events (see `event_store.log`), and every table's meaning (s
 import os
 import re
 import sqlite3
-from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from hashlib import sha256
@@ -160,15 +159,6 @@ class Database:
     def shown(self) -> str:
         """The URL for people: without a password."""
         return self.connections.shown
-
-    def listing(
-        self, statement: str, listed: Sequence[object]
-    ) -> tuple[str, tuple[object, ...]]:
-        """Write `IN (...)` as the database takes a list, and give its parameters."""
-        if self.dialect == "sqlite":
-            return statement.replace("(...)", f"({','.join('?' * len(listed))})"), (*listed,)
-        there = statement.replace("NOT IN (...)", "<> ALL(?)").replace("IN (...)", "= ANY(?)")
-        return there, (list(listed),)
 
     def create_tables(self, metadata: sa.MetaData) -> None:
         """Create the tables that are missing; two processes may do so at once."""

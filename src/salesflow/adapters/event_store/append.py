@@ -448,11 +448,12 @@ class SqliteAppending:
         )
         values = [*chain.from_iterable(zip(*given, strict=True))]
         for rows in (ROWS_A_STATEMENT, 1):
-            statement, size = _statement(self._tenant, rows, days, *present), rows * len(given)
+            size = rows * len(given)
             whole = len(values) // size * size
-            parts = [values[start : start + size] for start in range(0, whole, size)]
-            connection.executemany(statement, parts)
-            del values[:whole]
+            if whole:
+                parts = [values[start : start + size] for start in range(0, whole, size)]
+                connection.executemany(_statement(self._tenant, rows, days, *present), parts)
+                del values[:whole]
 
 
 def _rows_of(

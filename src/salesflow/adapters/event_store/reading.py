@@ -317,7 +317,7 @@ class EventReading:
         In order of stream and version; those of the topics named are left out. `as_it_is`
         gives them whatever of them was changed.
         """
-        statement, topics = self.database.listing(SLICE, without)
+        statement, topics = self.listing(SLICE, without)
         rows = self._rows(
             statement, (self._id(first), self._id(last), through, *topics), connection
         )
@@ -330,7 +330,7 @@ class EventReading:
         found = []
         waiting = iter(positions)
         while chunk := list(islice(waiting, CHUNK)):
-            found += self._rows(*self.database.listing(SAMPLE, chunk), connection)
+            found += self._rows(*self.listing(SAMPLE, chunk), connection)
         return [read_uuid(stream_id) for (stream_id,) in found]
 
     def streams_told_of(
@@ -467,8 +467,15 @@ class EventReading:
         """Run a statement with `IN (...)` over many ids, some hundred at a time."""
         waiting = iter(dict.fromkeys(ids))
         while chunk := [self._id(id) for id in islice(waiting, CHUNK)]:
-            ready, listed = self.database.listing(statement, chunk)
+            ready, listed = self.listing(statement, chunk)
             yield self._rows(ready, (*listed, *after), connection)
+
+    def listing(self, statement: str, listed: Sequence[object]) -> tuple[str, Row]:
+        """Write `IN (...)` as each database takes a list, and give its parameters."""
+        if self._sqlite:
+            return statement.replace("(...)", f"({','.join('?' * len(listed))})"), (*listed,)
+        there = statement.replace("NOT IN (...)", "<> ALL(?)").replace("IN (...)", "= ANY(?)")
+        return there, (list(listed),)
 
     def _by_stream(self, chunks: Iterable[list[Row]]) -> dict[UUID, list[Event]]:
         """Return the events of rows by their streams, each in the order of the rows."""

@@ -286,8 +286,7 @@ class ColumnCache(Forkable):
             return None
         fresh = self._rows.of(table, touched, connection)
         codes = self._rows.codes(self._rows.ids, [id.hex for id in touched])
-        is_touched = np.zeros(len(self._rows.ids), np.bool_)
-        is_touched[codes] = True
+        is_touched = np.bincount(codes, minlength=len(self._rows.ids)) > 0
         replaced: Flags = is_touched[base.columns["entity_id"]]
         if gone is not None:
             replaced |= gone
@@ -431,11 +430,8 @@ def _size_of(kept: Iterable[_KeptColumns]) -> int:
     """Return how many bytes columns take, of which many are the same."""
     both = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
     parts = {id(part): part for part in both if part.rows}
-    return sum(
-        array.nbytes
-        for part in parts.values()
-        for array in (*part.columns.values(), part.listed)
-    )
+    arrays = ((*part.columns.values(), part.listed) for part in parts.values())
+    return sum(array.nbytes for each in arrays for array in each)
 
 
 def _give_back_memory() -> None:
@@ -471,8 +467,7 @@ class _RowReader:
     """Reads rows of one tenant; words and ids have the same codes in all that it reads."""
 
     def __init__(self, log: EventLog) -> None:
-        self._tenant = log.tenant
-        self._database = log.database
+        self._log = log
         self._sqlite = log.database.dialect == "sqlite"
         self.words: Final = Words()
         self.ids: Final = HexadecimalIds()
@@ -537,7 +532,7 @@ class _RowReader:
         On PostgreSQL by a cursor that is declared in SQL: one of the driver has a destructor,
         and a Ctrl-C that meets it is lost.
         """
-        parameters = {"tenant": self._tenant, **given}
+        parameters = {"tenant": self._log.tenant, **given}
         if self._sqlite:
             with connection.execute(sa.text(select), parameters) as found:
                 yield from found.partitions(BATCH)
@@ -546,7 +541,7 @@ class _RowReader:
         connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
         fetch, read = f"FETCH {BATCH} FROM {cursor}", BATCH
         while read == BATCH:
-            rows = self._database.rows(fetch, (), connection)
+            rows = self._log.database.rows(fetch, (), connection)
             read = len(rows)
             yield rows
         connection.execute(sa.text(f"CLOSE {cursor}"))
@@ -554,11 +549,10 @@ class _RowReader:
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
     ) -> RowsRead:
-        waiting = iter(entities)
-        select = f"{self._select(table, '?')} AND entity_id IN (...)"
+        select, waiting = f"{self._select(table, '?')} AND entity_id IN (...)", iter(entities)
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
-            among, listed = self._database.listing(select, chunk)
-            yield self._database.rows(among, (self._tenant, *listed), connection)
+            among, listed = self._log.listing(select, chunk)
+            yield self._log.database.rows(among, (self._log.tenant, *listed), connection)
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
         """Yield all rows of a table, so many at a time."""

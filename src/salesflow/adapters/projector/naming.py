@@ -164,27 +164,15 @@ class ReadingNames(NamedTuple):
         ids = ids_in(view)
         if not any(ids):
             return NO_NAMES
-        as_of = self.read_point.as_of
-        deals = _deals(
-            [
-                {"deal": id, "title": _title(events), "customer_id": _customer(events, as_of)}
-                for id, events in self._believed(ids.deals, OF_DEALS)
-            ]
-        )
-        customers = [*ids.customers, *(deal.customer_id for deal in deals if deal.customer_id)]
-        called = self._believed(dict.fromkeys(customers), OF_CUSTOMERS)
+        deals = self._deals_called(ids.deals) if ids.deals else []
+        theirs = (deal.customer_id for deal in deals if deal.customer_id)
+        customers = dict.fromkeys([*ids.customers, *theirs])
         reps = {rep_id(rep): rep for rep in ids.reps}
         joined = self._believed(reps, OF_REPS)
         return Names(
             deals=tuple(deals),
             customers=tuple(
-                _customers(
-                    [
-                        {"customer": id, "name": fact.name}
-                        for id, events in called
-                        if (fact := _last(events, CustomerRegistered)) is not None and fact.name
-                    ]
-                )
+                self._customers_called(dict.fromkeys(customers)) if customers else ()
             ),
             reps=tuple(
                 RepCalled(rep=reps[id], name=name)
@@ -193,6 +181,26 @@ class ReadingNames(NamedTuple):
             ),
             labels=view.names.labels,
             processes=tuple(self._process_labels(ids.processes)),
+        )
+
+    def _deals_called(self, ids: Collection[UUID]) -> list[DealCalled]:
+        """Return what deals are called, and whose they are at the moment."""
+        as_of = self.read_point.as_of
+        return _deals(
+            [
+                {"deal": id, "title": _title(events), "customer_id": _customer(events, as_of)}
+                for id, events in self._believed(ids, OF_DEALS)
+            ]
+        )
+
+    def _customers_called(self, ids: Collection[UUID]) -> list[CustomerCalled]:
+        """Return what customers are called, of those that have a name."""
+        return _customers(
+            [
+                {"customer": id, "name": fact.name}
+                for id, events in self._believed(ids, OF_CUSTOMERS)
+                if (fact := _last(events, CustomerRegistered)) is not None and fact.name
+            ]
         )
 
     def _process_labels(self, keys: Iterable[str]) -> Iterator[Labelled]:

@@ -102,7 +102,7 @@ def totals_of_pairs(
 
 def _in_rows(fields: Sequence[Fields], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
     """Make totals all at once, and put so many together at a time."""
-    found = iter(_totals(fields))
+    found = iter(_totals(fields) if fields else ())
     return [tuple(islice(found, length)) if length else () for length in lengths]
 
 

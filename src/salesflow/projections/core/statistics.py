@@ -286,7 +286,9 @@ def spread(lasted: Column) -> Spread:
 def spreads(groups: Column, lasted: Column, count: int) -> list[Spread]:
     """Return the same of each of so many groups, by the number of the group of each time."""
     counts = np.bincount(groups, minlength=count)
-    some = np.flatnonzero(counts)
+    some, found = np.flatnonzero(counts), [NO_SPREAD] * count
+    if not len(some):
+        return found
     counts, first = counts[some], (np.cumsum(counts) - counts)[some]
     halfway, most = (_Percentile.of(share, first, counts) for share in (HALF_WAY, NINE_TENTHS))
     places = np.unique(np.concatenate([halfway.low, halfway.high, most.low, most.high]))
@@ -302,7 +304,6 @@ def spreads(groups: Column, lasted: Column, count: int) -> list[Spread]:
     fields: list[Fields] = [
         dict(zip(names, days, strict=True)) for days in zip(*columns, strict=True)
     ]
-    found = [NO_SPREAD] * count
     for number, spread in zip(some.tolist(), _spreads(fields), strict=True):
         found[number] = spread
     return found

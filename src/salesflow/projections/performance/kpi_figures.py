@@ -333,6 +333,8 @@ def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str,
 def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
     """Count contacts, the deals they were about, and by which channel they were."""
     line = lines.of(contacts.span, contacts.group)
+    if not len(line):
+        return [NO_FOLLOW_UPS] * len(lines)
     about = grouped(line, contacts.rows["entity_id"]).first
     by_channel, counts = _by_channels(contacts.rows, line, len(lines)), lines.counts(line)
     deals = lines.counts(line[about])
@@ -386,6 +388,8 @@ def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
     open_deals, won = lines.counts(lines.of(*rows.open_deals)), _won_lately(rows, lines)
     found = [NO_VELOCITY] * len(lines)
     some = [n for n, open in enumerate(open_deals) if open or won[n].counted]
+    if not some:
+        return found
     velocities = _velocities_of([open_deals[n] for n in some], [won[n] for n in some])
     for number, velocity in zip(some, velocities, strict=True):
         found[number] = velocity

@@ -217,7 +217,7 @@ def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
             rows.append(row)
             if outcome in found:
                 some.append((row, found[outcome]))
-    amounts = totals_of_each([sums.amounts for _, sums in some])
+    amounts = totals_of_each([sums.amounts for _, sums in some]) if some else []
     for (row, sums), each in zip(some, amounts, strict=True):
         row |= {"deals": sums.deals, "amounts": each}
     return _closed(rows)
