@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from databases import Postgres, plain_connection
+from salesflow import SalesFlow
 from salesflow.adapters.database import schema
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.event_store.log import EventLog
@@ -71,9 +72,7 @@ def test_a_database_that_should_be_there_is_not_made(
     Database(database_url, create=False).close()
 
 
-@pytest.mark.parametrize(
-    "pragma", [("synchronous", 2), ("foreign_keys", 1), ("cache_size", -8192)]
-)
+@pytest.mark.parametrize("pragma", [("synchronous", 2), ("foreign_keys", 1)])
 def test_sqlite_connections_are_durable_and_strict(
     sqlite_url: str, pragma: tuple[str, int]
 ) -> None:
@@ -81,6 +80,12 @@ def test_sqlite_connections_are_durable_and_strict(
     with Database(sqlite_url) as database, database.read() as connection:
         assert connection.exec_driver_sql(f"PRAGMA {name}").scalar() == value
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_who_appends_to_sqlite_keeps_more_pages_than_who_reads(sqlite_url: str) -> None:
+    with SalesFlow(sqlite_url) as flow, flow.log.database.read() as connection:
+        assert flow.log.database.rows("PRAGMA cache_size", ()) == [(-8192,)]
+        assert connection.exec_driver_sql("PRAGMA cache_size").scalar() != -8192
 
 
 def test_no_connection_to_sqlite_checkpoints_by_itself(sqlite_url: str) -> None:

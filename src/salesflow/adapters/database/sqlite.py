@@ -53,6 +53,8 @@ PRAGMAS = (
     "wal_autocheckpoint=0",
     "secure_delete=FAST",  # or a table that is dropped would be written over, page by page
 )
+WRITERS_CACHE = "PRAGMA cache_size=-8192"
+"""Whoever appends meets pages of an index all over it; readers keep as much as SQLite gives."""
 CHECKPOINT_AFTER = 600
 """Pages written, by estimate, until the write-ahead log is copied back.
 
@@ -351,15 +353,21 @@ class SqliteDatabase(SqliteConnections):
         """Take the connection that wrote last; it is not idle while somebody reads by it."""
         last = self._writer
         if last is None:
-            return self._take()
+            return self._take_new_writer()
         if _is_writing(last):
             last.execute("ROLLBACK")  # it was left behind by what was interrupted twice
             return last
         try:
             self._idle.remove(last)
         except ValueError:  # somebody reads by it
-            return self._take()
+            return self._take_new_writer()
         return last
+
+    def _take_new_writer(self) -> SqliteConnection:
+        """Take a connection to write by from now on."""
+        writer = self._take()
+        writer.execute(WRITERS_CACHE)
+        return writer
 
     def _abandon(self, writer: SqliteConnection | None) -> None:
         """Undo what was not finished: the transaction first, then the lock."""

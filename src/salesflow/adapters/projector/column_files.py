@@ -36,7 +36,6 @@ __all__ = ["ColumnFiles", "StoredColumns"]
 FORM: Final = 3
 """Raised whenever files are to be read otherwise; those of another form are none."""
 ID_BYTES: Final = 16
-HEX: Final = 2 * ID_BYTES
 READABLE: Final = 0o444
 """Who may read a file may look into a folder, which is two bits further."""
 LEFT_SECONDS: Final = 3_600
@@ -189,7 +188,7 @@ class ColumnFiles:
         about = json.loads(arrays.pop("about").tobytes())
         if (about["form"], about["tenant"], about["table"]) != (FORM, self._tenant, table):
             return None
-        digits = arrays.pop("ids").tobytes().hex()
+        ids = arrays.pop("ids").tobytes().hex(" ", ID_BYTES).split()
         listed = np.array(arrays.pop("listed"), np.int64, ndmin=1)
         _ensure_whole(arrays.values(), about["words"])
         columns = {name.removeprefix("column_"): column for name, column in arrays.items()}
@@ -201,7 +200,7 @@ class ColumnFiles:
             {UUID(stream): position for stream, position in about["notes"].items()},
             Part(columns, len(columns["entity_id"]), listed, by_place),
             about["words"],
-            [digits[at : at + HEX] for at in range(0, len(digits), HEX)],
+            ids,
         )
 
 
