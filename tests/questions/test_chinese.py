@@ -10,10 +10,9 @@ from catalogues import messages
 from given import opened
 from questions.shop import deal_id, shop
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.presentation.fields import bare, field_roles, is_record, item_of
+from salesflow.presentation.fields import bare, called, field_roles, is_record, item_of
 from salesflow.presentation.format import Estimate
 from salesflow.presentation.messages import in_language
-from salesflow.projections.core.comparison import called
 from salesflow.projections.core.question import ENVELOPE
 from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.flow import Flow

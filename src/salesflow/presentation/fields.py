@@ -7,9 +7,10 @@ Mostly the type says so; a field says it itself where the type would mislead:
     class DealStanding(Value):
         deal: Annotated[UUID, FieldRole.KEY]    # the only key: stage and owner are traits then
 
-Leaves out what a field means: that is its view's formula.
+Leaves out what a field means: that is its view's formula. What people call fields stands last.
 """
 
+import re
 import types
 from collections.abc import Mapping, Set
 from datetime import UTC, date, datetime, timedelta
@@ -26,7 +27,16 @@ from salesflow.domain.time import Period
 from salesflow.domain.values import Money
 from salesflow.presentation.format import Total
 
-__all__ = ["FieldRole", "Json", "bare", "field_roles", "is_record", "item_of", "plain"]
+__all__ = [
+    "FieldRole",
+    "Json",
+    "bare",
+    "called",
+    "field_roles",
+    "is_record",
+    "item_of",
+    "plain",
+]
 
 
 class FieldRole(Enum):
@@ -152,3 +162,39 @@ def _composed(value: object) -> Json:
     if isinstance(value, list | tuple):
         return [plain(each) for each in value]
     raise TypeError(f"{value!r} has no plain form")
+
+
+# What people call fields.
+
+SCALES = re.compile(r"\b(?:nps|csat|ces)\b", re.IGNORECASE)
+CALLED = {
+    "at_risk": "Deals tracked this long",
+    "because": "Reason",
+    "closed_seconds": "Seconds closed before reopening",
+    "contacts": "Activities",
+    "days_over": "Days past limit",
+    "deals_over": "Deals past limit",
+    "entries_later": "Entries into later stages",
+    "expected": "Due at period start",
+    "facts": "Event history",
+    "in_period": "Onward ÷ entries in period (ratio)",
+    "last_contact": "Last activity",
+    "left": "Left without moving on",
+    "left_otherwise": "Lost or dropped",
+    "pending": "Not yet due",
+    "per_deal": "Activities per deal",
+    "to_date": "Conversion to date (ratio)",
+    "values": "By value",
+    "visits_seconds": "Seconds in stages",
+    "weighted": "Weighted amount",
+    "win_rate_of_created": "Created deals won to date",
+}
+"""What people call fields whose names do not say enough by themselves."""
+
+
+def called(name: str) -> str:
+    """Call a field for people: `deals_without_amount` is Deals without amount."""
+    if name in CALLED:
+        return CALLED[name]
+    words = name.rstrip("_").replace("_", " ").capitalize()
+    return SCALES.sub(lambda scale: scale[0].upper(), words).replace("Kpis", "KPIs")

@@ -21,7 +21,7 @@ from salesflow.domain.arguments import guarded_host
 from salesflow.domain.time import Period
 from salesflow.domain.values import Money, Value, tidy
 from salesflow.presentation.arrow import data_frames, stacked
-from salesflow.presentation.fields import FieldRole, Json, field_roles, plain
+from salesflow.presentation.fields import FieldRole, Json, called, field_roles, plain
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -34,7 +34,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, key_text, kind_name
 from salesflow.presentation.table import TableOfView, html_of
-from salesflow.projections.core.names import Names, with_names
+from salesflow.projections.core.names import with_names
 from salesflow.projections.core.question import ENVELOPE, View
 
 __all__ = [
@@ -43,7 +43,6 @@ __all__ = [
     "Figure",
     "FigureChange",
     "RecordChange",
-    "called",
     "compared",
 ]
 
@@ -262,12 +261,11 @@ DIGITS_SHOWN = 8
 PLACES_SHOWN = 4
 BETWEEN = " · "
 ESTIMATE_PLACES = 2
-SCALES = re.compile(r"\b(?:nps|csat|ces)\b", re.IGNORECASE)
 NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
         *("outcome", "forecast_category", "channel", "direction"),
-        *("factor", "figure", "movement", "made", "measure", "kind", "turn"),
+        *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
     }
 )
 """Fields whose values are words of ours."""
@@ -319,7 +317,8 @@ class Comparison(Value, Generic[ViewT]):
 
         Of rows that have more than figures only those are shown that are not what they were.
         """
-        writer = _Writer(language, ZoneInfo(self.now.timezone), self.now.names)
+        names = {**_names_in(self.then, language), **_names_in(self.now, language)}
+        writer = _Writer(language, ZoneInfo(self.now.timezone), names)
         difference = self.difference
         own, lists = self.now.tables(language), difference.lists
         title = called(_words(type(self.now).__name__.removesuffix("View")))
@@ -365,6 +364,18 @@ class Comparison(Value, Generic[ViewT]):
         return html_of(self.tables(), self._lines("en"))
 
 
+def _names_in(view: View, language: Language) -> dict[object, str]:
+    """Return by their keys what an answer has names for, in its rows or beside them."""
+    found: dict[object, str] = {each.key: each.name(language) for each in view.names.labels}
+    lists = [name for name, role in field_roles(type(view)).items() if role is FieldRole.LIST]
+    for row in (row for name in lists for row in getattr(view, name) or ()):
+        for name in NAMED_BY_KEY & {*type(row).model_fields}:
+            named = getattr(row, f"{name}_{language}", None)
+            if named is not None:
+                found[getattr(row, name)] = named
+    return found
+
+
 class _Line(NamedTuple):
     figure: str
     then: str
@@ -375,7 +386,9 @@ class _Line(NamedTuple):
 class _Writer:
     """Writes what is different in one language and time zone, by the names of an answer."""
 
-    def __init__(self, language: Language, timezone: ZoneInfo, names: Names) -> None:
+    def __init__(
+        self, language: Language, timezone: ZoneInfo, names: Mapping[object, str]
+    ) -> None:
         self._language: Language = language
         self._timezone = timezone
         self._names = names
@@ -474,8 +487,8 @@ class _Writer:
         value = getattr(record, name) if named is None else named
         if name == "kind" and "." in str(value):  # of a fact
             return kind_name(value, self._language)
-        if name in NAMED_BY_KEY:
-            return self._names.label(str(value), self._language)
+        if name in NAMED_BY_KEY and value in self._names:
+            return self._names[value]
         return self._key(value) if name in IN_WORDS and value else self._text(value)
 
     def _figure_line(self, named: str, figure: FigureChange) -> _Line:
@@ -541,39 +554,6 @@ def _text(value: object) -> str:
 def _words(name: str) -> str:
     """Write the name of a class in words: `StageTimes` is stage_times."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-CALLED = {
-    "at_risk": "Deals tracked this long",
-    "because": "Reason",
-    "closed_seconds": "Seconds closed before reopening",
-    "contacts": "Activities",
-    "days_over": "Days past limit",
-    "deals_over": "Deals past limit",
-    "entries_later": "Entries into later stages",
-    "expected": "Due at period start",
-    "facts": "Event history",
-    "in_period": "Onward ÷ entries in period (ratio)",
-    "last_contact": "Last activity",
-    "left": "Left without moving on",
-    "left_otherwise": "Lost or dropped",
-    "pending": "Not yet due",
-    "per_deal": "Activities per deal",
-    "to_date": "Conversion to date (ratio)",
-    "values": "By value",
-    "visits_seconds": "Seconds in stages",
-    "weighted": "Weighted amount",
-    "win_rate_of_created": "Created deals won to date",
-}
-"""What people call fields whose names do not say enough by themselves."""
-
-
-def called(name: str) -> str:
-    """Call a field for people: `deals_without_amount` is Deals without amount."""
-    if name in CALLED:
-        return CALLED[name]
-    words = name.rstrip("_").replace("_", " ").capitalize()
-    return SCALES.sub(lambda scale: scale[0].upper(), words).replace("Kpis", "KPIs")
 
 
 def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:
