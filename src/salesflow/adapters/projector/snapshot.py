@@ -23,7 +23,7 @@ from salesflow.adapters.event_store.published import (
 from salesflow.adapters.projector.naming import NamingFacts, ReadingNames
 from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
 from salesflow.adapters.projector.runner import Runner
-from salesflow.domain.event import Event, ensure_readable
+from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.settings import SETTINGS_ID, Settings, SettingsState, settings_after
 from salesflow.domain.time import (
@@ -374,9 +374,15 @@ class SnapshotReader:
         ensure_readable(events, self.read_point.known_at)
         return self._known(events)
 
-    def streams(self, ids: Iterable[UUID]) -> dict[UUID, list[Event]]:
-        """Return the same of many streams in few queries; those without events are left out."""
-        found = self._log.streams(ids, through=FOREVER, connection=self._connection)
+    def streams(self, ids: Iterable[UUID], *kinds: type[Fact]) -> dict[UUID, list[Event]]:
+        """Return the same of many streams in few queries, perhaps of some kinds of facts alone.
+
+        Those without events are left out.
+        """
+        if kinds:
+            found = self._log.facts_of(ids, kinds, connection=self._connection)
+        else:
+            found = self._log.streams(ids, through=FOREVER, connection=self._connection)
         known = {
             id: self._known(with_unpublished_unreadable(e, self.processes))
             for id, e in found.items()

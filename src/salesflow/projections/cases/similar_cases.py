@@ -27,7 +27,7 @@ from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
 from salesflow.domain.deal.quotes import QuoteDrafted, QuoteIssued, QuoteLine, QuoteRevised
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, believed_history
+from salesflow.domain.event import Event, FactRetracted, believed_history
 from salesflow.domain.process import WIN_RATE, ProcessVersion
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import DAY, Instant, from_instant, microseconds_between
@@ -425,10 +425,13 @@ def _reasons(stages: tuple[int, int], alike: Iterable[Reason]) -> tuple[Reason, 
 def similar_deals(reader: Reader, this: ClosedDeal, at_most: int) -> tuple[SimilarDeal, ...]:
     """Find the closed deals most like a deal and write them down, the most alike first."""
     found = like(reader, this, at_most)
-    streams = reader.streams(each.other.deal for each in found)
+    deals = [each.other.deal for each in found]
+    openings = reader.streams(deals, DealOpened, FactRetracted)
 
     def title(each: Likeness) -> str:
-        return _title(believed_history(streams[each.other.deal], reader.read_point.known_at))
+        return _title(
+            believed_history(openings.get(each.other.deal, []), reader.read_point.known_at)
+        )
 
     return tuple(similar_deal(each, title(each), reader.timezone) for each in found)
 

@@ -323,7 +323,7 @@ def newest_words(rows: HeldRows, limit: int) -> list[WordedRow]:
 
 def read_words(reader: Reader, rows: Sequence[WordedRow]) -> list[Verbatim]:
     """Read from the log what was said in rows of feedback: it is personal, and only there."""
-    streams = reader.streams({row.entity_id for row in rows})
+    streams = reader.streams({row.entity_id for row in rows}, FeedbackReceived)
     said = {
         event.position: event.fact.text
         for events in streams.values()

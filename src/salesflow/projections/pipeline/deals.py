@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event, believed_history
+from salesflow.domain.event import Event, FactRetracted, believed_history
 from salesflow.domain.time import Instant, Moment, from_instant
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -107,7 +107,8 @@ class Deals(Question[DealsView]):
         """Read the deals' rows that hold at the moment."""
         deals = self._wanted(reader)
         listed = _newest(deals, self.limit)
-        titles = _titles(reader.streams([row.entity_id for row in listed]))
+        ids = [row.entity_id for row in listed]
+        titles = _titles(reader.streams(ids, DealOpened, FactRetracted))
         return DealsView(
             moment=moment,
             deals=tuple(_standing(row, titles.get(row.entity_id), reader) for row in listed),
