@@ -229,7 +229,7 @@ class SalesFlow(CommandRunner):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._database.close()
+        self.close()
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         """Refuse to be pickled or copied, as for another process.

@@ -171,9 +171,7 @@ class ReadingNames(NamedTuple):
         joined = self._believed(reps, OF_REPS)
         return Names(
             deals=tuple(deals),
-            customers=tuple(
-                self._customers_called(dict.fromkeys(customers)) if customers else ()
-            ),
+            customers=tuple(self._customers_called(customers) if customers else ()),
             reps=tuple(
                 RepCalled(rep=reps[id], name=name)
                 for id, events in joined
