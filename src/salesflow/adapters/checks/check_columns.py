@@ -6,17 +6,16 @@ few at a time: a sum of numbers that are made of each row, whatever the order. I
 its own, as it loads numpy, which nobody needs where there are no files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
 import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.projector.columns import ColumnCache, Held
+from salesflow.adapters.projector.columns import ColumnCache, Held, part_of
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.projections.core.columns import EVENT_ID, Column, Part
-from salesflow.projections.core.ledger_columns import LedgerColumns
+from salesflow.projections.core.columns import EVENT_ID, Column, Part, TableColumns
 from salesflow.projections.table import ReadTable
 
 __all__ = ["file_differs"]
@@ -40,11 +39,13 @@ def file_differs(
     return _come_to(_parts(held)) != _come_to(cache.batches(table, connection))
 
 
-def _parts(held: Held) -> tuple[Part, Part]:
-    if isinstance(held, LedgerColumns):
-        return held.base.part, held.tail.part
-    base = held.base if held.replaced is None else held.base.where(~held.replaced)
-    return base, held.tail
+def _parts(held: Held) -> Iterator[Part]:
+    if isinstance(held, TableColumns) and held.replaced is not None:
+        yield held.base.where(~held.replaced)
+    else:
+        yield part_of(held.base)
+    if held.tail is not None:
+        yield part_of(held.tail)
 
 
 def _come_to(parts: Iterable[Part]) -> tuple[int, int]:

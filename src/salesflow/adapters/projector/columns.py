@@ -14,9 +14,9 @@ nobody needs who asks about one thing.
 import ctypes
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import chain, count, islice
+from itertools import count, islice
 from threading import RLock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -40,6 +40,7 @@ from salesflow.projections.core.columns import (
     HexadecimalIds,
     Kind,
     Part,
+    RowsRead,
     TableColumns,
     Words,
     columns_of,
@@ -48,7 +49,7 @@ from salesflow.projections.core.columns import (
 from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
 from salesflow.projections.table import EventIds, IntervalTable, LedgerTable, ReadTable
 
-__all__ = ["ColumnCache", "SnapshotColumns"]
+__all__ = ["ColumnCache", "Held", "SnapshotColumns", "part_of"]
 
 KEPT: Final = 8
 """So many positions of a table are kept, nearly all of whose rows are the same in memory."""
@@ -72,8 +73,6 @@ CURSORS: Final = count()
 """Numbers the cursors of this process."""
 
 Held = TableColumns | LedgerColumns
-RowsRead = Iterator[Sequence[Sequence[Any]]]
-"""Rows as the driver gives them, so many at a time."""
 
 
 class ColumnCache(Forkable):
@@ -91,7 +90,8 @@ class ColumnCache(Forkable):
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
-        self._rows.lock = RLock()
+        for words in (self._rows.words, self._rows.ids):
+            words.lock = RLock()
         for table in self._tables.values():
             table.lock = RLock()
 
@@ -224,8 +224,8 @@ class ColumnCache(Forkable):
         """Return a table all of whose rows are in one part."""
         words = self._rows.words_of(table)
         if isinstance(table, LedgerTable):
-            return LedgerColumns.whole(part, table, words)
-        return TableColumns.whole(part, words)
+            return LedgerColumns(Checkpoints(part, table, words), words)
+        return TableColumns(part, words)
 
     def _gone_on_from(
         self,
@@ -255,14 +255,16 @@ class ColumnCache(Forkable):
         assert isinstance(before.columns, LedgerColumns)
         if before.rows.notes != rows.notes:
             return None
-        base, former, words = before.columns
-        since = self._rows.since(table, before.stands.recorded, connection)
-        if not since.rows:
+        base, words, former = before.columns
+        tail = self._rows.since(table, before.stands.recorded, connection)
+        if not tail.rows:
             return before.columns
-        tail = _in_order(former.part.joined(since), table)
+        if former is not None:
+            tail = former.part.joined(tail).in_order(_keys_of(table))
         if tail.rows * TAIL_SHARE > base.part.rows:
-            return LedgerColumns.whole(_in_order(base.part.joined(tail), table), table, words)
-        return LedgerColumns(base, Checkpoints(tail, table, words), words)
+            whole = base.part.joined(tail).packed().in_order(_keys_of(table))
+            return LedgerColumns(Checkpoints(whole, table, words), words)
+        return LedgerColumns(base, words, Checkpoints(tail, table, words))
 
     def _level(
         self,
@@ -278,23 +280,24 @@ class ColumnCache(Forkable):
         left out from elsewhere on.
         """
         assert isinstance(before.columns, TableColumns)
-        base, gone, tail, words = before.columns
+        base, words, gone, former = before.columns
         since = before.stands.position
         touched = {*self._log.streams_told_of(since, stands.position, connection)}
         touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
         if len(touched) * TAIL_SHARE > base.rows:
             return None
-        fresh = self._rows.of(table, touched, connection)
-        codes = self._rows.codes(self._rows.ids, [id.hex for id in touched])
+        tail = self._rows.of(table, touched, connection)
+        codes = self._rows.ids.codes([id.hex for id in touched])
         is_touched = np.bincount(codes, minlength=len(self._rows.ids)) > 0
         replaced: Flags = is_touched[base.columns["entity_id"]]
         if gone is not None:
             replaced |= gone
-        tail = tail.where(~is_touched[tail.columns["entity_id"]]).joined(fresh)
+        if former is not None:
+            tail = former.where(~is_touched[former.columns["entity_id"]]).joined(tail)
         if tail.rows * TAIL_SHARE > base.rows:
-            base = _in_order(base.where(~replaced).joined(tail), table)
-            return TableColumns.whole(base, words)
-        return TableColumns(base, replaced, tail, words)
+            whole = base.where(~replaced).joined(tail).packed().in_order(_keys_of(table))
+            return TableColumns(whole, words)
+        return TableColumns(base, words, replaced, tail)
 
     def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
         """Return what the file of a table holds, if it is one of this table."""
@@ -304,12 +307,12 @@ class ColumnCache(Forkable):
         part, reader, words_of = stored.part, self._rows, self._rows.words_of(table)
         columns = part.columns
         assert isinstance(columns, dict)  # in which few are there twice
-        if columns.keys() != {c.name for c in _columns_in(table)} or any(
+        if columns.keys() != reader.kinds(table).keys() or any(
             _is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
         ):
             return ()
         for words, texts in ((reader.words, stored.words), (reader.ids, stored.ids)):
-            codes = np.append(reader.codes(words, texts), NOTHING)
+            codes = np.append(words.codes(texts), NOTHING)
             names = [name for name in columns if words_of.get(name) is words]
             if any(_is_beyond(columns[name], len(texts)) for name in names):
                 return ()
@@ -321,7 +324,7 @@ class ColumnCache(Forkable):
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
-        base, words_of = _rows_of(new.columns.base), new.columns.words
+        base, words_of = part_of(new.columns.base), new.columns.words
         if self._files is None or base.rows < FILED_ROWS:
             return
         columns, texts = dict(base.columns), []
@@ -428,8 +431,8 @@ class _KeptColumns:
 
 def _size_of(kept: Iterable[_KeptColumns]) -> int:
     """Return how many bytes columns take, of which many are the same."""
-    both = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
-    parts = {id(part): part for part in both if part.rows}
+    both = (held for each in kept for held in (each.columns.base, each.columns.tail))
+    parts = {id(part): part for part in (part_of(held) for held in both if held is not None)}
     arrays = ((*part.columns.values(), part.listed) for part in parts.values())
     return sum(array.nbytes for each in arrays for array in each)
 
@@ -443,8 +446,9 @@ def _give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _rows_of(part: Part | Checkpoints) -> Part:
-    return part.part if isinstance(part, Checkpoints) else part
+def part_of(held: Part | Checkpoints) -> Part:
+    """Return the rows of a part of a table, or of a ledger."""
+    return held.part if isinstance(held, Checkpoints) else held
 
 
 def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
@@ -471,38 +475,43 @@ class _RowReader:
         self._sqlite = log.database.dialect == "sqlite"
         self.words: Final = Words()
         self.ids: Final = HexadecimalIds()
-        self.lock = RLock()
-        """Held while words get their codes."""
 
     def all(self, table: ReadTable, connection: sa.Connection) -> Part:
         """Return all rows of a table."""
-        return self._part(table, self._read(self._select(table), connection, {}))
+        with self._read(self._select(table), connection, {}) as batches:
+            return self._part(table, batches)
 
     def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
         """Return the movements of a ledger that were recorded after an instant."""
         select = f"{self._select(table)} AND recorded > :recorded"
-        return self._part(table, self._read(select, connection, {"recorded": recorded}))
+        with self._read(select, connection, {"recorded": recorded}) as batches:
+            return self._part(table, batches)
 
     def of(self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection) -> Part:
         """Return the rows of some entities."""
         return self._part(table, self._read_of(table, entities, connection))
 
+    def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
+        """Yield all rows of a table, so many at a time."""
+        kinds = self.kinds(table)
+        with self._read(self._select(table), connection, {}) as batches:
+            for rows in batches:
+                yield Part(columns_of(rows, kinds), len(rows))
+
     def words_of(self, table: ReadTable) -> Mapping[str, Words]:
         """Return what the codes of each column of words or ids stand for, by its name."""
-        kinds = {column.name: self._kind_of(column) for column in _columns_in(table)}
-        return {name: kind for name, kind in kinds.items() if isinstance(kind, Words)}
+        kinds = self.kinds(table).items()
+        return {name: kind for name, kind in kinds if isinstance(kind, Words)}
 
-    def codes(self, words: Words, texts: Sequence[str]) -> Column:
-        """Return the codes of words or ids, as they are held; those that are new get one."""
-        with self.lock:
-            return words.codes(texts)
-
-    def _kind_of(self, column: sa.Column[Any]) -> Kind:
-        """Return how a column is held.
+    def kinds(self, table: ReadTable) -> Mapping[str, Kind]:
+        """Return how each column is held, by its name.
 
         Raises:
             InputError: for one that holds no whole numbers, texts or ids.
         """
+        return {column.name: self._kind_of(column) for column in _columns_in(table)}
+
+    def _kind_of(self, column: sa.Column[Any]) -> Kind:
         if isinstance(column.type, EventIds):
             return EVENT_ID
         if isinstance(column.type, sa.Uuid):
@@ -526,8 +535,11 @@ class _RowReader:
             return column.name
         return f"encode(uuid_send({column.name}), 'hex')"
 
-    def _read(self, select: str, connection: sa.Connection, given: dict[str, Any]) -> RowsRead:
-        """Yield the rows of a select, of which few are fetched at a time.
+    @contextmanager
+    def _read(
+        self, select: str, connection: sa.Connection, given: Mapping[str, Any]
+    ) -> Iterator[Iterable[RowsRead]]:
+        """Open the rows of a select, of which few are fetched at a time.
 
         On PostgreSQL by a cursor that is declared in SQL: one of the driver has a destructor,
         and a Ctrl-C that meets it is lost.
@@ -535,46 +547,30 @@ class _RowReader:
         parameters = {"tenant": self._log.tenant, **given}
         if self._sqlite:
             with connection.execute(sa.text(select), parameters) as found:
-                yield from found.partitions(BATCH)
+                yield found.partitions(BATCH)
             return
         cursor = f"salesflow_columns_{next(CURSORS)}"
         connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
+        yield self._fetched(cursor, connection)
+        connection.execute(sa.text(f"CLOSE {cursor}"))
+
+    def _fetched(self, cursor: str, connection: sa.Connection) -> Iterator[RowsRead]:
         fetch, read = f"FETCH {BATCH} FROM {cursor}", BATCH
         while read == BATCH:
             rows = self._log.database.rows(fetch, (), connection)
             read = len(rows)
             yield rows
-        connection.execute(sa.text(f"CLOSE {cursor}"))
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
-    ) -> RowsRead:
+    ) -> Iterator[RowsRead]:
         select, waiting = f"{self._select(table, '?')} AND entity_id IN (...)", iter(entities)
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
             among, listed = self._log.listing(select, chunk)
             yield self._log.database.rows(among, (self._log.tenant, *listed), connection)
 
-    def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
-        """Yield all rows of a table, so many at a time."""
-        for batch in self._read(self._select(table), connection, {}):
-            yield Part(self._columns(table, batch), len(batch))
-
-    def _columns(self, table: ReadTable, batch: Sequence[Sequence[Any]]) -> dict[str, Column]:
-        columns = _columns_in(table)
-        with self.lock:
-            found = columns_of(batch, [self._kind_of(column) for column in columns])
-        return dict(zip((column.name for column in columns), found, strict=True))
-
-    def _part(self, table: ReadTable, rows: RowsRead) -> Part:
-        batches: dict[str, list[Column]] = {column.name: [] for column in _columns_in(table)}
-        for batch in chain([next(rows, ())], rows):
-            for name, column in self._columns(table, batch).items():
-                batches[name].append(column)
-        joined = {}
-        for name, read in batches.items():
-            joined[name] = np.concatenate(read)
-            read.clear()
-        return _in_order(Part(joined, len(joined["entity_id"])).packed(), table)
+    def _part(self, table: ReadTable, batches: Iterable[RowsRead]) -> Part:
+        return Part.read(batches, self.kinds(table), _keys_of(table))
 
 
 def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
@@ -582,18 +578,8 @@ def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
     return [column for column in table.table.columns if column.name != "tenant"]
 
 
-def _in_order(part: Part, table: ReadTable) -> Part:
-    """Put rows in the order in which parts hold them, by what tells them from one another.
-
-    It is done in place, one column after the other, so that few are there twice.
-    """
-    c = part.columns
-    assert isinstance(c, dict)
-    keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
+def _keys_of(table: ReadTable) -> Sequence[str]:
+    """Return the columns in whose order parts hold rows, which tell them from one another."""
     if isinstance(table, IntervalTable):
-        keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
-    order = np.lexsort([c[name] for name in reversed(keys)])
-    if (order[1:] < order[:-1]).any():
-        for name in c:
-            c[name] = c[name][order]
-    return part
+        return ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
+    return [column.name for column in table.table.primary_key if column.name != "tenant"]

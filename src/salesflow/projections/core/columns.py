@@ -12,7 +12,8 @@ It knows no database: how columns are filled and kept level is said in
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Self
+from threading import RLock
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -35,6 +36,7 @@ __all__ = [
     "Kind",
     "Part",
     "Places",
+    "RowsRead",
     "TableColumns",
     "Words",
     "all_happened",
@@ -66,6 +68,8 @@ class Words:
     def __init__(self) -> None:
         self._words: list[Any] = []
         self._codes = _Codes(self._words)
+        self.lock = RLock()
+        """Held while words get their codes."""
 
     def __len__(self) -> int:
         return len(self._words)
@@ -80,7 +84,8 @@ class Words:
 
     def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
         """Return the codes of words; those that are new get one."""
-        return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
+        with self.lock:
+            return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
 
     def of(self, codes: Column) -> list[Any]:
         """Return the word of each of some codes."""
@@ -141,14 +146,18 @@ Kind = Words | np.dtype[Any]
 """What a column holds: codes of words or of ids, numbers, or ids of events."""
 
 
-def columns_of(rows: Sequence[Sequence[Any]], kinds: Sequence[Kind]) -> list[Column]:
-    """Return the columns of some rows, each as narrow as what it holds.
+RowsRead = Sequence[Sequence[Any]]
+"""Rows as a driver gives them, ids as hexadecimal digits."""
 
-    Ids come as hexadecimal digits. Words and ids that are new get a code.
+
+def columns_of(rows: RowsRead, kinds: Mapping[str, Kind]) -> dict[str, Column]:
+    """Return the columns of some rows by name, each as narrow as what it holds.
+
+    Words and ids that are new get a code.
     """
     cells = zip(*rows, strict=True) if rows else [()] * len(kinds)
-    found = map(_column, cells, kinds)
-    return [narrowed(column) for column in found]
+    found = map(_column, cells, kinds.values())
+    return {name: narrowed(column) for name, column in zip(kinds, found, strict=True)}
 
 
 def _column(cells: Sequence[Any], kind: Kind) -> Column:
@@ -198,6 +207,15 @@ class Part(NamedTuple):
     """Long numbers in their order, each once: the instants and amounts of all rows."""
     by_place: frozenset[str] = frozenset()
     """The columns that hold places in that list, and no numbers."""
+
+    @classmethod
+    def read(
+        cls, batches: Iterable[RowsRead], kinds: Mapping[str, Kind], keys: Iterable[str]
+    ) -> "Part":
+        """Return rows that come so many at a time, packed and in order of some columns."""
+        read = [columns_of(rows, kinds) for rows in batches] or [columns_of((), kinds)]
+        columns = {name: np.concatenate([each.pop(name) for each in read]) for name in kinds}
+        return cls(columns, len(columns["entity_id"])).packed().in_order(keys)
 
     def cut(self, name: str, rows: Places | Flags | slice) -> Column:
         """Return a column of some rows, of numbers as they are."""
@@ -269,32 +287,34 @@ class Part(NamedTuple):
         }
         return Part(found, self.rows + then.rows)
 
+    def in_order(self, keys: Iterable[str]) -> "Part":
+        """Return these rows in order of some columns.
+
+        They are put so in place, one column after the other, so that few are there twice.
+        """
+        columns = self.columns
+        assert isinstance(columns, dict)
+        order = np.lexsort([columns[key] for key in keys][::-1])
+        if (order[1:] < order[:-1]).any():
+            for name in columns:
+                columns[name] = columns[name][order]
+        return self
+
     def where(self, kept: Flags) -> "Part":
         """Return some of these rows, in the same order."""
         found = {name: column[kept] for name, column in self.columns.items()}
         return self._replace(columns=found, rows=int(np.count_nonzero(kept)))
-
-    def none(self) -> "Part":
-        """Return a part of the same columns without a row."""
-        none = {name: self.cut(name, slice(0)).copy() for name in self.columns}
-        return Part(none, 0)  # copies, since a view would keep all rows in memory
 
 
 class TableColumns(NamedTuple):
     """A table as columns: its rows, and in the tail those of entities that changed since."""
 
     base: Part
-    replaced: Flags | None
-    """Which rows of the base are of entities that stand in the tail; None for none."""
-    tail: Part
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
-
-    @classmethod
-    def whole(cls, part: Part, words: Mapping[str, Words]) -> Self:
-        """Return a table all of whose rows are in one part."""
-        base = part.packed()
-        return cls(base, None, base.none(), words)
+    replaced: Flags | None = None
+    """Which rows of the base are of entities that stand in the tail; None for none."""
+    tail: Part | None = None
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
         """Return the rows that hold at a moment, with `ended` also those that held before."""
@@ -302,7 +322,7 @@ class TableColumns(NamedTuple):
         if self.replaced is not None:
             found &= ~self.replaced
         chosen = [(self.base, np.flatnonzero(found))]
-        if self.tail.rows:
+        if self.tail is not None:
             tail = self.tail.matching(read_point, ended=ended)
             chosen.append((self.tail, np.flatnonzero(tail)))
         return HeldRows(chosen, self.words)

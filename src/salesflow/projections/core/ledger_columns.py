@@ -9,7 +9,7 @@ The same is read from the database in `balances`, where a ledger is not in memor
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -44,21 +44,14 @@ class LedgerColumns(NamedTuple):
     """A ledger as columns: its movements, and in the tail those that were recorded since."""
 
     base: "Checkpoints"
-    tail: "Checkpoints"
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
-
-    @classmethod
-    def whole(cls, part: Part, ledger: LedgerTable, words: Mapping[str, Words]) -> Self:
-        """Return a ledger all of whose movements are in one part."""
-        base = part.packed()
-        none = Checkpoints(base.none(), ledger, words)
-        return cls(Checkpoints(base, ledger, words), none, words)
+    tail: "Checkpoints | None" = None
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> HeldRows:
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
         del ended
-        parts = [self.base.part, *([self.tail.part] if self.tail.part.rows else [])]
+        parts = [each.part for each in (self.base, self.tail) if each is not None]
         return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
 
     def balances(
@@ -72,7 +65,8 @@ class LedgerColumns(NamedTuple):
 
     def _balance(self, known_at: Instant, at: Instant) -> dict[Cells, CellSums]:
         found = self.base.sums(known_at, at)
-        for cell, sums in self.tail.sums(known_at, at).items():
+        later = {} if self.tail is None else self.tail.sums(known_at, at)
+        for cell, sums in later.items():
             before = found.get(cell)
             if before is not None:
                 sums = [a + b for a, b in zip(before, sums, strict=True)]
