@@ -359,12 +359,13 @@ class SnapshotColumns:
         self._found: dict[str, Held] = {}
         self._marks: dict[int, tuple[Instant, int] | tuple[None, None]] = {}
 
-    def of(self, table: ReadTable) -> Held:
-        """Return a table as columns; all that ask in this snapshot have the same ones."""
-        found = self._found.get(table.name)
-        if found is None:
-            found = self._found[table.name] = self._cache.columns(table, self)
-        return found
+    def of(self, tables: Sequence[ReadTable]) -> list[Held]:
+        """Return tables as columns; all that ask in this snapshot have the same ones."""
+        found = self._found
+        for table in tables:
+            if table.name not in found:
+                found[table.name] = self._cache.columns(table, self)
+        return [found[table.name] for table in tables]
 
     def mark_at(self, position: int) -> tuple[Instant, int] | tuple[None, None]:
         """Return what tells the event at a position from others, where there is one."""

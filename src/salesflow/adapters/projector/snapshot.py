@@ -5,7 +5,7 @@ compare, at several; all answers of a snapshot stand at one and the same positio
 What the deals, customers and reps of an answer are called is read in it too, by `naming`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -47,8 +47,8 @@ from salesflow.projections.table import (
 )
 
 if TYPE_CHECKING:  # which loads numpy
-    from salesflow.adapters.projector.columns import SnapshotColumns
-    from salesflow.projections.core.columns import HeldRows, TableColumns
+    from salesflow.adapters.projector.columns import Held, SnapshotColumns
+    from salesflow.projections.core.columns import HeldRows
     from salesflow.projections.core.ledger_columns import LedgerColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
@@ -113,21 +113,27 @@ class SnapshotTables:
         self._columns: SnapshotColumns | None = None
         self._in_memory: dict[str, bool] = {}
 
-    def columns(
-        self, table: ReadTable, of: UUID | None = None
-    ) -> "TableColumns | LedgerColumns":
-        """Return a table as columns, or what it holds of one entity.
+    def columns(self, tables: Sequence[ReadTable]) -> "list[Held]":
+        """Return tables as columns.
+
+        Raises:
+            InputError: for one that was not brought level with the log for this question.
+        """
+        for table in tables:
+            self._ensure_level(table)
+        if self._columns is None:
+            cache = self._runner.columns
+            self._columns = cache.in_snapshot(self.positions, self.connection)
+        return self._columns.of(tables)
+
+    def columns_of(self, table: ReadTable, entity: UUID) -> "Held":
+        """Return what a table holds of one entity.
 
         Raises:
             InputError: for one that was not brought level with the log for this question.
         """
         self._ensure_level(table)
-        if of is not None:
-            return self._runner.columns.columns_of(table, of, self.connection)
-        if self._columns is None:
-            cache = self._runner.columns
-            self._columns = cache.in_snapshot(self.positions, self.connection)
-        return self._columns.of(table)
+        return self._runner.columns.columns_of(table, entity, self.connection)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
@@ -150,8 +156,8 @@ class SnapshotTables:
             self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name) and few
         if not self._in_memory[ledger.name]:
             return balances(self.rows, ledger, read_point, instants)
-        columns = cast("LedgerColumns", self.columns(ledger))
-        return columns.balances(read_point.known_at, instants)
+        [columns] = self.columns([ledger])
+        return cast("LedgerColumns", columns).balances(read_point.known_at, instants)
 
     def _ensure_level(self, table: ReadTable) -> None:
         if table.name not in self.positions:
@@ -348,7 +354,17 @@ class SnapshotReader:
             read_point = read_point._replace(as_of=as_of)
         if known_at is not None:
             read_point = read_point._replace(known_at=known_at)
-        return self._tables.columns(table, of).at(read_point, ended=ended)
+        if of is not None:
+            return self._tables.columns_of(table, of).at(read_point, ended=ended)
+        [columns] = self._tables.columns([table])
+        return columns.at(read_point, ended=ended)
+
+    def tables(self, *tables: ReadTable, ended: Collection[ReadTable] = ()) -> "list[HeldRows]":
+        """Return the rows of several tables at the moment, of some also those that ended."""
+        return [
+            columns.at(self.read_point, ended=table in ended)
+            for table, columns in zip(tables, self._tables.columns(tables), strict=True)
+        ]
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None

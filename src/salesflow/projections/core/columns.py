@@ -12,6 +12,7 @@ It knows no database: how columns are filled and kept level is said in
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
 from threading import RLock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -25,12 +26,14 @@ from salesflow.projections.table import ReadPoint
 
 __all__ = [
     "EVENT_ID",
+    "KNOWN",
     "NOTHING",
     "NO_LIST",
     "NO_NUMBER",
     "UNKNOWN",
     "Column",
     "Flags",
+    "Happened",
     "HeldRows",
     "HexadecimalIds",
     "Kind",
@@ -38,6 +41,7 @@ __all__ = [
     "Places",
     "RowsRead",
     "TableColumns",
+    "Wanted",
     "Words",
     "all_happened",
     "columns_of",
@@ -60,6 +64,17 @@ NOTHING: Final = -1
 """The code of no word."""
 NO_NUMBER: Final = np.iinfo(np.int64).min
 """Stands in a column of numbers where there is none."""
+
+
+class Anything(Enum):
+    """What a column is to have where any word, id or number will do."""
+
+    KNOWN = auto()
+
+
+KNOWN: Final = Anything.KNOWN
+Wanted = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
+"""Which word or id rows are to have in columns, or which of several; None for whatever."""
 
 
 class Words:
@@ -377,13 +392,17 @@ class HeldRows(dict[str, Column]):
 
     def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
         """Return which of some words or ids rows have in a column, by number; -1 for none."""
+        return self.numbering(name, words)[self[name]]
+
+    def numbering(self, name: str, words: Iterable[str | UUID | None]) -> Column:
+        """Return the same of each code that a column may hold."""
         known = self.words[name]
         codes = [*map(known.code, words)]  # before it is counted: others may add to them
         number = np.full(len(known) + 1, -1)  # the code of nothing stands last
         for place, code in enumerate(codes):
             if code is not None:
                 number[code] = place
-        return number[self[name]]
+        return number
 
     def distinct(self, name: str) -> tuple[Column, list[Any]]:
         """Return by number which word or id each row has in a column, and those there are."""
@@ -401,11 +420,15 @@ class HeldRows(dict[str, Column]):
         found: Flags = self.numbers(name, words) >= 0
         return found
 
-    def fitting(self, wanted: Mapping[str, str | UUID | None]) -> Flags:
-        """Return which rows have the words or ids that columns are to have; None is any."""
+    def fitting(self, wanted: Wanted) -> Flags:
+        """Return which rows have in columns what they are to have."""
         found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
-            if word is not None:
+            if word is KNOWN:
+                found &= self.known(name)
+            elif isinstance(word, tuple):
+                found &= self.has(name, *word)
+            elif word is not None:
                 found &= self[name] == self.code(name, word)
         return found
 
@@ -422,11 +445,13 @@ class HeldRows(dict[str, Column]):
             found &= np.concatenate(cut)
         return found
 
-    def where(self, wanted: Flags) -> "HeldRows":
-        """Return some of them, in the same order."""
+    def where(self, wanted: Flags, *names: str) -> "HeldRows":
+        """Return some of them, in the same order, and some columns of theirs cut already."""
         ends = np.cumsum([len(places) for _, places in self._chosen])
         parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
-        return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+        found = HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+        found.cut(*names)
+        return found
 
     def pieces(self, most: int) -> Iterator["HeldRows"]:
         """Yield these rows, so many at a time."""
@@ -440,42 +465,61 @@ class HeldRows(dict[str, Column]):
 
     def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
         """Return those of which an instant lies in `[start, end)`."""
-        return self.happened(name, start, end, {})
+        return self.happened(name, start, end)
 
     def happened(
-        self, name: str, start: Instant, end: Instant, wanted: Mapping[str, str | UUID | None]
+        self,
+        name: str,
+        start: Instant,
+        end: Instant,
+        wanted: Wanted | None = None,
+        names: Iterable[str] = (),
     ) -> "HeldRows":
-        """Return the same, of those that fit what is wanted; see `fitting`."""
+        """Return the same, of those that fit what is wanted, with some columns cut already."""
         column = self[name]
-        within = (column >= start) & (column < end) & self.fitting(wanted)
+        within = (column >= start) & (column < end) & self.fitting(wanted or {})
         found = self.where(within)
         found[name] = column[within]
+        found.cut(*names)
         return found
 
-    def fit(self, wanted: Mapping[str, str | UUID | None]) -> "HeldRows":
-        """Return those that fit what is wanted; see `fitting`."""
-        return self.where(self.fitting(wanted))
+    def fit(self, wanted: Wanted, *names: str) -> "HeldRows":
+        """Return those that fit what is wanted; see `fitting` and `where`."""
+        return self.where(self.fitting(wanted), *names)
 
-    def held_at(self, instants: Column, known_at: Instant) -> Flags:
-        """Return which rows held at each of some instants, as was known at another one."""
-        since, until, at = self["valid_from"], self.until(known_at), instants[:, None]
-        held: Flags = (since <= at) & (until > at)
-        return held
+    def held_at(
+        self, instants: Column, known_at: Instant, wanted: Wanted, *names: str
+    ) -> tuple["HeldRows", Flags]:
+        """Return those that fit and held at any of some instants, as was known at another one.
+
+        And which of them held at each instant, a row of flags for one; see `where`.
+        """
+        rows = self.fit(wanted)
+        since, until, at = rows["valid_from"], rows.until(known_at), instants[:, None]
+        held = (since <= at) & (until > at)
+        at_any = np.logical_or.reduce(held)
+        return rows.where(at_any, *names), held[:, at_any]
 
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
         ends = self["valid_to"]
         return np.where(self.say("collapsed") & (ends > known_at), FOREVER, ends)
 
-    def ordered(self, order: Places) -> "HeldRows":
-        """Return rows of these by their numbers, in that order."""
+    def ordered(self, order: Places, *names: str) -> "HeldRows":
+        """Return rows of these by their numbers, in that order; see `where`."""
         part = Part(_OrderedColumns(self, order), len(order))
-        return HeldRows([(part, np.arange(len(order)))], self.words)
+        found = HeldRows([(part, np.arange(len(order)))], self.words)
+        found.cut(*names)
+        return found
 
-    def amounts(self, name: str) -> Column:
+    def amounts(self, name: str = "amount") -> Column:
         """Return a column of amounts, with 0 where none is known."""
         column = self[name]
         return np.where(column == NO_NUMBER, 0, column)
+
+    def money(self) -> tuple[Column, Column, list[Any]]:
+        """Return the amounts, by number which currency each is in, and the currencies."""
+        return self.amounts(), *self.distinct("currency")
 
     def cells(self, name: str, rows: Column | None = None) -> list[Any]:
         """Return a column as Python has it, or some rows of it.
@@ -500,13 +544,23 @@ class HeldRows(dict[str, Column]):
         return zip(*(self.cells(name, rows) for name in names), strict=True)
 
 
-def all_happened(
-    kinds: Iterable[tuple[HeldRows, str, Mapping[str, str | UUID | None]]],
-    start: Instant,
-    end: Instant,
-) -> list[HeldRows]:
-    """Return of rows of several kinds those that happened; see `HeldRows.happened`."""
-    return [rows.happened(name, start, end, wanted) for rows, name, wanted in kinds]
+class Happened(NamedTuple):
+    """Rows of one kind that happened; see `HeldRows.happened`."""
+
+    rows: HeldRows
+    name: str
+    start: Instant
+    end: Instant
+    wanted: Wanted
+    names: Iterable[str]
+
+
+def all_happened(kinds: Iterable[Happened]) -> list[HeldRows]:
+    """Return the rows of several kinds that happened."""
+    return [
+        rows.happened(name, start, end, wanted, names)
+        for rows, name, start, end, wanted, names in kinds
+    ]
 
 
 class _OrderedColumns(Mapping[str, Column]):
