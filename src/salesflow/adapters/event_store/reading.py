@@ -365,11 +365,13 @@ class EventReading:
         """Return the same as `page`, whatever was changed."""
         return self._reader.events(self._page(after, limit, connection), as_it_is=True)
 
-    def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
-        """Return what meets a condition, as it is stored and as it is read, for searches.
+    def events_where(self, condition: str, parameters: Row) -> list[Event]:
+        """Return the events that meet a condition, whatever of them was changed."""
+        rows = self._rows(f"{SELECT_EVENTS}{condition}", parameters, None)
+        return self._reader.events(rows, as_it_is=True)
 
-        Whatever of it was changed.
-        """
+    def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
+        """Return the same, as it is stored and as it is read, for searches."""
         rows = self._rows(f"{SELECT_EVENTS}{condition}", parameters, None)
         return [
             *zip(

@@ -56,7 +56,7 @@ KEPT: Final = 8
 TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
 FILED_ROWS: Final = 5_000
-"""Tables of fewer rows are read as fast as their files."""
+"""Tables of fewer rows, and those of logs of fewer events, are read as fast as their files."""
 BATCH: Final = 2_000
 """So many rows are turned into columns at a time: few enough for the caches of a processor."""
 IN_ONE: Final = 500
@@ -132,7 +132,7 @@ class ColumnCache(Forkable):
         None where the file is of no use, so that all rows are read.
         """
         rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
-        before = self._newest_before(self._in_file(table), rows, table, snapshot)
+        before = self._newest_before(self._in_file(table, snapshot), rows, table, snapshot)
         return None if before is None else self._gone_on_from(before, rows, table, snapshot)
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
@@ -145,7 +145,8 @@ class ColumnCache(Forkable):
         """Go on from the newest columns before a snapshot, or read all rows."""
         stands, connection = snapshot.positions[table.name], snapshot.connection
         held = self._tables[table.name]
-        before = self._newest_before(held.kept or self._in_file(table), rows, table, snapshot)
+        kept = held.kept or self._in_file(table, snapshot)
+        before = self._newest_before(kept, rows, table, snapshot)
         found: Held | None = None
         if before is not None:
             found = self._gone_on_from(before, rows, table, snapshot)
@@ -299,9 +300,13 @@ class ColumnCache(Forkable):
             return TableColumns(whole, words)
         return TableColumns(base, words, replaced, tail)
 
-    def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
+    def _in_file(
+        self, table: ReadTable, snapshot: "SnapshotColumns"
+    ) -> Sequence["_KeptColumns"]:
         """Return what the file of a table holds, if it is one of this table."""
-        stored = None if self._files is None else self._files.read(table)
+        if self._files is None or snapshot.positions[table.name].position < FILED_ROWS:
+            return ()
+        stored = self._files.read(table)
         if stored is None:
             return ()
         part, reader, words_of = stored.part, self._rows, self._rows.words_of(table)
@@ -325,7 +330,7 @@ class ColumnCache(Forkable):
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
         base, words_of = part_of(new.columns.base), new.columns.words
-        if self._files is None or base.rows < FILED_ROWS:
+        if self._files is None or min(base.rows, new.stands.position) < FILED_ROWS:
             return
         columns, texts = dict(base.columns), []
         for words in (self._rows.words, self._rows.ids):

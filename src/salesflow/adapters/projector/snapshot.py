@@ -361,10 +361,11 @@ class SnapshotReader:
 
     def tables(self, *tables: ReadTable, ended: Collection[ReadTable] = ()) -> "list[HeldRows]":
         """Return the rows of several tables at the moment, of some also those that ended."""
-        return [
-            columns.at(self.read_point, ended=table in ended)
-            for table, columns in zip(tables, self._tables.columns(tables), strict=True)
-        ]
+        from salesflow.projections.core.columns import rows_at  # loads numpy
+
+        columns = self._tables.columns(tables)
+        with_ended = (table in ended for table in tables)
+        return rows_at([*zip(columns, with_ended, strict=True)], self.read_point)
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None

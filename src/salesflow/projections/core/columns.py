@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 from threading import RLock
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -46,6 +46,7 @@ __all__ = [
     "all_happened",
     "columns_of",
     "narrowed",
+    "rows_at",
 ]
 
 Column = NDArray[Any]
@@ -321,6 +322,13 @@ class Part(NamedTuple):
         return self._replace(columns=found, rows=int(np.count_nonzero(kept)))
 
 
+class HeldTable(Protocol):
+    """A table or a ledger, all rows of it."""
+
+    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
+        """Return the rows that hold at a moment, with `ended` also those that held before."""
+
+
 class TableColumns(NamedTuple):
     """A table as columns: its rows, and in the tail those of entities that changed since."""
 
@@ -357,6 +365,13 @@ class HeldRows(dict[str, Column]):
         self._chosen = chosen
         self.count: Final = sum(len(places) for _, places in chosen)
         """How many they are."""
+
+    @classmethod
+    def posted(
+        cls, parts: Iterable[Part], read_point: ReadPoint, words: Mapping[str, Words]
+    ) -> "HeldRows":
+        """Return the movements posted by a moment."""
+        return cls([(part, part.posted_by(read_point)) for part in parts], words)
 
     def __len__(self) -> int:
         return self.count
@@ -542,6 +557,13 @@ class HeldRows(dict[str, Column]):
     def records(self, *names: str, rows: Column | None = None) -> Iterable[tuple[Any, ...]]:
         """Return some columns as Python has them, row by row or of some rows; see `cells`."""
         return zip(*(self.cells(name, rows) for name in names), strict=True)
+
+
+def rows_at(
+    tables: Iterable[tuple["HeldTable", bool]], read_point: ReadPoint
+) -> list[HeldRows]:
+    """Return the rows of several tables at a moment, of some also those that ended."""
+    return [held.at(read_point, ended=ended) for held, ended in tables]
 
 
 class Happened(NamedTuple):

@@ -52,7 +52,7 @@ class LedgerColumns(NamedTuple):
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
         del ended
         parts = [each.part for each in (self.base, self.tail) if each is not None]
-        return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
+        return HeldRows.posted(parts, read_point, self.words)
 
     def balances(
         self, known_at: Instant, instants: Sequence[Instant]
