@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.columns import ColumnCache, Held, part_of
-from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.adapters.projector.read_tables import stored_positions
 from salesflow.projections.core.columns import EVENT_ID, Column, Part, TableColumns
 from salesflow.projections.table import ReadTable
 
@@ -27,12 +27,10 @@ MIXING: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 BITS: Final = 64
 
 
-def file_differs(
-    log: EventLog, table: ReadTable, stands: ProjectionPosition, connection: sa.Connection
-) -> bool:
+def file_differs(log: EventLog, table: ReadTable, connection: sa.Connection) -> bool:
     """Return whether the file of a table is used and holds other rows than the database."""
     cache = ColumnCache(log, kept_bytes=0)
-    snapshot = cache.in_snapshot({table.name: stands}, connection)
+    snapshot = cache.in_snapshot(stored_positions(log, [table.name], connection), connection)
     held = cache.in_file(table, snapshot)
     if held is None:
         return False

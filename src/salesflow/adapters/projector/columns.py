@@ -29,7 +29,7 @@ from salesflow.adapters.database.sqlite_file import READ_STAMP, STAMP
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
-from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.adapters.projector.read_tables import ProjectionPosition, StoredPosition
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
@@ -96,10 +96,10 @@ class ColumnCache(Forkable):
             table.lock = RLock()
 
     def in_snapshot(
-        self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
+        self, stored: Mapping[str, StoredPosition], connection: sa.Connection
     ) -> "SnapshotColumns":
-        """Look where tables stand in a snapshot, to read their columns there."""
-        return SnapshotColumns(self, self._log, positions, connection)
+        """Return what reads columns in a snapshot, and where tables stand in it."""
+        return SnapshotColumns(self, self._log, stored, connection)
 
     def holds(self, table: str) -> bool:
         """Return whether any columns of a table are kept."""
@@ -114,8 +114,8 @@ class ColumnCache(Forkable):
 
         Where it is at hand nobody waits; else others may be reading rows of this table.
         """
-        stands, held = snapshot.positions[table.name], self._tables[table.name]
-        rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
+        stands, held = snapshot.stored[table.name].stands, self._tables[table.name]
+        rows = _RowsThere(self._made_as(table, snapshot), snapshot.stored[table.name].notes)
         found = held.at_hand(rows, stands)
         if found is None:
             with held.lock:
@@ -131,7 +131,7 @@ class ColumnCache(Forkable):
 
         None where the file is of no use, so that all rows are read.
         """
-        rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
+        rows = _RowsThere(self._made_as(table, snapshot), snapshot.stored[table.name].notes)
         before = self._newest_before(self._in_file(table, snapshot), rows, table, snapshot)
         return None if before is None else self._gone_on_from(before, rows, table, snapshot)
 
@@ -143,7 +143,7 @@ class ColumnCache(Forkable):
         self, table: ReadTable, rows: "_RowsThere", snapshot: "SnapshotColumns"
     ) -> "_KeptColumns":
         """Go on from the newest columns before a snapshot, or read all rows."""
-        stands, connection = snapshot.positions[table.name], snapshot.connection
+        there, connection = snapshot.stored[table.name], snapshot.connection
         held = self._tables[table.name]
         kept = held.kept or self._in_file(table, snapshot)
         before = self._newest_before(kept, rows, table, snapshot)
@@ -153,8 +153,7 @@ class ColumnCache(Forkable):
         if found is None:
             found = self._held(table, self._rows.all(table, connection))
             _give_back_memory()
-        last = snapshot.mark_at(stands.position)[1]
-        new = _KeptColumns(found, stands, last, rows)
+        new = _KeptColumns(found, there.stands, there.checksum_there, rows)
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
         held.keep(new)
@@ -210,7 +209,7 @@ class ColumnCache(Forkable):
         When an event was recorded does not tell it from another one alone: where the clock
         stands behind the log the next event is always a microsecond later than the last one.
         """
-        stands = snapshot.positions[table.name]
+        stands = snapshot.stored[table.name].stands
         for each in sorted(kept, key=lambda each: -each.stands.position):
             at = each.stands
             if (
@@ -238,7 +237,7 @@ class ColumnCache(Forkable):
         """Add what was told since to columns; None where all rows are better read."""
         if isinstance(table, LedgerTable):
             return self._follow(table, before, rows, snapshot.connection)
-        stands = snapshot.positions[table.name]
+        stands = snapshot.stored[table.name].stands
         return self._level(table, before, rows, stands, snapshot.connection)
 
     def _follow(
@@ -304,7 +303,7 @@ class ColumnCache(Forkable):
         self, table: ReadTable, snapshot: "SnapshotColumns"
     ) -> Sequence["_KeptColumns"]:
         """Return what the file of a table holds, if it is one of this table."""
-        if self._files is None or snapshot.positions[table.name].position < FILED_ROWS:
+        if self._files is None or snapshot.stored[table.name].stands.position < FILED_ROWS:
             return ()
         stored = self._files.read(table)
         if stored is None:
@@ -349,11 +348,10 @@ class SnapshotColumns:
         self,
         cache: ColumnCache,
         log: EventLog,
-        positions: Mapping[str, ProjectionPosition],
+        stored: Mapping[str, StoredPosition],
         connection: sa.Connection,
     ) -> None:
-        self.positions: Final = positions
-        self.notes: Final = open_notes(log, [*positions], connection)
+        self.stored: Final = stored
         self.connection: Final = connection
         self.schema_and_stamp = ""
         """What changes on SQLite when a table is built anew, or all from a backup."""
@@ -362,7 +360,10 @@ class SnapshotColumns:
         self._cache = cache
         self._log = log
         self._found: dict[str, Held] = {}
-        self._marks: dict[int, tuple[Instant, int] | tuple[None, None]] = {}
+        self._marks = {
+            each.stands.position: (each.recorded_there, each.checksum_there)
+            for each in stored.values()
+        }
 
     def of(self, tables: Sequence[ReadTable]) -> list[Held]:
         """Return tables as columns; all that ask in this snapshot have the same ones."""
@@ -372,7 +373,7 @@ class SnapshotColumns:
                 found[table.name] = self._cache.columns(table, self)
         return [found[table.name] for table in tables]
 
-    def mark_at(self, position: int) -> tuple[Instant, int] | tuple[None, None]:
+    def mark_at(self, position: int) -> tuple[Instant | None, int | None]:
         """Return what tells the event at a position from others, where there is one."""
         if position not in self._marks:
             mark = self._log.mark_at(position, self.connection)

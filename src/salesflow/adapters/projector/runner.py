@@ -130,18 +130,27 @@ class Runner(Forkable):
         """Return where a projection stands."""
         return self.standings([name])[name]
 
-    def standings(
-        self, names: Iterable[str] | None = None, connection: sa.Connection | None = None
-    ) -> dict[str, ProjectionPosition]:
-        """Return where projections stand (None: all), in the caller's snapshot if given one."""
-        if connection is None:
-            self.mend_once()
+    def standings(self, names: Iterable[str] | None = None) -> dict[str, ProjectionPosition]:
+        """Return where projections stand (None: all)."""
+        self.mend_once()
         chosen = list(self._folds if names is None else names)
-        found = {} if self._were_never_made() else positions_of(self._log, chosen, connection)
+        found = {} if self._were_never_made() else positions_of(self._log, chosen)
         return {
             name: found.get(name) or ProjectionPosition(self._folds[name].table.revision)
             for name in chosen
         }
+
+    def stored(
+        self, names: Sequence[str], connection: sa.Connection
+    ) -> dict[str, StoredPosition]:
+        """Return where projections stand in a snapshot, and what they leave out."""
+        made = [] if self._were_never_made() else names
+        found = stored_positions(self._log, made, connection)
+        return {name: found.get(name) or self._never_begun(name) for name in names}
+
+    def _never_begun(self, name: str) -> StoredPosition:
+        revision = self._folds[name].table.revision
+        return StoredPosition(ProjectionPosition(revision), None, None, {})
 
     def catch_up(
         self, names: Iterable[str] | None = None, *, progress: Progress | None = None
@@ -367,7 +376,7 @@ class Runner(Forkable):
         self._make_missing()
         projection.followed = None
         self.ensure_exists([projection.name])
-        return StoredPosition(projection.begun, None, {})
+        return StoredPosition(projection.begun, None, None, {})
 
 
 def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError | None:

@@ -21,7 +21,11 @@ from salesflow.adapters.event_store.published import (
     with_unpublished_unreadable,
 )
 from salesflow.adapters.projector.naming import NamingFacts, ReadingNames
-from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
+from salesflow.adapters.projector.read_tables import (
+    ProjectionPosition,
+    StoredPosition,
+    left_out_at,
+)
 from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.exchange_rates import RateTable
@@ -104,11 +108,11 @@ class SnapshotTables:
     def __init__(
         self,
         connection: sa.Connection,
-        positions: Mapping[str, ProjectionPosition],
+        stored: Mapping[str, StoredPosition],
         runner: Runner,
     ) -> None:
         self.connection: Final = connection
-        self.positions: Final = positions
+        self.stored: Final = stored
         self._runner = runner
         self._columns: SnapshotColumns | None = None
         self._in_memory: dict[str, bool] = {}
@@ -123,7 +127,7 @@ class SnapshotTables:
             self._ensure_level(table)
         if self._columns is None:
             cache = self._runner.columns
-            self._columns = cache.in_snapshot(self.positions, self.connection)
+            self._columns = cache.in_snapshot(self.stored, self.connection)
         return self._columns.of(tables)
 
     def columns_of(self, table: ReadTable, entity: UUID) -> "Held":
@@ -152,15 +156,21 @@ class SnapshotTables:
         """
         self._ensure_level(ledger)
         if ledger.name not in self._in_memory:
-            few = self.positions[ledger.name].position <= HELD_EVENTS
+            few = self.stored[ledger.name].stands.position <= HELD_EVENTS
             self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name) and few
         if not self._in_memory[ledger.name]:
             return balances(self.rows, ledger, read_point, instants)
         [columns] = self.columns([ledger])
         return cast("LedgerColumns", columns).balances(read_point.known_at, instants)
 
+    def may_leave_out(self, known_at: Instant) -> bool:
+        """Return whether tables leave streams out now, or may have at a time before."""
+        return any(
+            each.notes or known_at < each.stands.recorded for each in self.stored.values()
+        )
+
     def _ensure_level(self, table: ReadTable) -> None:
-        if table.name not in self.positions:
+        if table.name not in self.stored:
             raise InputError(
                 f"read table {table.label} is not among the `folds` of the question, so nothing"
                 " brought it level with the log; name it there"
@@ -186,7 +196,7 @@ class Snapshot(Generic[ViewT]):
         self._moments = MomentResolver(moments.log, tables.connection)
         self._processes = processes
         self._rates = rates
-        positions = tables.positions.values()
+        positions = [each.stands for each in tables.stored.values()]
         self._position = min(positions, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in positions)
         self._behind: Behind | None = None
@@ -241,9 +251,11 @@ class Snapshot(Generic[ViewT]):
         """Return what stands beside an answer: what it leaves out and does not know, names."""
         read_point, log = reader.read_point, self._moments.log
         envelope: dict[str, object] = {"timezone": reader.timezone.key}
-        left_out = left_out_at(log, self._question.folds, read_point.known_at, self._connection)
-        if left_out:
-            envelope["left_out"] = left_out
+        if self._tables.may_leave_out(read_point.known_at):
+            names = self._question.folds
+            left_out = left_out_at(log, names, read_point.known_at, self._connection)
+            if left_out:
+                envelope["left_out"] = left_out
         if self._behind is not None:
             envelope["behind"] = self._behind
         if read_point.known_at < self._position.recorded or not self._position.position:
@@ -276,11 +288,12 @@ def snapshot_for(
         unwritable = error
     log = moments.log
     with gc_paused(), log.database.read() as connection:
-        positions = runner.standings(question.folds, connection)
-        if not positions:
+        stored = runner.stored(question.folds, connection)
+        if not stored:
             head = log.head(connection)
-            positions = {"": ProjectionPosition(1, head.position, head.recorded)}
-        tables = SnapshotTables(connection, positions, runner)
+            stands = ProjectionPosition(1, head.position, head.recorded)
+            stored = {"": StoredPosition(stands, None, None, {})}
+        tables = SnapshotTables(connection, stored, runner)
         snapshot = Snapshot(question, moments, processes, rates, names, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)

@@ -478,11 +478,7 @@ class HeldRows(dict[str, Column]):
         """Return those that have one of some words or ids in a column."""
         return self.where(self.has(name, *words))
 
-    def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
-        """Return those of which an instant lies in `[start, end)`."""
-        return self.happened(name, start, end)
-
-    def happened(
+    def between(
         self,
         name: str,
         start: Instant,
@@ -490,7 +486,7 @@ class HeldRows(dict[str, Column]):
         wanted: Wanted | None = None,
         names: Iterable[str] = (),
     ) -> "HeldRows":
-        """Return the same, of those that fit what is wanted, with some columns cut already."""
+        """Return those that fit of which an instant lies in `[start, end)`; see `where`."""
         column = self[name]
         within = (column >= start) & (column < end) & self.fitting(wanted or {})
         found = self.where(within)
@@ -567,7 +563,7 @@ def rows_at(
 
 
 class Happened(NamedTuple):
-    """Rows of one kind that happened; see `HeldRows.happened`."""
+    """Rows of one kind that happened; see `HeldRows.between`."""
 
     rows: HeldRows
     name: str
@@ -580,7 +576,7 @@ class Happened(NamedTuple):
 def all_happened(kinds: Iterable[Happened]) -> list[HeldRows]:
     """Return the rows of several kinds that happened."""
     return [
-        rows.happened(name, start, end, wanted, names)
+        rows.between(name, start, end, wanted, names)
         for rows, name, start, end, wanted, names in kinds
     ]
 
