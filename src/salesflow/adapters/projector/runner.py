@@ -28,7 +28,7 @@ from salesflow.adapters.event_store.reading import (
     head_borne_out,
 )
 from salesflow.adapters.logs import Progress
-from salesflow.adapters.projector.catching_up import CatchUp, note_left_out_streams
+from salesflow.adapters.projector.catching_up import CatchUp
 from salesflow.adapters.projector.projection_task import (
     ProjectionTask,
 )
@@ -180,10 +180,7 @@ class Runner(Forkable):
                     if self._is_level(name, found, goal)
                 }
                 behind = [self._projections[name] for name in chosen if name not in level]
-                positions: dict[ProjectionTask, ProjectionPosition] = {}
-                failed = None
-                if behind:
-                    failed = self._bring_to_head(behind, found, goal, positions, progress)
+                positions, failed = self._bring_to_head(behind, found, goal, progress)
         finally:
             seconds = monotonic() - begun
             if seconds >= logs.SLOW_SECONDS:
@@ -260,7 +257,7 @@ class Runner(Forkable):
             names = [each.name for each in started]
             found = stored_positions(self._log, names)  # before the head, which grows
             goal = head_borne_out(self._log)
-            failed = self._bring_to_head(started, found, goal, {}, progress)
+            _, failed = self._bring_to_head(started, found, goal, progress)
             if failed is not None:
                 raise failed
             started = [each for each in started if not shadows.swap(each.fold.table, each.name)]
@@ -350,24 +347,25 @@ class Runner(Forkable):
         projections: Sequence[ProjectionTask],
         found: Mapping[str, StoredPosition],
         goal: Head,
-        positions: dict[ProjectionTask, ProjectionPosition],
         progress: Progress | None,
-    ) -> ProjectionError | None:
+    ) -> tuple[dict[ProjectionTask, ProjectionPosition], ProjectionError | None]:
         """Bring projections to the head from where they were found to stand.
 
-        Where they stand then is put into `positions`; a failed one is not in it.
+        Returns where they stand then, without those that failed, and how one of these did.
         """
         failed: ProjectionError | None = None
-        note_left_out_streams(projections, found)
+        agreeing: dict[ProjectionTask, StoredPosition] = {}
         for each in projections:
             at = found.get(each.name) or self._begin_first(each)
             wrong = _disagreement(each.fold, at, goal)
             if wrong is None:
-                positions[each] = at.stands
+                agreeing[each] = at
             failed = failed or wrong
-        catching_up = CatchUp(self._log, self._processes, positions)
-        failed = catching_up.read_again() or failed
-        return catching_up.fold_to(goal.position, progress) or failed
+        if not agreeing:
+            return {}, failed
+        catching_up = CatchUp(self._log, self._processes, agreeing)
+        failed = catching_up.bring_to(goal.position, progress) or failed
+        return catching_up.positions, failed
 
     def _begin_first(self, projection: ProjectionTask) -> StoredPosition:
         """Begin a projection of which nobody knows any more where it stands."""

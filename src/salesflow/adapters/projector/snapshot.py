@@ -5,7 +5,7 @@ compare, at several; all answers of a snapshot stand at one and the same positio
 What the deals, customers and reps of an answer are called is read in it too, by `naming`.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -372,13 +372,15 @@ class SnapshotReader:
         [columns] = self._tables.columns([table])
         return columns.at(read_point, ended=ended)
 
-    def tables(self, *tables: ReadTable, ended: Collection[ReadTable] = ()) -> "list[HeldRows]":
-        """Return the rows of several tables at the moment, of some also those that ended."""
+    def columns_of_each(
+        self, *tables: ReadTable, ended: Sequence[ReadTable] = ()
+    ) -> "list[HeldRows]":
+        """Return the rows of several tables at the moment, and of some also what has ended."""
         from salesflow.projections.core.columns import rows_at  # loads numpy
 
-        columns = self._tables.columns(tables)
-        with_ended = (table in ended for table in tables)
-        return rows_at([*zip(columns, with_ended, strict=True)], self.read_point)
+        columns = self._tables.columns([*tables, *ended])
+        counts = [False] * len(tables) + [True] * len(ended)
+        return rows_at(zip(columns, counts, strict=True), self.read_point)
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None

@@ -9,7 +9,7 @@ import ast
 import inspect
 import sys
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache, partial
 from itertools import pairwise
@@ -241,8 +241,13 @@ class Reader(Protocol):
         ledger, the movements posted by then. The table has to be among the question's.
         """
 
-    def tables(self, *tables: ReadTable, ended: Collection[ReadTable] = ()) -> "list[HeldRows]":
-        """Return the rows of several tables at the moment, of some also those that ended."""
+    def columns_of_each(
+        self, *tables: ReadTable, ended: Sequence[ReadTable] = ()
+    ) -> "list[HeldRows]":
+        """Return the rows of several tables at the moment; see `columns`.
+
+        Behind them stand those of tables of which also what held before counts.
+        """
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None

@@ -161,15 +161,17 @@ class KpiTables(NamedTuple):
     contacts: HeldRows
     feedback: HeldRows
     customers: HeldRows
+    standing: HeldRows
+    """How deals began and ended, as they stand."""
     closings: HeldRows
-    """Those that hold, and those that held before; so are the next ones."""
+    """The same, and how they stood before; so are the next ones."""
     deals: HeldRows
 
     @classmethod
     def read(cls, reader: Reader) -> "KpiTables":
         """Read them all."""
-        always, since = (BOOKING, CONTACT, FEEDBACK, CUSTOMER), (CLOSING, DEAL_STATE)
-        return cls(*reader.tables(*always, *since, ended=since))
+        now, ended = (BOOKING, CONTACT, FEEDBACK, CUSTOMER, CLOSING), (CLOSING, DEAL_STATE)
+        return cls(*reader.columns_of_each(*now, ended=ended))
 
 
 def read_rows(
@@ -258,15 +260,17 @@ class _KpiReader:
 
     def _kinds(self) -> list[_Kind]:
         """Return what is asked of each kind of rows: those put to spans first, then orders."""
-        tables, (_, as_of, known_at) = self._tables, self._reader.read_point
+        tables, standing = self._tables, self._tables.standing
         scored: Wanted = {"kind": "received", "scale": "csat", "score": KNOWN}
         not_merged: Wanted = {"outcome": OUTCOMES}
-        standing, _ = tables.closings.held_at(np.array([as_of]), known_at, not_merged)
         won = standing.fit({"outcome": "won"}, "customer_id", "closed", "entity_id")
         return [
             _Kind(tables.bookings, "occurred", BOOKED, ("sign", "entity_id", "share")),
-            _Kind(standing, "opened", OPENED, ("entity_id", "outcome", "opened_day_only")),
-            _Kind(standing, "closed", CLOSED, ("outcome", *LASTED)),
+            _Kind(
+                *(standing, "opened", OPENED, ("entity_id", "outcome", "opened_day_only")),
+                not_merged,
+            ),
+            _Kind(standing, "closed", CLOSED, ("outcome", *LASTED), not_merged),
             _Kind(tables.contacts, "occurred", OCCURRED, ("entity_id",)),
             _Kind(tables.feedback, "occurred", OCCURRED, ("score",), scored),
             _Kind(self._first_won(won), "closed", CLOSED),
