@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count, islice
 from threading import RLock
 from typing import Any, Final, NamedTuple
@@ -27,16 +28,26 @@ import sqlalchemy as sa
 from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.sqlite_file import READ_STAMP, STAMP
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.logs import COLUMNS
-from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
+from salesflow.adapters.projector.column_files import (
+    ColumnFiles,
+    StoredColumns,
+    is_beyond,
+    numbered,
+)
 from salesflow.adapters.projector.read_tables import ProjectionPosition, StoredPosition
+from salesflow.adapters.projector.sliced_columns import (
+    OutgrownError,
+    TableInSlices,
+    warn_of_slices,
+    within,
+)
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
     EVENT_ID,
     NOTHING,
-    Column,
     Flags,
+    HeldTable,
     HexadecimalIds,
     Kind,
     Part,
@@ -61,7 +72,6 @@ BATCH: Final = 2_000
 """So many rows are turned into columns at a time: few enough for the caches of a processor."""
 IN_ONE: Final = 500
 """So many ids go into one query."""
-MEGABYTE: Final = 1_000_000
 
 SCHEMA_AND_STAMP: Final = (
     f"SELECT schema_version, ({READ_STAMP} LIMIT 1) FROM pragma_schema_version"
@@ -109,18 +119,20 @@ class ColumnCache(Forkable):
         """Return whether a table was found to take more room than all may."""
         return self._tables[table].outgrows
 
-    def columns(self, table: ReadTable, snapshot: "SnapshotColumns") -> Held:
+    def columns(self, table: ReadTable, snapshot: "SnapshotColumns") -> HeldTable:
         """Return a table as it stands in a snapshot.
 
         Where it is at hand nobody waits; else others may be reading rows of this table.
         """
         stands, held = snapshot.stored[table.name].stands, self._tables[table.name]
+        if held.outgrows:
+            return self._in_slices(table, snapshot.connection)
         rows = _RowsThere(self._made_as(table, snapshot), snapshot.stored[table.name].notes)
         found = held.at_hand(rows, stands)
         if found is None:
             with held.lock:
                 found = held.at_hand(rows, stands) or self._read(table, rows, snapshot)
-        return found.columns
+        return self._in_slices(table, snapshot.connection) if found is None else found.columns
 
     def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
         """Return what a table holds of one entity, in a snapshot; no other row is held."""
@@ -141,18 +153,23 @@ class ColumnCache(Forkable):
 
     def _read(
         self, table: ReadTable, rows: "_RowsThere", snapshot: "SnapshotColumns"
-    ) -> "_KeptColumns":
-        """Go on from the newest columns before a snapshot, or read all rows."""
+    ) -> "_KeptColumns | None":
+        """Go on from the newest columns before a snapshot, or read all rows.
+
+        None where they take more room than all tables may.
+        """
         there, connection = snapshot.stored[table.name], snapshot.connection
         held = self._tables[table.name]
         kept = held.kept or self._in_file(table, snapshot)
         before = self._newest_before(kept, rows, table, snapshot)
-        found: Held | None = None
-        if before is not None:
-            found = self._gone_on_from(before, rows, table, snapshot)
+        found = self._gone_on_from(before, rows, table, snapshot) if before else None
         if found is None:
-            found = self._held(table, self._rows.all(table, connection))
+            part = self._rows.all(table, connection, self._kept_bytes)
             _give_back_memory()
+            if part is None:
+                self._outgrown(table.name)
+                return None
+            found = self._held(table, part)
         new = _KeptColumns(found, there.stands, there.checksum_there, rows)
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
@@ -164,7 +181,7 @@ class ColumnCache(Forkable):
         """Let go of the columns asked for longest ago, until what is kept is within bounds.
 
         A table that was read just now and outgrows them by itself is let go of too: whoever
-        asked has it, and whoever asks next reads it anew.
+        asked has it, and whoever asks next reads it in slices.
         """
         kept = sorted(
             ((each, held) for held in [*self._tables.values()] for each in held.kept),
@@ -174,14 +191,17 @@ class ColumnCache(Forkable):
             oldest, held = kept.pop(0)
             held.let_go(oldest)
             _give_back_memory()
-            if not kept and not held.outgrows:
-                held.outgrows = True
-                COLUMNS.warning(
-                    "%s takes %d MB in memory, and %d are allowed; each question reads it anew",
-                    table.name,
-                    _size_of([oldest]) // MEGABYTE,
-                    self._kept_bytes // MEGABYTE,
-                )
+            if not kept:
+                self._outgrown(table.name)
+
+    def _outgrown(self, table: str) -> None:
+        """Note of a table that it cannot be held."""
+        self._tables[table].outgrows = True
+        warn_of_slices(table, self._kept_bytes)
+
+    def _in_slices(self, table: ReadTable, connection: sa.Connection) -> HeldTable:
+        slices = partial(self._rows.batches, table, connection)
+        return TableInSlices(table, slices, _keys_of(table), self._rows.words_of(table))
 
     def _made_as(self, table: ReadTable, snapshot: "SnapshotColumns") -> str:
         """Return what changes when all rows are written anew: by which transaction they were.
@@ -312,13 +332,13 @@ class ColumnCache(Forkable):
         columns = part.columns
         assert isinstance(columns, dict)  # in which few are there twice
         if columns.keys() != reader.kinds(table).keys() or any(
-            _is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
+            is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
         ):
             return ()
         for words, texts in ((reader.words, stored.words), (reader.ids, stored.ids)):
             codes = np.append(words.codes(texts), NOTHING)
             names = [name for name in columns if words_of.get(name) is words]
-            if any(_is_beyond(columns[name], len(texts)) for name in names):
+            if any(is_beyond(columns[name], len(texts)) for name in names):
                 return ()
             for name in names:
                 columns[name] = narrowed(codes[columns[name]])
@@ -334,8 +354,8 @@ class ColumnCache(Forkable):
         columns, texts = dict(base.columns), []
         for words in (self._rows.words, self._rows.ids):
             names = [name for name in columns if words_of.get(name) is words]
-            used, numbered = _numbered([columns[name] for name in names], words)
-            columns |= zip(names, numbered, strict=True)
+            used, numbers = numbered([columns[name] for name in names], words)
+            columns |= zip(names, numbers, strict=True)
             texts.append(used)
         part = base._replace(columns=columns)
         self._files.write(table, StoredColumns(new.stands, new.last, *new.rows, part, *texts))
@@ -359,13 +379,13 @@ class SnapshotColumns:
             self.schema_and_stamp = _schema_and_stamp(log, connection)
         self._cache = cache
         self._log = log
-        self._found: dict[str, Held] = {}
+        self._found: dict[str, HeldTable] = {}
         self._marks = {
             each.stands.position: (each.recorded_there, each.checksum_there)
             for each in stored.values()
         }
 
-    def of(self, tables: Sequence[ReadTable]) -> list[Held]:
+    def of(self, tables: Sequence[ReadTable]) -> list[HeldTable]:
         """Return tables as columns; all that ask in this snapshot have the same ones."""
         found = self._found
         for table in tables:
@@ -458,22 +478,6 @@ def part_of(held: Part | Checkpoints) -> Part:
     return held.part if isinstance(held, Checkpoints) else held
 
 
-def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
-    """Return the words or ids that are in columns, and for each row which of them it has."""
-    there = np.zeros(len(words) + 1, np.bool_)
-    for column in columns:
-        there[column] = True
-    there[NOTHING] = False
-    number = np.where(there, np.cumsum(there) - 1, NOTHING)
-    numbered = [narrowed(number[column]) for column in columns]
-    return words.as_put_in(np.flatnonzero(there)), numbered
-
-
-def _is_beyond(codes: Column, count: int, least: int = NOTHING) -> bool:
-    """Return whether codes stand for more than so many words or numbers."""
-    return bool(((codes < least) | (codes >= count)).any())
-
-
 class _RowReader:
     """Reads rows of one tenant; words and ids have the same codes in all that it reads."""
 
@@ -483,10 +487,13 @@ class _RowReader:
         self.words: Final = Words()
         self.ids: Final = HexadecimalIds()
 
-    def all(self, table: ReadTable, connection: sa.Connection) -> Part:
-        """Return all rows of a table."""
+    def all(self, table: ReadTable, connection: sa.Connection, most: int) -> Part | None:
+        """Return all rows of a table; None where they take more bytes than so many."""
         with self._read(self._select(table), connection, {}) as batches:
-            return self._part(table, batches)
+            try:
+                return self._part(table, within(batches, self.kinds(table), most))
+            except OutgrownError:
+                return None
 
     def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
         """Return the movements of a ledger that were recorded after an instant."""

@@ -52,7 +52,7 @@ from salesflow.projections.table import (
 
 if TYPE_CHECKING:  # which loads numpy
     from salesflow.adapters.projector.columns import Held, SnapshotColumns
-    from salesflow.projections.core.columns import HeldRows
+    from salesflow.projections.core.columns import HeldRows, HeldTable
     from salesflow.projections.core.ledger_columns import LedgerColumns
 
 __all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
@@ -117,7 +117,7 @@ class SnapshotTables:
         self._columns: SnapshotColumns | None = None
         self._in_memory: dict[str, bool] = {}
 
-    def columns(self, tables: Sequence[ReadTable]) -> "list[Held]":
+    def columns(self, tables: Sequence[ReadTable]) -> "list[HeldTable]":
         """Return tables as columns.
 
         Raises:
