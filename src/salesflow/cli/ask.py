@@ -39,7 +39,7 @@ from salesflow.domain.time import (
     from_instant,
     instant_of,
     read_day,
-    to_instant,
+    to_instants,
 )
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
@@ -447,8 +447,9 @@ def _silence(
 ) -> Iterator[str]:
     from salesflow.adapters.event_store.search import last_happened
 
-    as_of, known = map(to_instant, (span.view.moment.as_of, span.view.moment.known_at))
-    last = last_happened(flow.log, to_instant(span.since), as_of, known)
+    moment = span.view.moment
+    since, as_of, known = to_instants((span.since, moment.as_of, moment.known_at))
+    last = last_happened(flow.log, since, as_of, known)
     if last is None:
         return
     day = from_instant(last).astimezone(span.zone).date()
