@@ -32,9 +32,7 @@ __all__ = [
     "BACKUP",
     "EventReading",
     "StoredEvent",
-    "ensure_no_gaps",
-    "gap_said",
-    "head_borne_out",
+    "lost_its_place",
 ]
 
 
@@ -63,6 +61,11 @@ STREAMS = (
 )
 OF_KINDS = (
     f"{SELECT_EVENTS} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
+)
+TALLY = (
+    "SELECT stream_id, count(*), min(position) FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) AND topic IN (KINDS)"
+    " AND recorded > ? AND recorded <= ? AND occurred <= ? GROUP BY stream_id"
 )
 SLICE = (
     f"{SELECT_EVENTS} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
@@ -298,9 +301,30 @@ class EventReading:
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
         """Return the events of many streams that hold some kinds of facts, in few queries."""
-        topics = topics_of(kinds)
-        statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
-        return self._by_stream(self._chunks(statement, ids, (*topics,), connection))
+        statement, topics = _of_kinds(OF_KINDS, kinds)
+        return self._by_stream(self._chunks(statement, ids, topics, connection))
+
+    def tally(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        *,
+        recorded: tuple[Instant, Instant],
+        occurred_by: Instant,
+        connection: sa.Connection | None = None,
+    ) -> dict[UUID, tuple[int, int]]:
+        """Return how many facts of some kinds streams hold, and the position of the first.
+
+        Counted are those recorded after one instant and up to another one that had occurred
+        by a third. Streams that hold none are left out. No fact is read for it.
+        """
+        statement, topics = _of_kinds(TALLY, kinds)
+        after = (*topics, *recorded, occurred_by)
+        return {
+            read_uuid(id): (count, first)
+            for rows in self._chunks(statement, ids, after, connection)
+            for id, count, first in rows
+        }
 
     def slice(
         self,
@@ -495,6 +519,12 @@ class EventReading:
         return bytearray(id.int.to_bytes(16)) if self._sqlite else id
 
 
+def _of_kinds(statement: str, kinds: Iterable[type[Fact]]) -> tuple[str, Row]:
+    """Write a statement that reads some kinds of facts, and give their topics."""
+    topics = topics_of(kinds)
+    return statement.replace("KINDS", ",".join("?" * len(topics))), (*topics,)
+
+
 def topics_of(kinds: Iterable[type[Fact]]) -> list[str]:
     """Return the topics under which facts of some kinds were stored, in all their versions."""
     return [f"{kind.kind}:{n}" for kind in kinds for n in range(1, kind.version + 1)]
@@ -505,62 +535,6 @@ def _whole(events: list[Event]) -> list[Event]:
     if events and events[-1].version - events[0].version + 1 != len(events):
         _raise_version_gap(events[0].stream_id, events)
     return events
-
-
-# A log that does not agree with itself: a head without its event, gaps, and the way out.
-
-PAGE = 10_000
-COUNT = "SELECT count(*) FROM salesflow_events WHERE tenant = ? AND position <= ?"
-BORNE_OUT = (
-    "SELECT position, recorded, (SELECT recorded FROM salesflow_events AS e"
-    " WHERE e.tenant = h.tenant AND e.position = h.position)"
-    " FROM salesflow_head AS h WHERE tenant = ?"
-)
-POSITIONS_AFTER = (
-    "SELECT position FROM salesflow_events WHERE tenant = ? AND position > ?"
-    " ORDER BY position LIMIT ?"
-)
-
-
-def head_borne_out(log: EventReading) -> Head:
-    """Return where a log stands, where an event bears that out: on SQLite the last one says it.
-
-    Raises:
-        HistoryError: when there is no such event.
-    """
-    if log.database.dialect == "sqlite":
-        return log.head()
-    found = log.database.rows(BORNE_OUT, (log.tenant,))
-    if not found:
-        return Head(0, 0)
-    *stands, recorded = found[0]
-    head = Head(*stands)
-    if head.position and recorded != head.recorded:
-        raise HistoryError(
-            f"the head of the log says that it stands at position {head.position:,}, where"
-            f" there is no such event: events were removed from the log. {BACKUP}"
-        )
-    return head
-
-
-def ensure_no_gaps(log: EventReading, through: int) -> None:
-    """Raise unless there is an event at every position up to one.
-
-    Raises:
-        HistoryError: which positions are missing first, or where one was changed.
-    """
-    [(count,)] = log.database.rows(COUNT, (log.tenant, through))
-    if count == through:
-        return
-    stands = 0
-    while page := log.database.rows(POSITIONS_AFTER, (log.tenant, stands, PAGE)):
-        for (position,) in page:
-            if not isinstance(position, int) or position <= stands:
-                raise lost_its_place(stands)
-            if position != stands + 1:
-                raise HistoryError(gap_said(stands + 1, position - 1))
-            stands = position
-    raise HistoryError(gap_said(stands + 1, through))
 
 
 def _raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
@@ -583,11 +557,3 @@ def lost_its_place(position: int) -> HistoryError:
         f"an event behind position {position:,} has lost its place in the log, so that nothing"
         f" can be read from there on. {BACKUP}"
     )
-
-
-def gap_said(first: int, last: int) -> str:
-    """Return which positions have no event."""
-    which = f"positions {first:,} to {last:,} are"
-    if first == last:
-        which = f"position {first:,} is"
-    return f"{which} missing from the log: events were removed from it. {BACKUP}"

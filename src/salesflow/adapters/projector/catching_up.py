@@ -13,8 +13,9 @@ from typing import Final
 from uuid import UUID
 
 from salesflow.adapters.database.connections import WORTH_A_PAUSE, Patience, gc_paused
+from salesflow.adapters.event_store.gaps import gap_said
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.reading import BACKUP, gap_said
+from salesflow.adapters.event_store.reading import BACKUP
 from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.projection_task import (
     AppliedPage,

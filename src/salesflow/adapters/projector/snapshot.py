@@ -389,6 +389,18 @@ class SnapshotReader:
         }
         return {id: events for id, events in known.items() if events}
 
+    def tally(
+        self, ids: Iterable[UUID], kinds: Iterable[type[Fact]], *, recorded_after: Instant
+    ) -> dict[UUID, tuple[int, int]]:
+        """Return how many facts of some kinds streams hold, and the position of the first."""
+        return self._log.tally(
+            ids,
+            kinds,
+            recorded=(recorded_after, self.read_point.known_at),
+            occurred_by=self.read_point.as_of,
+            connection=self._connection,
+        )
+
     def published(self) -> list[str]:
         """Return the keys of all processes."""
         return self.processes.process_keys(self._connection)

@@ -262,6 +262,15 @@ class Reader(Protocol):
         Where kinds of facts are named, of these alone, which is much faster for long streams.
         """
 
+    def tally(
+        self, ids: Iterable[UUID], kinds: Iterable[type[Fact]], *, recorded_after: Instant
+    ) -> dict[UUID, tuple[int, int]]:
+        """Return how many facts of some kinds streams hold, and the position of the first.
+
+        Counted are those recorded after an instant that had occurred by the moment and were
+        known then, retracted or not. Streams that hold none are left out.
+        """
+
     def rates(self) -> RateTable:
         """Return the exchange rates known by the moment, whenever they were published."""
 
