@@ -110,7 +110,7 @@ class CatchUp:
 
         failed: ProjectionError | None = None
         least = min(map(_position, self.positions.values()), default=goal)
-        with gc_paused(lives_on=True) if goal - least > WORTH_A_PAUSE else nullcontext():
+        with gc_paused() if goal - least > WORTH_A_PAUSE else nullcontext():
             while behind := [at for at in self.positions.values() if at.position < goal]:
                 wrong = self._fold_next(min(behind, key=_position))
                 failed = failed or wrong
