@@ -63,9 +63,10 @@ OF_KINDS = (
     f"{SELECT_EVENTS} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
 )
 TALLY = (
-    "SELECT stream_id, count(*), min(position) FROM salesflow_events"
-    " WHERE tenant = ? AND stream_id IN (...) AND topic IN (KINDS)"
-    " AND recorded > ? AND recorded <= ? AND occurred <= ? GROUP BY stream_id"
+    "SELECT stream_id, count(*), min(position), min(topic) FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) AND recorded > ? AND recorded <= ?"
+    " AND (occurred <= ? AND topic IN (KINDS) OR topic IN (APART))"
+    " GROUP BY stream_id, topic IN (APART)"
 )
 SLICE = (
     f"{SELECT_EVENTS} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
@@ -301,30 +302,38 @@ class EventReading:
         connection: sa.Connection | None = None,
     ) -> dict[UUID, list[Event]]:
         """Return the events of many streams that hold some kinds of facts, in few queries."""
-        statement, topics = _of_kinds(OF_KINDS, kinds)
-        return self._by_stream(self._chunks(statement, ids, topics, connection))
+        topics = topics_of(kinds)
+        statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
+        return self._by_stream(self._chunks(statement, ids, (*topics,), connection))
 
     def tally(
         self,
         ids: Iterable[UUID],
         kinds: Iterable[type[Fact]],
+        apart: Iterable[type[Fact]],
         *,
         recorded: tuple[Instant, Instant],
         occurred_by: Instant,
         connection: sa.Connection | None = None,
-    ) -> dict[UUID, tuple[int, int]]:
+    ) -> tuple[dict[UUID, tuple[int, int]], list[UUID]]:
         """Return how many facts of some kinds streams hold, and the position of the first.
 
-        Counted are those recorded after one instant and up to another one that had occurred
-        by a third. Streams that hold none are left out. No fact is read for it.
+        And which of them hold facts of the kinds that are to be looked at apart. Counted are
+        facts recorded after one instant and up to another one, those not apart where they had
+        occurred by a third. No fact is read for it.
         """
-        statement, topics = _of_kinds(TALLY, kinds)
-        after = (*topics, *recorded, occurred_by)
-        return {
-            read_uuid(id): (count, first)
-            for rows in self._chunks(statement, ids, after, connection)
-            for id, count, first in rows
-        }
+        listed, there = ({*topics_of(some)} for some in (kinds, apart))
+        statement = TALLY.replace("KINDS", ",".join("?" * len(listed)))
+        statement = statement.replace("APART", ",".join("?" * len(there)))
+        after = (*recorded, occurred_by, *listed, *there, *there)
+        counted, found = {}, []
+        for rows in self._chunks(statement, ids, after, connection):
+            for id, count, first, topic in rows:
+                if topic in there:
+                    found.append(read_uuid(id))
+                else:
+                    counted[read_uuid(id)] = count, first
+        return counted, found
 
     def slice(
         self,
@@ -517,12 +526,6 @@ class EventReading:
     def _id(self, id: UUID) -> UUID | bytearray:
         """Return an id as the driver takes it, which has no need to look for adapters of it."""
         return bytearray(id.int.to_bytes(16)) if self._sqlite else id
-
-
-def _of_kinds(statement: str, kinds: Iterable[type[Fact]]) -> tuple[str, Row]:
-    """Write a statement that reads some kinds of facts, and give their topics."""
-    topics = topics_of(kinds)
-    return statement.replace("KINDS", ",".join("?" * len(topics))), (*topics,)
 
 
 def topics_of(kinds: Iterable[type[Fact]]) -> list[str]:

@@ -263,12 +263,18 @@ class Reader(Protocol):
         """
 
     def tally(
-        self, ids: Iterable[UUID], kinds: Iterable[type[Fact]], *, recorded_after: Instant
-    ) -> dict[UUID, tuple[int, int]]:
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        apart: Iterable[type[Fact]],
+        *,
+        recorded_after: Instant,
+    ) -> tuple[dict[UUID, tuple[int, int]], list[UUID]]:
         """Return how many facts of some kinds streams hold, and the position of the first.
 
-        Counted are those recorded after an instant that had occurred by the moment and were
-        known then, retracted or not. Streams that hold none are left out.
+        And which of them hold facts of the kinds that are to be looked at apart. Counted are
+        facts recorded after an instant and known at the moment, retracted or not, those not
+        apart where they had occurred by it. Streams that hold none are left out.
         """
 
     def rates(self) -> RateTable:

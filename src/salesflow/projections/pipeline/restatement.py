@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import field_validator
 
-from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import Instant, Moment, When, from_instant, instant_of
 from salesflow.domain.values import Heard, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -330,8 +330,9 @@ def _counted(
     Facts need not be read for it, except those that may have been planned ahead, and all of
     the deals in which something was taken back.
     """
-    counted = reader.tally(deals, IMMEDIATE, recorded_after=then.known_at)
-    planned = reader.streams(deals, *PLANNED, FactRetracted)
+    apart: tuple[type[Fact], ...] = (*PLANNED, FactRetracted)
+    counted, others = reader.tally(deals, IMMEDIATE, apart, recorded_after=then.known_at)
+    planned = reader.streams(others, *apart)
     corrected = reader.streams(deal for deal, events in planned.items() if _corrected(events))
     for deal, events in (planned | corrected).items():
         positions = [event.position for event in _restating(events, then)]
