@@ -34,6 +34,7 @@ __all__ = [
     "Column",
     "Flags",
     "Happened",
+    "Having",
     "HeldRows",
     "HexadecimalIds",
     "Kind",
@@ -41,7 +42,6 @@ __all__ = [
     "Places",
     "RowsRead",
     "TableColumns",
-    "Wanted",
     "Words",
     "all_happened",
     "columns_of",
@@ -74,7 +74,7 @@ class Anything(Enum):
 
 
 KNOWN: Final = Anything.KNOWN
-Wanted = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
+Having = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
 """Which word or id rows are to have in columns, or which of several; None for whatever."""
 
 
@@ -435,7 +435,7 @@ class HeldRows(dict[str, Column]):
         found: Flags = self.numbers(name, words) >= 0
         return found
 
-    def fitting(self, wanted: Wanted) -> Flags:
+    def fitting(self, wanted: Having) -> Flags:
         """Return which rows have in columns what they are to have."""
         found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
@@ -483,7 +483,7 @@ class HeldRows(dict[str, Column]):
         name: str,
         start: Instant,
         end: Instant,
-        wanted: Wanted | None = None,
+        wanted: Having | None = None,
         names: Iterable[str] = (),
     ) -> "HeldRows":
         """Return those that fit of which an instant lies in `[start, end)`; see `where`."""
@@ -494,12 +494,12 @@ class HeldRows(dict[str, Column]):
         found.cut(*names)
         return found
 
-    def fit(self, wanted: Wanted, *names: str) -> "HeldRows":
+    def fit(self, wanted: Having, *names: str) -> "HeldRows":
         """Return those that fit what is wanted; see `fitting` and `where`."""
         return self.where(self.fitting(wanted), *names)
 
     def held_at(
-        self, instants: Column, known_at: Instant, wanted: Wanted, *names: str
+        self, instants: Column, known_at: Instant, wanted: Having, *names: str
     ) -> tuple["HeldRows", Flags]:
         """Return those that fit and held at any of some instants, as was known at another one.
 
@@ -569,7 +569,7 @@ class Happened(NamedTuple):
     name: str
     start: Instant
     end: Instant
-    wanted: Wanted
+    wanted: Having
     names: Iterable[str]
 
 

@@ -561,6 +561,11 @@ class PeriodQuestion(Question[ViewT]):
             )
         return span_of(first, after - ONE_DAY, reader)
 
+    def spans(self, reader: Reader) -> tuple[Span, Span]:
+        """Cut the period asked about, and the one before that stands beside it; see `span`."""
+        span = self.span(reader)
+        return span, span_before(span, reader)
+
     def day(self, reader: Reader) -> date:
         """Return the business day of the moment."""
         return from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
