@@ -367,9 +367,11 @@ class _KpiReader:
         """Return the spans at whose end deals stood that were won or lost lately, and these."""
         known_at, zone = self._reader.read_point.known_at, self._reader.timezone
         wanted: Having = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
-        rows, stood = self._tables.closings.held_at(self._ends, known_at, wanted, "closed")
         since = starts_of_last_days(velocity_days, self._ends.tolist(), zone)
-        span, row = np.nonzero(stood & (rows["closed"] >= np.array(since)[:, None]))
+        rows, stood = self._tables.closings.held_at(
+            self._ends, known_at, wanted, after={"closed": np.array(since)}
+        )
+        span, row = np.nonzero(stood)
         return span, rows.ordered(row, "outcome", *LASTED)
 
     def _lately_closed(self, deals: HeldRows, span: Column, group: Column) -> LatelyClosed:
