@@ -17,12 +17,14 @@ COPY, into another tenant. The percentage is what the engine reaches of it.
 
 import argparse
 import os
+import sqlite3
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from statistics import median
@@ -243,18 +245,15 @@ def bare(log: EventLog) -> float:
 
 
 def sqlite_rows(log: EventLog, after: int) -> Callable[[], None]:
-    """Make ready rows behind a position for a file like the log's, with usual checkpoints."""
-    rows = "SELECT * FROM salesflow_events WHERE tenant = ? AND position > ? ORDER BY position"
-    events = log.database.rows(rows, (log.tenant, after))
-    beside = Database(f"{log.database.url}.bare").connections
-    assert isinstance(beside, SqliteDatabase)
-    connection = beside.connect()
-    connection.execute("PRAGMA wal_autocheckpoint = 1000")
-    [(head,)] = connection.execute(
-        "SELECT coalesce(max(position), 0) FROM salesflow_events WHERE tenant = ?",
-        (log.tenant,),
+    """Make ready rows behind a position for a file like the log's."""
+    chosen = (
+        "SELECT * FROM salesflow_events WHERE tenant = ? AND position > ? ORDER BY position"
     )
-    ready = [(tenant, head + n, *row) for n, (tenant, _, *row) in enumerate(events, 1)]
+    events = log.database.rows(chosen, (log.tenant, after))
+    connection = file_beside(log.database)
+    head = "SELECT coalesce(max(position), 0) FROM salesflow_events WHERE tenant = ?"
+    [(last,)] = connection.execute(head, (log.tenant,))
+    ready = [(tenant, last + n, *row) for n, (tenant, _, *row) in enumerate(events, 1)]
     size = append.ROWS_A_STATEMENT
     marks = ",".join([f"({','.join('?' * len(ready[0]))})"] * size)
     parts = [[*chain.from_iterable(ready[n : n + size])] for n in range(0, len(ready), size)]
@@ -266,6 +265,16 @@ def sqlite_rows(log: EventLog, after: int) -> Callable[[], None]:
 
     work("ROLLBACK")  # so that the statement is prepared
     return work
+
+
+@cache
+def file_beside(database: Database) -> sqlite3.Connection:
+    """Open a file like the log's, with SQLite's usual checkpoints; it is open to the end."""
+    beside = Database(f"{database.url}.bare").connections
+    assert isinstance(beside, SqliteDatabase)
+    connection = beside.connect()
+    connection.execute("PRAGMA wal_autocheckpoint = 1000")
+    return connection
 
 
 def postgres_rows(log: EventLog, after: int) -> Callable[[], None]:

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store import log as event_log
 from salesflow.adapters.event_store.log import EventLog, GroupCommit, Receipt, Request
 from salesflow.errors import (
     AlreadyRecordedError,
@@ -127,6 +128,56 @@ def test_a_thread_interrupted_while_it_waits_leaves_the_queue_to_the_others() ->
         gate.let.set()
         assert (leader.result(30), follower.result(30)) == (10, 30)
     assert gate.groups == [[1], [3]]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Give one whose leaders wait for as long as it takes, where the last groups were slow."""
+    monkeypatch.setattr(event_log, "GATHER_SECONDS_MAX", 3600.0)
+    gate = Gate()
+    gate.let.set()
+    gate.commit._took, gate.commit._expected = (7200.0, 7200.0), 3
+    return gate
+
+
+def test_on_a_slow_disk_a_leader_waits_for_those_who_wrote_last(patient: Gate) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        found = [pool.submit(patient.commit.submit, number) for number in (1, 2, 3)]
+        assert [each.result(30) for each in found] == [10, 20, 30]
+    assert [sorted(group) for group in patient.groups] == [[1, 2, 3]]
+
+
+def test_on_a_quick_disk_a_leader_waits_for_nobody(patient: Gate) -> None:
+    patient.commit._took = (7200.0, 0.0)
+    assert patient.commit.submit(1) == 10
+
+
+def test_who_waited_in_vain_for_others_expects_nobody_any_more(patient: Gate) -> None:
+    patient.commit._took = (0.01, 0.01)
+    assert patient.commit.submit(1) == 10
+    assert patient.commit._expected == 1
+
+
+@pytest.mark.no_cover  # an exception while coverage notes a line would keep its lock
+def test_a_leader_interrupted_while_it_waits_for_others_leaves_them_the_lead(
+    patient: Gate,
+) -> None:
+    this_thread = get_ident()
+
+    def interrupt() -> None:
+        while patient.commit._complete is None:
+            Event().wait(0.001)
+        pthread_kill(this_thread, SIGINT)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            patient.commit.submit(1)
+        found = [pool.submit(patient.commit.submit, number) for number in (2, 3)]
+        patient.waiting(1)
+        assert patient.commit.submit(4) == 40
+        assert [each.result(30) for each in found] == [20, 30]
+    assert [sorted(group) for group in patient.groups] == [[2, 3, 4]]
 
 
 def test_when_the_log_is_held_too_long_everybody_who_waits_is_told_so(
