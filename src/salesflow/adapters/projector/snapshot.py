@@ -389,6 +389,24 @@ class SnapshotReader:
         }
         return {id: events for id, events in known.items() if events}
 
+    def tally(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        apart: Iterable[type[Fact]],
+        *,
+        recorded_after: Instant,
+    ) -> tuple[dict[UUID, tuple[int, int]], list[UUID]]:
+        """Return how many facts streams hold and the first, and which hold others apart."""
+        return self._log.tally(
+            ids,
+            kinds,
+            apart,
+            recorded=(recorded_after, self.read_point.known_at),
+            occurred_by=self.read_point.as_of,
+            connection=self._connection,
+        )
+
     def published(self) -> list[str]:
         """Return the keys of all processes."""
         return self.processes.process_keys(self._connection)
