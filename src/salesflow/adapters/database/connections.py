@@ -535,7 +535,7 @@ class Connections(Forkable, ABC):
 
     @abstractmethod
     def waiter(self) -> CommitListener:
-        """Return what waits for commits of anybody; see `event_store.log.Subscription`."""
+        """Return what waits for commits of anybody; see `event_store.subscription`."""
 
     @abstractmethod
     def translate_error(self, error: Exception) -> SalesflowError:

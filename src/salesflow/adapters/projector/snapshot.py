@@ -202,7 +202,17 @@ class Snapshot(Generic[ViewT]):
         self._behind: Behind | None = None
 
     def note_behind(self, head: Head, error: UnwritableError) -> None:
-        """Let answers say what they do not know, since nothing could be written."""
+        """Let answers say what they do not know, since nothing could be written.
+
+        Raises:
+            UnwritableError: where they would know nothing, since tables were never filled.
+        """
+        if head.position and not self._position.position:
+            raise UnwritableError(
+                "read tables that the question needs were never filled, and cannot be filled"
+                f" here: {error}; run `salesflow project` on the database that this one was"
+                " copied from, and copy it again"
+            ) from error
         events = head.position - self._position.position
         if events:
             self._behind = Behind(events=events, because=in_brief(error))
