@@ -46,6 +46,7 @@ __all__ = [
     "start_of_day",
     "start_of_next_day",
     "to_instant",
+    "to_instants",
     "zone",
 ]
 
@@ -147,6 +148,11 @@ def to_instant(at: datetime) -> Instant:
     if at >= LATEST:
         raise InputError(f"{at.isoformat()} lies after 9999-12-30 UTC, the last time there is")
     return (at - EPOCH) // MICROSECOND
+
+
+def to_instants(times: Iterable[datetime]) -> list[Instant]:
+    """Return the same of several times, in their order."""
+    return [to_instant(at) for at in times]
 
 
 def from_instant(at: Instant) -> datetime:

@@ -36,12 +36,12 @@ def figures_of(deal: DealSummary) -> DealFigures:
     found = deal.figures
     if not isinstance(found, DealFigures):
         money, close = deal.amount, deal.expected_close
-        category, probability = deal.outlook
+        status, category, probability = deal.outlook
         shown = (
             deal.process,
             deal.process_version,
             deal.stage,
-            deal.status,
+            status,
             deal.owner,
             deal.customer_id,
             None if money is None else millionths(money.amount),

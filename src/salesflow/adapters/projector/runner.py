@@ -22,11 +22,8 @@ import sqlalchemy as sa
 from salesflow.adapters import logs
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.forks import FORKABLE, Forkable
+from salesflow.adapters.event_store.gaps import ensure_no_gaps
 from salesflow.adapters.event_store.log import EventLog, Head
-from salesflow.adapters.event_store.reading import (
-    ensure_no_gaps,
-    head_borne_out,
-)
 from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.catching_up import CatchUp
 from salesflow.adapters.projector.projection_task import (
@@ -173,7 +170,7 @@ class Runner(Forkable):
                 self._make_missing()
                 self.ensure_exists(chosen)
                 found = stored_positions(self._log, chosen)  # before the head, which grows
-                goal = head_borne_out(self._log)
+                goal = self._log.head_borne_out()
                 level = {
                     name: found[name].stands
                     for name in chosen
@@ -208,7 +205,7 @@ class Runner(Forkable):
         tables = [self._folds[name].table for name in names]
         with self._database.whole(), self._lock:
             self._make_missing()
-        goal = head_borne_out(self._log)
+        goal = self._log.head_borne_out()
         ensure_no_gaps(self._log, goal.position)
         shadows = ShadowTables(self._log)
         started: list[ProjectionTask] = []
@@ -256,7 +253,7 @@ class Runner(Forkable):
         while started:
             names = [each.name for each in started]
             found = stored_positions(self._log, names)  # before the head, which grows
-            goal = head_borne_out(self._log)
+            goal = self._log.head_borne_out()
             _, failed = self._bring_to_head(started, found, goal, progress)
             if failed is not None:
                 raise failed
@@ -272,7 +269,7 @@ class Runner(Forkable):
         made = [] if self._were_never_made() else list(self._folds)
         found = stored_positions(self._log, made)
         try:
-            head = head_borne_out(self._log)
+            head = self._log.head_borne_out()
         except HistoryError as error:
             return [str(error)]
         errors = (_disagreement(self._folds[name], at, head) for name, at in found.items())

@@ -34,6 +34,7 @@ __all__ = [
     "Column",
     "Flags",
     "Happened",
+    "Having",
     "HeldRows",
     "HexadecimalIds",
     "Kind",
@@ -41,7 +42,6 @@ __all__ = [
     "Places",
     "RowsRead",
     "TableColumns",
-    "Wanted",
     "Words",
     "all_happened",
     "columns_of",
@@ -74,7 +74,7 @@ class Anything(Enum):
 
 
 KNOWN: Final = Anything.KNOWN
-Wanted = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
+Having = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
 """Which word or id rows are to have in columns, or which of several; None for whatever."""
 
 
@@ -304,10 +304,7 @@ class Part(NamedTuple):
         return Part(found, self.rows + then.rows)
 
     def in_order(self, keys: Iterable[str]) -> "Part":
-        """Return these rows in order of some columns.
-
-        They are put so in place, one column after the other, so that few are there twice.
-        """
+        """Return these rows in order of some columns, put so in place, one after the other."""
         columns = self.columns
         assert isinstance(columns, dict)
         order = np.lexsort([columns[key] for key in keys][::-1])
@@ -323,10 +320,9 @@ class Part(NamedTuple):
 
 
 class HeldTable(Protocol):
-    """A table or a ledger, all rows of it."""
+    """A table or a ledger, all rows of it; see `TableColumns`."""
 
-    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
-        """Return the rows that hold at a moment, with `ended` also those that held before."""
+    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows": ...
 
 
 class TableColumns(NamedTuple):
@@ -435,7 +431,7 @@ class HeldRows(dict[str, Column]):
         found: Flags = self.numbers(name, words) >= 0
         return found
 
-    def fitting(self, wanted: Wanted) -> Flags:
+    def fitting(self, wanted: Having) -> Flags:
         """Return which rows have in columns what they are to have."""
         found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
@@ -483,31 +479,37 @@ class HeldRows(dict[str, Column]):
         name: str,
         start: Instant,
         end: Instant,
-        wanted: Wanted | None = None,
+        wanted: Having | None = None,
         names: Iterable[str] = (),
     ) -> "HeldRows":
         """Return those that fit of which an instant lies in `[start, end)`; see `where`."""
         column = self[name]
         within = (column >= start) & (column < end) & self.fitting(wanted or {})
-        found = self.where(within)
+        found = self.where(within, *names)
         found[name] = column[within]
-        found.cut(*names)
         return found
 
-    def fit(self, wanted: Wanted, *names: str) -> "HeldRows":
+    def fit(self, wanted: Having, *names: str) -> "HeldRows":
         """Return those that fit what is wanted; see `fitting` and `where`."""
         return self.where(self.fitting(wanted), *names)
 
     def held_at(
-        self, instants: Column, known_at: Instant, wanted: Wanted, *names: str
+        self,
+        instants: Column,
+        known_at: Instant,
+        wanted: Having,
+        *names: str,
+        after: Mapping[str, Column] | None = None,
     ) -> tuple["HeldRows", Flags]:
-        """Return those that fit and held at any of some instants, as was known at another one.
+        """Return those that fit and held at any of some instants, and which did at each.
 
-        And which of them held at each instant, a row of flags for one; see `where`.
+        As was known at another instant; where columns in `after` lie no earlier than that.
         """
         rows = self.fit(wanted)
         since, until, at = rows["valid_from"], rows.until(known_at), instants[:, None]
         held = (since <= at) & (until > at)
+        for name, begun in (after or {}).items():
+            held &= rows[name] >= begun[:, None]
         at_any = np.logical_or.reduce(held)
         return rows.where(at_any, *names), held[:, at_any]
 
@@ -569,7 +571,7 @@ class Happened(NamedTuple):
     name: str
     start: Instant
     end: Instant
-    wanted: Wanted
+    wanted: Having
     names: Iterable[str]
 
 

@@ -22,8 +22,8 @@ from salesflow.projections.core.columns import (
     Column,
     Flags,
     Happened,
+    Having,
     HeldRows,
-    Wanted,
     all_happened,
 )
 from salesflow.projections.core.currency import CurrencyConverter
@@ -195,7 +195,7 @@ class _Kind(NamedTuple):
     whose: Attribution
     columns: Sequence[str] = ()
     """What else is asked of them."""
-    having: Wanted | None = None
+    having: Having | None = None
     from_the_first: bool = False
     """Whether those before the spans are asked for too."""
 
@@ -261,8 +261,8 @@ class _KpiReader:
     def _kinds(self) -> list[_Kind]:
         """Return what is asked of each kind of rows: those put to spans first, then orders."""
         tables, standing = self._tables, self._tables.standing
-        scored: Wanted = {"kind": "received", "scale": "csat", "score": KNOWN}
-        not_merged: Wanted = {"outcome": OUTCOMES}
+        scored: Having = {"kind": "received", "scale": "csat", "score": KNOWN}
+        not_merged: Having = {"outcome": OUTCOMES}
         won = standing.fit({"outcome": "won"}, "customer_id", "closed", "entity_id")
         return [
             _Kind(tables.bookings, "occurred", BOOKED, ("sign", "entity_id", "share")),
@@ -366,10 +366,12 @@ class _KpiReader:
     def _lately(self, velocity_days: int) -> tuple[Column, HeldRows]:
         """Return the spans at whose end deals stood that were won or lost lately, and these."""
         known_at, zone = self._reader.read_point.known_at, self._reader.timezone
-        wanted: Wanted = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
-        rows, stood = self._tables.closings.held_at(self._ends, known_at, wanted, "closed")
+        wanted: Having = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
         since = starts_of_last_days(velocity_days, self._ends.tolist(), zone)
-        span, row = np.nonzero(stood & (rows["closed"] >= np.array(since)[:, None]))
+        rows, stood = self._tables.closings.held_at(
+            self._ends, known_at, wanted, after={"closed": np.array(since)}
+        )
+        span, row = np.nonzero(stood)
         return span, rows.ordered(row, "outcome", *LASTED)
 
     def _lately_closed(self, deals: HeldRows, span: Column, group: Column) -> LatelyClosed:

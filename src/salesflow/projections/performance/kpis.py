@@ -32,7 +32,6 @@ from salesflow.projections.core.question import (
     PeriodQuestion,
     Reader,
     Span,
-    span_before,
     span_of,
 )
 from salesflow.projections.folds.booking import BOOKING
@@ -227,8 +226,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
             owner=self.owner,
             customers=tables.customers,
         )
-        span = self.span(reader)
-        before = span_before(span, reader)
+        span, before = self.spans(reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
         every = (before, *spans)
