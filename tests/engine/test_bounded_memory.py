@@ -9,7 +9,7 @@ import pytest
 from engine.test_unreadable_events import opened
 from properties.test_columns import Both
 from salesflow import SalesFlow
-from salesflow.adapters.projector import sliced_columns
+from salesflow.adapters.projector import columns, sliced_columns
 from salesflow.adapters.projector.columns import ColumnCache, _size_of
 from salesflow.adapters.projector.naming import StreamFacts
 from salesflow.adapters.projector.sliced_columns import OutgrownError, within
@@ -92,7 +92,8 @@ def test_rows_are_read_no_further_than_memory_is_allowed() -> None:
 def test_a_table_that_outgrows_the_bounds_while_it_is_read_answers_in_slices(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sliced_columns, "MANY_ROWS", 0)
+    for module in (columns, sliced_columns):
+        monkeypatch.setattr(module, "MANY_ROWS", 0)
     with SalesFlow(url) as flow, SalesFlow(url, memory_mb=0) as poor:
         moment = flow.ask(Funnel()).moment
         for question in (StageTimes(), Funnel(by="owner"), Flow()):

@@ -229,8 +229,9 @@ class CommandContext:
         Raises:
             NotFoundError: when there is none; none is made.
         """
+        progress = self.screen.waiting(self.screen.word("Read tables"))
         try:
-            flow = self._flow(create=False)
+            flow = self._flow(create=False, progress=progress)
         except NotFoundError as error:
             raise NotFoundError(
                 f"{error}; name a database with --db (`salesflow demo` makes"
@@ -318,13 +319,22 @@ class CommandContext:
             return False
 
     def _flow(
-        self, url: str = "", *, timezone: str | None = None, create: bool = True
+        self,
+        url: str = "",
+        *,
+        timezone: str | None = None,
+        create: bool = True,
+        progress: "Progress | None" = None,
     ) -> "SalesFlow":
         from salesflow.engine import SalesFlow
 
         try:
             return SalesFlow(
-                url or self.url, tenant=self.tenant, timezone=timezone, create=create
+                url or self.url,
+                tenant=self.tenant,
+                timezone=timezone,
+                create=create,
+                progress=progress,
             )
         except (DatabaseError, NotFoundError):
             if not url:
@@ -487,20 +497,22 @@ class Screen:
 
         return progress_bar(self.errors, what)
 
-    @contextmanager
-    def waiting(self, what: str) -> "Iterator[Progress]":
-        """Show such a bar once something turns out to take long; load it only then."""
-        with ExitStack() as stack:
-            bar: Progress | None = None
+    def waiting(self, what: str) -> "Progress":
+        """Return what shows such a bar when something takes long, and loads it only then."""
+        shown = ExitStack()
+        bar: Progress | None = None
 
-            def report(done: int, goal: int) -> None:
-                nonlocal bar
-                if bar is None and goal - done > MANY_EVENTS:
-                    bar = stack.enter_context(self.progress(what))
-                if bar is not None:
-                    bar(done, goal)
+        def report(done: int, goal: int) -> None:
+            nonlocal bar
+            if bar is None and goal - done > MANY_EVENTS:
+                bar = shown.enter_context(self.progress(what))
+            if bar is not None:
+                bar(done, goal)
+            if done >= goal:
+                shown.close()
+                bar = None
 
-            yield report
+        return report
 
 
 def size_of(count: int) -> str:

@@ -36,6 +36,7 @@ from salesflow.adapters.projector.column_files import (
 )
 from salesflow.adapters.projector.read_tables import ProjectionPosition, StoredPosition
 from salesflow.adapters.projector.sliced_columns import (
+    MANY_ROWS,
     OutgrownError,
     TableInSlices,
     warn_of_slices,
@@ -164,7 +165,8 @@ class ColumnCache(Forkable):
         before = self._newest_before(kept, rows, table, snapshot)
         found = self._gone_on_from(before, rows, table, snapshot) if before else None
         if found is None:
-            part = self._rows.all(table, connection, self._kept_bytes)
+            most = self._kept_bytes if there.stands.position > MANY_ROWS else None
+            part = self._rows.all(table, connection, most)
             _give_back_memory()
             if part is None:
                 self._outgrown(table.name)
@@ -180,8 +182,7 @@ class ColumnCache(Forkable):
     def _let_go(self, table: ReadTable) -> None:
         """Let go of the columns asked for longest ago, until what is kept is within bounds.
 
-        A table that was read just now and outgrows them by itself is let go of too: whoever
-        asked has it, and whoever asks next reads it in slices.
+        A table that outgrows them by itself is let go of too, and read in slices from now on.
         """
         kept = sorted(
             ((each, held) for held in [*self._tables.values()] for each in held.kept),
@@ -487,13 +488,12 @@ class _RowReader:
         self.words: Final = Words()
         self.ids: Final = HexadecimalIds()
 
-    def all(self, table: ReadTable, connection: sa.Connection, most: int) -> Part | None:
-        """Return all rows of a table; None where they take more bytes than so many."""
-        with self._read(self._select(table), connection, {}) as batches:
-            try:
-                return self._part(table, within(batches, self.kinds(table), most))
-            except OutgrownError:
-                return None
+    def all(self, table: ReadTable, connection: sa.Connection, most: int | None) -> Part | None:
+        """Return all rows of a table; None where they take more bytes than are allowed."""
+        with self._read(self._select(table), connection, {}) as rows, suppress(OutgrownError):
+            batches = rows if most is None else within(rows, self.kinds(table), most)
+            return self._part(table, batches)
+        return None
 
     def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
         """Return the movements of a ledger that were recorded after an instant."""

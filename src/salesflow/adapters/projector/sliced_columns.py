@@ -22,7 +22,7 @@ from salesflow.projections.core.columns import (
 )
 from salesflow.projections.table import IntervalTable, ReadPoint, ReadTable
 
-__all__ = ["OutgrownError", "TableInSlices", "warn_of_slices", "within"]
+__all__ = ["MANY_ROWS", "OutgrownError", "TableInSlices", "warn_of_slices", "within"]
 
 MEGABYTE: Final = 1_000_000
 MANY_ROWS: Final = 100_000
