@@ -229,9 +229,8 @@ class CommandContext:
         Raises:
             NotFoundError: when there is none; none is made.
         """
-        progress = self.screen.waiting(self.screen.word("Read tables"))
         try:
-            flow = self._flow(create=False, progress=progress)
+            flow = self._flow(create=False)
         except NotFoundError as error:
             raise NotFoundError(
                 f"{error}; name a database with --db (`salesflow demo` makes"
@@ -319,22 +318,13 @@ class CommandContext:
             return False
 
     def _flow(
-        self,
-        url: str = "",
-        *,
-        timezone: str | None = None,
-        create: bool = True,
-        progress: "Progress | None" = None,
+        self, url: str = "", *, timezone: str | None = None, create: bool = True
     ) -> "SalesFlow":
         from salesflow.engine import SalesFlow
 
         try:
             return SalesFlow(
-                url or self.url,
-                tenant=self.tenant,
-                timezone=timezone,
-                create=create,
-                progress=progress,
+                url or self.url, tenant=self.tenant, timezone=timezone, create=create
             )
         except (DatabaseError, NotFoundError):
             if not url:
@@ -497,22 +487,20 @@ class Screen:
 
         return progress_bar(self.errors, what)
 
-    def waiting(self, what: str) -> "Progress":
-        """Return what shows such a bar when something takes long, and loads it only then."""
-        shown = ExitStack()
-        bar: Progress | None = None
+    @contextmanager
+    def waiting(self, what: str) -> "Iterator[Progress]":
+        """Show such a bar once something turns out to take long; load it only then."""
+        with ExitStack() as stack:
+            bar: Progress | None = None
 
-        def report(done: int, goal: int) -> None:
-            nonlocal bar
-            if bar is None and goal - done > MANY_EVENTS:
-                bar = shown.enter_context(self.progress(what))
-            if bar is not None:
-                bar(done, goal)
-            if done >= goal:
-                shown.close()
-                bar = None
+            def report(done: int, goal: int) -> None:
+                nonlocal bar
+                if bar is None and goal - done > MANY_EVENTS:
+                    bar = stack.enter_context(self.progress(what))
+                if bar is not None:
+                    bar(done, goal)
 
-        return report
+            yield report
 
 
 def size_of(count: int) -> str:

@@ -179,8 +179,7 @@ class SalesFlow(CommandRunner):
     sooner; nowhere when it is "". Where nothing is said, in the folder that the environment
     variable SALESFLOW_COLUMNS_FOLDER names, or else beside a SQLite file alone.
     Read tables are kept in memory up to `memory_mb` megabytes; where nothing is said up to
-    those of the environment variable SALESFLOW_MEMORY_MB, or else 1,000. `progress` is told how
-    far read tables have come while a question waits for them.
+    those of the environment variable SALESFLOW_MEMORY_MB, or else 1,000.
     """
 
     _runner: Runner | None = None
@@ -201,13 +200,12 @@ class SalesFlow(CommandRunner):
         wait_seconds: float = WAIT_SECONDS,
         columns_folder: str | None = None,
         memory_mb: int | None = None,
-        progress: Progress | None = None,
     ) -> None:
         if clock is not None:
             ensure_callable(clock, "clock")
         ensure_callable(event_ids, "event_ids")
         catalogue, self._folds = _catalogue_with(facts), _folds_with(folds)
-        self._kept_bytes, self._progress = _kept_bytes(memory_mb), progress
+        self._kept_bytes = _kept_bytes(memory_mb)
         self._database = Database(
             url,
             create=create,
@@ -434,14 +432,14 @@ class SalesFlow(CommandRunner):
         """
         return LogCheck(self.log, self._folds, self._processes, whole=all).run(progress)
 
-    def catch_up(self, *, progress: Progress | None = None) -> tuple[LeftOut, ...]:
-        """Bring all read tables to the head of the log; give the streams that are left out.
+    def catch_up(self, *names: str, progress: Progress | None = None) -> tuple[LeftOut, ...]:
+        """Bring read tables to the head of the log; give the streams that are left out.
 
-        Those are streams with an event that cannot be read; from it on they count for nothing,
-        until it is retracted.
+        Without a name all of them. Left out are streams with an event that cannot be read; from
+        it on they count for nothing, until it is retracted.
         """
-        tables = self._tables()
-        tables.catch_up(progress=progress)
+        tables = [self._table(name).name for name in names] or None
+        self._tables().catch_up(tables, progress=progress)
         return self.left_out()
 
     def follow(
@@ -503,9 +501,7 @@ class SalesFlow(CommandRunner):
     def _tables(self) -> Runner:
         if self._runner is None:
             folds = {fold.table.name: fold for fold in self._folds.values()}
-            self._runner = Runner(
-                self.log, folds, self._processes, self._kept_bytes, self._progress
-            )
+            self._runner = Runner(self.log, folds, self._processes, self._kept_bytes)
         return self._runner
 
     def _found(self, timezone: str | None, *, create: bool) -> None:

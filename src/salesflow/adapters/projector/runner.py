@@ -73,11 +73,8 @@ class Runner(Forkable):
         folds: Mapping[str, Fold],
         processes: Processes,
         kept_bytes: int = KEPT_BYTES,
-        progress: Progress | None = None,
     ) -> None:
         self._log = log
-        self._progress = progress
-        """Told of catch-ups that are not told of otherwise."""
         self._kept_bytes = kept_bytes
         self._database: Database = log.database
         self._folds = folds
@@ -181,9 +178,7 @@ class Runner(Forkable):
                     if self._is_level(name, found, goal)
                 }
                 behind = [self._projections[name] for name in chosen if name not in level]
-                positions, failed = self._bring_to_head(
-                    behind, found, goal, progress or self._progress
-                )
+                positions, failed = self._bring_to_head(behind, found, goal, progress)
         finally:
             seconds = monotonic() - begun
             if seconds >= logs.SLOW_SECONDS:
