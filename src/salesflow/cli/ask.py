@@ -10,7 +10,6 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -42,7 +41,7 @@ from salesflow.domain.time import (
     read_day,
     to_instants,
 )
-from salesflow.errors import HistoryError, InputError, ProjectionError, UnwritableError
+from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
@@ -80,19 +79,25 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         **given: object,
     ) -> None:
         with context.open() as flow:
-            _bring_level(context, flow, question)
             if of_period:
                 given = _with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
             if compare_to is None:
-                view = flow.ask(asked, as_of=as_of, known_at=known_at)
+                with context.screen.waiting("Read tables") as report:
+                    view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
                 notes = _notes_of(flow, asked, view, context.screen.language)
                 show_view(context, view, brief=brief, notes=[*notes])
                 return
             then, known_then = parse_moment(compare_to)
-            comparison = flow.compare(
-                asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
-            )
+            with context.screen.waiting("Read tables") as report:
+                comparison = flow.compare(
+                    asked,
+                    as_of=as_of,
+                    known_at=known_at,
+                    to_as_of=then,
+                    to_known_at=known_then,
+                    progress=report,
+                )
             _show_comparison(context, comparison, brief=brief)
             notes = _notes_of(flow, asked, comparison.now, context.screen.language)
             context.screen.lines(notes, "yellow")
@@ -106,21 +111,6 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     ]
     command.__doc__ = question.summary
     return with_context(command, parameters)
-
-
-def _bring_level(context: CommandContext, flow: "SalesFlow", question: QuestionClass) -> None:
-    """Bring the read tables of a question to the head of the log, and show how far that is.
-
-    What is wrong with them is told by the question, which knows whether it matters.
-    """
-    from salesflow.projections.registry import FOLDS  # loads all folds, as the engine has done
-
-    tables = [label for label, fold in FOLDS.items() if fold.table.name in question.folds]
-    what = context.screen.word("Read tables")
-    wrong = (HistoryError, ProjectionError, UnwritableError)
-    if tables:
-        with suppress(*wrong), context.screen.waiting(what) as report:
-            flow.catch_up(*tables, progress=report)
 
 
 def show_view(

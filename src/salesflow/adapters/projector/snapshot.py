@@ -8,7 +8,7 @@ What the deals, customers and reps of an answer are called is read in it too, by
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,6 +20,7 @@ from salesflow.adapters.event_store.published import (
     PublishedRates,
     with_unpublished_unreadable,
 )
+from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.naming import NamingFacts, ReadingNames
 from salesflow.adapters.projector.read_tables import (
     ProjectionPosition,
@@ -55,7 +56,7 @@ if TYPE_CHECKING:  # which loads numpy
     from salesflow.projections.core.columns import HeldRows, HeldTable
     from salesflow.projections.core.ledger_columns import LedgerColumns
 
-__all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
+__all__ = ["AskedOf", "MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
 
 ViewT = TypeVar("ViewT", bound=View)
@@ -177,25 +178,29 @@ class SnapshotTables:
             )
 
 
+class AskedOf(NamedTuple):
+    """What answers are made of beside the read tables."""
+
+    moments: MomentResolver
+    processes: PublishedProcesses
+    rates: PublishedRates
+    names: NamingFacts
+
+
 class Snapshot(Generic[ViewT]):
     """Where one question is asked, as often as wanted, while the world goes on."""
 
     def __init__(
         self,
         question: Question[ViewT],
-        moments: MomentResolver,
-        processes: PublishedProcesses,
-        rates: PublishedRates,
-        names: NamingFacts,
+        read: AskedOf,
         tables: SnapshotTables,
     ) -> None:
         self._question = question
-        self._names = names
+        moments, self._processes, self._rates, self._names = read
         self._tables = tables
         self._connection = tables.connection
         self._moments = MomentResolver(moments.log, tables.connection)
-        self._processes = processes
-        self._rates = rates
         positions = [each.stands for each in tables.stored.values()]
         self._position = min(positions, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in positions)
@@ -279,12 +284,7 @@ class Snapshot(Generic[ViewT]):
 
 @contextmanager
 def snapshot_for(
-    question: Question[ViewT],
-    moments: MomentResolver,
-    processes: PublishedProcesses,
-    rates: PublishedRates,
-    names: NamingFacts,
-    runner: Runner,
+    question: Question[ViewT], read: AskedOf, runner: Runner, progress: Progress | None
 ) -> Iterator[Snapshot[ViewT]]:
     """Catch up what a question reads, and open a snapshot to ask it in.
 
@@ -292,11 +292,11 @@ def snapshot_for(
     """
     unwritable: UnwritableError | None = None
     try:
-        runner.catch_up(question.folds)
+        runner.catch_up(question.folds, progress=progress)
     except UnwritableError as error:
         runner.ensure_exists(question.folds)
         unwritable = error
-    log = moments.log
+    log = read.moments.log
     with gc_paused(), log.database.read() as connection:
         stored = runner.stored(question.folds, connection)
         if not stored:
@@ -304,7 +304,7 @@ def snapshot_for(
             stands = ProjectionPosition(1, head.position, head.recorded)
             stored = {"": StoredPosition(stands, None, None, {})}
         tables = SnapshotTables(connection, stored, runner)
-        snapshot = Snapshot(question, moments, processes, rates, names, tables)
+        snapshot = Snapshot(question, read, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)
         yield snapshot
