@@ -83,24 +83,10 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
                 given = _with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
             if compare_to is None:
-                with context.screen.waiting("Read tables") as report:
-                    view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
-                notes = _notes_of(flow, asked, view, context.screen.language)
-                show_view(context, view, brief=brief, notes=[*notes])
-                return
-            then, known_then = parse_moment(compare_to)
-            with context.screen.waiting("Read tables") as report:
-                comparison = flow.compare(
-                    asked,
-                    as_of=as_of,
-                    known_at=known_at,
-                    to_as_of=then,
-                    to_known_at=known_then,
-                    progress=report,
-                )
-            _show_comparison(context, comparison, brief=brief)
-            notes = _notes_of(flow, asked, comparison.now, context.screen.language)
-            context.screen.lines(notes, "yellow")
+                _show_answer(context, flow, asked, as_of, known_at, brief=brief)
+            else:
+                now, then = (as_of, known_at), parse_moment(compare_to)
+                _show_both_answers(context, flow, asked, now, then, brief=brief)
 
     parameters: list[CommandParameter] = [
         *_parameters(question, _period_options(question) if of_period else {}),
@@ -111,6 +97,47 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     ]
     command.__doc__ = question.summary
     return with_context(command, parameters)
+
+
+def _show_answer(
+    context: CommandContext,
+    flow: "SalesFlow",
+    asked: Question[View],
+    as_of: str | None,
+    known_at: str | None,
+    *,
+    brief: bool,
+) -> None:
+    screen = context.screen
+    with screen.waiting("Read tables") as report:
+        view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
+    notes = _notes_of(flow, asked, view, screen.language)
+    show_view(context, view, brief=brief, notes=[*notes])
+
+
+def _show_both_answers(
+    context: CommandContext,
+    flow: "SalesFlow",
+    asked: Question[View],
+    now: tuple[str | None, str | None],
+    then: tuple[str, str | None],
+    *,
+    brief: bool,
+) -> None:
+    """Show an answer as of a moment beside the one as of another one."""
+    screen = context.screen
+    (as_of, known_at), (to_as_of, to_known_at) = now, then
+    with screen.waiting("Read tables") as report:
+        comparison = flow.compare(
+            asked,
+            as_of=as_of,
+            known_at=known_at,
+            to_as_of=to_as_of,
+            to_known_at=to_known_at,
+            progress=report,
+        )
+    _show_comparison(context, comparison, brief=brief)
+    screen.lines(_notes_of(flow, asked, comparison.now, screen.language), "yellow")
 
 
 def show_view(
