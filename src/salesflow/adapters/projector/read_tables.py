@@ -8,7 +8,7 @@ update: of two processes that did the same work, one is told that the other was 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -263,6 +263,7 @@ class LedgerWriter(TableWriter):
             [tenant, occurred, position, number, now, sign, entity, kept_id(event), *attributes]
             for entity, now, sign, position, number, occurred, event, attributes in batch
         ]
+        rows.sort(key=_in_table)  # so that each page of the table is changed once
         return self._kept(rows)
 
 
@@ -308,6 +309,8 @@ class IntervalWriter(TableWriter):
         return self._kept(rows)
 
 
+_in_table = itemgetter(1, 2)
+"""Where a row of a ledger lies in its table: by `occurred` and `position`."""
 _HEX: Final[Callable[[UUID], Cell]] = attrgetter("hex")
 
 
