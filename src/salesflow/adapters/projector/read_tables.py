@@ -263,7 +263,7 @@ class LedgerWriter(TableWriter):
             [tenant, occurred, position, number, now, sign, entity, kept_id(event), *attributes]
             for entity, now, sign, position, number, occurred, event, attributes in batch
         ]
-        rows.sort(key=_in_table)  # so that each page of the table is changed once
+        rows.sort(key=_in_table)
         return self._kept(rows)
 
 
@@ -304,7 +304,9 @@ class IntervalWriter(TableWriter):
         tenant = self._tenant
         rows = [
             [tenant, entity, *key, begun, since, ended, until, collapsed, *attributes]
-            for entity, key, begun, since, ended, until, collapsed, attributes in batch.rows()
+            for _, opened in sorted(batch.opened.items())  # as they lie in the table
+            for entity, key, begun, since, ended, until, collapsed, attributes in opened
+            if until != since  # it was believed at some moment
         ]
         return self._kept(rows)
 
