@@ -101,6 +101,25 @@ def test_an_archived_file_is_asked_where_its_tables_stand(archive: Path) -> None
         assert (again, again.behind) == (view, None)
 
 
+def test_a_backup_whose_tables_were_never_filled_is_not_answered_by_zeros(
+    archive: Path,
+) -> None:
+    folder = archive.parent
+    folder.chmod(0o755)
+    copy = folder / "copy.db"
+    with SalesFlow(f"sqlite:///{folder / 'new.db'}") as flow:
+        opened(flow)
+        assert {stand.position for stand in flow.standings().values()} == {0}
+        flow.backup(copy)
+    copy.chmod(0o444)
+    folder.chmod(0o555)
+    with as_somebody_else(), SalesFlow(f"sqlite:///{copy}") as flow:
+        with pytest.raises(UnwritableError, match="run `salesflow project` on the database"):
+            flow.ask(Funnel())
+        with pytest.raises(UnwritableError, match="never filled"):
+            flow.compare(Funnel(), to_as_of="2020-01-01")
+
+
 def test_every_command_that_only_reads_works_on_an_archive(archive: Path) -> None:
     with as_somebody_else():
         for command in READING:

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from properties.effort import examples
 from salesflow.projections.core import ledger_columns
 from salesflow.projections.core.balances import CellSums
 from salesflow.projections.core.columns import NOTHING, Column, Part, Words
@@ -16,14 +19,21 @@ GREATEST = 2**63 - 1
 WHOLE = 1_000_000
 
 
-def ledger(amounts: Sequence[int], signs: Sequence[int], share: int) -> LedgerColumns:
-    """Return movements into one cell, one a microsecond, recorded one after the other."""
+def ledger(
+    amounts: Sequence[int],
+    signs: Sequence[int],
+    share: int,
+    recorded: Sequence[int] | None = None,
+) -> LedgerColumns:
+    """Return movements into one cell, one a microsecond, recorded as they happen or as said."""
     count, words = len(amounts), Words()
 
     def filled(value: int) -> Column:
         return np.full(count, value)
 
     columns = {name: np.arange(count) for name in ("occurred", "recorded", "position")}
+    if recorded is not None:
+        columns["recorded"] = np.array(recorded)
     columns["sign"] = np.array(signs)
     for side, there in (("left", False), ("entered", True)):
         for name, cell in zip(PIPELINE.cells, CELL, strict=True):
@@ -58,3 +68,35 @@ def test_what_was_recorded_later_is_taken_off(monkeypatch: pytest.MonkeyPatch) -
     wanted = [CellSums(n, n * WHOLE, n * WHOLE * WHOLE) for n in range(1, 6)]
     assert known == [{CELL: sums} for sums in wanted]
     assert books.balances(-1, [4]) == [{}]
+
+
+late, in_time, ahead = st.integers(20, 40), st.integers(0, 3), st.integers(-20, 0)
+
+
+@examples(200)
+@given(
+    delays=st.one_of(
+        *(st.lists(told, min_size=1, max_size=30) for told in (late, in_time, ahead)),
+        st.lists(st.one_of(late, in_time, ahead), min_size=1, max_size=30),
+    ),
+    known_at=st.integers(-5, 60),
+    instants=st.lists(st.integers(-2, 32), min_size=1, max_size=5),
+)
+def test_what_stood_is_the_sum_of_what_had_happened_and_was_known(
+    delays: list[int], known_at: int, instants: list[int]
+) -> None:
+    """Of logs that were told in time, imported later, or know much of what is to come."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ledger_columns, "BLOCK", 4)
+        amounts = [3**n for n in range(len(delays))]
+        recorded = [n + delay for n, delay in enumerate(delays)]
+        books = ledger(amounts, [1] * len(delays), WHOLE, recorded)
+        found = books.balances(known_at, instants)
+    for at, cells in zip(instants, found, strict=True):
+        known = [
+            amount
+            for happened, amount in enumerate(amounts)
+            if happened <= at and recorded[happened] <= known_at
+        ]
+        sums = CellSums(len(known), sum(known), sum(known) * WHOLE)
+        assert cells == ({CELL: sums} if known else {})

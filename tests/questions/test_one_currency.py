@@ -242,11 +242,11 @@ def test_an_amount_without_a_rate_is_left_out_and_counted() -> None:
             "; in CNY at the last rate on or before the event date (rates of 2026-02-02),"
             " source bank"
         )
-        left_out = "amounts left out without a rate: 1 JPY, 2 USD"
+        left_out = "amounts left out without a rate: 1 in JPY, 2 in USD"
         assert view.moment_lines()[0] == left_out
         assert left_out in view.table()
         assert left_out in view._repr_html_()
-        assert "因无汇率未计入的金额数： 1 JPY, 2 USD" in view.table("zh")
+        assert "因无汇率未计入的金额数： JPY 1 笔, USD 2 笔" in view.table("zh")
         assert view.to_dict()["formula"] == said
         assert "折算为 CNY，按事件日或之前最近公布的汇率" in view.table("zh")
 

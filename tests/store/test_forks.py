@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from salesflow import Customer, SalesFlow, Session
-from salesflow.adapters.database.connections import gc_paused
+from salesflow.adapters.database.connections import MANY, gc_paused
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.errors import ForkedError
 from salesflow.projections.pipeline.funnel import Funnel
@@ -175,22 +175,32 @@ OLDEST = 2
 """The generation of what the collector walks last."""
 
 
-@pytest.mark.parametrize("lives_on", [True, False])
-def test_what_lives_on_is_old_at_the_end_of_a_pause_and_all_else_young(lives_on: bool) -> None:
+@pytest.mark.parametrize("many", [True, False])
+def test_what_a_pause_leaves_behind_is_old_at_once_where_it_is_much(many: bool) -> None:
     made: list[list[int]] = []
-    with gc_paused(lives_on=lives_on):
-        made += [[number] for number in range(100)]
+    with gc_paused():
+        made += [[number] for number in range(MANY + 1 if many else 100)]
     old = {id(each) for each in gc.get_objects(OLDEST)}
-    assert ({id(each) for each in made} <= old) is lives_on
+    assert ({id(each) for each in made} <= old) is many
     assert gc.isenabled()
+
+
+def test_what_a_pause_made_and_let_go_of_makes_nothing_old() -> None:
+    young = [[0]]
+    with gc_paused():
+        for number in range(2 * MANY):
+            assert [number]
+    old = {id(each) for each in gc.get_objects(OLDEST)}
+    assert id(young) not in old
 
 
 def test_what_a_host_keeps_from_the_collector_stays_kept_from_it() -> None:
     gc.freeze()
     try:
         kept = gc.get_freeze_count()
-        with gc_paused(lives_on=True):
-            pass
+        with gc_paused():
+            made = [[number] for number in range(MANY + 1)]
+        assert made
         assert gc.get_freeze_count() == kept
     finally:
         gc.unfreeze()

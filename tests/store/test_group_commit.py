@@ -1,6 +1,7 @@
 """Threads that append at once share a transaction; each gets its own result or error."""
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from signal import SIGINT, pthread_kill
 from threading import Barrier, Event, Thread, get_ident
 from uuid import uuid4
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.event_store import log as event_log
 from salesflow.adapters.event_store.log import EventLog, GroupCommit, Receipt, Request
 from salesflow.errors import (
     AlreadyRecordedError,
@@ -17,6 +19,7 @@ from salesflow.errors import (
     InputError,
 )
 from store.facts import NOTES, Clock, draft, drafts
+from store.interrupting import interrupted_at, lines_of
 
 THREADS = 8
 
@@ -127,6 +130,74 @@ def test_a_thread_interrupted_while_it_waits_leaves_the_queue_to_the_others() ->
         gate.let.set()
         assert (leader.result(30), follower.result(30)) == (10, 30)
     assert gate.groups == [[1], [3]]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """Give one whose leaders wait for as long as it takes, where the last groups were slow."""
+    monkeypatch.setattr(event_log, "GATHER_SECONDS_MAX", 3600.0)
+    gate = Gate()
+    gate.let.set()
+    gate.commit._took, gate.commit._expected = (7200.0, 7200.0), 3
+    return gate
+
+
+def test_on_a_slow_disk_a_leader_waits_for_those_who_wrote_last(patient: Gate) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        found = [pool.submit(patient.commit.submit, number) for number in (1, 2, 3)]
+        assert [each.result(30) for each in found] == [10, 20, 30]
+    assert [sorted(group) for group in patient.groups] == [[1, 2, 3]]
+
+
+def test_on_a_quick_disk_a_leader_waits_for_nobody(patient: Gate) -> None:
+    patient.commit._took = (7200.0, 0.0)
+    assert patient.commit.submit(1) == 10
+
+
+def test_who_waited_in_vain_for_others_expects_nobody_any_more(patient: Gate) -> None:
+    patient.commit._took = (0.01, 0.01)
+    assert patient.commit.submit(1) == 10
+    assert patient.commit._expected == 1
+
+
+@pytest.mark.no_cover  # an exception while coverage notes a line would keep its lock
+def test_a_leader_interrupted_while_it_waits_for_others_leaves_them_the_lead(
+    patient: Gate,
+) -> None:
+    this_thread = get_ident()
+
+    def interrupt() -> None:
+        while patient.commit._complete is None:
+            Event().wait(0.001)
+        pthread_kill(this_thread, SIGINT)
+
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            patient.commit.submit(1)
+        found = [pool.submit(patient.commit.submit, number) for number in (2, 3)]
+        patient.waiting(1)
+        assert patient.commit.submit(4) == 40
+        assert [each.result(30) for each in found] == [20, 30]
+    assert [sorted(group) for group in patient.groups] == [[2, 3, 4]]
+
+
+@pytest.mark.no_cover  # an exception while coverage notes a line would keep its lock
+def test_at_whatever_line_a_leader_that_waits_is_cut_off_another_one_leads() -> None:
+    def slow() -> Gate:
+        gate = Gate()
+        gate.let.set()
+        gate.commit._took, gate.commit._expected = (0.004, 0.004), 2
+        return gate
+
+    file = str(event_log.__file__)
+    lines = lines_of(partial(slow().commit.submit, 1), file)
+    for line in range(1, lines + 1):
+        gate = slow()
+        assert interrupted_at(line, partial(gate.commit.submit, 1), file) is not None
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(gate.commit.submit, 2).result(30) == 20
+    assert lines > 40
 
 
 def test_when_the_log_is_held_too_long_everybody_who_waits_is_told_so(

@@ -9,7 +9,8 @@ import pytest
 
 from databases import plain_connection, reseal
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.log import EventLog, Subscription
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.subscription import Subscription
 from salesflow.domain.event import Event
 from salesflow.errors import DatabaseError, HistoryError
 from store.facts import NOTES, draft, drafts, planted

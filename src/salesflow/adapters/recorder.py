@@ -41,7 +41,7 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.schema import stored_uuid
 from salesflow.adapters.event_store.append_checks import UNCHECKED
 from salesflow.adapters.event_store.log import EventLog, NewEvent, StoredEvent
-from salesflow.adapters.event_store.log import Subscription as LogSubscription
+from salesflow.adapters.event_store.subscription import Subscription as LogSubscription
 from salesflow.domain.ids import new_id
 from salesflow.errors import (
     BusyError,

@@ -10,6 +10,7 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -41,7 +42,7 @@ from salesflow.domain.time import (
     read_day,
     to_instant,
 )
-from salesflow.errors import InputError
+from salesflow.errors import HistoryError, InputError, ProjectionError, UnwritableError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
@@ -79,6 +80,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         **given: object,
     ) -> None:
         with context.open() as flow:
+            _bring_level(context, flow, question)
             if of_period:
                 given = _with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
@@ -104,6 +106,21 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     ]
     command.__doc__ = question.summary
     return with_context(command, parameters)
+
+
+def _bring_level(context: CommandContext, flow: "SalesFlow", question: QuestionClass) -> None:
+    """Bring the read tables of a question to the head of the log, and show how far that is.
+
+    What is wrong with them is told by the question, which knows whether it matters.
+    """
+    from salesflow.projections.registry import FOLDS  # loads all folds, as the engine has done
+
+    tables = [label for label, fold in FOLDS.items() if fold.table.name in question.folds]
+    what = context.screen.word("Read tables")
+    wrong = (HistoryError, ProjectionError, UnwritableError)
+    if tables:
+        with suppress(*wrong), context.screen.waiting(what) as report:
+            flow.catch_up(*tables, progress=report)
 
 
 def show_view(

@@ -15,7 +15,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -50,6 +50,10 @@ __all__ = [
     "time_text",
     "with_context",
 ]
+
+
+MANY_EVENTS = 5_000
+"""Tables that are so many events behind take long enough to show how far they have come."""
 
 
 # Texts of options that take a day or a time, which what parses the options calls.
@@ -229,8 +233,8 @@ class CommandContext:
             flow = self._flow(create=False)
         except NotFoundError as error:
             raise NotFoundError(
-                f"{error}; name a database with --db, or make one with `salesflow demo` or"
-                " `salesflow import`"
+                f"{error}; name a database with --db (`salesflow demo` makes"
+                " salesflow-demo.db), or make one with `salesflow import`"
             ) from error
         with flow:
             yield flow
@@ -482,6 +486,21 @@ class Screen:
         from salesflow.cli.progress import progress_bar
 
         return progress_bar(self.errors, what)
+
+    @contextmanager
+    def waiting(self, what: str) -> "Iterator[Progress]":
+        """Show such a bar once something turns out to take long; load it only then."""
+        with ExitStack() as stack:
+            bar: Progress | None = None
+
+            def report(done: int, goal: int) -> None:
+                nonlocal bar
+                if bar is None and goal - done > MANY_EVENTS:
+                    bar = stack.enter_context(self.progress(what))
+                if bar is not None:
+                    bar(done, goal)
+
+            yield report
 
 
 def size_of(count: int) -> str:

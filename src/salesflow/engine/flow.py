@@ -424,14 +424,14 @@ class SalesFlow(CommandRunner):
         """
         return LogCheck(self.log, self._folds, self._processes, whole=all).run(progress)
 
-    def catch_up(self, *, progress: Progress | None = None) -> tuple[LeftOut, ...]:
-        """Bring all read tables to the head of the log; give the streams that are left out.
+    def catch_up(self, *names: str, progress: Progress | None = None) -> tuple[LeftOut, ...]:
+        """Bring read tables to the head of the log; give the streams that are left out.
 
-        Those are streams with an event that cannot be read; from it on they count for nothing,
-        until it is retracted.
+        Without a name all of them. Left out are streams with an event that cannot be read; from
+        it on they count for nothing, until it is retracted.
         """
-        tables = self._tables()
-        tables.catch_up(progress=progress)
+        tables = [self._table(name).name for name in names] or None
+        self._tables().catch_up(tables, progress=progress)
         return self.left_out()
 
     def follow(

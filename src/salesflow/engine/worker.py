@@ -14,7 +14,8 @@ from threading import Event as Flag
 from typing import NamedTuple, TypeVar
 
 from salesflow.adapters.database.database import Database
-from salesflow.adapters.event_store.log import POLL_SECONDS, EventLog, Head
+from salesflow.adapters.event_store.log import EventLog, Head
+from salesflow.adapters.event_store.subscription import POLL_SECONDS
 from salesflow.adapters.logs import Progress, tell_lost
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.adapters.projector.runner import Runner

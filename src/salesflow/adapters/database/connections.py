@@ -33,6 +33,7 @@ from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
 __all__ = [
     "IN_MEMORY",
+    "MANY",
     "WORTH_A_PAUSE",
     "Block",
     "Connections",
@@ -51,6 +52,9 @@ __all__ = [
 WORTH_A_PAUSE = 100
 """More facts than these are worth holding it off, when they are recorded or read at once."""
 
+MANY = 50_000
+"""So many new objects are a large answer or large tables, that somebody wants to have."""
+
 _pauses: set[object] = set()
 """The blocks that hold it off at the moment, of all threads."""
 _is_off = False
@@ -58,13 +62,13 @@ _is_off = False
 
 
 @contextmanager
-def gc_paused(*, lives_on: bool = False) -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Hold the garbage collector of this process off until the end of the block.
 
     It works again when the last of all such blocks ends, on whatever thread. Then it walks what
-    the block made; where most of that `lives_on`, not before all that is old is walked. No lock
-    is taken: an exception between two lines would keep it for ever. Where two threads are
-    between the same lines it may work again too early, and never stays off.
+    the block made; what is `MANY` and lives on not before all that is old is walked. No lock is
+    taken: an exception between two lines would keep it for ever. Where two threads are between
+    the same lines it may work again too early, and never stays off.
     """
     global _is_off
     pause = object()
@@ -78,7 +82,7 @@ def gc_paused(*, lives_on: bool = False) -> Iterator[None]:
         if pause in _pauses:
             _pauses.discard(pause)
             if not _pauses:
-                if lives_on and not gc.get_freeze_count():
+                if gc.get_count()[0] > MANY and not gc.get_freeze_count():
                     gc.freeze()
                     gc.unfreeze()  # into the oldest generation
                 gc.enable()
@@ -532,7 +536,7 @@ class Connections(Forkable, ABC):
 
     @abstractmethod
     def waiter(self) -> CommitListener:
-        """Return what waits for commits of anybody; see `event_store.log.Subscription`."""
+        """Return what waits for commits of anybody; see `event_store.subscription`."""
 
     @abstractmethod
     def translate_error(self, error: Exception) -> SalesflowError:

@@ -13,17 +13,15 @@ out: business rules (see the aggregates) and read tables (see `runner`).
 """
 
 import re
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from itertools import islice
 from operator import attrgetter
-from threading import Event as Flag
 from threading import Lock, RLock
 from time import monotonic
-from typing import Final, Generic, Protocol, Self, TypeVar
+from typing import Final, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -47,6 +45,7 @@ from salesflow.adapters.event_store.append import (
 )
 from salesflow.adapters.event_store.append_checks import AppendChecks
 from salesflow.adapters.event_store.reading import EventReading, StoredEvent
+from salesflow.adapters.event_store.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, UnreadableFact, first_unreadable, unreadable_message
 from salesflow.domain.time import Instant, to_instant
@@ -61,7 +60,6 @@ from salesflow.errors import (
 )
 
 __all__ = [
-    "POLL_SECONDS",
     "EventLog",
     "GroupCommit",
     "Head",
@@ -69,7 +67,6 @@ __all__ = [
     "Receipt",
     "Request",
     "StoredEvent",
-    "Subscription",
 ]
 
 
@@ -78,7 +75,9 @@ __all__ = [
 # Whoever gets the lead commits its own request and those that wait, hands the lead on to the
 # first of those who came meanwhile, and wakes all whose request is settled. While one group is
 # being written to the disk, the next one gathers by itself, so more threads make larger groups
-# and not longer queues.
+# and not longer queues. Threads that write all the time would take turns in two groups of half
+# their number, though. On a slow disk a leader therefore waits for those of the groups before,
+# who are about to come again; on a quick one that would cost more than it saves.
 #
 # The committing function gets a group of requests and the time by which it has to be written,
 # and must settle each of them (`answer` or `error`), or say that it is to be tried `again`.
@@ -93,6 +92,9 @@ GROUP_MAX = 128
 DEADLINE, MERGES = attrgetter("deadline"), attrgetter("merges")
 LOOK_SECONDS = 0.05
 """How often who waits looks whether the lead was left behind."""
+SLOW_SECONDS = 0.002
+"""Where writing takes longer, a leader waits for others: half of that time at most."""
+GATHER_SECONDS_MAX = 0.005
 
 
 class Request(Generic[AskedT, AnswerT]):
@@ -134,6 +136,12 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         self._lead = RLock()  # which knows its owner, so that it can be released twice
         self._next_leader: Request[AskedT, AnswerT] | None = None
         """Who is to lead next; others only when it does not come."""
+        self._expected = 1
+        """How many wrote or waited a moment ago, and may come again."""
+        self._took = 0.0, 0.0
+        """How many seconds the last two groups took to be written."""
+        self._complete: Lock | None = None
+        """Held while a leader waits for others; released by the last one who comes."""
 
     def submit(self, asked: AskedT) -> AnswerT:
         """Commit a request, alone or with others; give its answer or raise its error.
@@ -172,18 +180,20 @@ class GroupCommit(Generic[AskedT, AnswerT]):
     def forget(self) -> None:
         """Begin anew in a child process, where nobody waits."""
         self._queue = []
-        self._lead, self._next_leader = RLock(), None
+        self._lead, self._next_leader, self._expected = RLock(), None, 1
 
     def _commit_group(
         self, request: Request[AskedT, AnswerT]
     ) -> list[Request[AskedT, AnswerT]]:
         """Commit a request and those that wait; give all of them."""
-        group = self._gathered(request)
+        group, begun = self._gathered(request), monotonic()
         try:
             self._commit([*group], min(map(DEADLINE, group)))
         except BaseException:
             self._queue[:0] = [each for each in group[1:] if not each.settled]
             raise
+        self._took = self._took[1], monotonic() - begun
+        self._expected = len(group) + len(self._queue)
         for each in group:
             if each.answer is not None or each.error is not None:
                 continue
@@ -198,6 +208,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         if request.wakeup is not None:  # it may stand in the queue
             self._withdraw(request)
         request.tries, request.again = request.tries + 1, False
+        if min(self._took) > SLOW_SECONDS:
+            self._await_others()
         while queue and len(group) < GROUP_MAX:
             try:
                 each = queue.pop(0)
@@ -207,11 +219,22 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             group.append(each)
         return group
 
+    def _await_others(self) -> None:
+        """Wait a moment for those who wrote or waited last and have not come again."""
+        self._complete = complete = Lock()
+        complete.acquire()
+        if len(self._queue) < self._expected - 1:
+            complete.acquire(timeout=min(min(self._took) / 2, GATHER_SECONDS_MAX))
+        self._complete = None
+
     def _wait(self, request: Request[AskedT, AnswerT]) -> None:
         if request.wakeup is None:
             request.wakeup = Lock()
             request.wakeup.acquire()
             self._queue.append(request)
+            complete = self._complete
+            if complete is not None and len(self._queue) >= self._expected - 1:
+                _wake(complete)
             return  # the lead may have become free before anybody saw this request
         request.impatient = not request.wakeup.acquire(timeout=self._look_seconds)
         if not request.impatient or monotonic() < request.deadline or request.settled:
@@ -384,7 +407,7 @@ class EventLog(EventReading, Forkable):
             )
         return AlreadyRecordedError(text, receipt)
 
-    def subscribe(self, after: int = 0) -> "Subscription[Event]":
+    def subscribe(self, after: int = 0) -> Subscription[Event]:
         """Return every event after a position, and then those to come; see `Subscription`."""
         return Subscription(self.database, self._readable, after)
 
@@ -516,75 +539,3 @@ def _instants(clock: Callable[[], datetime] | None) -> Callable[[], Instant] | N
     if clock is None:
         return None
     return lambda: to_instant(clock())
-
-
-# Following the log: an iterator that gives every event once, in order, and then waits.
-# `with log.subscribe(after=position) as events`, then a `for` over them.
-#
-# A wake-up is only a hint (NOTIFY on PostgreSQL; on SQLite a commit in this process, or the
-# file's `data_version`); the log is looked at every second whatever happens, and listening
-# begins before the first look, so nothing can be missed. There is no thread: what goes wrong is
-# raised where the events are read. `stop()`, from any thread, ends a waiting reader at once.
-#
-# What it leaves out: remembering the position between runs. `position` is that of the last
-# event given; keep it in the same transaction as what you did with the event.
-
-POLL_SECONDS = 1.0
-PAGE_EVENTS = 500
-
-
-class Positioned(Protocol):
-    """Anything read from the log in order of position."""
-
-    @property
-    def position(self) -> int:
-        """Its place in the log."""
-
-
-ItemT = TypeVar("ItemT", bound=Positioned)
-
-
-class Subscription(Iterator[ItemT], Generic[ItemT]):
-    """Gives what `pull(after, limit)` finds, page after page, for ever."""
-
-    def __init__(
-        self, database: Database, pull: Callable[[int, int], list[ItemT]], after: int
-    ) -> None:
-        self.position = after
-        """Position of the last event given."""
-        self._database = database
-        self._pull = pull
-        self._pulled = after
-        self._ahead: deque[ItemT] = deque()
-        self._stopped = Flag()
-        self._waiter = database.waiter()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> ItemT:
-        while not self._stopped.is_set():
-            if self._ahead:
-                item = self._ahead.popleft()
-                self.position = item.position
-                return item
-            self._waiter.listen()
-            self._ahead.extend(self._pull(self._pulled, PAGE_EVENTS))
-            if self._ahead:
-                self._pulled = self._ahead[-1].position
-            elif not self._stopped.is_set():
-                self._waiter.wait(POLL_SECONDS)
-        self._waiter.close()
-        raise StopIteration
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-        self._waiter.close()
-
-    def stop(self) -> None:
-        """End the iteration, also one that waits in another thread."""
-        self._stopped.set()
-        self._waiter.wake()

@@ -32,9 +32,7 @@ __all__ = [
     "BACKUP",
     "EventReading",
     "StoredEvent",
-    "ensure_no_gaps",
-    "gap_said",
-    "head_borne_out",
+    "lost_its_place",
 ]
 
 
@@ -63,6 +61,12 @@ STREAMS = (
 )
 OF_KINDS = (
     f"{SELECT_EVENTS} AND stream_id IN (...) AND topic IN (KINDS) ORDER BY stream_id, version"
+)
+TALLY = (
+    "SELECT stream_id, count(*), min(position), min(topic) FROM salesflow_events"
+    " WHERE tenant = ? AND stream_id IN (...) AND recorded > ? AND recorded <= ?"
+    " AND (occurred <= ? AND topic IN (KINDS) OR topic IN (APART))"
+    " GROUP BY stream_id, topic IN (APART)"
 )
 SLICE = (
     f"{SELECT_EVENTS} AND stream_id BETWEEN ? AND ? AND +position <= ? AND topic NOT IN (...)"
@@ -302,6 +306,35 @@ class EventReading:
         statement = OF_KINDS.replace("KINDS", ",".join("?" * len(topics)))
         return self._by_stream(self._chunks(statement, ids, (*topics,), connection))
 
+    def tally(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        apart: Iterable[type[Fact]],
+        *,
+        recorded: tuple[Instant, Instant],
+        occurred_by: Instant,
+        connection: sa.Connection | None = None,
+    ) -> tuple[dict[UUID, tuple[int, int]], list[UUID]]:
+        """Return how many facts of some kinds streams hold, and the position of the first.
+
+        And which of them hold facts of the kinds that are to be looked at apart. Counted are
+        facts recorded after one instant and up to another one, those not apart where they had
+        occurred by a third. No fact is read for it.
+        """
+        listed, there = ({*topics_of(some)} for some in (kinds, apart))
+        statement = TALLY.replace("KINDS", ",".join("?" * len(listed)))
+        statement = statement.replace("APART", ",".join("?" * len(there)))
+        after = (*recorded, occurred_by, *listed, *there, *there)
+        counted, found = {}, []
+        for rows in self._chunks(statement, ids, after, connection):
+            for id, count, first, topic in rows:
+                if topic in there:
+                    found.append(read_uuid(id))
+                else:
+                    counted[read_uuid(id)] = count, first
+        return counted, found
+
     def slice(
         self,
         first: UUID,
@@ -507,62 +540,6 @@ def _whole(events: list[Event]) -> list[Event]:
     return events
 
 
-# A log that does not agree with itself: a head without its event, gaps, and the way out.
-
-PAGE = 10_000
-COUNT = "SELECT count(*) FROM salesflow_events WHERE tenant = ? AND position <= ?"
-BORNE_OUT = (
-    "SELECT position, recorded, (SELECT recorded FROM salesflow_events AS e"
-    " WHERE e.tenant = h.tenant AND e.position = h.position)"
-    " FROM salesflow_head AS h WHERE tenant = ?"
-)
-POSITIONS_AFTER = (
-    "SELECT position FROM salesflow_events WHERE tenant = ? AND position > ?"
-    " ORDER BY position LIMIT ?"
-)
-
-
-def head_borne_out(log: EventReading) -> Head:
-    """Return where a log stands, where an event bears that out: on SQLite the last one says it.
-
-    Raises:
-        HistoryError: when there is no such event.
-    """
-    if log.database.dialect == "sqlite":
-        return log.head()
-    found = log.database.rows(BORNE_OUT, (log.tenant,))
-    if not found:
-        return Head(0, 0)
-    *stands, recorded = found[0]
-    head = Head(*stands)
-    if head.position and recorded != head.recorded:
-        raise HistoryError(
-            f"the head of the log says that it stands at position {head.position:,}, where"
-            f" there is no such event: events were removed from the log. {BACKUP}"
-        )
-    return head
-
-
-def ensure_no_gaps(log: EventReading, through: int) -> None:
-    """Raise unless there is an event at every position up to one.
-
-    Raises:
-        HistoryError: which positions are missing first, or where one was changed.
-    """
-    [(count,)] = log.database.rows(COUNT, (log.tenant, through))
-    if count == through:
-        return
-    stands = 0
-    while page := log.database.rows(POSITIONS_AFTER, (log.tenant, stands, PAGE)):
-        for (position,) in page:
-            if not isinstance(position, int) or position <= stands:
-                raise lost_its_place(stands)
-            if position != stands + 1:
-                raise HistoryError(gap_said(stands + 1, position - 1))
-            stands = position
-    raise HistoryError(gap_said(stands + 1, through))
-
-
 def _raise_version_gap(stream_id: UUID, events: Sequence[Event]) -> None:
     """Say after which event of a stream a version is missing.
 
@@ -583,11 +560,3 @@ def lost_its_place(position: int) -> HistoryError:
         f"an event behind position {position:,} has lost its place in the log, so that nothing"
         f" can be read from there on. {BACKUP}"
     )
-
-
-def gap_said(first: int, last: int) -> str:
-    """Return which positions have no event."""
-    which = f"positions {first:,} to {last:,} are"
-    if first == last:
-        which = f"position {first:,} is"
-    return f"{which} missing from the log: events were removed from it. {BACKUP}"

@@ -13,8 +13,9 @@ from typing import Final
 from uuid import UUID
 
 from salesflow.adapters.database.connections import WORTH_A_PAUSE, Patience, gc_paused
+from salesflow.adapters.event_store.gaps import gap_said
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.reading import BACKUP, gap_said
+from salesflow.adapters.event_store.reading import BACKUP
 from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.projection_task import (
     AppliedPage,
@@ -109,7 +110,7 @@ class CatchUp:
 
         failed: ProjectionError | None = None
         least = min(map(_position, self.positions.values()), default=goal)
-        with gc_paused(lives_on=True) if goal - least > WORTH_A_PAUSE else nullcontext():
+        with gc_paused() if goal - least > WORTH_A_PAUSE else nullcontext():
             while behind := [at for at in self.positions.values() if at.position < goal]:
                 wrong = self._fold_next(min(behind, key=_position))
                 failed = failed or wrong

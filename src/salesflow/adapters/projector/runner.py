@@ -22,11 +22,8 @@ import sqlalchemy as sa
 from salesflow.adapters import logs
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.forks import FORKABLE, Forkable
+from salesflow.adapters.event_store.gaps import ensure_no_gaps, head_borne_out
 from salesflow.adapters.event_store.log import EventLog, Head
-from salesflow.adapters.event_store.reading import (
-    ensure_no_gaps,
-    head_borne_out,
-)
 from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.catching_up import CatchUp, note_left_out_streams
 from salesflow.adapters.projector.projection_task import (

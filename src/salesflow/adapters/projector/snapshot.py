@@ -186,7 +186,17 @@ class Snapshot(Generic[ViewT]):
         self._behind: Behind | None = None
 
     def note_behind(self, head: Head, error: UnwritableError) -> None:
-        """Let answers say what they do not know, since nothing could be written."""
+        """Let answers say what they do not know, since nothing could be written.
+
+        Raises:
+            UnwritableError: where they would know nothing, since tables were never filled.
+        """
+        if head.position and not self._position.position:
+            raise UnwritableError(
+                "read tables that the question needs were never filled, and cannot be filled"
+                f" here: {error}; run `salesflow project` on the database that this one was"
+                " copied from, and copy it again"
+            ) from error
         events = head.position - self._position.position
         if events:
             self._behind = Behind(events=events, because=in_brief(error))
@@ -388,6 +398,24 @@ class SnapshotReader:
             for id, e in found.items()
         }
         return {id: events for id, events in known.items() if events}
+
+    def tally(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        apart: Iterable[type[Fact]],
+        *,
+        recorded_after: Instant,
+    ) -> tuple[dict[UUID, tuple[int, int]], list[UUID]]:
+        """Return how many facts streams hold and the first, and which hold others apart."""
+        return self._log.tally(
+            ids,
+            kinds,
+            apart,
+            recorded=(recorded_after, self.read_point.known_at),
+            occurred_by=self.read_point.as_of,
+            connection=self._connection,
+        )
 
     def published(self) -> list[str]:
         """Return the keys of all processes."""

@@ -154,7 +154,10 @@ class RatesUsed(Value):
 
     def left_out_said(self, language: Language) -> list[str]:
         """Return in a line how many amounts are missing in the sums; in none where none is."""
-        left_out = ", ".join(f"{w.amounts:,} {w.currency}" for w in self.without_rate)
+        left_out = ", ".join(
+            say("{count} in {currency}", language, count=f"{w.amounts:,}", currency=w.currency)
+            for w in self.without_rate
+        )
         told = in_language("amounts left out without a rate:", language)
         return [f"{told} {left_out}"] if left_out else []
 

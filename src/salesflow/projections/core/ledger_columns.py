@@ -68,16 +68,21 @@ class LedgerColumns(NamedTuple):
 
         Cells in which nothing stood are left out.
         """
-        return [self._balance(known_at, at) for at in instants]
+        sides = (part.sums(known_at, instants) for part in (self.base, self.tail))
+        return [_together(*each) for each in zip(*sides, strict=True)]
 
-    def _balance(self, known_at: Instant, at: Instant) -> dict[Cells, CellSums]:
-        found = self.base.sums(known_at, at)
-        for cell, sums in self.tail.sums(known_at, at).items():
-            before = found.get(cell)
-            if before is not None:
-                sums = [a + b for a, b in zip(before, sums, strict=True)]
-            found[cell] = sums
-        return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
+
+def _together(
+    base: dict[Cells, list[int]], tail: dict[Cells, list[int]]
+) -> dict[Cells, CellSums]:
+    """Add up what stands in the cells of both parts; leave out those in which nothing does."""
+    found = dict(base)
+    for cell, sums in tail.items():
+        before = base.get(cell)
+        if before is not None:
+            sums = [a + b for a, b in zip(before, sums, strict=True)]
+        found[cell] = sums
+    return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
 
 
 class Checkpoints:
@@ -88,23 +93,59 @@ class Checkpoints:
         self._ledger = ledger
         self._words = words
 
-    def sums(self, known_at: Instant, at: Instant) -> dict[Cells, list[int]]:
-        """Return deals, amount (in millionths) and what is likely of it, by cell.
+    def sums(
+        self, known_at: Instant, instants: Sequence[Instant]
+    ) -> list[dict[Cells, list[int]]]:
+        """Return deals, amount (in millionths) and what is likely of it, by cell, at instants.
 
         What is likely is in millionths of millionths. Some cells hold nothing.
         """
         if not self.part.rows:
-            return {}
-        rows = self.part.happened_by(at)
-        last = rows // BLOCK
-        sums = self._checkpoints[:, :, last] + self._sums(slice(last * BLOCK, rows))
-        if self._newest > known_at:
-            late = self.part.after("recorded", known_at)
-            sums -= self._sums(np.flatnonzero(late[:rows]))
-        deals, amount, upper, lower = (whole(*each) for each in sums)
+            return [{} for _ in instants]
+        ends = np.array([self.part.happened_by(at) for at in instants])
+        deals, amount, upper, lower = (whole(*each) for each in self._known(known_at, ends))
         figures = (each.tolist() for each in (deals, amount, whole(upper, lower)))
-        found = zip(self._cells, *figures, strict=True)
-        return {cell: list(sums) for cell, *sums in found if cell is not None}
+        return [
+            {
+                cell: list(sums)
+                for cell, *sums in zip(self._cells, *each, strict=True)
+                if cell is not None
+            }
+            for each in zip(*figures, strict=True)
+        ]
+
+    def _known(self, known_at: Instant, ends: Column) -> Column:
+        """Add up, up to some places, the movements that were known at an instant; in halves.
+
+        Of what happened by then most was known, or next to nothing where a log was imported
+        later: the fewer are added up, or taken off all. Of what happened since next to nothing
+        was known, but what was planned ahead.
+        """
+        if self._newest <= known_at:
+            return self._all(ends)
+        early = np.minimum(ends, self.part.happened_by(known_at))
+        late = self.part.after("recorded", known_at)[: ends.max()]
+        before, since = np.split(late, [early.max()])
+        ahead = self._some(early.max() + np.flatnonzero(~since), ends)
+        if 2 * np.count_nonzero(before) > len(before):
+            return ahead + self._some(np.flatnonzero(~before), early)
+        return ahead + self._all(early) - self._some(np.flatnonzero(before), early)
+
+    def _all(self, ends: Column) -> Column:
+        """Add up all movements up to some places."""
+        stood = []
+        for end in ends.tolist():
+            last = end // BLOCK
+            rest = self._sums(slice(last * BLOCK, end))
+            stood.append(self._checkpoints[:, :, last] + rest)
+        return np.stack(stood, axis=2)
+
+    def _some(self, rows: Places, ends: Column) -> Column:
+        """Add up some movements, up to some places behind which none of them stands."""
+        order = np.argsort(ends)
+        found = self._sums(rows, np.searchsorted(ends[order], rows, "right"), len(ends))
+        found = found.reshape(FIGURES, 2, len(ends), -1)
+        return np.cumsum(found, axis=2)[:, :, np.argsort(order)]
 
     @computed_once
     def _newest(self) -> Instant:

@@ -159,7 +159,8 @@ def _leaves(values: Sequence[object], name: str) -> Iterator[tuple[str, type, di
             some = [value for value in values if type(value) is kind]
         if issubclass(kind, BaseModel):
             for field in _naming_fields(kind):
-                yield from _leaves([*map(attrgetter(field), some)], field)
+                held = map(attrgetter(field), some)
+                yield from _leaves([*(dict.fromkeys(held) if field in NAMING else held)], field)
         elif issubclass(kind, tuple):
             yield from _leaves([*chain.from_iterable(some)], name)
         elif issubclass(kind, UUID) or (

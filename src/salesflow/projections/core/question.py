@@ -262,6 +262,21 @@ class Reader(Protocol):
         Where kinds of facts are named, of these alone, which is much faster for long streams.
         """
 
+    def tally(
+        self,
+        ids: Iterable[UUID],
+        kinds: Iterable[type[Fact]],
+        apart: Iterable[type[Fact]],
+        *,
+        recorded_after: Instant,
+    ) -> tuple[dict[UUID, tuple[int, int]], list[UUID]]:
+        """Return how many facts of some kinds streams hold, and the position of the first.
+
+        And which of them hold facts of the kinds that are to be looked at apart. Counted are
+        facts recorded after an instant and known at the moment, retracted or not, those not
+        apart where they had occurred by it. Streams that hold none are left out.
+        """
+
     def rates(self) -> RateTable:
         """Return the exchange rates known by the moment, whenever they were published."""
 

@@ -8,6 +8,7 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import cache, partial
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -98,13 +99,6 @@ class ClosedDeals(Value):
 
 
 _stages: Final = unchecked_all(FunnelStage)
-NOTHING_THERE: Final[Fields] = {
-    "deals": 0,
-    "deals_without_amount": 0,
-    "amounts": (),
-    "weighted": (),
-}
-"""What an empty stage comes to."""
 _closed: Final = unchecked_all(ClosedDeals)
 
 
@@ -203,23 +197,22 @@ def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
 
 def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
     """Return every outcome of each group, also those nothing stands at."""
-    rows: list[Fields] = []
-    some: list[tuple[Fields, SumsOfCells]] = []
-    for group, cells in groups.items():
-        found: dict[str, SumsOfCells] = {}
+    rows: list[Fields] = [
+        {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
+        for group in groups
+        for outcome in CLOSED
+    ]
+    some: dict[int, SumsOfCells] = {}
+    for number, cells in enumerate(groups.values()):
         for cell in cells:
             if cell.outcome != "open":
-                if cell.outcome not in found:
-                    found[cell.outcome] = SumsOfCells()
-                found[cell.outcome].add(cell)
-        for outcome in CLOSED:
-            row: Fields = {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
-            rows.append(row)
-            if outcome in found:
-                some.append((row, found[outcome]))
-    amounts = totals_of_each([sums.amounts for _, sums in some]) if some else []
-    for (row, sums), each in zip(some, amounts, strict=True):
-        row |= {"deals": sums.deals, "amounts": each}
+                place = len(CLOSED) * number + CLOSED.index(cell.outcome)
+                if place not in some:
+                    some[place] = SumsOfCells()
+                some[place].add(cell)
+    amounts = totals_of_each([sums.amounts for sums in some.values()]) if some else []
+    for (place, sums), each in zip(some.items(), amounts, strict=True):
+        rows[place] |= {"deals": sums.deals, "amounts": each}
     return _closed(rows)
 
 
@@ -229,24 +222,20 @@ def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelSta
     Empty ones included.
     """
     rows: list[Fields] = []
-    some: list[tuple[Fields, SumsOfCells]] = []
+    some: dict[int, SumsOfCells] = {}
+    own = cache(partial(_own_stages, processes))
     for group, cells in groups.items():
         for process, (version, opened) in sorted(_in_use(cells).items()):
-            for stage, name_en, name_zh in _named_stages(process, version, opened, processes):
-                row = {
-                    "group": group,
-                    "process": process,
-                    "stage": stage,
-                    "name_en": name_en,
-                    "name_zh": name_zh,
-                    **NOTHING_THERE,
-                }
-                rows.append(row)
-                if stage in opened:
-                    some.append((row, opened[stage]))
-    figures = fields_of([sums for _, sums in some])
-    for (row, _), found in zip(some, figures, strict=True):
-        row |= found
+            stages = own(process, version)
+            if opened:
+                stages = [*stages, *_gone_stages(processes, process, version, opened)]
+                for place, stage in enumerate(stages, len(rows)):
+                    if stage["stage"] in opened:
+                        some[place] = opened[stage["stage"]]
+            rows += [{**stage, "group": group} for stage in stages]
+    figures = fields_of([*some.values()])
+    for place, found in zip(some, figures, strict=True):
+        rows[place] |= found
     return _stages(rows)
 
 
@@ -264,22 +253,40 @@ def _in_use(cells: Sequence[PipelineCell]) -> dict[str, tuple[int, OpenCells]]:
     return found
 
 
-def _named_stages(
-    process: str,
-    version: int,
-    opened: OpenCells,
-    processes: Processes,
-) -> Iterator[tuple[str, str, str]]:
-    """Yield the open stages of a process version, then those gone that deals stand in.
+def _own_stages(processes: Processes, process: str, version: int) -> list[Fields]:
+    """Return the open stages of a process version, in order, as nothing stands in them."""
+    return [
+        _empty_stage(process, stage.key, stage.name_en, stage.name_zh)
+        for stage in processes[process, version].open_stages
+    ]
 
-    Each by its key, and its names in English and Chinese.
-    """
-    own = processes[process, version].open_stages
-    for stage in own:
-        yield stage.key, stage.name_en, stage.name_zh
-    for gone in sorted(opened.keys() - {stage.key for stage in own}):
-        versions = {version, *opened[gone].versions}
-        yield gone, *newest_names(gone, process, versions, processes)
+
+def _gone_stages(
+    processes: Processes, process: str, version: int, opened: OpenCells
+) -> list[Fields]:
+    """Return the stages that deals stand in and the process version has no more."""
+    own = {stage.key for stage in processes[process, version].open_stages}
+    return [
+        _empty_stage(
+            process, gone, *newest_names(gone, process, {version, *sums.versions}, processes)
+        )
+        for gone, sums in sorted(opened.items())
+        if gone not in own
+    ]
+
+
+def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields:
+    return {
+        "group": None,
+        "process": process,
+        "stage": stage,
+        "name_en": name_en,
+        "name_zh": name_zh,
+        "deals": 0,
+        "deals_without_amount": 0,
+        "amounts": (),
+        "weighted": (),
+    }
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]

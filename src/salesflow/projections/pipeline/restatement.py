@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import field_validator
 
-from salesflow.domain.event import Event, FactRetracted
+from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import Instant, Moment, When, from_instant, instant_of
 from salesflow.domain.values import Heard, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -45,6 +45,8 @@ __all__ = ["RestatedCell", "Restatement", "RestatementView", "RestatingEvent"]
 
 Outcome = Literal["open", "won", "lost", "disqualified", "merged"]
 OUTCOMES: tuple[Outcome, ...] = ("open", "won", "lost", "disqualified", "merged")
+IMMEDIATE = [fact for fact in DEAL_STATES.facts if fact.is_immediate]
+PLANNED = [fact for fact in DEAL_STATES.facts if not fact.is_immediate]
 LISTED = 50
 STREAMS = 500
 """So many deals' events are held at a time."""
@@ -306,16 +308,45 @@ def _restated_cell(
 def _explaining(
     deals: Sequence[UUID], reader: Reader, then: ReadPoint, limit: int
 ) -> tuple[list[RestatingEvent], int]:
-    """Find what became known of these deals: the first so many events, and how many in all."""
-    first: list[RestatingEvent] = []
-    in_all, waiting = 0, iter(deals)
-    while chunk := list(islice(waiting, STREAMS)):
-        for events in reader.streams(chunk).values():
-            found = list(_restating(events, then))
-            in_all += len(found)
-            first += found
-        first = sorted(first, key=lambda event: event.position)[:limit]
-    return first, in_all
+    """Find what became known of these deals: the first so many events, and how many in all.
+
+    The first of all events are those of the deals whose own first ones come first.
+    """
+    counted: dict[UUID, tuple[int, int]] = {}
+    waiting = iter(deals)
+    while some := list(islice(waiting, STREAMS)):
+        counted |= _counted(some, reader, then)
+    soonest = sorted(counted, key=lambda deal: counted[deal][1])[:limit]
+    told = [_restating(events, then) for events in reader.streams(soonest).values()]
+    first = sorted(chain.from_iterable(told), key=lambda event: event.position)[:limit]
+    return first, sum(count for count, _ in counted.values())
+
+
+def _counted(
+    deals: Sequence[UUID], reader: Reader, then: ReadPoint
+) -> dict[UUID, tuple[int, int]]:
+    """Count what became known of each deal, with the position of the first.
+
+    Facts need not be read for it, except those that may have been planned ahead, and all of
+    the deals in which something was taken back.
+    """
+    apart: tuple[type[Fact], ...] = (*PLANNED, FactRetracted)
+    counted, others = reader.tally(deals, IMMEDIATE, apart, recorded_after=then.known_at)
+    planned = reader.streams(others, *apart)
+    corrected = reader.streams(deal for deal, events in planned.items() if _corrected(events))
+    for deal, events in (planned | corrected).items():
+        positions = [event.position for event in _restating(events, then)]
+        if deal in corrected:
+            counted.pop(deal, None)
+        if positions:
+            count, first = counted.get(deal, (0, positions[0]))
+            counted[deal] = count + len(positions), min(first, positions[0])
+    return counted
+
+
+def _corrected(events: Iterable[Event]) -> bool:
+    """Return whether something was taken back."""
+    return any(isinstance(event.fact, FactRetracted) for event in events)
 
 
 def _restating(events: Sequence[Event], then: ReadPoint) -> Iterator[RestatingEvent]:
