@@ -8,7 +8,7 @@ outcome, and their paperwork may go on after the deal is closed.
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
+from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import model_validator
@@ -18,7 +18,6 @@ from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import EMPTY, with_item
 from salesflow.domain.time import Instant, Time, from_instant, start_of_next_day, to_instant
-from salesflow.domain.unchecked import unchecked
 from salesflow.domain.values import (
     EXACT,
     MOST,
@@ -61,7 +60,6 @@ __all__ = [
 
 MILLIONTH = Decimal("0.000001")
 NOTHING_OFF = Decimal(0)
-_money: Final = unchecked(Money)
 
 
 class QuoteLine(Value):
@@ -102,7 +100,7 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     amount = sum([line.amount for line in lines], Decimal(0))
     if len(currencies) != 1 or abs(amount) > MOST:
         return None
-    return _money(amount=tidy(amount), currency=currencies.pop())
+    return Money(tidy(amount), currencies.pop())
 
 
 def addable_lines(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
