@@ -94,6 +94,7 @@ ENGINE = {
     "settings",
     "sql",
     "standings",
+    "unfinished_rebuilds",
 }
 WITHOUT_POSTGRES = """
 import sys

@@ -1,10 +1,12 @@
 """A rebuild beside people who record and ask, on one core and on all of them."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
+from freezegun import freeze_time
 
 from properties.people_fold import PEOPLE, TABLE
 from properties.raw_log import rows_of
@@ -30,6 +32,7 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 from salesflow.projections.registry import FOLDS
+from simulated import ran
 
 TABLES = (DEAL_STATE.label, PIPELINE.label)
 NAMES = (DEAL_STATE.name, PIPELINE.name)
@@ -100,6 +103,25 @@ def test_processes_that_help_write_the_rows_that_were_kept_up(
     assert slices.done == slices.number
     assert [len(each) for each in rows(flow, *beside)] == [len(r) for r in rows(flow, *NAMES)]
     assert rows(flow, *beside) == rows(flow, *NAMES)
+
+
+def test_a_rebuild_that_was_killed_is_told_of_until_another_removes_what_it_left(
+    flow: SalesFlow,
+) -> None:
+    flow.catch_up()
+    url = flow.log.database.url.render_as_string(hide_password=False)
+    assert flow.unfinished_rebuilds() == {}
+    with freeze_time("2026-03-02 10:00"):
+        left = ShadowTables(flow.log).begin(FOLDS[TABLES[0]].table)
+    assert flow.unfinished_rebuilds() == {left: datetime(2026, 3, 2, 10, tzinfo=UTC)}
+    told = ran("status", "--db", url)
+    assert told.code == 0
+    assert "rebuilds that have not ended: 1, the first begun at 2026-03-02" in told.out
+    with freeze_time("2026-03-02 20:00"):
+        flow.rebuild(TABLES[0])
+    assert [*flow.unfinished_rebuilds()] == [left]
+    flow.rebuild(TABLES[0])
+    assert flow.unfinished_rebuilds() == {}
 
 
 def test_a_rebuild_with_a_helper_changes_nothing(

@@ -410,6 +410,14 @@ class SalesFlow(CommandRunner):
         """
         return self._tables().disagreements()
 
+    def unfinished_rebuilds(self) -> dict[str, datetime]:
+        """Return the tables of rebuilds that have not ended, and when each was begun.
+
+        They still run, or were killed: then the next rebuild removes their tables, once they
+        are a day old.
+        """
+        return self._tables().unfinished()
+
     def left_out(self) -> tuple[LeftOut, ...]:
         """Return the streams that read tables leave out, from which event on, and why."""
         found = self._tables().left_out()

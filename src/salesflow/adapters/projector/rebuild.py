@@ -17,6 +17,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 from secrets import token_hex
@@ -396,7 +397,7 @@ def helping(number: int, task: Mapping[str, object], slices: StreamRanges) -> It
 # which would not see the new rows; there, and where tenants share the tables, the rows of the
 # tenant are replaced by copies.
 
-STALE_SECONDS = 86_400
+STALE: Final = timedelta(days=1)
 """After so long, what lies beside a live table is of a rebuild that was killed."""
 
 
@@ -455,16 +456,23 @@ class ShadowTables:
         with suppress(SalesflowError), self._database.begin() as connection:
             self._drop(connection, table, shadow)
 
-    def _stale(self, connection: sa.Connection, name: str) -> list[str]:
-        """Find what rebuilds have left beside a live table that were killed in the middle."""
+    def begun(self, name: str, connection: sa.Connection) -> dict[str, datetime]:
+        """Return what lies beside a live table, and when each was begun.
+
+        It is being filled, or was left by a rebuild that was killed in the middle.
+        """
         c = PROJECTIONS.c
         shadow = sa.select(c.name).where(
             c.tenant == self._tenant, c.name.startswith(f"{name}__", autoescape=True)
         )
-        begun = len(name) + 2
-        long_ago = int(time()) - STALE_SECONDS
+        at = slice(len(name) + 2, len(name) + 10)
         found = connection.execute(shadow).scalars()
-        return [each for each in found if int(each[begun : begun + 8], 16) < long_ago]
+        return {each: datetime.fromtimestamp(int(each[at], 16), UTC) for each in found}
+
+    def _stale(self, connection: sa.Connection, name: str) -> list[str]:
+        long_ago = datetime.now(UTC) - STALE
+        begun = self.begun(name, connection)
+        return [each for each, when in begun.items() if when < long_ago]
 
     def _hold(self, connection: sa.Connection, name: str) -> None:
         """Keep everybody else from moving or swapping a projection until we commit.

@@ -14,6 +14,7 @@ that stands beyond the head, or at an event that is another one now. A missing o
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -284,6 +285,15 @@ class Runner(Forkable):
             raise UnwritableError(
                 f"read table {label} is missing and cannot be made: {self._absent}"
             ) from self._absent
+
+    def unfinished(self) -> dict[str, datetime]:
+        """Return the tables of rebuilds that have not ended, and when each was begun."""
+        shadows, found = ShadowTables(self._log), dict[str, datetime]()
+        if not self._were_never_made():
+            with self._database.read() as connection:
+                for name in self._folds:
+                    found |= shadows.begun(name, connection)
+        return found
 
     def left_out(self) -> tuple[LeftOut, ...]:
         """Return which streams projections leave out now."""

@@ -2,6 +2,7 @@
 
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -11,9 +12,13 @@ from salesflow.cli.context import CommandContext, size_of, with_context
 from salesflow.domain.time import from_instant
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import NO_VALUE, local_time
+from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from salesflow.adapters.event_store.log import Head
     from salesflow.adapters.event_store.search import LogStats
     from salesflow.adapters.projector.read_tables import ProjectionPosition
@@ -37,6 +42,7 @@ def status(context: CommandContext) -> None:
         head, counted, settings = flow.log.head(), log_stats(flow.log), flow.settings()
         stands, reactors = flow.standings(), flow.reactors.positions()
         wrong, left_out = flow.disagreements(), flow.left_out()
+        unfinished = flow.unfinished_rebuilds()
     if counted.events != head.position:
         wrong.insert(0, _miscounted(counted.events, head))
     recorded, zone = from_instant(head.recorded), settings.timezone
@@ -51,6 +57,7 @@ def status(context: CommandContext) -> None:
             "tables": [_standing(*named, head) for named in stands.items()],
             "reactors": reactors,
             "left_out": [plain(each) for each in left_out],
+            "unfinished_rebuilds": {name: at.isoformat() for name, at in unfinished.items()},
             "problems": list(wrong),
         }
     )
@@ -60,10 +67,22 @@ def status(context: CommandContext) -> None:
         context.screen.table(_reactors(reactors, head))
     for each in left_out:
         context.screen.line(each.sentence(context.language), "yellow")
+    if unfinished:
+        context.screen.line(_unfinished(unfinished, zone, context.language), "yellow")
     for text in wrong:
         context.screen.line(text, "red")
     if wrong:
         raise typer.Exit(1)
+
+
+def _unfinished(begun: "Mapping[str, datetime]", zone: ZoneInfo, language: Language) -> str:
+    return say(
+        "tables of rebuilds that have not ended: {count}, the first begun at {when}; those of"
+        " one that was killed are removed by the next rebuild a day later",
+        language,
+        count=len(begun),
+        when=local_time(min(begun.values()), zone),
+    )
 
 
 def _miscounted(events: int, head: "Head") -> str:
