@@ -7,6 +7,8 @@ from rich.console import Console
 
 from salesflow import STANDARD, Deal, SalesFlow
 from salesflow.cli.context import MANY_EVENTS, Screen
+from salesflow.projections.pipeline.funnel import Funnel
+from salesflow.projections.registry import FOLDS
 
 
 def shown(*reports: tuple[int, int]) -> str:
@@ -25,12 +27,15 @@ def test_a_long_wait_is_shown_and_a_short_one_is_not() -> None:
     assert "Read tables" in shown((0, MANY_EVENTS + 1), (MANY_EVENTS + 1, MANY_EVENTS + 1))
 
 
-def test_the_tables_that_are_named_are_brought_level_and_no_others(tmp_path: Path) -> None:
+def test_a_question_tells_how_far_its_tables_have_come_and_brings_no_others_level(
+    tmp_path: Path,
+) -> None:
     with SalesFlow(f"sqlite:///{tmp_path / 'sales.db'}") as flow:
         with flow.session() as s:
             s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
         head, told = flow.log.head().position, list[tuple[int, int]]()
-        flow.catch_up("pipeline", progress=lambda done, goal: told.append((done, goal)))
+        flow.ask(Funnel(), progress=lambda done, goal: told.append((done, goal)))
         stands = {name: stand.position for name, stand in flow.standings().items()}
         assert told[-1] == (head, head)
-        assert {name for name, position in stands.items() if position} == {"pipeline"}
+        asked = {label for label, fold in FOLDS.items() if fold.table.name in Funnel.folds}
+        assert {name for name, position in stands.items() if position} == asked

@@ -52,4 +52,4 @@ def test_a_moment_beyond_the_end_of_the_log_has_no_answer(
 def test_a_whole_moment_beside_another_one_is_refused(flow: SalesFlow, axis: str) -> None:
     moment = flow.ask(Funnel()).moment
     with pytest.raises(InputError, match="at= names a whole moment; leave as_of and known_at"):
-        flow.ask(Funnel(), at=moment, **{axis: "2026-01-01"})
+        flow.ask(Funnel(), at=moment, **{axis: "2026-01-01"})  # type: ignore[arg-type]

@@ -86,6 +86,20 @@ def test_who_begins_to_ask_reads_files_and_no_rows(url: str) -> None:
     assert deals_of(url, "ann") == 0
 
 
+def test_a_log_of_few_events_has_no_files_and_reads_none(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SalesFlow(url) as flow:
+        events = flow.log.head().position
+    let_eve_own_all(url)
+    for few in (events, events + 1):
+        monkeypatch.setattr(columns, "FILED_ROWS", few)
+        assert deals_of(url, "eve") == (0 if few == events else 3)
+    shutil.rmtree(folder_of(url))
+    answered(url)
+    assert not folder_of(url).exists()
+
+
 def test_files_may_be_deleted_at_any_time_and_are_made_again(url: str) -> None:
     names = {file.name for file in folder_of(url).iterdir()}
     before = answered(url)

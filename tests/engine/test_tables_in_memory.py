@@ -67,8 +67,10 @@ def test_rows_that_another_engine_began_anew_are_read_anew(flow: SalesFlow) -> N
 def test_whoever_overlooks_rows_begun_anew_is_found_out(
     flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stored = Runner.stored
     monkeypatch.setattr(
-        columns, "open_notes", lambda _, names, __: {name: {} for name in names}
+        *(Runner, "stored"),
+        lambda *of: {name: at._replace(notes={}) for name, at in stored(*of).items()},
     )
     monkeypatch.setattr(columns.ColumnCache, "_made_as", lambda *_: 0)
     with pytest.raises(AssertionError):

@@ -94,8 +94,8 @@ def held(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
     runner = flow._tables()
     runner.catch_up([PIPELINE.name])
     with flow.log.database.read() as connection:
-        positions = runner.standings([PIPELINE.name], connection)
-        ledger = runner.columns.in_snapshot(positions, connection).of(PIPELINE)
+        stored = runner.stored([PIPELINE.name], connection)
+        [ledger] = runner.columns.in_snapshot(stored, connection).of([PIPELINE])
         assert isinstance(ledger, LedgerColumns)
         return ledger.balances(known_at, times)
 

@@ -43,9 +43,7 @@ def ledger(
         columns[f"{side}_probability"] = filled(share if there else 0)
     texts = [name for name in PIPELINE.cells if name != "process_version"]
     of = {f"{side}_{name}": words for side in ("left", "entered") for name in texts}
-    parts = (Part(columns, count), Part({name: c[:0] for name, c in columns.items()}, 0))
-    base, tail = (Checkpoints(part, PIPELINE, of) for part in parts)
-    return LedgerColumns(base, tail, of)
+    return LedgerColumns(Checkpoints(Part(columns, count), PIPELINE, of), of)
 
 
 @pytest.mark.parametrize("block", [1, 2, 1_024])

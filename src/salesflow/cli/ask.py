@@ -10,7 +10,6 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -40,9 +39,9 @@ from salesflow.domain.time import (
     from_instant,
     instant_of,
     read_day,
-    to_instant,
+    to_instants,
 )
-from salesflow.errors import HistoryError, InputError, ProjectionError, UnwritableError
+from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.projections.core.comparison import Comparison
@@ -80,22 +79,14 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         **given: object,
     ) -> None:
         with context.open() as flow:
-            _bring_level(context, flow, question)
             if of_period:
                 given = _with_period(given, flow, known_at)
             asked = _asked(question, given, flow)
             if compare_to is None:
-                view = flow.ask(asked, as_of=as_of, known_at=known_at)
-                notes = _notes_of(flow, asked, view, context.screen.language)
-                show_view(context, view, brief=brief, notes=[*notes])
-                return
-            then, known_then = parse_moment(compare_to)
-            comparison = flow.compare(
-                asked, as_of=as_of, known_at=known_at, to_as_of=then, to_known_at=known_then
-            )
-            _show_comparison(context, comparison, brief=brief)
-            notes = _notes_of(flow, asked, comparison.now, context.screen.language)
-            context.screen.lines(notes, "yellow")
+                _show_answer(context, flow, asked, as_of, known_at, brief=brief)
+            else:
+                now, then = (as_of, known_at), parse_moment(compare_to)
+                _show_both_answers(context, flow, asked, now, then, brief=brief)
 
     parameters: list[CommandParameter] = [
         *_parameters(question, _period_options(question) if of_period else {}),
@@ -108,19 +99,45 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     return with_context(command, parameters)
 
 
-def _bring_level(context: CommandContext, flow: "SalesFlow", question: QuestionClass) -> None:
-    """Bring the read tables of a question to the head of the log, and show how far that is.
+def _show_answer(
+    context: CommandContext,
+    flow: "SalesFlow",
+    asked: Question[View],
+    as_of: str | None,
+    known_at: str | None,
+    *,
+    brief: bool,
+) -> None:
+    screen = context.screen
+    with screen.waiting("Read tables") as report:
+        view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
+    notes = _notes_of(flow, asked, view, screen.language)
+    show_view(context, view, brief=brief, notes=[*notes])
 
-    What is wrong with them is told by the question, which knows whether it matters.
-    """
-    from salesflow.projections.registry import FOLDS  # loads all folds, as the engine has done
 
-    tables = [label for label, fold in FOLDS.items() if fold.table.name in question.folds]
-    what = context.screen.word("Read tables")
-    wrong = (HistoryError, ProjectionError, UnwritableError)
-    if tables:
-        with suppress(*wrong), context.screen.waiting(what) as report:
-            flow.catch_up(*tables, progress=report)
+def _show_both_answers(
+    context: CommandContext,
+    flow: "SalesFlow",
+    asked: Question[View],
+    now: tuple[str | None, str | None],
+    then: tuple[str, str | None],
+    *,
+    brief: bool,
+) -> None:
+    """Show an answer as of a moment beside the one as of another one."""
+    screen = context.screen
+    (as_of, known_at), (to_as_of, to_known_at) = now, then
+    with screen.waiting("Read tables") as report:
+        comparison = flow.compare(
+            asked,
+            as_of=as_of,
+            known_at=known_at,
+            to_as_of=to_as_of,
+            to_known_at=to_known_at,
+            progress=report,
+        )
+    _show_comparison(context, comparison, brief=brief)
+    screen.lines(_notes_of(flow, asked, comparison.now, screen.language), "yellow")
 
 
 def show_view(
@@ -464,8 +481,9 @@ def _silence(
 ) -> Iterator[str]:
     from salesflow.adapters.event_store.search import last_happened
 
-    as_of, known = map(to_instant, (span.view.moment.as_of, span.view.moment.known_at))
-    last = last_happened(flow.log, to_instant(span.since), as_of, known)
+    moment = span.view.moment
+    since, as_of, known = to_instants((span.since, moment.as_of, moment.known_at))
+    last = last_happened(flow.log, since, as_of, known)
     if last is None:
         return
     day = from_instant(last).astimezone(span.zone).date()

@@ -496,7 +496,7 @@ class Screen:
             def report(done: int, goal: int) -> None:
                 nonlocal bar
                 if bar is None and goal - done > MANY_EVENTS:
-                    bar = stack.enter_context(self.progress(what))
+                    bar = stack.enter_context(self.progress(self.word(what)))
                 if bar is not None:
                     bar(done, goal)
 

@@ -260,6 +260,11 @@ class ProcessVersion(Label):
         """Return the place of a stage in the process, from 0; -1 for an unknown one."""
         return self.places.get(key, -1)
 
+    def steps(self, key: str, target: str) -> int:
+        """Return how many places a stage lies behind another one; less than 0 before it."""
+        places = self.places
+        return places.get(target, -1) - places.get(key, -1)
+
     def is_qualifying(self, key: str) -> bool:
         """Return whether open deals in a stage count for sales velocity."""
         qualifying = self.qualifying_stage

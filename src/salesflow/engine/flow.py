@@ -32,6 +32,7 @@ from salesflow.adapters.projector.naming import NamingFacts
 from salesflow.adapters.projector.read_tables import ProjectionPosition
 from salesflow.adapters.projector.runner import KEPT_BYTES, Runner
 from salesflow.adapters.projector.snapshot import (
+    AskedOf,
     MomentResolver,
     Snapshot,
     settings_at,
@@ -337,11 +338,13 @@ class SalesFlow(CommandRunner):
         as_of: When | None = None,
         known_at: When | None = None,
         at: Moment | None = None,
+        progress: Progress | None = None,
     ) -> ViewT:
         """Answer a question at a moment; `at=view.moment` asks for the very same answer.
 
         `as_of` (what had happened) defaults to now, `known_at` (what was known) to the head
-        of the log. A bare date means the end of that day in the business time zone.
+        of the log. A bare date means the end of that day in the business time zone. How far
+        the read tables have come that are brought level for it is told to `progress`.
 
         Raises:
             InputError: when `at` is given beside another moment, or is beyond this log's end.
@@ -350,7 +353,7 @@ class SalesFlow(CommandRunner):
             if as_of is not None or known_at is not None:
                 raise InputError("at= names a whole moment; leave as_of and known_at out")
             as_of, known_at = at.as_of, at.known_at
-        with self._database.whole(), self._snapshot(question) as snapshot:
+        with self._database.whole(), self._snapshot(question, progress) as snapshot:
             position = None if at is None else at.position
             return snapshot.answer(as_of, known_at, position=position)
 
@@ -362,6 +365,7 @@ class SalesFlow(CommandRunner):
         known_at: When | None = None,
         to_as_of: When,
         to_known_at: When | None = None,
+        progress: Progress | None = None,
     ) -> Comparison[ViewT]:
         """Answer a question at a moment and at another one, and say what is different now.
 
@@ -369,7 +373,7 @@ class SalesFlow(CommandRunner):
         known at the first moment: left out, what happened in between is compared, and not
         what was learned.
         """
-        with self._database.whole(), self._snapshot(question) as snapshot:
+        with self._database.whole(), self._snapshot(question, progress) as snapshot:
             now = snapshot.answer(as_of, known_at)
             known = now.moment.known_at if to_known_at is None else to_known_at
             try:
@@ -432,14 +436,13 @@ class SalesFlow(CommandRunner):
         """
         return LogCheck(self.log, self._folds, self._processes, whole=all).run(progress)
 
-    def catch_up(self, *names: str, progress: Progress | None = None) -> tuple[LeftOut, ...]:
-        """Bring read tables to the head of the log; give the streams that are left out.
+    def catch_up(self, *, progress: Progress | None = None) -> tuple[LeftOut, ...]:
+        """Bring all read tables to the head of the log; give the streams that are left out.
 
-        Without a name all of them. Left out are streams with an event that cannot be read; from
-        it on they count for nothing, until it is retracted.
+        Those are streams with an event that cannot be read; from it on they count for nothing,
+        until it is retracted.
         """
-        tables = [self._table(name).name for name in names] or None
-        self._tables().catch_up(tables, progress=progress)
+        self._tables().catch_up(progress=progress)
         return self.left_out()
 
     def follow(
@@ -482,15 +485,11 @@ class SalesFlow(CommandRunner):
         stands = self._tables().standings()
         return {label: stands[fold.table.name] for label, fold in self._folds.items()}
 
-    def _snapshot(self, question: Question[ViewT]) -> AbstractContextManager[Snapshot[ViewT]]:
-        return snapshot_for(
-            question,
-            self._moments,
-            self._processes,
-            self._rates,
-            self._names,
-            self._tables(),
-        )
+    def _snapshot(
+        self, question: Question[ViewT], progress: Progress | None
+    ) -> AbstractContextManager[Snapshot[ViewT]]:
+        read = AskedOf(self._moments, self._processes, self._rates, self._names)
+        return snapshot_for(question, read, self._tables(), progress)
 
     def _table(self, name: str) -> ReadTable:
         if name not in self._folds:

@@ -273,12 +273,13 @@ class Session:
         """
         if self._ended:
             return self.receipt
-        count = sum([len(each.pending) for each in self._aggregates.values()])
         try:
-            if count > WORTH_A_PAUSE:
+            warn_never_added(NEWEST)
+            changes = self._changes()
+            if sum([len(change.pending) for change in changes]) > WORTH_A_PAUSE:
                 with gc_paused():
-                    return self._commit()
-            return self._commit()
+                    return self._commit(changes)
+            return self._commit(changes)
         finally:
             self.end()
 
@@ -305,13 +306,16 @@ class Session:
                 " with `flow.session()`"
             )
 
-    def _commit(self) -> Receipt | None:
-        warn_never_added(NEWEST)
+    def _changes(self) -> list[Change]:
+        """Return what is to be appended of each aggregate of which something was recorded."""
         changes: list[Change] = []
         for id, each in self._aggregates.items():
             version, pending = each.to_append()
             if pending:
                 changes.append(_new(Change, (id, each, version, pending)))
+        return changes
+
+    def _commit(self, changes: list[Change]) -> Receipt | None:
         if not changes:
             if self._connection is None:
                 self._log.database.ensure_not_replaced()

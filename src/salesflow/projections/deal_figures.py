@@ -36,18 +36,19 @@ def figures_of(deal: DealSummary) -> DealFigures:
     found = deal.figures
     if not isinstance(found, DealFigures):
         money, close = deal.amount, deal.expected_close
+        status, category, probability = deal.outlook
         shown = (
             deal.process,
             deal.process_version,
             deal.stage,
-            deal.status,
+            status,
             deal.owner,
             deal.customer_id,
             None if money is None else millionths(money.amount),
             None if money is None else money.currency,
             None if close is None else close.isoformat(),
-            deal.forecast_category,
-            millionths(deal.probability),
+            category,
+            millionths(probability),
             deal.lead_source,
         )
         found = deal.figures = _new(DealFigures, shown)

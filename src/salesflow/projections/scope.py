@@ -115,9 +115,8 @@ class Customers:
             self._since[survivor] = min(day, self._since.get(survivor, day))
 
     @classmethod
-    def read(cls, reader: Reader) -> "Customers":
-        """Read them at the question's moment."""
-        rows = reader.columns(CUSTOMER)
+    def of(cls, rows: HeldRows) -> "Customers":
+        """Read them from the rows of customers at a moment."""
         entry, into, since = rows.cut("entity_id", "merged_into", "customer_since")
         merged, old = into != NOTHING, since != NOTHING
         days = rows.cells("customer_since", np.flatnonzero(old))
@@ -323,6 +322,7 @@ class Grouping:
         *,
         process: str | None = None,
         owner: str | None = None,
+        customers: HeldRows | None = None,
     ) -> None:
         self.by: Final = by
         self._reader = reader
@@ -331,6 +331,8 @@ class Grouping:
         self.owner: Final = owner
         self._texts: Final = words["process"]
         self._ids: Final = words["entity_id"]
+        self._customers: Final = customers
+        """Their rows, where whoever asks has read them."""
 
     @property
     def before_joining(self) -> int:
@@ -353,7 +355,9 @@ class Grouping:
             case word:
                 return rows[getattr(whose, word)]
 
-    def of_each(self, rows: Sequence[tuple[HeldRows, Attribution]]) -> list[Column]:
+    def of_each(
+        self, rows: Iterable[tuple[HeldRows, Attribution, Column | None]]
+    ) -> list[Column]:
         """Return the same of several tables."""
         return [*starmap(self.of, rows)]
 
@@ -389,7 +393,8 @@ class Grouping:
     @computed_once
     def customers(self) -> Customers:
         """Who counts as one customer at the moment."""
-        return Customers.read(self._reader)
+        rows = self._customers
+        return Customers.of(self._reader.columns(CUSTOMER) if rows is None else rows)
 
     @computed_once
     def _teams(self) -> Teams:

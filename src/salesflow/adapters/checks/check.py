@@ -11,7 +11,7 @@ its tables so that they agree, which only a proof would show.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -228,17 +228,15 @@ class LogCheck:
                 positions[label] = stand
         return positions
 
-    def _check_columns(
-        self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
-    ) -> None:
+    def _check_columns(self, labels: Iterable[str], connection: sa.Connection) -> None:
         """Compare read tables with the files of their columns, where there are any."""
         place = self._log.database.columns_place
         if place is None or not place.folder.is_dir():
             return
         from salesflow.adapters.checks.check_columns import file_differs  # loads numpy
 
-        for label, stand in positions.items():
-            if file_differs(self._log, self._folds[label].table, stand, connection):
+        for label in labels:
+            if file_differs(self._log, self._folds[label].table, connection):
                 self._found.add("columns", label, place.folder)
 
     def _add(self, kind: ProblemKind, where: str) -> None:

@@ -6,17 +6,16 @@ few at a time: a sum of numbers that are made of each row, whatever the order. I
 its own, as it loads numpy, which nobody needs where there are no files.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
 import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.projector.columns import ColumnCache, Held
-from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.projections.core.columns import EVENT_ID, Column, Part
-from salesflow.projections.core.ledger_columns import LedgerColumns
+from salesflow.adapters.projector.columns import ColumnCache, Held, part_of
+from salesflow.adapters.projector.read_tables import stored_positions
+from salesflow.projections.core.columns import EVENT_ID, Column, Part, TableColumns
 from salesflow.projections.table import ReadTable
 
 __all__ = ["file_differs"]
@@ -28,23 +27,23 @@ MIXING: Final = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1))
 BITS: Final = 64
 
 
-def file_differs(
-    log: EventLog, table: ReadTable, stands: ProjectionPosition, connection: sa.Connection
-) -> bool:
+def file_differs(log: EventLog, table: ReadTable, connection: sa.Connection) -> bool:
     """Return whether the file of a table is used and holds other rows than the database."""
     cache = ColumnCache(log, kept_bytes=0)
-    snapshot = cache.in_snapshot({table.name: stands}, connection)
+    snapshot = cache.in_snapshot(stored_positions(log, [table.name], connection), connection)
     held = cache.in_file(table, snapshot)
     if held is None:
         return False
     return _come_to(_parts(held)) != _come_to(cache.batches(table, connection))
 
 
-def _parts(held: Held) -> tuple[Part, Part]:
-    if isinstance(held, LedgerColumns):
-        return held.base.part, held.tail.part
-    base = held.base if held.replaced is None else held.base.where(~held.replaced)
-    return base, held.tail
+def _parts(held: Held) -> Iterator[Part]:
+    if isinstance(held, TableColumns) and held.replaced is not None:
+        yield held.base.where(~held.replaced)
+    else:
+        yield part_of(held.base)
+    if held.tail is not None:
+        yield part_of(held.tail)
 
 
 def _come_to(parts: Iterable[Part]) -> tuple[int, int]:

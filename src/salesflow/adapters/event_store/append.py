@@ -344,14 +344,18 @@ class SqliteAppending:
     """Writes appends of one tenant into a SQLite file."""
 
     def __init__(
-        self, database: SqliteDatabase, tenant: str, clock: Callable[[], Instant] | None
+        self,
+        database: SqliteDatabase,
+        tenant: str,
+        clock: Callable[[], Instant] | None,
+        checksums: Checksums,
     ) -> None:
         self.position_min = 0
         """The position that the log is known to have reached; it never stands before that."""
         self._database = database
         self._tenant = tenant
         self._clock = clock or host_clock
-        self._checksums = Checksums(tenant)
+        self._checksums = checksums
 
     def write(
         self, appends: Sequence[Append], deadline: float, recheck: Recheck = None

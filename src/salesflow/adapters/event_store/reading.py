@@ -107,6 +107,11 @@ TOPICS = (
     "SELECT stream_id, topic FROM salesflow_events"
     " WHERE tenant = ? AND stream_id IN (...) AND version <= ? ORDER BY stream_id, version"
 )
+BORNE_OUT = (
+    "SELECT position, recorded, (SELECT recorded FROM salesflow_events AS e"
+    " WHERE e.tenant = h.tenant AND e.position = h.position)"
+    " FROM salesflow_head AS h WHERE tenant = ?"
+)
 VERSIONS = (
     "SELECT stream_id, max(version) FROM salesflow_events"
     " WHERE tenant = ? AND stream_id IN (...) GROUP BY stream_id"
@@ -147,6 +152,26 @@ class EventReading:
         if connection is None:
             self._went_on(found, before)
         return found
+
+    def head_borne_out(self) -> Head:
+        """Return the same where an event bears it out: on SQLite the last one says it.
+
+        Raises:
+            HistoryError: when there is no such event.
+        """
+        if self._sqlite:
+            return self.head()
+        found = self._rows(BORNE_OUT, (), None)
+        if not found:
+            return Head(0, 0)
+        *stands, recorded = found[0]
+        head = Head(*stands)
+        if head.position and recorded != head.recorded:
+            raise HistoryError(
+                f"the head of the log says that it stands at position {head.position:,}, where"
+                f" there is no such event: events were removed from the log. {BACKUP}"
+            )
+        return head
 
     def _went_on(self, found: Head, before: Head) -> None:
         """Note where the log stands, and see that it has gone on from where it stood before.
@@ -398,11 +423,13 @@ class EventReading:
         """Return the same as `page`, whatever was changed."""
         return self._reader.events(self._page(after, limit, connection), as_it_is=True)
 
-    def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
-        """Return what meets a condition, as it is stored and as it is read, for searches.
+    def events_where(self, condition: str, parameters: Row) -> list[Event]:
+        """Return the events that meet a condition, whatever of them was changed."""
+        rows = self._rows(f"{SELECT_EVENTS}{condition}", parameters, None)
+        return self._reader.events(rows, as_it_is=True)
 
-        Whatever of it was changed.
-        """
+    def select(self, condition: str, parameters: Row) -> list[tuple[StoredEvent, Event]]:
+        """Return the same, as it is stored and as it is read, for searches."""
         rows = self._rows(f"{SELECT_EVENTS}{condition}", parameters, None)
         return [
             *zip(

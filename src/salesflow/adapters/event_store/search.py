@@ -39,11 +39,15 @@ __all__ = [
 
 
 PAGE: Final = 500
-HAPPENED: Final = (
-    "SELECT occurred FROM salesflow_events WHERE tenant = ? AND recorded <= ?"
+IN_DEALS: Final = (
+    "FROM salesflow_events WHERE tenant = ? AND recorded <= ?"
     " AND topic >= 'deal.' AND topic < 'deal/'"
 )
-NEWEST: Final = " ORDER BY position DESC LIMIT 1"
+LAST_HAPPENED: Final = (
+    f"SELECT coalesce((SELECT occurred {IN_DEALS} AND occurred >= ?"
+    f" ORDER BY position DESC LIMIT 1), (SELECT max(occurred) {IN_DEALS}))"
+)
+"""Since an instant, or else at all: of the latter all is looked through."""
 PLANNED: Final = {
     "sqlite": "instr(payload, CAST('\"effective_from\"' AS BLOB)) > 0",
     "postgresql": "position('\"effective_from\"'::bytea IN payload) > 0",
@@ -135,12 +139,8 @@ def last_happened(
     only where nothing is found all of it is read.
     """
     known_by = (log.tenant, known)
-    if log.database.rows(f"{HAPPENED} AND occurred >= ?{NEWEST}", (*known_by, since)):
-        return None
-    [[last]] = log.database.rows(
-        HAPPENED.replace("occurred FROM", "max(occurred) FROM"), known_by
-    )
-    if last is None:
+    [[last]] = log.database.rows(LAST_HAPPENED, (*known_by, since, *known_by))
+    if last is None or last >= since:
         return None
     last = max([int(last), *_taken_effect(log, as_of, known)])
     return None if last >= since else last
@@ -152,7 +152,7 @@ def _taken_effect(log: EventLog, as_of: Instant, known: Instant) -> Iterator[Ins
     topics = [topic for topic in topics_of(planned) if topic.startswith("deal.")]
     where = f" AND recorded <= ? AND topic IN ({','.join('?' * len(topics))})"
     where += f" AND {PLANNED[log.database.dialect]}"
-    for _, event in log.select(where, (known, *topics)):
+    for event in log.events_where(where, (known, *topics)):
         if event.effective <= as_of:
             yield event.effective
 

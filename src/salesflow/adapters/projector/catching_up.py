@@ -5,7 +5,7 @@ begun: here is what happens to those that stand alike, whoever moves them meanwh
 whichever of them fail.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import compress
 from operator import attrgetter, lt
@@ -36,7 +36,7 @@ from salesflow.domain.event import Event
 from salesflow.errors import HistoryError, ProjectionError
 from salesflow.projections.table import Processes
 
-__all__ = ["CatchUp", "note_left_out_streams", "page_after"]
+__all__ = ["CatchUp", "page_after"]
 
 
 PAGE_EVENTS = 10_000
@@ -54,16 +54,23 @@ class CatchUp:
         self,
         log: EventLog,
         processes: Processes,
-        positions: dict[ProjectionTask, ProjectionPosition],
+        stored: Mapping[ProjectionTask, StoredPosition],
     ) -> None:
-        self.positions: Final = positions
+        self.positions: Final = {each: at.stands for each, at in stored.items()}
         """Where they stand; one that failed is in it no more."""
+        for each, at in stored.items():
+            _note_left_out(each, at.notes)
         self._log = log
         self._database = log.database
         self._processes = processes
         self._patience = Patience(log.database.wait_seconds)
 
-    def read_again(self) -> ProjectionError | None:
+    def bring_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
+        """Bring projections to a goal, and return what went wrong with one of them."""
+        failed = self._read_again()
+        return self._fold_to(goal, progress) or failed
+
+    def _read_again(self) -> ProjectionError | None:
         """Begin streams anew that were left out and can be read now."""
         failed: ProjectionError | None = None
         for each, at in [(each, at) for each, at in self.positions.items() if each.notes]:
@@ -100,7 +107,7 @@ class CatchUp:
                 fresh_notes = open_notes(self._log, [name], connection)[name]
             projection.notes = fresh_notes
 
-    def fold_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
+    def _fold_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
 
         def report() -> None:
@@ -213,7 +220,8 @@ class CatchUp:
     def _look(self, projections: Sequence[ProjectionTask]) -> dict[str, StoredPosition]:
         """Read where projections stand, and tell them what their rows leave out."""
         found = stored_positions(self._log, [each.name for each in projections])
-        note_left_out_streams(projections, found)
+        for each in projections:
+            _note_left_out(each, found[each.name].notes if each.name in found else {})
         return found
 
     def _look_again(
@@ -247,14 +255,10 @@ class CatchUp:
         return next((error for error in wrong if error is not None), None)
 
 
-def note_left_out_streams(
-    projections: Iterable[ProjectionTask], found: Mapping[str, StoredPosition]
-) -> None:
-    """Tell projections what their rows leave out."""
-    for each in projections:
-        notes = found[each.name].notes if each.name in found else {}
-        if notes != each.notes:  # what is held of entities is of no use then
-            each.notes, each.followed = notes, None
+def _note_left_out(projection: ProjectionTask, notes: dict[UUID, int]) -> None:
+    """Tell a projection what its rows leave out."""
+    if notes != projection.notes:  # what is held of entities is of no use then
+        projection.notes, projection.followed = notes, None
 
 
 def page_after(log: EventLog, after: ProjectionPosition) -> Page:

@@ -28,10 +28,17 @@ from numpy.typing import NDArray
 from salesflow.adapters.database.database import ColumnsPlace
 from salesflow.adapters.logs import COLUMNS
 from salesflow.adapters.projector.read_tables import ProjectionPosition
-from salesflow.projections.core.columns import EVENT_ID, Column, Part
+from salesflow.projections.core.columns import (
+    EVENT_ID,
+    NOTHING,
+    Column,
+    Part,
+    Words,
+    narrowed,
+)
 from salesflow.projections.table import ReadTable
 
-__all__ = ["ColumnFiles", "StoredColumns"]
+__all__ = ["ColumnFiles", "StoredColumns", "is_beyond", "numbered"]
 
 FORM: Final = 3
 """Raised whenever files are to be read otherwise; those of another form are none."""
@@ -219,3 +226,19 @@ def _ensure_whole(columns: Collection[Column], words: Sequence[str]) -> None:
 
 def _kind(error: BaseException) -> str:
     return type(error).__name__
+
+
+def numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
+    """Return the words or ids that are in columns, and for each row which of them it has."""
+    there = np.zeros(len(words) + 1, np.bool_)
+    for column in columns:
+        there[column] = True
+    there[NOTHING] = False
+    number = np.where(there, np.cumsum(there) - 1, NOTHING)
+    numbered = [narrowed(number[column]) for column in columns]
+    return words.as_put_in(np.flatnonzero(there)), numbered
+
+
+def is_beyond(codes: Column, count: int, least: int = NOTHING) -> bool:
+    """Return whether codes stand for more than so many words or numbers."""
+    return bool(((codes < least) | (codes >= count)).any())

@@ -14,9 +14,10 @@ nobody needs who asks about one thing.
 import ctypes
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import chain, count, islice
+from functools import partial
+from itertools import count, islice
 from threading import RLock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -27,19 +28,31 @@ import sqlalchemy as sa
 from salesflow.adapters.database.forks import FORKABLE, Forkable
 from salesflow.adapters.database.sqlite_file import READ_STAMP, STAMP
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.logs import COLUMNS
-from salesflow.adapters.projector.column_files import ColumnFiles, StoredColumns
-from salesflow.adapters.projector.read_tables import ProjectionPosition, open_notes
+from salesflow.adapters.projector.column_files import (
+    ColumnFiles,
+    StoredColumns,
+    is_beyond,
+    numbered,
+)
+from salesflow.adapters.projector.read_tables import ProjectionPosition, StoredPosition
+from salesflow.adapters.projector.sliced_columns import (
+    MANY_ROWS,
+    OutgrownError,
+    TableInSlices,
+    warn_of_slices,
+    within,
+)
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.columns import (
     EVENT_ID,
     NOTHING,
-    Column,
     Flags,
+    HeldTable,
     HexadecimalIds,
     Kind,
     Part,
+    RowsRead,
     TableColumns,
     Words,
     columns_of,
@@ -48,19 +61,18 @@ from salesflow.projections.core.columns import (
 from salesflow.projections.core.ledger_columns import Checkpoints, LedgerColumns
 from salesflow.projections.table import EventIds, IntervalTable, LedgerTable, ReadTable
 
-__all__ = ["ColumnCache", "SnapshotColumns"]
+__all__ = ["ColumnCache", "Held", "SnapshotColumns", "part_of"]
 
 KEPT: Final = 8
 """So many positions of a table are kept, nearly all of whose rows are the same in memory."""
 TAIL_SHARE: Final = 8
 """Once one in so many rows stands in the tail, base and tail are made one."""
 FILED_ROWS: Final = 5_000
-"""Tables of fewer rows are read as fast as their files."""
+"""Tables of fewer rows, and those of logs of fewer events, are read as fast as their files."""
 BATCH: Final = 2_000
 """So many rows are turned into columns at a time: few enough for the caches of a processor."""
 IN_ONE: Final = 500
 """So many ids go into one query."""
-MEGABYTE: Final = 1_000_000
 
 SCHEMA_AND_STAMP: Final = (
     f"SELECT schema_version, ({READ_STAMP} LIMIT 1) FROM pragma_schema_version"
@@ -72,8 +84,6 @@ CURSORS: Final = count()
 """Numbers the cursors of this process."""
 
 Held = TableColumns | LedgerColumns
-RowsRead = Iterator[Sequence[Sequence[Any]]]
-"""Rows as the driver gives them, so many at a time."""
 
 
 class ColumnCache(Forkable):
@@ -91,15 +101,16 @@ class ColumnCache(Forkable):
 
     def after_fork_in_child(self) -> None:
         """Let nobody wait for a thread that lives in the parent alone."""
-        self._rows.lock = RLock()
+        for words in (self._rows.words, self._rows.ids):
+            words.lock = RLock()
         for table in self._tables.values():
             table.lock = RLock()
 
     def in_snapshot(
-        self, positions: Mapping[str, ProjectionPosition], connection: sa.Connection
+        self, stored: Mapping[str, StoredPosition], connection: sa.Connection
     ) -> "SnapshotColumns":
-        """Look where tables stand in a snapshot, to read their columns there."""
-        return SnapshotColumns(self, self._log, positions, connection)
+        """Return what reads columns in a snapshot, and where tables stand in it."""
+        return SnapshotColumns(self, self._log, stored, connection)
 
     def holds(self, table: str) -> bool:
         """Return whether any columns of a table are kept."""
@@ -109,18 +120,20 @@ class ColumnCache(Forkable):
         """Return whether a table was found to take more room than all may."""
         return self._tables[table].outgrows
 
-    def columns(self, table: ReadTable, snapshot: "SnapshotColumns") -> Held:
+    def columns(self, table: ReadTable, snapshot: "SnapshotColumns") -> HeldTable:
         """Return a table as it stands in a snapshot.
 
         Where it is at hand nobody waits; else others may be reading rows of this table.
         """
-        stands, held = snapshot.positions[table.name], self._tables[table.name]
-        rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
+        stands, held = snapshot.stored[table.name].stands, self._tables[table.name]
+        if held.outgrows:
+            return self._in_slices(table, snapshot.connection)
+        rows = _RowsThere(self._made_as(table, snapshot), snapshot.stored[table.name].notes)
         found = held.at_hand(rows, stands)
         if found is None:
             with held.lock:
                 found = held.at_hand(rows, stands) or self._read(table, rows, snapshot)
-        return found.columns
+        return self._in_slices(table, snapshot.connection) if found is None else found.columns
 
     def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
         """Return what a table holds of one entity, in a snapshot; no other row is held."""
@@ -131,8 +144,8 @@ class ColumnCache(Forkable):
 
         None where the file is of no use, so that all rows are read.
         """
-        rows = _RowsThere(self._made_as(table, snapshot), snapshot.notes[table.name])
-        before = self._newest_before(self._in_file(table), rows, table, snapshot)
+        rows = _RowsThere(self._made_as(table, snapshot), snapshot.stored[table.name].notes)
+        before = self._newest_before(self._in_file(table, snapshot), rows, table, snapshot)
         return None if before is None else self._gone_on_from(before, rows, table, snapshot)
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
@@ -141,19 +154,25 @@ class ColumnCache(Forkable):
 
     def _read(
         self, table: ReadTable, rows: "_RowsThere", snapshot: "SnapshotColumns"
-    ) -> "_KeptColumns":
-        """Go on from the newest columns before a snapshot, or read all rows."""
-        stands, connection = snapshot.positions[table.name], snapshot.connection
+    ) -> "_KeptColumns | None":
+        """Go on from the newest columns before a snapshot, or read all rows.
+
+        None where they take more room than all tables may.
+        """
+        there, connection = snapshot.stored[table.name], snapshot.connection
         held = self._tables[table.name]
-        before = self._newest_before(held.kept or self._in_file(table), rows, table, snapshot)
-        found: Held | None = None
-        if before is not None:
-            found = self._gone_on_from(before, rows, table, snapshot)
+        kept = held.kept or self._in_file(table, snapshot)
+        before = self._newest_before(kept, rows, table, snapshot)
+        found = self._gone_on_from(before, rows, table, snapshot) if before else None
         if found is None:
-            found = self._held(table, self._rows.all(table, connection))
+            most = self._kept_bytes if there.stands.position > MANY_ROWS else None
+            part = self._rows.all(table, connection, most)
             _give_back_memory()
-        last = snapshot.mark_at(stands.position)[1]
-        new = _KeptColumns(found, stands, last, rows)
+            if part is None:
+                self._outgrown(table.name)
+                return None
+            found = self._held(table, part)
+        new = _KeptColumns(found, there.stands, there.checksum_there, rows)
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
         held.keep(new)
@@ -163,8 +182,7 @@ class ColumnCache(Forkable):
     def _let_go(self, table: ReadTable) -> None:
         """Let go of the columns asked for longest ago, until what is kept is within bounds.
 
-        A table that was read just now and outgrows them by itself is let go of too: whoever
-        asked has it, and whoever asks next reads it anew.
+        A table that outgrows them by itself is let go of too, and read in slices from now on.
         """
         kept = sorted(
             ((each, held) for held in [*self._tables.values()] for each in held.kept),
@@ -174,14 +192,17 @@ class ColumnCache(Forkable):
             oldest, held = kept.pop(0)
             held.let_go(oldest)
             _give_back_memory()
-            if not kept and not held.outgrows:
-                held.outgrows = True
-                COLUMNS.warning(
-                    "%s takes %d MB in memory, and %d are allowed; each question reads it anew",
-                    table.name,
-                    _size_of([oldest]) // MEGABYTE,
-                    self._kept_bytes // MEGABYTE,
-                )
+            if not kept:
+                self._outgrown(table.name)
+
+    def _outgrown(self, table: str) -> None:
+        """Note of a table that it cannot be held."""
+        self._tables[table].outgrows = True
+        warn_of_slices(table, self._kept_bytes)
+
+    def _in_slices(self, table: ReadTable, connection: sa.Connection) -> HeldTable:
+        slices = partial(self._rows.batches, table, connection)
+        return TableInSlices(table, slices, _keys_of(table), self._rows.words_of(table))
 
     def _made_as(self, table: ReadTable, snapshot: "SnapshotColumns") -> str:
         """Return what changes when all rows are written anew: by which transaction they were.
@@ -209,7 +230,7 @@ class ColumnCache(Forkable):
         When an event was recorded does not tell it from another one alone: where the clock
         stands behind the log the next event is always a microsecond later than the last one.
         """
-        stands = snapshot.positions[table.name]
+        stands = snapshot.stored[table.name].stands
         for each in sorted(kept, key=lambda each: -each.stands.position):
             at = each.stands
             if (
@@ -224,8 +245,8 @@ class ColumnCache(Forkable):
         """Return a table all of whose rows are in one part."""
         words = self._rows.words_of(table)
         if isinstance(table, LedgerTable):
-            return LedgerColumns.whole(part, table, words)
-        return TableColumns.whole(part, words)
+            return LedgerColumns(Checkpoints(part, table, words), words)
+        return TableColumns(part, words)
 
     def _gone_on_from(
         self,
@@ -237,7 +258,7 @@ class ColumnCache(Forkable):
         """Add what was told since to columns; None where all rows are better read."""
         if isinstance(table, LedgerTable):
             return self._follow(table, before, rows, snapshot.connection)
-        stands = snapshot.positions[table.name]
+        stands = snapshot.stored[table.name].stands
         return self._level(table, before, rows, stands, snapshot.connection)
 
     def _follow(
@@ -255,14 +276,16 @@ class ColumnCache(Forkable):
         assert isinstance(before.columns, LedgerColumns)
         if before.rows.notes != rows.notes:
             return None
-        base, former, words = before.columns
-        since = self._rows.since(table, before.stands.recorded, connection)
-        if not since.rows:
+        base, words, former = before.columns
+        tail = self._rows.since(table, before.stands.recorded, connection)
+        if not tail.rows:
             return before.columns
-        tail = _in_order(former.part.joined(since), table)
+        if former is not None:
+            tail = former.part.joined(tail).in_order(_keys_of(table))
         if tail.rows * TAIL_SHARE > base.part.rows:
-            return LedgerColumns.whole(_in_order(base.part.joined(tail), table), table, words)
-        return LedgerColumns(base, Checkpoints(tail, table, words), words)
+            whole = base.part.joined(tail).packed().in_order(_keys_of(table))
+            return LedgerColumns(Checkpoints(whole, table, words), words)
+        return LedgerColumns(base, words, Checkpoints(tail, table, words))
 
     def _level(
         self,
@@ -278,40 +301,45 @@ class ColumnCache(Forkable):
         left out from elsewhere on.
         """
         assert isinstance(before.columns, TableColumns)
-        base, gone, tail, words = before.columns
+        base, words, gone, former = before.columns
         since = before.stands.position
         touched = {*self._log.streams_told_of(since, stands.position, connection)}
         touched |= {stream for stream, _ in before.rows.notes.items() ^ rows.notes.items()}
         if len(touched) * TAIL_SHARE > base.rows:
             return None
-        fresh = self._rows.of(table, touched, connection)
-        codes = self._rows.codes(self._rows.ids, [id.hex for id in touched])
+        tail = self._rows.of(table, touched, connection)
+        codes = self._rows.ids.codes([id.hex for id in touched])
         is_touched = np.bincount(codes, minlength=len(self._rows.ids)) > 0
         replaced: Flags = is_touched[base.columns["entity_id"]]
         if gone is not None:
             replaced |= gone
-        tail = tail.where(~is_touched[tail.columns["entity_id"]]).joined(fresh)
+        if former is not None:
+            tail = former.where(~is_touched[former.columns["entity_id"]]).joined(tail)
         if tail.rows * TAIL_SHARE > base.rows:
-            base = _in_order(base.where(~replaced).joined(tail), table)
-            return TableColumns.whole(base, words)
-        return TableColumns(base, replaced, tail, words)
+            whole = base.where(~replaced).joined(tail).packed().in_order(_keys_of(table))
+            return TableColumns(whole, words)
+        return TableColumns(base, words, replaced, tail)
 
-    def _in_file(self, table: ReadTable) -> Sequence["_KeptColumns"]:
+    def _in_file(
+        self, table: ReadTable, snapshot: "SnapshotColumns"
+    ) -> Sequence["_KeptColumns"]:
         """Return what the file of a table holds, if it is one of this table."""
-        stored = None if self._files is None else self._files.read(table)
+        if self._files is None or snapshot.stored[table.name].stands.position < FILED_ROWS:
+            return ()
+        stored = self._files.read(table)
         if stored is None:
             return ()
         part, reader, words_of = stored.part, self._rows, self._rows.words_of(table)
         columns = part.columns
         assert isinstance(columns, dict)  # in which few are there twice
-        if columns.keys() != {c.name for c in _columns_in(table)} or any(
-            _is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
+        if columns.keys() != reader.kinds(table).keys() or any(
+            is_beyond(columns[name], len(part.listed), 0) for name in part.by_place
         ):
             return ()
         for words, texts in ((reader.words, stored.words), (reader.ids, stored.ids)):
-            codes = np.append(reader.codes(words, texts), NOTHING)
+            codes = np.append(words.codes(texts), NOTHING)
             names = [name for name in columns if words_of.get(name) is words]
-            if any(_is_beyond(columns[name], len(texts)) for name in names):
+            if any(is_beyond(columns[name], len(texts)) for name in names):
                 return ()
             for name in names:
                 columns[name] = narrowed(codes[columns[name]])
@@ -321,14 +349,14 @@ class ColumnCache(Forkable):
 
     def _file(self, table: ReadTable, new: "_KeptColumns") -> None:
         """Write all rows of a table that were read or put together just now."""
-        base, words_of = _rows_of(new.columns.base), new.columns.words
-        if self._files is None or base.rows < FILED_ROWS:
+        base, words_of = part_of(new.columns.base), new.columns.words
+        if self._files is None or min(base.rows, new.stands.position) < FILED_ROWS:
             return
         columns, texts = dict(base.columns), []
         for words in (self._rows.words, self._rows.ids):
             names = [name for name in columns if words_of.get(name) is words]
-            used, numbered = _numbered([columns[name] for name in names], words)
-            columns |= zip(names, numbered, strict=True)
+            used, numbers = numbered([columns[name] for name in names], words)
+            columns |= zip(names, numbers, strict=True)
             texts.append(used)
         part = base._replace(columns=columns)
         self._files.write(table, StoredColumns(new.stands, new.last, *new.rows, part, *texts))
@@ -341,11 +369,10 @@ class SnapshotColumns:
         self,
         cache: ColumnCache,
         log: EventLog,
-        positions: Mapping[str, ProjectionPosition],
+        stored: Mapping[str, StoredPosition],
         connection: sa.Connection,
     ) -> None:
-        self.positions: Final = positions
-        self.notes: Final = open_notes(log, [*positions], connection)
+        self.stored: Final = stored
         self.connection: Final = connection
         self.schema_and_stamp = ""
         """What changes on SQLite when a table is built anew, or all from a backup."""
@@ -353,17 +380,21 @@ class SnapshotColumns:
             self.schema_and_stamp = _schema_and_stamp(log, connection)
         self._cache = cache
         self._log = log
-        self._found: dict[str, Held] = {}
-        self._marks: dict[int, tuple[Instant, int] | tuple[None, None]] = {}
+        self._found: dict[str, HeldTable] = {}
+        self._marks = {
+            each.stands.position: (each.recorded_there, each.checksum_there)
+            for each in stored.values()
+        }
 
-    def of(self, table: ReadTable) -> Held:
-        """Return a table as columns; all that ask in this snapshot have the same ones."""
-        found = self._found.get(table.name)
-        if found is None:
-            found = self._found[table.name] = self._cache.columns(table, self)
-        return found
+    def of(self, tables: Sequence[ReadTable]) -> list[HeldTable]:
+        """Return tables as columns; all that ask in this snapshot have the same ones."""
+        found = self._found
+        for table in tables:
+            if table.name not in found:
+                found[table.name] = self._cache.columns(table, self)
+        return [found[table.name] for table in tables]
 
-    def mark_at(self, position: int) -> tuple[Instant, int] | tuple[None, None]:
+    def mark_at(self, position: int) -> tuple[Instant | None, int | None]:
         """Return what tells the event at a position from others, where there is one."""
         if position not in self._marks:
             mark = self._log.mark_at(position, self.connection)
@@ -428,8 +459,8 @@ class _KeptColumns:
 
 def _size_of(kept: Iterable[_KeptColumns]) -> int:
     """Return how many bytes columns take, of which many are the same."""
-    both = [_rows_of(part) for each in kept for part in (each.columns.base, each.columns.tail)]
-    parts = {id(part): part for part in both if part.rows}
+    both = (held for each in kept for held in (each.columns.base, each.columns.tail))
+    parts = {id(part): part for part in (part_of(held) for held in both if held is not None)}
     arrays = ((*part.columns.values(), part.listed) for part in parts.values())
     return sum(array.nbytes for each in arrays for array in each)
 
@@ -443,24 +474,9 @@ def _give_back_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _rows_of(part: Part | Checkpoints) -> Part:
-    return part.part if isinstance(part, Checkpoints) else part
-
-
-def _numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[Column]]:
-    """Return the words or ids that are in columns, and for each row which of them it has."""
-    there = np.zeros(len(words) + 1, np.bool_)
-    for column in columns:
-        there[column] = True
-    there[NOTHING] = False
-    number = np.where(there, np.cumsum(there) - 1, NOTHING)
-    numbered = [narrowed(number[column]) for column in columns]
-    return words.as_put_in(np.flatnonzero(there)), numbered
-
-
-def _is_beyond(codes: Column, count: int, least: int = NOTHING) -> bool:
-    """Return whether codes stand for more than so many words or numbers."""
-    return bool(((codes < least) | (codes >= count)).any())
+def part_of(held: Part | Checkpoints) -> Part:
+    """Return the rows of a part of a table, or of a ledger."""
+    return held.part if isinstance(held, Checkpoints) else held
 
 
 class _RowReader:
@@ -471,38 +487,45 @@ class _RowReader:
         self._sqlite = log.database.dialect == "sqlite"
         self.words: Final = Words()
         self.ids: Final = HexadecimalIds()
-        self.lock = RLock()
-        """Held while words get their codes."""
 
-    def all(self, table: ReadTable, connection: sa.Connection) -> Part:
-        """Return all rows of a table."""
-        return self._part(table, self._read(self._select(table), connection, {}))
+    def all(self, table: ReadTable, connection: sa.Connection, most: int | None) -> Part | None:
+        """Return all rows of a table; None where they take more bytes than are allowed."""
+        with self._read(self._select(table), connection, {}) as rows, suppress(OutgrownError):
+            batches = rows if most is None else within(rows, self.kinds(table), most)
+            return self._part(table, batches)
+        return None
 
     def since(self, table: LedgerTable, recorded: Instant, connection: sa.Connection) -> Part:
         """Return the movements of a ledger that were recorded after an instant."""
         select = f"{self._select(table)} AND recorded > :recorded"
-        return self._part(table, self._read(select, connection, {"recorded": recorded}))
+        with self._read(select, connection, {"recorded": recorded}) as batches:
+            return self._part(table, batches)
 
     def of(self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection) -> Part:
         """Return the rows of some entities."""
         return self._part(table, self._read_of(table, entities, connection))
 
+    def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
+        """Yield all rows of a table, so many at a time."""
+        kinds = self.kinds(table)
+        with self._read(self._select(table), connection, {}) as batches:
+            for rows in batches:
+                yield Part(columns_of(rows, kinds), len(rows))
+
     def words_of(self, table: ReadTable) -> Mapping[str, Words]:
         """Return what the codes of each column of words or ids stand for, by its name."""
-        kinds = {column.name: self._kind_of(column) for column in _columns_in(table)}
-        return {name: kind for name, kind in kinds.items() if isinstance(kind, Words)}
+        kinds = self.kinds(table).items()
+        return {name: kind for name, kind in kinds if isinstance(kind, Words)}
 
-    def codes(self, words: Words, texts: Sequence[str]) -> Column:
-        """Return the codes of words or ids, as they are held; those that are new get one."""
-        with self.lock:
-            return words.codes(texts)
-
-    def _kind_of(self, column: sa.Column[Any]) -> Kind:
-        """Return how a column is held.
+    def kinds(self, table: ReadTable) -> Mapping[str, Kind]:
+        """Return how each column is held, by its name.
 
         Raises:
             InputError: for one that holds no whole numbers, texts or ids.
         """
+        return {column.name: self._kind_of(column) for column in _columns_in(table)}
+
+    def _kind_of(self, column: sa.Column[Any]) -> Kind:
         if isinstance(column.type, EventIds):
             return EVENT_ID
         if isinstance(column.type, sa.Uuid):
@@ -526,8 +549,11 @@ class _RowReader:
             return column.name
         return f"encode(uuid_send({column.name}), 'hex')"
 
-    def _read(self, select: str, connection: sa.Connection, given: dict[str, Any]) -> RowsRead:
-        """Yield the rows of a select, of which few are fetched at a time.
+    @contextmanager
+    def _read(
+        self, select: str, connection: sa.Connection, given: Mapping[str, Any]
+    ) -> Iterator[Iterable[RowsRead]]:
+        """Open the rows of a select, of which few are fetched at a time.
 
         On PostgreSQL by a cursor that is declared in SQL: one of the driver has a destructor,
         and a Ctrl-C that meets it is lost.
@@ -535,46 +561,30 @@ class _RowReader:
         parameters = {"tenant": self._log.tenant, **given}
         if self._sqlite:
             with connection.execute(sa.text(select), parameters) as found:
-                yield from found.partitions(BATCH)
+                yield found.partitions(BATCH)
             return
         cursor = f"salesflow_columns_{next(CURSORS)}"
         connection.execute(sa.text(f"DECLARE {cursor} CURSOR FOR {select}"), parameters)
+        yield self._fetched(cursor, connection)
+        connection.execute(sa.text(f"CLOSE {cursor}"))
+
+    def _fetched(self, cursor: str, connection: sa.Connection) -> Iterator[RowsRead]:
         fetch, read = f"FETCH {BATCH} FROM {cursor}", BATCH
         while read == BATCH:
             rows = self._log.database.rows(fetch, (), connection)
             read = len(rows)
             yield rows
-        connection.execute(sa.text(f"CLOSE {cursor}"))
 
     def _read_of(
         self, table: ReadTable, entities: Iterable[UUID], connection: sa.Connection
-    ) -> RowsRead:
+    ) -> Iterator[RowsRead]:
         select, waiting = f"{self._select(table, '?')} AND entity_id IN (...)", iter(entities)
         while chunk := [id.hex if self._sqlite else id for id in islice(waiting, IN_ONE)]:
             among, listed = self._log.listing(select, chunk)
             yield self._log.database.rows(among, (self._log.tenant, *listed), connection)
 
-    def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
-        """Yield all rows of a table, so many at a time."""
-        for batch in self._read(self._select(table), connection, {}):
-            yield Part(self._columns(table, batch), len(batch))
-
-    def _columns(self, table: ReadTable, batch: Sequence[Sequence[Any]]) -> dict[str, Column]:
-        columns = _columns_in(table)
-        with self.lock:
-            found = columns_of(batch, [self._kind_of(column) for column in columns])
-        return dict(zip((column.name for column in columns), found, strict=True))
-
-    def _part(self, table: ReadTable, rows: RowsRead) -> Part:
-        batches: dict[str, list[Column]] = {column.name: [] for column in _columns_in(table)}
-        for batch in chain([next(rows, ())], rows):
-            for name, column in self._columns(table, batch).items():
-                batches[name].append(column)
-        joined = {}
-        for name, read in batches.items():
-            joined[name] = np.concatenate(read)
-            read.clear()
-        return _in_order(Part(joined, len(joined["entity_id"])).packed(), table)
+    def _part(self, table: ReadTable, batches: Iterable[RowsRead]) -> Part:
+        return Part.read(batches, self.kinds(table), _keys_of(table))
 
 
 def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
@@ -582,18 +592,8 @@ def _columns_in(table: ReadTable) -> list[sa.Column[Any]]:
     return [column for column in table.table.columns if column.name != "tenant"]
 
 
-def _in_order(part: Part, table: ReadTable) -> Part:
-    """Put rows in the order in which parts hold them, by what tells them from one another.
-
-    It is done in place, one column after the other, so that few are there twice.
-    """
-    c = part.columns
-    assert isinstance(c, dict)
-    keys = [column.name for column in table.table.primary_key if column.name != "tenant"]
+def _keys_of(table: ReadTable) -> Sequence[str]:
+    """Return the columns in whose order parts hold rows, which tell them from one another."""
     if isinstance(table, IntervalTable):
-        keys = ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
-    order = np.lexsort([c[name] for name in reversed(keys)])
-    if (order[1:] < order[:-1]).any():
-        for name in c:
-            c[name] = c[name][order]
-    return part
+        return ["entity_id", "valid_from", *(key.name for key in table.keys), "known_from"]
+    return [column.name for column in table.table.primary_key if column.name != "tenant"]

@@ -110,6 +110,8 @@ class StoredPosition(NamedTuple):
     stands: ProjectionPosition
     recorded_there: Instant | None
     """When the event at this position was recorded; None when there is none."""
+    checksum_there: int | None
+    """Its checksum, which tells it from others with the time."""
     notes: dict[UUID, int]
     """From which position on streams are left out; mostly nothing."""
 
@@ -430,10 +432,11 @@ OPEN = (
 )
 
 STAND_AND_LEAVE_OUT = (
-    "SELECT name, revision, position, recorded, (SELECT e.recorded FROM salesflow_events AS e"
-    " WHERE e.tenant = p.tenant AND e.position = p.position), NULL"
-    f" FROM {PROJECTIONS.name} AS p WHERE tenant = ? AND name IN ({{names}})"
-    " UNION ALL SELECT name, NULL, position, NULL, NULL, stream_id"
+    "SELECT p.name, p.revision, p.position, p.recorded, e.recorded, e.checksum, NULL"
+    f" FROM {PROJECTIONS.name} AS p LEFT JOIN salesflow_events AS e"
+    " ON e.tenant = p.tenant AND e.position = p.position"
+    " WHERE p.tenant = ? AND p.name IN ({names})"
+    " UNION ALL SELECT name, NULL, position, NULL, NULL, NULL, stream_id"
     f" FROM {LEFT_OUT.name} WHERE tenant = ? AND name IN ({{names}}) AND known_to = {FOREVER}"
 )
 
@@ -519,18 +522,20 @@ def hold(
         raise OvertakenError
 
 
-def stored_positions(log: EventLog, names: Sequence[str]) -> dict[str, StoredPosition]:
+def stored_positions(
+    log: EventLog, names: Sequence[str], connection: sa.Connection | None = None
+) -> dict[str, StoredPosition]:
     """Return where tables stand and what they leave out; not of those that were never begun."""
     if not names:
         return {}
     select = STAND_AND_LEAVE_OUT.format(names=", ".join("?" * len(names)))
-    rows = log.database.rows(select, (log.tenant, *names) * 2)
+    rows = log.database.rows(select, (log.tenant, *names) * 2, connection)
     found = {
-        name: StoredPosition(ProjectionPosition(revision, position, recorded), existing, {})
-        for name, revision, position, recorded, existing, stream in rows
+        name: StoredPosition(ProjectionPosition(*stands), recorded, checksum, {})
+        for name, *stands, recorded, checksum, stream in rows
         if stream is None
     }
-    for name, _, position, _, _, stream in rows:
+    for name, _, position, *_, stream in rows:
         if stream is not None and name in found:
             found[name].notes[_uuid(stream)] = position
     return found

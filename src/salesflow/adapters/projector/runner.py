@@ -23,10 +23,10 @@ import sqlalchemy as sa
 from salesflow.adapters import logs
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.forks import FORKABLE, Forkable
-from salesflow.adapters.event_store.gaps import ensure_no_gaps, head_borne_out
+from salesflow.adapters.event_store.gaps import ensure_no_gaps
 from salesflow.adapters.event_store.log import EventLog, Head
 from salesflow.adapters.logs import Progress
-from salesflow.adapters.projector.catching_up import CatchUp, note_left_out_streams
+from salesflow.adapters.projector.catching_up import CatchUp
 from salesflow.adapters.projector.projection_task import (
     ProjectionTask,
 )
@@ -128,18 +128,27 @@ class Runner(Forkable):
         """Return where a projection stands."""
         return self.standings([name])[name]
 
-    def standings(
-        self, names: Iterable[str] | None = None, connection: sa.Connection | None = None
-    ) -> dict[str, ProjectionPosition]:
-        """Return where projections stand (None: all), in the caller's snapshot if given one."""
-        if connection is None:
-            self.mend_once()
+    def standings(self, names: Iterable[str] | None = None) -> dict[str, ProjectionPosition]:
+        """Return where projections stand (None: all)."""
+        self.mend_once()
         chosen = list(self._folds if names is None else names)
-        found = {} if self._were_never_made() else positions_of(self._log, chosen, connection)
+        found = {} if self._were_never_made() else positions_of(self._log, chosen)
         return {
             name: found.get(name) or ProjectionPosition(self._folds[name].table.revision)
             for name in chosen
         }
+
+    def stored(
+        self, names: Sequence[str], connection: sa.Connection
+    ) -> dict[str, StoredPosition]:
+        """Return where projections stand in a snapshot, and what they leave out."""
+        made = [] if self._were_never_made() else names
+        found = stored_positions(self._log, made, connection)
+        return {name: found.get(name) or self._never_begun(name) for name in names}
+
+    def _never_begun(self, name: str) -> StoredPosition:
+        revision = self._folds[name].table.revision
+        return StoredPosition(ProjectionPosition(revision), None, None, {})
 
     def catch_up(
         self, names: Iterable[str] | None = None, *, progress: Progress | None = None
@@ -162,17 +171,14 @@ class Runner(Forkable):
                 self._make_missing()
                 self.ensure_exists(chosen)
                 found = stored_positions(self._log, chosen)  # before the head, which grows
-                goal = head_borne_out(self._log)
+                goal = self._log.head_borne_out()
                 level = {
                     name: found[name].stands
                     for name in chosen
                     if self._is_level(name, found, goal)
                 }
                 behind = [self._projections[name] for name in chosen if name not in level]
-                positions: dict[ProjectionTask, ProjectionPosition] = {}
-                failed = None
-                if behind:
-                    failed = self._bring_to_head(behind, found, goal, positions, progress)
+                positions, failed = self._bring_to_head(behind, found, goal, progress)
         finally:
             seconds = monotonic() - begun
             if seconds >= logs.SLOW_SECONDS:
@@ -200,7 +206,7 @@ class Runner(Forkable):
         tables = [self._folds[name].table for name in names]
         with self._database.whole(), self._lock:
             self._make_missing()
-        goal = head_borne_out(self._log)
+        goal = self._log.head_borne_out()
         ensure_no_gaps(self._log, goal.position)
         shadows = ShadowTables(self._log)
         started: list[ProjectionTask] = []
@@ -248,8 +254,8 @@ class Runner(Forkable):
         while started:
             names = [each.name for each in started]
             found = stored_positions(self._log, names)  # before the head, which grows
-            goal = head_borne_out(self._log)
-            failed = self._bring_to_head(started, found, goal, {}, progress)
+            goal = self._log.head_borne_out()
+            _, failed = self._bring_to_head(started, found, goal, progress)
             if failed is not None:
                 raise failed
             started = [each for each in started if not shadows.swap(each.fold.table, each.name)]
@@ -264,7 +270,7 @@ class Runner(Forkable):
         made = [] if self._were_never_made() else list(self._folds)
         found = stored_positions(self._log, made)
         try:
-            head = head_borne_out(self._log)
+            head = self._log.head_borne_out()
         except HistoryError as error:
             return [str(error)]
         errors = (_disagreement(self._folds[name], at, head) for name, at in found.items())
@@ -348,24 +354,25 @@ class Runner(Forkable):
         projections: Sequence[ProjectionTask],
         found: Mapping[str, StoredPosition],
         goal: Head,
-        positions: dict[ProjectionTask, ProjectionPosition],
         progress: Progress | None,
-    ) -> ProjectionError | None:
+    ) -> tuple[dict[ProjectionTask, ProjectionPosition], ProjectionError | None]:
         """Bring projections to the head from where they were found to stand.
 
-        Where they stand then is put into `positions`; a failed one is not in it.
+        Returns where they stand then, without those that failed, and how one of these did.
         """
         failed: ProjectionError | None = None
-        note_left_out_streams(projections, found)
+        agreeing: dict[ProjectionTask, StoredPosition] = {}
         for each in projections:
             at = found.get(each.name) or self._begin_first(each)
             wrong = _disagreement(each.fold, at, goal)
             if wrong is None:
-                positions[each] = at.stands
+                agreeing[each] = at
             failed = failed or wrong
-        catching_up = CatchUp(self._log, self._processes, positions)
-        failed = catching_up.read_again() or failed
-        return catching_up.fold_to(goal.position, progress) or failed
+        if not agreeing:
+            return {}, failed
+        catching_up = CatchUp(self._log, self._processes, agreeing)
+        failed = catching_up.bring_to(goal.position, progress) or failed
+        return catching_up.positions, failed
 
     def _begin_first(self, projection: ProjectionTask) -> StoredPosition:
         """Begin a projection of which nobody knows any more where it stands."""
@@ -374,7 +381,7 @@ class Runner(Forkable):
         self._make_missing()
         projection.followed = None
         self.ensure_exists([projection.name])
-        return StoredPosition(projection.begun, None, {})
+        return StoredPosition(projection.begun, None, None, {})
 
 
 def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError | None:

@@ -8,7 +8,7 @@ What the deals, customers and reps of an answer are called is read in it too, by
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,8 +20,13 @@ from salesflow.adapters.event_store.published import (
     PublishedRates,
     with_unpublished_unreadable,
 )
+from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.naming import NamingFacts, ReadingNames
-from salesflow.adapters.projector.read_tables import ProjectionPosition, left_out_at
+from salesflow.adapters.projector.read_tables import (
+    ProjectionPosition,
+    StoredPosition,
+    left_out_at,
+)
 from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.exchange_rates import RateTable
@@ -47,11 +52,11 @@ from salesflow.projections.table import (
 )
 
 if TYPE_CHECKING:  # which loads numpy
-    from salesflow.adapters.projector.columns import SnapshotColumns
-    from salesflow.projections.core.columns import HeldRows, TableColumns
+    from salesflow.adapters.projector.columns import Held, SnapshotColumns
+    from salesflow.projections.core.columns import HeldRows, HeldTable
     from salesflow.projections.core.ledger_columns import LedgerColumns
 
-__all__ = ["MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
+__all__ = ["AskedOf", "MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
 
 ViewT = TypeVar("ViewT", bound=View)
@@ -104,30 +109,36 @@ class SnapshotTables:
     def __init__(
         self,
         connection: sa.Connection,
-        positions: Mapping[str, ProjectionPosition],
+        stored: Mapping[str, StoredPosition],
         runner: Runner,
     ) -> None:
         self.connection: Final = connection
-        self.positions: Final = positions
+        self.stored: Final = stored
         self._runner = runner
         self._columns: SnapshotColumns | None = None
         self._in_memory: dict[str, bool] = {}
 
-    def columns(
-        self, table: ReadTable, of: UUID | None = None
-    ) -> "TableColumns | LedgerColumns":
-        """Return a table as columns, or what it holds of one entity.
+    def columns(self, tables: Sequence[ReadTable]) -> "list[HeldTable]":
+        """Return tables as columns.
+
+        Raises:
+            InputError: for one that was not brought level with the log for this question.
+        """
+        for table in tables:
+            self._ensure_level(table)
+        if self._columns is None:
+            cache = self._runner.columns
+            self._columns = cache.in_snapshot(self.stored, self.connection)
+        return self._columns.of(tables)
+
+    def columns_of(self, table: ReadTable, entity: UUID) -> "Held":
+        """Return what a table holds of one entity.
 
         Raises:
             InputError: for one that was not brought level with the log for this question.
         """
         self._ensure_level(table)
-        if of is not None:
-            return self._runner.columns.columns_of(table, of, self.connection)
-        if self._columns is None:
-            cache = self._runner.columns
-            self._columns = cache.in_snapshot(self.positions, self.connection)
-        return self._columns.of(table)
+        return self._runner.columns.columns_of(table, entity, self.connection)
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:
         """Run a select in the snapshot."""
@@ -146,19 +157,34 @@ class SnapshotTables:
         """
         self._ensure_level(ledger)
         if ledger.name not in self._in_memory:
-            few = self.positions[ledger.name].position <= HELD_EVENTS
+            few = self.stored[ledger.name].stands.position <= HELD_EVENTS
             self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name) and few
         if not self._in_memory[ledger.name]:
             return balances(self.rows, ledger, read_point, instants)
-        columns = cast("LedgerColumns", self.columns(ledger))
-        return columns.balances(read_point.known_at, instants)
+        [columns] = self.columns([ledger])
+        return cast("LedgerColumns", columns).balances(read_point.known_at, instants)
+
+    def may_leave_out(self, known_at: Instant) -> bool:
+        """Return whether tables leave streams out now, or may have at a time before."""
+        return any(
+            each.notes or known_at < each.stands.recorded for each in self.stored.values()
+        )
 
     def _ensure_level(self, table: ReadTable) -> None:
-        if table.name not in self.positions:
+        if table.name not in self.stored:
             raise InputError(
                 f"read table {table.label} is not among the `folds` of the question, so nothing"
                 " brought it level with the log; name it there"
             )
+
+
+class AskedOf(NamedTuple):
+    """What answers are made of beside the read tables."""
+
+    moments: MomentResolver
+    processes: PublishedProcesses
+    rates: PublishedRates
+    names: NamingFacts
 
 
 class Snapshot(Generic[ViewT]):
@@ -167,20 +193,15 @@ class Snapshot(Generic[ViewT]):
     def __init__(
         self,
         question: Question[ViewT],
-        moments: MomentResolver,
-        processes: PublishedProcesses,
-        rates: PublishedRates,
-        names: NamingFacts,
+        read: AskedOf,
         tables: SnapshotTables,
     ) -> None:
         self._question = question
-        self._names = names
+        moments, self._processes, self._rates, self._names = read
         self._tables = tables
         self._connection = tables.connection
         self._moments = MomentResolver(moments.log, tables.connection)
-        self._processes = processes
-        self._rates = rates
-        positions = tables.positions.values()
+        positions = [each.stands for each in tables.stored.values()]
         self._position = min(positions, key=lambda stand: stand.position)
         self._revision = max(stand.revision for stand in positions)
         self._behind: Behind | None = None
@@ -245,9 +266,11 @@ class Snapshot(Generic[ViewT]):
         """Return what stands beside an answer: what it leaves out and does not know, names."""
         read_point, log = reader.read_point, self._moments.log
         envelope: dict[str, object] = {"timezone": reader.timezone.key}
-        left_out = left_out_at(log, self._question.folds, read_point.known_at, self._connection)
-        if left_out:
-            envelope["left_out"] = left_out
+        if self._tables.may_leave_out(read_point.known_at):
+            names = self._question.folds
+            left_out = left_out_at(log, names, read_point.known_at, self._connection)
+            if left_out:
+                envelope["left_out"] = left_out
         if self._behind is not None:
             envelope["behind"] = self._behind
         if read_point.known_at < self._position.recorded or not self._position.position:
@@ -261,12 +284,7 @@ class Snapshot(Generic[ViewT]):
 
 @contextmanager
 def snapshot_for(
-    question: Question[ViewT],
-    moments: MomentResolver,
-    processes: PublishedProcesses,
-    rates: PublishedRates,
-    names: NamingFacts,
-    runner: Runner,
+    question: Question[ViewT], read: AskedOf, runner: Runner, progress: Progress | None
 ) -> Iterator[Snapshot[ViewT]]:
     """Catch up what a question reads, and open a snapshot to ask it in.
 
@@ -274,18 +292,19 @@ def snapshot_for(
     """
     unwritable: UnwritableError | None = None
     try:
-        runner.catch_up(question.folds)
+        runner.catch_up(question.folds, progress=progress)
     except UnwritableError as error:
         runner.ensure_exists(question.folds)
         unwritable = error
-    log = moments.log
+    log = read.moments.log
     with gc_paused(), log.database.read() as connection:
-        positions = runner.standings(question.folds, connection)
-        if not positions:
+        stored = runner.stored(question.folds, connection)
+        if not stored:
             head = log.head(connection)
-            positions = {"": ProjectionPosition(1, head.position, head.recorded)}
-        tables = SnapshotTables(connection, positions, runner)
-        snapshot = Snapshot(question, moments, processes, rates, names, tables)
+            stands = ProjectionPosition(1, head.position, head.recorded)
+            stored = {"": StoredPosition(stands, None, None, {})}
+        tables = SnapshotTables(connection, stored, runner)
+        snapshot = Snapshot(question, read, tables)
         if unwritable is not None:
             snapshot.note_behind(log.head(connection), unwritable)
         yield snapshot
@@ -358,7 +377,20 @@ class SnapshotReader:
             read_point = read_point._replace(as_of=as_of)
         if known_at is not None:
             read_point = read_point._replace(known_at=known_at)
-        return self._tables.columns(table, of).at(read_point, ended=ended)
+        if of is not None:
+            return self._tables.columns_of(table, of).at(read_point, ended=ended)
+        [columns] = self._tables.columns([table])
+        return columns.at(read_point, ended=ended)
+
+    def columns_of_each(
+        self, *tables: ReadTable, ended: Sequence[ReadTable] = ()
+    ) -> "list[HeldRows]":
+        """Return the rows of several tables at the moment, and of some also what has ended."""
+        from salesflow.projections.core.columns import rows_at  # loads numpy
+
+        columns = self._tables.columns([*tables, *ended])
+        counts = [False] * len(tables) + [True] * len(ended)
+        return rows_at(zip(columns, counts, strict=True), self.read_point)
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None

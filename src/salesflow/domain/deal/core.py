@@ -125,22 +125,27 @@ class DealCore(State):
     @property
     def probability(self) -> Decimal:
         """Of winning it: the stage's unless another was given; 1 or 0 once it is closed."""
-        if self.outcome != "open":
-            return CERTAIN if self.outcome == "won" else IMPOSSIBLE
-        if self.probability_given is not None:
-            return self.probability_given
-        stage = self.stage_in_force
-        return IMPOSSIBLE if stage is None else stage.probability
+        return self.outlook[2]
 
     @property
     def forecast_category(self) -> ForecastCategory:
         """The stage's category unless another was given; closed or omitted once it ended."""
-        if self.outcome != "open":
-            return CLOSED_CATEGORY[self.outcome]
-        if self.category_given is not None:
-            return self.category_given
+        return self.outlook[1]
+
+    @property
+    def outlook(self) -> tuple[str, ForecastCategory, Decimal]:
+        """Its status, its forecast category, and the probability of winning it."""
+        status, outcome = self.status, self.outcome
+        if outcome != "open":
+            certain = CERTAIN if outcome == "won" else IMPOSSIBLE
+            return status, CLOSED_CATEGORY[outcome], certain
+        category, probability = self.category_given, self.probability_given
         stage = self.stage_in_force
-        return "pipeline" if stage is None else stage.forecast_category
+        if category is None:
+            category = "pipeline" if stage is None else stage.forecast_category
+        if probability is None:
+            probability = IMPOSSIBLE if stage is None else stage.probability
+        return status, category, probability
 
     @internal
     def meets(self, criterion: str) -> bool:

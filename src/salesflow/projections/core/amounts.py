@@ -31,7 +31,7 @@ class Amounts(NamedTuple):
     @classmethod
     def of(cls, rows: HeldRows) -> "Amounts":
         """Return those that stand in rows as amount and currency."""
-        return cls(rows.amounts("amount"), *rows.distinct("currency"))
+        return cls(*rows.money())
 
     @classmethod
     def converted(

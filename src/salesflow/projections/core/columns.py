@@ -12,7 +12,9 @@ It knows no database: how columns are filled and kept level is said in
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Self
+from enum import Enum, auto
+from threading import RLock
+from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -24,22 +26,27 @@ from salesflow.projections.table import ReadPoint
 
 __all__ = [
     "EVENT_ID",
+    "KNOWN",
     "NOTHING",
     "NO_LIST",
     "NO_NUMBER",
     "UNKNOWN",
     "Column",
     "Flags",
+    "Happened",
+    "Having",
     "HeldRows",
     "HexadecimalIds",
     "Kind",
     "Part",
     "Places",
+    "RowsRead",
     "TableColumns",
     "Words",
     "all_happened",
     "columns_of",
     "narrowed",
+    "rows_at",
 ]
 
 Column = NDArray[Any]
@@ -60,12 +67,25 @@ NO_NUMBER: Final = np.iinfo(np.int64).min
 """Stands in a column of numbers where there is none."""
 
 
+class Anything(Enum):
+    """What a column is to have where any word, id or number will do."""
+
+    KNOWN = auto()
+
+
+KNOWN: Final = Anything.KNOWN
+Having = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
+"""Which word or id rows are to have in columns, or which of several; None for whatever."""
+
+
 class Words:
     """Words or ids that columns hold, each by its code, which it keeps."""
 
     def __init__(self) -> None:
         self._words: list[Any] = []
         self._codes = _Codes(self._words)
+        self.lock = RLock()
+        """Held while words get their codes."""
 
     def __len__(self) -> int:
         return len(self._words)
@@ -80,7 +100,8 @@ class Words:
 
     def codes(self, words: Sequence[object]) -> NDArray[np.int32]:
         """Return the codes of words; those that are new get one."""
-        return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
+        with self.lock:
+            return np.fromiter(map(self._codes.__getitem__, words), np.int32, len(words))
 
     def of(self, codes: Column) -> list[Any]:
         """Return the word of each of some codes."""
@@ -141,14 +162,18 @@ Kind = Words | np.dtype[Any]
 """What a column holds: codes of words or of ids, numbers, or ids of events."""
 
 
-def columns_of(rows: Sequence[Sequence[Any]], kinds: Sequence[Kind]) -> list[Column]:
-    """Return the columns of some rows, each as narrow as what it holds.
+RowsRead = Sequence[Sequence[Any]]
+"""Rows as a driver gives them, ids as hexadecimal digits."""
 
-    Ids come as hexadecimal digits. Words and ids that are new get a code.
+
+def columns_of(rows: RowsRead, kinds: Mapping[str, Kind]) -> dict[str, Column]:
+    """Return the columns of some rows by name, each as narrow as what it holds.
+
+    Words and ids that are new get a code.
     """
     cells = zip(*rows, strict=True) if rows else [()] * len(kinds)
-    found = map(_column, cells, kinds)
-    return [narrowed(column) for column in found]
+    found = map(_column, cells, kinds.values())
+    return {name: narrowed(column) for name, column in zip(kinds, found, strict=True)}
 
 
 def _column(cells: Sequence[Any], kind: Kind) -> Column:
@@ -198,6 +223,15 @@ class Part(NamedTuple):
     """Long numbers in their order, each once: the instants and amounts of all rows."""
     by_place: frozenset[str] = frozenset()
     """The columns that hold places in that list, and no numbers."""
+
+    @classmethod
+    def read(
+        cls, batches: Iterable[RowsRead], kinds: Mapping[str, Kind], keys: Iterable[str]
+    ) -> "Part":
+        """Return rows that come so many at a time, packed and in order of some columns."""
+        read = [columns_of(rows, kinds) for rows in batches] or [columns_of((), kinds)]
+        columns = {name: np.concatenate([each.pop(name) for each in read]) for name in kinds}
+        return cls(columns, len(columns["entity_id"])).packed().in_order(keys)
 
     def cut(self, name: str, rows: Places | Flags | slice) -> Column:
         """Return a column of some rows, of numbers as they are."""
@@ -269,32 +303,37 @@ class Part(NamedTuple):
         }
         return Part(found, self.rows + then.rows)
 
+    def in_order(self, keys: Iterable[str]) -> "Part":
+        """Return these rows in order of some columns, put so in place, one after the other."""
+        columns = self.columns
+        assert isinstance(columns, dict)
+        order = np.lexsort([columns[key] for key in keys][::-1])
+        if (order[1:] < order[:-1]).any():
+            for name in columns:
+                columns[name] = columns[name][order]
+        return self
+
     def where(self, kept: Flags) -> "Part":
         """Return some of these rows, in the same order."""
         found = {name: column[kept] for name, column in self.columns.items()}
         return self._replace(columns=found, rows=int(np.count_nonzero(kept)))
 
-    def none(self) -> "Part":
-        """Return a part of the same columns without a row."""
-        none = {name: self.cut(name, slice(0)).copy() for name in self.columns}
-        return Part(none, 0)  # copies, since a view would keep all rows in memory
+
+class HeldTable(Protocol):
+    """A table or a ledger, all rows of it; see `TableColumns`."""
+
+    def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows": ...
 
 
 class TableColumns(NamedTuple):
     """A table as columns: its rows, and in the tail those of entities that changed since."""
 
     base: Part
-    replaced: Flags | None
-    """Which rows of the base are of entities that stand in the tail; None for none."""
-    tail: Part
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
-
-    @classmethod
-    def whole(cls, part: Part, words: Mapping[str, Words]) -> Self:
-        """Return a table all of whose rows are in one part."""
-        base = part.packed()
-        return cls(base, None, base.none(), words)
+    replaced: Flags | None = None
+    """Which rows of the base are of entities that stand in the tail; None for none."""
+    tail: Part | None = None
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> "HeldRows":
         """Return the rows that hold at a moment, with `ended` also those that held before."""
@@ -302,7 +341,7 @@ class TableColumns(NamedTuple):
         if self.replaced is not None:
             found &= ~self.replaced
         chosen = [(self.base, np.flatnonzero(found))]
-        if self.tail.rows:
+        if self.tail is not None:
             tail = self.tail.matching(read_point, ended=ended)
             chosen.append((self.tail, np.flatnonzero(tail)))
         return HeldRows(chosen, self.words)
@@ -322,6 +361,13 @@ class HeldRows(dict[str, Column]):
         self._chosen = chosen
         self.count: Final = sum(len(places) for _, places in chosen)
         """How many they are."""
+
+    @classmethod
+    def posted(
+        cls, parts: Iterable[Part], read_point: ReadPoint, words: Mapping[str, Words]
+    ) -> "HeldRows":
+        """Return the movements posted by a moment."""
+        return cls([(part, part.posted_by(read_point)) for part in parts], words)
 
     def __len__(self) -> int:
         return self.count
@@ -357,13 +403,17 @@ class HeldRows(dict[str, Column]):
 
     def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
         """Return which of some words or ids rows have in a column, by number; -1 for none."""
+        return self.numbering(name, words)[self[name]]
+
+    def numbering(self, name: str, words: Iterable[str | UUID | None]) -> Column:
+        """Return the same of each code that a column may hold."""
         known = self.words[name]
         codes = [*map(known.code, words)]  # before it is counted: others may add to them
         number = np.full(len(known) + 1, -1)  # the code of nothing stands last
         for place, code in enumerate(codes):
             if code is not None:
                 number[code] = place
-        return number[self[name]]
+        return number
 
     def distinct(self, name: str) -> tuple[Column, list[Any]]:
         """Return by number which word or id each row has in a column, and those there are."""
@@ -381,11 +431,15 @@ class HeldRows(dict[str, Column]):
         found: Flags = self.numbers(name, words) >= 0
         return found
 
-    def fitting(self, wanted: Mapping[str, str | UUID | None]) -> Flags:
-        """Return which rows have the words or ids that columns are to have; None is any."""
+    def fitting(self, wanted: Having) -> Flags:
+        """Return which rows have in columns what they are to have."""
         found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
-            if word is not None:
+            if word is KNOWN:
+                found &= self.known(name)
+            elif isinstance(word, tuple):
+                found &= self.has(name, *word)
+            elif word is not None:
                 found &= self[name] == self.code(name, word)
         return found
 
@@ -402,11 +456,13 @@ class HeldRows(dict[str, Column]):
             found &= np.concatenate(cut)
         return found
 
-    def where(self, wanted: Flags) -> "HeldRows":
-        """Return some of them, in the same order."""
+    def where(self, wanted: Flags, *names: str) -> "HeldRows":
+        """Return some of them, in the same order, and some columns of theirs cut already."""
         ends = np.cumsum([len(places) for _, places in self._chosen])
         parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
-        return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+        found = HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
+        found.cut(*names)
+        return found
 
     def pieces(self, most: int) -> Iterator["HeldRows"]:
         """Yield these rows, so many at a time."""
@@ -418,44 +474,65 @@ class HeldRows(dict[str, Column]):
         """Return those that have one of some words or ids in a column."""
         return self.where(self.has(name, *words))
 
-    def between(self, name: str, start: Instant, end: Instant) -> "HeldRows":
-        """Return those of which an instant lies in `[start, end)`."""
-        return self.happened(name, start, end, {})
-
-    def happened(
-        self, name: str, start: Instant, end: Instant, wanted: Mapping[str, str | UUID | None]
+    def between(
+        self,
+        name: str,
+        start: Instant,
+        end: Instant,
+        wanted: Having | None = None,
+        names: Iterable[str] = (),
     ) -> "HeldRows":
-        """Return the same, of those that fit what is wanted; see `fitting`."""
+        """Return those that fit of which an instant lies in `[start, end)`; see `where`."""
         column = self[name]
-        within = (column >= start) & (column < end) & self.fitting(wanted)
-        found = self.where(within)
+        within = (column >= start) & (column < end) & self.fitting(wanted or {})
+        found = self.where(within, *names)
         found[name] = column[within]
         return found
 
-    def fit(self, wanted: Mapping[str, str | UUID | None]) -> "HeldRows":
-        """Return those that fit what is wanted; see `fitting`."""
-        return self.where(self.fitting(wanted))
+    def fit(self, wanted: Having, *names: str) -> "HeldRows":
+        """Return those that fit what is wanted; see `fitting` and `where`."""
+        return self.where(self.fitting(wanted), *names)
 
-    def held_at(self, instants: Column, known_at: Instant) -> Flags:
-        """Return which rows held at each of some instants, as was known at another one."""
-        since, until, at = self["valid_from"], self.until(known_at), instants[:, None]
-        held: Flags = (since <= at) & (until > at)
-        return held
+    def held_at(
+        self,
+        instants: Column,
+        known_at: Instant,
+        wanted: Having,
+        *names: str,
+        after: Mapping[str, Column] | None = None,
+    ) -> tuple["HeldRows", Flags]:
+        """Return those that fit and held at any of some instants, and which did at each.
+
+        As was known at another instant; where columns in `after` lie no earlier than that.
+        """
+        rows = self.fit(wanted)
+        since, until, at = rows["valid_from"], rows.until(known_at), instants[:, None]
+        held = (since <= at) & (until > at)
+        for name, begun in (after or {}).items():
+            held &= rows[name] >= begun[:, None]
+        at_any = np.logical_or.reduce(held)
+        return rows.where(at_any, *names), held[:, at_any]
 
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
         ends = self["valid_to"]
         return np.where(self.say("collapsed") & (ends > known_at), FOREVER, ends)
 
-    def ordered(self, order: Places) -> "HeldRows":
-        """Return rows of these by their numbers, in that order."""
+    def ordered(self, order: Places, *names: str) -> "HeldRows":
+        """Return rows of these by their numbers, in that order; see `where`."""
         part = Part(_OrderedColumns(self, order), len(order))
-        return HeldRows([(part, np.arange(len(order)))], self.words)
+        found = HeldRows([(part, np.arange(len(order)))], self.words)
+        found.cut(*names)
+        return found
 
-    def amounts(self, name: str) -> Column:
+    def amounts(self, name: str = "amount") -> Column:
         """Return a column of amounts, with 0 where none is known."""
         column = self[name]
         return np.where(column == NO_NUMBER, 0, column)
+
+    def money(self) -> tuple[Column, Column, list[Any]]:
+        """Return the amounts, by number which currency each is in, and the currencies."""
+        return self.amounts(), *self.distinct("currency")
 
     def cells(self, name: str, rows: Column | None = None) -> list[Any]:
         """Return a column as Python has it, or some rows of it.
@@ -480,13 +557,30 @@ class HeldRows(dict[str, Column]):
         return zip(*(self.cells(name, rows) for name in names), strict=True)
 
 
-def all_happened(
-    kinds: Iterable[tuple[HeldRows, str, Mapping[str, str | UUID | None]]],
-    start: Instant,
-    end: Instant,
+def rows_at(
+    tables: Iterable[tuple["HeldTable", bool]], read_point: ReadPoint
 ) -> list[HeldRows]:
-    """Return of rows of several kinds those that happened; see `HeldRows.happened`."""
-    return [rows.happened(name, start, end, wanted) for rows, name, wanted in kinds]
+    """Return the rows of several tables at a moment, of some also those that ended."""
+    return [held.at(read_point, ended=ended) for held, ended in tables]
+
+
+class Happened(NamedTuple):
+    """Rows of one kind that happened; see `HeldRows.between`."""
+
+    rows: HeldRows
+    name: str
+    start: Instant
+    end: Instant
+    wanted: Having
+    names: Iterable[str]
+
+
+def all_happened(kinds: Iterable[Happened]) -> list[HeldRows]:
+    """Return the rows of several kinds that happened."""
+    return [
+        rows.between(name, start, end, wanted, names)
+        for rows, name, start, end, wanted, names in kinds
+    ]
 
 
 class _OrderedColumns(Mapping[str, Column]):

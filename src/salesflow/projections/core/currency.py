@@ -168,12 +168,8 @@ class MoneyView(View):
     rates: RatesUsed | None = None
     """None where amounts are given each in its own currency."""
 
-    def meaning(self, language: Language = "en") -> tuple[str, str]:
-        """Return what is counted and how; in one currency also by which rule and rates."""
-        population, formula = super().meaning(language)
-        return population, formula + (
-            "" if self.rates is None else self.rates.sentence(language)
-        )
+    def _rates_said(self, language: Language) -> str:
+        return "" if self.rates is None else self.rates.sentence(language)
 
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where the answer stands, and in front of it which amounts it leaves out."""

@@ -9,7 +9,8 @@ The same is read from the database in `balances`, where a ledger is not in memor
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from itertools import chain
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -44,22 +45,15 @@ class LedgerColumns(NamedTuple):
     """A ledger as columns: its movements, and in the tail those that were recorded since."""
 
     base: "Checkpoints"
-    tail: "Checkpoints"
     words: Mapping[str, Words]
     """By the name of each column of words or ids, what its codes stand for."""
-
-    @classmethod
-    def whole(cls, part: Part, ledger: LedgerTable, words: Mapping[str, Words]) -> Self:
-        """Return a ledger all of whose movements are in one part."""
-        base = part.packed()
-        none = Checkpoints(base.none(), ledger, words)
-        return cls(Checkpoints(base, ledger, words), none, words)
+    tail: "Checkpoints | None" = None
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> HeldRows:
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
         del ended
-        parts = [self.base.part, *([self.tail.part] if self.tail.part.rows else [])]
-        return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
+        parts = [each.part for each in (self.base, self.tail) if each is not None]
+        return HeldRows.posted(parts, read_point, self.words)
 
     def balances(
         self, known_at: Instant, instants: Sequence[Instant]
@@ -68,16 +62,17 @@ class LedgerColumns(NamedTuple):
 
         Cells in which nothing stood are left out.
         """
-        sides = (part.sums(known_at, instants) for part in (self.base, self.tail))
+        parts = [each for each in (self.base, self.tail) if each is not None]
+        sides = (part.sums(known_at, instants) for part in parts)
         return [_together(*each) for each in zip(*sides, strict=True)]
 
 
 def _together(
-    base: dict[Cells, list[int]], tail: dict[Cells, list[int]]
+    base: dict[Cells, list[int]], *tail: dict[Cells, list[int]]
 ) -> dict[Cells, CellSums]:
-    """Add up what stands in the cells of both parts; leave out those in which nothing does."""
+    """Add up what stands in the cells of all parts; leave out those in which nothing does."""
     found = dict(base)
-    for cell, sums in tail.items():
+    for cell, sums in chain.from_iterable(each.items() for each in tail):
         before = base.get(cell)
         if before is not None:
             sums = [a + b for a, b in zip(before, sums, strict=True)]

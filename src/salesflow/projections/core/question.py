@@ -241,6 +241,14 @@ class Reader(Protocol):
         ledger, the movements posted by then. The table has to be among the question's.
         """
 
+    def columns_of_each(
+        self, *tables: ReadTable, ended: Sequence[ReadTable] = ()
+    ) -> "list[HeldRows]":
+        """Return the rows of several tables at the moment; see `columns`.
+
+        Behind them stand those of tables of which also what held before counts.
+        """
+
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
     ) -> list[dict[Cells, CellSums]]:
@@ -333,12 +341,18 @@ class View(Value):
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Return what is counted (the population) and how (the formula)."""
-        if language == "en":
-            return self.population, self.formula
-        return (
-            self.population_zh or translated(self.population, language),
-            self.formula_zh or translated(self.formula, language),
-        )
+        return self._meaning(language)
+
+    def _meaning(self, language: Language) -> tuple[str, str]:
+        population, formula = self.population, self.formula
+        if language != "en":
+            population = self.population_zh or translated(population, language)
+            formula = self.formula_zh or translated(formula, language)
+        return population, formula + self._rates_said(language)
+
+    def _rates_said(self, language: Language) -> str:  # noqa: ARG002 - of amounts that have some
+        """Return by which rule and rates amounts are in one currency, where they are."""
+        return ""
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
         """Return the answer as text for a terminal: tables, meaning, moment in business time.
@@ -356,7 +370,7 @@ class View(Value):
         """Return what is counted and how, a labelled line each."""
         labels = words_in(("Scope", "Definitions"), language)
         colon = "：" if language == "zh" else ": "
-        meant = zip(labels, self.meaning(language), strict=True)
+        meant = zip(labels, self._meaning(language), strict=True)
         return [f"{label}{colon}{text}" for label, text in meant]
 
     @internal
@@ -546,6 +560,11 @@ class PeriodQuestion(Question[ViewT]):
                 f"a period from {first} to {after} holds no day; `to` is the first day after it"
             )
         return span_of(first, after - ONE_DAY, reader)
+
+    def spans(self, reader: Reader) -> tuple[Span, Span]:
+        """Cut the period asked about, and the one before that stands beside it; see `span`."""
+        span = self.span(reader)
+        return span, span_before(span, reader)
 
     def day(self, reader: Reader) -> date:
         """Return the business day of the moment."""

@@ -36,7 +36,6 @@ from salesflow.projections.core.question import (
     PeriodQuestion,
     Reader,
     View,
-    span_before,
 )
 from salesflow.projections.core.statistics import mean, net_promoters, share
 from salesflow.projections.folds.feedback import FEEDBACK
@@ -272,8 +271,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
 
     def answer(self, reader: Reader, moment: Moment) -> FeedbackView:
         """Count the rows that hold at the moment; fetch the words of those listed."""
-        span = self.span(reader)
-        before = span_before(span, reader)
+        span, before = self.spans(reader)
         rows = self._asked_about(reader)
         said = rows.between("occurred", span.start, span.end)
         earlier = rows.between("occurred", before.start, before.end)

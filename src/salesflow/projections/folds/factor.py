@@ -140,7 +140,7 @@ def _noted(fact: Fact, stage: str, process: ProcessVersion | None) -> Sequence[F
 def _moved(fact: StageMoved, stage: str, process: ProcessVersion | None) -> Sequence[Factor]:
     if process is None or process.categories[fact.target] != "open":
         return ()
-    steps = process.order(fact.target) - process.order(stage)
+    steps = process.steps(stage, fact.target)
     if 0 <= steps <= 1:
         return ()
     return (("stage_skipped" if steps > 1 else "stage_returned", ""),)

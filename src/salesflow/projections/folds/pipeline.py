@@ -203,7 +203,7 @@ def _direction(target: str, stage: str, process: ProcessVersion | None) -> str:
     category = process.categories[target]
     if category in ("won", "lost", "disqualified"):
         return category
-    return "advanced" if process.order(target) >= process.order(stage) else "returned"
+    return "advanced" if process.steps(stage, target) >= 0 else "returned"
 
 
 PIPELINE_LEDGER: Final = Ledger(PIPELINE, STATE_FACTS, OnState(DealSummary, Pipeline))

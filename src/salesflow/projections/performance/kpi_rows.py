@@ -11,22 +11,27 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.process import WIN_RATE
-from salesflow.domain.time import Instant, start_of_last_days
+from salesflow.domain.time import Instant, starts_of_last_days
 from salesflow.projections.core.amounts import Amounts, RateInstants
 from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
+    KNOWN,
     NO_NUMBER,
     NOTHING,
     Column,
     Flags,
+    Happened,
+    Having,
     HeldRows,
     all_happened,
 )
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
+from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import Attribution, Grouping
@@ -37,6 +42,7 @@ __all__ = [
     "WON",
     "Booked",
     "KpiRows",
+    "KpiTables",
     "LatelyClosed",
     "Orders",
     "SpanRows",
@@ -52,6 +58,13 @@ OPEN: Final = Attribution("valid_from", "owner", "customer_id", "process")
 OUTCOMES: Final = ("won", "lost", "disqualified", "open")
 """As what deals stand, which columns say by number; what is merged is none of these."""
 WON: Final = OUTCOMES.index("won")
+SPANS: Final = 6
+"""So many kinds of rows are put to the spans in which they happened."""
+LASTED: Final = ("opened", "closed", "opened_day_only", "closed_day_only")
+"""The columns that say how long a deal lasted."""
+ANSWERED: Final = ("entity_id", "occurred", "position", "day_only")
+"""The columns of contacts that say which came first, and when."""
+STAGE: Final = ("process", "process_version", "stage")
 ALIKE: Final = (
     *("occurred", "kind", "role", "person", "share", "amount", "currency"),
     *("process", "customer_id", "lead_source", "credited"),
@@ -141,111 +154,148 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     return [*map(Booked._make, zip(*cells.values(), strict=True))]
 
 
+class KpiTables(NamedTuple):
+    """The rows of the tables behind the figures, of one moment."""
+
+    bookings: HeldRows
+    contacts: HeldRows
+    feedback: HeldRows
+    customers: HeldRows
+    standing: HeldRows
+    """How deals began and ended, as they stand."""
+    closings: HeldRows
+    """The same, and how they stood before; so are the next ones."""
+    deals: HeldRows
+
+    @classmethod
+    def read(cls, reader: Reader) -> "KpiTables":
+        """Read them all."""
+        now, ended = (BOOKING, CONTACT, FEEDBACK, CUSTOMER, CLOSING), (CLOSING, DEAL_STATE)
+        return cls(*reader.columns_of_each(*now, ended=ended))
+
+
 def read_rows(
     reader: Reader,
-    closings: HeldRows,
+    tables: KpiTables,
     spans: Sequence[Span],
     exchange: CurrencyConverter,
     grouping: Grouping,
     velocity_days: int,
 ) -> KpiRows:
-    """Read what happened in some spans, each of which begins where the one before it ends.
+    """Choose what happened in some spans, each of which begins where the one before it ends."""
+    return _KpiReader(reader, tables, spans, exchange, grouping).read(velocity_days)
 
-    Closings are those of the moment, and those that held before it.
-    """
-    return _KpiReader(reader, closings, spans, exchange, grouping).read(velocity_days)
+
+class _Kind(NamedTuple):
+    """Rows of one kind, and which of them are asked for."""
+
+    rows: HeldRows
+    at: str
+    """The column that says when each happened."""
+    whose: Attribution
+    columns: Sequence[str] = ()
+    """What else is asked of them."""
+    having: Having | None = None
+    from_the_first: bool = False
+    """Whether those before the spans are asked for too."""
 
 
 class _KpiReader:
-    """Reads the rows of one question."""
+    """Chooses the rows of one question, and works out what is asked of each."""
 
     def __init__(
         self,
         reader: Reader,
-        closings: HeldRows,
+        tables: KpiTables,
         spans: Sequence[Span],
         exchange: CurrencyConverter,
         grouping: Grouping,
     ) -> None:
         self._reader = reader
+        self._tables = tables
         self._exchange = exchange
         self._grouping = grouping
         self._start, self._end = spans[0].start, spans[-1].end
         self._edges = np.array([*(span.start for span in spans), self._end])
         self._ends = np.minimum(self._edges[1:] - 1, reader.read_point.as_of)
         """Where each span ends, or the moment."""
-        self._bookings = reader.columns(BOOKING)
-        self._closings = closings
+        self._outcomes = tables.closings.numbering("outcome", OUTCOMES)
+        """By code; those of none of them are -1."""
 
     def read(self, velocity_days: int) -> KpiRows:
-        """Read each kind of them once."""
-        bookings, times = _netted(self._happened(self._bookings, "occurred", BOOKED))
-        standing = self._standing()
-        contacts = self._reader.columns(CONTACT)
-        won = standing.fit({"outcome": "won"})
-        booked, opened, closed, contacted, scores, new_customers = self._in_spans(
-            (bookings, "occurred", BOOKED),
-            (standing, "opened", OPENED),
-            (standing, "closed", CLOSED),
-            (contacts, "occurred", OCCURRED),
-            (self._scores(), "occurred", OCCURRED),
-            (self._first_won(won), "closed", CLOSED),
+        """Choose each kind of them once."""
+        kinds = self._kinds()
+        *found, answers = all_happened([*map(self._chosen, kinds), self._answers()])
+        found[0], times = _netted(found[0])
+        open_span, open_deals = self._open_deals()
+        lately_span, lately = self._lately(velocity_days)
+        of_each = [(rows, kind.whose, None) for rows, kind in zip(found, kinds, strict=True)]
+        stood = (open_deals, OPEN, self._ends[open_span]), (lately, CLOSED, None)
+        *groups, of_open, of_lately = self._grouping.of_each([*of_each, *stood])
+        booked, opened, closed, contacts, scores, new_customers = (
+            SpanRows(rows, np.searchsorted(self._edges, rows[kind.at], "right") - 1, group)
+            for rows, kind, group in zip(found[:SPANS], kinds, groups, strict=False)
         )
-        outcome = closed.rows.numbers("outcome", OUTCOMES)
+        outcome = self._outcomes[closed.rows["outcome"]]
         decided = _count_in_win_rates(outcome)
         return KpiRows(
             booked=booked,
             booked_times=times,
             booked_amounts=self._booked_amounts(booked, times),
             opened=opened,
-            outcome_of_opened=opened.rows.numbers("outcome", OUTCOMES),
-            responded=self._responded(opened.rows, contacts),
+            outcome_of_opened=self._outcomes[opened.rows["outcome"]],
+            responded=self._responded(opened.rows, answers),
             closed=closed,
             outcome_of_closed=outcome,
             lasted=self._lasted(closed.rows),
             decided=decided,
             decided_amounts=self._worth(closed.rows, self._last(closed.span), decided),
-            contacts=contacted,
+            contacts=contacts,
             scores=scores,
-            orders=self._orders(won),
+            orders=self._orders(found[SPANS:], groups[SPANS:]),
             new_customers=new_customers,
-            open_deals=self._open_deals(),
-            lately=self._lately(velocity_days),
+            open_deals=(open_span, of_open),
+            lately=self._lately_closed(lately, lately_span, of_lately),
         )
 
-    def _happened(
-        self,
-        rows: HeldRows,
-        at: str,
-        whose: Attribution,
-        *,
-        since: Instant | None = None,
-        **having: str,
-    ) -> HeldRows:
-        """Return rows of the process and the rep asked for that happened in the spans.
+    def _kinds(self) -> list[_Kind]:
+        """Return what is asked of each kind of rows: those put to spans first, then orders."""
+        tables, standing = self._tables, self._tables.standing
+        scored: Having = {"kind": "received", "scale": "csat", "score": KNOWN}
+        not_merged: Having = {"outcome": OUTCOMES}
+        won = standing.fit({"outcome": "won"}, "customer_id", "closed", "entity_id")
+        return [
+            _Kind(tables.bookings, "occurred", BOOKED, ("sign", "entity_id", "share")),
+            _Kind(
+                *(standing, "opened", OPENED, ("entity_id", "outcome", "opened_day_only")),
+                not_merged,
+            ),
+            _Kind(standing, "closed", CLOSED, ("outcome", *LASTED), not_merged),
+            _Kind(tables.contacts, "occurred", OCCURRED, ("entity_id",)),
+            _Kind(tables.feedback, "occurred", OCCURRED, ("score",), scored),
+            _Kind(self._first_won(won), "closed", CLOSED),
+            _Kind(won, "closed", CLOSED, ("customer_id",), from_the_first=True),
+            _Kind(
+                *(tables.bookings, "occurred", BOOKED, ("customer_id", "sign")),
+                {"kind": "repeated", "role": "owner"},
+                from_the_first=True,
+            ),
+        ]
 
-        Or from an earlier instant on. They have the words that some columns are to have.
-        """
-        start = self._start if since is None else since
-        return rows.happened(at, start, self._end, {**self._wanted(whose), **having})
+    def _chosen(self, kind: _Kind) -> Happened:
+        """Return which rows of a kind are asked for, of the process and the rep asked for."""
+        start = NO_NUMBER if kind.from_the_first else self._start
+        wanted = {**self._wanted(kind.whose), **(kind.having or {})}
+        return Happened(kind.rows, kind.at, start, self._end, wanted, kind.columns)
+
+    def _answers(self) -> Happened:
+        """Return which contacts answered the opening of deals opened in the spans."""
+        contacts, outbound = self._tables.contacts, {"direction": "out"}
+        return Happened(contacts, "opened", self._start, self._end, outbound, ANSWERED)
 
     def _wanted(self, whose: Attribution) -> dict[str, str | None]:
         """Return what rows have that are of the process and the rep asked for."""
         return {whose.process: self._grouping.process, whose.rep: self._grouping.owner}
-
-    def _in_spans(self, *kinds: tuple[HeldRows, str, Attribution]) -> list[SpanRows]:
-        """Put rows of several kinds to the spans in which they happened, and to groups.
-
-        Of the process and the rep asked for; what happened in no span is left out.
-        """
-        wanted = [(rows, at, self._wanted(whose)) for rows, at, whose in kinds]
-        found = all_happened(wanted, self._start, self._end)
-        whose = [whose for *_, whose in kinds]
-        groups = self._grouping.of_each([*zip(found, whose, strict=True)])
-        return [
-            SpanRows(rows, np.searchsorted(self._edges, rows[at], "right") - 1, group)
-            for rows, (_, at, _), group in zip(found, kinds, groups, strict=True)
-        ]
 
     def _last(self, span: Column) -> Column:
         """Return the last instants of spans."""
@@ -263,51 +313,34 @@ class _KpiReader:
 
     def _lasted(self, closed: HeldRows) -> Column:
         """Return the microseconds from opening to closing of closed deals."""
-        opened_at, closed_at = closed.cut("opened", "closed")
-        days_only = closed.say("opened_day_only", "closed_day_only")
+        opened_at, closed_at, of_opening, of_closing = (closed[name] for name in LASTED)
+        days_only: Flags = (of_opening == 1) & (of_closing == 1)
         return elapsed(opened_at, closed_at, days_only, self._reader.timezone)
 
-    def _standing(self) -> HeldRows:
-        """Return the deals as they stand at the moment, without those that are merged."""
-        rows, read_point = self._closings, self._reader.read_point
-        [now] = rows.held_at(np.array([read_point.as_of]), read_point.known_at)
-        return rows.where(now & ~rows.has("outcome", "merged"))
-
-    def _responded(self, opened: HeldRows, contacts: HeldRows) -> Column:
+    def _responded(self, opened: HeldRows, answers: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
-        found = contacts.happened("opened", self._start, self._end, {"direction": "out"})
-        of, at, position = found.cut("entity_id", "occurred", "position")
-        deals, since = opened.cut("entity_id", "opened")
+        of, at, position, day_only = (answers[name] for name in ANSWERED)
         first = first_rows(of, at, position)
-        place = places_among(of[first], deals)
+        place = places_among(of[first], opened["entity_id"])
         answered, row = place >= 0, first[place[place >= 0]]
-        days_only = opened.say("opened_day_only")[answered] & found.say("day_only")[row]
-        times = np.full(len(place), -1, np.int64)
-        times[answered] = elapsed(since[answered], at[row], days_only, self._reader.timezone)
+        days_only = (opened["opened_day_only"][answered] == 1) & (day_only[row] == 1)
+        since, times = opened["opened"][answered], np.full(len(place), -1, np.int64)
+        times[answered] = elapsed(since, at[row], days_only, self._reader.timezone)
         return times
 
-    def _scores(self) -> HeldRows:
-        """Return the CSAT scores received."""
-        rows = self._reader.columns(FEEDBACK).fit({"kind": "received", "scale": "csat"})
-        return rows.where(rows.known("score"))
-
-    def _orders(self, won: HeldRows) -> Orders:
+    def _orders(self, rows: Sequence[HeldRows], groups: Sequence[Column]) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
-        won = self._happened(won, "closed", CLOSED, since=NO_NUMBER)
-        bookings, of_owner = self._bookings, {"kind": "repeated", "role": "owner"}
-        repeated = self._happened(bookings, "occurred", BOOKED, since=NO_NUMBER, **of_owner)
+        won, repeated = rows
+        customer = np.append(won["customer_id"], repeated["customer_id"])
         at = np.append(won["closed"], repeated["occurred"])
-        group = np.concatenate(self._grouping.of_each([(won, CLOSED), (repeated, BOOKED)]))
-        again, sign = repeated.cut("customer_id", "sign")
-        customer = np.append(won["customer_id"], again)
-        weight = np.append(np.ones(won.count, np.int64), sign)
+        weight = np.append(np.ones(won.count, np.int64), repeated["sign"])
         named = customer != NOTHING
         survivors = self._grouping.customers.survivors(customer[named])
-        return Orders(at[named], group[named], survivors, weight[named])
+        return Orders(at[named], np.concatenate(groups)[named], survivors, weight[named])
 
     def _first_won(self, won: HeldRows) -> HeldRows:
         """Return the first deal won of each customer that nothing says was one before."""
-        customer, closed, deals = won.cut("customer_id", "closed", "entity_id")
+        customer, closed, deals = won["customer_id"], won["closed"], won["entity_id"]
         mine = np.flatnonzero((closed < self._end) & (customer != NOTHING))
         customers = self._grouping.customers
         customer = customers.survivors(customer[mine])
@@ -321,33 +354,30 @@ class _KpiReader:
         is_first[rows[first[new]]] = True
         return won.where(is_first)
 
-    def _open_deals(self) -> tuple[Column, Column]:
-        """Return the span and the group of deals that qualify, open at the end of a span."""
-        wanted = {"outcome": "open", **self._wanted(OPEN)}
-        rows = self._reader.columns(DEAL_STATE, ended=True).fit(wanted)
-        stood = rows.held_at(self._ends, self._reader.read_point.known_at)
-        at_any = np.logical_or.reduce(stood)
-        rows = rows.where(at_any)
-        span, row = np.nonzero(stood[:, at_any] & _are_qualifying(rows, self._reader))
-        return span, self._grouping.of(rows.ordered(row), OPEN, self._ends[span])
-
-    def _lately(self, velocity_days: int) -> LatelyClosed:
-        """Return the deals that stood won or lost at the end of a span, and closed lately."""
-        rows, zone = self._closings, self._reader.timezone
-        rows = rows.where(rows.has("outcome", *WIN_RATE) & rows.fitting(self._wanted(CLOSED)))
-        since = [start_of_last_days(velocity_days, at, zone) for at in self._ends.tolist()]
-        stood = rows.held_at(self._ends, self._reader.read_point.known_at)
-        stood &= rows["closed"] >= np.array(since)[:, None]
-        span, row = np.nonzero(stood)
-        rows = rows.ordered(row)
-        outcome = rows.numbers("outcome", OUTCOMES)
-        return LatelyClosed(
-            span,
-            self._grouping.of(rows, CLOSED),
-            outcome,
-            self._lasted(rows),
-            self._worth(rows, self._ends[span], outcome == WON),
+    def _open_deals(self) -> tuple[Column, HeldRows]:
+        """Return the spans at whose end deals were open that qualify, and the deals."""
+        known_at, wanted = self._reader.read_point.known_at, self._wanted(OPEN)
+        deals, stood = self._tables.deals.held_at(
+            self._ends, known_at, {"outcome": "open", **wanted}, *STAGE
         )
+        span, row = np.nonzero(stood & _are_qualifying(deals, self._reader))
+        return span, deals.ordered(row)
+
+    def _lately(self, velocity_days: int) -> tuple[Column, HeldRows]:
+        """Return the spans at whose end deals stood that were won or lost lately, and these."""
+        known_at, zone = self._reader.read_point.known_at, self._reader.timezone
+        wanted: Having = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
+        since = starts_of_last_days(velocity_days, self._ends.tolist(), zone)
+        rows, stood = self._tables.closings.held_at(
+            self._ends, known_at, wanted, after={"closed": np.array(since)}
+        )
+        span, row = np.nonzero(stood)
+        return span, rows.ordered(row, "outcome", *LASTED)
+
+    def _lately_closed(self, deals: HeldRows, span: Column, group: Column) -> LatelyClosed:
+        outcome = self._outcomes[deals["outcome"]]
+        won_amounts = self._worth(deals, self._ends[span], outcome == WON)
+        return LatelyClosed(span, group, outcome, self._lasted(deals), won_amounts)
 
 
 def _count_in_win_rates(outcome: Column) -> Flags:
@@ -357,7 +387,7 @@ def _count_in_win_rates(outcome: Column) -> Flags:
 
 def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:
     """Return what is booked and was not taken back again, and how often each counts."""
-    times, deals = rows.cut("sign", "entity_id")
+    times, deals = rows["sign"], rows["entity_id"]
     if (times > 0).all():
         return rows, times
     times = times.copy()
@@ -388,11 +418,10 @@ def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
 
 def _are_qualifying(rows: HeldRows, reader: Reader) -> Flags:
     """Return which open deals stand at or past the qualifying stage of their process."""
-    names = ("process", "process_version", "stage")
-    alike = grouped(*rows.cut(*names))
+    alike = grouped(*(rows[name] for name in STAGE))
     found = [
         _qualifies((process, version), stage, reader.processes)
-        for process, version, stage in rows.records(*names, rows=alike.first)
+        for process, version, stage in rows.records(*STAGE, rows=alike.first)
     ]
     return np.array(found, np.bool_)[alike.of]
 

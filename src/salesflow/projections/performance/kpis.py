@@ -32,7 +32,6 @@ from salesflow.projections.core.question import (
     PeriodQuestion,
     Reader,
     Span,
-    span_before,
     span_of,
 )
 from salesflow.projections.folds.booking import BOOKING
@@ -46,7 +45,7 @@ from salesflow.projections.performance.kpi_figures import (
     KpiLine,
     kpi_lines,
 )
-from salesflow.projections.performance.kpi_rows import read_rows
+from salesflow.projections.performance.kpi_rows import KpiTables, read_rows
 from salesflow.projections.scope import By, Grouping, early_reps_note, head_of_groups
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
@@ -220,15 +219,18 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        closings = reader.columns(CLOSING, ended=True)
-        words, mine = closings.words, {"process": self.process, "owner": self.owner}
-        grouping = Grouping(reader, self.by, words, **mine)
-        span = self.span(reader)
-        before = span_before(span, reader)
+        tables = KpiTables.read(reader)
+        grouping = Grouping(
+            *(reader, self.by, tables.closings.words),
+            process=self.process,
+            owner=self.owner,
+            customers=tables.customers,
+        )
+        span, before = self.spans(reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
         every = (before, *spans)
-        rows = read_rows(reader, closings, every, exchange, grouping, self.velocity_days)
+        rows = read_rows(reader, tables, every, exchange, grouping, self.velocity_days)
         lines = kpi_lines(every, rows, grouping)
         earlier = sum(line.first < span.first for line in lines)
         return KpisView(

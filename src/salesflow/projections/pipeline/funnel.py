@@ -228,7 +228,8 @@ def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelSta
         for process, (version, opened) in sorted(_in_use(cells).items()):
             stages = own(process, version)
             if opened:
-                stages = [*stages, *_gone_stages(processes, process, version, opened)]
+                gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
+                stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
                 for place, stage in enumerate(stages, len(rows)):
                     if stage["stage"] in opened:
                         some[place] = opened[stage["stage"]]
@@ -262,17 +263,12 @@ def _own_stages(processes: Processes, process: str, version: int) -> list[Fields
 
 
 def _gone_stages(
-    processes: Processes, process: str, version: int, opened: OpenCells
-) -> list[Fields]:
-    """Return the stages that deals stand in and the process version has no more."""
-    own = {stage.key for stage in processes[process, version].open_stages}
-    return [
-        _empty_stage(
-            process, gone, *newest_names(gone, process, {version, *sums.versions}, processes)
-        )
-        for gone, sums in sorted(opened.items())
-        if gone not in own
-    ]
+    processes: Processes, process: str, version: int, opened: OpenCells, gone: Sequence[str]
+) -> Iterator[Fields]:
+    """Yield the stages that deals stand in and the process version has no more."""
+    for stage in gone:
+        versions = {version, *opened[stage].versions}
+        yield _empty_stage(process, stage, *newest_names(stage, process, versions, processes))
 
 
 def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields:

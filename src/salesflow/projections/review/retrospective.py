@@ -42,7 +42,6 @@ from salesflow.projections.core.question import (
     Reader,
     Span,
     View,
-    span_before,
 )
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.folds.closing import CLOSING
@@ -340,8 +339,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
     def answer(self, reader: Reader, moment: Moment) -> RetrospectiveView:
         """Look back on the period and on the one before."""
         steps = read_steps(reader)
-        span = self.span(reader)
-        before = span_before(span, reader)
+        span, before = self.spans(reader)
         part = ReviewScope(
             Teams.read(reader), owner=self.owner, team=self.team, process=self.process
         )

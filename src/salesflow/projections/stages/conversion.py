@@ -31,7 +31,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.question import PeriodQuestion, Reader, View, span_before
+from salesflow.projections.core.question import PeriodQuestion, Reader, View
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.stages.conversion_figures import (
     Passages,
@@ -91,8 +91,7 @@ class Conversion(PeriodQuestion[ConversionView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ConversionView:
         """Count on the way of every deal up to the moment."""
-        span = self.span(reader)
-        before = span_before(span, reader)
+        span, before = self.spans(reader)
         steps = read_steps(reader)
         steps = steps.where(~steps.merged)
         named = names_of_stages(steps.versions, steps.visited, reader.processes)
