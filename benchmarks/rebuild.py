@@ -7,7 +7,7 @@ The log has the event mix of the demo, as many times over as it takes (see `long
 tables are rebuilt together: `deal_state`, which the deal timeline and all questions about the
 state of deals read, and `pipeline`, the ledger with one stored row per movement. What counts
 is the whole rebuild, from the empty table beside the live one to the swap, in events of the
-log a second; rows are as durable as always (SQLite: synchronous=FULL, PostgreSQL: fsync on).
+log a second; the swap waits for the disk (SQLite: synchronous=FULL, PostgreSQL: fsync on).
 
 Ours on one core, ours on all cores and the library's ProjectionRunner take turns, and what is
 printed is each side's median and the ratio to the library. The library's projection does the

@@ -115,6 +115,20 @@ def test_what_was_told_since_is_added_to_what_files_hold(url: str) -> None:
     answered(url)
 
 
+def test_files_that_outlive_rows_lost_with_the_power_change_no_answer(
+    url: str, tmp_path: Path
+) -> None:
+    path, lost = url.removeprefix("sqlite:///"), f"{tmp_path / 'lost.db'}"
+    with SalesFlow(url) as flow:
+        opened(flow)
+        for part in ("", "-wal"):  # all that waited for the disk
+            shutil.copy(f"{path}{part}", f"{lost}{part}")
+        expected = flow.ask(Both())
+    shutil.copytree(folder_of(url), f"{lost}-columns")
+    assert answered(f"sqlite:///{lost}").rows == expected.rows
+    assert deals_of(f"sqlite:///{lost}", "ann") == 4
+
+
 def test_a_table_built_anew_is_not_read_from_its_file(url: str) -> None:
     let_eve_own_all(url)
     with SalesFlow(url) as flow:

@@ -7,7 +7,7 @@ fold can do: rows with and without a key, that begin, change, end and come back.
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import pytest
@@ -55,7 +55,9 @@ class MemoryTable:
             self._live(row).update(valid_to=valid_to, collapsed=self.collapsed_mark)
         for row, known_to in batch.closed:
             self._live(row)["known_to"] = known_to
-        for row in batch.rows():
+        for row in chain.from_iterable(batch.opened.values()):
+            if row[5] == row[3]:  # never believed
+                continue
             self._add(row)
         names = [(r["at"], r["known_from"]) for r in self.rows]
         assert len(names) == len(set(names)), "two rows of one primary key"

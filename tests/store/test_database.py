@@ -82,6 +82,20 @@ def test_sqlite_connections_are_durable_and_strict(
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
 
 
+def test_only_what_follows_from_the_log_is_committed_before_the_disk_has_it(
+    database: Database,
+) -> None:
+    asked: tuple[str, object] = "SHOW synchronous_commit", "off"
+    if database.dialect == "sqlite":
+        asked = "PRAGMA synchronous", 1
+    setting, without = asked
+    kinds, found = (database.begin, database.derive, database.begin, database.creating), []
+    for kind in (*kinds, *kinds):
+        with kind() as connection:
+            found.append(connection.exec_driver_sql(setting).scalar() == without)
+    assert found == [False, True, False, False] * 2
+
+
 def test_who_appends_to_sqlite_keeps_more_pages_than_who_reads(sqlite_url: str) -> None:
     with SalesFlow(sqlite_url) as flow, flow.log.database.read() as connection:
         assert flow.log.database.rows("PRAGMA cache_size", ()) == [(-8192,)]

@@ -211,7 +211,8 @@ _takes: Final = partial(next, count(1))
 """Gives the next of the numbers by which takings of all pools are told from one another."""
 
 
-Kind = Literal["read", "write", "create"]
+Kind = Literal["read", "write", "derive", "create"]
+"""What derives writes only what follows from the log, and is made again where it is lost."""
 
 
 @dataclass(eq=False)

@@ -127,6 +127,8 @@ class Database:
         """A connection on which all selects see one and the same snapshot."""
         self.begin: Final = partial(Block, self.connections, "write")
         """A connection in a write transaction: committed at the end, or rolled back."""
+        self.derive: Final = partial(Block, self.connections, "derive")
+        """The same for what follows from the log: a power failure may take it back, whole."""
         self.creating: Final = partial(Block, self.connections, "create")
         """A connection in a write transaction that keeps other creators out."""
         self.whole: Final = self.connections.whole

@@ -137,6 +137,7 @@ POLL_SECONDS = 0.2
 CREATING = 0x5A1E5F10
 """The advisory lock that keeps two processes from creating tables at the same time."""
 
+WITHOUT_FLUSH = sa.text("SET LOCAL synchronous_commit = off")
 SET_LOCK_TIMEOUT = sa.text("SELECT set_config('lock_timeout', :wait, :local)")
 
 LIMIT = (
@@ -188,6 +189,8 @@ class PostgresDatabase(Connections):
         connection.begin()
         if self.options.pooled and block.kind != "read":
             connection.execute(SET_LOCK_TIMEOUT, {"wait": self._milliseconds(), "local": True})
+        if block.kind == "derive":
+            connection.execute(WITHOUT_FLUSH)
         if block.kind == "create":
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(CREATING)))
 

@@ -6,7 +6,9 @@ can corrupt a write-ahead log when one connection checkpoints while another star
 (https://sqlite.org/wal.html#walresetbug). Here a checkpoint runs only while the same process
 holds the write lock, so nobody can start the log anew meanwhile.
 
-`synchronous=FULL`: what was acknowledged is on the disk.
+`synchronous=FULL`: what was acknowledged is on the disk. Transactions that only write what
+follows from the log do not wait for it (`NORMAL`): they are there with the next that does, and
+where the power fails before, the file is as it was before them.
 """
 
 import os
@@ -73,6 +75,7 @@ HELD_LOCK = attrgetter("lock")
 LOOK_SECONDS = 0.001
 TURN_SECONDS = 0.005
 IMMEDIATE = {"salesflow_begin": "BEGIN IMMEDIATE"}
+DERIVED = {**IMMEDIATE, "salesflow_synchronous": "NORMAL"}
 SNAPSHOT = {"salesflow_begin": "BEGIN"}
 
 
@@ -143,7 +146,8 @@ class SqliteDatabase(SqliteConnections):
         assert isinstance(raw, SqliteConnection)
         self._set_patience(raw, block.deadline)
         block.changes = raw.total_changes
-        connection.execution_options(**IMMEDIATE).begin()
+        options = DERIVED if block.kind == "derive" else IMMEDIATE
+        connection.execution_options(**options).begin()
 
     def finish(self, block: Block) -> None:
         """Commit what was written, and wake who waits for it; a snapshot is let go.
@@ -472,10 +476,15 @@ class SqliteDatabase(SqliteConnections):
 
     def _begin(self, connection: sa.Connection) -> None:
         options = connection.get_execution_options()
+        synchronous = options.get("salesflow_synchronous", "FULL")
+        raw = sqlite_connection(connection.connection)
+        if isinstance(raw, SqliteConnection) and raw.synchronous != synchronous:
+            raw.synchronous = ""  # until it is known, should this be cut off
+            raw.execute(f"PRAGMA synchronous = {synchronous}")
+            raw.synchronous = str(synchronous)
         connection.exec_driver_sql(str(options.get("salesflow_begin", "BEGIN")))
         if "salesflow_begin" not in options:  # a transaction of whoever uses our engine
-            changes = sqlite_connection(connection.connection).total_changes
-            lend(self, connection, changes, False)
+            lend(self, connection, raw.total_changes, False)
 
     def _note_cursor(self, _: sa.Connection, cursor: object, *_others: object) -> None:
         """Remember a cursor of the transaction under way.

@@ -64,6 +64,9 @@ class SqliteConnection(sqlite3.Connection):
     patience = 0
     """Milliseconds."""
 
+    synchronous = "FULL"
+    """Whether its commits wait for the disk."""
+
     is_open = True
 
     cursors: list[ref[sqlite3.Cursor]]

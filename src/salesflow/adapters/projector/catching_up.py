@@ -100,7 +100,7 @@ class CatchUp:
         """
         name, projection.followed = projection.name, None
         for some, started in projection.fold_anew(streams, standing.position):
-            with self._database.begin(self._patience) as connection:
+            with self._database.derive(self._patience) as connection:
                 positions, notes = {name: standing}, {name: projection.notes}
                 hold(self._log, positions, notes, standing, connection, self._patience)
                 projection.write_anew(connection, some, started)
@@ -181,7 +181,7 @@ class CatchUp:
             OvertakenError: when somebody else was first.
             ProjectionError: when a table cannot hold its rows, or lacks some.
         """
-        with self._database.begin(self._patience) as connection:
+        with self._database.derive(self._patience) as connection:
             before = {each.name: self.positions[each] for each in applied}
             notes = {each.name: each.notes for each in applied}
             after = ProjectionPosition(0, page.position, page.recorded)

@@ -148,6 +148,7 @@ class EntityUpdater:
         """The number of the fold that failed, and when what it failed at was recorded."""
         self._folds: Final = folds
         self._parts: Final[list[Any]] = [part_of(fold) for fold in folds]
+        self._takes: Final[list[Any]] = [part.take for part in self._parts]
         starts = (fold.start for fold in folds)
         self._starts: Final = [start for start in starts if isinstance(start, OnState)]
         self._together: Final = len(folds) > 1
@@ -324,24 +325,20 @@ class EntityUpdater:
         self, held: HeldEntity, events: Sequence[Event], batches: Sequence[Batch]
     ) -> None:
         """Go on from a belief with events that are in order."""
-        entity, state, rows, open_rows = held.id, held.state, held.rows, held.open_rows
-        evolve, parts, listening, folded = (
-            state.evolve,
-            self._parts,
-            self._listening,
-            held.folded,
-        )
+        entity, state, open_rows, folded = held.id, held.state, held.open_rows, held.folded
+        evolve, listening, takes = state.evolve, self._listening, self._takes
+        applies = [rows.apply for rows in held.rows]
         number, event = 0, events[0]
         try:
             for event in events:
                 if evolve(event) is None:
                     for number in listening[type(event.fact)]:
-                        changes = rows[number].apply(event, state)
+                        changes = applies[number](event, state)
                         if changes:
                             if folded is not None:
                                 changes = list(changes)
                                 folded.tables[number].add(event, changes)
-                            parts[number].take(
+                            takes[number](
                                 entity, event, changes, open_rows[number], batches[number]
                             )
         except BaseException:

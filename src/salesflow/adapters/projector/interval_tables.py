@@ -9,7 +9,7 @@ looked for by its place among the entity's rows of the batch, or was stored befo
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -53,7 +53,7 @@ class IntervalBatch:
     def __init__(self, since: Instant = BEFORE_ALL + 1) -> None:
         """Begin with nothing; rows known before `since` stand in the table."""
         self._since = since
-        self._rows: defaultdict[Cell, list[PendingRow]] = defaultdict(list)
+        self.opened: defaultdict[Cell, list[PendingRow]] = defaultdict(list)
         """Rows opened here by their entity, also those given up again."""
         self._looked_at: list[PendingRow] = []
         """The rows of the entity that was corrected last."""
@@ -65,15 +65,6 @@ class IntervalBatch:
         self.closed: list[tuple[PendingRow, Instant]] = []
         """Stored rows no longer believed: their known_to."""
 
-    def rows(self) -> Iterator[PendingRow]:
-        """Yield the rows that are new with this batch, and were believed at some moment."""
-        every = chain.from_iterable(self._rows.values())
-        return (row for row in every if row[KNOWN_TO] != row[KNOWN_FROM])
-
-    def opened(self, entity: Cell) -> list[PendingRow]:
-        """Return the rows opened here of an entity, to which others may be added."""
-        return self._rows[entity]
-
     def open(
         self,
         at: Address,
@@ -83,7 +74,7 @@ class IntervalBatch:
     ) -> PendingRow:
         """Believe a row from `now` on."""
         row = [*at, now, valid_to, FOREVER, 0, attributes]
-        self._rows[at[0]].append(row)
+        self.opened[at[0]].append(row)
         return row
 
     def end(self, row: PendingRow, valid_to: Instant, now: Instant) -> None:
@@ -108,7 +99,7 @@ class IntervalBatch:
     def find(self, at: Address, attributes: Attributes) -> PendingRow:
         """Return the row believed at an address: one of this batch, or else a stored one."""
         entity, key, valid_from = at
-        rows = self._rows[entity]
+        rows = self.opened[entity]
         if rows is not self._looked_at:
             self._looked_at, self._places, self._looked_to = rows, {}, 0
         for row in rows[self._looked_to :]:
@@ -199,7 +190,7 @@ class IntervalPart:
         batch: IntervalBatch,
     ) -> None:
         """Go on with what a fact in order changes, given the open rows of its entity."""
-        at, now, rows = event.effective, event.recorded, batch.opened(entity)
+        at, now, rows = event.effective, event.recorded, batch.opened[entity]
         for key, attributes in changes:
             row = open_rows.get(key)
             if row is not None:
@@ -388,10 +379,9 @@ class LedgerPart:
     ) -> None:
         """Post what a fact in order says."""
         now, position, at, id = event.recorded, event.position, event.effective, event.event_id
-        batch += [
-            _new(Posting, (entity, now, 1, position, number, at, id, attributes))
-            for number, attributes in enumerate(rows)
-        ]
+        for number, attributes in enumerate(rows):
+            posting = (entity, now, 1, position, number, at, id, attributes)
+            batch.append(_new(Posting, posting))
 
     def new_history(self) -> MovementHistory:
         """Begin what a history comes to."""

@@ -462,7 +462,7 @@ class ProjectionTask:
     def settle_all(self, database: Database) -> None:
         """Keep balances level with a table just filled, in transactions that are short."""
         while self._balancer is not None:
-            with database.begin() as connection:
+            with database.derive() as connection:
                 if not self._balancer.keep(connection):
                     return
 

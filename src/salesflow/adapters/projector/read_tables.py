@@ -8,7 +8,7 @@ update: of two processes that did the same work, one is told that the other was 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -265,6 +265,7 @@ class LedgerWriter(TableWriter):
             [tenant, occurred, position, number, now, sign, entity, kept_id(event), *attributes]
             for entity, now, sign, position, number, occurred, event, attributes in batch
         ]
+        rows.sort(key=_in_table)
         return self._kept(rows)
 
 
@@ -305,11 +306,15 @@ class IntervalWriter(TableWriter):
         tenant = self._tenant
         rows = [
             [tenant, entity, *key, begun, since, ended, until, collapsed, *attributes]
-            for entity, key, begun, since, ended, until, collapsed, attributes in batch.rows()
+            for _, opened in sorted(batch.opened.items())  # as they lie in the table
+            for entity, key, begun, since, ended, until, collapsed, attributes in opened
+            if until != since  # it was believed at some moment
         ]
         return self._kept(rows)
 
 
+_in_table = itemgetter(1, 2)
+"""Where a row of a ledger lies in its table: by `occurred` and `position`."""
 _HEX: Final[Callable[[UUID], Cell]] = attrgetter("hex")
 
 

@@ -63,8 +63,12 @@ __all__ = [
 ]
 
 
-SLICE_EVENTS = 10_000
-"""About so many events of the log lie in a slice, those no fold asks for included."""
+SLICE_EVENTS, SLICE_EVENTS_MAX = 10_000, 20_000
+"""About so many events of the log lie in a slice, those no fold asks for included: more of them
+in a long log, where they fill the pages of a ledger better, which lies in the order of time."""
+
+SLICES = 64
+"""A log is cut into so many slices before they become larger."""
 
 SAMPLES = 8
 """So many events a slice are looked at to find slices of like size."""
@@ -142,7 +146,7 @@ class TableFiller:
         return self._write(written)
 
     def _write(self, written: Sequence[TableSlice]) -> None:
-        with self._log.database.begin() as connection:
+        with self._log.database.derive() as connection:
             for name, folding, rows, left_out in written:
                 folding.add(connection, rows)
                 note_left_out(connection, self._log.tenant, name, left_out)
@@ -194,7 +198,8 @@ def stream_ranges(
     log: EventLog, through: int, connection: sa.Connection | None = None
 ) -> list[StreamRange]:
     """Cut the ids of all streams into slices of about the same number of events."""
-    step = max(1, SLICE_EVENTS // SAMPLES)
+    events = max(SLICE_EVENTS, min(through // SLICES, SLICE_EVENTS_MAX))
+    step = max(1, events // SAMPLES)
     found = sorted(log.streams_at(range(step, through + 1, step), connection))
     firsts = [UUID(int=0), *dict.fromkeys(found[SAMPLES::SAMPLES])]
     lasts = [UUID(int=first.int - 1) for first in firsts[1:]]

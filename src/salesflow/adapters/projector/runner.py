@@ -239,7 +239,7 @@ class Runner(Forkable):
         fill(self._log, folds, self._processes, goal.position, progress)
         for each in started:
             after = each.begun._replace(position=goal.position, recorded=goal.recorded)
-            with self._database.begin() as connection:
+            with self._database.derive() as connection:
                 here = (self._database, self._log.tenant)
                 move_positions(*here, {each.name: each.begun}, after, connection)
             each.settle_all(self._database)

@@ -7,7 +7,7 @@ outcome, and their paperwork may go on after the deal is closed.
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from decimal import ROUND_HALF_EVEN, Decimal, localcontext
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
 from zoneinfo import ZoneInfo
 
@@ -19,6 +19,7 @@ from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import EMPTY, with_item
 from salesflow.domain.time import Instant, Time, from_instant, start_of_next_day, to_instant
 from salesflow.domain.values import (
+    EXACT,
     MOST,
     Day,
     Money,
@@ -58,7 +59,6 @@ __all__ = [
 # Lines: what is offered or agreed, how many, at which price.
 
 MILLIONTH = Decimal("0.000001")
-EXACT_DIGITS = 60
 NOTHING_OFF = Decimal(0)
 
 
@@ -84,9 +84,9 @@ class QuoteLine(Value):
     @property
     def amount(self) -> Decimal:
         """Quantity x unit price x (1 - discount), rounded half even to a millionth."""
-        with localcontext(prec=EXACT_DIGITS):
-            exact = self.quantity * self.unit_price.amount * (1 - self.discount)
-            return exact.quantize(MILLIONTH, ROUND_HALF_EVEN)
+        gross = EXACT.multiply(self.quantity, self.unit_price.amount)
+        exact = EXACT.multiply(gross, EXACT.subtract(1, self.discount))
+        return exact.quantize(MILLIONTH, ROUND_HALF_EVEN, EXACT)
 
     @property
     def total(self) -> Money:

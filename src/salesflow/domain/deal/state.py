@@ -172,7 +172,8 @@ class DealSummary(DealState):
             is_early = opening is None or event.occurred < opening.occurred
             return BEFORE_OPENING if is_early else None
         self.figures = None
-        if isinstance(fact, _OFFERS) and not self._is_early(event):
+        if kind in _OFFERS and not self._is_early(event):
+            assert isinstance(fact, QuoteDrafted | QuoteIssued), "no other fact is among them"
             self._note_offer(fact)
             self.ever_issued = self.ever_issued or isinstance(fact, QuoteIssued)
             return None
@@ -195,7 +196,7 @@ _DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_reques
     *(values_of(part) for part in (ActivityState, BillingState, AfterSalesState))
 )
 
-_OFFERS: Final = (QuoteDrafted, QuoteIssued)
+_OFFERS: Final = frozenset({QuoteDrafted, QuoteIssued})
 _WITHOUT_DETAILS: Final = STATE_FACTS - {LineItemsAgreed}
 """The facts that leave nothing in a state but what a summary keeps."""
 

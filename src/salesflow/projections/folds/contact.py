@@ -64,7 +64,7 @@ class ContactRows(CopyableRows):
         fact = event.fact
         if not self._opened:
             self._opened = (event.occurred, int(event.precision == "day"))
-        if not isinstance(fact, ContactLogged):
+        if type(fact) is not ContactLogged:
             return ()
         return (((event.position,), self._row(event, fact, deal)),)
 

@@ -8,6 +8,7 @@ part of the pipeline and any two moments. Leaves out what a deal did in a cell (
 
 from collections.abc import Iterable, Iterator
 from datetime import date
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
@@ -18,7 +19,7 @@ from salesflow.domain.deal.stages import DealMigrated, StageMoved
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import ProcessVersion
-from salesflow.projections.deal_figures import figures_of
+from salesflow.projections.deal_figures import DealFigures, figures_of
 from salesflow.projections.table import (
     Cell,
     CopyableRows,
@@ -96,6 +97,16 @@ KIND_OF: Final[dict[type[Fact], str]] = {
 """What the facts that take a deal to another stage or outcome are called, besides moves."""
 
 _new = tuple.__new__
+_of_leg = itemgetter(
+    *map(
+        DealFigures._fields.index,
+        (
+            *("process", "process_version", "stage", "outcome", "owner", "currency", "amount"),
+            *("expected_close", "forecast_category", "probability"),
+        ),
+    )
+)
+"""Gives the figures that make up a leg, in its order."""
 CREATED: Final[Row] = ("created", *(None,) * len(LEG))
 NEVER: Final = date.max.isoformat()
 
@@ -121,8 +132,8 @@ class Pipeline(CopyableRows):
 
 def _leg(deal: DealSummary) -> Leg:
     shown = figures_of(deal)
-    worth = (shown.currency, shown.amount or 0, shown.expected_close)
-    return _new(Leg, (*shown[:5], *worth, shown.forecast_category, shown.probability))
+    leg = _new(Leg, _of_leg(shown))
+    return leg._replace(amount=0) if shown.amount is None else leg
 
 
 def _movements(
