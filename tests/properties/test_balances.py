@@ -95,7 +95,7 @@ def held(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
     runner.catch_up([PIPELINE.name])
     with flow.log.database.read() as connection:
         stored = runner.stored([PIPELINE.name], connection)
-        [ledger] = runner.columns.in_snapshot(stored, connection).of([PIPELINE])
+        ledger = runner.columns.in_snapshot(stored, connection).of(PIPELINE)
         assert isinstance(ledger, LedgerColumns)
         return ledger.balances(known_at, times)
 

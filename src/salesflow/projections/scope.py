@@ -115,8 +115,9 @@ class Customers:
             self._since[survivor] = min(day, self._since.get(survivor, day))
 
     @classmethod
-    def of(cls, rows: HeldRows) -> "Customers":
-        """Read them from the rows of customers at a moment."""
+    def read(cls, reader: Reader) -> "Customers":
+        """Read them at the moment of a question."""
+        rows = reader.columns(CUSTOMER)
         entry, into, since = rows.cut("entity_id", "merged_into", "customer_since")
         merged, old = into != NOTHING, since != NOTHING
         days = rows.cells("customer_since", np.flatnonzero(old))
@@ -322,7 +323,6 @@ class Grouping:
         *,
         process: str | None = None,
         owner: str | None = None,
-        customers: HeldRows | None = None,
     ) -> None:
         self.by: Final = by
         self._reader = reader
@@ -331,8 +331,6 @@ class Grouping:
         self.owner: Final = owner
         self._texts: Final = words["process"]
         self._ids: Final = words["entity_id"]
-        self._customers: Final = customers
-        """Their rows, where whoever asks has read them."""
 
     @property
     def before_joining(self) -> int:
@@ -393,8 +391,7 @@ class Grouping:
     @computed_once
     def customers(self) -> Customers:
         """Who counts as one customer at the moment."""
-        rows = self._customers
-        return Customers.of(self._reader.columns(CUSTOMER) if rows is None else rows)
+        return Customers.read(self._reader)
 
     @computed_once
     def _teams(self) -> Teams:

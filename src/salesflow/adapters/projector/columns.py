@@ -386,13 +386,11 @@ class SnapshotColumns:
             for each in stored.values()
         }
 
-    def of(self, tables: Sequence[ReadTable]) -> list[HeldTable]:
-        """Return tables as columns; all that ask in this snapshot have the same ones."""
-        found = self._found
-        for table in tables:
-            if table.name not in found:
-                found[table.name] = self._cache.columns(table, self)
-        return [found[table.name] for table in tables]
+    def of(self, table: ReadTable) -> HeldTable:
+        """Return a table as columns; all that ask in this snapshot have the same ones."""
+        if table.name not in self._found:
+            self._found[table.name] = self._cache.columns(table, self)
+        return self._found[table.name]
 
     def mark_at(self, position: int) -> tuple[Instant | None, int | None]:
         """Return what tells the event at a position from others, where there is one."""

@@ -118,18 +118,17 @@ class SnapshotTables:
         self._columns: SnapshotColumns | None = None
         self._in_memory: dict[str, bool] = {}
 
-    def columns(self, tables: Sequence[ReadTable]) -> "list[HeldTable]":
-        """Return tables as columns.
+    def columns(self, table: ReadTable) -> "HeldTable":
+        """Return a table as columns.
 
         Raises:
             InputError: for one that was not brought level with the log for this question.
         """
-        for table in tables:
-            self._ensure_level(table)
+        self._ensure_level(table)
         if self._columns is None:
             cache = self._runner.columns
             self._columns = cache.in_snapshot(self.stored, self.connection)
-        return self._columns.of(tables)
+        return self._columns.of(table)
 
     def columns_of(self, table: ReadTable, entity: UUID) -> "Held":
         """Return what a table holds of one entity.
@@ -161,8 +160,8 @@ class SnapshotTables:
             self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name) and few
         if not self._in_memory[ledger.name]:
             return balances(self.rows, ledger, read_point, instants)
-        [columns] = self.columns([ledger])
-        return cast("LedgerColumns", columns).balances(read_point.known_at, instants)
+        columns = cast("LedgerColumns", self.columns(ledger))
+        return columns.balances(read_point.known_at, instants)
 
     def may_leave_out(self, known_at: Instant) -> bool:
         """Return whether tables leave streams out now, or may have at a time before."""
@@ -379,18 +378,7 @@ class SnapshotReader:
             read_point = read_point._replace(known_at=known_at)
         if of is not None:
             return self._tables.columns_of(table, of).at(read_point, ended=ended)
-        [columns] = self._tables.columns([table])
-        return columns.at(read_point, ended=ended)
-
-    def columns_of_each(
-        self, *tables: ReadTable, ended: Sequence[ReadTable] = ()
-    ) -> "list[HeldRows]":
-        """Return the rows of several tables at the moment, and of some also what has ended."""
-        from salesflow.projections.core.columns import rows_at  # loads numpy
-
-        columns = self._tables.columns([*tables, *ended])
-        counts = [False] * len(tables) + [True] * len(ended)
-        return rows_at(zip(columns, counts, strict=True), self.read_point)
+        return self._tables.columns(table).at(read_point, ended=ended)
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None

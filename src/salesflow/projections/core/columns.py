@@ -46,7 +46,6 @@ __all__ = [
     "all_happened",
     "columns_of",
     "narrowed",
-    "rows_at",
 ]
 
 Column = NDArray[Any]
@@ -555,13 +554,6 @@ class HeldRows(dict[str, Column]):
     def records(self, *names: str, rows: Column | None = None) -> Iterable[tuple[Any, ...]]:
         """Return some columns as Python has them, row by row or of some rows; see `cells`."""
         return zip(*(self.cells(name, rows) for name in names), strict=True)
-
-
-def rows_at(
-    tables: Iterable[tuple["HeldTable", bool]], read_point: ReadPoint
-) -> list[HeldRows]:
-    """Return the rows of several tables at a moment, of some also those that ended."""
-    return [held.at(read_point, ended=ended) for held, ended in tables]
 
 
 class Happened(NamedTuple):

@@ -241,14 +241,6 @@ class Reader(Protocol):
         ledger, the movements posted by then. The table has to be among the question's.
         """
 
-    def columns_of_each(
-        self, *tables: ReadTable, ended: Sequence[ReadTable] = ()
-    ) -> "list[HeldRows]":
-        """Return the rows of several tables at the moment; see `columns`.
-
-        Behind them stand those of tables of which also what held before counts.
-        """
-
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
     ) -> list[dict[Cells, CellSums]]:

@@ -31,7 +31,6 @@ from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
-from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import Attribution, Grouping
@@ -160,18 +159,24 @@ class KpiTables(NamedTuple):
     bookings: HeldRows
     contacts: HeldRows
     feedback: HeldRows
-    customers: HeldRows
     standing: HeldRows
     """How deals began and ended, as they stand."""
     closings: HeldRows
-    """The same, and how they stood before; so are the next ones."""
+    """How deals began and ended, with what held before."""
     deals: HeldRows
+    """Deals as they stood, with what held before."""
 
     @classmethod
     def read(cls, reader: Reader) -> "KpiTables":
         """Read them all."""
-        now, ended = (BOOKING, CONTACT, FEEDBACK, CUSTOMER, CLOSING), (CLOSING, DEAL_STATE)
-        return cls(*reader.columns_of_each(*now, ended=ended))
+        return cls(
+            bookings=reader.columns(BOOKING),
+            contacts=reader.columns(CONTACT),
+            feedback=reader.columns(FEEDBACK),
+            standing=reader.columns(CLOSING),
+            closings=reader.columns(CLOSING, ended=True),
+            deals=reader.columns(DEAL_STATE, ended=True),
+        )
 
 
 def read_rows(

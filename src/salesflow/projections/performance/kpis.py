@@ -221,10 +221,11 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
         """Read what happened in the period, and work the figures out."""
         tables = KpiTables.read(reader)
         grouping = Grouping(
-            *(reader, self.by, tables.closings.words),
+            reader,
+            self.by,
+            tables.closings.words,
             process=self.process,
             owner=self.owner,
-            customers=tables.customers,
         )
         span, before = self.spans(reader)
         exchange = self.exchange(reader)
