@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from itertools import pairwise, starmap
+from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -352,12 +352,6 @@ class Grouping:
                 return self.customers.survivors(rows[whose.customer])
             case word:
                 return rows[getattr(whose, word)]
-
-    def of_each(
-        self, rows: Iterable[tuple[HeldRows, Attribution, Column | None]]
-    ) -> list[Column]:
-        """Return the same of several tables."""
-        return [*starmap(self.of, rows)]
 
     def standing(self, rows: HeldRows, whose: Attribution) -> Column:
         """Return the same of what stands at the moment: for the teams that are valid then."""

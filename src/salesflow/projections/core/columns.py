@@ -33,7 +33,6 @@ __all__ = [
     "UNKNOWN",
     "Column",
     "Flags",
-    "Happened",
     "Having",
     "HeldRows",
     "HexadecimalIds",
@@ -43,7 +42,6 @@ __all__ = [
     "RowsRead",
     "TableColumns",
     "Words",
-    "all_happened",
     "columns_of",
     "narrowed",
 ]
@@ -554,25 +552,6 @@ class HeldRows(dict[str, Column]):
     def records(self, *names: str, rows: Column | None = None) -> Iterable[tuple[Any, ...]]:
         """Return some columns as Python has them, row by row or of some rows; see `cells`."""
         return zip(*(self.cells(name, rows) for name in names), strict=True)
-
-
-class Happened(NamedTuple):
-    """Rows of one kind that happened; see `HeldRows.between`."""
-
-    rows: HeldRows
-    name: str
-    start: Instant
-    end: Instant
-    wanted: Having
-    names: Iterable[str]
-
-
-def all_happened(kinds: Iterable[Happened]) -> list[HeldRows]:
-    """Return the rows of several kinds that happened."""
-    return [
-        rows.between(name, start, end, wanted, names)
-        for rows, name, start, end, wanted, names in kinds
-    ]
 
 
 class _OrderedColumns(Mapping[str, Column]):

@@ -1,8 +1,8 @@
 """The rows behind the figures of a period: bookings, deals, orders, contacts and scores.
 
-Each kind is read once for all spans of a question; each row is put to the span in which it
-happened, and to a group. Open deals, and those that closed lately, are read as they stood at
-the end of each span.
+Each kind is chosen once for all spans of a question; each row is put to the span in which it
+happened, and to a group. Open deals, and those that closed lately, are chosen as they stood
+at the end of each span.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,12 @@ from salesflow.projections.core.amounts import Amounts, RateInstants
 from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import (
-    KNOWN,
     NO_NUMBER,
     NOTHING,
     Column,
     Flags,
-    Happened,
     Having,
     HeldRows,
-    all_happened,
 )
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
@@ -57,12 +54,10 @@ OPEN: Final = Attribution("valid_from", "owner", "customer_id", "process")
 OUTCOMES: Final = ("won", "lost", "disqualified", "open")
 """As what deals stand, which columns say by number; what is merged is none of these."""
 WON: Final = OUTCOMES.index("won")
-SPANS: Final = 6
-"""So many kinds of rows are put to the spans in which they happened."""
-LASTED: Final = ("opened", "closed", "opened_day_only", "closed_day_only")
-"""The columns that say how long a deal lasted."""
-ANSWERED: Final = ("entity_id", "occurred", "position", "day_only")
-"""The columns of contacts that say which came first, and when."""
+NOT_MERGED: Final[Having] = {"outcome": OUTCOMES}
+CSAT_RECEIVED: Final[Having] = {"kind": "received", "scale": "csat"}
+REPEATED: Final[Having] = {"kind": "repeated", "role": "owner"}
+"""What customers ordered again: each order once, by what is booked of its owner."""
 STAGE: Final = ("process", "process_version", "stage")
 ALIKE: Final = (
     *("occurred", "kind", "role", "person", "share", "amount", "currency"),
@@ -191,20 +186,6 @@ def read_rows(
     return _KpiReader(reader, tables, spans, exchange, grouping).read(velocity_days)
 
 
-class _Kind(NamedTuple):
-    """Rows of one kind, and which of them are asked for."""
-
-    rows: HeldRows
-    at: str
-    """The column that says when each happened."""
-    whose: Attribution
-    columns: Sequence[str] = ()
-    """What else is asked of them."""
-    having: Having | None = None
-    from_the_first: bool = False
-    """Whether those before the spans are asked for too."""
-
-
 class _KpiReader:
     """Chooses the rows of one question, and works out what is asked of each."""
 
@@ -224,79 +205,64 @@ class _KpiReader:
         self._edges = np.array([*(span.start for span in spans), self._end])
         self._ends = np.minimum(self._edges[1:] - 1, reader.read_point.as_of)
         """Where each span ends, or the moment."""
-        self._outcomes = tables.closings.numbering("outcome", OUTCOMES)
-        """By code; those of none of them are -1."""
 
     def read(self, velocity_days: int) -> KpiRows:
         """Choose each kind of them once."""
-        kinds = self._kinds()
-        *found, answers = all_happened([*map(self._chosen, kinds), self._answers()])
-        found[0], times = _netted(found[0])
-        open_span, open_deals = self._open_deals()
-        lately_span, lately = self._lately(velocity_days)
-        of_each = [(rows, kind.whose, None) for rows, kind in zip(found, kinds, strict=True)]
-        stood = (open_deals, OPEN, self._ends[open_span]), (lately, CLOSED, None)
-        *groups, of_open, of_lately = self._grouping.of_each([*of_each, *stood])
-        booked, opened, closed, contacts, scores, new_customers = (
-            SpanRows(rows, np.searchsorted(self._edges, rows[kind.at], "right") - 1, group)
-            for rows, kind, group in zip(found[:SPANS], kinds, groups, strict=False)
-        )
-        outcome = self._outcomes[closed.rows["outcome"]]
+        tables, standing = self._tables, self._tables.standing
+        bookings, times = _netted(self._happened(tables.bookings, "occurred", BOOKED))
+        booked = self._put(bookings, "occurred", BOOKED)
+        opened = self._in_spans(standing, "opened", OPENED, NOT_MERGED)
+        closed = self._in_spans(standing, "closed", CLOSED, NOT_MERGED)
+        outcome = closed.rows.numbers("outcome", OUTCOMES)
         decided = _count_in_win_rates(outcome)
+        scored = tables.feedback.where(tables.feedback.known("score"))
+        won = standing.among("outcome", "won")
         return KpiRows(
             booked=booked,
             booked_times=times,
             booked_amounts=self._booked_amounts(booked, times),
             opened=opened,
-            outcome_of_opened=self._outcomes[opened.rows["outcome"]],
-            responded=self._responded(opened.rows, answers),
+            outcome_of_opened=opened.rows.numbers("outcome", OUTCOMES),
+            responded=self._responded(opened.rows),
             closed=closed,
             outcome_of_closed=outcome,
             lasted=self._lasted(closed.rows),
             decided=decided,
             decided_amounts=self._worth(closed.rows, self._last(closed.span), decided),
-            contacts=contacts,
-            scores=scores,
-            orders=self._orders(found[SPANS:], groups[SPANS:]),
-            new_customers=new_customers,
-            open_deals=(open_span, of_open),
-            lately=self._lately_closed(lately, lately_span, of_lately),
+            contacts=self._in_spans(tables.contacts, "occurred", OCCURRED),
+            scores=self._in_spans(scored, "occurred", OCCURRED, CSAT_RECEIVED),
+            orders=self._orders(won),
+            new_customers=self._in_spans(self._first_won(won), "closed", CLOSED),
+            open_deals=self._open_deals(),
+            lately=self._lately(velocity_days),
         )
 
-    def _kinds(self) -> list[_Kind]:
-        """Return what is asked of each kind of rows: those put to spans first, then orders."""
-        tables, standing = self._tables, self._tables.standing
-        scored: Having = {"kind": "received", "scale": "csat", "score": KNOWN}
-        not_merged: Having = {"outcome": OUTCOMES}
-        won = standing.fit({"outcome": "won"}, "customer_id", "closed", "entity_id")
-        return [
-            _Kind(tables.bookings, "occurred", BOOKED, ("sign", "entity_id", "share")),
-            _Kind(
-                *(standing, "opened", OPENED, ("entity_id", "outcome", "opened_day_only")),
-                not_merged,
-            ),
-            _Kind(standing, "closed", CLOSED, ("outcome", *LASTED), not_merged),
-            _Kind(tables.contacts, "occurred", OCCURRED, ("entity_id",)),
-            _Kind(tables.feedback, "occurred", OCCURRED, ("score",), scored),
-            _Kind(self._first_won(won), "closed", CLOSED),
-            _Kind(won, "closed", CLOSED, ("customer_id",), from_the_first=True),
-            _Kind(
-                *(tables.bookings, "occurred", BOOKED, ("customer_id", "sign")),
-                {"kind": "repeated", "role": "owner"},
-                from_the_first=True,
-            ),
-        ]
+    def _happened(
+        self,
+        rows: HeldRows,
+        at: str,
+        whose: Attribution,
+        having: Having | None = None,
+        *,
+        from_the_first: bool = False,
+    ) -> HeldRows:
+        """Return rows of the process and the rep asked for that happened in the spans.
 
-    def _chosen(self, kind: _Kind) -> Happened:
-        """Return which rows of a kind are asked for, of the process and the rep asked for."""
-        start = NO_NUMBER if kind.from_the_first else self._start
-        wanted = {**self._wanted(kind.whose), **(kind.having or {})}
-        return Happened(kind.rows, kind.at, start, self._end, wanted, kind.columns)
+        The column `at` says when each did; with `from_the_first` also those before the spans.
+        """
+        start = NO_NUMBER if from_the_first else self._start
+        return rows.between(at, start, self._end, {**self._wanted(whose), **(having or {})})
 
-    def _answers(self) -> Happened:
-        """Return which contacts answered the opening of deals opened in the spans."""
-        contacts, outbound = self._tables.contacts, {"direction": "out"}
-        return Happened(contacts, "opened", self._start, self._end, outbound, ANSWERED)
+    def _in_spans(
+        self, rows: HeldRows, at: str, whose: Attribution, having: Having | None = None
+    ) -> SpanRows:
+        """Return the same, each with its span and its group."""
+        return self._put(self._happened(rows, at, whose, having), at, whose)
+
+    def _put(self, rows: HeldRows, at: str, whose: Attribution) -> SpanRows:
+        """Put what happened in the spans to the span in which it did, and to a group."""
+        span = np.searchsorted(self._edges, rows[at], "right") - 1
+        return SpanRows(rows, span, self._grouping.of(rows, whose))
 
     def _wanted(self, whose: Attribution) -> dict[str, str | None]:
         """Return what rows have that are of the process and the rep asked for."""
@@ -318,34 +284,39 @@ class _KpiReader:
 
     def _lasted(self, closed: HeldRows) -> Column:
         """Return the microseconds from opening to closing of closed deals."""
-        opened_at, closed_at, of_opening, of_closing = (closed[name] for name in LASTED)
-        days_only: Flags = (of_opening == 1) & (of_closing == 1)
+        opened_at, closed_at = closed.cut("opened", "closed")
+        days_only = closed.say("opened_day_only", "closed_day_only")
         return elapsed(opened_at, closed_at, days_only, self._reader.timezone)
 
-    def _responded(self, opened: HeldRows, answers: HeldRows) -> Column:
+    def _responded(self, opened: HeldRows) -> Column:
         """Return how long after its opening each deal was responded to; -1 for never."""
-        of, at, position, day_only = (answers[name] for name in ANSWERED)
+        contacts, outbound = self._tables.contacts, {"direction": "out"}
+        answers = contacts.between("opened", self._start, self._end, outbound)
+        of, at, position = answers.cut("entity_id", "occurred", "position")
         first = first_rows(of, at, position)
         place = places_among(of[first], opened["entity_id"])
         answered, row = place >= 0, first[place[place >= 0]]
-        days_only = (opened["opened_day_only"][answered] == 1) & (day_only[row] == 1)
+        days_only = opened.say("opened_day_only")[answered] & answers.say("day_only")[row]
         since, times = opened["opened"][answered], np.full(len(place), -1, np.int64)
         times[answered] = elapsed(since, at[row], days_only, self._reader.timezone)
         return times
 
-    def _orders(self, rows: Sequence[HeldRows], groups: Sequence[Column]) -> Orders:
+    def _orders(self, won: HeldRows) -> Orders:
         """Return what was ordered before the spans' end: deals won, and repeat orders."""
-        won, repeated = rows
+        bookings = self._tables.bookings
+        won = self._happened(won, "closed", CLOSED, from_the_first=True)
+        repeated = self._happened(bookings, "occurred", BOOKED, REPEATED, from_the_first=True)
+        group = np.append(self._grouping.of(won, CLOSED), self._grouping.of(repeated, BOOKED))
         customer = np.append(won["customer_id"], repeated["customer_id"])
         at = np.append(won["closed"], repeated["occurred"])
         weight = np.append(np.ones(won.count, np.int64), repeated["sign"])
         named = customer != NOTHING
         survivors = self._grouping.customers.survivors(customer[named])
-        return Orders(at[named], np.concatenate(groups)[named], survivors, weight[named])
+        return Orders(at[named], group[named], survivors, weight[named])
 
     def _first_won(self, won: HeldRows) -> HeldRows:
         """Return the first deal won of each customer that nothing says was one before."""
-        customer, closed, deals = won["customer_id"], won["closed"], won["entity_id"]
+        customer, closed, deals = won.cut("customer_id", "closed", "entity_id")
         mine = np.flatnonzero((closed < self._end) & (customer != NOTHING))
         customers = self._grouping.customers
         customer = customers.survivors(customer[mine])
@@ -359,29 +330,28 @@ class _KpiReader:
         is_first[rows[first[new]]] = True
         return won.where(is_first)
 
-    def _open_deals(self) -> tuple[Column, HeldRows]:
-        """Return the spans at whose end deals were open that qualify, and the deals."""
+    def _open_deals(self) -> tuple[Column, Column]:
+        """Return the span and the group of each deal that qualifies, open at a span's end."""
         known_at, wanted = self._reader.read_point.known_at, self._wanted(OPEN)
         deals, stood = self._tables.deals.held_at(
-            self._ends, known_at, {"outcome": "open", **wanted}, *STAGE
+            self._ends, known_at, {"outcome": "open", **wanted}
         )
         span, row = np.nonzero(stood & _are_qualifying(deals, self._reader))
-        return span, deals.ordered(row)
+        return span, self._grouping.of(deals.ordered(row), OPEN, self._ends[span])
 
-    def _lately(self, velocity_days: int) -> tuple[Column, HeldRows]:
-        """Return the spans at whose end deals stood that were won or lost lately, and these."""
+    def _lately(self, velocity_days: int) -> LatelyClosed:
+        """Return the deals that stood won or lost at the end of a span, and closed lately."""
         known_at, zone = self._reader.read_point.known_at, self._reader.timezone
         wanted: Having = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
         since = starts_of_last_days(velocity_days, self._ends.tolist(), zone)
-        rows, stood = self._tables.closings.held_at(
+        closings, stood = self._tables.closings.held_at(
             self._ends, known_at, wanted, after={"closed": np.array(since)}
         )
         span, row = np.nonzero(stood)
-        return span, rows.ordered(row, "outcome", *LASTED)
-
-    def _lately_closed(self, deals: HeldRows, span: Column, group: Column) -> LatelyClosed:
-        outcome = self._outcomes[deals["outcome"]]
+        deals = closings.ordered(row)
+        outcome = deals.numbers("outcome", OUTCOMES)
         won_amounts = self._worth(deals, self._ends[span], outcome == WON)
+        group = self._grouping.of(deals, CLOSED)
         return LatelyClosed(span, group, outcome, self._lasted(deals), won_amounts)
 
 
@@ -423,7 +393,7 @@ def _ranks(customer: Column, at: Column, deal: Column, won: HeldRows) -> Column:
 
 def _are_qualifying(rows: HeldRows, reader: Reader) -> Flags:
     """Return which open deals stand at or past the qualifying stage of their process."""
-    alike = grouped(*(rows[name] for name in STAGE))
+    alike = grouped(*rows.cut(*STAGE))
     found = [
         _qualifies((process, version), stage, reader.processes)
         for process, version, stage in rows.records(*STAGE, rows=alike.first)
