@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesflow.projections.core.columns import (
-    KNOWN,
     Column,
     HeldRows,
     HexadecimalIds,
@@ -41,7 +40,7 @@ def test_rows_tell_which_of_some_words_they_have(
     numbers = [words.index(word) if word in words else -1 for word, _ in told]
     assert rows.numbers("outcome", words).tolist() == numbers
     assert rows.has("outcome", *words).tolist() == [word in words for word, _ in told]
-    few = rows.where(rows.has("outcome", *words), "amount")
+    few = rows.among("outcome", *words)
     assert few.cells("outcome") == [word for word, _ in told if word in words]
     assert few.cells("amount") == [number for word, number in told if word in words]
     for word in words:
@@ -50,10 +49,6 @@ def test_rows_tell_which_of_some_words_they_have(
         assert rows.fitting(wanted).tolist() == same
     several = rows.fitting({"outcome": tuple(each for each in words if each is not None)})
     assert several.tolist() == [word is not None and word in words for word, _ in told]
-    known = rows.fitting({"outcome": KNOWN, "amount": KNOWN})
-    assert known.tolist() == [word is not None and n is not None for word, n in told]
-    numbering = rows.numbering("outcome", words)
-    assert numbering[rows["outcome"]].tolist() == numbers
     assert rows.words["outcome"].of(rows["outcome"]) == [word for word, _ in told]
     assert rows.known("outcome").tolist() == [word is not None for word, _ in told]
     assert rows.known("amount").tolist() == [number is not None for _, number in told]

@@ -317,7 +317,7 @@ def closed_groups(
         np.unique(at, return_inverse=True)[1] if exchange.currency else np.zeros(len(at), int)
     )
     alike = grouped(*(deals[name] for name in of), time)
-    sums = alike.sums(deals.amounts("amount")).tolist()
+    sums = alike.sums(deals.amounts()).tolist()
     cells = zip(*map(deals.ordered(alike.first).cells, of), strict=True)
     closed = at[alike.first].tolist()
     for key, count, amount, day in zip(

@@ -31,7 +31,7 @@ class Amounts(NamedTuple):
     @classmethod
     def of(cls, rows: HeldRows) -> "Amounts":
         """Return those that stand in rows as amount and currency."""
-        return cls(*rows.money())
+        return cls(rows.amounts(), *rows.distinct("currency"))
 
     @classmethod
     def converted(

@@ -12,7 +12,6 @@ It knows no database: how columns are filled and kept level is said in
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from enum import Enum, auto
 from threading import RLock
 from typing import Any, Final, NamedTuple, Protocol
 from uuid import UUID
@@ -26,7 +25,6 @@ from salesflow.projections.table import ReadPoint
 
 __all__ = [
     "EVENT_ID",
-    "KNOWN",
     "NOTHING",
     "NO_LIST",
     "NO_NUMBER",
@@ -64,14 +62,7 @@ NO_NUMBER: Final = np.iinfo(np.int64).min
 """Stands in a column of numbers where there is none."""
 
 
-class Anything(Enum):
-    """What a column is to have where any word, id or number will do."""
-
-    KNOWN = auto()
-
-
-KNOWN: Final = Anything.KNOWN
-Having = Mapping[str, str | UUID | tuple[str, ...] | Anything | None]
+Having = Mapping[str, str | UUID | tuple[str, ...] | None]
 """Which word or id rows are to have in columns, or which of several; None for whatever."""
 
 
@@ -359,13 +350,6 @@ class HeldRows(dict[str, Column]):
         self.count: Final = sum(len(places) for _, places in chosen)
         """How many they are."""
 
-    @classmethod
-    def posted(
-        cls, parts: Iterable[Part], read_point: ReadPoint, words: Mapping[str, Words]
-    ) -> "HeldRows":
-        """Return the movements posted by a moment."""
-        return cls([(part, part.posted_by(read_point)) for part in parts], words)
-
     def __len__(self) -> int:
         return self.count
 
@@ -400,17 +384,13 @@ class HeldRows(dict[str, Column]):
 
     def numbers(self, name: str, words: Iterable[str | UUID | None]) -> Column:
         """Return which of some words or ids rows have in a column, by number; -1 for none."""
-        return self.numbering(name, words)[self[name]]
-
-    def numbering(self, name: str, words: Iterable[str | UUID | None]) -> Column:
-        """Return the same of each code that a column may hold."""
         known = self.words[name]
         codes = [*map(known.code, words)]  # before it is counted: others may add to them
         number = np.full(len(known) + 1, -1)  # the code of nothing stands last
         for place, code in enumerate(codes):
             if code is not None:
                 number[code] = place
-        return number
+        return number[self[name]]
 
     def distinct(self, name: str) -> tuple[Column, list[Any]]:
         """Return by number which word or id each row has in a column, and those there are."""
@@ -432,9 +412,7 @@ class HeldRows(dict[str, Column]):
         """Return which rows have in columns what they are to have."""
         found: Flags = np.ones(self.count, np.bool_)
         for name, word in wanted.items():
-            if word is KNOWN:
-                found &= self.known(name)
-            elif isinstance(word, tuple):
+            if isinstance(word, tuple):
                 found &= self.has(name, *word)
             elif word is not None:
                 found &= self[name] == self.code(name, word)
@@ -453,13 +431,11 @@ class HeldRows(dict[str, Column]):
             found &= np.concatenate(cut)
         return found
 
-    def where(self, wanted: Flags, *names: str) -> "HeldRows":
-        """Return some of them, in the same order, and some columns of theirs cut already."""
+    def where(self, wanted: Flags) -> "HeldRows":
+        """Return some of them, in the same order."""
         ends = np.cumsum([len(places) for _, places in self._chosen])
         parts = zip(self._chosen, np.split(wanted, ends[:-1]), strict=True)
-        found = HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
-        found.cut(*names)
-        return found
+        return HeldRows([(part, places[here]) for (part, places), here in parts], self.words)
 
     def pieces(self, most: int) -> Iterator["HeldRows"]:
         """Yield these rows, so many at a time."""
@@ -477,59 +453,48 @@ class HeldRows(dict[str, Column]):
         start: Instant,
         end: Instant,
         wanted: Having | None = None,
-        names: Iterable[str] = (),
     ) -> "HeldRows":
-        """Return those that fit of which an instant lies in `[start, end)`; see `where`."""
+        """Return those that fit what is wanted, of which an instant lies in `[start, end)`."""
         column = self[name]
         within = (column >= start) & (column < end) & self.fitting(wanted or {})
-        found = self.where(within, *names)
+        found = self.where(within)
         found[name] = column[within]
         return found
-
-    def fit(self, wanted: Having, *names: str) -> "HeldRows":
-        """Return those that fit what is wanted; see `fitting` and `where`."""
-        return self.where(self.fitting(wanted), *names)
 
     def held_at(
         self,
         instants: Column,
         known_at: Instant,
         wanted: Having,
-        *names: str,
+        *,
         after: Mapping[str, Column] | None = None,
     ) -> tuple["HeldRows", Flags]:
         """Return those that fit and held at any of some instants, and which did at each.
 
         As was known at another instant; where columns in `after` lie no earlier than that.
         """
-        rows = self.fit(wanted)
+        rows = self.where(self.fitting(wanted))
         since, until, at = rows["valid_from"], rows.until(known_at), instants[:, None]
         held = (since <= at) & (until > at)
         for name, begun in (after or {}).items():
             held &= rows[name] >= begun[:, None]
         at_any = np.logical_or.reduce(held)
-        return rows.where(at_any, *names), held[:, at_any]
+        return rows.where(at_any), held[:, at_any]
 
     def until(self, known_at: Instant) -> Column:
         """Return when each row ends, as was known at an instant; FOREVER while it was open."""
         ends = self["valid_to"]
         return np.where(self.say("collapsed") & (ends > known_at), FOREVER, ends)
 
-    def ordered(self, order: Places, *names: str) -> "HeldRows":
-        """Return rows of these by their numbers, in that order; see `where`."""
+    def ordered(self, order: Places) -> "HeldRows":
+        """Return rows of these by their numbers, in that order."""
         part = Part(_OrderedColumns(self, order), len(order))
-        found = HeldRows([(part, np.arange(len(order)))], self.words)
-        found.cut(*names)
-        return found
+        return HeldRows([(part, np.arange(len(order)))], self.words)
 
-    def amounts(self, name: str = "amount") -> Column:
-        """Return a column of amounts, with 0 where none is known."""
-        column = self[name]
+    def amounts(self) -> Column:
+        """Return the amounts, with 0 where none is known."""
+        column = self["amount"]
         return np.where(column == NO_NUMBER, 0, column)
-
-    def money(self) -> tuple[Column, Column, list[Any]]:
-        """Return the amounts, by number which currency each is in, and the currencies."""
-        return self.amounts(), *self.distinct("currency")
 
     def cells(self, name: str, rows: Column | None = None) -> list[Any]:
         """Return a column as Python has it, or some rows of it.

@@ -53,7 +53,7 @@ class LedgerColumns(NamedTuple):
         """Return the movements posted by a moment; none ever ends, so `ended` says nothing."""
         del ended
         parts = [each.part for each in (self.base, self.tail) if each is not None]
-        return HeldRows.posted(parts, read_point, self.words)
+        return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
 
     def balances(
         self, known_at: Instant, instants: Sequence[Instant]

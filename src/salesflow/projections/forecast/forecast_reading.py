@@ -195,7 +195,7 @@ def read_open(
             *(words.of(column[first]) for column in (*of, rows["forecast_category"])),
             rows["probability"][first].tolist(),
             alike.counts().tolist(),
-            alike.sums(rows.amounts("amount")).tolist(),
+            alike.sums(rows.amounts()).tolist(),
         )
         for *key, deals, millionths in zip(*cells, strict=True):
             yield OpenRow._make((number, *key, deals, millionths))
@@ -245,7 +245,7 @@ def read_outcomes(
         *(then.words["owner"].of(column[alike.first]) for column in of),
         [FATES[each] for each in outcome[alike.first].tolist()],
         alike.counts().tolist(),
-        alike.sums(then.amounts("amount")).tolist(),
+        alike.sums(then.amounts()).tolist(),
     )
     for *key, millionths in zip(*cells, strict=True):
         yield OutcomeRow._make((*key, millionths))

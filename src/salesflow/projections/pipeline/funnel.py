@@ -429,7 +429,7 @@ class Funnel(MoneyQuestion[FunnelView]):
             is_open = columns["outcome"] == deals.code("outcome", "open")
             columns["stage"] = np.where(is_open, columns["stage"], NOTHING)
         alike = grouped(group, *columns.values())
-        amounts, shares = deals.amounts("amount"), deals["probability"]
+        amounts, shares = deals.amounts(), deals["probability"]
         cells = zip(
             *(deals.cells(name, alike.first) for name in CELL),
             alike.counts().tolist(),

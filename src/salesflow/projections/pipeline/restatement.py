@@ -219,7 +219,7 @@ def _groups(deals: HeldRows) -> list["_RestatedGroup"]:
         for row in zip(
             *(deals.cells(name, groups.first) for name in names),
             *(groups.greatest(deals["process_version"]).tolist(), groups.counts().tolist()),
-            groups.sums(deals.amounts("amount")).tolist(),
+            groups.sums(deals.amounts()).tolist(),
             strict=True,
         )
     ]
