@@ -32,7 +32,7 @@ from salesflow.domain.time import (
     ONE_DAY,
     from_instant,
     start_of_day,
-    starts_of_last_days,
+    start_of_last_days,
     to_instant,
 )
 from salesflow.projections.core.question import View
@@ -183,7 +183,7 @@ def _parameters(view: Any, timezone: ZoneInfo) -> dict[str, object]:  # noqa: AN
         past = from_instant(closing + 1).astimezone(timezone).date() - ONE_DAY
         found |= {"start": start, "end": end, "closing": closing, "past": past.isoformat()}
         found |= {"first": first.isoformat(), "last": last.isoformat()}
-        [found["trailing"]] = starts_of_last_days(TRAILING_DAYS, [now], timezone)
+        found["trailing"] = start_of_last_days(TRAILING_DAYS, now, timezone)
     found["ends"] = [to_instant(end.as_of) for end in getattr(view, "ends", ())]
     if isinstance(view, KpisView):
         found["starts"] = [start_of_day(line.first, timezone) for line in view.lines]

@@ -39,7 +39,7 @@ from salesflow.domain.time import (
     from_instant,
     instant_of,
     read_day,
-    to_instants,
+    to_instant,
 )
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
@@ -482,7 +482,7 @@ def _silence(
     from salesflow.adapters.event_store.search import last_happened
 
     moment = span.view.moment
-    since, as_of, known = to_instants((span.since, moment.as_of, moment.known_at))
+    since, as_of, known = map(to_instant, (span.since, moment.as_of, moment.known_at))
     last = last_happened(flow.log, since, as_of, known)
     if last is None:
         return

@@ -7,7 +7,6 @@ the business time zone (the next local midnight less one microsecond).
 """
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from importlib.resources import files
@@ -46,7 +45,6 @@ __all__ = [
     "start_of_day",
     "start_of_next_day",
     "to_instant",
-    "to_instants",
     "zone",
 ]
 
@@ -150,11 +148,6 @@ def to_instant(at: datetime) -> Instant:
     return (at - EPOCH) // MICROSECOND
 
 
-def to_instants(times: Iterable[datetime]) -> list[Instant]:
-    """Return the same of several times, in their order."""
-    return [to_instant(at) for at in times]
-
-
 def from_instant(at: Instant) -> datetime:
     """Turn microseconds into an aware datetime in UTC.
 
@@ -213,12 +206,10 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
     return start_of_day(day_after(day), timezone)
 
 
-def starts_of_last_days(
-    days: int, instants: Iterable[Instant], timezone: ZoneInfo
-) -> list[Instant]:
-    """Return when so many days begin that end with the day of each of some instants."""
-    last = (from_instant(at).astimezone(timezone).date() for at in instants)
-    return [start_of_day(day - timedelta(days=days - 1), timezone) for day in last]
+def start_of_last_days(days: int, at: Instant, timezone: ZoneInfo) -> Instant:
+    """Return when so many days begin that end with the day of an instant."""
+    last = from_instant(at).astimezone(timezone).date()
+    return start_of_day(last - timedelta(days=days - 1), timezone)
 
 
 def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:

@@ -448,11 +448,7 @@ class HeldRows(dict[str, Column]):
         return self.where(self.has(name, *words))
 
     def between(
-        self,
-        name: str,
-        start: Instant,
-        end: Instant,
-        wanted: Having | None = None,
+        self, name: str, start: Instant, end: Instant, wanted: Having | None = None
     ) -> "HeldRows":
         """Return those that fit what is wanted, of which an instant lies in `[start, end)`."""
         column = self[name]

@@ -168,8 +168,11 @@ class MoneyView(View):
     rates: RatesUsed | None = None
     """None where amounts are given each in its own currency."""
 
-    def _rates_said(self, language: Language) -> str:
-        return "" if self.rates is None else self.rates.sentence(language)
+    def meaning(self, language: Language = "en") -> tuple[str, str]:
+        """Return what is counted and how; in one currency also by which rule and rates."""
+        population, formula = super().meaning(language)
+        rates = "" if self.rates is None else self.rates.sentence(language)
+        return population, formula + rates
 
     def moment_lines(self, language: Language = "en") -> list[str]:
         """Return where the answer stands, and in front of it which amounts it leaves out."""

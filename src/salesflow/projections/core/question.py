@@ -333,18 +333,12 @@ class View(Value):
 
     def meaning(self, language: Language = "en") -> tuple[str, str]:
         """Return what is counted (the population) and how (the formula)."""
-        return self._meaning(language)
-
-    def _meaning(self, language: Language) -> tuple[str, str]:
-        population, formula = self.population, self.formula
-        if language != "en":
-            population = self.population_zh or translated(population, language)
-            formula = self.formula_zh or translated(formula, language)
-        return population, formula + self._rates_said(language)
-
-    def _rates_said(self, language: Language) -> str:  # noqa: ARG002 - of amounts that have some
-        """Return by which rule and rates amounts are in one currency, where they are."""
-        return ""
+        if language == "en":
+            return self.population, self.formula
+        return (
+            self.population_zh or translated(self.population, language),
+            self.formula_zh or translated(self.formula, language),
+        )
 
     def table(self, language: Language = "en", *, width: int | None = None) -> str:
         """Return the answer as text for a terminal: tables, meaning, moment in business time.
@@ -362,7 +356,7 @@ class View(Value):
         """Return what is counted and how, a labelled line each."""
         labels = words_in(("Scope", "Definitions"), language)
         colon = "：" if language == "zh" else ": "
-        meant = zip(labels, self._meaning(language), strict=True)
+        meant = zip(labels, self.meaning(language), strict=True)
         return [f"{label}{colon}{text}" for label, text in meant]
 
     @internal

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from salesflow.domain.process import WIN_RATE
-from salesflow.domain.time import Instant, starts_of_last_days
+from salesflow.domain.time import Instant, start_of_last_days
 from salesflow.projections.core.amounts import Amounts, RateInstants
 from salesflow.projections.core.column_figures import elapsed, first_rows, places_among
 from salesflow.projections.core.column_groups import grouped
@@ -343,7 +343,7 @@ class _KpiReader:
         """Return the deals that stood won or lost at the end of a span, and closed lately."""
         known_at, zone = self._reader.read_point.known_at, self._reader.timezone
         wanted: Having = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
-        since = starts_of_last_days(velocity_days, self._ends.tolist(), zone)
+        since = [start_of_last_days(velocity_days, end, zone) for end in self._ends.tolist()]
         closings, stood = self._tables.closings.held_at(
             self._ends, known_at, wanted, after={"closed": np.array(since)}
         )
