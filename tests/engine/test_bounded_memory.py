@@ -102,7 +102,12 @@ def test_a_table_that_outgrows_the_bounds_while_it_is_read_answers_in_slices(
         assert cache_of(poor).outgrows(VISITS)
 
 
-def test_a_ledger_that_outgrows_the_bounds_is_answered_by_balances(url: str) -> None:
+@pytest.mark.parametrize("many", [0, 100_000], ids=["while it is read", "once it was read"])
+def test_a_ledger_that_outgrows_the_bounds_is_answered_by_balances(
+    url: str, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    for module in (columns, sliced_columns):
+        monkeypatch.setattr(module, "MANY_ROWS", many)
     with SalesFlow(url, memory_mb=0) as flow:
         for _ in range(3):
             assert flow.ask(Funnel()).open_deals == 3

@@ -32,8 +32,8 @@ from properties.world import HOUR, OWNERS, START, at, deal_id, instant
 from salesflow.domain.event import Fact, FactRetracted
 from salesflow.domain.rep import rep_id
 from salesflow.errors import NotFoundError
+from salesflow.projections.core import question
 from salesflow.projections.core.question import Span
-from salesflow.projections.review import retrospective
 from salesflow.projections.review import retrospective_deals as retrospective_stages
 from salesflow.projections.review import retrospective_figures as retrospective_feedback
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
@@ -217,7 +217,7 @@ def _the_team_is_that_of_today(patch: pytest.MonkeyPatch) -> None:
 
 
 def _the_period_before_is_the_period(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(retrospective, "span_before", lambda span, _: span)
+    patch.setattr(question, "span_before", lambda span, _: span)
 
 
 def _passives_are_detractors(patch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import pytest
 import sqlalchemy as sa
 
 from salesflow import Customer, SalesFlow, Session
-from salesflow.adapters.database.connections import MANY, gc_paused
+from salesflow.adapters.database.connections import OLD_AT_ONCE, gc_paused
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.errors import ForkedError
 from salesflow.projections.pipeline.funnel import Funnel
@@ -179,7 +179,7 @@ OLDEST = 2
 def test_what_a_pause_leaves_behind_is_old_at_once_where_it_is_much(many: bool) -> None:
     made: list[list[int]] = []
     with gc_paused():
-        made += [[number] for number in range(MANY + 1 if many else 100)]
+        made += [[number] for number in range(OLD_AT_ONCE + 1 if many else 100)]
     old = {id(each) for each in gc.get_objects(OLDEST)}
     assert ({id(each) for each in made} <= old) is many
     assert gc.isenabled()
@@ -188,7 +188,7 @@ def test_what_a_pause_leaves_behind_is_old_at_once_where_it_is_much(many: bool) 
 def test_what_a_pause_made_and_let_go_of_makes_nothing_old() -> None:
     young = [[0]]
     with gc_paused():
-        for number in range(2 * MANY):
+        for number in range(2 * OLD_AT_ONCE):
             assert [number]
     old = {id(each) for each in gc.get_objects(OLDEST)}
     assert id(young) not in old
@@ -199,7 +199,7 @@ def test_what_a_host_keeps_from_the_collector_stays_kept_from_it() -> None:
     try:
         kept = gc.get_freeze_count()
         with gc_paused():
-            made = [[number] for number in range(MANY + 1)]
+            made = [[number] for number in range(OLD_AT_ONCE + 1)]
         assert made
         assert gc.get_freeze_count() == kept
     finally:

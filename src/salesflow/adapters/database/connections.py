@@ -33,7 +33,7 @@ from salesflow.errors import BusyError, DatabaseError, SalesflowError
 
 __all__ = [
     "IN_MEMORY",
-    "MANY",
+    "OLD_AT_ONCE",
     "WORTH_A_PAUSE",
     "Block",
     "Connections",
@@ -46,14 +46,14 @@ __all__ = [
 # Holds Python's garbage collector off while a batch makes many objects that live on.
 #
 # The collector walks all living objects whenever many new ones have come; in a batch of a
-# thousand events that finds nothing and costs as much as the work itself. What a batch leaves
-# behind is collected after it.
+# thousand events that finds nothing and costs as much as the work itself.
 
 WORTH_A_PAUSE = 100
 """More facts than these are worth holding it off, when they are recorded or read at once."""
 
-MANY = 50_000
-"""So many new objects are a large answer or large tables, that somebody wants to have."""
+OLD_AT_ONCE = 50_000
+"""More objects than these left by a pause count as old at once: an answer or tables, which
+live on."""
 
 _pauses: set[object] = set()
 """The blocks that hold it off at the moment, of all threads."""
@@ -66,9 +66,9 @@ def gc_paused() -> Iterator[None]:
     """Hold the garbage collector of this process off until the end of the block.
 
     It works again when the last of all such blocks ends, on whatever thread. Then it walks what
-    the block made; what is `MANY` and lives on not before all that is old is walked. No lock is
-    taken: an exception between two lines would keep it for ever. Where two threads are between
-    the same lines it may work again too early, and never stays off.
+    the block left, unless that is more than `OLD_AT_ONCE`. No lock is taken: an exception
+    between two lines would keep it for ever. Where two threads are between the same lines it
+    may work again too early, and never stays off.
     """
     global _is_off
     pause = object()
@@ -82,7 +82,7 @@ def gc_paused() -> Iterator[None]:
         if pause in _pauses:
             _pauses.discard(pause)
             if not _pauses:
-                if gc.get_count()[0] > MANY and not gc.get_freeze_count():
+                if gc.get_count()[0] > OLD_AT_ONCE and not gc.get_freeze_count():
                     gc.freeze()
                     gc.unfreeze()  # into the oldest generation
                 gc.enable()

@@ -94,8 +94,9 @@ DEADLINE, MERGES = attrgetter("deadline"), attrgetter("merges")
 LOOK_SECONDS = 0.05
 """How often who waits looks whether the lead was left behind."""
 SLOW_SECONDS = 0.002
-"""Where writing takes longer, a leader waits for others: half of that time at most."""
+"""A leader waits for others where the last two groups both took longer."""
 GATHER_SECONDS_MAX = 0.005
+"""It waits half as long as the quicker of them took, and no longer than this."""
 
 
 class Request(Generic[AskedT, AnswerT]):
@@ -187,7 +188,8 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         self, request: Request[AskedT, AnswerT]
     ) -> list[Request[AskedT, AnswerT]]:
         """Commit a request and those that wait; give all of them."""
-        group, begun = self._gathered(request), monotonic()
+        group = self._gathered(request)
+        begun = monotonic()  # without the wait for others
         try:
             self._commit([*group], min(map(DEADLINE, group)))
         except BaseException:
@@ -205,6 +207,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
         return group
 
     def _gathered(self, request: Request[AskedT, AnswerT]) -> list[Request[AskedT, AnswerT]]:
+        """Take a request and those in the queue; on a slow disk wait for others first."""
         queue, group = self._queue, [request]
         if request.wakeup is not None:  # it may stand in the queue
             self._withdraw(request)

@@ -126,14 +126,17 @@ class ColumnCache(Forkable):
         Where it is at hand nobody waits; else others may be reading rows of this table.
         """
         stands, held = snapshot.stored[table.name].stands, self._tables[table.name]
-        if held.outgrows:
-            return self._in_slices(table, snapshot.connection)
         rows = _RowsThere(self._made_as(table, snapshot), snapshot.stored[table.name].notes)
         found = held.at_hand(rows, stands)
         if found is None:
             with held.lock:
-                found = held.at_hand(rows, stands) or self._read(table, rows, snapshot)
-        return self._in_slices(table, snapshot.connection) if found is None else found.columns
+                found = held.at_hand(rows, stands)
+                if found is None and not held.outgrows:
+                    found = self._read(table, rows, snapshot)
+        if found is not None:
+            return found.columns
+        slices = partial(self._rows.batches, table, snapshot.connection)
+        return TableInSlices(table, slices, _keys_of(table), self._rows.words_of(table))
 
     def columns_of(self, table: ReadTable, entity: UUID, connection: sa.Connection) -> Held:
         """Return what a table holds of one entity, in a snapshot; no other row is held."""
@@ -199,10 +202,6 @@ class ColumnCache(Forkable):
         """Note of a table that it cannot be held."""
         self._tables[table].outgrows = True
         warn_of_slices(table, self._kept_bytes)
-
-    def _in_slices(self, table: ReadTable, connection: sa.Connection) -> HeldTable:
-        slices = partial(self._rows.batches, table, connection)
-        return TableInSlices(table, slices, _keys_of(table), self._rows.words_of(table))
 
     def _made_as(self, table: ReadTable, snapshot: "SnapshotColumns") -> str:
         """Return what changes when all rows are written anew: by which transaction they were.

@@ -11,11 +11,11 @@ import numpy as np
 
 from salesflow.adapters.logs import COLUMNS
 from salesflow.projections.core.columns import (
+    Column,
     Flags,
     HeldRows,
     Kind,
     Part,
-    Places,
     RowsRead,
     Words,
     columns_of,
@@ -27,11 +27,11 @@ __all__ = ["MANY_ROWS", "OutgrownError", "TableInSlices", "warn_of_slices", "wit
 MEGABYTE: Final = 1_000_000
 MANY_ROWS: Final = 100_000
 PACKED: Final = 2
-"""So many times the room that rows take in the end they take while they are read."""
+"""While they are read rows take so many times the room that they take in the end."""
 
 
 class TableInSlices:
-    """All rows of a table, as far as a question can tell."""
+    """A table whose rows are read from the database anew, slice by slice, each time."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class TableInSlices:
 
     def at(self, read_point: ReadPoint, *, ended: bool = False) -> HeldRows:
         """Return the rows that hold at a moment, with `ended` also those that held before."""
-        kept: dict[str, list[Places]] = {}
+        kept: dict[str, list[Column]] = {}
         for each in self._slices():
             counts = self._counting(each, read_point, ended=ended)
             for name, column in each.where(counts).columns.items():

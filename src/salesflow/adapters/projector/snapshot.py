@@ -158,10 +158,11 @@ class SnapshotTables:
         if ledger.name not in self._in_memory:
             few = self.stored[ledger.name].stands.position <= HELD_EVENTS
             self._in_memory[ledger.name] = self._runner.is_asked_again(ledger.name) and few
-        if not self._in_memory[ledger.name]:
-            return balances(self.rows, ledger, read_point, instants)
-        columns = cast("LedgerColumns", self.columns(ledger))
-        return columns.balances(read_point.known_at, instants)
+        if self._in_memory[ledger.name]:
+            columns = self.columns(ledger)
+            if not self._runner.columns.outgrows(ledger.name):  # as may turn out while reading
+                return cast("LedgerColumns", columns).balances(read_point.known_at, instants)
+        return balances(self.rows, ledger, read_point, instants)
 
     def may_leave_out(self, known_at: Instant) -> bool:
         """Return whether tables leave streams out now, or may have at a time before."""

@@ -2,8 +2,9 @@
 
 What stood in a cell at an instant is the sum of the legs of all movements up to it. Movements
 stand in order of their occurrence, so a checkpoint every so many of them holds those sums, and
-a balance is one checkpoint and the legs of the few movements behind it, less the movements that
-were recorded later than is asked for. Sums are exact: figures are added up in two halves.
+a balance is one checkpoint and the legs of the few movements behind it. Of movements that were
+recorded later than is asked for, or of those that were not, the fewer are summed up too. Sums
+are exact: figures are added up in two halves.
 
 The same is read from the database in `balances`, where a ledger is not in memory.
 """
