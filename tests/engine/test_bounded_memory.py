@@ -150,3 +150,9 @@ def test_names_are_read_again_where_the_log_is_another_one_at_their_position(
     opened(flow)
     flow.ask(Funnel(by="customer"))
     assert not names._kept.get((DealOpened,))
+
+
+def test_an_empty_table_is_read_in_slices_like_any_other(database_url: str) -> None:
+    with SalesFlow(database_url) as flow:
+        cache_of(flow)._outgrown(VISITS)
+        assert [stage.deals for stage in flow.ask(StageTimes()).stages] == []

@@ -105,6 +105,11 @@ def test_processes_that_help_write_the_rows_that_were_kept_up(
     assert rows(flow, *beside) == rows(flow, *NAMES)
 
 
+def test_a_new_log_has_no_unfinished_rebuilds(database_url: str) -> None:
+    with SalesFlow(database_url, tenant="new") as flow:
+        assert flow.unfinished_rebuilds() == {}
+
+
 def test_a_rebuild_that_was_killed_is_told_of_until_another_removes_what_it_left(
     flow: SalesFlow,
 ) -> None:

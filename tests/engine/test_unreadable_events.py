@@ -28,6 +28,7 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.pipeline.deal_timeline import DealTimeline
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
+from salesflow.projections.pipeline.restatement import Restatement
 from salesflow.projections.registry import FOLDS
 from salesflow.projections.review.retrospective import Retrospective
 from salesflow.projections.stages.stage_times import StageTimes
@@ -428,3 +429,16 @@ def test_a_batch_is_not_laid_over_rows_that_another_program_has_begun_anew(
             stands, notes = {rows.name: now}, {rows.name: rows.notes}
             hold(poor.log, stands, notes, now, connection, Patience(1))
         assert owners(rich) == [("bob", "open")]
+
+
+def test_a_restatement_counts_no_fact_that_cannot_be_read(flow: SalesFlow) -> None:
+    deals = [opened(flow), opened(flow)]
+    known_then = flow.log.page(0, 1_000)[-1].recorded_at
+    read = [lost(flow, deal).position for deal in deals]
+    flow.run(lambda s: s.get(Deal, deals[0]).reopen(because="a new budget"))
+    wrong = flow.history(deals[0])[-1]
+    spoil(flow, wrong)
+    flow.rebuild()
+    view = flow.ask(Restatement(known_then=known_then))
+    assert [event.position for event in view.events] == read
+    assert (view.deals_restated, view.events_total) == (2, 2)

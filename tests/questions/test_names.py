@@ -1,6 +1,7 @@
 """Ids in an answer stand beside the names people know them by, as known at its moment."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -10,10 +11,13 @@ from salesflow.adapters.projector import naming
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.process import Label, ProcessVersion, process_id
 from salesflow.domain.rep import rep_id
+from salesflow.domain.time import Moment
+from salesflow.domain.values import Value
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseStudy
 from salesflow.projections.cases.win_loss import WinLoss
+from salesflow.projections.core.names import ids_in
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.deals import Deals
@@ -338,3 +342,28 @@ def test_names_that_are_too_many_to_be_kept_are_read_each_time(
 ) -> None:
     monkeypatch.setattr(naming, most, 0)
     renamed_by_another_engine(flow)
+
+
+class Listed(Value):
+    """A row of an answer of one's own, whose key is a list."""
+
+    key: list[str]
+
+
+class ListedView(View):
+    """Rows with keys of any kind."""
+
+    population: ClassVar[str] = "rows"
+    formula: ClassVar[str] = "as they are"
+    rows: tuple[Listed, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay out nothing."""
+        del language
+        return []
+
+
+def test_a_key_that_is_no_text_names_nothing() -> None:
+    moment = Moment.at(1, 1, position=1, revision=1)
+    rows = (Listed(key=["r-1"]), Listed(key=["r-2"]))
+    assert not any(ids_in(ListedView(moment=moment, rows=rows)))

@@ -13,11 +13,13 @@ from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
 from time import monotonic
+from weakref import ref
 
 import pytest
 import sqlalchemy as sa
 
 from salesflow import Customer, SalesFlow, Session
+from salesflow.adapters.database import connections as pauses
 from salesflow.adapters.database.connections import OLD_AT_ONCE, gc_paused
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.errors import ForkedError
@@ -323,3 +325,24 @@ def test_who_writes_at_the_fork_goes_on_in_the_parent(
     assert went_well(child)
     assert database.rows("SELECT said FROM notes", (), None) == told == [("a",)]
     database.close()
+
+
+class Circle:
+    """Something that only the collector can let go of."""
+
+    def __init__(self) -> None:
+        self.myself = self
+
+
+def test_what_is_of_no_use_is_collected_though_every_pause_leaves_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pauses, "WALKED_AFTER", 3 * OLD_AT_ONCE)
+    watched, answers = [], []
+    for _ in range(4):
+        with gc_paused():
+            circle = Circle()
+            watched.append(ref(circle))
+            del circle
+            answers.append([[number] for number in range(OLD_AT_ONCE + 1)])
+    assert [each() for each in watched[:3]] == [None] * 3

@@ -113,14 +113,20 @@ def test_an_exception_at_any_line_leaves_an_engine_that_goes_on(desk: Desk, what
     assert set(desk.acknowledged) <= set(desk.recorded())
 
 
-def test_whoever_holds_the_collector_off_holds_nobody_up_whatever_line_is_cut_off() -> None:
+@pytest.mark.parametrize("most", [-1, 50_000], ids=["and ages what is there", "and does not"])
+def test_whoever_holds_the_collector_off_holds_nobody_up_whatever_line_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     def work() -> None:
         with pool.Whole([], 0), pool.gc_paused():
             pass
 
+    monkeypatch.setattr(pool, "OLD_AT_ONCE", most)
     for line in range(1, lines_of(work, pool.__file__) + 1):
         assert interrupted_at(line, work, pool.__file__) is not None
+        work()
         assert gc.isenabled()
+        assert not gc.get_freeze_count()
         other = Thread(target=work, daemon=True)
         other.start()
         other.join(30)

@@ -55,6 +55,12 @@ OLD_AT_ONCE = 50_000
 """More objects than these left by a pause count as old at once: an answer or tables, which
 live on."""
 
+WALKED_AFTER = 2_000_000
+
+_aged = 0
+"""So many objects were counted as old since all were walked."""
+_is_aging = False
+
 _pauses: set[object] = set()
 """The blocks that hold it off at the moment, of all threads."""
 _is_off = False
@@ -82,16 +88,43 @@ def gc_paused() -> Iterator[None]:
         if pause in _pauses:
             _pauses.discard(pause)
             if not _pauses:
-                if gc.get_count()[0] > OLD_AT_ONCE and not gc.get_freeze_count():
-                    gc.freeze()
-                    gc.unfreeze()  # into the oldest generation
-                gc.enable()
-                _is_off = False
+                try:
+                    _count_as_old(gc.get_count()[0])
+                finally:
+                    gc.enable()
+                    _is_off = False
+
+
+def _count_as_old(new: int) -> None:
+    """Put what is much into the oldest generation, unless somebody else keeps things frozen.
+
+    The collector does not know of it when it says whether to walk that one, so after so many
+    objects it is told to.
+    """
+    global _aged, _is_aging
+    if _is_aging:  # and was cut off between the two
+        gc.unfreeze()
+        _is_aging = False
+    if new <= OLD_AT_ONCE or gc.get_freeze_count():
+        return
+    _is_aging = True
+    try:
+        gc.freeze()
+    finally:
+        gc.unfreeze()
+        _is_aging = False
+    _aged += new
+    if _aged > WALKED_AFTER:
+        _aged = 0
+        gc.collect()
 
 
 def _gc_resumed() -> None:
     """Let the collector work again where blocks were cut off, or threads did not come along."""
-    global _is_off
+    global _is_off, _is_aging
+    if _is_aging:
+        gc.unfreeze()
+        _is_aging = False
     if _is_off:
         _pauses.clear()
         gc.enable()

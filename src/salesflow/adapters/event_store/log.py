@@ -196,7 +196,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             self._queue[:0] = [each for each in group[1:] if not each.settled]
             raise
         self._took = self._took[1], monotonic() - begun
-        self._expected = len(group) + len(self._queue)
+        self._expected = min(GROUP_MAX, len(group) + len(self._queue))
         for each in group:
             if each.answer is not None or each.error is not None:
                 continue
@@ -213,7 +213,7 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             self._withdraw(request)
         request.tries, request.again = request.tries + 1, False
         if min(self._took) > SLOW_SECONDS:
-            self._await_others()
+            self._await_others(request.deadline - monotonic())
         while queue and len(group) < GROUP_MAX:
             try:
                 each = queue.pop(0)
@@ -223,12 +223,16 @@ class GroupCommit(Generic[AskedT, AnswerT]):
             group.append(each)
         return group
 
-    def _await_others(self) -> None:
-        """Wait a moment for those who wrote or waited last and have not come again."""
+    def _await_others(self, left: float) -> None:
+        """Wait a moment for those who wrote or waited last and have not come again.
+
+        Of the seconds that are left half are waited at most.
+        """
         self._complete = complete = Lock()
         complete.acquire()
         if len(self._queue) < self._expected - 1:
-            complete.acquire(timeout=min(min(self._took) / 2, GATHER_SECONDS_MAX))
+            longest = min(min(self._took) / 2, GATHER_SECONDS_MAX, left / 2)
+            complete.acquire(timeout=max(longest, 0))
         self._complete = None
 
     def _wait(self, request: Request[AskedT, AnswerT]) -> None:

@@ -151,12 +151,12 @@ class ColumnFiles:
         rights = S_IMODE(database.st_mode)
         made.chmod(rights | (rights & READABLE) >> 2 if of_folder else rights)
 
-    def _write(self, path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def _write(self, path: Path, arrays: Mapping[str, Any]) -> None:
         self._remove_left(path)
         number, new = mkstemp(dir=self._folder, prefix=f"{path.name}.")
         try:
             with open(number, "wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
+                np.savez(file, **arrays)
             self._give_rights(Path(new))
             os.replace(new, path)
         except BaseException:

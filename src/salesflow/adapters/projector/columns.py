@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import count, islice
+from itertools import chain, count, islice
 from threading import RLock
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -179,24 +179,24 @@ class ColumnCache(Forkable):
         if before is None or found.base is not before.columns.base:
             self._file(table, new)
         held.keep(new)
-        self._let_go(table)
+        self._let_go()
         return new
 
-    def _let_go(self, table: ReadTable) -> None:
+    def _let_go(self) -> None:
         """Let go of the columns asked for longest ago, until what is kept is within bounds.
 
         A table that outgrows them by itself is let go of too, and read in slices from now on.
         """
         kept = sorted(
-            ((each, held) for held in [*self._tables.values()] for each in held.kept),
+            ((each, name) for name, held in [*self._tables.items()] for each in held.kept),
             key=lambda it: it[0].used,
         )
         while kept and _size_of(each for each, _ in kept) > self._kept_bytes:
-            oldest, held = kept.pop(0)
-            held.let_go(oldest)
+            oldest, name = kept.pop(0)
+            self._tables[name].let_go(oldest)
             _give_back_memory()
             if not kept:
-                self._outgrown(table.name)
+                self._outgrown(name)
 
     def _outgrown(self, table: str) -> None:
         """Note of a table that it cannot be held."""
@@ -503,10 +503,10 @@ class _RowReader:
         return self._part(table, self._read_of(table, entities, connection))
 
     def batches(self, table: ReadTable, connection: sa.Connection) -> Iterator[Part]:
-        """Yield all rows of a table, so many at a time."""
+        """Yield all rows of a table, so many at a time, and none of them first."""
         kinds = self.kinds(table)
         with self._read(self._select(table), connection, {}) as batches:
-            for rows in batches:
+            for rows in chain([()], batches):
                 yield Part(columns_of(rows, kinds), len(rows))
 
     def words_of(self, table: ReadTable) -> Mapping[str, Words]:

@@ -294,6 +294,7 @@ class Runner(Forkable):
 
     def unfinished(self) -> dict[str, datetime]:
         """Return the tables of rebuilds that have not ended, and when each was begun."""
+        self.mend_once()
         shadows, found = ShadowTables(self._log), dict[str, datetime]()
         if not self._were_never_made():
             with self._database.read() as connection:

@@ -5,7 +5,7 @@ compare, at several; all answers of a snapshot stand at one and the same positio
 What the deals, customers and reps of an answer are called is read in it too, by `naming`.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
@@ -215,8 +215,8 @@ class Snapshot(Generic[ViewT]):
         if head.position and not self._position.position:
             raise UnwritableError(
                 "read tables that the question needs were never filled, and cannot be filled"
-                f" here: {error}; run `salesflow project` on the database that this one was"
-                " copied from, and copy it again"
+                f" here: {error}; of a copy, run `salesflow project` on the database that it"
+                " was copied from, and copy it again"
             ) from error
         events = head.position - self._position.position
         if events:
@@ -437,6 +437,10 @@ class SnapshotReader:
             occurred_by=self.read_point.as_of,
             connection=self._connection,
         )
+
+    def left_out(self) -> Set[UUID]:
+        """Return the streams that the question's tables leave out from some event on."""
+        return {stream for each in self._tables.stored.values() for stream in each.notes}
 
     def published(self) -> list[str]:
         """Return the keys of all processes."""

@@ -64,6 +64,8 @@ class LedgerColumns(NamedTuple):
         Cells in which nothing stood are left out.
         """
         parts = [each for each in (self.base, self.tail) if each is not None]
+        if not instants:
+            return []
         sides = (part.sums(known_at, instants) for part in parts)
         return [_together(*each) for each in zip(*sides, strict=True)]
 

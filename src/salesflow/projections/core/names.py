@@ -7,6 +7,7 @@ every table and in JSON. Names of people are personal and are part of no figure.
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from itertools import chain
@@ -159,8 +160,11 @@ def _leaves(values: Sequence[object], name: str) -> Iterator[tuple[str, type, di
             some = [value for value in values if type(value) is kind]
         if issubclass(kind, BaseModel):
             for field in _naming_fields(kind):
-                held = map(attrgetter(field), some)
-                yield from _leaves([*(dict.fromkeys(held) if field in NAMING else held)], field)
+                held: Sequence[object] = [*map(attrgetter(field), some)]
+                if field in NAMING:
+                    with suppress(TypeError):  # of what cannot be hashed, and names nothing
+                        held = [*dict.fromkeys(held)]
+                yield from _leaves(held, field)
         elif issubclass(kind, tuple):
             yield from _leaves([*chain.from_iterable(some)], name)
         elif issubclass(kind, UUID) or (

@@ -9,7 +9,7 @@ import ast
 import inspect
 import sys
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date, datetime
 from functools import cache, partial
 from itertools import pairwise
@@ -276,6 +276,9 @@ class Reader(Protocol):
         facts recorded after an instant and known at the moment, retracted or not, those not
         apart where they had occurred by it. Streams that hold none are left out.
         """
+
+    def left_out(self) -> Set[UUID]:
+        """Return the streams that the question's tables leave out from some event on."""
 
     def rates(self) -> RateTable:
         """Return the exchange rates known by the moment, whenever they were published."""

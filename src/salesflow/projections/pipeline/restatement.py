@@ -316,9 +316,12 @@ def _explaining(
     waiting = iter(deals)
     while some := list(islice(waiting, STREAMS)):
         counted |= _counted(some, reader, then)
-    soonest = sorted(counted, key=lambda deal: counted[deal][1])[:limit]
-    told = [_restating(events, then) for events in reader.streams(soonest).values()]
-    first = sorted(chain.from_iterable(told), key=lambda event: event.position)[:limit]
+    soonest = iter(sorted(counted, key=lambda deal: counted[deal][1])[:limit])
+    first: list[RestatingEvent] = []
+    while some := list(islice(soonest, STREAMS)):
+        for events in reader.streams(some).values():
+            first += _restating(events, then)
+        first = sorted(first, key=lambda event: event.position)[:limit]
     return first, sum(count for count, _ in counted.values())
 
 
@@ -328,16 +331,17 @@ def _counted(
     """Count what became known of each deal, with the position of the first.
 
     Facts need not be read for it, except those that may have been planned ahead, and all of
-    the deals in which something was taken back.
+    the deals in which something was taken back or cannot be read.
     """
     apart: tuple[type[Fact], ...] = (*PLANNED, FactRetracted)
     counted, others = reader.tally(deals, IMMEDIATE, apart, recorded_after=then.known_at)
     planned = reader.streams(others, *apart)
-    corrected = reader.streams(deal for deal, events in planned.items() if _corrected(events))
-    for deal, events in (planned | corrected).items():
+    whole = {deal for deal, events in planned.items() if _corrected(events)}
+    whole |= reader.left_out() & {*deals}
+    for deal in whole:
+        counted.pop(deal, None)
+    for deal, events in (planned | reader.streams(whole)).items():
         positions = [event.position for event in _restating(events, then)]
-        if deal in corrected:
-            counted.pop(deal, None)
         if positions:
             count, first = counted.get(deal, (0, positions[0]))
             counted[deal] = count + len(positions), min(first, positions[0])
