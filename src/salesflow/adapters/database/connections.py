@@ -56,10 +56,12 @@ OLD_AT_ONCE = 50_000
 live on."""
 
 WALKED_AFTER = 2_000_000
+"""Once so many objects were counted as old the collector walks all that is there."""
 
 _aged = 0
 """So many objects were counted as old since all were walked."""
 _is_aging = False
+"""Whether what is there is frozen for a moment, to be counted as old."""
 
 _pauses: set[object] = set()
 """The blocks that hold it off at the moment, of all threads."""

@@ -344,18 +344,14 @@ class SqliteAppending:
     """Writes appends of one tenant into a SQLite file."""
 
     def __init__(
-        self,
-        database: SqliteDatabase,
-        tenant: str,
-        clock: Callable[[], Instant] | None,
-        checksums: Checksums,
+        self, database: SqliteDatabase, tenant: str, clock: Callable[[], Instant] | None
     ) -> None:
         self.position_min = 0
         """The position that the log is known to have reached; it never stands before that."""
         self._database = database
         self._tenant = tenant
         self._clock = clock or host_clock
-        self._checksums = checksums
+        self._checksums = Checksums(tenant)
 
     def write(
         self, appends: Sequence[Append], deadline: float, recheck: Recheck = None

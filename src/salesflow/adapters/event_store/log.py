@@ -45,7 +45,6 @@ from salesflow.adapters.event_store.append import (
 )
 from salesflow.adapters.event_store.append_checks import AppendChecks
 from salesflow.adapters.event_store.reading import EventReading, StoredEvent
-from salesflow.adapters.event_store.rows import Checksums
 from salesflow.adapters.event_store.subscription import Subscription
 from salesflow.domain.catalogue import CATALOGUE, FactCatalogue
 from salesflow.domain.event import Event, UnreadableFact, first_unreadable, unreadable_message
@@ -310,7 +309,7 @@ class EventLog(EventReading, Forkable):
         super().__init__(database, tenant, catalogue)
         instants = _instants(clock)
         self._checks = AppendChecks(self)
-        self._appending = _appending_of(database, tenant, instants, self._reader.checksums)
+        self._appending = _appending_of(database, tenant, instants)
         self.now: Final[Callable[[], Instant]] = instants or host_clock
         """The clock the log was given, or the host's; PostgreSQL's own may differ a little."""
         self._group: GroupCommit[Appends, Receipts] = GroupCommit(
@@ -522,20 +521,17 @@ class EventLog(EventReading, Forkable):
 
 
 def _appending_of(
-    database: Database,
-    tenant: str,
-    clock: Callable[[], Instant] | None,
-    checksums: Checksums,
+    database: Database, tenant: str, clock: Callable[[], Instant] | None
 ) -> Appending:
     """Choose what writes appends; what needs psycopg is imported only for PostgreSQL."""
     connections = database.connections
     if isinstance(connections, SqliteDatabase):
-        return SqliteAppending(connections, tenant, clock, checksums)
+        return SqliteAppending(connections, tenant, clock)
     from salesflow.adapters.database.postgres import PostgresDatabase
     from salesflow.adapters.event_store.postgres_append import PostgresAppending
 
     assert isinstance(connections, PostgresDatabase)
-    return PostgresAppending(connections, tenant, clock, checksums)
+    return PostgresAppending(connections, tenant, clock)
 
 
 def _settle_busy(request: Request[Appends, Receipts], error: BusyError) -> None:

@@ -101,17 +101,13 @@ class PostgresAppending(Forkable):
     """Writes appends of one tenant into a PostgreSQL database."""
 
     def __init__(
-        self,
-        database: PostgresDatabase,
-        tenant: str,
-        clock: Callable[[], Instant] | None,
-        checksums: Checksums,
+        self, database: PostgresDatabase, tenant: str, clock: Callable[[], Instant] | None
     ) -> None:
         self.position_min = 0
         self._database = database
         self._tenant = tenant
         self._clock = clock
-        self._checksums = checksums
+        self._checksums = Checksums(tenant)
         self._writer: PostgresCursor | None = None
         self._limit = Limit(0, ours=True)
         FORKABLE.add(self)

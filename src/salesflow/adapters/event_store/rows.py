@@ -179,7 +179,7 @@ class RowReader:
 
     def __init__(self, tenant: str, catalogue: FactCatalogue, *, dialect: str) -> None:
         self._catalogue: Final = catalogue
-        self.checksums: Final = Checksums(tenant)
+        self._checksums: Final = Checksums(tenant)
         self._sqlite: Final = dialect == "sqlite"
 
     def events(self, rows: list[Row], *, as_it_is: bool = False) -> list[Event]:
@@ -192,7 +192,7 @@ class RowReader:
         """
         if not rows:
             return []
-        misfits = self.checksums.misfits(rows)
+        misfits = self._checksums.misfits(rows)
         if misfits:
             facts = self._facts_that_fit(rows, misfits, as_it_is=as_it_is)
         else:
@@ -249,7 +249,7 @@ class RowReader:
         Raises:
             HistoryError: for one that does not fit its checksum.
         """
-        for number in self.checksums.misfits(rows):
+        for number in self._checksums.misfits(rows):
             raise _misfit_error(rows[number])
         return self.as_stored(rows)
 

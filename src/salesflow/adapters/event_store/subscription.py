@@ -47,7 +47,6 @@ class Subscription(Iterator[ItemT], Generic[ItemT]):
     ) -> None:
         self.position = after
         """Position of the last event given."""
-        self._database = database
         self._pull = pull
         self._pulled = after
         self._ahead: deque[ItemT] = deque()

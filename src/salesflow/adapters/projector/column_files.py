@@ -235,8 +235,8 @@ def numbered(columns: Sequence[Column], words: Words) -> tuple[list[str], list[C
         there[column] = True
     there[NOTHING] = False
     number = np.where(there, np.cumsum(there) - 1, NOTHING)
-    numbered = [narrowed(number[column]) for column in columns]
-    return words.as_put_in(np.flatnonzero(there)), numbered
+    numbers = [narrowed(number[column]) for column in columns]
+    return words.as_put_in(np.flatnonzero(there)), numbers
 
 
 def is_beyond(codes: Column, count: int, least: int = NOTHING) -> bool:

@@ -133,10 +133,7 @@ class Runner(Forkable):
         self.mend_once()
         chosen = list(self._folds if names is None else names)
         found = {} if self._were_never_made() else positions_of(self._log, chosen)
-        return {
-            name: found.get(name) or ProjectionPosition(self._folds[name].table.revision)
-            for name in chosen
-        }
+        return {name: found.get(name) or self._never_begun(name).stands for name in chosen}
 
     def stored(
         self, names: Sequence[str], connection: sa.Connection
