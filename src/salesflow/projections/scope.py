@@ -382,6 +382,17 @@ class Grouping:
         names = self._teams.names
         return [None if number == NOTHING else names[number] for number in numbers.tolist()]
 
+    def in_order(self, numbers: Column) -> tuple[list[Group], Column]:
+        """Return what the groups of rows are called, in order, and where each row's stands."""
+        if self.by is None:
+            return [None], np.zeros(len(numbers), np.int64)
+        alike = grouped(numbers)
+        names = self.names(numbers[alike.first])
+        order = sorted(range(len(names)), key=lambda number: unnamed_last(names[number]))
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        return [names[number] for number in order], place[alike.of]
+
     @computed_once
     def customers(self) -> Customers:
         """Who counts as one customer at the moment."""

@@ -51,17 +51,31 @@ class Amounts(NamedTuple):
         found = cls.of(rows)
         if exchange.currency is None:
             return found
-        days, things = dated.days(rows, exchange), None if of is None else rows[of]
+        things = None if of is None else rows[of]
+        return found.in_one(exchange, dated.days(rows, exchange), things=things, times=times)
+
+    def in_one(
+        self,
+        exchange: CurrencyConverter,
+        days: Column,
+        *,
+        things: Column | None = None,
+        times: Column | None = None,
+    ) -> "Amounts":
+        """Return the same, each at the rate of a day, which is given by its ordinal.
+
+        The numbers of things tell what each is the amount of; see `converted`.
+        """
+        if exchange.currency is None:
+            return self
         amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
-        for alike in grouped(found.currency, days).rows():
-            currency = found.currencies[int(found.currency[alike[0]])]
+        for alike in grouped(self.currency, days).rows():
+            currency = self.currencies[int(self.currency[alike[0]])]
             if currency is None:
                 continue
             rate = exchange.rate(currency, date.fromordinal(int(days[alike[0]])))
             if rate is not None:
-                amount[alike] = [
-                    multiplied(each, rate) for each in found.amount[alike].tolist()
-                ]
+                amount[alike] = [multiplied(each, rate) for each in self.amount[alike].tolist()]
                 place[alike] = 0
                 continue
             for row in alike.tolist():
@@ -69,7 +83,7 @@ class Amounts(NamedTuple):
                     None if each is None else int(each[row]) for each in (things, times)
                 )
                 exchange.leave_out(currency, of=it, times=1 if many is None else many)
-        return cls(amount, place, (exchange.currency, None))
+        return Amounts(amount, place, (exchange.currency, None))
 
     def where(self, kept: Flags | Column) -> "Amounts":
         """Return some of them: those that are flagged, or those of some rows."""

@@ -9,6 +9,7 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, partial
+from operator import attrgetter
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -21,9 +22,10 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, HeldRows
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -39,6 +41,7 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.scope import (
     Attribution,
+    Group,
     GroupedBy,
     Grouping,
     head_of_groups,
@@ -49,12 +52,12 @@ from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "CLOSED",
-    "CellsOfGroups",
     "ClosedDeals",
     "Funnel",
     "FunnelStage",
     "FunnelView",
     "PipelineCell",
+    "PipelineSums",
     "SumsOfCells",
     "booked",
     "closed_deals",
@@ -127,12 +130,6 @@ class PipelineCell(NamedTuple):
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
 
-CellsOfGroups = Mapping[str | None, Sequence[PipelineCell]]
-"""The cells of each owner, team or whatever was asked by; of None where by nothing."""
-OpenCells = dict[str, "SumsOfCells"]
-"""What open cells come to, by their stage."""
-
-
 def converted(
     cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
 ) -> Sequence[PipelineCell]:
@@ -182,6 +179,50 @@ class SumsOfCells:
             self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
+class PipelineSums:
+    """What cells come to: the open ones by stage and the closed ones by outcome, of groups."""
+
+    def __init__(self, groups: Sequence[Group]) -> None:
+        self.groups: Final = groups
+        """What they are called, in order; the place of one among them is its number."""
+        self.versions: dict[tuple[int, str], int] = {}
+        """The newest version in use of each process that a group has deals of."""
+        self.opened: dict[tuple[int, str], dict[str, SumsOfCells]] = {}
+        """By group and process, then by stage."""
+        self.closed: dict[int, tuple[int, dict[str, int]]] = {}
+        """How many deals and their amounts, by the place of an outcome: those of the first
+        group come first, each group's in the order of `CLOSED`."""
+
+    @classmethod
+    def of(cls, cells: Iterable[PipelineCell]) -> "PipelineSums":
+        """Return what cells come to that belong to no group."""
+        sums = cls([None])
+        for cell in cells:
+            sums.add(0, cell)
+        return sums
+
+    def add(self, group: int, cell: PipelineCell) -> None:
+        """Add a cell of a group."""
+        use = group, cell.process
+        self.versions[use] = max(cell.version, self.versions.get(use, cell.version))
+        if cell.outcome == "open":
+            opened = self.opened.setdefault(use, {})
+            if cell.stage not in opened:
+                opened[cell.stage] = SumsOfCells()
+            opened[cell.stage].add(cell)
+            return
+        place = len(CLOSED) * group + CLOSED.index(cell.outcome)
+        deals, amounts = self.closed.get(place, (0, {}))
+        self.closed[place] = deals + cell.deals, amounts
+        if cell.currency is not None:
+            amounts[cell.currency] = amounts.get(cell.currency, 0) + cell.amount
+
+    @property
+    def open_deals(self) -> int:
+        """How many deals are open."""
+        return sum(sums.deals for opened in self.opened.values() for sums in opened.values())
+
+
 def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
     """Yield what sums of open cells come to, as the fields of a stage."""
     amounts = totals_of_each([sums.amounts for sums in several])
@@ -195,28 +236,21 @@ def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
         }
 
 
-def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
+def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
     """Return every outcome of each group, also those nothing stands at."""
     rows: list[Fields] = [
         {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
-        for group in groups
+        for group in sums.groups
         for outcome in CLOSED
     ]
-    some: dict[int, SumsOfCells] = {}
-    for number, cells in enumerate(groups.values()):
-        for cell in cells:
-            if cell.outcome != "open":
-                place = len(CLOSED) * number + CLOSED.index(cell.outcome)
-                if place not in some:
-                    some[place] = SumsOfCells()
-                some[place].add(cell)
-    amounts = totals_of_each([sums.amounts for sums in some.values()]) if some else []
-    for (place, sums), each in zip(some.items(), amounts, strict=True):
-        rows[place] |= {"deals": sums.deals, "amounts": each}
+    totals = totals_of_each([amounts for _, amounts in sums.closed.values()])
+    for (place, (deals, _)), amounts in zip(sums.closed.items(), totals, strict=True):
+        row = rows[place]
+        row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
 
 
-def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelStage]:
+def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]:
     """Return every open stage of every process in use by each group, in order.
 
     Empty ones included.
@@ -224,34 +258,21 @@ def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelSta
     rows: list[Fields] = []
     some: dict[int, SumsOfCells] = {}
     own = cache(partial(_own_stages, processes))
-    for group, cells in groups.items():
-        for process, (version, opened) in sorted(_in_use(cells).items()):
-            stages = own(process, version)
-            if opened:
-                gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
-                stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
-                for place, stage in enumerate(stages, len(rows)):
-                    if stage["stage"] in opened:
-                        some[place] = opened[stage["stage"]]
-            rows += [{**stage, "group": group} for stage in stages]
+    for use, version in sorted(sums.versions.items()):
+        group, process = use
+        stages, opened = own(process, version), sums.opened.get(use)
+        if opened:
+            gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
+            stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
+            for place, stage in enumerate(stages, len(rows)):
+                if stage["stage"] in opened:
+                    some[place] = opened[stage["stage"]]
+        name = sums.groups[group]
+        rows += [{**stage, "group": name} for stage in stages]
     figures = fields_of([*some.values()])
     for place, found in zip(some, figures, strict=True):
         rows[place] |= found
     return _stages(rows)
-
-
-def _in_use(cells: Sequence[PipelineCell]) -> dict[str, tuple[int, OpenCells]]:
-    """Return the processes in use: the newest version of each, and what is open by stage."""
-    found: dict[str, tuple[int, OpenCells]] = {}
-    for cell in cells:
-        newest, opened = found.get(cell.process) or (0, {})
-        if cell.version > newest:
-            found[cell.process] = cell.version, opened
-        if cell.outcome == "open":
-            if cell.stage not in opened:
-                opened[cell.stage] = SumsOfCells()
-            opened[cell.stage].add(cell)
-    return found
 
 
 def _own_stages(processes: Processes, process: str, version: int) -> list[Fields]:
@@ -263,7 +284,11 @@ def _own_stages(processes: Processes, process: str, version: int) -> list[Fields
 
 
 def _gone_stages(
-    processes: Processes, process: str, version: int, opened: OpenCells, gone: Sequence[str]
+    processes: Processes,
+    process: str,
+    version: int,
+    opened: Mapping[str, SumsOfCells],
+    gone: Sequence[str],
 ) -> Iterator[Fields]:
     """Yield the stages that deals stand in and the process version has no more."""
     for stage in gone:
@@ -285,6 +310,59 @@ def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields
     }
 
 
+CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
+"""The columns of a deal that say in which cell it stands."""
+
+
+class CellsOfDeals:
+    """Deals put together by the number of their group, by cell and by columns kept apart."""
+
+    def __init__(self, deals: HeldRows, group: Column, apart: Iterable[str]) -> None:
+        alike = grouped(group, *deals.cut(*CELL, *apart))
+        amounts, shares = deals.amounts(), deals["probability"]
+        self._deals = deals
+        self._first = alike.first
+        self._group = group[alike.first]
+        self._outcome = deals.numbers("outcome", CLOSED)[alike.first]
+        self._counts = alike.counts()
+        self._amounts = alike.sums(amounts)
+        self._weighted = exact_product_sums(amounts, shares, alike.of, len(alike.first))
+
+    def versions(self) -> dict[tuple[int, str], int]:
+        """Return the newest version of each process that a group has deals of."""
+        process, version = (self._deals[name][self._first] for name in CELL[:2])
+        alike = grouped(self._group, process)
+        names = self._deals.cells("process", self._first[alike.first])
+        uses = zip(self._group[alike.first].tolist(), names, strict=True)
+        return dict(zip(uses, alike.greatest(version).tolist(), strict=True))
+
+    def opened(self) -> tuple[list[int], list[PipelineCell]]:
+        """Return the open cells, and the number of the group of each."""
+        some = np.flatnonzero(self._outcome < 0)
+        sums = (self._counts, self._amounts, self._weighted)
+        cells = zip(
+            *(self._deals.cells(name, self._first[some]) for name in CELL),
+            *(column[some].tolist() for column in sums),
+            strict=True,
+        )
+        return self._group[some].tolist(), [*map(PipelineCell._make, cells)]
+
+    def closed(
+        self, exchange: CurrencyConverter, at: Instant
+    ) -> dict[int, tuple[int, dict[str, int]]]:
+        """Return what closed ones come to in the currency asked for; see `PipelineSums`."""
+        some = np.flatnonzero(self._outcome >= 0)
+        counts, (currency, currencies) = self._counts[some], self._deals.distinct("currency")
+        day = exchange.day(at, event=None, closing=None).toordinal()
+        amounts = Amounts(self._amounts[some], currency[self._first[some]], currencies)
+        amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
+        place = len(CLOSED) * self._group[some] + self._outcome[some]
+        alike = grouped(place)
+        sums = amounts.sums(alike.of, len(alike.first))
+        each = zip(alike.sums(counts).tolist(), sums, strict=True)
+        return dict(zip(place[alike.first].tolist(), each, strict=True))
+
+
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
 OF_DEALS: Final[Mapping[str, str]] = {
     "owner": "owner",
@@ -299,8 +377,6 @@ GROUPED: Final[Mapping[str, GroupedBy]] = {
 }
 """All that a part of the pipeline may be asked for by, or grouped by."""
 OWNED: Final = Attribution("valid_from", "owner", "customer_id", "process")
-CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
-"""The columns of a deal that say in which cell it stands."""
 
 
 class FunnelView(MoneyView):
@@ -383,66 +459,52 @@ class Funnel(MoneyQuestion[FunnelView]):
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        found = self._groups(reader, exchange)
-        groups = {
-            group: converted(found[group], exchange, reader.read_point.as_of)
-            for group in sorted(found, key=unnamed_last)
-        }
-        stages = funnel_stages(groups, reader.processes)
+        of_deals = any(self._asks_for(name) for name in OF_DEALS)
+        sums = (self._of_deals if of_deals else self._of_cells)(reader, exchange)
         return FunnelView(
             moment=moment,
             by=self.by,
-            stages=tuple(stages),
-            closed=tuple(closed_deals(groups)),
-            open_deals=sum(stage.deals for stage in stages),
+            stages=tuple(funnel_stages(sums, reader.processes)),
+            closed=tuple(closed_deals(sums)),
+            open_deals=sums.open_deals,
             rates=exchange.used,
         )
 
-    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> CellsOfGroups:
-        """Read what stands, group by group."""
-        columns = {OF_DEALS[name] for name in OF_DEALS if self._asks_for(name)}
-        if columns:
-            converts = exchange.currency is not None
-            return self._of_deals(reader, [*sorted(columns), "probability"] if converts else ())
-        groups: dict[str | None, list[PipelineCell]] = {} if self.by else {None: []}
+    def _of_cells(self, reader: Reader, exchange: CurrencyConverter) -> PipelineSums:
+        """Sum up the cells of each group."""
         (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
-        for cell in cells:
-            if self.currency in (None, cell.currency):
-                group = None if self.by is None else getattr(cell, self.by)
-                groups.setdefault(group, []).append(cell)
-        return groups
+        wanted = [cell for cell in cells if self.currency in (None, cell.currency)]
+        group_of = (lambda _: None) if self.by is None else attrgetter(self.by)
+        groups = [group_of(cell) for cell in wanted]
+        sums = PipelineSums(sorted({*groups}, key=unnamed_last) if self.by else [None])
+        number = {group: number for number, group in enumerate(sums.groups)}
+        at = reader.read_point.as_of
+        for group, cell in zip(groups, converted(wanted, exchange, at), strict=True):
+            sums.add(number[group], cell)
+        return sums
 
     def _asks_for(self, name: str) -> bool:
         """Return whether deals of one such are asked for, or a funnel for each."""
         return self.by == name or getattr(self, name) is not None
 
-    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> CellsOfGroups:
-        """Add up the rows of deals by cell, and by columns that are to be kept apart.
+    def _of_deals(self, reader: Reader, exchange: CurrencyConverter) -> PipelineSums:
+        """Sum up the rows of deals of each group.
 
-        In which stage a deal closed is said by no row, and matters where amounts are rounded.
+        Where amounts are rounded, cells of who and what is asked for are kept apart.
         """
-        deals = self._wanted(reader)
+        deals, as_of = self._wanted(reader), reader.read_point.as_of
         grouping = Grouping(reader, GROUPED.get(self.by or ""), deals.words)
-        group = grouping.standing(deals, OWNED)
-        columns = {name: deals[name] for name in (*CELL, *apart)}
-        if not apart:
-            is_open = columns["outcome"] == deals.code("outcome", "open")
-            columns["stage"] = np.where(is_open, columns["stage"], NOTHING)
-        alike = grouped(group, *columns.values())
-        amounts, shares = deals.amounts(), deals["probability"]
-        cells = zip(
-            *(deals.cells(name, alike.first) for name in CELL),
-            alike.counts().tolist(),
-            alike.sums(amounts).tolist(),
-            exact_product_sums(amounts, shares, alike.of, len(alike.first)).tolist(),
-            strict=True,
-        )
-        found: dict[int, list[PipelineCell]] = {} if self.by else {NOTHING: []}
-        numbers = group[alike.first].tolist()
-        for number, cell in zip(numbers, map(PipelineCell._make, cells), strict=True):
-            found.setdefault(number, []).append(cell)
-        names = grouping.names(np.fromiter(found, np.int64, len(found)))
-        return dict(zip(names, found.values(), strict=True))
+        names, group = grouping.in_order(grouping.standing(deals, OWNED))
+        asked = {column for name, column in OF_DEALS.items() if self._asks_for(name)}
+        apart = [*asked, "probability"] if exchange.currency is not None else []
+        cells = CellsOfDeals(deals, group, apart)
+        sums = PipelineSums(names)
+        sums.versions = cells.versions()
+        sums.closed = cells.closed(exchange, as_of)
+        groups, opened = cells.opened()
+        for number, cell in zip(groups, converted(opened, exchange, as_of), strict=True):
+            sums.add(number, cell)
+        return sums
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""
