@@ -388,10 +388,10 @@ class Grouping:
             return [None], np.zeros(len(numbers), np.int64)
         alike = grouped(numbers)
         names = self.names(numbers[alike.first])
-        order = sorted(range(len(names)), key=lambda number: unnamed_last(names[number]))
-        place = np.empty(len(order), np.int64)
-        place[order] = np.arange(len(order))
-        return [names[number] for number in order], place[alike.of]
+        ordered: list[Group] = [*sorted(name for name in names if name is not None)]
+        ordered += [None] * (None in names)
+        place = {name: place for place, name in enumerate(ordered)}
+        return ordered, np.array([place[name] for name in names], np.int64)[alike.of]
 
     @computed_once
     def customers(self) -> Customers:

@@ -5,7 +5,7 @@ An event that cannot be read leaves its stream without a name, and stops no answ
 name things are kept for the next answer, which mostly names the same ones.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from threading import RLock
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -39,18 +39,22 @@ from salesflow.projections.table import ReadPoint
 __all__ = ["OF_DEALS", "NamingFacts", "ReadingNames", "StreamFacts"]
 
 CalledT = TypeVar("CalledT")
+KeyT = TypeVar("KeyT", bound=Hashable)
 STREAMS_MAX: Final = 50_000
 """The facts of so many streams are kept, about a thousand bytes each."""
 EVENTS_MAX: Final = 10_000
 """Where so many were told since, all streams are read anew."""
 
 
-class NamedBy(NamedTuple, Generic[CalledT]):
+class NamedBy(NamedTuple, Generic[KeyT, CalledT]):
     """The kinds of facts that name streams of a sort, and what it is called by them."""
 
     kinds: tuple[type[Fact], ...]
     read: Callable[[Sequence[Event]], CalledT | None]
     """Reads it of what is believed of a stream; None where that names nothing."""
+    key: Callable[[UUID], KeyT]
+    """Returns how an answer says which stream it names: mostly by id, a customer by text."""
+    id: Callable[[KeyT], UUID]
 
 
 class StreamFacts(NamedTuple, Generic[CalledT]):
@@ -62,20 +66,22 @@ class StreamFacts(NamedTuple, Generic[CalledT]):
     """When the last of them became known."""
 
     @classmethod
-    def of(cls, facts: Sequence[Event], named_by: NamedBy[CalledT]) -> "StreamFacts[CalledT]":
+    def of(
+        cls, facts: Sequence[Event], named_by: NamedBy[KeyT, CalledT]
+    ) -> "StreamFacts[CalledT]":
         """Return facts as they are kept."""
         recorded = max((event.recorded for event in facts), default=-FOREVER)
         return cls(facts, named_by.read(believed_history(facts)), recorded)
 
-    def called_at(self, known_at: Instant, named_by: NamedBy[CalledT]) -> CalledT | None:
+    def called_at(self, known_at: Instant, named_by: NamedBy[Any, CalledT]) -> CalledT | None:
         """Return what it is called at an instant: mostly of the time after all of them."""
         if known_at >= self.recorded:
             return self.called
         return named_by.read(believed_history(self.facts, known_at))
 
 
-KeptFacts = dict[NamedBy[Any], dict[UUID, StreamFacts[Any]]]
-"""The facts that name streams of each sort, by stream."""
+KeptFacts = dict[NamedBy[Any, Any], dict[Any, StreamFacts[Any]]]
+"""The facts that name streams of each sort, by their keys."""
 
 
 class TitleAndCustomers(NamedTuple):
@@ -123,12 +129,16 @@ def _process(events: Sequence[Event]) -> ProcessVersion | None:
     return max(versions, key=lambda version: version.version, default=None)
 
 
+def _itself(id: UUID) -> UUID:
+    return id
+
+
 _deals: Final = unchecked_all(DealCalled)
 _customer_named: Final = unchecked(CustomerCalled)
-OF_DEALS: Final = NamedBy((DealOpened, CustomerChanged, FactRetracted), _deal)
-OF_CUSTOMERS: Final = NamedBy((CustomerRegistered, FactRetracted), _customer)
-OF_REPS: Final = NamedBy((RepJoined, FactRetracted), _rep)
-OF_PROCESSES: Final = NamedBy((ProcessPublished,), _process)
+OF_DEALS: Final = NamedBy((DealOpened, CustomerChanged, FactRetracted), _deal, _itself, _itself)
+OF_CUSTOMERS: Final = NamedBy((CustomerRegistered, FactRetracted), _customer, str, UUID)
+OF_REPS: Final = NamedBy((RepJoined, FactRetracted), _rep, _itself, _itself)
+OF_PROCESSES: Final = NamedBy((ProcessPublished,), _process, _itself, _itself)
 
 
 class NamingFacts(Forkable):
@@ -151,30 +161,35 @@ class NamingFacts(Forkable):
 
     def facts(
         self,
-        ids: Collection[UUID],
-        named_by: NamedBy[CalledT],
+        keys: Collection[KeyT],
+        named_by: NamedBy[KeyT, CalledT],
         stands: ProjectionPosition,
         connection: sa.Connection,
     ) -> list[StreamFacts[CalledT]]:
         """Return the facts that name streams of a sort, in a snapshot and perhaps behind it.
 
-        In the order of the ids. One id may stand for a deal and, in another deal, for a
+        In the order of the keys. One id may stand for a deal and, in another deal, for a
         customer that was never registered: what is kept is kept by sorts.
 
         Raises:
             HistoryError: when one of them cannot be read.
         """
         kept = self._kept_at(stands, connection).get(named_by, {})
-        new = [id for id in ids if id not in kept]
+        found = [*map(kept.get, keys)]
+        new = [key for key, facts in zip(keys, found, strict=True) if facts is None]
         if new:
-            facts = self._log.facts_of(new, named_by.kinds, connection=connection)
-            read = {id: StreamFacts.of(facts.get(id, []), named_by) for id in new}
+            ids = [*map(named_by.id, new)]
+            facts = self._log.facts_of(ids, named_by.kinds, connection=connection)
+            read = {
+                key: StreamFacts.of(facts.get(id, []), named_by)
+                for key, id in zip(new, ids, strict=True)
+            }
             with self._lock:
                 count = sum(map(len, self._kept.values())) + len(new)
                 if self._stands == stands and count <= STREAMS_MAX:
                     self._kept.setdefault(named_by, {}).update(read)
             kept = {**kept, **read}
-        return [kept[id] for id in ids]
+        return [kept[key] for key in keys]
 
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
@@ -194,10 +209,10 @@ class NamingFacts(Forkable):
             kept = {}
         mark = self._log.mark_at(stands.position, connection)
         with self._lock:
-            kept = {kinds: dict(found) for kinds, found in kept.items()}
-            for found in kept.values():
+            kept = {named_by: dict(found) for named_by, found in kept.items()}
+            for named_by, found in kept.items():
                 for id in told:
-                    found.pop(id, None)
+                    found.pop(named_by.key(id), None)
             if self._stands.position <= stands.position:
                 self._kept, self._stands, self._mark = kept, stands, mark
         return kept
@@ -218,7 +233,7 @@ class ReadingNames(NamedTuple):
             return NO_NAMES
         deals = self._deals_called(ids.deals) if ids.deals else []
         theirs = dict.fromkeys(deal.customer_id for deal in deals if deal.customer_id)
-        customers = ids.customers | theirs
+        customers = ids.customers | dict.fromkeys(map(str, theirs))
         reps = {rep_id(rep): rep for rep in ids.reps}
         return Names(
             deals=tuple(deals),
@@ -247,17 +262,17 @@ class ReadingNames(NamedTuple):
             yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
 
     def _called(
-        self, ids: Collection[UUID], named_by: NamedBy[CalledT]
-    ) -> Iterator[tuple[UUID, CalledT]]:
+        self, keys: Collection[KeyT], named_by: NamedBy[KeyT, CalledT]
+    ) -> Iterator[tuple[KeyT, CalledT]]:
         """Yield streams and what each is called at the moment, of those that have a name."""
-        if not ids:
+        if not keys:
             return
         try:
-            found = self.known.facts(ids, named_by, self.stands, self.connection)
+            found = self.known.facts(keys, named_by, self.stands, self.connection)
         except HistoryError:
             return
         known_at = self.read_point.known_at
-        for id, stream in zip(ids, found, strict=True):
+        for key, stream in zip(keys, found, strict=True):
             called = stream.called_at(known_at, named_by)
             if called is not None:
-                yield id, called
+                yield key, called

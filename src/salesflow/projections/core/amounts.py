@@ -10,10 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from salesflow.presentation.format import Total
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows
-from salesflow.projections.core.currency import CurrencyConverter
+from salesflow.projections.core.columns import NO_LIST, Column, Flags, HeldRows
+from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
+    CurrencyConverter,
+    in_rows,
+    totals_of,
+)
 
 __all__ = ["Amounts", "RateInstants", "multiplied"]
 
@@ -103,13 +109,38 @@ class Amounts(NamedTuple):
         Each amount counts once, or times a factor of less than 2 ** 31.
         """
         found: list[dict[str, int]] = [{} for _ in range(count)]
+        for currency, some, sums in self._sums_of_each(groups, count, factors):
+            for group, figure in zip(some.tolist(), sums, strict=True):
+                found[group][currency] = figure
+        return found
+
+    def totals(
+        self,
+        groups: Column,
+        count: int,
+        factors: Column | None = None,
+        *,
+        places: int = AMOUNT_PLACES,
+    ) -> list[tuple[Total, ...]]:
+        """Return the same in millionths, or in smaller parts, as totals of each group."""
+        totals, of = list[Total](), [NO_LIST]
+        for currency, some, sums in self._sums_of_each(groups, count, factors):
+            totals += totals_of([(currency, figure) for figure in sums], places=places)
+            of.append(some)
+        group = np.concatenate(of)
+        order = np.argsort(group, kind="stable")  # those of each stay in order of currencies
+        lengths = np.bincount(group, minlength=count).tolist()
+        return in_rows([totals[place] for place in order.tolist()], lengths)
+
+    def _sums_of_each(
+        self, groups: Column, count: int, factors: Column | None
+    ) -> Iterator[tuple[str, Column, list[int]]]:
+        """Yield each currency, the groups that have amounts in it, and what these come to."""
         factors = np.ones(len(groups), np.int64) if factors is None else factors
         for currency, here in self.by_currency():
-            products = self.amount[here], factors[here], groups[here]
-            sums = exact_product_sums(*products, count).tolist()
-            for group in np.unique(groups[here]).tolist():
-                found[group][currency] = sums[group]
-        return found
+            sums = exact_product_sums(self.amount[here], factors[here], groups[here], count)
+            some = np.flatnonzero(np.bincount(groups[here], minlength=count))
+            yield currency, some, sums[some].tolist()
 
     def by_currency(self) -> Iterator[tuple[str, Flags]]:
         """Yield the currencies in order of their names, and which amounts are in each."""

@@ -17,7 +17,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.format import NO_VALUE, ShortId, distinct_ids
 from salesflow.presentation.messages import Language, in_language
@@ -116,11 +115,11 @@ NO_NAMES: Final = Names()
 class Ids(NamedTuple):
     """The ids that stand in an answer, the reasons of losses, and the keys of processes.
 
-    Each stands once, as a key.
+    Each stands once, as a key; ids of customers as texts, as most of them are groups.
     """
 
     deals: dict[UUID, None]
-    customers: dict[UUID, None]
+    customers: dict[str, None]
     reps: dict[str, None]
     reasons: dict[str, None]
     processes: dict[str, None]
@@ -137,14 +136,14 @@ def ids_in(view: BaseModel) -> Ids:
             if name in DEALS:
                 found.deals.update(values)
             elif name in CUSTOMERS:
-                found.customers.update(values)
+                found.customers.update(dict.fromkeys(map(str, values)))
         elif name in REASONS:
             found.reasons.update(values)
         else:
             new = [value for value in values if value not in seen]
             seen.update(new)
             ids = dict.fromkeys(filter(_is_id, new))
-            found.customers.update(dict.fromkeys(_ids_of(ids)))
+            found.customers.update(ids)
             found.reps.update((value, None) for value in new if value not in ids)
     return found
 
@@ -206,11 +205,6 @@ def _types_in(annotation: object) -> Iterator[object]:
         yield annotation
     for each in inside:
         yield from _types_in(each)
-
-
-def _ids_of(texts: Iterable[str]) -> list[UUID]:
-    """Return ids of their texts, all of them at once."""
-    return uuids_of_bytes([bytes.fromhex(text.replace("-", "")) for text in texts])
 
 
 def with_names(

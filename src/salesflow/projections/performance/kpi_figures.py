@@ -23,7 +23,7 @@ from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, HeldRows
-from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_each, totals_of_pairs
+from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_pairs
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import (
     Spread,
@@ -237,11 +237,11 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     booked, times = rows.booked, rows.booked_times
     line = lines.of(booked.span, booked.group)
     parts = times * booked.rows["share"]
-    sums = rows.booked_amounts.sums(line, len(lines), parts)
+    count, places = len(lines), 2 * AMOUNT_PLACES
     repeats = booked.rows.fitting({"kind": "repeated", "role": "owner"})
     return {
-        "sales": totals_of_each(sums, places=2 * AMOUNT_PLACES),
-        "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)).tolist(),
+        "sales": rows.booked_amounts.totals(line, count, parts, places=places),
+        "repeat_orders": exact_sums(times[repeats], line[repeats], count).tolist(),
     }
 
 

@@ -6,6 +6,7 @@ for any number of deals. Leaves out how deals got there: that is Flow (movements
 Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, partial
@@ -179,43 +180,38 @@ class SumsOfCells:
             self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
-class PipelineSums:
-    """What cells come to: the open ones by stage and the closed ones by outcome, of groups."""
+class PipelineSums(NamedTuple):
+    """What stands in the pipeline: open deals by stage, closed ones by outcome, of groups."""
 
-    def __init__(self, groups: Sequence[Group]) -> None:
-        self.groups: Final = groups
-        """What they are called, in order; the place of one among them is its number."""
-        self.versions: dict[tuple[int, str], int] = {}
-        """The newest version in use of each process that a group has deals of."""
-        self.opened: dict[tuple[int, str], dict[str, SumsOfCells]] = {}
-        """By group and process, then by stage."""
-        self.closed: dict[int, tuple[int, dict[str, int]]] = {}
-        """How many deals and their amounts, by the place of an outcome: those of the first
-        group come first, each group's in the order of `CLOSED`."""
+    groups: Sequence[Group]
+    """What they are called, in order; the place of one among them is its number."""
+    versions: Mapping[tuple[int, str], int]
+    """The newest version in use of each process that a group has deals of."""
+    opened: Mapping[tuple[int, str], Mapping[str, SumsOfCells]]
+    """By group and process, then by stage."""
+    closed: Mapping[int, tuple[int, tuple[Total, ...]]]
+    """How many deals and their amounts, by the place of an outcome: those of the first group
+    come first, each group's in the order of `CLOSED`."""
 
     @classmethod
-    def of(cls, cells: Iterable[PipelineCell]) -> "PipelineSums":
-        """Return what cells come to that belong to no group."""
-        sums = cls([None])
-        for cell in cells:
-            sums.add(0, cell)
-        return sums
-
-    def add(self, group: int, cell: PipelineCell) -> None:
-        """Add a cell of a group."""
-        use = group, cell.process
-        self.versions[use] = max(cell.version, self.versions.get(use, cell.version))
-        if cell.outcome == "open":
-            opened = self.opened.setdefault(use, {})
-            if cell.stage not in opened:
-                opened[cell.stage] = SumsOfCells()
-            opened[cell.stage].add(cell)
-            return
-        place = len(CLOSED) * group + CLOSED.index(cell.outcome)
-        deals, amounts = self.closed.get(place, (0, {}))
-        self.closed[place] = deals + cell.deals, amounts
-        if cell.currency is not None:
-            amounts[cell.currency] = amounts.get(cell.currency, 0) + cell.amount
+    def of(
+        cls, groups: Sequence[Group], cells: Iterable[tuple[int, PipelineCell]]
+    ) -> "PipelineSums":
+        """Return what cells come to, each with the number of its group."""
+        versions: dict[tuple[int, str], int] = {}
+        opened: dict[tuple[int, str], dict[str, SumsOfCells]] = {}
+        closed: dict[int, SumsOfCells] = defaultdict(SumsOfCells)
+        for group, cell in cells:
+            use = group, cell.process
+            versions[use] = max(cell.version, versions.get(use, cell.version))
+            if cell.outcome == "open":
+                opened.setdefault(use, defaultdict(SumsOfCells))[cell.stage].add(cell)
+            else:
+                closed[len(CLOSED) * group + CLOSED.index(cell.outcome)].add(cell)
+        totals = totals_of_each([sums.amounts for sums in closed.values()])
+        counts = [sums.deals for sums in closed.values()]
+        ended = dict(zip(closed, zip(counts, totals, strict=True), strict=True))
+        return cls(groups, versions, opened, ended)
 
     @property
     def open_deals(self) -> int:
@@ -243,8 +239,7 @@ def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
         for group in sums.groups
         for outcome in CLOSED
     ]
-    totals = totals_of_each([amounts for _, amounts in sums.closed.values()])
-    for (place, (deals, _)), amounts in zip(sums.closed.items(), totals, strict=True):
+    for place, (deals, amounts) in sums.closed.items():
         row = rows[place]
         row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
@@ -255,24 +250,26 @@ def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]
 
     Empty ones included.
     """
-    rows: list[Fields] = []
-    some: dict[int, SumsOfCells] = {}
-    own = cache(partial(_own_stages, processes))
-    for use, version in sorted(sums.versions.items()):
-        group, process = use
-        stages, opened = own(process, version), sums.opened.get(use)
-        if opened:
-            gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
-            stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
-            for place, stage in enumerate(stages, len(rows)):
-                if stage["stage"] in opened:
-                    some[place] = opened[stage["stage"]]
-        name = sums.groups[group]
-        rows += [{**stage, "group": name} for stage in stages]
-    figures = fields_of([*some.values()])
-    for place, found in zip(some, figures, strict=True):
-        rows[place] |= found
-    return _stages(rows)
+    own, groups = cache(partial(_own_stages, processes)), sums.groups
+    figures = fields_of([each for use in sums.opened.values() for each in use.values()])
+    filled: dict[tuple[int, str], list[Fields]] = {}
+    for use, opened in sums.opened.items():
+        process, version = use[1], sums.versions[use]
+        stages = own(process, version)
+        gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
+        stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
+        found = {stage: next(figures) for stage in opened}
+        filled[use] = [
+            {**stage, **found[stage["stage"]]} if stage["stage"] in found else stage
+            for stage in stages
+        ]
+    return _stages(
+        [
+            {**stage, "group": groups[use[0]]}
+            for use, version in sorted(sums.versions.items())
+            for stage in filled.get(use) or own(use[1], version)
+        ]
+    )
 
 
 def _own_stages(processes: Processes, process: str, version: int) -> list[Fields]:
@@ -336,7 +333,7 @@ class CellsOfDeals:
         uses = zip(self._group[alike.first].tolist(), names, strict=True)
         return dict(zip(uses, alike.greatest(version).tolist(), strict=True))
 
-    def opened(self) -> tuple[list[int], list[PipelineCell]]:
+    def opened(self) -> tuple[list[int], Sequence[PipelineCell]]:
         """Return the open cells, and the number of the group of each."""
         some = np.flatnonzero(self._outcome < 0)
         sums = (self._counts, self._amounts, self._weighted)
@@ -349,7 +346,7 @@ class CellsOfDeals:
 
     def closed(
         self, exchange: CurrencyConverter, at: Instant
-    ) -> dict[int, tuple[int, dict[str, int]]]:
+    ) -> dict[int, tuple[int, tuple[Total, ...]]]:
         """Return what closed ones come to in the currency asked for; see `PipelineSums`."""
         some = np.flatnonzero(self._outcome >= 0)
         counts, (currency, currencies) = self._counts[some], self._deals.distinct("currency")
@@ -358,8 +355,8 @@ class CellsOfDeals:
         amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
         place = len(CLOSED) * self._group[some] + self._outcome[some]
         alike = grouped(place)
-        sums = amounts.sums(alike.of, len(alike.first))
-        each = zip(alike.sums(counts).tolist(), sums, strict=True)
+        totals = amounts.totals(alike.of, len(alike.first))
+        each = zip(alike.sums(counts).tolist(), totals, strict=True)
         return dict(zip(place[alike.first].tolist(), each, strict=True))
 
 
@@ -472,16 +469,15 @@ class Funnel(MoneyQuestion[FunnelView]):
 
     def _of_cells(self, reader: Reader, exchange: CurrencyConverter) -> PipelineSums:
         """Sum up the cells of each group."""
-        (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
-        wanted = [cell for cell in cells if self.currency in (None, cell.currency)]
+        (booked_cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
+        wanted = [cell for cell in booked_cells if self.currency in (None, cell.currency)]
         group_of = (lambda _: None) if self.by is None else attrgetter(self.by)
         groups = [group_of(cell) for cell in wanted]
-        sums = PipelineSums(sorted({*groups}, key=unnamed_last) if self.by else [None])
-        number = {group: number for number, group in enumerate(sums.groups)}
-        at = reader.read_point.as_of
-        for group, cell in zip(groups, converted(wanted, exchange, at), strict=True):
-            sums.add(number[group], cell)
-        return sums
+        ordered = sorted({*groups}, key=unnamed_last) if self.by else [None]
+        number = {group: number for number, group in enumerate(ordered)}
+        cells = converted(wanted, exchange, reader.read_point.as_of)
+        numbers = [number[group] for group in groups]
+        return PipelineSums.of(ordered, zip(numbers, cells, strict=True))
 
     def _asks_for(self, name: str) -> bool:
         """Return whether deals of one such are asked for, or a funnel for each."""
@@ -498,13 +494,11 @@ class Funnel(MoneyQuestion[FunnelView]):
         asked = {column for name, column in OF_DEALS.items() if self._asks_for(name)}
         apart = [*asked, "probability"] if exchange.currency is not None else []
         cells = CellsOfDeals(deals, group, apart)
-        sums = PipelineSums(names)
-        sums.versions = cells.versions()
-        sums.closed = cells.closed(exchange, as_of)
-        groups, opened = cells.opened()
-        for number, cell in zip(groups, converted(opened, exchange, as_of), strict=True):
-            sums.add(number, cell)
-        return sums
+        numbers, opened = cells.opened()
+        opened = converted(opened, exchange, as_of)
+        sums = PipelineSums.of(names, zip(numbers, opened, strict=True))
+        closed = cells.closed(exchange, as_of)
+        return sums._replace(versions=cells.versions(), closed=closed)
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""

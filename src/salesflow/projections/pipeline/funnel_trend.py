@@ -190,7 +190,7 @@ class _End(NamedTuple):
 
 
 def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> FunnelEnd:
-    sums_of_cells = PipelineSums.of(cells)
+    standing = PipelineSums.of([None], ((0, cell) for cell in cells))
     [sums] = fields_of([SumsOfCells(cell for cell in cells if cell.outcome == "open")])
     return FunnelEnd(
         first=end.first,
@@ -198,6 +198,6 @@ def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> Fun
         as_of=from_instant(end.at),
         open_deals=sums.pop("deals"),
         **sums,
-        stages=tuple(funnel_stages(sums_of_cells, reader.processes)),
-        closed=tuple(closed_deals(sums_of_cells)),
+        stages=tuple(funnel_stages(standing, reader.processes)),
+        closed=tuple(closed_deals(standing)),
     )
