@@ -366,4 +366,4 @@ class ListedView(View):
 def test_a_key_that_is_no_text_names_nothing() -> None:
     moment = Moment.at(1, 1, position=1, revision=1)
     rows = (Listed(key=["r-1"]), Listed(key=["r-2"]))
-    assert not any(ids_in(ListedView(moment=moment, rows=rows)))
+    assert not any(ids_in([ListedView(moment=moment, rows=rows)]))

@@ -228,7 +228,7 @@ class ReadingNames(NamedTuple):
 
     def names_in(self, view: View) -> Names:
         """Return the names of what an answer names by id, beside those its question gave."""
-        ids = ids_in(view)
+        ids = ids_in(view.parts_with_ids(), getattr(view, "by", None))
         if not any(ids):
             return NO_NAMES
         deals = self._deals_called(ids.deals) if ids.deals else []

@@ -125,11 +125,14 @@ class Ids(NamedTuple):
     processes: dict[str, None]
 
 
-def ids_in(view: BaseModel) -> Ids:
-    """Find the ids of deals, customers and perhaps reps in an answer."""
+def ids_in(parts: Sequence[BaseModel], by: str | None = None) -> Ids:
+    """Find the ids of deals, customers and perhaps reps in parts of an answer.
+
+    It may be one for each process, owner or whatever it was asked by.
+    """
     found, seen = Ids({}, {}, {}, {}, {}), set[str]()
-    by_process = getattr(view, "by", None) == PROCESS
-    for name, kind, values in _leaves([view], ""):
+    by_process = by == PROCESS
+    for name, kind, values in _leaves(parts, ""):
         if name == PROCESS or (by_process and name in GROUPS):
             found.processes.update(dict.fromkeys(map(str, values)))
         elif issubclass(kind, UUID):

@@ -7,7 +7,7 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, partial
 from operator import attrgetter
@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
+from pydantic import BaseModel
 
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import Fields, unchecked_all
@@ -208,7 +209,7 @@ class PipelineSums(NamedTuple):
                 opened.setdefault(use, defaultdict(SumsOfCells))[cell.stage].add(cell)
             else:
                 closed[len(CLOSED) * group + CLOSED.index(cell.outcome)].add(cell)
-        totals = totals_of_each([sums.amounts for sums in closed.values()])
+        totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
         counts = [sums.deals for sums in closed.values()]
         ended = dict(zip(closed, zip(counts, totals, strict=True), strict=True))
         return cls(groups, versions, opened, ended)
@@ -250,47 +251,51 @@ def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]
 
     Empty ones included.
     """
-    own, groups = cache(partial(_own_stages, processes)), sums.groups
+    own = cache(partial(_own_stages, processes))
+    filled = _filled_stages(sums, own, processes)
+    rows: list[Fields] = []
+    for use, version in sorted(sums.versions.items()):
+        group = sums.groups[use[0]]
+        for stage in (filled.get(use) or own(use[1], version)).values():
+            row = {**stage}
+            row["group"] = group
+            rows.append(row)
+    return _stages(rows)
+
+
+def _filled_stages(
+    sums: PipelineSums, own: Callable[[str, int], dict[str, Fields]], processes: Processes
+) -> dict[tuple[int, str], dict[str, Fields]]:
+    """Return the stages of each group and process in which deals stand in any."""
+    filled: dict[tuple[int, str], dict[str, Fields]] = {}
     figures = fields_of([each for use in sums.opened.values() for each in use.values()])
-    filled: dict[tuple[int, str], list[Fields]] = {}
     for use, opened in sums.opened.items():
-        process, version = use[1], sums.versions[use]
-        stages = own(process, version)
-        gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
-        stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
-        found = {stage: next(figures) for stage in opened}
-        filled[use] = [
-            {**stage, **found[stage["stage"]]} if stage["stage"] in found else stage
-            for stage in stages
-        ]
-    return _stages(
-        [
-            {**stage, "group": groups[use[0]]}
-            for use, version in sorted(sums.versions.items())
-            for stage in filled.get(use) or own(use[1], version)
-        ]
-    )
+        stages = {**own(use[1], sums.versions[use])}
+        if gone := opened.keys() - stages.keys():
+            versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
+            stages |= _gone_stages(processes, use[1], versions)
+        for stage in opened:
+            stages[stage] = {**stages[stage], **next(figures)}
+        filled[use] = stages
+    return filled
 
 
-def _own_stages(processes: Processes, process: str, version: int) -> list[Fields]:
+def _own_stages(processes: Processes, process: str, version: int) -> dict[str, Fields]:
     """Return the open stages of a process version, in order, as nothing stands in them."""
-    return [
-        _empty_stage(process, stage.key, stage.name_en, stage.name_zh)
+    return {
+        stage.key: _empty_stage(process, stage.key, stage.name_en, stage.name_zh)
         for stage in processes[process, version].open_stages
-    ]
+    }
 
 
 def _gone_stages(
-    processes: Processes,
-    process: str,
-    version: int,
-    opened: Mapping[str, SumsOfCells],
-    gone: Sequence[str],
-) -> Iterator[Fields]:
-    """Yield the stages that deals stand in and the process version has no more."""
-    for stage in gone:
-        versions = {version, *opened[stage].versions}
-        yield _empty_stage(process, stage, *newest_names(stage, process, versions, processes))
+    processes: Processes, process: str, versions: Mapping[str, set[int]]
+) -> dict[str, Fields]:
+    """Return the stages that deals of some versions stand in and the newest one has no more."""
+    return {
+        stage: _empty_stage(process, stage, *newest_names(stage, process, of, processes))
+        for stage, of in sorted(versions.items())
+    }
 
 
 def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields:
@@ -420,6 +425,11 @@ class FunnelView(MoneyView):
             TableOfView("Funnel", columns, written_rows(rows)),
             TableOfView("Closed", outcomes, written_rows(closed), words=("Outcome",)),
         ]
+
+    def parts_with_ids(self) -> Sequence[BaseModel]:
+        """Return a row of each group and of each process; others hold no other ids."""
+        of_processes = {stage.process: stage for stage in self.stages}
+        return *self.closed[:: len(CLOSED)], *of_processes.values()
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
         return () if self.by is None else (row.group or NO_VALUE,)
