@@ -17,7 +17,6 @@ from salesflow.projections.core.columns import NO_LIST, Column, Flags, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
-    in_rows,
     totals_of,
 )
 
@@ -123,14 +122,14 @@ class Amounts(NamedTuple):
         places: int = AMOUNT_PLACES,
     ) -> list[tuple[Total, ...]]:
         """Return the same in millionths, or in smaller parts, as totals of each group."""
-        totals, of = list[Total](), [NO_LIST]
+        figures, of = list[tuple[str, int]](), [NO_LIST]
         for currency, some, sums in self._sums_of_each(groups, count, factors):
-            totals += totals_of([(currency, figure) for figure in sums], places=places)
+            figures += [(currency, figure) for figure in sums]
             of.append(some)
         group = np.concatenate(of)
         order = np.argsort(group, kind="stable")  # those of each stay in order of currencies
         lengths = np.bincount(group, minlength=count).tolist()
-        return in_rows([totals[place] for place in order.tolist()], lengths)
+        return totals_of([figures[at] for at in order.tolist()], lengths, places=places)
 
     def _sums_of_each(
         self, groups: Column, count: int, factors: Column | None

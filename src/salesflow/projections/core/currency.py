@@ -43,7 +43,6 @@ __all__ = [
     "RateRule",
     "RatesUsed",
     "WithoutRate",
-    "in_rows",
     "totals_of",
     "totals_of_each",
     "totals_of_pairs",
@@ -78,24 +77,23 @@ def totals_of_each(
     Those of a sum stand in the order of their currencies.
     """
     figures = [(currency, each[currency]) for each in sums for currency in sorted(each)]
-    return in_rows(totals_of(figures, places=places), map(len, sums))
+    return totals_of(figures, map(len, sums), places=places)
 
 
 def totals_of(
-    figures: Sequence[tuple[str, int]], *, places: int = AMOUNT_PLACES
-) -> list[Total]:
-    """Return currencies and figures, in millionths or smaller parts, as totals.
+    figures: Sequence[tuple[str, int]], lengths: Iterable[int], *, places: int = AMOUNT_PLACES
+) -> list[tuple[Total, ...]]:
+    """Return currencies and figures as totals, so many together at a time.
 
     Those that are alike are divided once, and are one value.
     """
     divide, unit, distinct = EXACT.divide, UNITS[places], [*dict.fromkeys(figures)]
-    totals = _totals(
-        [
-            {"currency": currency, "amount": divide(Decimal(figure), unit)}
-            for currency, figure in distinct
-        ]
-    )
-    return [*map(dict(zip(distinct, totals, strict=True)).__getitem__, figures)]
+    fields = [
+        {"currency": currency, "amount": divide(Decimal(figure), unit)}
+        for currency, figure in distinct
+    ]
+    totals = dict(zip(distinct, _totals(fields) if fields else (), strict=True))
+    return _in_rows(map(totals.__getitem__, figures), lengths)
 
 
 def totals_of_pairs(
@@ -107,10 +105,10 @@ def totals_of_pairs(
         for each in several
         for currency, amount in each
     ]
-    return in_rows(_totals(fields), map(len, several))
+    return _in_rows(_totals(fields) if fields else (), map(len, several))
 
 
-def in_rows(totals: Iterable[Total], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
+def _in_rows(totals: Iterable[Total], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
     """Put so many totals together at a time."""
     found = iter(totals)
     return [tuple(islice(found, length)) if length else () for length in lengths]

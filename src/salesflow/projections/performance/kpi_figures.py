@@ -176,8 +176,7 @@ class _Lines:
             found.append(_cells(np.arange(spans), np.full(spans, NOTHING)))
         self._cells: Final = np.unique(np.concatenate(found))
         groups = (self._cells & (1 << CELL) - 1) - 1
-        some, self._place = np.unique(groups, return_inverse=True)
-        self._names: Final = grouping.names(some)
+        self._names, self._place = grouping.in_order(groups)
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -193,10 +192,7 @@ class _Lines:
 
     def in_order(self) -> list[int]:
         """Return the lines in order of their spans, and then of their groups by name."""
-        order = sorted(range(len(self._names)), key=lambda n: unnamed_last(self._names[n]))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        found: list[int] = np.lexsort([rank[self._place], self._cells >> CELL]).tolist()
+        found: list[int] = np.lexsort([self._place, self._cells >> CELL]).tolist()
         return found
 
     def of(self, span: Column, group: Column) -> Column:

@@ -200,13 +200,14 @@ class PipelineSums(NamedTuple):
     ) -> "PipelineSums":
         """Return what cells come to, each with the number of its group."""
         versions: dict[tuple[int, str], int] = {}
-        opened: dict[tuple[int, str], dict[str, SumsOfCells]] = {}
+        opened: dict[tuple[int, str], dict[str, SumsOfCells]]
+        opened = defaultdict(lambda: defaultdict(SumsOfCells))
         closed: dict[int, SumsOfCells] = defaultdict(SumsOfCells)
         for group, cell in cells:
             use = group, cell.process
             versions[use] = max(cell.version, versions.get(use, cell.version))
             if cell.outcome == "open":
-                opened.setdefault(use, defaultdict(SumsOfCells))[cell.stage].add(cell)
+                opened[use][cell.stage].add(cell)
             else:
                 closed[len(CLOSED) * group + CLOSED.index(cell.outcome)].add(cell)
         totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
