@@ -2,7 +2,8 @@
 
 In few statements however many there are: of a deal only its opening and whose it is are read.
 An event that cannot be read leaves its stream without a name, and stops no answer. Facts that
-name things are kept for the next answer, which mostly names the same ones.
+name things are kept for the next answer, which mostly names the same ones, and what each is
+called by all of them.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence

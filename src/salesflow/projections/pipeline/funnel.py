@@ -17,6 +17,7 @@ from uuid import UUID
 import numpy as np
 from pydantic import BaseModel
 
+from salesflow.domain.arguments import internal
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import Fields, unchecked_all
 from salesflow.domain.values import Currency, Reference, SafeText, Value
@@ -427,6 +428,7 @@ class FunnelView(MoneyView):
             TableOfView("Closed", outcomes, written_rows(closed), words=("Outcome",)),
         ]
 
+    @internal
     def parts_with_ids(self) -> Sequence[BaseModel]:
         """Return a row of each group and of each process; others hold no other ids."""
         of_processes = {stage.process: stage for stage in self.stages}
