@@ -24,6 +24,7 @@ from simulated import ran
 
 MES = UUID("3e500000-0000-4000-8000-000000000002")
 THEN = ("--as-of", "2026-03-31", "--known-at", "2026-03-20")
+OF_A_DEAL = ("case-study", "deal-timeline")
 
 
 class ParrotView(View):
@@ -72,6 +73,20 @@ def test_every_question_is_a_command_that_explains_itself(name: str) -> None:
     told = ran("ask", name, "--help")
     assert told.code == 0
     assert {"--as-of", "--known-at", "--json"} <= set(told.out.split())
+
+
+@pytest.mark.usefixtures("db")
+@pytest.mark.parametrize("name", [name for name in QUESTIONS if name not in OF_A_DEAL])
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_question_says_what_it_is_about_where_nothing_was_there(
+    name: str, language: str
+) -> None:
+    told = ran("ask", name, "--as-of", "2010-01-01", "--lang", language)
+    title = told.out.splitlines()[0]
+    assert told.code == 0
+    assert title
+    assert ": " not in title
+    assert "：" not in title
 
 
 def test_a_funnel_shows_its_stages_and_its_moment(db: str) -> None:

@@ -94,6 +94,25 @@ def test_a_large_log_is_compared_as_it_was_known_then() -> None:
     )
 
 
+@pytest.mark.parametrize("each", [(), ("--each", "month"), ("--by", "team")])
+def test_two_quarters_are_compared_span_by_span(each: tuple[str, ...]) -> None:
+    moments = ("--as-of", "2025-06-30", "--compare-to", "2025-03-31")
+    told = json.loads(ran("ask", "kpis", "--db", demo().url, *each, *moments, "--json").out)
+    rows = told["difference"]["lines"]
+    assert len(rows) == len(told["now"]["lines"])
+    for row, then, now in zip(rows, told["then"]["lines"], told["now"]["lines"], strict=True):
+        assert then["first"] < "2025-04-01" <= now["first"]
+        assert row["won"] == now["won"] - then["won"]
+        assert row["first"] == {"then": then["first"], "now": now["first"]}
+
+
+def test_months_of_one_period_are_compared_by_their_days() -> None:
+    moments = ("--as-of", "2025-06-30", "--compare-to", "2025-06-30@2025-05-15")
+    asked = ("ask", "kpis", "--db", demo().url, "--each", "month", *moments, "--json")
+    rows = json.loads(ran(*asked).out)["difference"]["lines"]
+    assert [row["first"] for row in rows] == ["2025-04-01", "2025-05-01", "2025-06-01"]
+
+
 @pytest.mark.parametrize("said", ["2026-03-31@", "@2026-03-31", "", "@", "2026@2026@2026"])
 def test_half_a_moment_is_refused_with_a_whole_one_as_example(said: str) -> None:
     told = ran("ask", "funnel", "--compare-to", said)

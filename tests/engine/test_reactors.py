@@ -386,7 +386,7 @@ def test_a_worker_waits_while_somebody_holds_the_database_and_goes_on_after(
     ):
         lost(flow)
         mail = Reactor("mail", {DealLost}, act=diary)
-        worker = Reactors(EventLog(impatient, catalogue=CATALOGUE), [mail])
+        worker = Reactors(EventLog(impatient, catalogue=CATALOGUE), {mail.name: mail})
         connection = holding.enter_context(flow.log.database.begin())
         connection.execute(sa.update(REACTORS).values(position=REACTORS.c.position))
 

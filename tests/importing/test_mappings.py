@@ -1,5 +1,8 @@
 """Mistakes in a mapping are found before a row is read, and named with key and line."""
 
+import json
+from unicodedata import normalize
+
 import pytest
 
 from importing.desk import EVENTS, WIDE, Desk
@@ -163,6 +166,22 @@ def test_a_condition_that_means_nothing_is_refused(
 )
 def test_a_setting_that_cannot_be_right_is_refused(desk: Desk, added: str, match: str) -> None:
     assert match in complaint(desk, f"{WIDE}\n{added}\n")
+
+
+@pytest.mark.parametrize("name", ["客户系统", "вэб-1", "CRM_2.x", "カ\u3099", "s" * 64])
+def test_a_source_has_a_name_in_any_script(desk: Desk, name: str) -> None:
+    desk.bring(WIDE.replace('source = "crm"', f'source = "{name}"'), TABLE)
+    before = desk.log.head()
+    desk.bring(WIDE.replace('source = "crm"', f'source = "{normalize("NFC", name)}"'), TABLE)
+    assert desk.log.head() == before
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "a b", "a:b", "-a", "_a", "a/b", "s" * 65, "a\u0000"]
+)
+def test_what_cannot_name_a_source_is_refused_in_a_sentence(desk: Desk, name: str) -> None:
+    said = complaint(desk, WIDE.replace('"crm"', json.dumps(name), 1))
+    assert "cannot name a source; write up to 64 letters or digits of any script" in said
 
 
 def test_a_mistake_in_the_process_is_named_with_its_line(desk: Desk) -> None:

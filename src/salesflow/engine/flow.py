@@ -16,11 +16,12 @@ from datetime import datetime
 from threading import Event as Flag
 from typing import Final, NoReturn, Self, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from salesflow.adapters.checks.check import LogCheck
 from salesflow.adapters.database.backup import Backup, back_up
 from salesflow.adapters.database.database import WAIT_SECONDS, Database
-from salesflow.adapters.event_store.log import EventLog, Receipt
+from salesflow.adapters.event_store.log import EventLog, Receipt, ensure_tenant
 from salesflow.adapters.event_store.published import (
     PublishedProcesses,
     PublishedRates,
@@ -52,7 +53,7 @@ from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.state import LoadedStream, ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
 from salesflow.engine.external_events import ExternalEvent, record_external
-from salesflow.engine.reactors import Reactor, Reactors
+from salesflow.engine.reactors import Reactor, Reactors, reactors_by_name
 from salesflow.engine.run import CommandRunner
 from salesflow.engine.session import CommandMetadata, Session, ensure_not_loaded_by
 from salesflow.engine.worker import CaughtUp, Follower
@@ -158,6 +159,13 @@ def _kept_bytes(memory_mb: int | None) -> int:
     return int(said) * MEGABYTE
 
 
+def _ensure_functions(clock: object, event_ids: object) -> None:
+    """Refuse what cannot be called as a clock, if one is given, or to make an id."""
+    if clock is not None:
+        ensure_callable(clock, "clock")
+    ensure_callable(event_ids, "event_ids")
+
+
 AggregateT = TypeVar("AggregateT", bound=Aggregate)
 ViewT = TypeVar("ViewT", bound=View)
 
@@ -202,11 +210,11 @@ class SalesFlow(CommandRunner):
         columns_folder: str | None = None,
         memory_mb: int | None = None,
     ) -> None:
-        if clock is not None:
-            ensure_callable(clock, "clock")
-        ensure_callable(event_ids, "event_ids")
+        _ensure_functions(clock, event_ids)
+        ensure_tenant(tenant)
         catalogue, self._folds = _catalogue_with(facts), _folds_with(folds)
-        self._kept_bytes = _kept_bytes(memory_mb)
+        acting, self._kept_bytes = reactors_by_name(reactors), _kept_bytes(memory_mb)
+        wanted = None if timezone is None else zone(timezone)
         self._database = Database(
             url,
             create=create,
@@ -220,8 +228,8 @@ class SalesFlow(CommandRunner):
             self._moments, self._names = MomentResolver(self.log), NamingFacts(self.log)
             self._processes = PublishedProcesses(self.log)
             self._rates = PublishedRates(self.log)
-            self._found(timezone, create=create)
-            self._reactors = Reactors(self.log, reactors) if reactors != () else None
+            self._found(wanted, create=create)
+            self._reactors = Reactors(self.log, acting) if acting else None
         except BaseException:
             self.close()
             raise
@@ -248,7 +256,7 @@ class SalesFlow(CommandRunner):
     def reactors(self) -> Reactors:
         """What acts on the world when something is recorded; nothing where none was given."""
         if self._reactors is None:
-            self._reactors = Reactors(self.log, ())
+            self._reactors = Reactors(self.log, {})
         return self._reactors
 
     # Recording
@@ -503,13 +511,13 @@ class SalesFlow(CommandRunner):
             self._runner = Runner(self.log, folds, self._processes, self._kept_bytes)
         return self._runner
 
-    def _found(self, timezone: str | None, *, create: bool) -> None:
+    def _found(self, wanted: ZoneInfo | None, *, create: bool) -> None:
         """Record the settings and the built-in process in a new database; check an old one."""
-        wanted = zone(timezone) if timezone is not None else None
         if self.log.head().position == 0:
             if not create:
                 raise NotFoundError(f"nothing has been recorded of tenant {self.log.tenant!r}")
-            self.run(lambda s: initialize(s, timezone or "UTC"), command_id=INITIALIZE)
+            key = "UTC" if wanted is None else wanted.key
+            self.run(lambda s: initialize(s, key), command_id=INITIALIZE)
         if wanted is None:
             return
         stands = self.settings().timezone

@@ -16,7 +16,7 @@ are one transaction.
 Leaves out time in the world: what happened long ago is given when it is recorded.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Event as Flag
@@ -42,7 +42,7 @@ from salesflow.domain.values import is_blank, shown
 from salesflow.engine.worker import follow_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
-__all__ = ["Reacted", "Reactor", "Reactors"]
+__all__ = ["Reacted", "Reactor", "Reactors", "reactors_by_name"]
 
 
 PAGE_EVENTS = 500
@@ -110,6 +110,18 @@ def _is_fact(cls: object) -> bool:
     return isinstance(cls, type) and issubclass(cls, Fact)
 
 
+def reactors_by_name(reactors: Sequence[Reactor]) -> dict[str, Reactor]:
+    """Return reactors by their names.
+
+    Raises:
+        InputError: when two have the same name.
+    """
+    found = {each.name: each for each in reactors}
+    if len(found) < len(reactors):
+        raise InputError("two reactors have the same name")
+    return found
+
+
 class Reacted(NamedTuple):
     """How the reactors stand beside the log after a look at it."""
 
@@ -133,16 +145,17 @@ class Failure(NamedTuple):
 class Reactors:
     """The reactors of one tenant, and where they stand."""
 
-    def __init__(self, log: EventLog, reactors: Sequence[Reactor]) -> None:
+    def __init__(self, log: EventLog, reactors: Mapping[str, Reactor]) -> None:
         self._log = log
-        self._reactors = {reactor.name: reactor for reactor in reactors}
-        if len(self._reactors) < len(reactors):
-            raise InputError("two reactors have the same name")
+        self._reactors = reactors
         self._positions = ReactorPositions(log)
         if reactors:
             head = log.head().position
             self._positions.begin(
-                {each.name: head if each.after is None else each.after for each in reactors}
+                {
+                    name: head if each.after is None else each.after
+                    for name, each in reactors.items()
+                }
             )
 
     def positions(self) -> dict[str, int]:

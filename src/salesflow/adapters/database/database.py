@@ -117,6 +117,7 @@ class Database:
         columns_folder: str | None = None,
     ) -> None:
         _ensure_bounded_waiting(wait_seconds)
+        _ensure_text(columns_folder)
         self.url = parsed_url(url, must_exist=not create)
         self.connections: Final = _connections(self.url, wait_seconds)
         """What opens and uses it, each database in its own way; most is handed out here."""
@@ -168,11 +169,7 @@ class Database:
             metadata.create_all(connection)
 
     def _columns_place(self, folder: str | None) -> ColumnsPlace | None:
-        """Return where copies of read tables may lie; None for nowhere.
-
-        Raises:
-            InputError: for a folder that is no text.
-        """
+        """Return where copies of read tables may lie; None for nowhere."""
         if folder is None:
             folder = os.environ.get(COLUMNS_VARIABLE)
         if folder is None:
@@ -180,10 +177,6 @@ class Database:
                 return None
             file = Path(self.connections.beside)
             return ColumnsPlace(Path(f"{file}{COLUMNS_ENDING}"), file)
-        if not isinstance(folder, str):
-            raise InputError(
-                f'columns_folder is {shown(folder)}; write a folder as text, or "" for none'
-            )
         known_as = self.connections.known_as() if folder else None
         if known_as is None:
             return None
@@ -289,6 +282,13 @@ def _ensure_bounded_waiting(seconds: object) -> None:
         raise InputError(
             f"wait_seconds is {shown(seconds)}; write a number of seconds, 0 to"
             f" {WAIT_SECONDS_MAX:,}"
+        )
+
+
+def _ensure_text(folder: object) -> None:
+    if folder is not None and not isinstance(folder, str):
+        raise InputError(
+            f'columns_folder is {shown(folder)}; write a folder as text, or "" for none'
         )
 
 

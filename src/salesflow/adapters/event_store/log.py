@@ -67,6 +67,7 @@ __all__ = [
     "Receipt",
     "Request",
     "StoredEvent",
+    "ensure_tenant",
 ]
 
 
@@ -291,6 +292,18 @@ Receipts = list[Receipt]
 _new = tuple.__new__
 
 
+def ensure_tenant(name: str) -> None:
+    """Refuse what cannot name a tenant.
+
+    Raises:
+        InputError: saying what can.
+    """
+    if not TENANT.fullmatch(name):
+        raise InputError(
+            f"{name!r} cannot name a tenant; use up to 64 letters, digits, '.', '_', '-'"
+        )
+
+
 class EventLog(EventReading, Forkable):
     """The log of one tenant in one database; safe to share between threads."""
 
@@ -302,10 +315,7 @@ class EventLog(EventReading, Forkable):
         clock: Callable[[], datetime] | None = None,
         catalogue: FactCatalogue = CATALOGUE,
     ) -> None:
-        if not TENANT.fullmatch(tenant):
-            raise InputError(
-                f"{tenant!r} cannot name a tenant; use up to 64 letters, digits, '.', '_', '-'"
-            )
+        ensure_tenant(tenant)
         super().__init__(database, tenant, catalogue)
         instants = _instants(clock)
         self._checks = AppendChecks(self)

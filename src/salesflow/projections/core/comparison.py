@@ -64,8 +64,13 @@ Change = Literal["same", "changed", "added", "vanished", "unlisted"]
 
 EXACT_DIGITS = 60
 AMOUNT, CURRENCY, PERIOD = "amount", "currency", "period"
+SPAN = ("first", "last")
+"""The days of a row, where the period has several."""
 TOTAL = "_total"
 """`deals_total` says how many rows there are, of which `deals` may list only some."""
+
+
+RowsByKey: TypeAlias = Mapping[tuple[object, ...], BaseModel]
 
 
 class FigureChange(NamedTuple):
@@ -133,11 +138,12 @@ def compared(
         pair = getattr(then, name), getattr(now, name)
         if pair != (None, None):
             parts[name] = _paired(*pair)
+    apart = getattr(then, PERIOD, None) != getattr(now, PERIOD, None)
     lists = {
         name: tuple(
             _rows_compared(
-                getattr(then, name) or (),
-                getattr(now, name) or (),
+                _by_key(getattr(then, name) or (), apart=apart),
+                _by_key(getattr(now, name) or (), apart=apart),
                 (_is_excerpt(then, name), _is_excerpt(now, name)),
             )
         )
@@ -173,10 +179,9 @@ def _alone(then: BaseModel | None, now: BaseModel | None, change: Change) -> Rec
 
 
 def _rows_compared(
-    then: Sequence[BaseModel], now: Sequence[BaseModel], excerpts: tuple[bool, bool]
+    before: RowsByKey, after: RowsByKey, excerpts: tuple[bool, bool]
 ) -> Iterable[RecordChange]:
     """Match rows by key: those of now in their order, then those that vanished."""
-    before, after = _by_key(then), _by_key(now)
     for key, row in after.items():
         if key in before:
             yield compared(before[key], row)
@@ -187,13 +192,24 @@ def _rows_compared(
             yield _alone(row, None, "unlisted" if excerpts[1] else "vanished")
 
 
-def _by_key(rows: Iterable[BaseModel]) -> Mapping[tuple[object, ...], BaseModel]:
-    """Return rows by key; those of one and the same key are told apart by their order."""
+def _by_key(rows: Sequence[BaseModel], *, apart: bool) -> RowsByKey:
+    """Return rows by key; those of one and the same key are told apart by their order.
+
+    Where periods lie apart, spans of days go by their number: the first month of one is
+    compared with the first month of the other.
+    """
+    known = field_roles(type(rows[0])) if rows else {}
+    keys = [name for name in known if known[name] is FieldRole.KEY]
+    number = [0] * len(rows)
+    if apart and {*SPAN} <= {*keys}:
+        keys = [name for name in keys if name not in SPAN]
+        spans = [tuple(getattr(row, name) for name in SPAN) for row in rows]
+        there = sorted({*spans})
+        number = [there.index(span) for span in spans]
     found: dict[tuple[object, ...], BaseModel] = {}
     met: dict[tuple[object, ...], int] = defaultdict(int)
-    for row in rows:
-        known = field_roles(type(row))
-        key = tuple(getattr(row, name) for name in known if known[name] is FieldRole.KEY)
+    for span, row in zip(number, rows, strict=True):
+        key = (span, *(getattr(row, name) for name in keys))
         found[*key, met[key]] = row
         met[key] += 1
     return found

@@ -71,6 +71,9 @@ SCOPES: Final[Mapping[str, str]] = {
 """What the part asked about may be named by, as cells name it."""
 
 
+HEADS: Final = ("Movement", "Deals", "Amount", "Weighted amount", "Events")
+
+
 class FlowFigures(Value):
     """Deals, what they are worth and likely worth, all in one currency."""
 
@@ -125,11 +128,13 @@ class FlowView(MoneyView):
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the flow out: a table per group and currency, a row per kind of movement."""
-        return [self._table(account, language) for account in self.accounts]
-
-    def _table(self, account: FlowAccount, language: Language) -> TableOfView:
-        group = account.group_zh if language == "zh" else account.group_en
         days = days_text(self.period, ZoneInfo(self.timezone))
+        if not self.accounts:
+            return [TableOfView("Flow", HEADS, (), about=days)]
+        return [self._table(account, days, language) for account in self.accounts]
+
+    def _table(self, account: FlowAccount, days: str, language: Language) -> TableOfView:
+        group = account.group_zh if language == "zh" else account.group_en
         lines: list[tuple[str, FlowFigures, int | None]] = [
             (OPENING, account.opening, None),
             *((each.kind, each, len(each.events)) for each in account.movements),
@@ -143,7 +148,7 @@ class FlowView(MoneyView):
             notes = (early_reps_note(self.before_joining, language),)
         return TableOfView(
             "Flow",
-            ("Movement", "Deals", "Amount", "Weighted amount", "Events"),
+            HEADS,
             tuple(
                 _row(key_text(kind, language), figures, events, account)
                 for kind, figures, events in lines

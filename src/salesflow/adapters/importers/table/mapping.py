@@ -8,6 +8,7 @@ docs/import-reference.md describes every key with an example.
 
 import codecs
 import re
+import unicodedata
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
@@ -64,6 +65,8 @@ __all__ = [
 # What the parts of a mapping are made of: constants, columns, patterns, and their checks.
 
 BRACES = re.compile(r"\{([^{}]*)\}")
+SOURCE = re.compile(r"[^\W_][\w.-]{0,63}")
+FILE_NAME_MAX = 1_000
 
 NAMED_FORMATS = ("iso", "excel", "excel_1904", "epoch_s", "epoch_ms", "epoch_us")
 FORMAT_MAX = 200
@@ -100,6 +103,22 @@ def _known_encoding(name: str) -> str:
         raise ValueError(
             f"{quoted(name)} is not an encoding; write utf-8, utf-16, gb18030, cp1252 …"
         ) from error
+    return name
+
+
+def _known_source(name: str) -> str:
+    name = unicodedata.normalize("NFC", name)
+    if not SOURCE.fullmatch(name):
+        raise ValueError(
+            f"{quoted(name)} cannot name a source; write up to 64 letters or digits of any"
+            " script, '.', '_' and '-', and a letter or digit first"
+        )
+    return name
+
+
+def _known_file(name: str) -> str:
+    if "\0" in name:
+        raise ValueError("no file has a name with a NUL in it")
     return name
 
 
@@ -166,6 +185,10 @@ def _known_scale(scale: Decimal) -> Decimal:
 
 
 Mark = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_known_mark)]
+SourceName = Annotated[str, AfterValidator(_known_source)]
+FileName = Annotated[
+    str, Field(min_length=1, max_length=FILE_NAME_MAX), AfterValidator(_known_file)
+]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 TimeFormat = Annotated[str, AfterValidator(_known_format)]
@@ -377,7 +400,6 @@ class OrderRule(MappingPart):
     descending: bool = False
 
 
-FILE_NAME_MAX = 1_000
 SKIP_MAX = 100_000
 
 
@@ -458,7 +480,7 @@ class ColumnRule(MappingPart):
 class Lookup(MappingPart):
     """`[lookups.NAME]`: another table, joined by a column; its columns are `NAME.column`."""
 
-    file: Annotated[str, Field(min_length=1, max_length=FILE_NAME_MAX, pattern=r"^[^\x00]+$")]
+    file: FileName
     """In the folder of the mapping or of the imported file, or in a folder below."""
     on: Columns
     """The column of the imported table that is looked up."""
@@ -520,7 +542,7 @@ class NamedProcess(MappingPart):
 class TableMapping(MappingPart):
     """A whole mapping."""
 
-    source: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}$")]
+    source: SourceName
     """Name of the source system; part of the identity of everything imported."""
     rows: Literal["deals", "events"]
     """What a row is: a deal as it stands, or one event of a deal's history."""
