@@ -275,7 +275,8 @@ class Session:
             return self.receipt
         try:
             warn_never_added(NEWEST)
-            if sum([len(each.pending) for each in self._aggregates.values()]) > WORTH_A_PAUSE:
+            held = self._aggregates.values()
+            if sum([len(each._pending) for each in held]) > WORTH_A_PAUSE:  # noqa: SLF001
                 with gc_paused():
                     return self._commit()
             return self._commit()
