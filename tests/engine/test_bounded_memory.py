@@ -11,9 +11,8 @@ from properties.test_columns import Both
 from salesflow import SalesFlow
 from salesflow.adapters.projector import columns, sliced_columns
 from salesflow.adapters.projector.columns import ColumnCache, _size_of
-from salesflow.adapters.projector.naming import StreamFacts
+from salesflow.adapters.projector.naming import OF_DEALS, StreamFacts
 from salesflow.adapters.projector.sliced_columns import OutgrownError, within
-from salesflow.domain.deal.stages import DealOpened
 from salesflow.errors import InputError
 from salesflow.projections.pipeline.flow import Flow
 from salesflow.projections.pipeline.funnel import Funnel
@@ -146,10 +145,10 @@ def test_names_are_read_again_where_the_log_is_another_one_at_their_position(
     flow.ask(Funnel(by="customer"))
     assert names._mark is not None
     names._mark = (names._mark[0], names._mark[1] + 1)
-    names._kept[(DealOpened,)] = {deal: StreamFacts.of([])}
+    names._kept[OF_DEALS] = {deal: StreamFacts.of([], OF_DEALS)}
     opened(flow)
     flow.ask(Funnel(by="customer"))
-    assert not names._kept.get((DealOpened,))
+    assert not names._kept.get(OF_DEALS)
 
 
 def test_an_empty_table_is_read_in_slices_like_any_other(database_url: str) -> None:

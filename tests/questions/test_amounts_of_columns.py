@@ -1,11 +1,13 @@
 """Amounts of whole columns come to what plain Python makes of one after the other."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from salesflow.domain.values import EXACT
 from salesflow.projections.core.amounts import Amounts, multiplied
 
 CURRENCIES = (None, "USD", "CNY")
@@ -34,6 +36,20 @@ def test_sums_are_exact_by_group_and_currency(rows: list[tuple[int, int, int, in
     assert [[*each] for each in found] == [sorted(each) for each in wanted]
     longer = amounts_of(rows, LONG).sums(groups, GROUPS, factors)
     assert longer == [{name: sum * LONG for name, sum in each.items()} for each in wanted]
+
+
+@given(st.lists(ROW), st.sampled_from([6, 12]))
+def test_totals_are_the_same_sums_in_units_in_order_of_their_currencies(
+    rows: list[tuple[int, int, int, int]], places: int
+) -> None:
+    groups, factors = (np.array([row[n] for row in rows], np.int64) for n in (2, 3))
+    amounts = amounts_of(rows)
+    sums = amounts.sums(groups, GROUPS, factors)
+    totals = amounts.totals(groups, GROUPS, factors, places=places)
+    assert [[(each.currency, each.amount) for each in several] for several in totals] == [
+        [(name, Decimal(each[name]).scaleb(-places, EXACT)) for name in sorted(each)]
+        for each in sums
+    ]
 
 
 @given(st.lists(ROW))

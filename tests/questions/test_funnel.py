@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from given import cny, opened
-from questions.shop import Shop, shop
+from questions.shop import Shop, publish, shop
 from salesflow import Customer, Money
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
@@ -113,6 +113,41 @@ def test_a_funnel_of_a_part_is_the_same_as_the_whole_where_the_part_is_all(sales
         sales.flow.ask(f, as_of="2026-03-01") for f in (Funnel(), Funnel(owner="ann"))
     )
     assert whole == part
+
+
+@pytest.mark.parametrize("asked", [{}, {"report_currency": "CNY"}])
+@pytest.mark.parametrize("by", ["owner", "customer", "channel", "process", "currency"])
+def test_a_funnel_of_each_is_the_funnel_of_that_one_alone(
+    sales: Shop, by: str, asked: dict[str, str]
+) -> None:
+    """And all of them together hold what the funnel of all holds."""
+    publish(sales, "2026-01-02", CNY="7.0000001")
+    money = cny("0.5"), Money("33.333333", "USD"), Money("9", "JPY"), None
+    for number in range(16):
+        deal = opened(
+            owner=("ann", "bob")[number % 2],
+            customer_id=UUID(int=1 + number % 3),
+            lead_source=("fair", "web")[number // 2 % 2],
+            amount=money[number % 4],
+        )
+        sales.tell(number, ("2026-01-10", deal))
+        if number % 3:
+            ends = (DealLost(because="price"), DealWon())[number % 3 - 1]
+            sales.tell(number, ("2026-02-01", ends))
+    ask = sales.flow.ask
+    whole = ask(Funnel.model_validate({"by": by, **asked}), as_of="2026-03-01")
+    open_deals = 0
+    for group in dict.fromkeys(row.group for row in whole.closed if row.group is not None):
+        alone = ask(Funnel.model_validate({by: group, **asked}), as_of="2026-03-01")
+        open_deals += alone.open_deals
+        for rows, its in ((whole.stages, alone.stages), (whole.closed, alone.closed)):
+            mine = [row for row in rows if row.group == group]
+            assert [row.model_copy(update={"group": None}) for row in mine] == [*its]
+    every = ask(Funnel.model_validate(asked), as_of="2026-03-01")
+    assert whole.open_deals == every.open_deals == sum(row.deals for row in every.stages) == 6
+    assert sum(row.deals for row in whole.closed) == sum(row.deals for row in every.closed)
+    assert open_deals == 6 - 2 * (by == "currency"), "two open deals have no currency"
+    assert whole.rates == every.rates
 
 
 def trend(sales: Shop, as_of: datetime | None = None, **asked: object) -> FunnelTrendView:

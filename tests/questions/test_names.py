@@ -17,11 +17,11 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseStudy
 from salesflow.projections.cases.win_loss import WinLoss
-from salesflow.projections.core.names import ids_in
+from salesflow.projections.core.names import Names, ids_in
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.deals import Deals
-from salesflow.projections.pipeline.funnel import Funnel
+from salesflow.projections.pipeline.funnel import GROUPED, By, Funnel
 from salesflow.projections.pipeline.funnel_trend import FunnelTrend
 from salesflow.projections.review.retrospective import Retrospective
 
@@ -363,7 +363,17 @@ class ListedView(View):
         return []
 
 
+@pytest.mark.parametrize("by", [None, *GROUPED])
+def test_a_funnel_looks_for_ids_where_all_of_its_ids_are(flow: SalesFlow, by: By) -> None:
+    with flow:
+        sell(flow)
+        view = flow.ask(Funnel(by=by))
+    assert any(ids_in(view.parts_with_ids(), by))
+    without_names = view.model_copy(update={"names": Names()})
+    assert ids_in(view.parts_with_ids(), by) == ids_in([without_names], by)
+
+
 def test_a_key_that_is_no_text_names_nothing() -> None:
     moment = Moment.at(1, 1, position=1, revision=1)
     rows = (Listed(key=["r-1"]), Listed(key=["r-2"]))
-    assert not any(ids_in(ListedView(moment=moment, rows=rows)))
+    assert not any(ids_in([ListedView(moment=moment, rows=rows)]))

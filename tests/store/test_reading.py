@@ -153,15 +153,16 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
     assert coarse == sorted(coarse)
 
 
-def test_ids_made_at_once_sort_as_they_stand_and_behind_those_before() -> None:
-    before, ids = new_id(), new_ids(1_000)
-    first, last = (id.int >> 64 for id in (ids[0], ids[-1]))
-    assert before.int >> 64 <= first == last <= new_id().int >> 64
+@pytest.mark.parametrize("count", [1, 2, 1_000, 65_536])
+def test_ids_made_at_once_sort_as_they_stand_and_behind_those_before(count: int) -> None:
+    before, ids = new_id(), new_ids(count)
+    first, last = (id.int >> 62 for id in (ids[0], ids[-1]))
+    assert before.int >> 62 <= first == last <= new_id().int >> 62
     assert ids == sorted(set(ids))
     assert {(id.version, id.variant, id.is_safe) for id in ids} == {
         (7, RFC_4122, SafeUUID.unknown)
     }
-    assert len(ids) == 1_000
+    assert len(ids) == count
     assert new_ids(0) == []
 
 

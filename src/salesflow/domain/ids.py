@@ -11,7 +11,7 @@ are random. An id says nothing about when a fact was recorded: that is `recorded
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from itertools import repeat
+from itertools import accumulate, repeat
 from random import Random
 from time import time_ns
 from typing import Final
@@ -80,9 +80,15 @@ def new_id() -> UUID:
 
 
 def new_ids(count: int) -> list[UUID]:
-    """Make UUIDs version 7 of one time, in the order in which they sort."""
-    random = sorted(map(_random.getrandbits, repeat(RANDOM_BITS, count)))
-    return _uuids(count, map(_time_bits().__or__, random))
+    """Make UUIDs version 7 of one time, in the order in which they sort.
+
+    The random bits of the first, and how far each lies behind the one before, are random; all
+    steps together are less than half of what these bits hold, the first begins in the other.
+    """
+    half = RANDOM_BITS - 1
+    steps = map(_random.getrandbits, repeat(half - count.bit_length(), count))
+    first = _time_bits() | _random.getrandbits(half)
+    return _uuids(count, accumulate(steps, initial=first))
 
 
 def _time_bits() -> int:

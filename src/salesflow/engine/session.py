@@ -275,11 +275,11 @@ class Session:
             return self.receipt
         try:
             warn_never_added(NEWEST)
-            changes = self._changes()
-            if sum([len(change.pending) for change in changes]) > WORTH_A_PAUSE:
+            held = self._aggregates.values()
+            if sum([len(each._pending) for each in held]) > WORTH_A_PAUSE:  # noqa: SLF001
                 with gc_paused():
-                    return self._commit(changes)
-            return self._commit(changes)
+                    return self._commit()
+            return self._commit()
         finally:
             self.end()
 
@@ -315,7 +315,8 @@ class Session:
                 changes.append(_new(Change, (id, each, version, pending)))
         return changes
 
-    def _commit(self, changes: list[Change]) -> Receipt | None:
+    def _commit(self) -> Receipt | None:
+        changes = self._changes()
         if not changes:
             if self._connection is None:
                 self._log.database.ensure_not_replaced()

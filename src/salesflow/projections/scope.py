@@ -382,6 +382,17 @@ class Grouping:
         names = self._teams.names
         return [None if number == NOTHING else names[number] for number in numbers.tolist()]
 
+    def in_order(self, numbers: Column) -> tuple[list[Group], Column]:
+        """Return what the groups of rows are called, in order, and where each row's stands."""
+        if self.by is None:
+            return [None], np.zeros(len(numbers), np.int64)
+        alike = grouped(numbers)
+        names = self.names(numbers[alike.first])
+        ordered: list[Group] = [*sorted(name for name in names if name is not None)]
+        ordered += [None] * (None in names)
+        place = {name: place for place, name in enumerate(ordered)}
+        return ordered, np.array([place[name] for name in names], np.int64)[alike.of]
+
     @computed_once
     def customers(self) -> Customers:
         """Who counts as one customer at the moment."""

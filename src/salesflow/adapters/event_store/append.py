@@ -199,16 +199,16 @@ class Rejected(Exception):  # noqa: N818 - never leaves the adapters
 
 
 class Columns(NamedTuple):
-    """The drafts of one transaction turned into columns, bytes as drivers bind them at once.
+    """The drafts of one transaction turned into columns, ids as their 16 bytes.
 
-    What is `bytes`, or a class of its own, SQLite's driver looks up among its adapters first.
+    Payloads are of no class of their own, which checksums would have to look into.
     """
 
-    stream_ids: Sequence[bytearray]
+    stream_ids: Sequence[bytes]
     versions: Sequence[int]
     topics: Sequence[str]
     payloads: Sequence[bytearray]
-    event_ids: Sequence[bytearray]
+    event_ids: Sequence[bytes]
     occurred: Sequence[Instant | None]
     precisions: Sequence[Precision]
     actors: Texts
@@ -238,8 +238,8 @@ def columns_of(appends: Sequence[Append]) -> Columns:
     drafts = all_new_events(appends)
     streams, versions, topics, payloads, events, *rest = zip(*drafts, strict=True)
     known = (
-        *([bytearray(id.int.to_bytes(16)) for id in streams], versions, topics),
-        *([*map(bytearray, payloads)], [bytearray(id.int.to_bytes(16)) for id in events]),
+        *([id.int.to_bytes(16) for id in streams], versions, topics),
+        *([*map(bytearray, payloads)], [id.int.to_bytes(16) for id in events]),
     )
     if len(appends) == 1:
         names: Texts = (appends[0].command_id,) * len(drafts)
@@ -436,7 +436,10 @@ class SqliteAppending:
     def _add(
         self, connection: sqlite3.Connection, columns: Columns, base: int, first: Instant
     ) -> None:
-        """Insert many rows; what is the same in all of them stands in the statement."""
+        """Insert many rows; what is the same in all of them stands in the statement.
+
+        What is `bytes` the driver would look up among its adapters; a `bytearray` it binds.
+        """
         count = len(columns.versions)
         days, texts = columns.precisions.count("day") > 0, columns.texts
         present = [*map(count.__gt__, map(tuple.count, texts, repeat(None)))]
@@ -444,7 +447,8 @@ class SqliteAppending:
         happened = _happened(columns, recorded)
         place = positions, happened, recorded
         given = (
-            *(positions, columns.stream_ids, columns.versions, columns.event_ids),
+            *(positions, map(bytearray, columns.stream_ids), columns.versions),
+            map(bytearray, columns.event_ids),
             *(columns.topics, columns.payloads, happened, recorded),
             *((columns.precisions,) if days else ()),
             *compress(texts, present),

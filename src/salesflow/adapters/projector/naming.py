@@ -2,12 +2,13 @@
 
 In few statements however many there are: of a deal only its opening and whose it is are read.
 An event that cannot be read leaves its stream without a name, and stops no answer. Facts that
-name things are kept for the next answer, which mostly names the same ones.
+name things are kept for the next answer, which mostly names the same ones, and what each is
+called by all of them.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from threading import RLock
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,10 +20,10 @@ from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.people import CustomerChanged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
-from salesflow.domain.process import ProcessPublished, process_id
+from salesflow.domain.process import ProcessPublished, ProcessVersion, process_id
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.time import FOREVER, Instant
-from salesflow.domain.unchecked import unchecked_all
+from salesflow.domain.unchecked import unchecked, unchecked_all
 from salesflow.errors import HistoryError
 from salesflow.projections.core.names import (
     NO_NAMES,
@@ -36,46 +37,109 @@ from salesflow.projections.core.names import (
 from salesflow.projections.core.question import View
 from salesflow.projections.table import ReadPoint
 
-__all__ = ["NamingFacts", "ReadingNames"]
+__all__ = ["OF_DEALS", "NamingFacts", "ReadingNames", "StreamFacts"]
 
-FactT = TypeVar("FactT", bound=Fact)
-OF_DEALS: Final = (DealOpened, CustomerChanged, FactRetracted)
-OF_CUSTOMERS: Final = (CustomerRegistered, FactRetracted)
-OF_REPS: Final = (RepJoined, FactRetracted)
-OF_PROCESSES: Final = (ProcessPublished,)
-
+CalledT = TypeVar("CalledT")
+KeyT = TypeVar("KeyT", bound=Hashable)
 STREAMS_MAX: Final = 50_000
 """The facts of so many streams are kept, about a thousand bytes each."""
 EVENTS_MAX: Final = 10_000
 """Where so many were told since, all streams are read anew."""
 
 
-class StreamFacts(NamedTuple):
-    """The facts of some kinds of a stream, and what is believed once all of them are known."""
+class NamedBy(NamedTuple, Generic[KeyT, CalledT]):
+    """The kinds of facts that name streams of a sort, and what it is called by them."""
+
+    kinds: tuple[type[Fact], ...]
+    read: Callable[[Sequence[Event]], CalledT | None]
+    """Reads it of what is believed of a stream; None where that names nothing."""
+    key: Callable[[UUID], KeyT]
+    """Returns how an answer says which stream it names: mostly by id, a customer by text."""
+    id: Callable[[KeyT], UUID]
+
+
+class StreamFacts(NamedTuple, Generic[CalledT]):
+    """The facts that name a stream, and what it is called once all of them are known."""
 
     facts: Sequence[Event]
-    believed: Sequence[Event]
+    called: CalledT | None
     recorded: Instant
     """When the last of them became known."""
 
     @classmethod
-    def of(cls, facts: Sequence[Event]) -> "StreamFacts":
+    def of(
+        cls, facts: Sequence[Event], named_by: NamedBy[KeyT, CalledT]
+    ) -> "StreamFacts[CalledT]":
         """Return facts as they are kept."""
         recorded = max((event.recorded for event in facts), default=-FOREVER)
-        return cls(facts, believed_history(facts), recorded)
+        return cls(facts, named_by.read(believed_history(facts)), recorded)
 
-    def believed_at(self, known_at: Instant) -> Sequence[Event]:
-        """Return what is believed at an instant: mostly of the time after all of them."""
+    def called_at(self, known_at: Instant, named_by: NamedBy[Any, CalledT]) -> CalledT | None:
+        """Return what it is called at an instant: mostly of the time after all of them."""
         if known_at >= self.recorded:
-            return self.believed
-        return believed_history(self.facts, known_at)
+            return self.called
+        return named_by.read(believed_history(self.facts, known_at))
 
 
-KeptFacts = dict[tuple[type[Fact], ...], dict[UUID, StreamFacts]]
-"""The facts of some kinds, by stream."""
+KeptFacts = dict[NamedBy[Any, Any], dict[Any, StreamFacts[Any]]]
+"""The facts that name streams of each sort, by their keys."""
+
+
+class TitleAndCustomers(NamedTuple):
+    """What a deal is called, and whose it was from which instants on."""
+
+    title: str | None
+    customers: Sequence[tuple[Instant, UUID | None]]
+
+    def customer(self, as_of: Instant) -> UUID | None:
+        """Return whose it is at an instant."""
+        found = [customer for effective, customer in self.customers if effective <= as_of]
+        return found[-1] if found else None
+
+
+def _deal(events: Sequence[Event]) -> TitleAndCustomers | None:
+    if not events:
+        return None
+    opening = events[0].fact
+    title = opening.title if isinstance(opening, DealOpened) else None
+    customers = [
+        (event.effective, event.fact.customer_id)
+        for event in events
+        if isinstance(event.fact, (DealOpened, CustomerChanged))
+    ]
+    return TitleAndCustomers(title, customers)
+
+
+def _customer(events: Sequence[Event]) -> CustomerCalled | None:
+    for event in reversed(events):
+        if isinstance(event.fact, CustomerRegistered):
+            name = event.fact.name
+            return _customer_named(customer=event.stream_id, name=name) if name else None
+    return None
+
+
+def _rep(events: Sequence[Event]) -> str | None:
+    names = (event.fact.name for event in events if isinstance(event.fact, RepJoined))
+    return next((name for name in reversed([*names]) if name), None)
+
+
+def _process(events: Sequence[Event]) -> ProcessVersion | None:
+    """Return the newest version; None where nothing of a process can be read."""
+    facts = [event.fact for event in events]
+    versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
+    return max(versions, key=lambda version: version.version, default=None)
+
+
+def _itself(id: UUID) -> UUID:
+    return id
+
 
 _deals: Final = unchecked_all(DealCalled)
-_customers: Final = unchecked_all(CustomerCalled)
+_customer_named: Final = unchecked(CustomerCalled)
+OF_DEALS: Final = NamedBy((DealOpened, CustomerChanged, FactRetracted), _deal, _itself, _itself)
+OF_CUSTOMERS: Final = NamedBy((CustomerRegistered, FactRetracted), _customer, str, UUID)
+OF_REPS: Final = NamedBy((RepJoined, FactRetracted), _rep, _itself, _itself)
+OF_PROCESSES: Final = NamedBy((ProcessPublished,), _process, _itself, _itself)
 
 
 class NamingFacts(Forkable):
@@ -98,31 +162,35 @@ class NamingFacts(Forkable):
 
     def facts(
         self,
-        ids: Collection[UUID],
-        kinds: Sequence[type[Fact]],
+        keys: Collection[KeyT],
+        named_by: NamedBy[KeyT, CalledT],
         stands: ProjectionPosition,
         connection: sa.Connection,
-    ) -> list[StreamFacts]:
-        """Return the facts of some kinds of streams, in a snapshot and perhaps behind it.
+    ) -> list[StreamFacts[CalledT]]:
+        """Return the facts that name streams of a sort, in a snapshot and perhaps behind it.
 
-        In the order of the ids. One id may stand for a deal and, in another deal, for a
-        customer that was never registered: what is kept is kept by kinds.
+        In the order of the keys. One id may stand for a deal and, in another deal, for a
+        customer that was never registered: what is kept is kept by sorts.
 
         Raises:
             HistoryError: when one of them cannot be read.
         """
-        kinds = (*kinds,)
-        kept = self._kept_at(stands, connection).get(kinds, {})
-        new = [id for id in ids if id not in kept]
+        kept = self._kept_at(stands, connection).get(named_by, {})
+        found = [*map(kept.get, keys)]
+        new = [key for key, facts in zip(keys, found, strict=True) if facts is None]
         if new:
-            facts = self._log.facts_of(new, kinds, connection=connection)
-            read = {id: StreamFacts.of(facts.get(id, [])) for id in new}
+            ids = [*map(named_by.id, new)]
+            facts = self._log.facts_of(ids, named_by.kinds, connection=connection)
+            read = {
+                key: StreamFacts.of(facts.get(id, []), named_by)
+                for key, id in zip(new, ids, strict=True)
+            }
             with self._lock:
                 count = sum(map(len, self._kept.values())) + len(new)
                 if self._stands == stands and count <= STREAMS_MAX:
-                    self._kept.setdefault(kinds, {}).update(read)
+                    self._kept.setdefault(named_by, {}).update(read)
             kept = {**kept, **read}
-        return [kept[id] for id in ids]
+        return [kept[key] for key in keys]
 
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
@@ -142,10 +210,10 @@ class NamingFacts(Forkable):
             kept = {}
         mark = self._log.mark_at(stands.position, connection)
         with self._lock:
-            kept = {kinds: dict(found) for kinds, found in kept.items()}
-            for found in kept.values():
+            kept = {named_by: dict(found) for named_by, found in kept.items()}
+            for named_by, found in kept.items():
                 for id in told:
-                    found.pop(id, None)
+                    found.pop(named_by.key(id), None)
             if self._stands.position <= stands.position:
                 self._kept, self._stands, self._mark = kept, stands, mark
         return kept
@@ -161,21 +229,18 @@ class ReadingNames(NamedTuple):
 
     def names_in(self, view: View) -> Names:
         """Return the names of what an answer names by id, beside those its question gave."""
-        ids = ids_in(view)
+        ids = ids_in(view.parts_with_ids(), getattr(view, "by", None))
         if not any(ids):
             return NO_NAMES
         deals = self._deals_called(ids.deals) if ids.deals else []
-        theirs = (deal.customer_id for deal in deals if deal.customer_id)
-        customers = dict.fromkeys([*ids.customers, *theirs])
+        theirs = dict.fromkeys(deal.customer_id for deal in deals if deal.customer_id)
+        customers = ids.customers | dict.fromkeys(map(str, theirs))
         reps = {rep_id(rep): rep for rep in ids.reps}
-        joined = self._believed(reps, OF_REPS)
         return Names(
             deals=tuple(deals),
-            customers=tuple(self._customers_called(customers) if customers else ()),
+            customers=tuple(called for _, called in self._called(customers, OF_CUSTOMERS)),
             reps=tuple(
-                RepCalled(rep=reps[id], name=name)
-                for id, events in joined
-                if (name := _rep_name(events)) is not None
+                RepCalled(rep=reps[id], name=name) for id, name in self._called(reps, OF_REPS)
             ),
             labels=view.names.labels,
             processes=tuple(self._process_labels(ids.processes)),
@@ -186,64 +251,29 @@ class ReadingNames(NamedTuple):
         as_of = self.read_point.as_of
         return _deals(
             [
-                {"deal": id, "title": _title(events), "customer_id": _customer(events, as_of)}
-                for id, events in self._believed(ids, OF_DEALS)
-            ]
-        )
-
-    def _customers_called(self, ids: Collection[UUID]) -> list[CustomerCalled]:
-        """Return what customers are called, of those that have a name."""
-        return _customers(
-            [
-                {"customer": id, "name": fact.name}
-                for id, events in self._believed(ids, OF_CUSTOMERS)
-                if (fact := _last(events, CustomerRegistered)) is not None and fact.name
+                {"deal": id, "title": deal.title, "customer_id": deal.customer(as_of)}
+                for id, deal in self._called(ids, OF_DEALS)
             ]
         )
 
     def _process_labels(self, keys: Iterable[str]) -> Iterator[Labelled]:
         """Yield what processes are called, by the newest of the versions known."""
         streams = {process_id(key): key for key in keys}
-        for id, events in self._believed(streams, OF_PROCESSES):
-            facts = [event.fact for event in events]
-            versions = [fact.process for fact in facts if isinstance(fact, ProcessPublished)]
-            newest = max(versions, key=lambda version: version.version, default=None)
-            if newest is None:  # nothing of it can be read
-                continue
+        for id, newest in self._called(streams, OF_PROCESSES):
             yield Labelled(key=streams[id], name_en=newest.name_en, name_zh=newest.name_zh)
 
-    def _believed(
-        self, ids: Collection[UUID], kinds: Sequence[type[Fact]]
-    ) -> Iterator[tuple[UUID, Sequence[Event]]]:
-        """Yield streams and their believed facts of a few kinds; those without are left out."""
+    def _called(
+        self, keys: Collection[KeyT], named_by: NamedBy[KeyT, CalledT]
+    ) -> Iterator[tuple[KeyT, CalledT]]:
+        """Yield streams and what each is called at the moment, of those that have a name."""
+        if not keys:
+            return
         try:
-            found = self.known.facts(ids, kinds, self.stands, self.connection)
+            found = self.known.facts(keys, named_by, self.stands, self.connection)
         except HistoryError:
             return
         known_at = self.read_point.known_at
-        for id, stream in zip(ids, found, strict=True):
-            if history := stream.believed_at(known_at):
-                yield id, history
-
-
-def _title(events: Sequence[Event]) -> str | None:
-    opening = events[0].fact
-    return opening.title if isinstance(opening, DealOpened) else None
-
-
-def _customer(events: Sequence[Event], as_of: Instant) -> UUID | None:
-    found = None
-    for event in events:
-        fact = event.fact
-        if isinstance(fact, (DealOpened, CustomerChanged)) and event.effective <= as_of:
-            found = fact.customer_id
-    return found
-
-
-def _rep_name(events: Sequence[Event]) -> str | None:
-    names = (event.fact.name for event in events if isinstance(event.fact, RepJoined))
-    return next((name for name in reversed([*names]) if name), None)
-
-
-def _last(events: Sequence[Event], kind: type[FactT]) -> FactT | None:
-    return next((e.fact for e in reversed(events) if isinstance(e.fact, kind)), None)
+        for key, stream in zip(keys, found, strict=True):
+            called = stream.called_at(known_at, named_by)
+            if called is not None:
+                yield key, called

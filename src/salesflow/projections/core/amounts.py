@@ -10,10 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from salesflow.presentation.format import Total
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows
-from salesflow.projections.core.currency import CurrencyConverter
+from salesflow.projections.core.columns import NO_LIST, Column, Flags, HeldRows
+from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
+    CurrencyConverter,
+    totals_of,
+)
 
 __all__ = ["Amounts", "RateInstants", "multiplied"]
 
@@ -51,17 +56,31 @@ class Amounts(NamedTuple):
         found = cls.of(rows)
         if exchange.currency is None:
             return found
-        days, things = dated.days(rows, exchange), None if of is None else rows[of]
+        things = None if of is None else rows[of]
+        return found.in_one(exchange, dated.days(rows, exchange), things=things, times=times)
+
+    def in_one(
+        self,
+        exchange: CurrencyConverter,
+        days: Column,
+        *,
+        things: Column | None = None,
+        times: Column | None = None,
+    ) -> "Amounts":
+        """Return the same, each at the rate of a day, which is given by its ordinal.
+
+        The numbers of things tell what each is the amount of; see `converted`.
+        """
+        if exchange.currency is None:
+            return self
         amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
-        for alike in grouped(found.currency, days).rows():
-            currency = found.currencies[int(found.currency[alike[0]])]
+        for alike in grouped(self.currency, days).rows():
+            currency = self.currencies[int(self.currency[alike[0]])]
             if currency is None:
                 continue
             rate = exchange.rate(currency, date.fromordinal(int(days[alike[0]])))
             if rate is not None:
-                amount[alike] = [
-                    multiplied(each, rate) for each in found.amount[alike].tolist()
-                ]
+                amount[alike] = [multiplied(each, rate) for each in self.amount[alike].tolist()]
                 place[alike] = 0
                 continue
             for row in alike.tolist():
@@ -69,7 +88,7 @@ class Amounts(NamedTuple):
                     None if each is None else int(each[row]) for each in (things, times)
                 )
                 exchange.leave_out(currency, of=it, times=1 if many is None else many)
-        return cls(amount, place, (exchange.currency, None))
+        return Amounts(amount, place, (exchange.currency, None))
 
     def where(self, kept: Flags | Column) -> "Amounts":
         """Return some of them: those that are flagged, or those of some rows."""
@@ -89,13 +108,38 @@ class Amounts(NamedTuple):
         Each amount counts once, or times a factor of less than 2 ** 31.
         """
         found: list[dict[str, int]] = [{} for _ in range(count)]
+        for currency, some, sums in self._sums_of_each(groups, count, factors):
+            for group, figure in zip(some.tolist(), sums, strict=True):
+                found[group][currency] = figure
+        return found
+
+    def totals(
+        self,
+        groups: Column,
+        count: int,
+        factors: Column | None = None,
+        *,
+        places: int = AMOUNT_PLACES,
+    ) -> list[tuple[Total, ...]]:
+        """Return the same in millionths, or in smaller parts, as totals of each group."""
+        figures, of = list[tuple[str, int]](), [NO_LIST]
+        for currency, some, sums in self._sums_of_each(groups, count, factors):
+            figures += [(currency, figure) for figure in sums]
+            of.append(some)
+        group = np.concatenate(of)
+        order = np.argsort(group, kind="stable")  # those of each stay in order of currencies
+        lengths = np.bincount(group, minlength=count).tolist()
+        return totals_of([figures[at] for at in order.tolist()], lengths, places=places)
+
+    def _sums_of_each(
+        self, groups: Column, count: int, factors: Column | None
+    ) -> Iterator[tuple[str, Column, list[int]]]:
+        """Yield each currency, the groups that have amounts in it, and what these come to."""
         factors = np.ones(len(groups), np.int64) if factors is None else factors
         for currency, here in self.by_currency():
-            products = self.amount[here], factors[here], groups[here]
-            sums = exact_product_sums(*products, count).tolist()
-            for group in np.unique(groups[here]).tolist():
-                found[group][currency] = sums[group]
-        return found
+            sums = exact_product_sums(self.amount[here], factors[here], groups[here], count)
+            some = np.flatnonzero(np.bincount(groups[here], minlength=count))
+            yield currency, some, sums[some].tolist()
 
     def by_currency(self) -> Iterator[tuple[str, Flags]]:
         """Yield the currencies in order of their names, and which amounts are in each."""

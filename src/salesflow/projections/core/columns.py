@@ -54,6 +54,9 @@ NO_LIST: Final[Column] = np.empty(0, np.int64)
 EVENT_ID: Final = np.dtype("V16")
 """How an id of an event is held."""
 HEXADECIMAL: Final = 16
+DIGITS: Final = 32
+WRITTEN: Final = np.array([*str(UUID(int=0))])
+"""An id as it is written, with hyphens between its digits."""
 NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
@@ -138,12 +141,13 @@ class HexadecimalIds(Words):
         return [None if it is None else next(ids) for it in digits]
 
     def texts(self, codes: Column) -> list[str | None]:
-        """Return ids as they are written: in five groups of digits."""
-        digits = map(super().__getitem__, codes.tolist())
-        return [
-            None if it is None else f"{it[:8]}-{it[8:12]}-{it[12:16]}-{it[16:20]}-{it[20:]}"
-            for it in digits
-        ]
+        """Return ids as they are written, in five groups of digits, all of them at once."""
+        digits = "".join(self.as_put_in(codes[codes != NOTHING])).encode()
+        written = np.full((len(digits) // DIGITS, len(WRITTEN)), ord("-"), np.uint8)
+        written[:, WRITTEN != "-"] = np.frombuffer(digits, np.uint8).reshape(-1, DIGITS)
+        text, length = written.tobytes().decode(), len(WRITTEN)
+        there = iter([text[at : at + length] for at in range(0, len(text), length)])
+        return [None if code == NOTHING else next(there) for code in codes.tolist()]
 
 
 Kind = Words | np.dtype[Any]

@@ -26,7 +26,7 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from salesflow.domain.exchange_rates import ExactRate, RateTable
 from salesflow.domain.time import Instant, from_instant
-from salesflow.domain.unchecked import Fields, unchecked_all
+from salesflow.domain.unchecked import unchecked_all
 from salesflow.domain.values import EXACT, Currency, Day, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
@@ -43,6 +43,7 @@ __all__ = [
     "RateRule",
     "RatesUsed",
     "WithoutRate",
+    "totals_of",
     "totals_of_each",
     "totals_of_pairs",
     "unscaled",
@@ -75,34 +76,41 @@ def totals_of_each(
 
     Those of a sum stand in the order of their currencies.
     """
-    divide, unit = EXACT.divide, UNITS[places]
-    return _in_rows(
-        [
-            {"currency": currency, "amount": divide(Decimal(each[currency]), unit)}
-            for each in sums
-            for currency in sorted(each)
-        ],
-        map(len, sums),
-    )
+    figures = [(currency, each[currency]) for each in sums for currency in sorted(each)]
+    return totals_of(figures, map(len, sums), places=places)
+
+
+def totals_of(
+    figures: Sequence[tuple[str, int]], lengths: Iterable[int], *, places: int = AMOUNT_PLACES
+) -> list[tuple[Total, ...]]:
+    """Return currencies and figures as totals, so many together at a time.
+
+    Those that are alike are divided once, and are one value.
+    """
+    divide, unit, distinct = EXACT.divide, UNITS[places], [*dict.fromkeys(figures)]
+    fields = [
+        {"currency": currency, "amount": divide(Decimal(figure), unit)}
+        for currency, figure in distinct
+    ]
+    totals = dict(zip(distinct, _totals(fields) if fields else (), strict=True))
+    return _in_rows(map(totals.__getitem__, figures), lengths)
 
 
 def totals_of_pairs(
     several: Sequence[Sequence[tuple[str, Decimal | None]]],
 ) -> list[tuple[Total, ...]]:
     """Return currencies and amounts as totals."""
-    return _in_rows(
-        [
-            {"currency": currency, "amount": amount}
-            for each in several
-            for currency, amount in each
-        ],
-        map(len, several),
-    )
+    fields = [
+        {"currency": currency, "amount": amount}
+        for each in several
+        for currency, amount in each
+    ]
+    return _in_rows(_totals(fields) if fields else (), map(len, several))
 
 
-def _in_rows(fields: Sequence[Fields], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
-    """Make totals all at once, and put so many together at a time."""
-    found = iter(_totals(fields) if fields else ())
+def _in_rows(totals: Iterable[Total], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
+    """Put so many totals together at a time."""
+    found = iter(totals)
     return [tuple(islice(found, length)) if length else () for length in lengths]
 
 

@@ -17,7 +17,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from salesflow.domain.ids import uuid_of_int
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.presentation.format import NO_VALUE, ShortId, distinct_ids
 from salesflow.presentation.messages import Language, in_language
@@ -116,35 +115,39 @@ NO_NAMES: Final = Names()
 class Ids(NamedTuple):
     """The ids that stand in an answer, the reasons of losses, and the keys of processes.
 
-    Each stands once, as a key.
+    Each stands once, as a key; ids of customers as texts, as most of them are groups.
     """
 
     deals: dict[UUID, None]
-    customers: dict[UUID, None]
+    customers: dict[str, None]
     reps: dict[str, None]
     reasons: dict[str, None]
     processes: dict[str, None]
 
 
-def ids_in(view: BaseModel) -> Ids:
-    """Find the ids of deals, customers and perhaps reps in an answer."""
-    found, texts = Ids({}, {}, {}, {}, {}), dict[str, UUID | None]()
-    by_process = getattr(view, "by", None) == PROCESS
-    for name, kind, values in _leaves([view], ""):
+def ids_in(parts: Sequence[BaseModel], by: str | None = None) -> Ids:
+    """Find the ids of deals, customers and perhaps reps in parts of an answer.
+
+    It may be one for each process, owner or whatever it was asked by.
+    """
+    found, seen = Ids({}, {}, {}, {}, {}), set[str]()
+    by_process = by == PROCESS
+    for name, kind, values in _leaves(parts, ""):
         if name == PROCESS or (by_process and name in GROUPS):
             found.processes.update(dict.fromkeys(map(str, values)))
         elif issubclass(kind, UUID):
             if name in DEALS:
                 found.deals.update(values)
             elif name in CUSTOMERS:
-                found.customers.update(values)
+                found.customers.update(dict.fromkeys(map(str, values)))
         elif name in REASONS:
             found.reasons.update(values)
         else:
-            new = {value: _id_of(value) for value in values if value not in texts}
-            texts.update(new)
-            found.customers.update((id, None) for id in new.values() if id is not None)
-            found.reps.update((value, None) for value, id in new.items() if id is None)
+            new = [value for value in values if value not in seen]
+            seen.update(new)
+            ids = dict.fromkeys(filter(_is_id, new))
+            found.customers.update(ids)
+            found.reps.update((value, None) for value in new if value not in ids)
     return found
 
 
@@ -160,17 +163,23 @@ def _leaves(values: Sequence[object], name: str) -> Iterator[tuple[str, type, di
             some = [value for value in values if type(value) is kind]
         if issubclass(kind, BaseModel):
             for field in _naming_fields(kind):
-                held: Sequence[object] = [*map(attrgetter(field), some)]
-                if field in NAMING:
-                    with suppress(TypeError):  # of what cannot be hashed, and names nothing
-                        held = [*dict.fromkeys(held)]
-                yield from _leaves(held, field)
+                yield from _leaves(_held(field, some), field)
         elif issubclass(kind, tuple):
             yield from _leaves([*chain.from_iterable(some)], name)
         elif issubclass(kind, UUID) or (
             issubclass(kind, str) and (name == PROCESS or name in NAMED)
         ):
             yield name, kind, dict.fromkeys(some)
+
+
+def _held(field: str, values: Sequence[object]) -> Sequence[object]:
+    """Return what stands in a field of values; what may be an id or a key, each once."""
+    held = map(attrgetter(field), values)
+    if field in NAMING:
+        with suppress(TypeError):  # of what cannot be hashed, and names nothing
+            return [*dict.fromkeys(held)]
+        held = map(attrgetter(field), values)
+    return [*held]
 
 
 @cache
@@ -199,11 +208,6 @@ def _types_in(annotation: object) -> Iterator[object]:
         yield annotation
     for each in inside:
         yield from _types_in(each)
-
-
-def _id_of(text: str) -> UUID | None:
-    """Return the id that a text is; None of any other text."""
-    return uuid_of_int(int(text.replace("-", ""), 16)) if _is_id(text) else None
 
 
 def with_names(

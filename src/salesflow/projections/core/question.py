@@ -30,7 +30,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from pydantic import Field, GetJsonSchemaHandler, ValidationError
+from pydantic import BaseModel, Field, GetJsonSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
@@ -325,6 +325,11 @@ class View(Value):
     def brief_tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay out what matters most of it; all of it unless the answer says otherwise."""
         return self.tables(language)
+
+    @internal
+    def parts_with_ids(self) -> Sequence[BaseModel]:
+        """Return what of it holds all ids that stand in it; all of it where it is not much."""
+        return (self,)
 
     @internal
     def named_tables(

@@ -23,7 +23,7 @@ from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, Column, HeldRows
-from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_each, totals_of_pairs
+from salesflow.projections.core.currency import AMOUNT_PLACES, totals_of_pairs
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import (
     Spread,
@@ -176,8 +176,7 @@ class _Lines:
             found.append(_cells(np.arange(spans), np.full(spans, NOTHING)))
         self._cells: Final = np.unique(np.concatenate(found))
         groups = (self._cells & (1 << CELL) - 1) - 1
-        some, self._place = np.unique(groups, return_inverse=True)
-        self._names: Final = grouping.names(some)
+        self._names, self._place = grouping.in_order(groups)
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -193,10 +192,7 @@ class _Lines:
 
     def in_order(self) -> list[int]:
         """Return the lines in order of their spans, and then of their groups by name."""
-        order = sorted(range(len(self._names)), key=lambda n: unnamed_last(self._names[n]))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        found: list[int] = np.lexsort([rank[self._place], self._cells >> CELL]).tolist()
+        found: list[int] = np.lexsort([self._place, self._cells >> CELL]).tolist()
         return found
 
     def of(self, span: Column, group: Column) -> Column:
@@ -237,11 +233,11 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     booked, times = rows.booked, rows.booked_times
     line = lines.of(booked.span, booked.group)
     parts = times * booked.rows["share"]
-    sums = rows.booked_amounts.sums(line, len(lines), parts)
+    count, places = len(lines), 2 * AMOUNT_PLACES
     repeats = booked.rows.fitting({"kind": "repeated", "role": "owner"})
     return {
-        "sales": totals_of_each(sums, places=2 * AMOUNT_PLACES),
-        "repeat_orders": exact_sums(times[repeats], line[repeats], len(lines)).tolist(),
+        "sales": rows.booked_amounts.totals(line, count, parts, places=places),
+        "repeat_orders": exact_sums(times[repeats], line[repeats], count).tolist(),
     }
 
 

@@ -6,14 +6,18 @@ for any number of deals. Leaves out how deals got there: that is Flow (movements
 Conversion (shares); and how the funnel went from month to month: that is FunnelTrend.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, partial
+from operator import attrgetter
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
+from pydantic import BaseModel
 
+from salesflow.domain.arguments import internal
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import Fields, unchecked_all
 from salesflow.domain.values import Currency, Reference, SafeText, Value
@@ -21,9 +25,10 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import exact_product_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, HeldRows
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -39,6 +44,7 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.scope import (
     Attribution,
+    Group,
     GroupedBy,
     Grouping,
     head_of_groups,
@@ -49,12 +55,12 @@ from salesflow.projections.table import AMOUNT_SCALE, Processes
 
 __all__ = [
     "CLOSED",
-    "CellsOfGroups",
     "ClosedDeals",
     "Funnel",
     "FunnelStage",
     "FunnelView",
     "PipelineCell",
+    "PipelineSums",
     "SumsOfCells",
     "booked",
     "closed_deals",
@@ -127,12 +133,6 @@ class PipelineCell(NamedTuple):
         return self._replace(currency=into.currency, amount=amount, weighted=weighted)
 
 
-CellsOfGroups = Mapping[str | None, Sequence[PipelineCell]]
-"""The cells of each owner, team or whatever was asked by; of None where by nothing."""
-OpenCells = dict[str, "SumsOfCells"]
-"""What open cells come to, by their stage."""
-
-
 def converted(
     cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
 ) -> Sequence[PipelineCell]:
@@ -182,6 +182,46 @@ class SumsOfCells:
             self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
+class PipelineSums(NamedTuple):
+    """What stands in the pipeline: open deals by stage, closed ones by outcome, of groups."""
+
+    groups: Sequence[Group]
+    """What they are called, in order; the place of one among them is its number."""
+    versions: Mapping[tuple[int, str], int]
+    """The newest version in use of each process that a group has deals of."""
+    opened: Mapping[tuple[int, str], Mapping[str, SumsOfCells]]
+    """By group and process, then by stage."""
+    closed: Mapping[int, tuple[int, tuple[Total, ...]]]
+    """How many deals and their amounts, by the place of an outcome: those of the first group
+    come first, each group's in the order of `CLOSED`."""
+
+    @classmethod
+    def of(
+        cls, groups: Sequence[Group], cells: Iterable[tuple[int, PipelineCell]]
+    ) -> "PipelineSums":
+        """Return what cells come to, each with the number of its group."""
+        versions: dict[tuple[int, str], int] = {}
+        opened: dict[tuple[int, str], dict[str, SumsOfCells]]
+        opened = defaultdict(lambda: defaultdict(SumsOfCells))
+        closed: dict[int, SumsOfCells] = defaultdict(SumsOfCells)
+        for group, cell in cells:
+            use = group, cell.process
+            versions[use] = max(cell.version, versions.get(use, cell.version))
+            if cell.outcome == "open":
+                opened[use][cell.stage].add(cell)
+            else:
+                closed[len(CLOSED) * group + CLOSED.index(cell.outcome)].add(cell)
+        totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
+        counts = [sums.deals for sums in closed.values()]
+        ended = dict(zip(closed, zip(counts, totals, strict=True), strict=True))
+        return cls(groups, versions, opened, ended)
+
+    @property
+    def open_deals(self) -> int:
+        """How many deals are open."""
+        return sum(sums.deals for opened in self.opened.values() for sums in opened.values())
+
+
 def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
     """Yield what sums of open cells come to, as the fields of a stage."""
     amounts = totals_of_each([sums.amounts for sums in several])
@@ -195,80 +235,69 @@ def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
         }
 
 
-def closed_deals(groups: CellsOfGroups) -> list[ClosedDeals]:
+def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
     """Return every outcome of each group, also those nothing stands at."""
     rows: list[Fields] = [
         {"group": group, "outcome": outcome, "deals": 0, "amounts": ()}
-        for group in groups
+        for group in sums.groups
         for outcome in CLOSED
     ]
-    some: dict[int, SumsOfCells] = {}
-    for number, cells in enumerate(groups.values()):
-        for cell in cells:
-            if cell.outcome != "open":
-                place = len(CLOSED) * number + CLOSED.index(cell.outcome)
-                if place not in some:
-                    some[place] = SumsOfCells()
-                some[place].add(cell)
-    amounts = totals_of_each([sums.amounts for sums in some.values()]) if some else []
-    for (place, sums), each in zip(some.items(), amounts, strict=True):
-        rows[place] |= {"deals": sums.deals, "amounts": each}
+    for place, (deals, amounts) in sums.closed.items():
+        row = rows[place]
+        row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
 
 
-def funnel_stages(groups: CellsOfGroups, processes: Processes) -> list[FunnelStage]:
+def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]:
     """Return every open stage of every process in use by each group, in order.
 
     Empty ones included.
     """
-    rows: list[Fields] = []
-    some: dict[int, SumsOfCells] = {}
     own = cache(partial(_own_stages, processes))
-    for group, cells in groups.items():
-        for process, (version, opened) in sorted(_in_use(cells).items()):
-            stages = own(process, version)
-            if opened:
-                gone = sorted(opened.keys() - {stage["stage"] for stage in stages})
-                stages = [*stages, *_gone_stages(processes, process, version, opened, gone)]
-                for place, stage in enumerate(stages, len(rows)):
-                    if stage["stage"] in opened:
-                        some[place] = opened[stage["stage"]]
-            rows += [{**stage, "group": group} for stage in stages]
-    figures = fields_of([*some.values()])
-    for place, found in zip(some, figures, strict=True):
-        rows[place] |= found
+    filled = _filled_stages(sums, own, processes)
+    rows: list[Fields] = []
+    for use, version in sorted(sums.versions.items()):
+        group = sums.groups[use[0]]
+        for stage in (filled.get(use) or own(use[1], version)).values():
+            row = {**stage}
+            row["group"] = group
+            rows.append(row)
     return _stages(rows)
 
 
-def _in_use(cells: Sequence[PipelineCell]) -> dict[str, tuple[int, OpenCells]]:
-    """Return the processes in use: the newest version of each, and what is open by stage."""
-    found: dict[str, tuple[int, OpenCells]] = {}
-    for cell in cells:
-        newest, opened = found.get(cell.process) or (0, {})
-        if cell.version > newest:
-            found[cell.process] = cell.version, opened
-        if cell.outcome == "open":
-            if cell.stage not in opened:
-                opened[cell.stage] = SumsOfCells()
-            opened[cell.stage].add(cell)
-    return found
+def _filled_stages(
+    sums: PipelineSums, own: Callable[[str, int], dict[str, Fields]], processes: Processes
+) -> dict[tuple[int, str], dict[str, Fields]]:
+    """Return the stages of each group and process in which deals stand in any."""
+    filled: dict[tuple[int, str], dict[str, Fields]] = {}
+    figures = fields_of([each for use in sums.opened.values() for each in use.values()])
+    for use, opened in sums.opened.items():
+        stages = {**own(use[1], sums.versions[use])}
+        if gone := opened.keys() - stages.keys():
+            versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
+            stages |= _gone_stages(processes, use[1], versions)
+        for stage in opened:
+            stages[stage] = {**stages[stage], **next(figures)}
+        filled[use] = stages
+    return filled
 
 
-def _own_stages(processes: Processes, process: str, version: int) -> list[Fields]:
+def _own_stages(processes: Processes, process: str, version: int) -> dict[str, Fields]:
     """Return the open stages of a process version, in order, as nothing stands in them."""
-    return [
-        _empty_stage(process, stage.key, stage.name_en, stage.name_zh)
+    return {
+        stage.key: _empty_stage(process, stage.key, stage.name_en, stage.name_zh)
         for stage in processes[process, version].open_stages
-    ]
+    }
 
 
 def _gone_stages(
-    processes: Processes, process: str, version: int, opened: OpenCells, gone: Sequence[str]
-) -> Iterator[Fields]:
-    """Yield the stages that deals stand in and the process version has no more."""
-    for stage in gone:
-        versions = {version, *opened[stage].versions}
-        yield _empty_stage(process, stage, *newest_names(stage, process, versions, processes))
+    processes: Processes, process: str, versions: Mapping[str, set[int]]
+) -> dict[str, Fields]:
+    """Return the stages that deals of some versions stand in and the newest one has no more."""
+    return {
+        stage: _empty_stage(process, stage, *newest_names(stage, process, of, processes))
+        for stage, of in sorted(versions.items())
+    }
 
 
 def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields:
@@ -285,6 +314,59 @@ def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields
     }
 
 
+CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
+"""The columns of a deal that say in which cell it stands."""
+
+
+class CellsOfDeals:
+    """Deals put together by the number of their group, by cell and by columns kept apart."""
+
+    def __init__(self, deals: HeldRows, group: Column, apart: Iterable[str]) -> None:
+        alike = grouped(group, *deals.cut(*CELL, *apart))
+        amounts, shares = deals.amounts(), deals["probability"]
+        self._deals = deals
+        self._first = alike.first
+        self._group = group[alike.first]
+        self._outcome = deals.numbers("outcome", CLOSED)[alike.first]
+        self._counts = alike.counts()
+        self._amounts = alike.sums(amounts)
+        self._weighted = exact_product_sums(amounts, shares, alike.of, len(alike.first))
+
+    def versions(self) -> dict[tuple[int, str], int]:
+        """Return the newest version of each process that a group has deals of."""
+        process, version = (self._deals[name][self._first] for name in CELL[:2])
+        alike = grouped(self._group, process)
+        names = self._deals.cells("process", self._first[alike.first])
+        uses = zip(self._group[alike.first].tolist(), names, strict=True)
+        return dict(zip(uses, alike.greatest(version).tolist(), strict=True))
+
+    def opened(self) -> tuple[list[int], Sequence[PipelineCell]]:
+        """Return the open cells, and the number of the group of each."""
+        some = np.flatnonzero(self._outcome < 0)
+        sums = (self._counts, self._amounts, self._weighted)
+        cells = zip(
+            *(self._deals.cells(name, self._first[some]) for name in CELL),
+            *(column[some].tolist() for column in sums),
+            strict=True,
+        )
+        return self._group[some].tolist(), [*map(PipelineCell._make, cells)]
+
+    def closed(
+        self, exchange: CurrencyConverter, at: Instant
+    ) -> dict[int, tuple[int, tuple[Total, ...]]]:
+        """Return what closed ones come to in the currency asked for; see `PipelineSums`."""
+        some = np.flatnonzero(self._outcome >= 0)
+        counts, (currency, currencies) = self._counts[some], self._deals.distinct("currency")
+        day = exchange.day(at, event=None, closing=None).toordinal()
+        amounts = Amounts(self._amounts[some], currency[self._first[some]], currencies)
+        amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
+        place = len(CLOSED) * self._group[some] + self._outcome[some]
+        alike = grouped(place)
+        totals = amounts.totals(alike.of, len(alike.first))
+        each = zip(alike.sums(counts).tolist(), totals, strict=True)
+        return dict(zip(place[alike.first].tolist(), each, strict=True))
+
+
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
 OF_DEALS: Final[Mapping[str, str]] = {
     "owner": "owner",
@@ -299,8 +381,6 @@ GROUPED: Final[Mapping[str, GroupedBy]] = {
 }
 """All that a part of the pipeline may be asked for by, or grouped by."""
 OWNED: Final = Attribution("valid_from", "owner", "customer_id", "process")
-CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
-"""The columns of a deal that say in which cell it stands."""
 
 
 class FunnelView(MoneyView):
@@ -348,6 +428,12 @@ class FunnelView(MoneyView):
             TableOfView("Closed", outcomes, written_rows(closed), words=("Outcome",)),
         ]
 
+    @internal
+    def parts_with_ids(self) -> Sequence[BaseModel]:
+        """Return a row of each group and of each process; others hold no other ids."""
+        of_processes = {stage.process: stage for stage in self.stages}
+        return *self.closed[:: len(CLOSED)], *of_processes.values()
+
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
         return () if self.by is None else (row.group or NO_VALUE,)
 
@@ -383,66 +469,49 @@ class Funnel(MoneyQuestion[FunnelView]):
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:
         """Sum up the cells of the pipeline, or the deals' rows that hold at the moment."""
         exchange = self.exchange(reader)
-        found = self._groups(reader, exchange)
-        groups = {
-            group: converted(found[group], exchange, reader.read_point.as_of)
-            for group in sorted(found, key=unnamed_last)
-        }
-        stages = funnel_stages(groups, reader.processes)
+        of_deals = any(self._asks_for(name) for name in OF_DEALS)
+        sums = (self._of_deals if of_deals else self._of_cells)(reader, exchange)
         return FunnelView(
             moment=moment,
             by=self.by,
-            stages=tuple(stages),
-            closed=tuple(closed_deals(groups)),
-            open_deals=sum(stage.deals for stage in stages),
+            stages=tuple(funnel_stages(sums, reader.processes)),
+            closed=tuple(closed_deals(sums)),
+            open_deals=sums.open_deals,
             rates=exchange.used,
         )
 
-    def _groups(self, reader: Reader, exchange: CurrencyConverter) -> CellsOfGroups:
-        """Read what stands, group by group."""
-        columns = {OF_DEALS[name] for name in OF_DEALS if self._asks_for(name)}
-        if columns:
-            converts = exchange.currency is not None
-            return self._of_deals(reader, [*sorted(columns), "probability"] if converts else ())
-        groups: dict[str | None, list[PipelineCell]] = {} if self.by else {None: []}
-        (cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
-        for cell in cells:
-            if self.currency in (None, cell.currency):
-                group = None if self.by is None else getattr(cell, self.by)
-                groups.setdefault(group, []).append(cell)
-        return groups
+    def _of_cells(self, reader: Reader, exchange: CurrencyConverter) -> PipelineSums:
+        """Sum up the cells of each group."""
+        (booked_cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
+        wanted = [cell for cell in booked_cells if self.currency in (None, cell.currency)]
+        group_of = (lambda _: None) if self.by is None else attrgetter(self.by)
+        groups = [group_of(cell) for cell in wanted]
+        ordered = sorted({*groups}, key=unnamed_last) if self.by else [None]
+        number = {group: number for number, group in enumerate(ordered)}
+        cells = converted(wanted, exchange, reader.read_point.as_of)
+        numbers = [number[group] for group in groups]
+        return PipelineSums.of(ordered, zip(numbers, cells, strict=True))
 
     def _asks_for(self, name: str) -> bool:
         """Return whether deals of one such are asked for, or a funnel for each."""
         return self.by == name or getattr(self, name) is not None
 
-    def _of_deals(self, reader: Reader, apart: Iterable[str]) -> CellsOfGroups:
-        """Add up the rows of deals by cell, and by columns that are to be kept apart.
+    def _of_deals(self, reader: Reader, exchange: CurrencyConverter) -> PipelineSums:
+        """Sum up the rows of deals of each group.
 
-        In which stage a deal closed is said by no row, and matters where amounts are rounded.
+        Where amounts are rounded, cells of who and what is asked for are kept apart.
         """
-        deals = self._wanted(reader)
+        deals, as_of = self._wanted(reader), reader.read_point.as_of
         grouping = Grouping(reader, GROUPED.get(self.by or ""), deals.words)
-        group = grouping.standing(deals, OWNED)
-        columns = {name: deals[name] for name in (*CELL, *apart)}
-        if not apart:
-            is_open = columns["outcome"] == deals.code("outcome", "open")
-            columns["stage"] = np.where(is_open, columns["stage"], NOTHING)
-        alike = grouped(group, *columns.values())
-        amounts, shares = deals.amounts(), deals["probability"]
-        cells = zip(
-            *(deals.cells(name, alike.first) for name in CELL),
-            alike.counts().tolist(),
-            alike.sums(amounts).tolist(),
-            exact_product_sums(amounts, shares, alike.of, len(alike.first)).tolist(),
-            strict=True,
-        )
-        found: dict[int, list[PipelineCell]] = {} if self.by else {NOTHING: []}
-        numbers = group[alike.first].tolist()
-        for number, cell in zip(numbers, map(PipelineCell._make, cells), strict=True):
-            found.setdefault(number, []).append(cell)
-        names = grouping.names(np.fromiter(found, np.int64, len(found)))
-        return dict(zip(names, found.values(), strict=True))
+        names, group = grouping.in_order(grouping.standing(deals, OWNED))
+        asked = {column for name, column in OF_DEALS.items() if self._asks_for(name)}
+        apart = [*asked, "probability"] if exchange.currency is not None else []
+        cells = CellsOfDeals(deals, group, apart)
+        numbers, opened = cells.opened()
+        opened = converted(opened, exchange, as_of)
+        sums = PipelineSums.of(names, zip(numbers, opened, strict=True))
+        closed = cells.closed(exchange, as_of)
+        return sums._replace(versions=cells.versions(), closed=closed)
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""

@@ -28,10 +28,10 @@ from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRu
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import (
-    CellsOfGroups,
     ClosedDeals,
     FunnelStage,
     PipelineCell,
+    PipelineSums,
     SumsOfCells,
     booked,
     closed_deals,
@@ -190,7 +190,7 @@ class _End(NamedTuple):
 
 
 def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> FunnelEnd:
-    groups: CellsOfGroups = {None: cells}
+    standing = PipelineSums.of([None], ((0, cell) for cell in cells))
     [sums] = fields_of([SumsOfCells(cell for cell in cells if cell.outcome == "open")])
     return FunnelEnd(
         first=end.first,
@@ -198,6 +198,6 @@ def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> Fun
         as_of=from_instant(end.at),
         open_deals=sums.pop("deals"),
         **sums,
-        stages=tuple(funnel_stages(groups, reader.processes)),
-        closed=tuple(closed_deals(groups)),
+        stages=tuple(funnel_stages(standing, reader.processes)),
+        closed=tuple(closed_deals(standing)),
     )
