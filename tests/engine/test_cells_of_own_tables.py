@@ -1,4 +1,4 @@
-"""A table of somebody's own whose fold gives what no row can hold stops alone."""
+"""A table of somebody's own whose fold gives what is no row of it stops alone."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -16,27 +16,31 @@ LABEL = "wrong_cells_of_this_test"
 
 
 class Giving:
-    """Gives one cell for every deal opened."""
+    """Gives one row for every deal opened."""
 
-    def __init__(self, cell: Any) -> None:  # noqa: ANN401 - what no type checker lets pass
-        self.cell = cell
+    def __init__(self, row: tuple[Any, ...]) -> None:
+        self.row = row
 
     def apply(self, event: Event) -> Iterator[Change]:
         if isinstance(event.fact, DealOpened):
-            yield (), (self.cell,)
+            yield (), self.row
 
 
-def giving(cell: object) -> IntervalFold:
+def giving(row: tuple[object, ...]) -> IntervalFold:
     column: sa.Column[Any] = sa.Column("amount", sa.BigInteger)
     table = IntervalTable(LABEL, 1, attributes=(column,))
-    return IntervalFold(table, frozenset({DealOpened}), lambda _: Giving(cell))
+    return IntervalFold(table, frozenset({DealOpened}), lambda _: Giving(row))
 
 
-@pytest.mark.parametrize("cell", [[1], object(), 2**70], ids=["list", "object", "too big"])
-def test_a_cell_that_no_row_can_hold_stops_its_own_table_alone(
-    database_url: str, cell: object
+@pytest.mark.parametrize(
+    "row",
+    [([1],), (object(),), (2**70,), (), (7, 7)],
+    ids=["list", "object", "too big", "too few", "too many"],
+)
+def test_what_is_no_row_of_a_table_stops_that_table_alone(
+    database_url: str, row: tuple[object, ...]
 ) -> None:
-    with SalesFlow(database_url, folds=[giving(cell)]) as flow:
+    with SalesFlow(database_url, folds=[giving(row)]) as flow:
         flow.run(lambda s: s.add(Customer.register(name="Acme")))
         flow.catch_up()
         before = flow.log.head().position
@@ -49,6 +53,6 @@ def test_a_cell_that_no_row_can_hold_stops_its_own_table_alone(
             assert set(stands.values()) == {flow.log.head().position}
             with pytest.raises(ProjectionError, match=f"{LABEL} cannot hold"):
                 flow.rebuild(LABEL)
-    with SalesFlow(database_url, folds=[giving(7)]) as mended:
+    with SalesFlow(database_url, folds=[giving((7,))]) as mended:
         mended.catch_up()
         assert mended.standings()[LABEL].position == mended.log.head().position

@@ -80,10 +80,11 @@ def test_long_numbers_in_a_list_are_what_they_were(
         "few": np.zeros(len(numbers), np.int8),
     }
     plain = Part(columns, len(numbers))
-    packed = Part(dict(columns), len(numbers)).packed()
+    packed = Part.packed([Part(dict(columns), len(numbers))])
     none = Part({name: np.empty(0, np.int64) for name in columns}, 0)
-    assert none.joined(plain).packed().cut("few", slice(None)).tolist() == [0] * len(numbers)
-    assert "few" not in none.joined(plain).packed().by_place or not numbers
+    joined = Part.packed([none.joined(plain)])
+    assert joined.cut("few", slice(None)).tolist() == [0] * len(numbers)
+    assert "few" not in joined.by_place or not numbers
     some = slice(1, None, 2)
     for name, column in columns.items():
         assert packed.cut(name, some).tolist() == column[some].tolist()
@@ -94,3 +95,35 @@ def test_long_numbers_in_a_list_are_what_they_were(
     assert twice.cut("at", slice(None)).tolist() == numbers * 2
     if len(numbers) > 200 and len({*numbers}) < 20:
         assert packed.columns["at"].dtype.itemsize == 1
+
+
+@given(
+    st.lists(st.lists(st.tuples(LONG, NUMBER), max_size=12), min_size=1, max_size=4),
+    st.integers(1, 40),
+)
+def test_rows_packed_as_they_come_are_what_they_are_packed_at_once(
+    batches: list[list[tuple[int | None, int | None]]], often: int
+) -> None:
+    parts = [
+        Part(
+            {
+                "at": np.array([NONE if at is None else at for at, _ in rows], np.int64),
+                "times": np.array([0 if n is None else n for _, n in rows], np.int8),
+            },
+            len(rows),
+        )
+        for rows in (batch * often for batch in batches)
+    ]
+    names = ("at", "times")
+    told = {name: [each for p in parts for each in p.columns[name].tolist()] for name in names}
+    plain: dict[str, Column] = {
+        "at": np.array(told["at"], np.int64),
+        "times": np.array(told["times"], np.int8),
+    }
+    at_once = Part.packed([Part(plain, len(told["at"]))])
+    as_they_come = Part.packed([Part.packed([part]) for part in parts])
+    assert as_they_come.by_place == at_once.by_place
+    assert as_they_come.listed.tolist() == at_once.listed.tolist()
+    for name in names:
+        assert as_they_come.cut(name, slice(None)).tolist() == told[name]
+        assert as_they_come.columns[name].dtype == at_once.columns[name].dtype

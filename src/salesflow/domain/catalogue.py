@@ -143,8 +143,10 @@ def _holds_fields(annotation: object) -> bool:
 
 KIND = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+").fullmatch
 KIND_LENGTH_MAX = 100
-ALIKE_LENGTH_MAX, ALIKE_MAX = 100, 1_000
-"""Up to how many bytes a fact is long that is kept when read, and how many of each kind are."""
+ALIKE_LENGTH_MAX, ALIKE_MAX = 200, 1_000
+"""Up to how many bytes a fact is long that is kept when read, and how many of each kind are.
+
+A move to a stage is among them, with the criteria that were checked."""
 CACHED_MAX: Final = 64
 """How many facts of a kind are kept that are read time and again, however long."""
 NONE_ALIKE: Final[Mapping[bytes, "Fact"]] = MappingProxyType({})

@@ -144,7 +144,7 @@ class TablesCheck:
             known = [event for event in stream if event.position <= through]
             self._stream = folding.relevant(known)
             folding.apply_whole(stream[0].stream_id, self._stream, [batch])
-        return Counter(map(tuple, table.rows(batch)))
+        return Counter(map(tuple, table.writer.rows(table.values(batch))))
 
     def _folding(self, fold: Fold, processes: Processes) -> JointFold:
         table = TableFold(fold, (fold.table.name, self._log.tenant, self._log.database.dialect))
@@ -170,11 +170,8 @@ class _TableCheck:
         self._is_ledger = not isinstance(fold.table, IntervalTable)
         self._log = log
         self._connection = connection
-        self._columns = [column.name for column in self._table.columns]
+        self._columns = folding.tables[0].writer.columns
         self._entity = self._columns.index("entity_id")
-        if not self._is_ledger:
-            self._columns = folding.tables[0].writer.columns
-            self._entity = 1
         self._sums: dict[StreamRange, int] = {}
 
     def take(self, slice: StreamRange, expected: Rows, add: Add) -> None:

@@ -13,16 +13,17 @@ where the power fails before, the file is as it was before them.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from operator import attrgetter
 from threading import RLock
 from time import monotonic, sleep
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import ref
 
 import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPICursor
 
 from salesflow.adapters.database.connections import Block, Patience, Row
 from salesflow.adapters.database.lent_connections import LENT, has_written, lend
@@ -43,7 +44,7 @@ from salesflow.errors import (
     SalesflowError,
 )
 
-__all__ = ["SqliteDatabase", "sqlite_connection"]
+__all__ = ["SqliteDatabase", "insert_rows", "sqlite_connection"]
 
 
 DoneT = TypeVar("DoneT")
@@ -507,6 +508,28 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
     if not isinstance(raw, sqlite3.Connection):
         raise InputError(f"this database is SQLite, the connection is one of {type(raw)}")
     return raw
+
+
+def insert_rows(
+    by: sqlite3.Connection | DBAPICursor,
+    table: str,
+    marks: str,
+    values: Sequence[Any],
+    at_once: int,
+) -> None:
+    """Insert rows into a table, given value after value, as many as the marks of a row take.
+
+    So many rows are inserted by each statement, since the driver resets one, and gives the
+    interpreter's lock away, each time that it runs it.
+    """
+    width = marks.count("?")
+    whole = len(values) - len(values) % (at_once * width)
+    for rows, some in ((at_once, values[:whole]), (1, values[whole:])):
+        if some:
+            size = rows * width
+            statement = f"INSERT INTO {table} VALUES {','.join([marks] * rows)}"
+            parts = [some[start : start + size] for start in range(0, len(some), size)]
+            by.executemany(statement, parts)
 
 
 def _leave(turn: RLock, got: bool) -> None:

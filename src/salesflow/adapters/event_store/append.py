@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from itertools import chain, compress, repeat
 from operator import attrgetter
 from time import monotonic, time_ns
@@ -20,7 +20,11 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.adapters.database.lent_connections import lend
-from salesflow.adapters.database.sqlite import SqliteDatabase, sqlite_connection
+from salesflow.adapters.database.sqlite import (
+    SqliteDatabase,
+    insert_rows,
+    sqlite_connection,
+)
 from salesflow.adapters.database.sqlite_errors import (
     BUSY,
     stale_transaction,
@@ -451,13 +455,8 @@ class SqliteAppending:
             [*map(with_place, self._checksums.of_contents(*columns.content), *place)],
         )
         values = [*chain.from_iterable(zip(*given, strict=True))]
-        for rows in (ROWS_A_STATEMENT, 1):
-            size = rows * len(given)
-            whole = len(values) // size * size
-            if whole:
-                parts = [values[start : start + size] for start in range(0, whole, size)]
-                connection.executemany(_statement(self._tenant, rows, days, *present), parts)
-                del values[:whole]
+        marks = _marks(self._tenant, days, *present)
+        insert_rows(connection, "salesflow_events", marks, values, ROWS_A_STATEMENT)
 
 
 def _rows_of(
@@ -489,13 +488,11 @@ def _rows_of(
     # fmt: on
 
 
-@lru_cache(maxsize=1024)
-def _statement(tenant: str, rows: int, days: bool, *present: bool) -> str:
-    """Write the statement for rows of which some texts are there and the others are NULL."""
+def _marks(tenant: str, days: bool, *present: bool) -> str:
+    """Write the marks of a row of which some texts are there and the others are NULL."""
     marks = ["?"] * 8 + ["?" if days else "'microsecond'"]
     marks += ["?" if each else "NULL" for each in present] + ["?"]
-    row = f"('{tenant}',{','.join(marks)})"
-    return f"INSERT INTO salesflow_events VALUES {','.join([row] * rows)}"
+    return f"('{tenant}',{','.join(marks)})"
 
 
 def _recorded(columns: Columns, first: Instant) -> list[Instant]:

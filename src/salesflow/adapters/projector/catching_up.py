@@ -189,7 +189,7 @@ class CatchUp:
             for each, rows in applied.items():
                 each.write(connection, rows, len(page.events))
         for each, rows in applied.items():
-            each.written(page, rows)
+            each.followed, each.notes = (page.position, page.recorded), rows.left_out_from
             self.positions[each] = after._replace(revision=self.positions[each].revision)
 
     def _apply_page(

@@ -282,7 +282,7 @@ class ColumnCache(Forkable):
         if former is not None:
             tail = former.part.joined(tail).in_order(_keys_of(table))
         if tail.rows * TAIL_SHARE > base.part.rows:
-            whole = base.part.joined(tail).packed().in_order(_keys_of(table))
+            whole = Part.packed([base.part.joined(tail)]).in_order(_keys_of(table))
             return LedgerColumns(Checkpoints(whole, table, words), words)
         return LedgerColumns(base, words, Checkpoints(tail, table, words))
 
@@ -315,7 +315,8 @@ class ColumnCache(Forkable):
         if former is not None:
             tail = former.where(~is_touched[former.columns["entity_id"]]).joined(tail)
         if tail.rows * TAIL_SHARE > base.rows:
-            whole = base.where(~replaced).joined(tail).packed().in_order(_keys_of(table))
+            whole = Part.packed([base.where(~replaced).joined(tail)])
+            whole = whole.in_order(_keys_of(table))
             return TableColumns(whole, words)
         return TableColumns(base, words, replaced, tail)
 

@@ -229,7 +229,7 @@ STREAMS_AT_ONCE = 500
 class Refold(NamedTuple):
     """What streams come to as they are read now."""
 
-    rows: Sequence[list[Cell]]
+    values: Sequence[Cell]
     left_out: Sequence[LeftOutChange]
 
 
@@ -278,7 +278,7 @@ class StreamRefill:
             folding.apply_whole(id, self._stream, [batch])
         self._stream = ()
         [left_out] = folding.take_left_out()
-        return Refold(self._table_fold.rows(batch), left_out)
+        return Refold(self._table_fold.values(batch), left_out)
 
     def write(self, connection: sa.Connection, streams: Sequence[UUID], refold: Refold) -> None:
         """Put fresh rows in the place of those of these streams."""
@@ -286,7 +286,7 @@ class StreamRefill:
         old = sa.delete(self._table).where(c.tenant == tenant, c.entity_id.in_(streams))
         connection.execute(old)
         forget_streams(connection, tenant, self._name, streams)
-        self._table_fold.add(connection, refold.rows)
+        self._table_fold.add(connection, refold.values)
         note_left_out(connection, tenant, self._name, refold.left_out)
         tell_begun_anew(self._name, len(streams))
 
@@ -405,11 +405,6 @@ class ProjectionTask:
         if self._balancer is not None and self._unbalanced > BALANCES_EVERY:
             self._unbalanced = 0
             self._balancer.keep(connection)
-
-    def written(self, page: Page, applied: AppliedPage) -> None:
-        """Hear that what a page came to was written."""
-        self.followed = page.position, page.recorded
-        self.notes = applied.left_out_from
 
     def readable_again(self, through: int) -> list[UUID]:
         """Find streams that the rows leave out, and that are read otherwise here."""

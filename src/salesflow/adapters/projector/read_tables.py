@@ -8,7 +8,7 @@ update: of two processes that did the same work, one is told that the other was 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -17,6 +17,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 
 from salesflow.adapters.database.connections import Patience
 from salesflow.adapters.database.database import Database
+from salesflow.adapters.database.sqlite import insert_rows
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.projector.entity_updates import LeftOutChange
 from salesflow.adapters.projector.interval_tables import (
@@ -30,7 +31,7 @@ from salesflow.domain.time import FOREVER, Instant, from_instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import ProjectionError
 from salesflow.projections.core.left_out import LeftOut, in_brief
-from salesflow.projections.table import Cell, Fold, IntervalTable, Ledger, LedgerTable
+from salesflow.projections.table import Cell, Fold, IntervalTable, Ledger, LedgerTable, Row
 
 __all__ = [
     "LEFT_OUT",
@@ -80,6 +81,8 @@ MOVE: Final = (
 
 
 DoneT = TypeVar("DoneT")
+PARAMETERS_MAX: Final = 999
+"""Some builds of SQLite take no more in one statement."""
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -183,102 +186,116 @@ def _cursor(connection: sa.Connection) -> Iterator[DBAPICursor]:
 
 
 class TableWriter:
-    """Writes rows of one table through the driver's own cursor."""
+    """Writes rows of one table through the driver's own cursor.
+
+    Rows are given as one list of values, row after row, each without its tenant.
+    """
 
     def __init__(
         self,
         columns: Sequence[str],
-        attributes: Sequence[sa.Column[Cell]],
+        shape: IntervalTable | LedgerTable,
         name: str,
         tenant: str,
         dialect: str,
     ) -> None:
+        self._label = shape.label
         self._tenant = tenant
         self._postgres = dialect == "postgresql"
-        self.kept_id: Final[Callable[[UUID], Cell]] = _as_it_is if self._postgres else _HEX
+        self.kept_id: Final[Callable[[UUID], Cell]] = (
+            _as_it_is if self._postgres else attrgetter("hex")
+        )
         """Gives an id as this database keeps it."""
-        first = len(columns) - len(attributes)
-        self._ids = [
-            place
-            for place, column in enumerate(attributes, first)
-            if isinstance(column.type, sa.Uuid) and not self._postgres
-        ]
-        """Which cells of a row are ids that this database keeps otherwise."""
-        self._mark = "%s" if self._postgres else "?"
         self.columns: Final = list(columns)
         """The columns of a row, in the order in which it is written."""
-        listed = ", ".join(columns)
-        marks = ", ".join([self._mark] * len(columns))
-        self._insert = f"INSERT INTO {name} ({listed}) VALUES ({marks})"
-        self._copy = f"COPY {name} ({listed}) FROM STDIN"
+        first = len(columns) - len(shape.attributes)
+        self._ids = [
+            place
+            for place, column in enumerate(shape.attributes, first)
+            if isinstance(column.type, sa.Uuid) and not self._postgres
+        ]
+        """Which values of a row are ids that this database keeps otherwise."""
+        self._mark = "%s" if self._postgres else "?"
+        self._into = f"{name} (tenant, {', '.join(columns)})"
 
-    def _many(
-        self, cursor: DBAPICursor, statement: str, rows: Sequence[tuple[Cell, ...]]
-    ) -> int:
+    def _many(self, cursor: DBAPICursor, statement: str, rows: Sequence[Row]) -> int:
         """Change rows, and say how many of them were not there."""
         if not rows:
             return 0
         cursor.executemany(statement, rows)
         return len(rows) - cursor.rowcount
 
-    def add(self, connection: sa.Connection, rows: Sequence[list[Cell]]) -> None:
+    def add(self, connection: sa.Connection, values: Sequence[Cell]) -> None:
         """Write rows that are final."""
         with _cursor(connection) as cursor:
-            self._add(cursor, rows)
+            self._add(cursor, values)
 
-    def _add(self, cursor: DBAPICursor, rows: Sequence[list[Cell]]) -> None:
-        if not rows:
+    def _add(self, cursor: DBAPICursor, values: Sequence[Cell]) -> None:
+        if not values:
             return
         if self._postgres:
-            with cursor.copy(self._copy) as copy:
-                for row in rows:
-                    copy.write_row(row)
+            with cursor.copy(f"COPY {self._into} FROM STDIN") as copy:
+                for row in self.rows(values):
+                    copy.write_row((self._tenant, *row))
         else:
-            cursor.executemany(self._insert, rows)
+            marks = f"('{self._tenant}'{', ?' * len(self.columns)})"
+            at_once = PARAMETERS_MAX // len(self.columns) or 1
+            insert_rows(cursor, self._into, marks, values, at_once)
 
-    def _kept(self, rows: list[list[Cell]]) -> list[list[Cell]]:
-        """Return rows as the database keeps them."""
+    def rows(self, values: Sequence[Cell]) -> list[Sequence[Cell]]:
+        """Return the values of each row by itself."""
+        width = len(self.columns)
+        return [values[start : start + width] for start in range(0, len(values), width)]
+
+    def _joined(self, rows: Iterable[Row]) -> list[Cell]:
+        """Put the values of rows one behind the other, as the database keeps them.
+
+        Raises:
+            ProjectionError: for a row that has not one value for each column.
+        """
+        values, width = list[Cell](), len(self.columns)
+        for row in rows:
+            if len(row) != width:
+                raise _unheld(self._label, f"{len(row)} values in a row of {width}")
+            values += row
         for place in self._ids:
-            for row in rows:
-                id = row[place]
-                if isinstance(id, UUID):
-                    row[place] = id.hex
-        return rows
+            ids = values[place::width]
+            values[place::width] = [id.hex if isinstance(id, UUID) else id for id in ids]
+        return values
 
 
 class LedgerWriter(TableWriter):
     """Writes the movements of one ledger; none is ever changed."""
 
     def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
-        columns = [column.name for column in shape.table.columns]
-        super().__init__(columns, shape.attributes, name, tenant, dialect)
+        columns = [column.name for column in shape.table.columns][1:]
+        super().__init__(columns, shape, name, tenant, dialect)
 
     def write(self, connection: sa.Connection, batch: LedgerBatch) -> int:
         """Write a batch of movements; no row has to be there, so none is missing."""
-        self.add(connection, self.rows(batch))
+        self.add(connection, self.values(batch))
         return 0
 
-    def rows(self, batch: LedgerBatch) -> list[list[Cell]]:
+    def values(self, batch: LedgerBatch) -> list[Cell]:
         """Return the rows of a batch."""
-        tenant, kept_id = self._tenant, self.kept_id
-        rows = [
-            [tenant, occurred, position, number, now, sign, entity, kept_id(event), *attributes]
+        kept_id = self.kept_id
+        batch.sort(key=attrgetter("occurred", "position"))  # as they lie in the table
+        return self._joined(
+            (occurred, position, number, now, sign, entity, kept_id(event), *attributes)
             for entity, now, sign, position, number, occurred, event, attributes in batch
-        ]
-        rows.sort(key=_in_table)
-        return self._kept(rows)
+        )
 
 
 class IntervalWriter(TableWriter):
     """Writes the batches of one interval table."""
 
     def __init__(self, shape: IntervalTable, name: str, tenant: str, dialect: str) -> None:
-        keys = [column.name for column in shape.keys]
-        columns = ["tenant", "entity_id", *keys, "valid_from", "known_from", "valid_to"]
-        columns += ["known_to", "collapsed", *(column.name for column in shape.attributes)]
-        super().__init__(columns, shape.attributes, name, tenant, dialect)
-        address, mark = ["tenant", "entity_id", *keys, "valid_from"], self._mark
-        here = " AND ".join(f"{column} = {mark}" for column in address)
+        address = ["entity_id", *(column.name for column in shape.keys), "valid_from"]
+        columns = [*address, "known_from", "valid_to", "known_to", "collapsed"]
+        columns += [column.name for column in shape.attributes]
+        super().__init__(columns, shape, name, tenant, dialect)
+        mark = self._mark
+        here = " AND ".join(f"{column} = {mark}" for column in ("tenant", *address))
         here += f" AND known_to = {FOREVER}"
         self._collapse = f"UPDATE {name} SET valid_to = {mark}, collapsed = 1 WHERE {here}"
         self._close = f"UPDATE {name} SET known_to = {mark} WHERE {here}"
@@ -291,31 +308,23 @@ class IntervalWriter(TableWriter):
         with _cursor(connection) as cursor:
             missing = self._many(cursor, self._collapse, self._changes(batch.collapsed))
             missing += self._many(cursor, self._close, self._changes(batch.closed))
-            self._add(cursor, self.rows(batch))
+            self._add(cursor, self.values(batch))
         return missing
 
-    def _changes(self, changes: Sequence[tuple[PendingRow, Instant]]) -> list[tuple[Cell, ...]]:
-        tenant = self._tenant
+    def _changes(self, changes: Sequence[tuple[PendingRow, Instant]]) -> list[Row]:
         return [
-            (now, tenant, entity, *key, valid_from)
+            (now, self._tenant, entity, *key, valid_from)
             for (entity, key, valid_from, *_), now in changes
         ]
 
-    def rows(self, batch: IntervalBatch) -> list[list[Cell]]:
+    def values(self, batch: IntervalBatch) -> list[Cell]:
         """Return the rows that are new with a batch."""
-        tenant = self._tenant
-        rows = [
-            [tenant, entity, *key, begun, since, ended, until, collapsed, *attributes]
+        return self._joined(
+            (entity, *key, begun, since, ended, until, collapsed, *attributes)
             for _, opened in sorted(batch.opened.items())  # as they lie in the table
             for entity, key, begun, since, ended, until, collapsed, attributes in opened
             if until != since  # it was believed at some moment
-        ]
-        return self._kept(rows)
-
-
-_in_table = itemgetter(1, 2)
-"""Where a row of a ledger lies in its table: by `occurred` and `position`."""
-_HEX: Final[Callable[[UUID], Cell]] = attrgetter("hex")
+        )
 
 
 def _as_it_is(id: UUID) -> Cell:
@@ -339,9 +348,9 @@ class TableFold:
         """Begin what a batch comes to; rows known before `since` stand in the table."""
         return [] if isinstance(self.fold, Ledger) else IntervalBatch(*since)
 
-    def rows(self, batch: Any) -> list[list[Cell]]:  # noqa: ANN401 - of its kind
-        """Return the rows that are new with a batch."""
-        return self.writer.rows(batch)
+    def values(self, batch: Any) -> list[Cell]:  # noqa: ANN401 - of its kind
+        """Return the values of the rows that are new with a batch, row after row."""
+        return self.writer.values(batch)
 
     def write(self, connection: sa.Connection, batch: Any) -> int:  # noqa: ANN401 - of its kind
         """Write a batch, and return how many rows were to be ended and are not there.
@@ -351,13 +360,13 @@ class TableFold:
         """
         return self._held(connection, self.writer.write, batch)
 
-    def add(self, connection: sa.Connection, rows: Sequence[list[Cell]]) -> None:
+    def add(self, connection: sa.Connection, values: Sequence[Cell]) -> None:
         """Write rows that are final.
 
         Raises:
             ProjectionError: when the table cannot hold what the fold gives.
         """
-        self._held(connection, self.writer.add, rows)
+        self._held(connection, self.writer.add, values)
 
     def _held(
         self,
@@ -371,11 +380,15 @@ class TableFold:
             wrong = _wrong_cell(error, connection)
             if wrong is None:
                 raise
-            label = self.fold.table.label
-            raise ProjectionError(
-                f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand"
-                f" as they were. Mend the fold, then run `salesflow rebuild {label}`"
-            ) from error
+            raise _unheld(self.fold.table.label, wrong) from error
+
+
+def _unheld(label: str, wrong: str) -> ProjectionError:
+    """Return the error of a table that cannot hold its rows."""
+    return ProjectionError(
+        f"read table {label} cannot hold what its fold gives: {wrong}; its rows stand as they"
+        f" were. Mend the fold, then run `salesflow rebuild {label}`"
+    )
 
 
 def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:

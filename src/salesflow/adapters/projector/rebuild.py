@@ -84,7 +84,7 @@ class TableSlice(NamedTuple):
 
     name: str
     folding: TableFold
-    rows: Sequence[list[Cell]]
+    values: Sequence[Cell]
     left_out: Sequence[LeftOutChange]
 
 
@@ -147,8 +147,8 @@ class TableFiller:
 
     def _write(self, written: Sequence[TableSlice]) -> None:
         with self._log.database.derive() as connection:
-            for name, folding, rows, left_out in written:
-                folding.add(connection, rows)
+            for name, folding, values, left_out in written:
+                folding.add(connection, values)
                 note_left_out(connection, self._log.tenant, name, left_out)
 
     def _fold(
@@ -164,7 +164,7 @@ class TableFiller:
         for number, table, batch, changes in zip(
             numbers, tables, batches, left_out, strict=True
         ):
-            yield TableSlice(self._names[number], table, table.rows(batch), changes)
+            yield TableSlice(self._names[number], table, table.values(batch), changes)
 
     def _at_hand(self, _: UUID) -> Sequence[Event]:
         return self._stream

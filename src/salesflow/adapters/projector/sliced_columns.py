@@ -53,7 +53,7 @@ class TableInSlices:
             for name, column in each.where(counts).columns.items():
                 kept.setdefault(name, []).append(column)
         columns = {name: np.concatenate(cut) for name, cut in kept.items()}
-        part = Part(columns, len(columns["entity_id"])).packed().in_order(self._keys)
+        part = Part.packed([Part(columns, len(columns["entity_id"]))]).in_order(self._keys)
         return HeldRows([(part, np.arange(part.rows))], self._words)
 
     def _counting(self, part: Part, read_point: ReadPoint, *, ended: bool) -> Flags:

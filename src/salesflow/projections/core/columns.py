@@ -193,12 +193,27 @@ def narrowed(column: Column) -> Column:
     return column
 
 
+def _as_narrow_places(places: Column) -> Column:
+    """Return places in a list in the smallest type that holds them."""
+    return places.astype(np.min_scalar_type(int(places.max()) + 1), copy=False)
+
+
 def _distinct(numbers: Column) -> Column:
     """Return the numbers there are in their order, each once."""
     numbers = np.sort(numbers)
     differs = np.append(True, numbers[1:] != numbers[:-1])  # from the one before it
     found: Column = numbers[differs[: len(numbers)]]
     return found
+
+
+def _long_numbers(parts: "Sequence[Part]") -> tuple[frozenset[str], Column]:
+    """Return the names of the columns that hold long numbers, and these in order, each once."""
+    names = parts[0].columns
+    long = frozenset(name for name in names if any(part.has_long(name) for part in parts))
+    numbers = [part.listed for part in parts]
+    for part in parts:
+        numbers += [_distinct(part.columns[name]) for name in long - part.by_place]
+    return long, _distinct(np.concatenate(numbers))
 
 
 class Part(NamedTuple):
@@ -220,10 +235,48 @@ class Part(NamedTuple):
     def read(
         cls, batches: Iterable[RowsRead], kinds: Mapping[str, Kind], keys: Iterable[str]
     ) -> "Part":
-        """Return rows that come so many at a time, packed and in order of some columns."""
-        read = [columns_of(rows, kinds) for rows in batches] or [columns_of((), kinds)]
-        columns = {name: np.concatenate([each.pop(name) for each in read]) for name in kinds}
-        return cls(columns, len(columns["entity_id"])).packed().in_order(keys)
+        """Return rows that come so many at a time, packed and in order of some columns.
+
+        They are packed as they come, so that few numbers stand there as wide as they are read.
+        """
+        read = [cls.packed([cls(columns_of(rows, kinds), len(rows))]) for rows in batches]
+        return cls.packed(read or [cls(columns_of((), kinds), 0)]).in_order(keys)
+
+    @classmethod
+    def packed(cls, parts: Sequence["Part"]) -> "Part":
+        """Return the rows of parts behind one another, as narrow as what they hold.
+
+        Long numbers stand in a list where that takes less room: most instants are in many
+        rows, as where one ends and the next one begins, or with all rows of one append. The
+        parts are used up: their columns are put together one after the other, so that few are
+        there twice.
+        """
+        rows, (long, listed) = sum(part.rows for part in parts), _long_numbers(parts)
+        kind = np.min_scalar_type(len(listed))
+        if len(listed) + len(long) * rows * kind.itemsize // 8 >= len(long) * rows:
+            long, listed = frozenset(), NO_LIST
+        columns = {}
+        for name in [*parts[0].columns]:
+            cut = (part.taken(name) for part in parts)
+            if name in long:
+                places = [np.searchsorted(listed, each).astype(kind) for each in cut]
+                columns[name] = _as_narrow_places(np.concatenate(places))
+            else:
+                columns[name] = narrowed(np.concatenate([*cut]))
+        return cls(columns, rows, listed, long)
+
+    def taken(self, name: str) -> Column:
+        """Return a column, of numbers as they are, and hold it no longer."""
+        found = self.cut(name, slice(None))
+        assert isinstance(self.columns, dict), "only columns of one's own are taken away"
+        del self.columns[name]
+        return found
+
+    def has_long(self, name: str) -> bool:
+        """Return whether a column holds numbers that no smaller type holds."""
+        column = self.columns[name]
+        is_wide = self.rows > 0 and column.dtype == np.int64 == narrowed(column).dtype
+        return is_wide or name in self.by_place
 
     def cut(self, name: str, rows: Places | Flags | slice) -> Column:
         """Return a column of some rows, of numbers as they are."""
@@ -262,30 +315,6 @@ class Part(NamedTuple):
         if "occurred" in self.by_place:
             instant = int(np.searchsorted(self.listed, instant, "right")) - 1
         return bisect_right(column, instant)
-
-    def packed(self) -> "Part":
-        """Return these rows with long numbers in a list, where that takes less room.
-
-        Most instants stand in many rows: as where one ends and the next one begins, or with
-        all rows of one append. What was there before is gone: its columns are replaced one
-        after the other, so that few are there twice.
-        """
-        columns = self.columns
-        if self.by_place or not isinstance(columns, dict):
-            return self
-        for name in columns:
-            columns[name] = narrowed(columns[name])
-        long = [name for name, column in columns.items() if column.dtype == np.int64]
-        if not long:
-            return self
-        listed = _distinct(np.concatenate([_distinct(columns[name]) for name in long]))
-        kind = np.min_scalar_type(len(listed))
-        if len(listed) + len(long) * self.rows * kind.itemsize // 8 >= len(long) * self.rows:
-            return self
-        for name in long:
-            places = np.searchsorted(listed, columns[name])
-            columns[name] = places.astype(np.min_scalar_type(int(places.max()) + 1))
-        return Part(columns, self.rows, listed, frozenset(long))
 
     def joined(self, then: "Part") -> "Part":
         """Return these rows and others behind them."""
