@@ -180,13 +180,14 @@ def stage_times(
     rows = np.concatenate([np.empty(0, np.intp), *visits.values()])
     lasted, count = steps.lasted[rows], len(visits)
     first, last = runs_of(stages * (steps.deal.max(initial=0) + 1) + steps.deal[rows])
+    of_latest = spreads(stages[last], lasted[last], count)
     together = np.add.reduceat(lasted, first) if len(first) else lasted
     each = zip(
         visits,
         np.bincount(stages[first], minlength=count).tolist(),
         np.bincount(stages, minlength=count).tolist(),
         np.bincount(stages[steps.ends[rows] < 0], minlength=count).tolist(),
-        spreads(stages[last], lasted[last], count),
+        of_latest,
         spreads(stages[first], together, count),
         strict=True,
     )
