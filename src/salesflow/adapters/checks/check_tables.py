@@ -144,7 +144,7 @@ class TablesCheck:
             known = [event for event in stream if event.position <= through]
             self._stream = folding.relevant(known)
             folding.apply_whole(stream[0].stream_id, self._stream, [batch])
-        return Counter(map(tuple, table.writer.rows(table.values(batch))))
+        return Counter(table.writer.rows(table.values(batch)))
 
     def _folding(self, fold: Fold, processes: Processes) -> JointFold:
         table = TableFold(fold, (fold.table.name, self._log.tenant, self._log.database.dialect))

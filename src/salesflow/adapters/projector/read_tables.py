@@ -81,8 +81,6 @@ MOVE: Final = (
 
 
 DoneT = TypeVar("DoneT")
-PARAMETERS_MAX: Final = 999
-"""Some builds of SQLite take no more in one statement."""
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -239,13 +237,11 @@ class TableWriter:
                     copy.write_row((self._tenant, *row))
         else:
             marks = f"('{self._tenant}'{', ?' * len(self.columns)})"
-            at_once = PARAMETERS_MAX // len(self.columns) or 1
-            insert_rows(cursor, self._into, marks, values, at_once)
+            insert_rows(cursor, self._into, marks, values)
 
-    def rows(self, values: Sequence[Cell]) -> list[Sequence[Cell]]:
+    def rows(self, values: Sequence[Cell]) -> Iterator[Row]:
         """Return the values of each row by itself."""
-        width = len(self.columns)
-        return [values[start : start + width] for start in range(0, len(values), width)]
+        return zip(*[iter(values)] * len(self.columns), strict=True)
 
     def _joined(self, rows: Iterable[Row]) -> list[Cell]:
         """Put the values of rows one behind the other, as the database keeps them.
@@ -268,7 +264,7 @@ class LedgerWriter(TableWriter):
     """Writes the movements of one ledger; none is ever changed."""
 
     def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
-        columns = [column.name for column in shape.table.columns][1:]
+        columns = [each.name for each in shape.table.columns if each.name != "tenant"]
         super().__init__(columns, shape, name, tenant, dialect)
 
     def write(self, connection: sa.Connection, batch: LedgerBatch) -> int:
@@ -279,10 +275,10 @@ class LedgerWriter(TableWriter):
     def values(self, batch: LedgerBatch) -> list[Cell]:
         """Return the rows of a batch."""
         kept_id = self.kept_id
-        batch.sort(key=attrgetter("occurred", "position"))  # as they lie in the table
+        as_they_lie = sorted(batch, key=attrgetter("occurred", "position"))
         return self._joined(
             (occurred, position, number, now, sign, entity, kept_id(event), *attributes)
-            for entity, now, sign, position, number, occurred, event, attributes in batch
+            for entity, now, sign, position, number, occurred, event, attributes in as_they_lie
         )
 
 
