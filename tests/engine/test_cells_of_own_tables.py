@@ -1,6 +1,7 @@
 """A table of somebody's own whose fold gives what is no row of it stops alone."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,30 @@ def test_what_is_no_row_of_a_table_stops_that_table_alone(
     with SalesFlow(database_url, folds=[giving((7,))]) as mended:
         mended.catch_up()
         assert mended.standings()[LABEL].position == mended.log.head().position
+
+
+class Counting:
+    """Gives a row for every deal opened; in that of one title the second cell is a list."""
+
+    def __init__(self, wrong: str) -> None:
+        self.wrong = wrong
+
+    def apply(self, event: Event) -> Iterator[Change]:
+        if isinstance(event.fact, DealOpened):
+            rate: Any = [1] if event.fact.title == self.wrong else 2
+            yield (), (7, rate)
+
+
+def test_sqlite_tells_in_which_column_a_row_among_many_cannot_be_held(tmp_path: Path) -> None:
+    columns: list[sa.Column[Any]] = [sa.Column(name, sa.BigInteger) for name in ("sum", "rate")]
+    table = IntervalTable(LABEL, 1, attributes=tuple(columns))
+    fold = IntervalFold(table, frozenset({DealOpened}), lambda _: Counting("Deal 73"))
+    with SalesFlow(f"sqlite:///{tmp_path / 'many.db'}", folds=[fold]) as flow:
+        with flow.session() as s:
+            for number in range(100):
+                s.add(Deal.open(STANDARD, title=f"Deal {number}", owner="ann"))
+        with pytest.raises(ProjectionError, match="gives: rate: type 'list' is not supported;"):
+            flow.catch_up()
 
 
 class Booking:

@@ -5,6 +5,7 @@ and position are written in one transaction, and the position is moved by one co
 update: of two processes that did the same work, one is told that the other was first.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -81,6 +82,7 @@ MOVE: Final = (
 
 
 DoneT = TypeVar("DoneT")
+UNBOUND: Final = re.compile(r"Error binding parameter (\d+): ")
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -373,7 +375,7 @@ class TableFold:
         try:
             return write(connection, rows)
         except (sa.exc.DBAPIError, OverflowError) as error:
-            wrong = _wrong_cell(error, connection)
+            wrong = _wrong_cell(error, connection, self.writer.columns)
             if wrong is None:
                 raise
             raise _unheld(self.fold.table.label, wrong) from error
@@ -387,16 +389,23 @@ def _unheld(label: str, wrong: str) -> ProjectionError:
     )
 
 
-def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
-    """Return what is wrong with a cell that no row can hold; None when it is something else."""
-    values: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    driver = connection.dialect.loaded_dbapi
-    wrong = isinstance(values, (OverflowError, driver.IntegrityError, driver.DataError))
-    if isinstance(values, driver.ProgrammingError):  # of a type that it does not take
-        wrong = (
-            wrong or "Error binding" in str(values) or getattr(values, "sqlstate", "") is None
-        )
-    return shortened(str(values).partition("\n")[0]) if wrong else None
+def _wrong_cell(
+    error: Exception, connection: sa.Connection, columns: Sequence[str]
+) -> str | None:
+    """Return what is wrong with a cell that no row can hold; None when it is something else.
+
+    SQLite numbers the values of all rows of a statement; their column is told instead.
+    """
+    found: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    driver, text = connection.dialect.loaded_dbapi, str(found).partition("\n")[0]
+    unbound = UNBOUND.match(text)
+    if unbound:
+        column = columns[(int(unbound[1]) - 1) % len(columns)]
+        return shortened(f"{column}: {text[unbound.end() :]}")
+    wrong = isinstance(found, (OverflowError, driver.IntegrityError, driver.DataError))
+    if isinstance(found, driver.ProgrammingError):  # of a type that it does not take
+        wrong = getattr(found, "sqlstate", "") is None
+    return shortened(text) if wrong else None
 
 
 # What read tables leave out, and since when: streams of which a fact cannot be read.
