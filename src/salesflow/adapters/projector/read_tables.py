@@ -370,10 +370,10 @@ class TableFold:
         self,
         connection: sa.Connection,
         write: Callable[[sa.Connection, Any], DoneT],
-        rows: object,
+        given: object,
     ) -> DoneT:
         try:
-            return write(connection, rows)
+            return write(connection, given)
         except (sa.exc.DBAPIError, OverflowError) as error:
             wrong = _wrong_cell(error, connection, self.writer.columns)
             if wrong is None:
