@@ -50,6 +50,7 @@ __all__ = [
     "head_of_groups",
     "named",
     "newest_names",
+    "numbered_groups",
     "stage_name",
     "unnamed_last",
 ]
@@ -301,6 +302,15 @@ def unnamed_last(name: str | None) -> tuple[bool, str]:
     return name is None, name or ""
 
 
+def numbered_groups(groups: Iterable[Group]) -> tuple[list[Group], dict[Group, int]]:
+    """Return groups in order, each once and that of no name last, and the place of each."""
+    names = {*groups}
+    ordered: list[Group] = [*sorted(name for name in names if name is not None)]
+    if None in names:
+        ordered.append(None)
+    return ordered, {name: place for place, name in enumerate(ordered)}
+
+
 class Attribution(NamedTuple):
     """The columns of rows that say to whom something belonged when it happened."""
 
@@ -388,9 +398,7 @@ class Grouping:
             return [None], np.zeros(len(numbers), np.int64)
         alike = grouped(numbers)
         names = self.names(numbers[alike.first])
-        ordered: list[Group] = [*sorted(name for name in names if name is not None)]
-        ordered += [None] * (None in names)
-        place = {name: place for place, name in enumerate(ordered)}
+        ordered, place = numbered_groups(names)
         return ordered, np.array([place[name] for name in names], np.int64)[alike.of]
 
     @computed_once

@@ -49,7 +49,7 @@ from salesflow.projections.scope import (
     Grouping,
     head_of_groups,
     newest_names,
-    unnamed_last,
+    numbered_groups,
 )
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
@@ -486,8 +486,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         wanted = [cell for cell in booked_cells if self.currency in (None, cell.currency)]
         group_of = (lambda _: None) if self.by is None else attrgetter(self.by)
         groups = [group_of(cell) for cell in wanted]
-        ordered = sorted({*groups}, key=unnamed_last) if self.by else [None]
-        number = {group: number for number, group in enumerate(ordered)}
+        ordered, number = numbered_groups(groups if self.by else [None])
         cells = converted(wanted, exchange, reader.read_point.as_of)
         numbers = [number[group] for group in groups]
         return PipelineSums.of(ordered, zip(numbers, cells, strict=True))
