@@ -270,14 +270,19 @@ def _filled_stages(
 ) -> dict[tuple[int, str], dict[str, Fields]]:
     """Return the stages of each group and process in which deals stand in any."""
     filled: dict[tuple[int, str], dict[str, Fields]] = {}
-    figures = fields_of([each for use in sums.opened.values() for each in use.values()])
+    standing = {
+        (use, stage): here
+        for use, opened in sums.opened.items()
+        for stage, here in opened.items()
+    }
+    figures = dict(zip(standing, fields_of([*standing.values()]), strict=True))
     for use, opened in sums.opened.items():
         stages = {**own(use[1], sums.versions[use])}
         if gone := opened.keys() - stages.keys():
             versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
             stages |= _gone_stages(processes, use[1], versions)
         for stage in opened:
-            stages[stage] = {**stages[stage], **next(figures)}
+            stages[stage] = {**stages[stage], **figures[use, stage]}
         filled[use] = stages
     return filled
 
