@@ -362,9 +362,10 @@ class CellsOfDeals:
         """Return what closed ones come to in the currency asked for; see `PipelineSums`."""
         some = np.flatnonzero(self._outcome >= 0)
         counts, (currency, currencies) = self._counts[some], self._deals.distinct("currency")
-        day = exchange.day(at, event=None, closing=None).toordinal()
         amounts = Amounts(self._amounts[some], currency[self._first[some]], currencies)
-        amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
+        if exchange.currency is not None:
+            day = exchange.day(at, event=None, closing=None).toordinal()
+            amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
         place = len(CLOSED) * self._group[some] + self._outcome[some]
         alike = grouped(place)
         totals = amounts.totals(alike.of, len(alike.first))
