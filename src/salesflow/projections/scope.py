@@ -7,7 +7,7 @@ name them.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple
@@ -302,11 +302,10 @@ def unnamed_last(name: str | None) -> tuple[bool, str]:
     return name is None, name or ""
 
 
-def numbered_groups(groups: Iterable[Group]) -> tuple[list[Group], dict[Group, int]]:
-    """Return groups in order, each once and that of no name last, and the place of each."""
-    names = {*groups}
-    ordered: list[Group] = [*sorted(name for name in names if name is not None)]
-    if None in names:
+def numbered_groups(groups: Collection[Group]) -> tuple[list[Group], dict[Group, int]]:
+    """Return groups, which all differ, in order, that of no name last; and each one's place."""
+    ordered: list[Group] = [*sorted(name for name in groups if name is not None)]
+    if None in groups:
         ordered.append(None)
     return ordered, {name: place for place, name in enumerate(ordered)}
 
