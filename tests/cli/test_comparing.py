@@ -94,10 +94,10 @@ def test_a_large_log_is_compared_as_it_was_known_then() -> None:
     )
 
 
-@pytest.mark.parametrize("each", [(), ("--each", "month"), ("--by", "team")])
-def test_two_quarters_are_compared_span_by_span(each: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("by", [(), ("--by", "team")])
+def test_figures_of_two_quarters_are_compared(by: tuple[str, ...]) -> None:
     moments = ("--as-of", "2025-06-30", "--compare-to", "2025-03-31")
-    told = json.loads(ran("ask", "kpis", "--db", demo().url, *each, *moments, "--json").out)
+    told = json.loads(ran("ask", "kpis", "--db", demo().url, *by, *moments, "--json").out)
     rows = told["difference"]["lines"]
     assert len(rows) == len(told["now"]["lines"])
     for row, then, now in zip(rows, told["then"]["lines"], told["now"]["lines"], strict=True):
@@ -106,11 +106,20 @@ def test_two_quarters_are_compared_span_by_span(each: tuple[str, ...]) -> None:
         assert row["first"] == {"then": then["first"], "now": now["first"]}
 
 
-def test_months_of_one_period_are_compared_by_their_days() -> None:
-    moments = ("--as-of", "2025-06-30", "--compare-to", "2025-06-30@2025-05-15")
-    asked = ("ask", "kpis", "--db", demo().url, "--each", "month", *moments, "--json")
-    rows = json.loads(ran(*asked).out)["difference"]["lines"]
-    assert [row["first"] for row in rows] == ["2025-04-01", "2025-05-01", "2025-06-01"]
+@pytest.mark.parametrize("then", ["2025-05-31", "2025-06-30@2025-05-15", "2025-03-31"])
+@pytest.mark.parametrize("by", [(), ("--by", "channel")])
+def test_months_are_compared_with_themselves_alone(then: str, by: tuple[str, ...]) -> None:
+    moments = ("--as-of", "2025-06-30", "--compare-to", then)
+    asked = ("ask", "kpis", "--db", demo().url, "--each", "month", *by, *moments, "--json")
+    told = json.loads(ran(*asked).out)
+    before, after = (
+        {(line["first"], line["group"]): line["won"] for line in told[side]["lines"]}
+        for side in ("then", "now")
+    )
+    for row in told["difference"]["lines"]:
+        month = row["first"], row["group"]
+        known = month in before and month in after
+        assert row["won"] == (after[month] - before[month] if known else None)
 
 
 @pytest.mark.parametrize("said", ["2026-03-31@", "@2026-03-31", "", "@", "2026@2026@2026"])

@@ -168,7 +168,9 @@ def test_a_setting_that_cannot_be_right_is_refused(desk: Desk, added: str, match
     assert match in complaint(desk, f"{WIDE}\n{added}\n")
 
 
-@pytest.mark.parametrize("name", ["客户系统", "вэб-1", "CRM_2.x", "カ\u3099", "s" * 64])
+@pytest.mark.parametrize(
+    "name", ["客户系统", "вэб-1", "CRM_2.x", "カ\u3099", "हिन्दी", "ระบบที่1", "s" * 64]
+)
 def test_a_source_has_a_name_in_any_script(desk: Desk, name: str) -> None:
     desk.bring(WIDE.replace('source = "crm"', f'source = "{name}"'), TABLE)
     before = desk.log.head()

@@ -27,6 +27,7 @@ from salesflow.presentation.format import (
     Estimate,
     Total,
     amount_text,
+    days_text,
     estimate_text,
     local_time,
     totals,
@@ -65,7 +66,7 @@ Change = Literal["same", "changed", "added", "vanished", "unlisted"]
 EXACT_DIGITS = 60
 AMOUNT, CURRENCY, PERIOD = "amount", "currency", "period"
 SPAN = ("first", "last")
-"""The days of a row, where the period has several."""
+"""The days that a row is of: the whole period, or a part of it."""
 TOTAL = "_total"
 """`deals_total` says how many rows there are, of which `deals` may list only some."""
 
@@ -138,15 +139,8 @@ def compared(
         pair = getattr(then, name), getattr(now, name)
         if pair != (None, None):
             parts[name] = _paired(*pair)
-    apart = getattr(then, PERIOD, None) != getattr(now, PERIOD, None)
     lists = {
-        name: tuple(
-            _rows_compared(
-                _by_key(getattr(then, name) or (), apart=apart),
-                _by_key(getattr(now, name) or (), apart=apart),
-                (_is_excerpt(then, name), _is_excerpt(now, name)),
-            )
-        )
+        name: tuple(_rows_compared(_by_keys(then, now, name), _excerpts(then, now, name)))
         for name in of[FieldRole.LIST]
     }
     others = (*of[FieldRole.TRAIT], *of[FieldRole.KEY])
@@ -179,9 +173,10 @@ def _alone(then: BaseModel | None, now: BaseModel | None, change: Change) -> Rec
 
 
 def _rows_compared(
-    before: RowsByKey, after: RowsByKey, excerpts: tuple[bool, bool]
+    sides: tuple[RowsByKey, RowsByKey], excerpts: Sequence[bool]
 ) -> Iterable[RecordChange]:
     """Match rows by key: those of now in their order, then those that vanished."""
+    before, after = sides
     for key, row in after.items():
         if key in before:
             yield compared(before[key], row)
@@ -192,33 +187,46 @@ def _rows_compared(
             yield _alone(row, None, "unlisted" if excerpts[1] else "vanished")
 
 
-def _by_key(rows: Sequence[BaseModel], *, apart: bool) -> RowsByKey:
-    """Return rows by key; those of one and the same key are told apart by their order.
+def _by_keys(then: BaseModel, now: BaseModel, name: str) -> tuple[RowsByKey, RowsByKey]:
+    """Return the rows of a list in two answers by their keys.
 
-    Where periods lie apart, spans of days go by their number: the first month of one is
-    compared with the first month of the other.
+    Where all rows of both are of a whole period, their days tell none of them apart: figures
+    of one quarter are compared with those of another.
     """
-    known = field_roles(type(rows[0])) if rows else {}
-    keys = [name for name in known if known[name] is FieldRole.KEY]
-    number = [0] * len(rows)
-    if apart and {*SPAN} <= {*keys}:
-        keys = [name for name in keys if name not in SPAN]
-        spans = [tuple(getattr(row, name) for name in SPAN) for row in rows]
-        there = sorted({*spans})
-        number = [there.index(span) for span in spans]
+    before, after = (getattr(side, name) or () for side in (then, now))
+    whole = _are_of_a_period(then, before) and _are_of_a_period(now, after)
+    beside = SPAN if whole else ()
+    return _by_key(before, beside), _by_key(after, beside)
+
+
+def _are_of_a_period(answer: BaseModel, rows: Sequence[BaseModel]) -> bool:
+    """Return whether all rows are of the whole of one of the answer's periods."""
+    if not isinstance(answer, View):
+        return False
+    zone = ZoneInfo(answer.timezone)
+    periods = {days_text(value, zone) for _, value in answer if isinstance(value, Period)}
+    spans = {" … ".join(str(getattr(row, name, "")) for name in SPAN) for row in rows}
+    return len(spans) == 1 and spans <= periods
+
+
+def _by_key(rows: Sequence[BaseModel], beside: Sequence[str]) -> RowsByKey:
+    """Return rows by key; those of one and the same key are told apart by their order."""
     found: dict[tuple[object, ...], BaseModel] = {}
     met: dict[tuple[object, ...], int] = defaultdict(int)
-    for span, row in zip(number, rows, strict=True):
-        key = (span, *(getattr(row, name) for name in keys))
+    known = field_roles(type(rows[0])) if rows else {}
+    keys = [name for name in known if known[name] is FieldRole.KEY and name not in beside]
+    for row in rows:
+        key = tuple(getattr(row, name) for name in keys)
         found[*key, met[key]] = row
         met[key] += 1
     return found
 
 
-def _is_excerpt(record: BaseModel, name: str) -> bool:
-    """Return whether a list holds only some of the rows there are."""
-    total = getattr(record, f"{name}{TOTAL}", None)
-    return isinstance(total, int) and total > len(getattr(record, name))
+def _excerpts(then: BaseModel, now: BaseModel, name: str) -> list[bool]:
+    """Return of which of two answers a list holds only some of the rows there are."""
+    totals = [getattr(record, f"{name}{TOTAL}", 0) for record in (then, now)]
+    lists = [getattr(record, name) or () for record in (then, now)]
+    return [total > len(rows) for total, rows in zip(totals, lists, strict=True)]
 
 
 def _figures_compared(then: BaseModel, now: BaseModel, name: str) -> FigureChange:

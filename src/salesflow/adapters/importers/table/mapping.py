@@ -65,7 +65,7 @@ __all__ = [
 # What the parts of a mapping are made of: constants, columns, patterns, and their checks.
 
 BRACES = re.compile(r"\{([^{}]*)\}")
-SOURCE = re.compile(r"[^\W_][\w.-]{0,63}")
+SOURCE_MAX = 64
 FILE_NAME_MAX = 1_000
 
 NAMED_FORMATS = ("iso", "excel", "excel_1904", "epoch_s", "epoch_ms", "epoch_us")
@@ -108,7 +108,9 @@ def _known_encoding(name: str) -> str:
 
 def _known_source(name: str) -> str:
     name = unicodedata.normalize("NFC", name)
-    if not SOURCE.fullmatch(name):
+    kinds = [unicodedata.category(each)[0] for each in name if each not in "._-"]
+    begins = name[:1].isalnum() and len(name) <= SOURCE_MAX
+    if not (begins and {*"LMN"} >= {*kinds}):  # letters, marks upon them, numbers
         raise ValueError(
             f"{quoted(name)} cannot name a source; write up to 64 letters or digits of any"
             " script, '.', '_' and '-', and a letter or digit first"
