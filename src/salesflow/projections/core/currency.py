@@ -92,7 +92,7 @@ def totals_of(
         {"currency": currency, "amount": divide(Decimal(figure), unit)}
         for currency, figure in distinct
     ]
-    totals = dict(zip(distinct, _totals(fields), strict=True))
+    totals = dict(zip(distinct, _totals(fields) if fields else (), strict=True))
     return _in_rows(map(totals.__getitem__, figures), lengths)
 
 
@@ -105,7 +105,7 @@ def totals_of_pairs(
         for each in several
         for currency, amount in each
     ]
-    return _in_rows(_totals(fields), map(len, several))
+    return _in_rows(_totals(fields) if fields else (), map(len, several))
 
 
 def _in_rows(totals: Iterable[Total], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
