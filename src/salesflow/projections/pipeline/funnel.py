@@ -213,7 +213,7 @@ class PipelineSums(NamedTuple):
                 opened.append((group, cell))
             else:
                 closed[group, cell.outcome].add(cell)
-        totals = totals_of_each([sums.amounts for sums in closed.values()])
+        totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
         ended = [
             (group, outcome, sums.deals, amounts)
             for ((group, outcome), sums), amounts in zip(closed.items(), totals, strict=True)
@@ -512,11 +512,12 @@ class Funnel(MoneyQuestion[FunnelView]):
         """Sum up the cells of each group."""
         (booked_cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
         wanted = [cell for cell in booked_cells if self.currency in (None, cell.currency)]
-        group_of = (lambda _: None) if self.by is None else attrgetter(self.by)
-        groups = [group_of(cell) for cell in wanted]
-        ordered, number = numbered_groups({*groups} if self.by else {None})
         cells = converted(wanted, exchange, reader.read_point.as_of)
-        numbers = [number[group] for group in groups]
+        if self.by is None:
+            return PipelineSums.of([None], ((0, cell) for cell in cells))
+        groups = [*map(attrgetter(self.by), wanted)]
+        ordered, number = numbered_groups({*groups})
+        numbers = map(number.__getitem__, groups)
         return PipelineSums.of(ordered, zip(numbers, cells, strict=True))
 
     def _asks_for(self, name: str) -> bool:
