@@ -54,8 +54,10 @@ class NamedBy(NamedTuple, Generic[KeyT, CalledT]):
     read: Callable[[Sequence[Event]], CalledT | None]
     """Reads it of what is believed of a stream; None where that names nothing."""
     key: Callable[[UUID], KeyT]
-    """Returns how an answer says which stream it names: mostly by id, a customer by text."""
+    """Returns as what a stream is kept: its id, of a customer the text of it, since so it
+    stands in answers."""
     id: Callable[[KeyT], UUID]
+    """Returns which stream that is."""
 
 
 class StreamFacts(NamedTuple, Generic[CalledT]):
@@ -178,19 +180,30 @@ class NamingFacts(Forkable):
         kept = self._kept_at(stands, connection).get(named_by, {})
         found = [*map(kept.get, keys)]
         new = [key for key, facts in zip(keys, found, strict=True) if facts is None]
-        if new:
-            ids = [*map(named_by.id, new)]
-            facts = self._log.facts_of(ids, named_by.kinds, connection=connection)
-            read = {
-                key: StreamFacts.of(facts.get(id, []), named_by)
-                for key, id in zip(new, ids, strict=True)
-            }
+        read = self._read(new, named_by, connection) if new else {}
+        if read:
             with self._lock:
-                count = sum(map(len, self._kept.values())) + len(new)
+                count = sum(map(len, self._kept.values())) + len(read)
                 if self._stands == stands and count <= STREAMS_MAX:
                     self._kept.setdefault(named_by, {}).update(read)
-            kept = {**kept, **read}
-        return [kept[key] for key in keys]
+        return [
+            read[key] if facts is None else facts
+            for key, facts in zip(keys, found, strict=True)
+        ]
+
+    def _read(
+        self,
+        keys: Sequence[KeyT],
+        named_by: NamedBy[KeyT, CalledT],
+        connection: sa.Connection,
+    ) -> dict[KeyT, StreamFacts[CalledT]]:
+        """Return the facts that name streams, as the log has them in a snapshot."""
+        ids = [*map(named_by.id, keys)]
+        facts = self._log.facts_of(ids, named_by.kinds, connection=connection)
+        return {
+            key: StreamFacts.of(facts.get(id, []), named_by)
+            for key, id in zip(keys, ids, strict=True)
+        }
 
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""
