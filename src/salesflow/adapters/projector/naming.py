@@ -41,8 +41,8 @@ __all__ = ["OF_DEALS", "NamingFacts", "ReadingNames", "StreamFacts"]
 
 CalledT = TypeVar("CalledT")
 KeyT = TypeVar("KeyT", bound=Hashable)
-STREAMS_MAX: Final = 50_000
-"""The facts of so many streams are kept, about a thousand bytes each."""
+STREAMS_MAX: Final = 100_000
+"""So many streams are kept, some seven hundred bytes each."""
 EVENTS_MAX: Final = 10_000
 """Where so many were told since, all streams are read anew."""
 
@@ -64,6 +64,7 @@ class StreamFacts(NamedTuple, Generic[CalledT]):
     """The facts that name a stream, and what it is called once all of them are known."""
 
     facts: Sequence[Event]
+    """Left out where there is one alone: before that is known the stream has no name."""
     called: CalledT | None
     recorded: Instant
     """When the last of them became known."""
@@ -74,7 +75,8 @@ class StreamFacts(NamedTuple, Generic[CalledT]):
     ) -> "StreamFacts[CalledT]":
         """Return facts as they are kept."""
         recorded = max((event.recorded for event in facts), default=-FOREVER)
-        return cls(facts, named_by.read(believed_history(facts)), recorded)
+        called = named_by.read(believed_history(facts))
+        return cls(facts if len(facts) > 1 else (), called, recorded)
 
     def called_at(self, known_at: Instant, named_by: NamedBy[Any, CalledT]) -> CalledT | None:
         """Return what it is called at an instant: mostly of the time after all of them."""
