@@ -1,5 +1,6 @@
 """The funnel by group and in parts, and its trend: numbers worked out by hand."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -7,18 +8,22 @@ from uuid import UUID
 
 import pytest
 
-from given import cny, opened
+from given import PLAIN, cny, opened
 from questions.shop import Shop, publish, shop
-from salesflow import Customer, Money
+from salesflow import Customer, ExternalEvent, Money
+from salesflow.domain.customer import CustomerMerged, CustomerRegistered
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.process import ProcessVersion, Stage
 from salesflow.domain.rep import Rep, rep_id
 from salesflow.errors import InputError
-from salesflow.projections.pipeline.funnel import Funnel, FunnelView
+from salesflow.projections.pipeline.funnel import GROUPED, Funnel, FunnelView
 from salesflow.projections.pipeline.funnel_trend import FunnelTrend, FunnelTrendView
 
 FIRST_HALF = {"from_": date(2026, 1, 1), "to": date(2026, 7, 1)}
+FIRST, SECOND, THIRD = PLAIN.open_stages
+SERVICE = PLAIN.stages[3:]
 
 
 @pytest.fixture
@@ -27,9 +32,27 @@ def sales(database_url: str) -> Iterator[Shop]:
         yield here
 
 
+def changed(version: int, *stages: Stage) -> ProcessVersion:
+    """Give a later version of the plain process."""
+    return PLAIN.model_copy(update={"version": version, "stages": stages + SERVICE})
+
+
 def deals(view: FunnelView) -> dict[tuple[str | None, str], int]:
     """Give the number of open deals by group and stage, empty stages left out."""
     return {(s.group, s.stage): s.deals for s in view.stages if s.deals}
+
+
+def together(view: FunnelView, *, in_money: bool) -> dict[tuple[str, str], Decimal]:
+    """Give the deals of all groups by stage or outcome, and perhaps what they are worth."""
+    found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
+    rows = [(stage.stage, stage.deals, stage.amounts) for stage in view.stages]
+    rows += [(closed.outcome, closed.deals, closed.amounts) for closed in view.closed]
+    for where, count, amounts in rows:
+        if count:
+            found[where, "deals"] += count
+        for total in amounts if in_money else ():
+            found[where, total.currency] += total.amount
+    return found
 
 
 def join(sales: Shop, rep: str, team: str, day: str) -> None:
@@ -116,17 +139,26 @@ def test_a_funnel_of_a_part_is_the_same_as_the_whole_where_the_part_is_all(sales
 
 
 @pytest.mark.parametrize("asked", [{}, {"report_currency": "CNY"}])
-@pytest.mark.parametrize("by", ["owner", "customer", "channel", "process", "currency"])
+@pytest.mark.parametrize("by", GROUPED)
 def test_a_funnel_of_each_is_the_funnel_of_that_one_alone(
     sales: Shop, by: str, asked: dict[str, str]
 ) -> None:
     """And all of them together hold what the funnel of all holds."""
     publish(sales, "2026-01-02", CNY="7.0000001")
+    sales.publish(changed(2, FIRST, THIRD))
+    for rep, team in (("ann", "east"), ("bob", "west"), ("cyd", "east")):
+        join(sales, rep, team, "2026-01-01")
+    entries = [UUID(int=1 + number) for number in range(4)]
+    start, merged = datetime(2026, 1, 5, tzinfo=UTC), CustomerMerged(into=entries[0])
+    told = [ExternalEvent(each, CustomerRegistered(name="Acme"), start) for each in entries]
+    sales.flow.record([*told, ExternalEvent(entries[3], merged, start)])
     money = cny("0.5"), Money("33.333333", "USD"), Money("9", "JPY"), None
     for number in range(16):
         deal = opened(
-            owner=("ann", "bob")[number % 2],
-            customer_id=UUID(int=1 + number % 3),
+            PLAIN if number < 8 else changed(2, FIRST, THIRD),
+            stage=("a", "b", "c")[number // 3] if number < 8 else "c",
+            owner=("ann", "bob", "cyd")[number % 5 % 3],
+            customer_id=entries[number // 2 % 4],
             lead_source=("fair", "web")[number // 2 % 2],
             amount=money[number % 4],
         )
@@ -145,9 +177,66 @@ def test_a_funnel_of_each_is_the_funnel_of_that_one_alone(
             assert [row.model_copy(update={"group": None}) for row in mine] == [*its]
     every = ask(Funnel.model_validate(asked), as_of="2026-03-01")
     assert whole.open_deals == every.open_deals == sum(row.deals for row in every.stages) == 6
-    assert sum(row.deals for row in whole.closed) == sum(row.deals for row in every.closed)
+    assert together(whole, in_money=not asked) == together(every, in_money=not asked)
     assert open_deals == 6 - 2 * (by == "currency"), "two open deals have no currency"
     assert whole.rates == every.rates
+    assert by != "customer" or str(entries[3]) not in {row.group for row in whole.closed}
+
+
+def test_a_group_has_the_stages_of_the_newest_version_that_any_of_its_deals_is_of(
+    sales: Shop,
+) -> None:
+    """Also where that deal is closed, or all of them are."""
+    second = changed(2, FIRST, THIRD)
+    sales.publish(second)
+    sales.tell(1, ("2026-01-10", opened(owner="ann")))
+    sales.tell(2, ("2026-01-11", opened(second, owner="ann")), ("2026-01-12", DealWon()))
+    sales.tell(3, ("2026-01-11", opened(owner="bob")), ("2026-01-12", DealWon()))
+    stages = sales.flow.ask(Funnel(by="owner")).stages
+    assert [(row.group, row.stage, row.deals) for row in stages] == [
+        ("ann", "a", 1), ("ann", "c", 0), ("bob", "a", 0), ("bob", "b", 0), ("bob", "c", 0)
+    ]  # fmt: skip
+
+
+def test_a_stage_that_is_gone_is_called_as_by_the_newest_version_of_the_deals_in_it(
+    sales: Shop,
+) -> None:
+    offered, quoted = (
+        SECOND.model_copy(update={"name_en": name, "name_zh": name})
+        for name in ("Offered", "Quoted")
+    )
+    second, third = changed(2, FIRST, offered, THIRD), changed(3, FIRST, quoted, THIRD)
+    fourth = changed(4, FIRST, THIRD)
+    for version in (second, third, fourth):
+        sales.publish(version)
+    told = (("ann", PLAIN), ("bob", PLAIN), ("bob", second), ("cyd", third))
+    for number, (owner, process) in enumerate(told):
+        sales.tell(number, ("2026-01-10", opened(process, stage="b", owner=owner)))
+    for number, owner in enumerate(("ann", "bob", "cyd")):
+        newest = opened(fourth, owner=owner)
+        sales.tell(10 + number, ("2026-01-10", newest), ("2026-01-11", DealWon()))
+    stages = sales.flow.ask(Funnel(by="owner")).stages
+    assert [(row.group, row.name_en, row.deals) for row in stages if row.deals] == [
+        ("ann", "b", 1), ("bob", "Offered", 2), ("cyd", "Quoted", 1)
+    ]  # fmt: skip
+    whole = sales.flow.ask(Funnel()).stages
+    assert [(row.name_en, row.name_zh, row.deals) for row in whole] == [
+        ("a", "a", 0), ("c", "c", 0), ("Quoted", "Quoted", 4)
+    ]  # fmt: skip
+
+
+def test_the_amounts_of_each_owner_of_a_team_are_rounded_and_then_added_up(
+    sales: Shop,
+) -> None:
+    publish(sales, "2026-01-01", CNY="0.5")
+    for number, rep in enumerate(("ann", "bob")):
+        join(sales, rep, "east", "2026-01-01")
+        deal = opened(owner=rep, amount=Money("0.000001", "USD"))
+        sales.tell(number, ("2026-01-10", deal), ("2026-01-11", DealWon()))
+    view = sales.flow.ask(Funnel(by="team", report_currency="CNY"))
+    [won] = [row for row in view.closed if row.deals]
+    assert (won.group, won.deals) == ("east", 2)
+    assert [total.amount for total in won.amounts] == [0]
 
 
 def trend(sales: Shop, as_of: datetime | None = None, **asked: object) -> FunnelTrendView:

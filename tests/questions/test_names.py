@@ -5,6 +5,7 @@ from typing import ClassVar
 
 import pytest
 
+from given import PLAIN
 from salesflow import STANDARD, Customer, Deal, Money, Rep, SalesFlow, SalesProcess
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import naming
@@ -365,10 +366,26 @@ class ListedView(View):
 
 @pytest.mark.parametrize("by", [None, *GROUPED])
 def test_a_funnel_looks_for_ids_where_all_of_its_ids_are(flow: SalesFlow, by: By) -> None:
+    """In each of several groups, and in each of several processes."""
     with flow:
-        sell(flow)
+        with flow.session(actor="ann") as s:
+            s.add(SalesProcess.publish(PLAIN))
+            for n, process in enumerate((PLAIN, STANDARD, STANDARD)):
+                s.add(Rep.join(f"r-{n}", team=f"team {n}", name=f"Ann {n}"))
+                s.add(
+                    Deal.open(
+                        process,
+                        customer=s.add(Customer.register(name=f"Acme {n}")),
+                        title="ERP",
+                        owner=f"r-{n}",
+                        amount=Money("100", ("EUR", "CNY", "USD")[n]),
+                        lead_source=f"fair {n}",
+                    )
+                )
         view = flow.ask(Funnel(by=by))
-    assert any(ids_in(view.parts_with_ids(), by))
+    groups = {None: 1, "process": 2}.get(by, 3)
+    assert len({row.group for row in view.closed}) == groups
+    assert len({stage.process for stage in view.stages}) == 2
     without_names = view.model_copy(update={"names": Names()})
     assert ids_in(view.parts_with_ids(), by) == ids_in([without_names], by)
 

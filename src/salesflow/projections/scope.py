@@ -7,7 +7,7 @@ name them.
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any, Final, Literal, NamedTuple
@@ -50,6 +50,7 @@ __all__ = [
     "head_of_groups",
     "named",
     "newest_names",
+    "numbered_groups",
     "stage_name",
     "unnamed_last",
 ]
@@ -301,6 +302,14 @@ def unnamed_last(name: str | None) -> tuple[bool, str]:
     return name is None, name or ""
 
 
+def numbered_groups(groups: Collection[Group]) -> tuple[list[Group], dict[Group, int]]:
+    """Return groups, which all differ, in order, that of no name last; and each one's place."""
+    ordered: list[Group] = [*sorted(name for name in groups if name is not None)]
+    if None in groups:
+        ordered.append(None)
+    return ordered, {name: place for place, name in enumerate(ordered)}
+
+
 class Attribution(NamedTuple):
     """The columns of rows that say to whom something belonged when it happened."""
 
@@ -388,9 +397,7 @@ class Grouping:
             return [None], np.zeros(len(numbers), np.int64)
         alike = grouped(numbers)
         names = self.names(numbers[alike.first])
-        ordered: list[Group] = [*sorted(name for name in names if name is not None)]
-        ordered += [None] * (None in names)
-        place = {name: place for place, name in enumerate(ordered)}
+        ordered, place = numbered_groups(names)
         return ordered, np.array([place[name] for name in names], np.int64)[alike.of]
 
     @computed_once

@@ -41,8 +41,8 @@ __all__ = ["OF_DEALS", "NamingFacts", "ReadingNames", "StreamFacts"]
 
 CalledT = TypeVar("CalledT")
 KeyT = TypeVar("KeyT", bound=Hashable)
-STREAMS_MAX: Final = 50_000
-"""The facts of so many streams are kept, about a thousand bytes each."""
+STREAMS_MAX: Final = 100_000
+"""So many streams are kept, some seven hundred bytes each."""
 EVENTS_MAX: Final = 10_000
 """Where so many were told since, all streams are read anew."""
 
@@ -54,14 +54,17 @@ class NamedBy(NamedTuple, Generic[KeyT, CalledT]):
     read: Callable[[Sequence[Event]], CalledT | None]
     """Reads it of what is believed of a stream; None where that names nothing."""
     key: Callable[[UUID], KeyT]
-    """Returns how an answer says which stream it names: mostly by id, a customer by text."""
+    """Returns as what a stream is kept: its id, of a customer the text of it, since so it
+    stands in answers."""
     id: Callable[[KeyT], UUID]
+    """Returns which stream that is."""
 
 
 class StreamFacts(NamedTuple, Generic[CalledT]):
     """The facts that name a stream, and what it is called once all of them are known."""
 
     facts: Sequence[Event]
+    """Left out where there is one alone: before that is known the stream has no name."""
     called: CalledT | None
     recorded: Instant
     """When the last of them became known."""
@@ -72,7 +75,8 @@ class StreamFacts(NamedTuple, Generic[CalledT]):
     ) -> "StreamFacts[CalledT]":
         """Return facts as they are kept."""
         recorded = max((event.recorded for event in facts), default=-FOREVER)
-        return cls(facts, named_by.read(believed_history(facts)), recorded)
+        called = named_by.read(believed_history(facts))
+        return cls(facts if len(facts) > 1 else (), called, recorded)
 
     def called_at(self, known_at: Instant, named_by: NamedBy[Any, CalledT]) -> CalledT | None:
         """Return what it is called at an instant: mostly of the time after all of them."""
@@ -178,19 +182,30 @@ class NamingFacts(Forkable):
         kept = self._kept_at(stands, connection).get(named_by, {})
         found = [*map(kept.get, keys)]
         new = [key for key, facts in zip(keys, found, strict=True) if facts is None]
-        if new:
-            ids = [*map(named_by.id, new)]
-            facts = self._log.facts_of(ids, named_by.kinds, connection=connection)
-            read = {
-                key: StreamFacts.of(facts.get(id, []), named_by)
-                for key, id in zip(new, ids, strict=True)
-            }
+        read = self._read(new, named_by, connection) if new else {}
+        if read:
             with self._lock:
-                count = sum(map(len, self._kept.values())) + len(new)
+                count = sum(map(len, self._kept.values())) + len(read)
                 if self._stands == stands and count <= STREAMS_MAX:
                     self._kept.setdefault(named_by, {}).update(read)
-            kept = {**kept, **read}
-        return [kept[key] for key in keys]
+        return [
+            read[key] if facts is None else facts
+            for key, facts in zip(keys, found, strict=True)
+        ]
+
+    def _read(
+        self,
+        keys: Sequence[KeyT],
+        named_by: NamedBy[KeyT, CalledT],
+        connection: sa.Connection,
+    ) -> dict[KeyT, StreamFacts[CalledT]]:
+        """Return the facts that name streams, as the log has them in a snapshot."""
+        ids = [*map(named_by.id, keys)]
+        facts = self._log.facts_of(ids, named_by.kinds, connection=connection)
+        return {
+            key: StreamFacts.of(facts.get(id, []), named_by)
+            for key, id in zip(keys, ids, strict=True)
+        }
 
     def _kept_at(self, stands: ProjectionPosition, connection: sa.Connection) -> KeptFacts:
         """Return what is kept for a snapshot, without the streams that were told of since."""

@@ -67,12 +67,11 @@ class Amounts(NamedTuple):
         things: Column | None = None,
         times: Column | None = None,
     ) -> "Amounts":
-        """Return the same, each at the rate of a day, which is given by its ordinal.
+        """Return the same in the currency asked for, each at the rate of a day.
 
-        The numbers of things tell what each is the amount of; see `converted`.
+        Days are given by their ordinals. The numbers of things tell what each is the amount
+        of; see `converted`.
         """
-        if exchange.currency is None:
-            return self
         amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
         for alike in grouped(self.currency, days).rows():
             currency = self.currencies[int(self.currency[alike[0]])]

@@ -55,8 +55,8 @@ EVENT_ID: Final = np.dtype("V16")
 """How an id of an event is held."""
 HEXADECIMAL: Final = 16
 DIGITS: Final = 32
-WRITTEN: Final = np.array([*str(UUID(int=0))])
-"""An id as it is written, with hyphens between its digits."""
+IS_DIGIT: Final = np.array([*str(UUID(int=0))]) != "-"
+"""Which characters of an id as it is written are digits; the others are hyphens."""
 NARROW: Final = (np.int8, np.int16, np.int32)
 UNKNOWN: Final = -2
 NOTHING: Final = -1
@@ -143,9 +143,9 @@ class HexadecimalIds(Words):
     def texts(self, codes: Column) -> list[str | None]:
         """Return ids as they are written, in five groups of digits, all of them at once."""
         digits = "".join(self.as_put_in(codes[codes != NOTHING])).encode()
-        written = np.full((len(digits) // DIGITS, len(WRITTEN)), ord("-"), np.uint8)
-        written[:, WRITTEN != "-"] = np.frombuffer(digits, np.uint8).reshape(-1, DIGITS)
-        text, length = written.tobytes().decode(), len(WRITTEN)
+        written = np.full((len(digits) // DIGITS, len(IS_DIGIT)), ord("-"), np.uint8)
+        written[:, IS_DIGIT] = np.frombuffer(digits, np.uint8).reshape(-1, DIGITS)
+        text, length = written.tobytes().decode(), len(IS_DIGIT)
         there = iter([text[at : at + length] for at in range(0, len(text), length)])
         return [None if code == NOTHING else next(there) for code in codes.tolist()]
 

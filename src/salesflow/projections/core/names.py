@@ -126,9 +126,9 @@ class Ids(NamedTuple):
 
 
 def ids_in(parts: Sequence[BaseModel], by: str | None = None) -> Ids:
-    """Find the ids of deals, customers and perhaps reps in parts of an answer.
+    """Find the ids of deals and customers in parts of an answer, and what may be ids of reps.
 
-    It may be one for each process, owner or whatever it was asked by.
+    Where the answer was asked for by process, its groups are keys of processes.
     """
     found, seen = Ids({}, {}, {}, {}, {}), set[str]()
     by_process = by == PROCESS

@@ -328,7 +328,7 @@ class View(Value):
 
     @internal
     def parts_with_ids(self) -> Sequence[BaseModel]:
-        """Return what of it holds all ids that stand in it; all of it where it is not much."""
+        """Return parts that hold all of its ids: itself, unless a few of its parts do."""
         return (self,)
 
     @internal

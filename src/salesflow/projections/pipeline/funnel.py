@@ -49,7 +49,7 @@ from salesflow.projections.scope import (
     Grouping,
     head_of_groups,
     newest_names,
-    unnamed_last,
+    numbered_groups,
 )
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
@@ -182,6 +182,10 @@ class SumsOfCells:
             self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
+ClosedSums = tuple[int, str, int, tuple[Total, ...]]
+"""A group and an outcome, how many deals of it stand so, and their amounts."""
+
+
 class PipelineSums(NamedTuple):
     """What stands in the pipeline: open deals by stage, closed ones by outcome, of groups."""
 
@@ -191,9 +195,8 @@ class PipelineSums(NamedTuple):
     """The newest version in use of each process that a group has deals of."""
     opened: Mapping[tuple[int, str], Mapping[str, SumsOfCells]]
     """By group and process, then by stage."""
-    closed: Mapping[int, tuple[int, tuple[Total, ...]]]
-    """How many deals and their amounts, by the place of an outcome: those of the first group
-    come first, each group's in the order of `CLOSED`."""
+    closed: Sequence[ClosedSums]
+    """A row for each group and each outcome that some of its deals have."""
 
     @classmethod
     def of(
@@ -201,25 +204,37 @@ class PipelineSums(NamedTuple):
     ) -> "PipelineSums":
         """Return what cells come to, each with the number of its group."""
         versions: dict[tuple[int, str], int] = {}
-        opened: dict[tuple[int, str], dict[str, SumsOfCells]]
-        opened = defaultdict(lambda: defaultdict(SumsOfCells))
-        closed: dict[int, SumsOfCells] = defaultdict(SumsOfCells)
+        opened: list[tuple[int, PipelineCell]] = []
+        closed: dict[tuple[int, str], SumsOfCells] = defaultdict(SumsOfCells)
         for group, cell in cells:
             use = group, cell.process
             versions[use] = max(cell.version, versions.get(use, cell.version))
             if cell.outcome == "open":
-                opened[use][cell.stage].add(cell)
+                opened.append((group, cell))
             else:
-                closed[len(CLOSED) * group + CLOSED.index(cell.outcome)].add(cell)
+                closed[group, cell.outcome].add(cell)
         totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
-        counts = [sums.deals for sums in closed.values()]
-        ended = dict(zip(closed, zip(counts, totals, strict=True), strict=True))
-        return cls(groups, versions, opened, ended)
+        ended = [
+            (group, outcome, sums.deals, amounts)
+            for ((group, outcome), sums), amounts in zip(closed.items(), totals, strict=True)
+        ]
+        return cls(groups, versions, _by_stage(opened), ended)
 
     @property
     def open_deals(self) -> int:
         """How many deals are open."""
         return sum(sums.deals for opened in self.opened.values() for sums in opened.values())
+
+
+def _by_stage(
+    cells: Iterable[tuple[int, PipelineCell]],
+) -> dict[tuple[int, str], dict[str, SumsOfCells]]:
+    """Return what open cells of groups come to; see `PipelineSums.opened`."""
+    opened: dict[tuple[int, str], dict[str, SumsOfCells]]
+    opened = defaultdict(lambda: defaultdict(SumsOfCells))
+    for group, cell in cells:
+        opened[group, cell.process][cell.stage].add(cell)
+    return opened
 
 
 def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
@@ -242,10 +257,15 @@ def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
         for group in sums.groups
         for outcome in CLOSED
     ]
-    for place, (deals, amounts) in sums.closed.items():
-        row = rows[place]
+    for number, outcome, deals, amounts in sums.closed:
+        row = rows[len(CLOSED) * number + CLOSED.index(outcome)]
         row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
+
+
+def _first_of_groups(closed: Sequence[ClosedDeals]) -> Sequence[ClosedDeals]:
+    """Return the first row of each group among all `closed_deals`."""
+    return closed[:: len(CLOSED)]
 
 
 def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]:
@@ -270,14 +290,19 @@ def _filled_stages(
 ) -> dict[tuple[int, str], dict[str, Fields]]:
     """Return the stages of each group and process in which deals stand in any."""
     filled: dict[tuple[int, str], dict[str, Fields]] = {}
-    figures = fields_of([each for use in sums.opened.values() for each in use.values()])
+    standing = {
+        (use, stage): here
+        for use, opened in sums.opened.items()
+        for stage, here in opened.items()
+    }
+    figures = dict(zip(standing, fields_of([*standing.values()]), strict=True))
     for use, opened in sums.opened.items():
         stages = {**own(use[1], sums.versions[use])}
         if gone := opened.keys() - stages.keys():
             versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
             stages |= _gone_stages(processes, use[1], versions)
         for stage in opened:
-            stages[stage] = {**stages[stage], **next(figures)}
+            stages[stage] = {**stages[stage], **figures[use, stage]}
         filled[use] = stages
     return filled
 
@@ -319,7 +344,11 @@ CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
 
 
 class CellsOfDeals:
-    """Deals put together by the number of their group, by cell and by columns kept apart."""
+    """Deals put together by the number of their group, by cell and by columns kept apart.
+
+    What is closed, which is most of it, is added up as columns, since that is faster; what is
+    open becomes cells.
+    """
 
     def __init__(self, deals: HeldRows, group: Column, apart: Iterable[str]) -> None:
         alike = grouped(group, *deals.cut(*CELL, *apart))
@@ -351,20 +380,19 @@ class CellsOfDeals:
         )
         return self._group[some].tolist(), [*map(PipelineCell._make, cells)]
 
-    def closed(
-        self, exchange: CurrencyConverter, at: Instant
-    ) -> dict[int, tuple[int, tuple[Total, ...]]]:
-        """Return what closed ones come to in the currency asked for; see `PipelineSums`."""
+    def closed(self, exchange: CurrencyConverter, at: Instant) -> list[ClosedSums]:
+        """Return what closed ones come to in the currency asked for."""
         some = np.flatnonzero(self._outcome >= 0)
         counts, (currency, currencies) = self._counts[some], self._deals.distinct("currency")
-        day = exchange.day(at, event=None, closing=None).toordinal()
         amounts = Amounts(self._amounts[some], currency[self._first[some]], currencies)
-        amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
-        place = len(CLOSED) * self._group[some] + self._outcome[some]
-        alike = grouped(place)
+        if exchange.currency is not None:
+            day = exchange.day(at, event=None, closing=None).toordinal()
+            amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
+        alike = grouped(self._group[some], self._outcome[some])
         totals = amounts.totals(alike.of, len(alike.first))
-        each = zip(alike.sums(counts).tolist(), totals, strict=True)
-        return dict(zip(place[alike.first].tolist(), each, strict=True))
+        first, deals = some[alike.first], alike.sums(counts).tolist()
+        outcomes = map(CLOSED.__getitem__, self._outcome[first].tolist())
+        return [*zip(self._group[first].tolist(), outcomes, deals, totals, strict=True)]
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
@@ -432,7 +460,7 @@ class FunnelView(MoneyView):
     def parts_with_ids(self) -> Sequence[BaseModel]:
         """Return a row of each group and of each process; others hold no other ids."""
         of_processes = {stage.process: stage for stage in self.stages}
-        return *self.closed[:: len(CLOSED)], *of_processes.values()
+        return *_first_of_groups(self.closed), *of_processes.values()
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
         return () if self.by is None else (row.group or NO_VALUE,)
@@ -484,12 +512,12 @@ class Funnel(MoneyQuestion[FunnelView]):
         """Sum up the cells of each group."""
         (booked_cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
         wanted = [cell for cell in booked_cells if self.currency in (None, cell.currency)]
-        group_of = (lambda _: None) if self.by is None else attrgetter(self.by)
-        groups = [group_of(cell) for cell in wanted]
-        ordered = sorted({*groups}, key=unnamed_last) if self.by else [None]
-        number = {group: number for number, group in enumerate(ordered)}
         cells = converted(wanted, exchange, reader.read_point.as_of)
-        numbers = [number[group] for group in groups]
+        if self.by is None:
+            return PipelineSums.of([None], ((0, cell) for cell in cells))
+        groups = [*map(attrgetter(self.by), wanted)]
+        ordered, number = numbered_groups({*groups})
+        numbers = map(number.__getitem__, groups)
         return PipelineSums.of(ordered, zip(numbers, cells, strict=True))
 
     def _asks_for(self, name: str) -> bool:
@@ -509,9 +537,12 @@ class Funnel(MoneyQuestion[FunnelView]):
         cells = CellsOfDeals(deals, group, apart)
         numbers, opened = cells.opened()
         opened = converted(opened, exchange, as_of)
-        sums = PipelineSums.of(names, zip(numbers, opened, strict=True))
-        closed = cells.closed(exchange, as_of)
-        return sums._replace(versions=cells.versions(), closed=closed)
+        return PipelineSums(
+            groups=names,
+            versions=cells.versions(),
+            opened=_by_stage(zip(numbers, opened, strict=True)),
+            closed=cells.closed(exchange, as_of),
+        )
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""
