@@ -48,7 +48,7 @@ from salesflow.adapters.database.postgres import (
     PostgresDatabase,
     numbered_cursor,
 )
-from salesflow.adapters.database.sqlite import SqliteDatabase
+from salesflow.adapters.database.sqlite import ROWS_A_STATEMENT, SqliteDatabase
 from salesflow.adapters.event_store import append
 from salesflow.adapters.event_store.log import EventLog, StoredEvent
 from salesflow.adapters.event_store.postgres_rows import APPEND_ONE, NEW_HEAD
@@ -246,7 +246,7 @@ def bare(what: str, log: EventLog) -> dict[str, float]:
     after, known = log.head().position - BULK, f"  {what}, driver alone"
     if log.database.dialect != "sqlite":
         return {known: rate(BULK, postgres_rows(log, after))}
-    sizes = {"a row": 1, "forty rows": append.ROWS_A_STATEMENT}
+    sizes = {"a row": 1, "forty rows": ROWS_A_STATEMENT}
     return {
         f"{known}, {name} a statement": rate(BULK, sqlite_rows(log, after, size))
         for name, size in sizes.items()

@@ -77,7 +77,7 @@ def test_what_was_asked_for_longest_ago_is_let_go_of(flow: SalesFlow) -> None:
 
 
 def test_rows_are_read_no_further_than_memory_is_allowed() -> None:
-    """Eight bytes a number while they are read, which is twice of what stays."""
+    """A number is eight bytes wide, and expected to take half of that once it is packed."""
     batch, bytes_allowed = [(2**40,)] * 1_000, 2_000_000
     passed = 0
     with pytest.raises(OutgrownError):

@@ -153,16 +153,26 @@ def test_event_ids_are_uuids_of_version_7_in_order_of_time() -> None:
     assert coarse == sorted(coarse)
 
 
-@pytest.mark.parametrize("count", [1, 2, 1_000, 65_536])
-def test_ids_made_at_once_sort_as_they_stand_and_behind_those_before(count: int) -> None:
-    before, ids = new_id(), new_ids(count)
-    first, last = (id.int >> 62 for id in (ids[0], ids[-1]))
-    assert before.int >> 62 <= first == last <= new_id().int >> 62
-    assert ids == sorted(set(ids))
+@pytest.mark.parametrize(
+    ("count", "often"), [(1, 30), (2, 30), (31, 1_000), (1_000, 3), (1_023, 30), (65_535, 3)]
+)
+def test_ids_made_at_once_sort_as_they_stand_and_behind_those_before(
+    count: int, often: int
+) -> None:
+    ids = list[UUID]()
+    for _ in range(often):
+        before, ids = new_id(), new_ids(count)
+        numbers = [id.int for id in ids]
+        first, last = (number >> 62 for number in (numbers[0], numbers[-1]))
+        assert before.int >> 62 <= first == last <= new_id().int >> 62
+        assert len(numbers) == count == len(set(numbers))
+        assert numbers == sorted(numbers)
     assert {(id.version, id.variant, id.is_safe) for id in ids} == {
         (7, RFC_4122, SafeUUID.unknown)
     }
-    assert len(ids) == count
+
+
+def test_no_ids_are_made_at_once_where_none_are_asked_for() -> None:
     assert new_ids(0) == []
 
 

@@ -276,7 +276,8 @@ class Session:
         try:
             warn_never_added(NEWEST)
             held = self._aggregates.values()
-            if sum([len(each._pending) for each in held]) > WORTH_A_PAUSE:  # noqa: SLF001
+            recorded = sum([len(each._pending) for each in held])  # noqa: SLF001 - a short way
+            if recorded > WORTH_A_PAUSE:
                 with gc_paused():
                     return self._commit()
             return self._commit()

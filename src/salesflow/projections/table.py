@@ -91,7 +91,7 @@ Cell = str | int | UUID | None
 Key = tuple[Cell, ...]
 """Tells apart the rows of one entity that hold at the same time; `()` where there is one."""
 Row = tuple[Cell, ...]
-"""The attributes of a row, in the order of its table."""
+"""Cells in the order of their columns: a whole row, or the attributes that a fold gives."""
 Change = tuple[Key, Row | None]
 """A row of the entity from now on, or None when it holds no more."""
 Processes = Mapping[tuple[str, int], ProcessVersion]

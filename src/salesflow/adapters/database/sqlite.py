@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 from weakref import ref
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPICursor
 
 from salesflow.adapters.database.connections import Block, Patience, Row
 from salesflow.adapters.database.lent_connections import LENT, has_written, lend
@@ -67,6 +66,9 @@ The log has room for a little more than this, see `sqlite_file.ROOM`.
 PAGES_A_COMMIT, ROWS_A_PAGE = 3, 8
 FINISH_SECONDS = 1.0
 """So long whoever opens a file waits for others to finish a checkpoint that was cut off."""
+
+ROWS_A_STATEMENT, PARAMETERS_MAX = 40, 999
+"""So many rows one statement inserts, of so many values at most, as some builds of SQLite."""
 
 IDLE_MAX, CURSORS_MAX = 16, 100
 """So many connections are kept; among so many cursors those that are gone are forgotten."""
@@ -511,24 +513,24 @@ def sqlite_connection(pooled: sa.PoolProxiedConnection) -> sqlite3.Connection:
 
 
 def insert_rows(
-    by: sqlite3.Connection | DBAPICursor,
+    by: Any,  # noqa: ANN401 - a connection of the driver, or a cursor
     table: str,
     marks: str,
     values: Sequence[Any],
-    at_once: int,
 ) -> None:
     """Insert rows into a table, given value after value, as many as the marks of a row take.
 
-    So many rows are inserted by each statement, since the driver resets one, and gives the
-    interpreter's lock away, each time that it runs it.
+    Each statement inserts many, since the driver resets one, and gives the interpreter's lock
+    away, each time that it runs it; those left over are inserted one by one.
     """
     width = marks.count("?")
-    whole = len(values) - len(values) % (at_once * width)
-    for rows, some in ((at_once, values[:whole]), (1, values[whole:])):
-        if some:
+    many = min(ROWS_A_STATEMENT, max(PARAMETERS_MAX // width, 1))
+    whole = len(values) - len(values) % (many * width)
+    for rows, first, end in ((many, 0, whole), (1, whole, len(values))):
+        if first < end:
             size = rows * width
             statement = f"INSERT INTO {table} VALUES {','.join([marks] * rows)}"
-            parts = [some[start : start + size] for start in range(0, len(some), size)]
+            parts = (values[start : start + size] for start in range(first, end, size))
             by.executemany(statement, parts)
 
 

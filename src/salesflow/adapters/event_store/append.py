@@ -340,8 +340,6 @@ COMMANDS = "INSERT INTO salesflow_commands VALUES (?,?,?,?,?,?)"
 ROW = f"INSERT INTO salesflow_events VALUES ({','.join('?' * 17)})"
 ONE_BY_ONE_MAX = 12
 """So many rows are written one by one sooner than as columns."""
-ROWS_A_STATEMENT = 40
-"""So many rows one statement inserts, of up to 16 parameters each; SQLite may take only 999."""
 
 
 class SqliteAppending:
@@ -456,7 +454,7 @@ class SqliteAppending:
         )
         values = [*chain.from_iterable(zip(*given, strict=True))]
         marks = _marks(self._tenant, days, *present)
-        insert_rows(connection, "salesflow_events", marks, values, ROWS_A_STATEMENT)
+        insert_rows(connection, "salesflow_events", marks, values)
 
 
 def _rows_of(

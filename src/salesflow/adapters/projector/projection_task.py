@@ -237,14 +237,14 @@ class StreamRefill:
     """Folds streams of one table anew."""
 
     def __init__(
-        self, fold: Fold, processes: Processes, values: tuple[str, str, str], log: EventLog
+        self, fold: Fold, processes: Processes, table: tuple[str, str, str], log: EventLog
     ) -> None:
         """Begin with nothing; the table is named with its tenant and its database's dialect."""
         self._log: Final = log
-        self._name: Final = values[0]
-        self._table: Final = fold.table.named(values[0])
+        self._name: Final = table[0]
+        self._table: Final = fold.table.named(table[0])
         self._stream: Sequence[Event] = ()
-        self._table_fold: Final = TableFold(fold, values)
+        self._table_fold: Final = TableFold(fold, table)
         self._folding: Final = JointFold(
             [self._table_fold], processes, lambda _: self._stream, log.catalogue
         )

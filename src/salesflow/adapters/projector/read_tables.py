@@ -5,6 +5,7 @@ and position are written in one transaction, and the position is moved by one co
 update: of two processes that did the same work, one is told that the other was first.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -81,8 +82,7 @@ MOVE: Final = (
 
 
 DoneT = TypeVar("DoneT")
-PARAMETERS_MAX: Final = 999
-"""Some builds of SQLite take no more in one statement."""
+UNBOUND: Final = re.compile(r"Error binding parameter (\d+): ")
 NEVER_LEFT_OUT: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, UnreadableFact})
 """What every fold has to know of, whatever it listens to."""
 
@@ -239,13 +239,11 @@ class TableWriter:
                     copy.write_row((self._tenant, *row))
         else:
             marks = f"('{self._tenant}'{', ?' * len(self.columns)})"
-            at_once = PARAMETERS_MAX // len(self.columns) or 1
-            insert_rows(cursor, self._into, marks, values, at_once)
+            insert_rows(cursor, self._into, marks, values)
 
-    def rows(self, values: Sequence[Cell]) -> list[Sequence[Cell]]:
+    def rows(self, values: Sequence[Cell]) -> Iterator[Row]:
         """Return the values of each row by itself."""
-        width = len(self.columns)
-        return [values[start : start + width] for start in range(0, len(values), width)]
+        return zip(*[iter(values)] * len(self.columns), strict=True)
 
     def _joined(self, rows: Iterable[Row]) -> list[Cell]:
         """Put the values of rows one behind the other, as the database keeps them.
@@ -268,7 +266,7 @@ class LedgerWriter(TableWriter):
     """Writes the movements of one ledger; none is ever changed."""
 
     def __init__(self, shape: LedgerTable, name: str, tenant: str, dialect: str) -> None:
-        columns = [column.name for column in shape.table.columns][1:]
+        columns = [each.name for each in shape.table.columns if each.name != "tenant"]
         super().__init__(columns, shape, name, tenant, dialect)
 
     def write(self, connection: sa.Connection, batch: LedgerBatch) -> int:
@@ -279,10 +277,10 @@ class LedgerWriter(TableWriter):
     def values(self, batch: LedgerBatch) -> list[Cell]:
         """Return the rows of a batch."""
         kept_id = self.kept_id
-        batch.sort(key=attrgetter("occurred", "position"))  # as they lie in the table
+        as_they_lie = sorted(batch, key=attrgetter("occurred", "position"))
         return self._joined(
             (occurred, position, number, now, sign, entity, kept_id(event), *attributes)
-            for entity, now, sign, position, number, occurred, event, attributes in batch
+            for entity, now, sign, position, number, occurred, event, attributes in as_they_lie
         )
 
 
@@ -372,12 +370,12 @@ class TableFold:
         self,
         connection: sa.Connection,
         write: Callable[[sa.Connection, Any], DoneT],
-        rows: object,
+        given: object,
     ) -> DoneT:
         try:
-            return write(connection, rows)
+            return write(connection, given)
         except (sa.exc.DBAPIError, OverflowError) as error:
-            wrong = _wrong_cell(error, connection)
+            wrong = _wrong_cell(error, connection, self.writer.columns)
             if wrong is None:
                 raise
             raise _unheld(self.fold.table.label, wrong) from error
@@ -391,16 +389,23 @@ def _unheld(label: str, wrong: str) -> ProjectionError:
     )
 
 
-def _wrong_cell(error: Exception, connection: sa.Connection) -> str | None:
-    """Return what is wrong with a cell that no row can hold; None when it is something else."""
-    values: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
-    driver = connection.dialect.loaded_dbapi
-    wrong = isinstance(values, (OverflowError, driver.IntegrityError, driver.DataError))
-    if isinstance(values, driver.ProgrammingError):  # of a type that it does not take
-        wrong = (
-            wrong or "Error binding" in str(values) or getattr(values, "sqlstate", "") is None
-        )
-    return shortened(str(values).partition("\n")[0]) if wrong else None
+def _wrong_cell(
+    error: Exception, connection: sa.Connection, columns: Sequence[str]
+) -> str | None:
+    """Return what is wrong with a cell that no row can hold; None when it is something else.
+
+    SQLite numbers the values of all rows of a statement; their column is told instead.
+    """
+    found: object = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+    driver, text = connection.dialect.loaded_dbapi, str(found).partition("\n")[0]
+    unbound = UNBOUND.match(text)
+    if unbound:
+        column = columns[(int(unbound[1]) - 1) % len(columns)]
+        return shortened(f"{column}: {text[unbound.end() :]}")
+    wrong = isinstance(found, (OverflowError, driver.IntegrityError, driver.DataError))
+    if isinstance(found, driver.ProgrammingError):  # of a type that it does not take
+        wrong = getattr(found, "sqlstate", "") is None
+    return shortened(text) if wrong else None
 
 
 # What read tables leave out, and since when: streams of which a fact cannot be read.

@@ -27,7 +27,7 @@ __all__ = ["MANY_ROWS", "OutgrownError", "TableInSlices", "warn_of_slices", "wit
 MEGABYTE: Final = 1_000_000
 MANY_ROWS: Final = 100_000
 PACKED: Final = 2
-"""While they are read rows take so many times the room that they take in the end."""
+"""Columns take about so many times the room until their long numbers stand in a list."""
 
 
 class TableInSlices:
@@ -71,9 +71,9 @@ class OutgrownError(Exception):
 def within(
     batches: Iterable[RowsRead], kinds: Mapping[str, Kind], most: int
 ) -> Iterator[RowsRead]:
-    """Pass rows on until they are going to take more bytes than so many as columns.
+    """Pass rows on until they are going to take more bytes than so many, packed as columns.
 
-    Looks at tables of many rows alone.
+    Looks at tables of many rows alone, and by how wide the columns of a few rows are.
 
     Raises:
         OutgrownError: then.

@@ -275,8 +275,9 @@ class Part(NamedTuple):
     def has_long(self, name: str) -> bool:
         """Return whether a column holds numbers that no smaller type holds."""
         column = self.columns[name]
-        is_wide = self.rows > 0 and column.dtype == np.int64 == narrowed(column).dtype
-        return is_wide or name in self.by_place
+        if column.dtype != np.int64:
+            return name in self.by_place
+        return self.rows > 0 and narrowed(column).dtype == np.int64
 
     def cut(self, name: str, rows: Places | Flags | slice) -> Column:
         """Return a column of some rows, of numbers as they are."""
