@@ -205,6 +205,8 @@ def _are_of_a_period(answer: BaseModel, rows: Sequence[BaseModel]) -> bool:
         return False
     zone = ZoneInfo(answer.timezone)
     periods = {days_text(value, zone) for _, value in answer if isinstance(value, Period)}
+    if not periods:
+        return False
     spans = {" … ".join(str(getattr(row, name, "")) for name in SPAN) for row in rows}
     return len(spans) == 1 and spans <= periods
 
