@@ -97,7 +97,8 @@ def held(flow: SalesFlow, times: list[int], known_at: int) -> list[Cells]:
         stored = runner.stored([PIPELINE.name], connection)
         ledger = runner.columns.in_snapshot(stored, connection).of(PIPELINE)
         assert isinstance(ledger, LedgerColumns)
-        return ledger.balances(known_at, times)
+        found = ledger.balances(known_at, times)
+        return [found.at(number) for number in range(len(times))]
 
 
 def summed(rows: list[dict[str, Any]], as_of: int, known_at: int) -> Cells:
@@ -151,13 +152,12 @@ def carries_nothing_forward_but_bins(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_the_checkpoint(patch: pytest.MonkeyPatch) -> None:
-    right = Checkpoints._sums
+    right = Checkpoints._checkpoints.__get__
 
-    def wrong(self: Checkpoints, rows: Any, *blocks: Any) -> Any:  # noqa: ANN401 - as it is
-        found = right(self, rows, *blocks)
-        return np.zeros_like(found) if blocks else found
+    def wrong(self: Checkpoints) -> Any:  # noqa: ANN401 - as it is
+        return np.zeros_like(right(self, Checkpoints))
 
-    patch.setattr(Checkpoints, "_sums", wrong)
+    patch.setattr(Checkpoints, "_checkpoints", property(wrong))
 
 
 def forgets_that_it_became_known_later(patch: pytest.MonkeyPatch) -> None:

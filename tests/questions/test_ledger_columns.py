@@ -55,17 +55,17 @@ def test_sums_beyond_64_bits_are_exact(monkeypatch: pytest.MonkeyPatch, block: i
     books = ledger(amounts, signs, share)
     for at in range(len(amounts)):
         total = sum(a * s for a, s in zip(amounts[: at + 1], signs, strict=False))
-        [found] = books.balances(len(amounts), [at])
+        found = books.balances(len(amounts), [at]).at(0)
         assert found == {CELL: CellSums(sum(signs[: at + 1]), total, total * share)}
 
 
 def test_what_was_recorded_later_is_taken_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_columns, "BLOCK", 2)
     books = ledger([WHOLE] * 5, [1] * 5, WHOLE)
-    known = [books.balances(at, [4])[0] for at in range(5)]
+    known = [books.balances(at, [4]).at(0) for at in range(5)]
     wanted = [CellSums(n, n * WHOLE, n * WHOLE * WHOLE) for n in range(1, 6)]
     assert known == [{CELL: sums} for sums in wanted]
-    assert books.balances(-1, [4]) == [{}]
+    assert books.balances(-1, [4]).at(0) == {}
 
 
 late, in_time, ahead = st.integers(20, 40), st.integers(0, 3), st.integers(-20, 0)
@@ -90,11 +90,11 @@ def test_what_stood_is_the_sum_of_what_had_happened_and_was_known(
         recorded = [n + delay for n, delay in enumerate(delays)]
         books = ledger(amounts, [1] * len(delays), WHOLE, recorded)
         found = books.balances(known_at, instants)
-    for at, cells in zip(instants, found, strict=True):
+    for number, at in enumerate(instants):
         known = [
             amount
             for happened, amount in enumerate(amounts)
             if happened <= at and recorded[happened] <= known_at
         ]
         sums = CellSums(len(known), sum(known), sum(known) * WHOLE)
-        assert cells == ({CELL: sums} if known else {})
+        assert found.at(number) == ({CELL: sums} if known else {})

@@ -41,7 +41,7 @@ from salesflow.domain.time import (
     to_instant,
 )
 from salesflow.errors import HistoryError, InputError, UnwritableError
-from salesflow.projections.core.balances import Cells, CellSums, balances
+from salesflow.projections.core.balances import balances
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.known_names import ensure_known
@@ -54,7 +54,7 @@ from salesflow.projections.table import (
 if TYPE_CHECKING:  # which loads numpy
     from salesflow.adapters.projector.columns import Held, SnapshotColumns
     from salesflow.projections.core.columns import HeldRows, HeldTable
-    from salesflow.projections.core.ledger_columns import LedgerColumns
+    from salesflow.projections.core.ledger_columns import LedgerBalances, LedgerColumns
 
 __all__ = ["AskedOf", "MomentResolver", "Snapshot", "settings_at", "snapshot_for"]
 
@@ -145,7 +145,7 @@ class SnapshotTables:
 
     def balances(
         self, ledger: LedgerTable, read_point: ReadPoint, instants: Sequence[Instant]
-    ) -> list[dict[Cells, CellSums]]:
+    ) -> "LedgerBalances":
         """Return what stood in the cells of a ledger, out of memory or of the database.
 
         Who asks once is answered sooner by the balances that the database keeps; for who asks
@@ -162,7 +162,9 @@ class SnapshotTables:
             columns = self.columns(ledger)
             if not self._runner.columns.outgrows(ledger.name):  # as may turn out while reading
                 return cast("LedgerColumns", columns).balances(read_point.known_at, instants)
-        return balances(self.rows, ledger, read_point, instants)
+        from salesflow.projections.core.ledger_columns import LedgerBalances  # loads numpy
+
+        return LedgerBalances.of(balances(self.rows, ledger, read_point, instants))
 
     def may_leave_out(self, known_at: Instant) -> bool:
         """Return whether tables leave streams out now, or may have at a time before."""
@@ -383,7 +385,7 @@ class SnapshotReader:
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
-    ) -> list[dict[Cells, CellSums]]:
+    ) -> "LedgerBalances":
         """Return what stood in each cell of a ledger at some instants, as known at one."""
         read_point = self.read_point
         if known_at is not None:

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from salesflow.presentation.format import Total
-from salesflow.projections.core.column_figures import exact_product_sums
+from salesflow.projections.core.column_figures import exact_product_sums, exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NO_LIST, Column, Flags, HeldRows
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -66,11 +66,12 @@ class Amounts(NamedTuple):
         *,
         things: Column | None = None,
         times: Column | None = None,
+        unit: int = 1,
     ) -> "Amounts":
         """Return the same in the currency asked for, each at the rate of a day.
 
         Days are given by their ordinals. The numbers of things tell what each is the amount
-        of; see `converted`.
+        of; see `converted`. Amounts are rounded to whole units.
         """
         amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
         for alike in grouped(self.currency, days).rows():
@@ -79,7 +80,10 @@ class Amounts(NamedTuple):
                 continue
             rate = exchange.rate(currency, date.fromordinal(int(days[alike[0]])))
             if rate is not None:
-                amount[alike] = [multiplied(each, rate) for each in self.amount[alike].tolist()]
+                each_rate = rate / unit
+                amount[alike] = [
+                    multiplied(each, each_rate) * unit for each in self.amount[alike].tolist()
+                ]
                 place[alike] = 0
                 continue
             for row in alike.tolist():
@@ -107,9 +111,9 @@ class Amounts(NamedTuple):
         Each amount counts once, or times a factor of less than 2 ** 31.
         """
         found: list[dict[str, int]] = [{} for _ in range(count)]
-        for currency, some, sums in self._sums_of_each(groups, count, factors):
-            for group, figure in zip(some.tolist(), sums, strict=True):
-                found[group][currency] = figure
+        some, figures = self._sums(groups, count, factors)
+        for group, (currency, figure) in zip(some.tolist(), figures, strict=True):
+            found[group][currency] = figure
         return found
 
     def totals(
@@ -121,24 +125,29 @@ class Amounts(NamedTuple):
         places: int = AMOUNT_PLACES,
     ) -> list[tuple[Total, ...]]:
         """Return the same in millionths, or in smaller parts, as totals of each group."""
-        figures, of = list[tuple[str, int]](), [NO_LIST]
-        for currency, some, sums in self._sums_of_each(groups, count, factors):
-            figures += [(currency, figure) for figure in sums]
-            of.append(some)
-        group = np.concatenate(of)
-        order = np.argsort(group, kind="stable")  # those of each stay in order of currencies
-        lengths = np.bincount(group, minlength=count).tolist()
-        return totals_of([figures[at] for at in order.tolist()], lengths, places=places)
+        some, figures = self._sums(groups, count, factors)
+        return totals_of(figures, np.bincount(some, minlength=count).tolist(), places=places)
 
-    def _sums_of_each(
+    def _sums(
         self, groups: Column, count: int, factors: Column | None
-    ) -> Iterator[tuple[str, Column, list[int]]]:
-        """Yield each currency, the groups that have amounts in it, and what these come to."""
-        factors = np.ones(len(groups), np.int64) if factors is None else factors
-        for currency, here in self.by_currency():
-            sums = exact_product_sums(self.amount[here], factors[here], groups[here], count)
-            some = np.flatnonzero(np.bincount(groups[here], minlength=count))
-            yield currency, some, sums[some].tolist()
+    ) -> tuple[Column, list[tuple[str, int]]]:
+        """Return group by group what amounts come to in each currency that it has any in.
+
+        The numbers of the groups, and beside them currencies and sums.
+        """
+        names = sorted({name for name in self.currencies if name is not None})
+        places = [NOTHING if name is None else names.index(name) for name in self.currencies]
+        place = np.array(places, np.int64)[self.currency]
+        cells, known = groups * len(names) + place, place != NOTHING
+        amount, cell, size = self.amount[known], cells[known], count * len(names)
+        if factors is None:
+            sums = exact_sums(amount, cell, size)
+        else:
+            sums = exact_product_sums(amount, factors[known], cell, size)
+        there = np.flatnonzero(np.bincount(cell, minlength=size))
+        some, place = np.divmod(there, max(len(names), 1))
+        currencies = map(names.__getitem__, place.tolist())
+        return some, [*zip(currencies, sums[there].tolist(), strict=True)]
 
     def by_currency(self) -> Iterator[tuple[str, Flags]]:
         """Yield the currencies in order of their names, and which amounts are in each."""

@@ -88,7 +88,7 @@ def whole(upper: Column, lower: Column) -> Column:
     """
     if upper.dtype != object and lower.dtype != object:
         carried = (upper >> 1) + (lower >> WORD + 1)  # half of it, which cannot wrap around
-        if not len(carried) or -SHORT < carried.min() <= carried.max() < SHORT - 1:
+        if not carried.size or -SHORT < carried.min() <= carried.max() < SHORT - 1:
             return np.asarray((upper + (lower >> WORD) << WORD) + (lower & LOWER))
     return np.asarray((upper.astype(object) << WORD) + lower.astype(object))
 

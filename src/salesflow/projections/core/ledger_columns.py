@@ -10,7 +10,6 @@ The same is read from the database in `balances`, where a ledger is not in memor
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -19,7 +18,7 @@ from salesflow.domain.computed_once import computed_once
 from salesflow.domain.time import Instant
 from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.column_figures import half_sums, halves, whole
-from salesflow.projections.core.column_groups import grouped
+from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import (
     NOTHING,
     Column,
@@ -31,7 +30,7 @@ from salesflow.projections.core.columns import (
 )
 from salesflow.projections.table import LedgerTable, ReadPoint
 
-__all__ = ["Checkpoints", "LedgerColumns"]
+__all__ = ["Checkpoints", "LedgerBalances", "LedgerColumns"]
 
 BLOCK: Final = 1_024
 """So many movements lie between two checkpoints."""
@@ -40,6 +39,46 @@ AT_ONCE: Final = 64
 LEFT, ENTERED = SIDES = ("left", "entered")
 FIGURES: Final = 4
 """What is summed: deals, amount, and what is likely of its upper and of its lower half."""
+
+
+class LedgerBalances(NamedTuple):
+    """What stood in the cells of a ledger at some instants: a row for each cell and instant.
+
+    Cells in which nothing stood are left out.
+    """
+
+    cells: Sequence[Cells]
+    instant: Column
+    """The number of the instant."""
+    cell: Column
+    """The place of the cell among the cells."""
+    deals: Column
+    amount: Column
+    """In millionths."""
+    weighted: Column
+    """Amount x probability, in millionths of millionths."""
+
+    @classmethod
+    def of(cls, found: Sequence[Mapping[Cells, CellSums]]) -> "LedgerBalances":
+        """Return what a database says of each instant."""
+        places: dict[Cells, int] = {}
+        rows = [
+            (instant, places.setdefault(cell, len(places)), *sums)
+            for instant, stood in enumerate(found)
+            for cell, sums in stood.items()
+        ]
+        instant, cell, deals, *worth = np.array(rows, object).reshape(-1, 5).T
+        numbers = (each.astype(np.int64) for each in (instant, cell, deals))
+        return cls([*places], *numbers, *worth)
+
+    def at(self, instant: int) -> dict[Cells, CellSums]:
+        """Return what stood in each cell at one of the instants, by its number."""
+        here = self.instant == instant
+        cell, *sums = (column[here].tolist() for column in self[2:])
+        return {
+            self.cells[place]: CellSums(*figures)
+            for place, *figures in zip(cell, *sums, strict=True)
+        }
 
 
 class LedgerColumns(NamedTuple):
@@ -56,31 +95,30 @@ class LedgerColumns(NamedTuple):
         parts = [each.part for each in (self.base, self.tail) if each is not None]
         return HeldRows([(part, part.posted_by(read_point)) for part in parts], self.words)
 
-    def balances(
-        self, known_at: Instant, instants: Sequence[Instant]
-    ) -> list[dict[Cells, CellSums]]:
-        """Return what stood in each cell at each of some instants, as known at one.
-
-        Cells in which nothing stood are left out.
-        """
-        parts = [each for each in (self.base, self.tail) if each is not None]
-        if not instants:
-            return []
-        sides = (part.sums(known_at, instants) for part in parts)
-        return [_together(*each) for each in zip(*sides, strict=True)]
+    def balances(self, known_at: Instant, instants: Sequence[Instant]) -> LedgerBalances:
+        """Return what stood in the cells at some instants, as known at one."""
+        cells, stood = self.base.stood(known_at, instants)
+        if self.tail is not None:
+            cells, stood = _together(cells, stood, *self.tail.stood(known_at, instants))
+        named = {cell: place for place, cell in enumerate(cells) if cell is not None}
+        deals, amount, upper, lower = (
+            whole(*halves) for halves in stood[..., [*named.values()]]
+        )
+        figures = deals, amount, whole(upper, lower)
+        there = np.logical_or.reduce([figure != 0 for figure in figures])
+        return LedgerBalances([*named], *np.nonzero(there), *(each[there] for each in figures))
 
 
 def _together(
-    base: dict[Cells, list[int]], *tail: dict[Cells, list[int]]
-) -> dict[Cells, CellSums]:
-    """Add up what stands in the cells of all parts; leave out those in which nothing does."""
-    found = dict(base)
-    for cell, sums in chain.from_iterable(each.items() for each in tail):
-        before = base.get(cell)
-        if before is not None:
-            sums = [a + b for a, b in zip(before, sums, strict=True)]
-        found[cell] = sums
-    return {cell: CellSums(*sums) for cell, sums in found.items() if any(sums)}
+    cells: Sequence[Cells | None], stood: Column, others: Sequence[Cells | None], more: Column
+) -> tuple[Sequence[Cells | None], Column]:
+    """Add up what stood in cells and in others, some of which are the same."""
+    every = [*cells, *{*others}.difference(cells)]
+    places = {cell: place for place, cell in enumerate(every)}
+    total = np.zeros((*stood.shape[:-1], len(every)), np.int64)
+    total[..., : len(cells)] = stood
+    total[..., [places[cell] for cell in others]] += more
+    return every, total
 
 
 class Checkpoints:
@@ -91,26 +129,17 @@ class Checkpoints:
         self._ledger = ledger
         self._words = words
 
-    def sums(
+    def stood(
         self, known_at: Instant, instants: Sequence[Instant]
-    ) -> list[dict[Cells, list[int]]]:
-        """Return deals, amount (in millionths) and what is likely of it, by cell, at instants.
+    ) -> tuple[Sequence[Cells | None], Column]:
+        """Return the cells, and what stood in each at some instants: every figure in halves.
 
-        What is likely is in millionths of millionths. Some cells hold nothing.
+        Legs that lie in no cell are added up too, in a cell that is None.
         """
         if not self.part.rows:
-            return [{} for _ in instants]
+            return [], np.zeros((FIGURES, 2, len(instants), 0), np.int64)
         ends = np.array([self.part.happened_by(at) for at in instants])
-        deals, amount, upper, lower = (whole(*each) for each in self._known(known_at, ends))
-        figures = (each.tolist() for each in (deals, amount, whole(upper, lower)))
-        return [
-            {
-                cell: list(sums)
-                for cell, *sums in zip(self._cells, *each, strict=True)
-                if cell is not None
-            }
-            for each in zip(*figures, strict=True)
-        ]
+        return self._cells, self._known(known_at, ends)
 
     def _known(self, known_at: Instant, ends: Column) -> Column:
         """Add up, up to some places, the movements that were known at an instant; in halves.
@@ -131,12 +160,9 @@ class Checkpoints:
 
     def _all(self, ends: Column) -> Column:
         """Add up all movements up to some places."""
-        stood = []
-        for end in ends.tolist():
-            last = end // BLOCK
-            rest = self._sums(slice(last * BLOCK, end))
-            stood.append(self._checkpoints[:, :, last] + rest)
-        return np.stack(stood, axis=2)
+        last = ends // BLOCK
+        rest = self._sums(*rows_in(last * BLOCK, ends), len(ends))
+        return self._checkpoints[:, :, last] + rest.reshape(FIGURES, 2, len(ends), -1)
 
     def _some(self, rows: Places, ends: Column) -> Column:
         """Add up some movements, up to some places behind which none of them stands."""

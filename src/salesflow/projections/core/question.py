@@ -54,7 +54,6 @@ from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
 from salesflow.presentation.messages import Language, in_language, translated, words_in
 from salesflow.presentation.table import TableOfView, html_of
-from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.left_out import Behind, LeftOut
 from salesflow.projections.core.names import (
     NO_NAMES,
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from salesflow.projections.core.columns import HeldRows
+    from salesflow.projections.core.ledger_columns import LedgerBalances
 
 __all__ = [
     "ENVELOPE",
@@ -243,11 +243,10 @@ class Reader(Protocol):
 
     def balances(
         self, ledger: LedgerTable, instants: Sequence[Instant], known_at: Instant | None = None
-    ) -> list[dict[Cells, CellSums]]:
+    ) -> "LedgerBalances":
         """Return what stood in each cell of a ledger at some instants, as known at one.
 
-        It is known at the moment where nothing is said. Cells in which nothing stood are left
-        out; a missing currency is None.
+        It is known at the moment where nothing is said. A missing currency is None.
         """
 
     def rows(self, select: sa.Select[Any]) -> Sequence[sa.Row[Any]]:

@@ -236,7 +236,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
         """Return what stood in the scope before the period, where balances can say so."""
         found: dict[Cells, CellSums] = {}
         if self._in_cells:
-            (found,) = reader.balances(PIPELINE, [books.at], books.known_at)
+            found = reader.balances(PIPELINE, [books.at], books.known_at).at(0)
         asked = [(n, getattr(self, name, None)) for n, name in enumerate(PIPELINE.cells)]
         wanted = [(n, part) for n, part in asked if part is not None]
         inside = {

@@ -7,11 +7,10 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
-from operator import attrgetter
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -26,16 +25,15 @@ from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.amounts import Amounts
-from salesflow.projections.core.column_figures import exact_product_sums
+from salesflow.projections.core.column_figures import exact_product_sums, exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, HeldRows
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
     MoneyQuestion,
     MoneyView,
     RateRule,
-    totals_of_each,
 )
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.customer import CUSTOMER
@@ -59,14 +57,11 @@ __all__ = [
     "Funnel",
     "FunnelStage",
     "FunnelView",
-    "PipelineCell",
+    "PipelineCells",
     "PipelineSums",
-    "SumsOfCells",
-    "booked",
     "closed_deals",
-    "converted",
-    "fields_of",
     "funnel_stages",
+    "stages_by_group",
 ]
 
 
@@ -78,6 +73,10 @@ __all__ = [
 # Flow.
 
 CLOSED: Final = ("won", "lost", "disqualified", "merged")
+
+
+CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
+"""The columns of a deal that say in which cell it stands."""
 
 
 class FunnelStage(Value):
@@ -108,82 +107,168 @@ _stages: Final = unchecked_all(FunnelStage)
 _closed: Final = unchecked_all(ClosedDeals)
 
 
-class PipelineCell(NamedTuple):
-    """The deals that stood in a cell, what they were worth and likely worth."""
+class KeyColumn(NamedTuple):
+    """A column of keys: of each row the number of its key, and what they are called."""
 
-    process: str
-    version: int
-    stage: str
-    outcome: str
-    currency: str | None
-    deals: int
-    amount: int
-    """In millionths."""
-    weighted: int
+    number: Column
+    names: Sequence[Any]
+    """Texts; None for rows without a key, where some may have none."""
+
+    @classmethod
+    def of(cls, keys: Sequence[str | None]) -> "KeyColumn":
+        """Return keys, one of each row."""
+        places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+        return cls(np.array([places[key] for key in keys], np.int64), [*places])
+
+    def where(self, rows: Column) -> "KeyColumn":
+        """Return those of some rows."""
+        return KeyColumn(self.number[rows], self.names)
+
+    def has(self, key: str) -> Flags:
+        """Return which rows have a key."""
+        found: Flags = np.array([name == key for name in self.names], np.bool_)[self.number]
+        return found
+
+    def in_order(self) -> tuple[list[Group], Column]:
+        """Return the keys that rows have, in order, and where that of each row stands."""
+        there = grouped(self.number)
+        names = self.where(there.first).cells()
+        ordered, place = numbered_groups(names)
+        return ordered, np.array([place[name] for name in names], np.int64)[there.of]
+
+    def cells(self) -> list[Any]:
+        """Return the key of each row."""
+        return [self.names[number] for number in self.number.tolist()]
+
+
+class PipelineCells(NamedTuple):
+    """Deals that stand alike, put together by group and by cell: a row for each of both."""
+
+    group: Column
+    """The number of the group."""
+    at: Column
+    """The instant at which they stand so."""
+    process: KeyColumn
+    version: Column
+    stage: KeyColumn
+    outcome: KeyColumn
+    deals: Column
+    amounts: Amounts
+    weighted: Amounts
     """Amount x probability, in millionths of millionths."""
 
-    def into(self, exchange: CurrencyConverter, at: Instant) -> "PipelineCell":
-        """Return it in the currency asked for; without a rate it has no amount."""
-        day = exchange.day(at, event=None, closing=None)
-        into = exchange.into(self.currency, day, times=self.deals)
-        if into.rate is None:
+    @classmethod
+    def booked(
+        cls, reader: Reader, instants: Sequence[Instant], process: str | None
+    ) -> "PipelineCells":
+        """Read what stood in the cells, perhaps of one process, at each of some instants.
+
+        Each instant is a group. It is as fast for any number of deals.
+        """
+        found = reader.balances(PIPELINE, instants)
+        of, versions, stages, outcomes, currencies = (
+            [cell[place] for cell in found.cells] for place in range(len(PIPELINE.cells))
+        )
+        currency = KeyColumn.of(currencies).where(found.cell)
+        read = cls(
+            group=found.instant,
+            at=np.array(instants, np.int64)[found.instant],
+            process=KeyColumn.of(of).where(found.cell),
+            version=np.array(versions, np.int64)[found.cell],
+            stage=KeyColumn.of(stages).where(found.cell),
+            outcome=KeyColumn.of(outcomes).where(found.cell),
+            deals=found.deals,
+            amounts=Amounts(found.amount, *currency),
+            weighted=Amounts(found.weighted, *currency),
+        )
+        return read if process is None else read.where(read.process.has(process))
+
+    @classmethod
+    def of(
+        cls, deals: HeldRows, group: Column, apart: Iterable[str], at: Instant
+    ) -> "PipelineCells":
+        """Put rows of deals together, those apart that differ in some more columns."""
+        alike = grouped(group, *deals.cut(*CELL, *apart))
+        worth, count = deals.amounts(), len(alike.first)
+        likely = exact_product_sums(worth, deals["probability"], alike.of, count)
+        first = deals.ordered(alike.first)
+        currency = first.distinct("currency")
+        return cls(
+            group=group[alike.first],
+            at=np.full(count, at),
+            process=KeyColumn(*first.distinct("process")),
+            version=first["process_version"],
+            stage=KeyColumn(*first.distinct("stage")),
+            outcome=KeyColumn(*first.distinct("outcome")),
+            deals=alike.counts(),
+            amounts=Amounts(alike.sums(worth), *currency),
+            weighted=Amounts(likely, *currency),
+        )
+
+    @property
+    def currency(self) -> KeyColumn:
+        """In which currency their amounts are; None where they have none."""
+        return KeyColumn(self.amounts.currency, self.amounts.currencies)
+
+    def where(self, rows: Flags) -> "PipelineCells":
+        """Return some of them."""
+        return PipelineCells(
+            group=self.group[rows],
+            at=self.at[rows],
+            process=self.process.where(rows),
+            version=self.version[rows],
+            stage=self.stage.where(rows),
+            outcome=self.outcome.where(rows),
+            deals=self.deals[rows],
+            amounts=self.amounts.where(rows),
+            weighted=self.weighted.where(rows),
+        )
+
+    def converted(self, exchange: CurrencyConverter) -> "PipelineCells":
+        """Return them in the currency asked for; those without a rate have no amount."""
+        if exchange.currency is None:
             return self
-        weighted = round(Fraction(self.weighted, AMOUNT_SCALE) * into.rate) * AMOUNT_SCALE
-        amount = into.millionths(self.amount)
-        return self._replace(currency=into.currency, amount=amount, weighted=weighted)
-
-
-def converted(
-    cells: Sequence[PipelineCell], exchange: CurrencyConverter, at: Instant
-) -> Sequence[PipelineCell]:
-    """Return cells in the currency asked for; as they are where none is."""
-    if exchange.currency is None:
-        return cells
-    return [cell.into(exchange, at) for cell in cells]
-
-
-def booked(
-    reader: Reader, instants: Sequence[Instant], *, process: str | None
-) -> list[list[PipelineCell]]:
-    """Read what stood in the cells at some instants: as fast for any number of deals."""
-    return [
-        [
-            PipelineCell._make((*cell, *sums))
-            for cell, sums in found.items()
-            if process in (None, cell[0])
+        instants, place = np.unique(self.at, return_inverse=True)
+        days = [
+            exchange.day(at, event=None, closing=None).toordinal() for at in instants.tolist()
         ]
-        for found in reader.balances(PIPELINE, instants)
-    ]
+        day, once = np.array(days, np.int64)[place], np.zeros(len(self.at), np.int64)
+        return self._replace(
+            amounts=self.amounts.in_one(exchange, day, times=self.deals),
+            weighted=self.weighted.in_one(exchange, day, times=once, unit=AMOUNT_SCALE),
+        )
+
+    def figures(self, of: Column, count: int) -> list[Fields]:
+        """Return what they come to in so many groups, as the fields of a stage."""
+        without = np.where(self.amounts.known, 0, self.deals)
+        columns = zip(
+            exact_sums(self.deals, of, count).tolist(),
+            exact_sums(without, of, count).tolist(),
+            self.amounts.totals(of, count),
+            self.weighted.totals(of, count, places=2 * AMOUNT_PLACES),
+            strict=True,
+        )
+        return [
+            {
+                "deals": deals,
+                "deals_without_amount": without_amount,
+                "amounts": amounts,
+                "weighted": weighted,
+            }
+            for deals, without_amount, amounts, weighted in columns
+        ]
 
 
-class SumsOfCells:
-    """What some cells come to, each currency by itself; those without one have no amount."""
-
-    __slots__ = ("amounts", "deals", "versions", "weighted", "without_amount")
-
-    def __init__(self, cells: Iterable[PipelineCell] = ()) -> None:
-        self.deals = self.without_amount = 0
-        self.amounts: dict[str, int] = {}
-        self.weighted: dict[str, int] = {}
-        self.versions: list[int] = []
-        """Of which versions of their process the cells are."""
-        for cell in cells:
-            self.add(cell)
-
-    def add(self, cell: PipelineCell) -> None:
-        """Add another cell."""
-        _, version, _, _, currency, deals, amount, weighted = cell
-        self.deals += deals
-        self.versions.append(version)
-        if currency is None:
-            self.without_amount += deals
-        else:
-            self.amounts[currency] = self.amounts.get(currency, 0) + amount
-            self.weighted[currency] = self.weighted.get(currency, 0) + weighted
+Use = tuple[int, str]
+"""The number of a group, and a process that it has deals of."""
 
 
-ClosedSums = tuple[int, str, int, tuple[Total, ...]]
-"""A group and an outcome, how many deals of it stand so, and their amounts."""
+class StandingInStage(NamedTuple):
+    """What stands open in a stage."""
+
+    figures: Fields
+    versions: list[int]
+    """Of which versions of the process it is."""
 
 
 class PipelineSums(NamedTuple):
@@ -191,63 +276,64 @@ class PipelineSums(NamedTuple):
 
     groups: Sequence[Group]
     """What they are called, in order; the place of one among them is its number."""
-    versions: Mapping[tuple[int, str], int]
+    versions: Mapping[Use, int]
     """The newest version in use of each process that a group has deals of."""
-    opened: Mapping[tuple[int, str], Mapping[str, SumsOfCells]]
+    opened: Mapping[Use, Mapping[str, StandingInStage]]
     """By group and process, then by stage."""
-    closed: Sequence[ClosedSums]
-    """A row for each group and each outcome that some of its deals have."""
+    closed: Sequence[tuple[int, str, int, tuple[Total, ...]]]
+    """A row for each group and each outcome that some of its deals have: how many they are,
+    and their amounts."""
+    open_deals: int
+    """How many deals are open."""
 
     @classmethod
-    def of(
-        cls, groups: Sequence[Group], cells: Iterable[tuple[int, PipelineCell]]
-    ) -> "PipelineSums":
-        """Return what cells come to, each with the number of its group."""
-        versions: dict[tuple[int, str], int] = {}
-        opened: list[tuple[int, PipelineCell]] = []
-        closed: dict[tuple[int, str], SumsOfCells] = defaultdict(SumsOfCells)
-        for group, cell in cells:
-            use = group, cell.process
-            versions[use] = max(cell.version, versions.get(use, cell.version))
-            if cell.outcome == "open":
-                opened.append((group, cell))
-            else:
-                closed[group, cell.outcome].add(cell)
-        totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
-        ended = [
-            (group, outcome, sums.deals, amounts)
-            for ((group, outcome), sums), amounts in zip(closed.items(), totals, strict=True)
-        ]
-        return cls(groups, versions, _by_stage(opened), ended)
-
-    @property
-    def open_deals(self) -> int:
-        """How many deals are open."""
-        return sum(sums.deals for opened in self.opened.values() for sums in opened.values())
+    def of(cls, groups: Sequence[Group], cells: PipelineCells) -> "PipelineSums":
+        """Return what cells come to."""
+        alike = grouped(cells.group, cells.process.number)
+        uses = _uses(cells, alike.first)
+        is_open = cells.outcome.has("open")
+        opened = cells.where(is_open)
+        return cls(
+            groups,
+            versions=dict(zip(uses, alike.greatest(cells.version).tolist(), strict=True)),
+            opened=_by_stage(opened),
+            closed=_by_outcome(cells.where(~is_open)),
+            open_deals=int(opened.deals.sum()),
+        )
 
 
-def _by_stage(
-    cells: Iterable[tuple[int, PipelineCell]],
-) -> dict[tuple[int, str], dict[str, SumsOfCells]]:
-    """Return what open cells of groups come to; see `PipelineSums.opened`."""
-    opened: dict[tuple[int, str], dict[str, SumsOfCells]]
-    opened = defaultdict(lambda: defaultdict(SumsOfCells))
-    for group, cell in cells:
-        opened[group, cell.process][cell.stage].add(cell)
+def _uses(cells: PipelineCells, rows: Column) -> list[Use]:
+    """Return of which groups and processes some rows are."""
+    return [*zip(cells.group[rows].tolist(), cells.process.where(rows).cells(), strict=True)]
+
+
+def _by_stage(cells: PipelineCells) -> dict[Use, dict[str, StandingInStage]]:
+    """Return what open cells come to; see `PipelineSums.opened`."""
+    alike = grouped(cells.group, cells.process.number, cells.stage.number)
+    stages = [
+        StandingInStage(figures, []) for figures in cells.figures(alike.of, len(alike.first))
+    ]
+    for place, version in zip(alike.of.tolist(), cells.version.tolist(), strict=True):
+        stages[place].versions.append(version)
+    opened = defaultdict[Use, dict[str, StandingInStage]](dict)
+    keys = cells.stage.where(alike.first).cells()
+    for use, key, stage in zip(_uses(cells, alike.first), keys, stages, strict=True):
+        opened[use][key] = stage
     return opened
 
 
-def fields_of(several: Sequence[SumsOfCells]) -> Iterator[Fields]:
-    """Yield what sums of open cells come to, as the fields of a stage."""
-    amounts = totals_of_each([sums.amounts for sums in several])
-    likely = totals_of_each([sums.weighted for sums in several], places=2 * AMOUNT_PLACES)
-    for sums, amount, weighted in zip(several, amounts, likely, strict=True):
-        yield {
-            "deals": sums.deals,
-            "deals_without_amount": sums.without_amount,
-            "amounts": amount,
-            "weighted": weighted,
-        }
+def _by_outcome(cells: PipelineCells) -> list[tuple[int, str, int, tuple[Total, ...]]]:
+    """Return what closed cells come to; see `PipelineSums.closed`."""
+    alike = grouped(cells.group, cells.outcome.number)
+    return [
+        *zip(
+            cells.group[alike.first].tolist(),
+            cells.outcome.where(alike.first).cells(),
+            alike.sums(cells.deals).tolist(),
+            cells.amounts.totals(alike.of, len(alike.first)),
+            strict=True,
+        )
+    ]
 
 
 def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
@@ -273,36 +359,38 @@ def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]
 
     Empty ones included.
     """
+    return _stages([*chain.from_iterable(_stage_rows(sums, processes))])
+
+
+def stages_by_group(sums: PipelineSums, processes: Processes) -> list[tuple[FunnelStage, ...]]:
+    """Return the same, those of each group by themselves."""
+    return [tuple(_stages(rows)) for rows in _stage_rows(sums, processes)]
+
+
+def _stage_rows(sums: PipelineSums, processes: Processes) -> list[list[Fields]]:
+    """Return the stages of each group as their fields; see `funnel_stages`."""
     own = cache(partial(_own_stages, processes))
     filled = _filled_stages(sums, own, processes)
-    rows: list[Fields] = []
+    rows: list[list[Fields]] = [[] for _ in sums.groups]
     for use, version in sorted(sums.versions.items()):
-        group = sums.groups[use[0]]
-        for stage in (filled.get(use) or own(use[1], version)).values():
-            row = {**stage}
-            row["group"] = group
-            rows.append(row)
-    return _stages(rows)
+        number, process = use
+        stages = (filled.get(use) or own(process, version)).values()
+        rows[number] += [{**stage, "group": sums.groups[number]} for stage in stages]
+    return rows
 
 
 def _filled_stages(
     sums: PipelineSums, own: Callable[[str, int], dict[str, Fields]], processes: Processes
-) -> dict[tuple[int, str], dict[str, Fields]]:
+) -> dict[Use, dict[str, Fields]]:
     """Return the stages of each group and process in which deals stand in any."""
-    filled: dict[tuple[int, str], dict[str, Fields]] = {}
-    standing = {
-        (use, stage): here
-        for use, opened in sums.opened.items()
-        for stage, here in opened.items()
-    }
-    figures = dict(zip(standing, fields_of([*standing.values()]), strict=True))
+    filled: dict[Use, dict[str, Fields]] = {}
     for use, opened in sums.opened.items():
         stages = {**own(use[1], sums.versions[use])}
         if gone := opened.keys() - stages.keys():
             versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
             stages |= _gone_stages(processes, use[1], versions)
-        for stage in opened:
-            stages[stage] = {**stages[stage], **figures[use, stage]}
+        for stage, standing in opened.items():
+            stages[stage] = {**stages[stage], **standing.figures}
         filled[use] = stages
     return filled
 
@@ -337,62 +425,6 @@ def _empty_stage(process: str, stage: str, name_en: str, name_zh: str) -> Fields
         "amounts": (),
         "weighted": (),
     }
-
-
-CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
-"""The columns of a deal that say in which cell it stands."""
-
-
-class CellsOfDeals:
-    """Deals put together by the number of their group, by cell and by columns kept apart.
-
-    What is closed, which is most of it, is added up as columns, since that is faster; what is
-    open becomes cells.
-    """
-
-    def __init__(self, deals: HeldRows, group: Column, apart: Iterable[str]) -> None:
-        alike = grouped(group, *deals.cut(*CELL, *apart))
-        amounts, shares = deals.amounts(), deals["probability"]
-        self._deals = deals
-        self._first = alike.first
-        self._group = group[alike.first]
-        self._outcome = deals.numbers("outcome", CLOSED)[alike.first]
-        self._counts = alike.counts()
-        self._amounts = alike.sums(amounts)
-        self._weighted = exact_product_sums(amounts, shares, alike.of, len(alike.first))
-
-    def versions(self) -> dict[tuple[int, str], int]:
-        """Return the newest version of each process that a group has deals of."""
-        process, version = (self._deals[name][self._first] for name in CELL[:2])
-        alike = grouped(self._group, process)
-        names = self._deals.cells("process", self._first[alike.first])
-        uses = zip(self._group[alike.first].tolist(), names, strict=True)
-        return dict(zip(uses, alike.greatest(version).tolist(), strict=True))
-
-    def opened(self) -> tuple[list[int], Sequence[PipelineCell]]:
-        """Return the open cells, and the number of the group of each."""
-        some = np.flatnonzero(self._outcome < 0)
-        sums = (self._counts, self._amounts, self._weighted)
-        cells = zip(
-            *(self._deals.cells(name, self._first[some]) for name in CELL),
-            *(column[some].tolist() for column in sums),
-            strict=True,
-        )
-        return self._group[some].tolist(), [*map(PipelineCell._make, cells)]
-
-    def closed(self, exchange: CurrencyConverter, at: Instant) -> list[ClosedSums]:
-        """Return what closed ones come to in the currency asked for."""
-        some = np.flatnonzero(self._outcome >= 0)
-        counts, (currency, currencies) = self._counts[some], self._deals.distinct("currency")
-        amounts = Amounts(self._amounts[some], currency[self._first[some]], currencies)
-        if exchange.currency is not None:
-            day = exchange.day(at, event=None, closing=None).toordinal()
-            amounts = amounts.in_one(exchange, np.full(len(some), day), times=counts)
-        alike = grouped(self._group[some], self._outcome[some])
-        totals = amounts.totals(alike.of, len(alike.first))
-        first, deals = some[alike.first], alike.sums(counts).tolist()
-        outcomes = map(CLOSED.__getitem__, self._outcome[first].tolist())
-        return [*zip(self._group[first].tolist(), outcomes, deals, totals, strict=True)]
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
@@ -510,15 +542,15 @@ class Funnel(MoneyQuestion[FunnelView]):
 
     def _of_cells(self, reader: Reader, exchange: CurrencyConverter) -> PipelineSums:
         """Sum up the cells of each group."""
-        (booked_cells,) = booked(reader, [reader.read_point.as_of], process=self.process)
-        wanted = [cell for cell in booked_cells if self.currency in (None, cell.currency)]
-        cells = converted(wanted, exchange, reader.read_point.as_of)
-        if self.by is None:
-            return PipelineSums.of([None], ((0, cell) for cell in cells))
-        groups = [*map(attrgetter(self.by), wanted)]
-        ordered, number = numbered_groups({*groups})
-        numbers = map(number.__getitem__, groups)
-        return PipelineSums.of(ordered, zip(numbers, cells, strict=True))
+        cells = PipelineCells.booked(reader, [reader.read_point.as_of], self.process)
+        if self.currency is not None:
+            cells = cells.where(cells.currency.has(self.currency))
+        groups: list[Group] = [None]
+        if self.by is not None:
+            by = cells.process if self.by == "process" else cells.currency
+            groups, group = by.in_order()
+            cells = cells._replace(group=group)
+        return PipelineSums.of(groups, cells.converted(exchange))
 
     def _asks_for(self, name: str) -> bool:
         """Return whether deals of one such are asked for, or a funnel for each."""
@@ -534,15 +566,8 @@ class Funnel(MoneyQuestion[FunnelView]):
         names, group = grouping.in_order(grouping.standing(deals, OWNED))
         asked = {column for name, column in OF_DEALS.items() if self._asks_for(name)}
         apart = [*asked, "probability"] if exchange.currency is not None else []
-        cells = CellsOfDeals(deals, group, apart)
-        numbers, opened = cells.opened()
-        opened = converted(opened, exchange, as_of)
-        return PipelineSums(
-            groups=names,
-            versions=cells.versions(),
-            opened=_by_stage(zip(numbers, opened, strict=True)),
-            closed=cells.closed(exchange, as_of),
-        )
+        cells = PipelineCells.of(deals, group, apart, as_of)
+        return PipelineSums.of(names, cells.converted(exchange))
 
     def _wanted(self, reader: Reader) -> HeldRows:
         """Return the deals of the one owner (team, customer …) asked for."""

@@ -7,7 +7,8 @@ go. Leaves out what moved between them (Flow), and every part of the pipeline bu
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import Annotated, ClassVar, Literal, NamedTuple
+from itertools import repeat
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import (
@@ -18,6 +19,7 @@ from salesflow.domain.time import (
     Period,
     from_instant,
 )
+from salesflow.domain.unchecked import unchecked_all
 from salesflow.domain.values import Day, Reference, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
@@ -28,16 +30,13 @@ from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRu
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import (
+    CLOSED,
     ClosedDeals,
     FunnelStage,
-    PipelineCell,
+    PipelineCells,
     PipelineSums,
-    SumsOfCells,
-    booked,
     closed_deals,
-    converted,
-    fields_of,
-    funnel_stages,
+    stages_by_group,
 )
 
 __all__ = ["FunnelEnd", "FunnelTrend", "FunnelTrendView"]
@@ -66,6 +65,9 @@ class FunnelEnd(Value):
         after = (self.as_of + MICROSECOND).astimezone(zone)
         whole = after.date() > self.last
         return str(self.last) if whole else local_time(self.as_of, zone, exact=False)
+
+
+_ends: Final = unchecked_all(FunnelEnd)
 
 
 class FunnelTrendView(MoneyView):
@@ -142,15 +144,15 @@ class FunnelTrend(MoneyQuestion[FunnelTrendView], PeriodQuestion[FunnelTrendView
         """Read what stood at every end, all in one go."""
         span, exchange = self._span(reader), self.exchange(reader)
         ends = list(self._ends(span, reader))
-        found = booked(reader, [end.at for end in ends], process=self.process) if ends else []
+        found: list[FunnelEnd] = []
+        if ends:
+            cells = PipelineCells.booked(reader, [end.at for end in ends], self.process)
+            found = _funnel_ends(ends, cells.converted(exchange), reader)
         return FunnelTrendView(
             moment=moment,
             period=span.period(),
             every=self.every,
-            ends=tuple(
-                _funnel_end(end, converted(cells, exchange, end.at), reader)
-                for end, cells in zip(ends, found, strict=True)
-            ),
+            ends=tuple(found),
             rates=exchange.used,
         )
 
@@ -189,15 +191,26 @@ class _End(NamedTuple):
     at: Instant
 
 
-def _funnel_end(end: _End, cells: Sequence[PipelineCell], reader: Reader) -> FunnelEnd:
-    standing = PipelineSums.of([None], ((0, cell) for cell in cells))
-    [sums] = fields_of([SumsOfCells(cell for cell in cells if cell.outcome == "open")])
-    return FunnelEnd(
-        first=end.first,
-        last=end.last,
-        as_of=from_instant(end.at),
-        open_deals=sums.pop("deals"),
-        **sums,
-        stages=tuple(funnel_stages(standing, reader.processes)),
-        closed=tuple(closed_deals(standing)),
+def _funnel_ends(ends: Sequence[_End], cells: PipelineCells, reader: Reader) -> list[FunnelEnd]:
+    """Return what stood at each end, whose cells are a group."""
+    sums = PipelineSums.of([None] * len(ends), cells)
+    opened = cells.where(cells.outcome.has("open"))
+    figures = opened.figures(opened.group, len(ends))
+    stages = stages_by_group(sums, reader.processes)
+    closed = zip(*repeat(iter(closed_deals(sums)), len(CLOSED)), strict=True)
+    return _ends(
+        [
+            {
+                "first": end.first,
+                "last": end.last,
+                "as_of": from_instant(end.at),
+                "open_deals": fields.pop("deals"),
+                **fields,
+                "stages": in_stages,
+                "closed": outcomes,
+            }
+            for end, fields, in_stages, outcomes in zip(
+                ends, figures, stages, closed, strict=True
+            )
+        ]
     )
