@@ -18,7 +18,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.process import Label
+from salesflow.domain.process import Label, ProcessVersion
 from salesflow.domain.time import FOREVER, Instant, from_instant
 from salesflow.presentation.messages import Language, say_count
 from salesflow.projections.core.column_figures import places_among
@@ -436,13 +436,14 @@ def named(meant: Iterable[Meant], processes: Processes) -> Names:
         if key:
             versions[process].add(version)
             keys[key].add(process)
+    by_process = {
+        process: _labels([processes.get((process, each)) for each in sorted(of)])
+        for process, of in versions.items()
+    }
     labels = []
     for key in sorted(keys):
-        found = [
-            label
-            for process in sorted(keys[key])
-            if (label := _label(key, process, versions[process], processes)) is not None
-        ]
+        called = [by_process[process].get(key) for process in sorted(keys[key])]
+        found = [label for label in called if label is not None]
         if found:
             labels.append(
                 Labelled(
@@ -454,21 +455,17 @@ def named(meant: Iterable[Meant], processes: Processes) -> Names:
     return Names(labels=tuple(labels))
 
 
-def _label(key: str, process: str, versions: set[int], processes: Processes) -> Label | None:
-    for version in sorted(versions, reverse=True):
-        label = next(
-            (each for each in _labels(process, version, processes) if each.key == key), None
-        )
-        if label is not None:
-            return label
-    return None
+def _labels(versions: Iterable[ProcessVersion | None]) -> dict[str, Label]:
+    """Return what the keys of a process mean by its versions, of which the last one counts.
 
-
-def _labels(process: str, version: int, processes: Processes) -> Iterator[Label]:
-    found = processes.get((process, version))
-    if found is not None:
-        yield from found.loss_reasons
-        yield from found.stages
+    What is a reason and a stage is meant as the reason.
+    """
+    return {
+        label.key: label
+        for version in versions
+        if version is not None
+        for label in (*version.stages, *version.loss_reasons)
+    }
 
 
 def _all(names: Iterable[str]) -> str:

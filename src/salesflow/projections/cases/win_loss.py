@@ -11,7 +11,7 @@ that is its case study.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -20,6 +20,7 @@ from pydantic import Field
 
 from salesflow.domain.process import WIN_RATE, win_rate_of
 from salesflow.domain.time import Instant, Moment, Period
+from salesflow.domain.unchecked import Fields, unchecked_all
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
@@ -97,6 +98,9 @@ class Driver(Value):
     """The first less the second, with its 95% Newcombe interval; None where one is of none."""
     few: bool
     """Whether it rests on fewer than ten deals with or without it."""
+
+
+_of_fields: Final = unchecked_all(Driver)
 
 
 class LossReason(Value):
@@ -262,42 +266,47 @@ class ClosedGroup(NamedTuple):
         return unscaled(self.millionths)
 
 
-class _Factors(NamedTuple):
-    """What happened on the way of deals."""
+class _FactorCount(NamedTuple):
+    """On the way of how many deals that closed alike something happened."""
 
-    rows: HeldRows
-    deals: HeldRows
-    """For each of them the deal on whose way it happened."""
+    factor: str
+    detail: str
+    outcome: str
+    process: str
+    version: int
+    deals: int
 
 
-def _factors(reader: Reader, deals: HeldRows) -> _Factors:
+CLOSED_ALIKE: Final = ("outcome", "process", "process_version")
+
+
+def _factors(reader: Reader, deals: HeldRows) -> list[_FactorCount]:
     """Return what happened on the way of closed deals."""
-    rows = reader.columns(FACTOR)
+    closed, rows = grouped(*deals.cut(*CLOSED_ALIKE)), reader.columns(FACTOR)
     deal = places_among(deals["entity_id"], rows["entity_id"])
-    return _Factors(rows.where(deal >= 0), deals.ordered(deal[deal >= 0]))
+    is_theirs = deal >= 0
+    rows, of = rows.where(is_theirs), closed.of[deal[is_theirs]]
+    alike = grouped(*rows.cut("factor", "detail"), of)
+    ways = [*deals.ordered(closed.first).records(*CLOSED_ALIKE)]
+    cells = rows.ordered(alike.first).records("factor", "detail")
+    counts = zip(cells, of[alike.first].tolist(), alike.counts().tolist(), strict=True)
+    return [_FactorCount._make((*key, *ways[way], count)) for key, way, count in counts]
 
 
-def _by_factor(factors: _Factors) -> dict[tuple[str, str], Counter[str]]:
+def _by_factor(factors: Iterable[_FactorCount]) -> dict[tuple[str, str], Counter[str]]:
     """Count won and lost deals by factor."""
-    rows, deals = factors
-    alike = grouped(rows["factor"], rows["detail"], deals["outcome"])
-    first = rows.ordered(alike.first)
-    cells = (
-        first.cells("factor"),
-        first.cells("detail"),
-        deals.ordered(alike.first).cells("outcome"),
-    )
     found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
-    for *key, outcome, times in zip(*cells, alike.counts().tolist(), strict=True):
-        found[key[0], key[1]][outcome] = times
+    for each in factors:
+        found[each.factor, each.detail][each.outcome] += each.deals
     return found
 
 
-def _meant(deals: HeldRows, factors: _Factors) -> Iterator[Meant]:
+def _meant(deals: HeldRows, factors: Iterable[_FactorCount]) -> Iterator[Meant]:
     """Yield the reasons and details of deals, and under which process versions they closed."""
     lost = deals.among("outcome", "lost")
     yield from meant_under(lost, lost["because"])
-    yield from meant_under(factors.deals, factors.rows["detail"])
+    for each in factors:
+        yield Meant(each.process, each.version, each.detail)
 
 
 def meant_under(deals: HeldRows, keys: Column) -> Iterator[Meant]:
@@ -324,7 +333,7 @@ def closed_groups(
         cells, alike.counts().tolist(), sums, closed, strict=True
     ):
         group = ClosedGroup._make((*key, count, amount))
-        if group.outcome == "lost":
+        if group.outcome == "lost" and exchange.currency is not None:
             into = exchange.into(
                 group.currency, exchange.day(end, event=day, closing=day), times=count
             )
@@ -336,7 +345,7 @@ def closed_groups(
 def _drivers(
     factors: dict[tuple[str, str], Counter[str]], outcomes: Counter[str]
 ) -> list[Driver]:
-    found = [_driver(key, with_, outcomes) for key, with_ in factors.items()]
+    found = _of_fields([_driver(key, with_, outcomes) for key, with_ in factors.items()])
 
     def by_effect(driver: Driver) -> tuple[Decimal, str, str]:
         effect = Decimal(-1) if driver.difference is None else abs(driver.difference.value)
@@ -345,21 +354,21 @@ def _drivers(
     return sorted(found, key=by_effect)
 
 
-def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -> Driver:
+def _driver(key: tuple[str, str], with_: Counter[str], outcomes: Counter[str]) -> Fields:
     without = {outcome: count - with_[outcome] for outcome, count in outcomes.items()}
     here, there = Share(*win_rate_of(with_, 0)), Share(*win_rate_of(without, 0))
-    return Driver(
-        factor=key[0],
-        detail=key[1],
-        won_with=here.part,
-        lost_with=here.whole - here.part,
-        won_without=there.part,
-        lost_without=there.whole - there.part,
-        win_rate_with=ratio(*here),
-        win_rate_without=ratio(*there),
-        difference=difference(here, there),
-        few=min(here.whole, there.whole) < SMALL_SAMPLE,
-    )
+    return {
+        "factor": key[0],
+        "detail": key[1],
+        "won_with": here.part,
+        "lost_with": here.whole - here.part,
+        "won_without": there.part,
+        "lost_without": there.whole - there.part,
+        "win_rate_with": ratio(*here),
+        "win_rate_without": ratio(*there),
+        "difference": difference(here, there),
+        "few": min(here.whole, there.whole) < SMALL_SAMPLE,
+    }
 
 
 def loss_reasons(lost: Iterable[ClosedGroup]) -> Iterator[LossReason]:

@@ -111,10 +111,14 @@ def first_rows(key: Column, *order: Column) -> Column:
 
 
 def places_among(codes: Column, wanted: Column) -> Column:
-    """Return where each code stands among others, which all differ; -1 where it does not."""
-    places = np.full(max(codes.max(initial=-1), wanted.max(initial=-1)) + 2, -1)
+    """Return where each code stands among others, which all differ; -1 where it does not.
+
+    In half the bytes: what is short need not be asked of the system each time.
+    """
+    size = max(codes.max(initial=-1), wanted.max(initial=-1)) + 2
+    places = np.full(size, -1, np.int32)
     places[codes] = np.arange(len(codes))
-    return places[wanted]  # -1, which is nothing, stands last
+    return places.take(wanted)  # -1, which is nothing, stands last
 
 
 def elapsed(start: Column, end: Column, days_only: Flags, timezone: ZoneInfo) -> Column:

@@ -107,4 +107,4 @@ def _numbered(codes: Column) -> tuple[Column, int]:
     found = np.flatnonzero(there)
     numbers = np.empty(above, np.int64)
     numbers[found] = np.arange(len(found))
-    return numbers[codes], len(found)
+    return numbers.take(codes), len(found)

@@ -282,7 +282,7 @@ class Part(NamedTuple):
     def cut(self, name: str, rows: Places | Flags | slice) -> Column:
         """Return a column of some rows, of numbers as they are."""
         found: Column = self.columns[name][rows]
-        return self.listed[found] if name in self.by_place else found
+        return self.listed.take(found) if name in self.by_place else found
 
     def after(self, name: str, instant: Instant) -> Flags:
         """Return in which rows a column of instants lies behind an instant."""
@@ -424,7 +424,7 @@ class HeldRows(dict[str, Column]):
         for place, code in enumerate(codes):
             if code is not None:
                 number[code] = place
-        return number[self[name]]
+        return number.take(self[name])
 
     def distinct(self, name: str) -> tuple[Column, list[Any]]:
         """Return by number which word or id each row has in a column, and those there are."""
@@ -435,7 +435,7 @@ class HeldRows(dict[str, Column]):
         codes = np.flatnonzero(there)
         number = np.empty(nothing + 1, np.int64)
         number[codes] = np.arange(len(codes))
-        return number[column], words.of(np.where(codes == nothing, NOTHING, codes))
+        return number.take(column), words.of(np.where(codes == nothing, NOTHING, codes))
 
     def has(self, name: str, *words: str | UUID | None) -> Flags:
         """Return which rows have one of some words or ids in a column."""

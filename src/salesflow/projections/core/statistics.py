@@ -137,14 +137,14 @@ def difference(first: Share, second: Share) -> Estimate | None:
     """
     if not first.whole or not second.whole:
         return None
-    exact = Fraction(*first) - Fraction(*second)
-    first_rate, second_rate = float(Fraction(*first)), float(Fraction(*second))
+    first_rate, second_rate = first.part / first.whole, second.part / second.whole
+    apart = first.part * second.whole - second.part * first.whole
     (low, high), (other_low, other_high) = _wilson(*first), _wilson(*second)
     below = math.hypot(first_rate - low, other_high - second_rate)
     above = math.hypot(high - first_rate, second_rate - other_low)
     between = first_rate - second_rate
-    return Estimate(
-        value=decimal_of(exact),
+    return _estimate(
+        value=ratio(apart, first.whole * second.whole),
         interval=_between(between - below, between + above),
         count=first.whole + second.whole,
     )
