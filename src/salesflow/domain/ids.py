@@ -89,6 +89,8 @@ def new_ids(count: int) -> list[UUID]:
     the bits of the time. Two ids are the same where a step is 0: of a thousand ids made at once
     that happens once in two million million times.
     """
+    if count == 1:
+        return [new_id()]
     bits = RANDOM_BITS - 1
     steps = map(_random.getrandbits, repeat(bits - count.bit_length(), count - 1))
     first = _time_bits() | _random.getrandbits(bits)
