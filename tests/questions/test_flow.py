@@ -1,6 +1,6 @@
 """The flow of the pipeline, worked out by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -227,6 +227,22 @@ def test_a_late_correction_after_the_quarter_closed_is_restated() -> None:
         assert only(flow(sales, asked)).restated.events == (correction.event_id,)
 
 
+def test_flows_beside_one_another_show_no_ids_of_events_and_differ_where_these_do() -> None:
+    with shop() as sales:
+        sales.tell(1, ("2026-02-01", opened(amount=cny("100"))))
+        sales.tell(2, ("2026-02-20", opened(amount=cny("100"))))
+        asked = Flow.model_validate(FIRST_QUARTER)
+        both = sales.flow.compare(asked, as_of="2026-03-01", to_as_of="2026-02-10")
+        [account] = both.difference.lists["accounts"]
+        [created] = account.lists["movements"]
+        assert created.traits == ("events",)
+        ids = [str(sales.events(deal)[0].event_id) for deal in (1, 2)]
+        assert created.to_dict()["events"] == {"then": ids[:1], "now": sorted(ids)}
+        shown = both.table()
+        assert "created" in shown
+        assert not any(id[:8] in shown for id in ids)
+
+
 def test_a_late_move_turns_a_stored_advance_into_a_return() -> None:
     with shop() as sales:
         sales.turn("2026-03-20").tell(
@@ -311,7 +327,7 @@ def by_team(view: FlowView) -> dict[str | None, dict[str, Decimal]]:
     return {account.group: amounts(account) for account in view.accounts}
 
 
-def events(account: FlowAccount, kind: str) -> tuple[UUID, ...]:
+def events(account: FlowAccount, kind: str) -> Sequence[UUID]:
     [movement] = [each for each in (*account.movements, account.restated) if each.kind == kind]
     return movement.events
 

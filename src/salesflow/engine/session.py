@@ -374,10 +374,7 @@ class Session:
         """Return what its aggregates read: all that is known, by a clock that goes on."""
         log = self._log
         now = max(log.now(), head, log.seen)
-        return ReplayContext(processes, self._timezone, now, log.now, self._last_recorded)
-
-    def _last_recorded(self) -> Instant:
-        return self._log.head().recorded
+        return ReplayContext(processes, self._timezone, now, log.now, log.last_recorded)
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
         """Find an id for a new aggregate: one that sorts by time, unless a command says which.

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, ClassVar, Final, Literal
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
 
+from salesflow.domain.ids import UuidSequence
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Day, Reference, SafeText, Value, tidy
@@ -86,7 +86,7 @@ class FlowMovement(FlowFigures):
     """The net of one kind of movement inside the part asked about, and the events behind it."""
 
     kind: Reference
-    events: tuple[UUID, ...]
+    events: UuidSequence
 
 
 class FlowAccount(Value):
@@ -323,9 +323,7 @@ class _Books:
         for _, account in sorted(found, key=lambda each: each[0]):
             yield account
 
-    def _behind(
-        self, lines: FlowLines, place: Column
-    ) -> Iterator[tuple[int, tuple[UUID, ...]]]:
+    def _behind(self, lines: FlowLines, place: Column) -> Iterator[tuple[int, UuidSequence]]:
         """Yield the events behind each kind of each book: whose legs do not cancel out."""
         named = lines.event != NOTHING
         lines, place = lines.at(named), place[named]
@@ -362,7 +360,7 @@ class _Books:
 
     def _movement(self, book: int, kind: str) -> FlowMovement:
         """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
-        events = self._events.get(self._place(book, kind), ())
+        events = self._events.get(self._place(book, kind), UuidSequence())
         return FlowMovement(kind=kind, events=events, **self._figures(book, kind))
 
     @staticmethod

@@ -7,9 +7,10 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from pydantic import BaseModel
 
 from salesflow.domain.arguments import internal
 from salesflow.domain.time import Instant, Moment
-from salesflow.domain.unchecked import Fields, unchecked_all
+from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
@@ -370,29 +371,20 @@ def stages_by_group(sums: PipelineSums, processes: Processes) -> list[tuple[Funn
 def _stage_rows(sums: PipelineSums, processes: Processes) -> list[list[Fields]]:
     """Return the stages of each group as their fields; see `funnel_stages`."""
     own = cache(partial(_own_stages, processes))
-    filled = _filled_stages(sums, own, processes)
     rows: list[list[Fields]] = [[] for _ in sums.groups]
     for use, version in sorted(sums.versions.items()):
         number, process = use
-        stages = (filled.get(use) or own(process, version)).values()
-        rows[number] += [{**stage, "group": sums.groups[number]} for stage in stages]
-    return rows
-
-
-def _filled_stages(
-    sums: PipelineSums, own: Callable[[str, int], dict[str, Fields]], processes: Processes
-) -> dict[Use, dict[str, Fields]]:
-    """Return the stages of each group and process in which deals stand in any."""
-    filled: dict[Use, dict[str, Fields]] = {}
-    for use, opened in sums.opened.items():
-        stages = {**own(use[1], sums.versions[use])}
+        stages, opened = own(process, version), sums.opened.get(use, {})
         if gone := opened.keys() - stages.keys():
-            versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
-            stages |= _gone_stages(processes, use[1], versions)
-        for stage, standing in opened.items():
-            stages[stage] = {**stages[stage], **standing.figures}
-        filled[use] = stages
-    return filled
+            versions = {stage: {version, *opened[stage].versions} for stage in gone}
+            stages = stages | _gone_stages(processes, process, versions)
+        for key, stage in stages.items():
+            row = {**stage}
+            row["group"] = sums.groups[number]
+            if key in opened:
+                row.update(opened[key].figures)
+            rows[number].append(row)
+    return rows
 
 
 def _own_stages(processes: Processes, process: str, version: int) -> dict[str, Fields]:
@@ -491,11 +483,15 @@ class FunnelView(MoneyView):
     @internal
     def parts_with_ids(self) -> Sequence[BaseModel]:
         """Return a row of each group and of each process; others hold no other ids."""
-        of_processes = {stage.process: stage for stage in self.stages}
+        processes = map(attrgetter("process"), self.stages)
+        of_processes = dict(zip(processes, self.stages, strict=True))
         return *_first_of_groups(self.closed), *of_processes.values()
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
         return () if self.by is None else (row.group or NO_VALUE,)
+
+
+_view: Final = unchecked(FunnelView)
 
 
 class Funnel(MoneyQuestion[FunnelView]):
@@ -531,7 +527,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         exchange = self.exchange(reader)
         of_deals = any(self._asks_for(name) for name in OF_DEALS)
         sums = (self._of_deals if of_deals else self._of_cells)(reader, exchange)
-        return FunnelView(
+        return _view(
             moment=moment,
             by=self.by,
             stages=tuple(funnel_stages(sums, reader.processes)),
