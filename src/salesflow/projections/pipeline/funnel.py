@@ -28,7 +28,7 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import exact_product_sums, exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, Flags, HeldRows
+from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -264,6 +264,10 @@ Use = tuple[int, str]
 """The number of a group, and a process that it has deals of."""
 
 
+ClosedSums = tuple[int, int, int, tuple[Total, ...]]
+"""A group, the place of an outcome, how many deals of it stand so, and their amounts."""
+
+
 class StandingInStage(NamedTuple):
     """What stands open in a stage."""
 
@@ -281,9 +285,8 @@ class PipelineSums(NamedTuple):
     """The newest version in use of each process that a group has deals of."""
     opened: Mapping[Use, Mapping[str, StandingInStage]]
     """By group and process, then by stage."""
-    closed: Sequence[tuple[int, str, int, tuple[Total, ...]]]
-    """A row for each group and each outcome that some of its deals have: how many they are,
-    and their amounts."""
+    closed: Sequence[ClosedSums]
+    """A row for each group and each outcome that some of its deals have."""
     open_deals: int
     """How many deals are open."""
 
@@ -323,18 +326,15 @@ def _by_stage(cells: PipelineCells) -> dict[Use, dict[str, StandingInStage]]:
     return opened
 
 
-def _by_outcome(cells: PipelineCells) -> list[tuple[int, str, int, tuple[Total, ...]]]:
-    """Return what closed cells come to; see `PipelineSums.closed`."""
-    alike = grouped(cells.group, cells.outcome.number)
-    return [
-        *zip(
-            cells.group[alike.first].tolist(),
-            cells.outcome.where(alike.first).cells(),
-            alike.sums(cells.deals).tolist(),
-            cells.amounts.totals(alike.of, len(alike.first)),
-            strict=True,
-        )
-    ]
+def _by_outcome(cells: PipelineCells) -> list[ClosedSums]:
+    """Return what closed cells come to."""
+    outcome, names = cells.outcome
+    places = [CLOSED.index(name) if name in CLOSED else NOTHING for name in names]
+    alike = grouped(cells.group, outcome)
+    of = (cells.group, np.array(places, np.int64)[outcome])
+    deals, count = alike.sums(cells.deals).tolist(), len(alike.first)
+    keys = (column[alike.first].tolist() for column in of)
+    return [*zip(*keys, deals, cells.amounts.totals(alike.of, count), strict=True)]
 
 
 def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
@@ -345,7 +345,7 @@ def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
         for outcome in CLOSED
     ]
     for number, outcome, deals, amounts in sums.closed:
-        row = rows[len(CLOSED) * number + CLOSED.index(outcome)]
+        row = rows[len(CLOSED) * number + outcome]
         row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
 
@@ -378,12 +378,13 @@ def _stage_rows(sums: PipelineSums, processes: Processes) -> list[list[Fields]]:
         if gone := opened.keys() - stages.keys():
             versions = {stage: {version, *opened[stage].versions} for stage in gone}
             stages = stages | _gone_stages(processes, process, versions)
+        group, here = sums.groups[number], dict[str, Fields]()
         for key, stage in stages.items():
-            row = {**stage}
-            row["group"] = sums.groups[number]
-            if key in opened:
-                row.update(opened[key].figures)
-            rows[number].append(row)
+            row = here[key] = {**stage}
+            row["group"] = group
+        for key, standing in opened.items():
+            here[key].update(standing.figures)
+        rows[number] += here.values()
     return rows
 
 
