@@ -18,6 +18,7 @@ from salesflow.errors import InputError
 from salesflow.presentation.arrow import arrow_cell
 from salesflow.presentation.fields import item_of, plain
 
+NIL = UUID(int=0)
 FEW = st.integers(-6, 6)
 SLICES = st.builds(slice, st.none() | FEW, st.none() | FEW, st.none() | FEW.filter(bool))
 BYTES = st.binary(min_size=16, max_size=16) | st.sampled_from([bytes(16), b"\xff" * 16])
@@ -58,6 +59,9 @@ def assert_alike(ids: UuidSequence, told: Sequence[UUID]) -> None:
     assert told == ids
     assert (hash(ids), repr(ids), str(ids)) == (hash(told), repr(told), str(told))
     assert {ids, told} == {told}
+    for one in ((NIL,), UuidSequence.of([NIL])):
+        assert ids + one == (*told, NIL)
+        assert one + ids == (NIL, *told)
     for id in (*told, uuid4()):
         assert (id in ids, ids.count(id)) == (id in told, told.count(id))
     for id in told:

@@ -304,6 +304,14 @@ def test_a_period_without_a_day_is_refused() -> None:
         flow(sales, {"from_": date(2026, 4, 1), "to": date(2026, 4, 1)})
 
 
+def test_days_of_closing_among_which_there_is_none_are_refused() -> None:
+    june = date(2026, 6, 1)
+    for before in (june, date(2026, 5, 1)):
+        with pytest.raises(InputError, match="name a later closes_before"):
+            Flow(closes_from=june, closes_before=before)
+    assert Flow(closes_from=june, closes_before=date(2026, 6, 2)).closes_from == june
+
+
 def staffed(sales: Shop, *teams: tuple[str, str]) -> None:
     """Let reps join teams on 1 January, as was noted at once."""
     sales.turn("2026-01-01 12:00")
@@ -469,7 +477,9 @@ def test_the_deals_of_a_rep_who_left_or_never_joined_are_of_no_team() -> None:
         sales.turn("2026-03-10")
         with sales.flow.session() as session:
             session.get(Rep, rep_id("ann")).leave()
-        assert by_team(flow(sales, FIRST_QUARTER, by="team")) == {
+        view = flow(sales, FIRST_QUARTER, by="team")
+        assert view.tables()[0].about == "– · CNY · 2026-01-01 … 2026-03-31"
+        assert by_team(view) == {
             None: {"opening": 0, "created": 5, "reorganised": 100, "closing": 105},
             "east": {"opening": 0, "created": 100, "reorganised": -100, "closing": 0},
         }

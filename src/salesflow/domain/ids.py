@@ -113,6 +113,12 @@ class UuidSequence(Sequence[UUID]):
             return self._raw == other._raw
         return tuple(self) == other if isinstance(other, tuple) else NotImplemented
 
+    def __add__(self, others: Iterable[UUID]) -> tuple[UUID, ...]:
+        return (*self, *others)
+
+    def __radd__(self, others: Iterable[UUID]) -> tuple[UUID, ...]:
+        return (*others, *self)
+
     def __hash__(self) -> int:
         return hash(tuple(self))
 
