@@ -35,7 +35,6 @@ from salesflow.adapters.projector.column_files import (
     numbered,
 )
 from salesflow.adapters.projector.read_tables import ProjectionPosition, StoredPosition
-from salesflow.adapters.projector.reused_memory import reuse_memory
 from salesflow.adapters.projector.sliced_columns import (
     MANY_ROWS,
     OutgrownError,
@@ -98,7 +97,6 @@ class ColumnCache(Forkable):
         self._files = None if place is None else ColumnFiles(place, log.tenant)
         self._kept_bytes = kept_bytes
         self._tables: defaultdict[str, _Table] = defaultdict(_Table)
-        reuse_memory()
         FORKABLE.add(self)
 
     def after_fork_in_child(self) -> None:
