@@ -41,7 +41,7 @@ from salesflow.projections.table import Processes
 __all__ = ["CatchUp", "page_after"]
 
 
-PAGE_EVENTS = 10_000
+PAGE_EVENTS = 20_000
 
 READ_EVENTS = 500
 """So many events of a page are read at once, so that rows lie in the processor's cache until
