@@ -65,7 +65,7 @@ class CatchUp:
         self.positions: Final = {each: at.stands for each, at in stored.items()}
         """Where they stand; one that failed is in it no more."""
         for each, at in stored.items():
-            _note_left_out(each, at.notes)
+            each.note_left_out(at.notes)
         self._log = log
         self._database = log.database
         self._processes = processes
@@ -104,14 +104,15 @@ class CatchUp:
             OvertakenError: when somebody else was first.
             ProjectionError: when the fold failed.
         """
-        name, projection.followed = projection.name, None
+        name = projection.name
+        projection.forget()
         for some, started in projection.fold_anew(streams, standing.position):
             with self._database.derive(self._patience) as connection:
                 positions, notes = {name: standing}, {name: projection.notes}
                 hold(self._log, positions, notes, standing, connection, self._patience)
                 projection.write_anew(connection, some, started)
                 fresh_notes = open_notes(self._log, [name], connection)[name]
-            projection.notes = fresh_notes
+            projection.note_left_out(fresh_notes)
 
     def _fold_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
@@ -195,7 +196,7 @@ class CatchUp:
             for each, rows in applied.items():
                 each.write(connection, rows, len(page.events))
         for each, rows in applied.items():
-            each.followed, each.notes = (page.position, page.recorded), rows.left_out_from
+            each.follow(rows, page.position, page.recorded)
             self.positions[each] = after._replace(revision=self.positions[each].revision)
 
     def _apply_page(
@@ -227,7 +228,7 @@ class CatchUp:
         """Read where projections stand, and tell them what their rows leave out."""
         found = stored_positions(self._log, [each.name for each in projections])
         for each in projections:
-            _note_left_out(each, found[each.name].notes if each.name in found else {})
+            each.note_left_out(found[each.name].notes if each.name in found else {})
         return found
 
     def _look_again(
@@ -259,12 +260,6 @@ class CatchUp:
         """Bring each further by itself, and give what went wrong first."""
         wrong = [bring([each]) for each in projections]
         return next((error for error in wrong if error is not None), None)
-
-
-def _note_left_out(projection: ProjectionTask, notes: dict[UUID, int]) -> None:
-    """Tell a projection what its rows leave out."""
-    if notes != projection.notes:  # what is held of entities is of no use then
-        projection.notes, projection.followed = notes, None
 
 
 def page_after(log: EventLog, after: ProjectionPosition) -> Page:
