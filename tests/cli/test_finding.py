@@ -87,6 +87,8 @@ def test_a_title_that_was_taken_back_means_no_deal() -> None:
 @pytest.mark.usefixtures("shop")
 def test_a_rep_is_meant_by_name_unless_deals_have_such_an_owner() -> None:
     assert open_deals("--owner", "zhou lan") == open_deals("--owner", "r-9") == 2
+    assert open_deals("--owner", "r-9 Zhou Lan") == 2  # as tables show a rep
+    assert open_deals("--owner", "r-9 Ann Li") == 0
     with SalesFlow("sqlite:///house.db") as flow, flow.session() as s:
         s.get(Deal, UUID("3e500000-0000-4000-8000-000000000002")).assign_owner("Zhou Lan")
     assert open_deals("--owner", "Zhou Lan") == 1

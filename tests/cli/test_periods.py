@@ -237,6 +237,20 @@ def test_a_period_that_has_not_begun_is_told_with_how_far_facts_are_known(
     assert "ask --as-of a later day" in early.out
 
 
+@pytest.mark.usefixtures("db")
+def test_a_comparison_says_of_each_side_what_its_answer_cannot_say() -> None:
+    march = ("ask", "flow", "--month", "2026-03", "--as-of", "2026-04-30")
+    both = (*march, "--compare-to", "2025-03-31", "--owner", "nobody")
+    told, written = ran(*both).out, json.loads(ran(*both, "--json").out)["notes"]
+    begun = "Compared with: the period 2026-03 has not begun as of 2025-03-31"
+    assert begun in told
+    assert "As asked: the period" not in told
+    for side in ("Compared with", "As asked"):
+        assert f"{side}: no deal was ever owned by 'nobody'" in written
+    assert any(note.startswith(begun) for note in written)
+    assert "notes" not in json.loads(ran(*march, "--compare-to", "2026-04-01", "--json").out)
+
+
 def test_what_was_planned_ahead_happens_when_it_takes_effect(database_url: str) -> None:
     """A deal is handed over in May, as was decided in March when everything else ended."""
     march, may, later = (datetime(2026, month, 2, 9, tzinfo=UTC) for month in (3, 5, 9))

@@ -175,7 +175,10 @@ def test_a_file_that_may_not_be_written_is_refused_and_told_why(
     monkeypatch.setattr(os, "open", refuse)
     told = ran("status", "--db", db)
     assert told.code == 2
-    assert "a file must be readable to be asked, and it and its folder writable" in told.err
+    assert (
+        "a file must be readable to be asked, and it, what stands beside it (-wal, -shm) and"
+        in told.err
+    )
 
 
 def test_a_trial_import_may_be_in_memory() -> None:

@@ -25,6 +25,7 @@ from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.world import at
+from salesflow.domain.ids import UuidSequence
 from salesflow.domain.unchecked import unchecked_all
 from salesflow.engine import SalesFlow
 from salesflow.errors import DealClosedError, InputError, NotFoundError
@@ -226,7 +227,7 @@ def leaves(fields: Iterable[Any]) -> Iterator[Any]:
 def naive(value: object) -> object:
     if isinstance(value, BaseModel):
         return {name: naive(each) for name, each in value}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | UuidSequence):
         return [naive(each) for each in value]
     if isinstance(value, Decimal):
         with localcontext(prec=60, rounding=ROUND_HALF_EVEN):

@@ -1,6 +1,6 @@
 """The flow of the pipeline, worked out by hand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from uuid import UUID
@@ -227,6 +227,22 @@ def test_a_late_correction_after_the_quarter_closed_is_restated() -> None:
         assert only(flow(sales, asked)).restated.events == (correction.event_id,)
 
 
+def test_flows_beside_one_another_show_no_ids_of_events_and_differ_where_these_do() -> None:
+    with shop() as sales:
+        sales.tell(1, ("2026-02-01", opened(amount=cny("100"))))
+        sales.tell(2, ("2026-02-20", opened(amount=cny("100"))))
+        asked = Flow.model_validate(FIRST_QUARTER)
+        both = sales.flow.compare(asked, as_of="2026-03-01", to_as_of="2026-02-10")
+        [account] = both.difference.lists["accounts"]
+        [created] = account.lists["movements"]
+        assert created.traits == ("events",)
+        ids = [str(sales.events(deal)[0].event_id) for deal in (1, 2)]
+        assert created.to_dict()["events"] == {"then": ids[:1], "now": sorted(ids)}
+        shown = both.table()
+        assert "created" in shown
+        assert not any(id[:8] in shown for id in ids)
+
+
 def test_a_late_move_turns_a_stored_advance_into_a_return() -> None:
     with shop() as sales:
         sales.turn("2026-03-20").tell(
@@ -288,6 +304,14 @@ def test_a_period_without_a_day_is_refused() -> None:
         flow(sales, {"from_": date(2026, 4, 1), "to": date(2026, 4, 1)})
 
 
+def test_days_of_closing_among_which_there_is_none_are_refused() -> None:
+    june = date(2026, 6, 1)
+    for before in (june, date(2026, 5, 1)):
+        with pytest.raises(InputError, match="name a later closes_before"):
+            Flow(closes_from=june, closes_before=before)
+    assert Flow(closes_from=june, closes_before=date(2026, 6, 2)).closes_from == june
+
+
 def staffed(sales: Shop, *teams: tuple[str, str]) -> None:
     """Let reps join teams on 1 January, as was noted at once."""
     sales.turn("2026-01-01 12:00")
@@ -311,7 +335,7 @@ def by_team(view: FlowView) -> dict[str | None, dict[str, Decimal]]:
     return {account.group: amounts(account) for account in view.accounts}
 
 
-def events(account: FlowAccount, kind: str) -> tuple[UUID, ...]:
+def events(account: FlowAccount, kind: str) -> Sequence[UUID]:
     [movement] = [each for each in (*account.movements, account.restated) if each.kind == kind]
     return movement.events
 
@@ -453,7 +477,9 @@ def test_the_deals_of_a_rep_who_left_or_never_joined_are_of_no_team() -> None:
         sales.turn("2026-03-10")
         with sales.flow.session() as session:
             session.get(Rep, rep_id("ann")).leave()
-        assert by_team(flow(sales, FIRST_QUARTER, by="team")) == {
+        view = flow(sales, FIRST_QUARTER, by="team")
+        assert view.tables()[0].about == "– · CNY · 2026-01-01 … 2026-03-31"
+        assert by_team(view) == {
             None: {"opening": 0, "created": 5, "reorganised": 100, "closing": 105},
             "east": {"opening": 0, "created": 100, "reorganised": -100, "closing": 0},
         }

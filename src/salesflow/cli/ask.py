@@ -136,8 +136,11 @@ def _show_both_answers(
             to_known_at=to_known_at,
             progress=report,
         )
-    _show_comparison(context, comparison, brief=brief)
-    screen.lines(_notes_of(flow, asked, comparison.now, screen.language), "yellow")
+    sides = [
+        (view, [*_notes_of(flow, asked, view, screen.language)])
+        for view in (comparison.then, comparison.now)
+    ]
+    _show_comparison(context, comparison, sides, brief=brief)
 
 
 def show_view(
@@ -155,20 +158,33 @@ def show_view(
 
 
 def _show_comparison(
-    context: CommandContext, comparison: Comparison[View], *, brief: bool = False
+    context: CommandContext,
+    comparison: Comparison[View],
+    sides: Sequence[tuple[View, list[str]]],
+    *,
+    brief: bool = False,
 ) -> None:
-    """Print two answers side by side: what each table held then, holds now, the difference."""
+    """Print two answers side by side: what each table held then, holds now, the difference.
+
+    Below them, what should be known of each side besides.
+    """
     screen = context.screen
+    colon = "：" if screen.language == "zh" else ": "
+    labels = [f"{screen.word(label)}{colon}" for label in ("Compared with", "As asked")]
     if screen.as_json:
-        screen.json(comparison.to_dict())
+        notes = [
+            f"{label}{note}"
+            for label, (_, said) in zip(labels, sides, strict=True)
+            for note in said
+        ]
+        screen.json({**comparison.to_dict(), **({"notes": notes} if notes else {})})
         return
     screen.table(*comparison.tables(screen.language))
     if not brief:
         screen.lines(comparison.now.meaning_lines(screen.language), "dim")
-    colon = "：" if screen.language == "zh" else ": "
-    for label, view in (("Compared with", comparison.then), ("As asked", comparison.now)):
-        side = screen.word(label) + colon
-        *warnings, moment = (f"{side}{line}" for line in view.moment_lines(screen.language))
+    for label, (view, notes) in zip(labels, sides, strict=True):
+        lines = [*notes, *view.moment_lines(screen.language)]
+        *warnings, moment = (f"{label}{line}" for line in lines)
         screen.lines(warnings, "yellow")
         screen.line(moment, "green")
 

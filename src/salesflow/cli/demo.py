@@ -30,7 +30,8 @@ def demo(
 ) -> None:
     """Simulate a sales team from 2024-01-01 to 2026-06-30 and tell its story.
 
-    The database must be new; without --db it is ./salesflow-demo.db.
+    The database must be new; without --db it is ./salesflow-demo.db, whatever $SALESFLOW_DB
+    says.
     """
     if not context.db_given:
         context.url = DATABASE

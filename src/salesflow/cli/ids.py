@@ -84,11 +84,16 @@ def find_customer(flow: "SalesFlow", text: str) -> UUID:
 def find_rep(flow: "SalesFlow", text: str, known: Callable[[str], bool]) -> str:
     """Return the id of the rep of that name; the text itself where it is known as an id.
 
+    An id with the name behind it, as tables show a rep, is that id.
+
     Raises:
         InputError: when several reps are called so.
     """
     from salesflow.domain.rep import Rep, RepJoined
 
+    id, _, name = text.partition(" ")
+    if name and _folded(Called(flow).rep_name(id) or "") == _folded(name):
+        return id
     meant = _called(flow, text, Sort("rep", "name", Rep, RepJoined, "name"), [])
     if not meant or known(text):
         return text
@@ -241,10 +246,6 @@ def _listed(shown: Iterable[str]) -> str:
     each = [*shown]
     more = " and more" if len(each) >= SHOWN_MAX else ""
     return ", ".join(each[: SHOWN_MAX - 1]) + more
-
-
-if TYPE_CHECKING:  # the engine is loaded when a database is opened
-    from salesflow.engine import SalesFlow
 
 
 # What the customer of a deal and its reps are called, beside the ids that its facts hold.

@@ -17,8 +17,13 @@ from rich.progress import (
 )
 
 from salesflow.adapters.logs import Progress as Report
+from salesflow.domain.wording import shortened
 
 __all__ = ["progress_bar"]
+
+
+NAMED_SHARE = 3
+"""What goes on is named in a third of the line; the bar and how far it is follow."""
 
 
 @contextmanager
@@ -35,7 +40,7 @@ def progress_bar(console: Console, what: str) -> Iterator[Report]:
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(shortened(what, console.width // NAMED_SHARE), total=None)
 
         def report(done: int, goal: int) -> None:
             bar.update(task, completed=done, total=goal)

@@ -96,7 +96,6 @@ class Aggregate:
     """The time up to which it is believed."""
     _context: ReplayContext
     _id_given = True
-    _is_recorded = False
     _detached: Detached | None = None
     """Why it takes no commands; None while it does."""
 
@@ -245,7 +244,7 @@ class Aggregate:
     @property
     def is_loaded(self) -> bool:
         """Whether the log has it, so that a session loads it and does not take it in."""
-        return bool(self._version) or self._is_recorded or self._detached == "reading"
+        return bool(self._version) or self._detached in ("reading", "recorded")
 
     @classmethod
     @internal
@@ -343,8 +342,7 @@ class Aggregate:
     @internal
     def close(self, recorded: bool = False) -> None:
         """Take no more commands; for its session, which ends, and may have appended it."""
-        own = vars(self)
-        own["_detached"], own["_is_recorded"] = "ended", recorded or self._is_recorded
+        vars(self)["_detached"] = "recorded" if recorded else "ended"
 
     @internal
     def ensure_open(self) -> None:

@@ -42,8 +42,9 @@ __all__ = [
 OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
 
-Detached = Literal["reading", "ended"]
-"""Why an aggregate takes no commands: it is one of another time, or of no open session."""
+Detached = Literal["reading", "ended", "recorded"]
+"""Why an aggregate takes no commands: it is one of another time, or of no open session, which
+has recorded what it was told or not."""
 
 NO_EVENT = UUID(int=0)
 """The id of an event that is not appended yet."""

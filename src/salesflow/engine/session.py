@@ -48,7 +48,7 @@ from salesflow.domain.process import (
     process_id,
 )
 from salesflow.domain.state import ReplayContext
-from salesflow.domain.time import Instant, from_instant
+from salesflow.domain.time import SKEW, Instant, from_instant
 from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
@@ -163,6 +163,8 @@ class Session:
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
         """How many were to be added, also those that were refused; ids go by it."""
+        self._added_after: Instant = -1
+        """What was recorded by then was surely recorded before anything was added."""
         self._may_plan = False
         """Whether something may be planned or taken back in what it has loaded."""
         self._ended = False
@@ -214,7 +216,10 @@ class Session:
         id = named or aggregate.id
         if id in self._aggregates:
             raise InputError(f"{aggregate.noun} {id} is in this session already")
-        aggregate.attach(self._context(0, self._known_to(aggregate)), named)
+        context = self._context(0, self._known_to(aggregate))
+        if self._added == 1:
+            self._added_after = max(self._log.seen, context.now - SKEW)
+        aggregate.attach(context, named)
         self._aggregates[id] = aggregate
         return aggregate
 
@@ -342,15 +347,32 @@ class Session:
                 topic, payload = encode(fact)
                 known = (id, version, topic, payload, next(ids), occurred, precision)
                 drafts.append(_new(NewEvent, known + metadata))
-        return self._log.append(
-            drafts,
-            command_id=command_id,
-            fingerprint=fingerprint,
-            first_topics=first_topics,
-            nouns=tuple(nouns),
-            connection=self._connection,
-            accept_clock=self._accept_clock,
-        )
+        try:
+            return self._log.append(
+                drafts,
+                command_id=command_id,
+                fingerprint=fingerprint,
+                first_topics=first_topics,
+                nouns=tuple(nouns),
+                connection=self._connection,
+                accept_clock=self._accept_clock,
+            )
+        except ConcurrentChangeError:
+            self._ensure_new(changes)
+            raise
+
+    def _ensure_new(self, changes: Iterable[Change]) -> None:
+        """Refuse what was recorded before it was added here, which no new attempt changes."""
+        for change in changes:
+            before = [] if change.version else self._stored(change.id)
+            if before and before[0].recorded <= self._added_after:
+                kind = type(change.aggregate).__name__
+                raise InputError(
+                    f"{change.aggregate.noun} {change.id} was recorded at"
+                    f" {from_instant(before[0].recorded).isoformat()}; load it with"
+                    f" `s.get({kind}, id)` instead of adding it, or give what may be done"
+                    " twice a command_id, under which it is recorded once"
+                )
 
     def _ensure_consistent(self, changes: list[Change], facts: list[Fact]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
@@ -372,10 +394,7 @@ class Session:
         """Return what its aggregates read: all that is known, by a clock that goes on."""
         log = self._log
         now = max(log.now(), head, log.seen)
-        return ReplayContext(processes, self._timezone, now, log.now, self._last_recorded)
-
-    def _last_recorded(self) -> Instant:
-        return self._log.head().recorded
+        return ReplayContext(processes, self._timezone, now, log.now, log.last_recorded)
 
     def _name(self, aggregate: Aggregate) -> UUID | None:
         """Find an id for a new aggregate: one that sorts by time, unless a command says which.

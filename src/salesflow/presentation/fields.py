@@ -23,6 +23,7 @@ from uuid import UUID
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from salesflow.domain.ids import UuidSequence
 from salesflow.domain.time import Period
 from salesflow.domain.values import Money
 from salesflow.presentation.format import Total
@@ -90,7 +91,9 @@ def bare(annotation: object) -> object:
 
 
 def item_of(kind: object) -> object | None:
-    """Return the type of the items of a `tuple[X, ...]`; None of anything else."""
+    """Return the type of the items of a `tuple[X, ...]` or of ids; None of anything else."""
+    if kind is UuidSequence:
+        return UUID
     found = get_args(kind)
     many = get_origin(kind) is tuple and len(found) == 2 and found[1] is Ellipsis
     return bare(found[0]) if many else None
@@ -159,7 +162,7 @@ def _composed(value: object) -> Json:
         value = value._asdict()
     if isinstance(value, Mapping):
         return {str(name): plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, list | tuple | UuidSequence):
         return [plain(each) for each in value]
     raise TypeError(f"{value!r} has no plain form")
 

@@ -304,10 +304,10 @@ def unnamed_last(name: str | None) -> tuple[bool, str]:
 
 def numbered_groups(groups: Collection[Group]) -> tuple[list[Group], dict[Group, int]]:
     """Return groups, which all differ, in order, that of no name last; and each one's place."""
-    ordered: list[Group] = [*sorted(name for name in groups if name is not None)]
+    ordered: list[Group] = [*sorted([name for name in groups if name is not None])]
     if None in groups:
         ordered.append(None)
-    return ordered, {name: place for place, name in enumerate(ordered)}
+    return ordered, dict(zip(ordered, range(len(ordered)), strict=True))
 
 
 class Attribution(NamedTuple):
@@ -398,7 +398,7 @@ class Grouping:
         alike = grouped(numbers)
         names = self.names(numbers[alike.first])
         ordered, place = numbered_groups(names)
-        return ordered, np.array([place[name] for name in names], np.int64)[alike.of]
+        return ordered, np.array([*map(place.__getitem__, names)], np.int64)[alike.of]
 
     @computed_once
     def customers(self) -> Customers:

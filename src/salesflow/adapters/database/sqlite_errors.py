@@ -35,7 +35,10 @@ WRITES = frozenset(IO_ERROR | number << 8 for number in (3, 4, 5, 6, 19, 20))
 NO_INDEX = IO_ERROR | 19 << 8
 READS = frozenset(IO_ERROR | number << 8 for number in (1, 2, 33))
 """What goes wrong in reading: less there than should be, a file system that finds a fault."""
-WRITABLE = "a file must be readable to be asked, and it and its folder writable to record"
+WRITABLE = (
+    "a file must be readable to be asked, and it, what stands beside it (-wal, -shm) and its"
+    " folder writable to record"
+)
 
 
 def translate_sqlite(error: sqlite3.Error, file: str = "the file") -> SalesflowError:

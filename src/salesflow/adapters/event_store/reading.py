@@ -153,6 +153,10 @@ class EventReading:
             self._went_on(found, before)
         return found
 
+    def last_recorded(self) -> Instant:
+        """Return when the log was last written; 0 when nothing is recorded."""
+        return self.head().recorded
+
     def head_borne_out(self) -> Head:
         """Return the same where an event bears it out: on SQLite the last one says it.
 

@@ -286,7 +286,8 @@ class Runner(Forkable):
         if absent is not None:
             label = self._folds[absent].table.label
             raise UnwritableError(
-                f"read table {label} is missing and cannot be made: {self._absent}"
+                f"read table {label} is missing and cannot be made: {self._absent}; copy the"
+                " database to where it may be written, and ask the copy"
             ) from self._absent
 
     def unfinished(self) -> dict[str, datetime]:

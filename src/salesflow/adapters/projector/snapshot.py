@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import BaseModel
 
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog, Head
@@ -260,7 +261,8 @@ class Snapshot(Generic[ViewT]):
                 f"{self._question.name} reaches beyond the ends of the calendar or of 64 bits"
                 f" at that moment: {error}"
             ) from error
-        return view.model_copy(update=self._envelope(view, reader))
+        beside = dict(view) | self._envelope(view, reader)
+        return BaseModel.model_copy(view, update=beside)  # no row of it is looked at again
 
     def _envelope(self, view: ViewT, reader: "SnapshotReader") -> dict[str, object]:
         """Return what stands beside an answer: what it leaves out and does not know, names."""

@@ -144,10 +144,8 @@ def rebuild(
     ] = None,
 ) -> None:
     """Fill read tables anew from the log, beside the live ones, then swap them."""
-    from salesflow.projections.registry import FOLDS
-
     with context.open() as flow:
-        with context.screen.progress(", ".join(tables or FOLDS)) as report:
+        with context.screen.progress(context.screen.word("Read tables")) as report:
             rows = flow.rebuild(*tables or (), progress=report)
         left_out = flow.left_out()
         context.screen.json(

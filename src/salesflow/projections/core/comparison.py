@@ -18,8 +18,9 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from salesflow.domain.arguments import guarded_host
+from salesflow.domain.ids import UuidSequence
 from salesflow.domain.time import Period
-from salesflow.domain.values import Money, Value, tidy
+from salesflow.domain.values import EXACT_DIGITS, Money, Value, tidy
 from salesflow.presentation.arrow import data_frames, stacked
 from salesflow.presentation.fields import FieldRole, Json, called, field_roles, plain
 from salesflow.presentation.format import (
@@ -63,7 +64,6 @@ Figure: TypeAlias = int | Decimal | timedelta | tuple[Total, ...] | None
 Change = Literal["same", "changed", "added", "vanished", "unlisted"]
 """What became of a row; `unlisted` where the other answer lists only some of its rows."""
 
-EXACT_DIGITS = 60
 AMOUNT, CURRENCY, PERIOD = "amount", "currency", "period"
 SPAN = ("first", "last")
 """The days that a row is of: the whole period, or a part of it."""
@@ -590,7 +590,7 @@ def _is_worth_a_line(figure: FigureChange, *, all_figures: bool) -> bool:
 def _is_for_people(change: RecordChange, name: str) -> bool:
     """Return whether a trait is shown: not ids of events, nor a currency beside amounts."""
     sides = (getattr(side, name) for side in (change.then, change.now))
-    lists = (side for side in sides if isinstance(side, tuple))
+    lists = (side for side in sides if isinstance(side, tuple | UuidSequence))
     ids = any(isinstance(item, UUID) for each in lists for item in each)
     return not ids and not (name == CURRENCY and AMOUNT in change.figures)
 

@@ -21,7 +21,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from itertools import islice
+from itertools import accumulate
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 from salesflow.domain.exchange_rates import ExactRate, RateTable
@@ -110,8 +110,9 @@ def totals_of_pairs(
 
 def _in_rows(totals: Iterable[Total], lengths: Iterable[int]) -> list[tuple[Total, ...]]:
     """Put so many totals together at a time."""
-    found = iter(totals)
-    return [tuple(islice(found, length)) if length else () for length in lengths]
+    found, lengths = (*totals,), [*lengths]
+    ends = accumulate(lengths)
+    return [found[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 RateRule = Literal["event", "closing", "period_end", "fixed"]

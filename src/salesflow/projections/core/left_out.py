@@ -132,7 +132,8 @@ class LeftOut(Value):
         """Return it as a sentence: which stream, from where on, why, and the way out."""
         sentence = say(
             "stream {stream} is left out from version {version:,}, position {position:,} on:"
-            " {stored} there cannot be read ({reason}). Retract event {event}",
+            " {stored} there cannot be read ({reason}). Where it never"
+            " will be, retract event {event}",
             language,
             stream=self.stream_id,
             version=self.version,

@@ -130,7 +130,7 @@ def ids_in(parts: Sequence[BaseModel], by: str | None = None) -> Ids:
 
     Where the answer was asked for by process, its groups are keys of processes.
     """
-    found, seen = Ids({}, {}, {}, {}, {}), set[str]()
+    found = Ids({}, {}, {}, {}, {})
     by_process = by == PROCESS
     for name, kind, values in _leaves(parts, ""):
         if name == PROCESS or (by_process and name in GROUPS):
@@ -143,11 +143,10 @@ def ids_in(parts: Sequence[BaseModel], by: str | None = None) -> Ids:
         elif name in REASONS:
             found.reasons.update(values)
         else:
-            new = [value for value in values if value not in seen]
-            seen.update(new)
-            ids = dict.fromkeys(filter(_is_id, new))
+            ids = dict.fromkeys(filter(_is_id, values))
             found.customers.update(ids)
-            found.reps.update((value, None) for value in new if value not in ids)
+            if len(ids) < len(values):
+                found.reps.update((value, None) for value in values if value not in ids)
     return found
 
 

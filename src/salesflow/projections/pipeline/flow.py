@@ -12,17 +12,18 @@ team. Leaves out how long deals stood anywhere (stage times) and which share wen
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any, ClassVar, Final, Literal
-from uuid import UUID
+from typing import Any, ClassVar, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import sqlalchemy as sa
+from pydantic import model_validator
 
+from salesflow.domain.ids import UuidSequence
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.time import Instant, Moment, Period
 from salesflow.domain.values import Currency, Day, Reference, SafeText, Value, tidy
-from salesflow.presentation.format import amount_text, days_text
+from salesflow.presentation.format import NO_VALUE, days_text, money_text
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.balances import Cells, CellSums
@@ -86,7 +87,7 @@ class FlowMovement(FlowFigures):
     """The net of one kind of movement inside the part asked about, and the events behind it."""
 
     kind: Reference
-    events: tuple[UUID, ...]
+    events: UuidSequence
 
 
 class FlowAccount(Value):
@@ -135,6 +136,8 @@ class FlowView(MoneyView):
 
     def _table(self, account: FlowAccount, days: str, language: Language) -> TableOfView:
         group = account.group_zh if language == "zh" else account.group_en
+        if group is None and self.by is not None:
+            group = NO_VALUE
         lines: list[tuple[str, FlowFigures, int | None]] = [
             (OPENING, account.opening, None),
             *((each.kind, each, len(each.events)) for each in account.movements),
@@ -190,6 +193,17 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """Only deals expected to close before this day."""
     as_known_then: bool = False
     """Take the opening as it was known at the opening itself; what is new since is restated."""
+
+    @model_validator(mode="after")
+    def _holds_days(self) -> Self:
+        """Refuse days of closing among which there is none."""
+        first, after = self.closes_from, self.closes_before
+        if first is not None and after is not None and after <= first:
+            raise ValueError(
+                f"no day is on or after closes_from {first} and before closes_before {after};"
+                " name a later closes_before"
+            )
+        return self
 
     def answer(self, reader: Reader, moment: Moment) -> FlowView:
         """Add up the legs inside the scope up to the period's end, or the moment's."""
@@ -323,9 +337,7 @@ class _Books:
         for _, account in sorted(found, key=lambda each: each[0]):
             yield account
 
-    def _behind(
-        self, lines: FlowLines, place: Column
-    ) -> Iterator[tuple[int, tuple[UUID, ...]]]:
+    def _behind(self, lines: FlowLines, place: Column) -> Iterator[tuple[int, UuidSequence]]:
         """Yield the events behind each kind of each book: whose legs do not cancel out."""
         named = lines.event != NOTHING
         lines, place = lines.at(named), place[named]
@@ -362,7 +374,7 @@ class _Books:
 
     def _movement(self, book: int, kind: str) -> FlowMovement:
         """Net the lines of a kind; an event whose legs cancel one another is not behind it."""
-        events = self._events.get(self._place(book, kind), ())
+        events = self._events.get(self._place(book, kind), UuidSequence())
         return FlowMovement(kind=kind, events=events, **self._figures(book, kind))
 
     @staticmethod
@@ -394,8 +406,8 @@ def _row(
         ("", "")
         if currency is None
         else (
-            amount_text(figures.amount, currency),
-            amount_text(round(figures.weighted, 2), currency),
+            money_text(figures.amount, currency),
+            money_text(figures.weighted, currency),
         )
     )
     signed = "," if events is None or not figures.deals else "+,"

@@ -17,7 +17,7 @@ from uuid import UUID
 
 import numpy as np
 
-from salesflow.domain.ids import uuids_of_bytes
+from salesflow.domain.ids import UuidSequence
 from salesflow.domain.time import Instant
 from salesflow.projections.core.balances import Cells, CellSums
 from salesflow.projections.core.column_figures import exact_products, exact_sums
@@ -53,6 +53,8 @@ MOVEMENTS: Final = (*KINDS, REORGANISED, RESTATED, OPENING)
 """All kinds of lines; each is held as its place here."""
 AT_ONCE: Final = 1 << 15
 """So many movements are added up at a time."""
+AS_BYTES: Final = "S16"
+"""How ids of events are put in order, in which they mostly are."""
 FIGURES: Final = 3
 """Deals, their amount, and what is likely of it."""
 
@@ -84,13 +86,12 @@ class FlowNames(Words):
             return NOTHING
         return int(self.numbered(np.frombuffer(id.bytes, EVENT_ID))[0])
 
-    def sorted_ids(self, numbers: Column) -> tuple[UUID, ...]:
+    def sorted_ids(self, numbers: Column) -> UuidSequence:
         """Return the ids of some events in their order."""
         if len(self._ids) > 1:
             self._ids = [np.concatenate(self._ids)]
-        ids = self._ids[0][numbers]
-        upper, lower = ids.view(">u8").astype(np.uint64).reshape(-1, 2).T
-        return tuple(uuids_of_bytes(ids[np.lexsort([lower, upper])].tolist()))
+        ids = self._ids[0][numbers].view(AS_BYTES)
+        return UuidSequence(np.sort(ids, kind="stable").tobytes())
 
 
 class FlowLines(NamedTuple):

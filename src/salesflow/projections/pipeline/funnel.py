@@ -7,7 +7,7 @@ Conversion (shares); and how the funnel went from month to month: that is Funnel
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import cache, partial
 from operator import attrgetter
@@ -19,7 +19,7 @@ from pydantic import BaseModel
 
 from salesflow.domain.arguments import internal
 from salesflow.domain.time import Instant, Moment
-from salesflow.domain.unchecked import Fields, unchecked_all
+from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
@@ -182,8 +182,8 @@ class SumsOfCells:
             self.weighted[currency] = self.weighted.get(currency, 0) + weighted
 
 
-ClosedSums = tuple[int, str, int, tuple[Total, ...]]
-"""A group and an outcome, how many deals of it stand so, and their amounts."""
+ClosedSums = tuple[int, int, int, tuple[Total, ...]]
+"""A group, the place of an outcome, how many deals of it stand so, and their amounts."""
 
 
 class PipelineSums(NamedTuple):
@@ -215,7 +215,7 @@ class PipelineSums(NamedTuple):
                 closed[group, cell.outcome].add(cell)
         totals = totals_of_each([sums.amounts for sums in closed.values()]) if closed else []
         ended = [
-            (group, outcome, sums.deals, amounts)
+            (group, CLOSED.index(outcome), sums.deals, amounts)
             for ((group, outcome), sums), amounts in zip(closed.items(), totals, strict=True)
         ]
         return cls(groups, versions, _by_stage(opened), ended)
@@ -258,7 +258,7 @@ def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
         for outcome in CLOSED
     ]
     for number, outcome, deals, amounts in sums.closed:
-        row = rows[len(CLOSED) * number + CLOSED.index(outcome)]
+        row = rows[len(CLOSED) * number + outcome]
         row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
 
@@ -274,37 +274,24 @@ def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]
     Empty ones included.
     """
     own = cache(partial(_own_stages, processes))
-    filled = _filled_stages(sums, own, processes)
-    rows: list[Fields] = []
+    rows, filled = list[Fields](), list[tuple[Fields, SumsOfCells]]()
     for use, version in sorted(sums.versions.items()):
-        group = sums.groups[use[0]]
-        for stage in (filled.get(use) or own(use[1], version)).values():
+        stages, opened = own(use[1], version), sums.opened.get(use)
+        if opened is not None and (gone := opened.keys() - stages.keys()):
+            versions = {stage: {version, *opened[stage].versions} for stage in gone}
+            stages = stages | _gone_stages(processes, use[1], versions)
+        group, first = sums.groups[use[0]], len(rows)
+        for stage in stages.values():
             row = {**stage}
             row["group"] = group
             rows.append(row)
+        if opened is not None:
+            here = dict(zip(stages, rows[first:], strict=True))
+            filled += [(here[stage], standing) for stage, standing in opened.items()]
+    figures = fields_of([standing for _, standing in filled])
+    for (row, _), each in zip(filled, figures, strict=True):
+        row.update(each)
     return _stages(rows)
-
-
-def _filled_stages(
-    sums: PipelineSums, own: Callable[[str, int], dict[str, Fields]], processes: Processes
-) -> dict[tuple[int, str], dict[str, Fields]]:
-    """Return the stages of each group and process in which deals stand in any."""
-    filled: dict[tuple[int, str], dict[str, Fields]] = {}
-    standing = {
-        (use, stage): here
-        for use, opened in sums.opened.items()
-        for stage, here in opened.items()
-    }
-    figures = dict(zip(standing, fields_of([*standing.values()]), strict=True))
-    for use, opened in sums.opened.items():
-        stages = {**own(use[1], sums.versions[use])}
-        if gone := opened.keys() - stages.keys():
-            versions = {stage: {sums.versions[use], *opened[stage].versions} for stage in gone}
-            stages |= _gone_stages(processes, use[1], versions)
-        for stage in opened:
-            stages[stage] = {**stages[stage], **figures[use, stage]}
-        filled[use] = stages
-    return filled
 
 
 def _own_stages(processes: Processes, process: str, version: int) -> dict[str, Fields]:
@@ -391,8 +378,8 @@ class CellsOfDeals:
         alike = grouped(self._group[some], self._outcome[some])
         totals = amounts.totals(alike.of, len(alike.first))
         first, deals = some[alike.first], alike.sums(counts).tolist()
-        outcomes = map(CLOSED.__getitem__, self._outcome[first].tolist())
-        return [*zip(self._group[first].tolist(), outcomes, deals, totals, strict=True)]
+        of = (column[first].tolist() for column in (self._group, self._outcome))
+        return [*zip(*of, deals, totals, strict=True)]
 
 
 By = Literal["process", "owner", "team", "customer", "channel", "currency"]
@@ -459,11 +446,15 @@ class FunnelView(MoneyView):
     @internal
     def parts_with_ids(self) -> Sequence[BaseModel]:
         """Return a row of each group and of each process; others hold no other ids."""
-        of_processes = {stage.process: stage for stage in self.stages}
+        processes = map(attrgetter("process"), self.stages)
+        of_processes = dict(zip(processes, self.stages, strict=True))
         return *_first_of_groups(self.closed), *of_processes.values()
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:
         return () if self.by is None else (row.group or NO_VALUE,)
+
+
+_view: Final = unchecked(FunnelView)
 
 
 class Funnel(MoneyQuestion[FunnelView]):
@@ -499,7 +490,7 @@ class Funnel(MoneyQuestion[FunnelView]):
         exchange = self.exchange(reader)
         of_deals = any(self._asks_for(name) for name in OF_DEALS)
         sums = (self._of_deals if of_deals else self._of_cells)(reader, exchange)
-        return FunnelView(
+        return _view(
             moment=moment,
             by=self.by,
             stages=tuple(funnel_stages(sums, reader.processes)),

@@ -1,0 +1,99 @@
+"""What was recorded before is refused when it is added again; who loses a race tries anew."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from salesflow import STANDARD, Customer, Deal, Rep, SalesFlow, SalesProcess, Session
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.rep import rep_id
+from salesflow.domain.team import Team
+from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError
+
+OWN = ProcessVersion(key="own", name_en="Own", name_zh="自有", stages=STANDARD.stages)
+ID = uuid4()
+IN_MARCH = datetime(2026, 3, 1, tzinfo=UTC)
+ADDED: dict[str, Callable[[], Any]] = {
+    "SalesProcess": lambda: SalesProcess.publish(OWN),
+    "Rep": lambda: Rep.join("ann", team="east", name="Ann"),
+    "Team": lambda: Team.form("east", name_en="East", name_zh="华东"),
+    "Customer": lambda: Customer.register(name="Acme", id=ID),
+    "Deal": lambda: Deal.open(STANDARD, title="ERP", owner="ann", id=ID),
+}
+
+
+@pytest.mark.parametrize("kind", ADDED)
+def test_what_was_recorded_is_not_added_again(url: str, kind: str) -> None:
+    with SalesFlow(url) as flow:
+        flow.run(lambda s: s.add(ADDED[kind]()))
+        recorded = flow.log.head()
+        said = rf"was recorded at 20.*s\.get\({kind}, id\).*command_id"
+        attempts: list[Session] = []
+
+        def again(s: Session) -> None:
+            attempts.append(s)
+            s.add(ADDED[kind]())
+
+        with pytest.raises(InputError, match=said):
+            flow.run(again)
+        assert len(attempts) == 1
+        with pytest.raises(InputError, match=said), flow.session() as s:
+            s.add(ADDED[kind]())
+        assert flow.log.head() == recorded
+
+
+def test_an_engine_that_has_read_nothing_refuses_what_was_recorded_long_ago(
+    url: str,
+) -> None:
+    with SalesFlow(url, clock=lambda: IN_MARCH) as flow:
+        flow.run(lambda s: s.add(ADDED["Rep"]()))
+    with (
+        SalesFlow(url) as later,
+        pytest.raises(InputError, match="recorded at 2026-03-01"),
+        later.session() as s,
+    ):
+        s.add(ADDED["Rep"]())
+
+
+def test_who_is_overtaken_between_adding_and_recording_finds_it_the_next_time(url: str) -> None:
+    with SalesFlow(url) as flow, SalesFlow(url) as other:
+        met: list[str] = []
+
+        def found_or_added(s: Session) -> None:
+            try:
+                s.get(Rep, rep_id("ann")).move(team="west")
+                met.append("found")
+            except NotFoundError:
+                s.add(ADDED["Rep"]())
+                other.run(lambda o: o.add(ADDED["Rep"]()))
+                met.append("overtaken")
+
+        flow.run(found_or_added)
+        assert met == ["overtaken", "found"]
+
+
+def test_a_session_that_is_overtaken_says_so(url: str) -> None:
+    with (
+        SalesFlow(url) as flow,
+        SalesFlow(url) as other,
+        pytest.raises(ConcurrentChangeError, match="stands at version 1"),
+        flow.session() as s,
+    ):
+        s.add(ADDED["Rep"]())
+        other.run(lambda o: o.add(ADDED["Rep"]()))
+
+
+def test_a_transaction_of_the_host_goes_on_after_it(url: str) -> None:
+    engine = sa.create_engine(url, poolclass=sa.NullPool)  # noqa: TID251
+    with SalesFlow(url) as flow:
+        before = flow.log.head().position
+        flow.run(lambda s: s.add(ADDED["Rep"]()))
+        with engine.begin() as host:
+            with pytest.raises(InputError, match=r"s\.get\(Rep, id\)"):
+                flow.run(lambda s: s.add(ADDED["Rep"]()), connection=host)
+            flow.run(lambda s: s.add(ADDED["Team"]()), connection=host)
+        assert flow.log.head().position == before + 2
