@@ -222,7 +222,11 @@ def test_a_rebuild_of_a_log_that_goes_back_ends(flow: SalesFlow, database_url: s
         assert anew.rebuild("deal_state") == {"deal_state": DEALS - 1}
 
 
-def test_a_position_missing_in_the_middle_is_named(flow: SalesFlow) -> None:
+@pytest.mark.parametrize("read_at_once", [1, 2, 3, 500])
+def test_a_position_missing_in_the_middle_is_named(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch, read_at_once: int
+) -> None:
+    monkeypatch.setattr(catching_up, "READ_EVENTS", read_at_once)
     with tampering(flow) as statements:
         statements.append("DELETE FROM salesflow_events WHERE position = 4")
     said = r"position 4 is missing from the log.*`salesflow check`"
@@ -251,7 +255,11 @@ def test_a_head_without_its_event_is_named(postgres_url: str) -> None:
                 read()
 
 
-def test_times_that_do_not_grow_are_named(flow: SalesFlow) -> None:
+@pytest.mark.parametrize("read_at_once", [1, 2, 3, 500])
+def test_times_that_do_not_grow_are_named(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch, read_at_once: int
+) -> None:
+    monkeypatch.setattr(catching_up, "READ_EVENTS", read_at_once)
     with tampering(flow) as statements:
         statements.append(
             "UPDATE salesflow_events SET recorded = recorded + 10000000000000"

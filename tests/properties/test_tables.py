@@ -59,17 +59,21 @@ def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
 
 
 @examples(7)
-@given(history=acts(3, least=8), size=st.sampled_from((1, 2, 3, 5, 8)))
-def test_rows_do_not_depend_on_the_size_of_a_batch(
-    database_url: str, history: list[Act], size: int
+@given(
+    history=acts(3, least=8),
+    size=st.sampled_from((1, 2, 3, 5, 8, 21)),
+    read=st.sampled_from((1, 2, 3, 500)),
+)
+def test_rows_do_not_depend_on_the_size_of_a_page_nor_on_how_much_is_read_at_once(
+    database_url: str, history: list[Act], size: int, read: int
 ) -> None:
-    with Player(database_url) as player:
+    with Player(database_url) as player, pytest.MonkeyPatch.context() as patched:
         player.play_all(history)
+        patched.setattr(catching_up, "PAGE_EVENTS", size)
+        patched.setattr(catching_up, "READ_EVENTS", read)
         player.flow.catch_up()
-        in_one = content(player.flow)
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(catching_up, "PAGE_EVENTS", size)
-            assert rebuilt(player.flow) == in_one, shown(raw_log(player.flow))
+        in_pages = content(player.flow)
+        assert rebuilt(player.flow) == in_pages, shown(raw_log(player.flow))
 
 
 @examples(7)

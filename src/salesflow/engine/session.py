@@ -280,12 +280,11 @@ class Session:
             return self.receipt
         try:
             warn_never_added(NEWEST)
-            held = self._aggregates.values()
-            recorded = sum([len(each._pending) for each in held])  # noqa: SLF001 - a short way
-            if recorded > WORTH_A_PAUSE:
+            changes = self._changes()
+            if sum([len(change.pending) for change in changes]) > WORTH_A_PAUSE:
                 with gc_paused():
-                    return self._commit()
-            return self._commit()
+                    return self._commit(changes)
+            return self._commit(changes)
         finally:
             self.end()
 
@@ -321,8 +320,7 @@ class Session:
                 changes.append(_new(Change, (id, each, version, pending)))
         return changes
 
-    def _commit(self) -> Receipt | None:
-        changes = self._changes()
+    def _commit(self, changes: list[Change]) -> Receipt | None:
         if not changes:
             if self._connection is None:
                 self._log.database.ensure_not_replaced()

@@ -5,6 +5,7 @@ begun: here is what happens to those that stand alike, whoever moves them meanwh
 whichever of them fail.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from itertools import compress
@@ -33,13 +34,18 @@ from salesflow.adapters.projector.read_tables import (
     stored_positions,
 )
 from salesflow.domain.event import Event
+from salesflow.domain.time import Instant
 from salesflow.errors import HistoryError, ProjectionError
 from salesflow.projections.table import Processes
 
 __all__ = ["CatchUp", "page_after"]
 
 
-PAGE_EVENTS = 10_000
+PAGE_EVENTS = 20_000
+
+READ_EVENTS = 500
+"""So many events of a page are read at once, so that rows lie in the processor's cache until
+events are made of them."""
 
 TOGETHER_MAX = 500
 """Of so many events what they come to is written for all folds in one transaction."""
@@ -59,7 +65,7 @@ class CatchUp:
         self.positions: Final = {each: at.stands for each, at in stored.items()}
         """Where they stand; one that failed is in it no more."""
         for each, at in stored.items():
-            _note_left_out(each, at.notes)
+            each.note_left_out(at.notes)
         self._log = log
         self._database = log.database
         self._processes = processes
@@ -98,14 +104,15 @@ class CatchUp:
             OvertakenError: when somebody else was first.
             ProjectionError: when the fold failed.
         """
-        name, projection.followed = projection.name, None
+        name = projection.name
+        projection.forget()
         for some, started in projection.fold_anew(streams, standing.position):
             with self._database.derive(self._patience) as connection:
                 positions, notes = {name: standing}, {name: projection.notes}
                 hold(self._log, positions, notes, standing, connection, self._patience)
                 projection.write_anew(connection, some, started)
                 fresh_notes = open_notes(self._log, [name], connection)[name]
-            projection.notes = fresh_notes
+            projection.note_left_out(fresh_notes)
 
     def _fold_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
@@ -189,7 +196,7 @@ class CatchUp:
             for each, rows in applied.items():
                 each.write(connection, rows, len(page.events))
         for each, rows in applied.items():
-            each.followed, each.notes = (page.position, page.recorded), rows.left_out_from
+            each.follow(rows, page.position, page.recorded)
             self.positions[each] = after._replace(revision=self.positions[each].revision)
 
     def _apply_page(
@@ -221,7 +228,7 @@ class CatchUp:
         """Read where projections stand, and tell them what their rows leave out."""
         found = stored_positions(self._log, [each.name for each in projections])
         for each in projections:
-            _note_left_out(each, found[each.name].notes if each.name in found else {})
+            each.note_left_out(found[each.name].notes if each.name in found else {})
         return found
 
     def _look_again(
@@ -255,45 +262,40 @@ class CatchUp:
         return next((error for error in wrong if error is not None), None)
 
 
-def _note_left_out(projection: ProjectionTask, notes: dict[UUID, int]) -> None:
-    """Tell a projection what its rows leave out."""
-    if notes != projection.notes:  # what is held of entities is of no use then
-        projection.notes, projection.followed = notes, None
-
-
 def page_after(log: EventLog, after: ProjectionPosition) -> Page:
-    """Read a page that ends with a whole append.
+    """Read a page that ends with a whole append, part by part.
 
     Raises:
         HistoryError: when positions are missing, or times do not grow.
     """
-    limit = PAGE_EVENTS
+    events, limit = list[Event](), min(READ_EVENTS, PAGE_EVENTS)
+    position, recorded = after.position, after.recorded + 1
     while True:
-        events = log.page(after.position, limit)
-        _ensure_in_order(after, events)
-        if len(events) == limit:
-            last_recorded = events[-1].recorded
-            whole = [event for event in events if event.recorded != last_recorded]
-            if not whole:
-                limit *= 4
-                continue
-            events = whole
-        last = events[-1]
-        return Page(events, last.position, last.recorded, Streams(log, last.position))
+        part = log.page(position, limit)
+        if not part and not events:
+            raise HistoryError(gap_said(position + 1, position + 1))
+        _ensure_in_order(position, recorded, part)
+        events += part
+        position, recorded = events[-1].position, events[-1].recorded
+        end = len(events)
+        if len(part) == limit:  # the last append may go on
+            end = bisect_left(events, recorded, key=_recorded) if end >= PAGE_EVENTS else 0
+        if end:
+            last = events[end - 1]
+            return Page(events[:end], last.position, last.recorded, Streams(log, last.position))
 
 
-def _ensure_in_order(after: ProjectionPosition, events: Sequence[Event]) -> None:
-    if not events:
-        raise HistoryError(gap_said(after.position + 1, after.position + 1))
-    if events[-1].position != after.position + len(events):
+def _ensure_in_order(position: int, recorded: Instant, events: Sequence[Event]) -> None:
+    """Refuse events that do not follow a position, or were recorded before an instant."""
+    if events and events[-1].position != position + len(events):
         first, found = next(
             (n, event.position)
-            for n, event in enumerate(events, after.position + 1)
+            for n, event in enumerate(events, position + 1)
             if event.position != n
         )
         raise HistoryError(gap_said(first, found - 1))
-    recorded = [after.recorded + 1, *map(_recorded, events)]
-    wrong = next(compress(events, map(lt, recorded[1:], recorded)), None)
+    times = [recorded, *map(_recorded, events)]
+    wrong = next(compress(events, map(lt, times[1:], times)), None)
     if wrong is not None:
         raise HistoryError(
             f"the event at position {wrong.position:,} was recorded before the one before it:"

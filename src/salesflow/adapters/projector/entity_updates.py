@@ -328,9 +328,10 @@ class EntityUpdater:
         entity, state, open_rows, folded = held.id, held.state, held.open_rows, held.folded
         evolve, listening, takes = state.evolve, self._listening, self._takes
         applies = [rows.apply for rows in held.rows]
-        number, event = 0, events[0]
+        number, event, at = 0, events[0], 0
         try:
             for event in events:
+                at = event.effective
                 if evolve(event) is None:
                     for number in listening[type(event.fact)]:
                         changes = applies[number](event, state)
@@ -339,12 +340,12 @@ class EntityUpdater:
                                 changes = list(changes)
                                 folded.tables[number].add(event, changes)
                             takes[number](
-                                entity, event, changes, open_rows[number], batches[number]
+                                entity, event, at, changes, open_rows[number], batches[number]
                             )
         except BaseException:
             self.at_work = (number, max(event.recorded, self.at_work[1]))
             raise
-        held.last = _place(event)
+        held.last = at, event.occurred
         if folded is not None:
             folded.facts += events
 

@@ -185,12 +185,13 @@ class IntervalPart:
         self,
         entity: Cell,
         event: Event,
+        at: Instant,
         changes: Iterable[Change],
         open_rows: OpenRows,
         batch: IntervalBatch,
     ) -> None:
-        """Go on with what a fact in order changes, given the open rows of its entity."""
-        at, now, rows = event.effective, event.recorded, batch.opened[entity]
+        """Go on with what a fact in order changes as of `at`, given its entity's open rows."""
+        now, rows = event.recorded, batch.opened[entity]
         for key, attributes in changes:
             row = open_rows.get(key)
             if row is not None:
@@ -373,12 +374,13 @@ class LedgerPart:
         self,
         entity: Cell,
         event: Event,
+        at: Instant,
         rows: Iterable[Row],
         _: OpenRows,
         batch: LedgerBatch,
     ) -> None:
-        """Post what a fact in order says."""
-        now, position, at, id = event.recorded, event.position, event.effective, event.event_id
+        """Post what a fact in order says, as of `at`."""
+        now, position, id = event.recorded, event.position, event.event_id
         for number, attributes in enumerate(rows):
             posting = (entity, now, 1, position, number, at, id, attributes)
             batch.append(_new(Posting, posting))

@@ -34,6 +34,7 @@ from salesflow.adapters.projector.read_tables import (
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.computed_once import computed_once
 from salesflow.domain.event import Event, Fact, UnreadableFact, first_unreadable
+from salesflow.domain.time import Instant
 from salesflow.errors import ProjectionError
 from salesflow.projections.table import Cell, Fold, LedgerTable, OnState, Processes
 
@@ -405,6 +406,20 @@ class ProjectionTask:
         if self._balancer is not None and self._unbalanced > BALANCES_EVERY:
             self._unbalanced = 0
             self._balancer.keep(connection)
+
+    def follow(self, applied: AppliedPage, position: int, recorded: Instant) -> None:
+        """Note that a page was written, and that what is held of entities has followed."""
+        self.followed, self.notes = (position, recorded), applied.left_out_from
+
+    def forget(self) -> None:
+        """Let what is held of entities be recalled from the log the next time."""
+        self.followed = None
+
+    def note_left_out(self, notes: dict[UUID, int]) -> None:
+        """Hear what the rows leave out; where that is new, forget what is held of entities."""
+        if notes != self.notes:
+            self.notes = notes
+            self.forget()
 
     def readable_again(self, through: int) -> list[UUID]:
         """Find streams that the rows leave out, and that are read otherwise here."""

@@ -219,7 +219,7 @@ class Runner(Forkable):
                 shadows.remove(each.fold.table, each.name)
         with self._lock:  # what is held of entities was believed of the rows before
             for name in names:
-                self._projections[name].followed = None
+                self._projections[name].forget()
         with self._database.read() as connection:
             return {table.name: self._count(connection, table) for table in tables}
 
@@ -329,7 +329,7 @@ class Runner(Forkable):
                     return
                 made = self._mending.mend()
                 for name in made:
-                    self._projections[name].followed = None
+                    self._projections[name].forget()
                     self._projections[name].settle_all(self._database)
                 if not made:
                     break
@@ -378,7 +378,7 @@ class Runner(Forkable):
         self._mending.restart()
         self._whole_at = None
         self._make_missing()
-        projection.followed = None
+        projection.forget()
         self.ensure_exists([projection.name])
         return StoredPosition(projection.begun, None, None, {})
 
