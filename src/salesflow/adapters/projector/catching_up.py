@@ -277,12 +277,17 @@ def page_after(log: EventLog, after: ProjectionPosition) -> Page:
         _ensure_in_order(position, recorded, part)
         events += part
         position, recorded = events[-1].position, events[-1].recorded
-        end = len(events)
-        if len(part) == limit:  # the last append may go on
-            end = bisect_left(events, recorded, key=_recorded) if end >= PAGE_EVENTS else 0
-        if end:
-            last = events[end - 1]
-            return Page(events[:end], last.position, last.recorded, Streams(log, last.position))
+        if len(part) < limit:
+            return _page_of(events, log)
+        if len(events) >= PAGE_EVENTS:  # the last append may go on
+            whole = events[: bisect_left(events, recorded, key=_recorded)]
+            if whole:
+                return _page_of(whole, log)
+
+
+def _page_of(events: Sequence[Event], log: EventLog) -> Page:
+    position, recorded = events[-1].position, events[-1].recorded
+    return Page(events, position, recorded, Streams(log, position))
 
 
 def _ensure_in_order(position: int, recorded: Instant, events: Sequence[Event]) -> None:

@@ -17,7 +17,7 @@ never made up, and the view says of how many amounts in which currency that is.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -44,7 +44,6 @@ __all__ = [
     "RatesUsed",
     "WithoutRate",
     "totals_of",
-    "totals_of_each",
     "totals_of_pairs",
     "unscaled",
 ]
@@ -67,17 +66,6 @@ def unscaled(figure: int, *, places: int = AMOUNT_PLACES) -> Decimal:
 
 
 _totals: Final = unchecked_all(Total)
-
-
-def totals_of_each(
-    sums: Sequence[Mapping[str, int]], *, places: int = AMOUNT_PLACES
-) -> list[tuple[Total, ...]]:
-    """Return several sums by currency, in millionths or smaller parts, each as its totals.
-
-    Those of a sum stand in the order of their currencies.
-    """
-    figures = [(currency, each[currency]) for each in sums for currency in sorted(each)]
-    return totals_of(figures, map(len, sums), places=places)
 
 
 def totals_of(

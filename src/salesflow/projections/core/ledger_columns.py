@@ -97,26 +97,23 @@ class LedgerColumns(NamedTuple):
 
     def balances(self, known_at: Instant, instants: Sequence[Instant]) -> LedgerBalances:
         """Return what stood in the cells at some instants, as known at one."""
-        cells, stood = self.base.stood(known_at, instants)
+        cells, sums = self.base.sums(known_at, instants)
         if self.tail is not None:
-            cells, stood = _together(cells, stood, *self.tail.stood(known_at, instants))
-        named = {cell: place for place, cell in enumerate(cells) if cell is not None}
-        deals, amount, upper, lower = (
-            whole(*halves) for halves in stood[..., [*named.values()]]
-        )
+            cells, sums = _together(cells, sums, *self.tail.sums(known_at, instants))
+        deals, amount, upper, lower = (whole(*figure) for figure in sums)
         figures = deals, amount, whole(upper, lower)
         there = np.logical_or.reduce([figure != 0 for figure in figures])
-        return LedgerBalances([*named], *np.nonzero(there), *(each[there] for each in figures))
+        return LedgerBalances(cells, *np.nonzero(there), *(each[there] for each in figures))
 
 
 def _together(
-    cells: Sequence[Cells | None], stood: Column, others: Sequence[Cells | None], more: Column
-) -> tuple[Sequence[Cells | None], Column]:
-    """Add up what stood in cells and in others, some of which are the same."""
-    every = [*cells, *{*others}.difference(cells)]
+    cells: Sequence[Cells], sums: Column, others: Sequence[Cells], more: Column
+) -> tuple[Sequence[Cells], Column]:
+    """Add up the sums of cells and of others, some of which are the same."""
+    every = [*dict.fromkeys((*cells, *others))]
     places = {cell: place for place, cell in enumerate(every)}
-    total = np.zeros((*stood.shape[:-1], len(every)), np.int64)
-    total[..., : len(cells)] = stood
+    total = np.zeros((*sums.shape[:-1], len(every)), np.int64)
+    total[..., : len(cells)] = sums
     total[..., [places[cell] for cell in others]] += more
     return every, total
 
@@ -129,17 +126,15 @@ class Checkpoints:
         self._ledger = ledger
         self._words = words
 
-    def stood(
+    def sums(
         self, known_at: Instant, instants: Sequence[Instant]
-    ) -> tuple[Sequence[Cells | None], Column]:
-        """Return the cells, and what stood in each at some instants: every figure in halves.
-
-        Legs that lie in no cell are added up too, in a cell that is None.
-        """
+    ) -> tuple[list[Cells], Column]:
+        """Return the cells, and what they held at some instants: every figure in halves."""
         if not self.part.rows:
             return [], np.zeros((FIGURES, 2, len(instants), 0), np.int64)
         ends = np.array([self.part.happened_by(at) for at in instants])
-        return self._cells, self._known(known_at, ends)
+        named = {cell: place for place, cell in enumerate(self._cells) if cell is not None}
+        return [*named], self._known(known_at, ends)[..., [*named.values()]]
 
     def _known(self, known_at: Instant, ends: Column) -> Column:
         """Add up, up to some places, the movements that were known at an instant; in halves.

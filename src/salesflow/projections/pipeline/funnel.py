@@ -28,7 +28,7 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.column_figures import exact_product_sums, exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows
+from salesflow.projections.core.columns import Column, Flags, HeldRows
 from salesflow.projections.core.currency import (
     AMOUNT_PLACES,
     CurrencyConverter,
@@ -76,10 +76,6 @@ __all__ = [
 CLOSED: Final = ("won", "lost", "disqualified", "merged")
 
 
-CELL: Final = ("process", "process_version", "stage", "outcome", "currency")
-"""The columns of a deal that say in which cell it stands."""
-
-
 class FunnelStage(Value):
     """One stage of one process: the open deals in it, what they are worth and likely worth."""
 
@@ -125,7 +121,7 @@ class KeyColumn(NamedTuple):
         """Return those of some rows."""
         return KeyColumn(self.number[rows], self.names)
 
-    def has(self, key: str) -> Flags:
+    def has(self, key: str | None) -> Flags:
         """Return which rows have a key."""
         found: Flags = np.array([name == key for name in self.names], np.bool_)[self.number]
         return found
@@ -153,9 +149,12 @@ class PipelineCells(NamedTuple):
     version: Column
     stage: KeyColumn
     outcome: KeyColumn
+    currency: KeyColumn
+    """None where they have no amount."""
     deals: Column
-    amounts: Amounts
-    weighted: Amounts
+    amount: Column
+    """In millionths."""
+    weighted: Column
     """Amount x probability, in millionths of millionths."""
 
     @classmethod
@@ -167,20 +166,20 @@ class PipelineCells(NamedTuple):
         Each instant is a group. It is as fast for any number of deals.
         """
         found = reader.balances(PIPELINE, instants)
-        of, versions, stages, outcomes, currencies = (
+        processes, versions, stages, outcomes, currencies = (
             [cell[place] for cell in found.cells] for place in range(len(PIPELINE.cells))
         )
-        currency = KeyColumn.of(currencies).where(found.cell)
         read = cls(
             group=found.instant,
             at=np.array(instants, np.int64)[found.instant],
-            process=KeyColumn.of(of).where(found.cell),
+            process=KeyColumn.of(processes).where(found.cell),
             version=np.array(versions, np.int64)[found.cell],
             stage=KeyColumn.of(stages).where(found.cell),
             outcome=KeyColumn.of(outcomes).where(found.cell),
+            currency=KeyColumn.of(currencies).where(found.cell),
             deals=found.deals,
-            amounts=Amounts(found.amount, *currency),
-            weighted=Amounts(found.weighted, *currency),
+            amount=found.amount,
+            weighted=found.weighted,
         )
         return read if process is None else read.where(read.process.has(process))
 
@@ -189,11 +188,9 @@ class PipelineCells(NamedTuple):
         cls, deals: HeldRows, group: Column, apart: Iterable[str], at: Instant
     ) -> "PipelineCells":
         """Put rows of deals together, those apart that differ in some more columns."""
-        alike = grouped(group, *deals.cut(*CELL, *apart))
+        alike = grouped(group, *deals.cut(*PIPELINE.cells, *apart))
         worth, count = deals.amounts(), len(alike.first)
-        likely = exact_product_sums(worth, deals["probability"], alike.of, count)
         first = deals.ordered(alike.first)
-        currency = first.distinct("currency")
         return cls(
             group=group[alike.first],
             at=np.full(count, at),
@@ -201,28 +198,26 @@ class PipelineCells(NamedTuple):
             version=first["process_version"],
             stage=KeyColumn(*first.distinct("stage")),
             outcome=KeyColumn(*first.distinct("outcome")),
+            currency=KeyColumn(*first.distinct("currency")),
             deals=alike.counts(),
-            amounts=Amounts(alike.sums(worth), *currency),
-            weighted=Amounts(likely, *currency),
+            amount=alike.sums(worth),
+            weighted=exact_product_sums(worth, deals["probability"], alike.of, count),
         )
 
     @property
-    def currency(self) -> KeyColumn:
-        """In which currency their amounts are; None where they have none."""
-        return KeyColumn(self.amounts.currency, self.amounts.currencies)
+    def amounts(self) -> Amounts:
+        """What they are worth."""
+        return Amounts(self.amount, *self.currency)
+
+    @property
+    def likely(self) -> Amounts:
+        """What they are likely worth, in millionths of millionths."""
+        return Amounts(self.weighted, *self.currency)
 
     def where(self, rows: Flags) -> "PipelineCells":
         """Return some of them."""
-        return PipelineCells(
-            group=self.group[rows],
-            at=self.at[rows],
-            process=self.process.where(rows),
-            version=self.version[rows],
-            stage=self.stage.where(rows),
-            outcome=self.outcome.where(rows),
-            deals=self.deals[rows],
-            amounts=self.amounts.where(rows),
-            weighted=self.weighted.where(rows),
+        return PipelineCells._make(
+            each.where(rows) if isinstance(each, KeyColumn) else each[rows] for each in self
         )
 
     def converted(self, exchange: CurrencyConverter) -> "PipelineCells":
@@ -233,20 +228,23 @@ class PipelineCells(NamedTuple):
         days = [
             exchange.day(at, event=None, closing=None).toordinal() for at in instants.tolist()
         ]
-        day, once = np.array(days, np.int64)[place], np.zeros(len(self.at), np.int64)
+        day, uncounted = np.array(days, np.int64)[place], np.zeros(len(self.at), np.int64)
+        amounts = self.amounts.in_one(exchange, day, times=self.deals)
+        likely = self.likely.in_one(exchange, day, times=uncounted, unit=AMOUNT_SCALE)
         return self._replace(
-            amounts=self.amounts.in_one(exchange, day, times=self.deals),
-            weighted=self.weighted.in_one(exchange, day, times=once, unit=AMOUNT_SCALE),
+            currency=KeyColumn(amounts.currency, amounts.currencies),
+            amount=amounts.amount,
+            weighted=likely.amount,
         )
 
-    def figures(self, of: Column, count: int) -> list[Fields]:
+    def figures(self, groups: Column, count: int) -> list[Fields]:
         """Return what they come to in so many groups, as the fields of a stage."""
-        without = np.where(self.amounts.known, 0, self.deals)
+        without = np.where(self.currency.has(None), self.deals, 0)
         columns = zip(
-            exact_sums(self.deals, of, count).tolist(),
-            exact_sums(without, of, count).tolist(),
-            self.amounts.totals(of, count),
-            self.weighted.totals(of, count, places=2 * AMOUNT_PLACES),
+            exact_sums(self.deals, groups, count).tolist(),
+            exact_sums(without, groups, count).tolist(),
+            self.amounts.totals(groups, count),
+            self.likely.totals(groups, count, places=2 * AMOUNT_PLACES),
             strict=True,
         )
         return [
@@ -264,8 +262,8 @@ Use = tuple[int, str]
 """The number of a group, and a process that it has deals of."""
 
 
-ClosedSums = tuple[int, int, int, tuple[Total, ...]]
-"""A group, the place of an outcome, how many deals of it stand so, and their amounts."""
+ClosedSums = tuple[int, str, int, tuple[Total, ...]]
+"""A group and an outcome, how many deals of it stand so, and their amounts."""
 
 
 class StandingInStage(NamedTuple):
@@ -287,8 +285,6 @@ class PipelineSums(NamedTuple):
     """By group and process, then by stage."""
     closed: Sequence[ClosedSums]
     """A row for each group and each outcome that some of its deals have."""
-    open_deals: int
-    """How many deals are open."""
 
     @classmethod
     def of(cls, groups: Sequence[Group], cells: PipelineCells) -> "PipelineSums":
@@ -296,13 +292,11 @@ class PipelineSums(NamedTuple):
         alike = grouped(cells.group, cells.process.number)
         uses = _uses(cells, alike.first)
         is_open = cells.outcome.has("open")
-        opened = cells.where(is_open)
         return cls(
             groups,
             versions=dict(zip(uses, alike.greatest(cells.version).tolist(), strict=True)),
-            opened=_by_stage(opened),
+            opened=_by_stage(cells.where(is_open)),
             closed=_by_outcome(cells.where(~is_open)),
-            open_deals=int(opened.deals.sum()),
         )
 
 
@@ -328,13 +322,15 @@ def _by_stage(cells: PipelineCells) -> dict[Use, dict[str, StandingInStage]]:
 
 def _by_outcome(cells: PipelineCells) -> list[ClosedSums]:
     """Return what closed cells come to."""
-    outcome, names = cells.outcome
-    places = [CLOSED.index(name) if name in CLOSED else NOTHING for name in names]
-    alike = grouped(cells.group, outcome)
-    of = (cells.group, np.array(places, np.int64)[outcome])
-    deals, count = alike.sums(cells.deals).tolist(), len(alike.first)
-    keys = (column[alike.first].tolist() for column in of)
-    return [*zip(*keys, deals, cells.amounts.totals(alike.of, count), strict=True)]
+    alike = grouped(cells.group, cells.outcome.number)
+    count = len(alike.first)
+    columns = (
+        cells.group[alike.first].tolist(),
+        cells.outcome.where(alike.first).cells(),
+        exact_sums(cells.deals, alike.of, count).tolist(),
+        cells.amounts.totals(alike.of, count),
+    )
+    return [*zip(*columns, strict=True)]
 
 
 def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
@@ -345,7 +341,7 @@ def closed_deals(sums: PipelineSums) -> list[ClosedDeals]:
         for outcome in CLOSED
     ]
     for number, outcome, deals, amounts in sums.closed:
-        row = rows[len(CLOSED) * number + outcome]
+        row = rows[len(CLOSED) * number + CLOSED.index(outcome)]
         row["deals"], row["amounts"] = deals, amounts
     return _closed(rows)
 
@@ -528,12 +524,13 @@ class Funnel(MoneyQuestion[FunnelView]):
         exchange = self.exchange(reader)
         of_deals = any(self._asks_for(name) for name in OF_DEALS)
         sums = (self._of_deals if of_deals else self._of_cells)(reader, exchange)
+        stages = funnel_stages(sums, reader.processes)
         return _view(
             moment=moment,
             by=self.by,
-            stages=tuple(funnel_stages(sums, reader.processes)),
+            stages=tuple(stages),
             closed=tuple(closed_deals(sums)),
-            open_deals=sums.open_deals,
+            open_deals=sum([stage.deals for stage in stages]),
             rates=exchange.used,
         )
 

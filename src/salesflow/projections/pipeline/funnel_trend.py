@@ -7,7 +7,6 @@ go. Leaves out what moved between them (Flow), and every part of the pipeline bu
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from itertools import repeat
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -197,7 +196,7 @@ def _funnel_ends(ends: Sequence[_End], cells: PipelineCells, reader: Reader) -> 
     opened = cells.where(cells.outcome.has("open"))
     figures = opened.figures(opened.group, len(ends))
     stages = stages_by_group(sums, reader.processes)
-    closed = zip(*repeat(iter(closed_deals(sums)), len(CLOSED)), strict=True)
+    closed, each = closed_deals(sums), len(CLOSED)
     return _ends(
         [
             {
@@ -207,10 +206,10 @@ def _funnel_ends(ends: Sequence[_End], cells: PipelineCells, reader: Reader) -> 
                 "open_deals": fields.pop("deals"),
                 **fields,
                 "stages": in_stages,
-                "closed": outcomes,
+                "closed": tuple(closed[number * each : (number + 1) * each]),
             }
-            for end, fields, in_stages, outcomes in zip(
-                ends, figures, stages, closed, strict=True
+            for number, (end, fields, in_stages) in enumerate(
+                zip(ends, figures, stages, strict=True)
             )
         ]
     )
