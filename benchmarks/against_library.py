@@ -7,10 +7,10 @@ mode; PostgreSQL: fsync on) and do the same job in turn, several rounds. What is
 the median of each side and their ratio. The library runs with its default JSON mapper; its
 projection does the least a projection can do, it only tracks its position.
 
-What is to be recorded is made before the clock starts, and so is what Python's collector owes
-for that: it walks all there is before each job, of all sides alike. A first round is not
-counted, so that no side is measured while it opens connections, prepares statements and reads
-pages for the first time.
+What is to be recorded is made before the clock starts. Python's collector runs before each
+job, of all sides alike, so that nobody pays for what was made earlier. A first round is not
+counted, so that no side is measured while it opens connections, prepares statements and
+reads pages for the first time.
 
 Below a command of one writer stands how fast the driver alone runs the very statements of one,
 with rows that lie ready: it reads the last row of the deal, takes the lock, looks where the log

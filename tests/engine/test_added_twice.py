@@ -46,6 +46,25 @@ def test_what_was_recorded_is_not_added_again(url: str, kind: str) -> None:
         assert flow.log.head() == recorded
 
 
+def test_it_is_refused_also_after_another_thing_was_refused(url: str) -> None:
+    with SalesFlow(url) as flow:
+        flow.run(lambda s: s.add(ADDED["Rep"]()))
+        flow.run(lambda s: s.add(ADDED["Team"]()))
+        attempts: list[Session] = []
+
+        def again(s: Session) -> None:
+            attempts.append(s)
+            ann = s.get(Rep, rep_id("ann"))
+            with pytest.raises(InputError, match="in this session already"):
+                s.add(ADDED["Rep"]())
+            s.add(ADDED["Team"]())
+            ann.move(team="west")
+
+        with pytest.raises(InputError, match=r"s\.get\(Team, id\)"):
+            flow.run(again)
+        assert len(attempts) == 1
+
+
 def test_an_engine_that_has_read_nothing_refuses_what_was_recorded_long_ago(
     url: str,
 ) -> None:

@@ -309,7 +309,7 @@ def test_days_of_closing_among_which_there_is_none_are_refused() -> None:
     for before in (june, date(2026, 5, 1)):
         with pytest.raises(InputError, match="name a later closes_before"):
             Flow(closes_from=june, closes_before=before)
-    assert Flow(closes_from=june, closes_before=date(2026, 6, 2)).closes_from == june
+    Flow(closes_from=june, closes_before=date(2026, 6, 2))
 
 
 def staffed(sales: Shop, *teams: tuple[str, str]) -> None:

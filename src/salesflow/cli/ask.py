@@ -25,6 +25,7 @@ from salesflow.cli.context import (
     CommandParameter,
     CompareTo,
     KnownAt,
+    Screen,
     day_text,
     parse_moment,
     with_context,
@@ -136,11 +137,12 @@ def _show_both_answers(
             to_known_at=to_known_at,
             progress=report,
         )
+    colon = "：" if screen.language == "zh" else ": "
     sides = [
-        (view, [*_notes_of(flow, asked, view, screen.language)])
-        for view in (comparison.then, comparison.now)
+        (f"{screen.word(label)}{colon}", view, [*_notes_of(flow, asked, view, screen.language)])
+        for label, view in (("Compared with", comparison.then), ("As asked", comparison.now))
     ]
-    _show_comparison(context, comparison, sides, brief=brief)
+    _show_comparison(screen, comparison, sides, brief=brief)
 
 
 def show_view(
@@ -149,7 +151,7 @@ def show_view(
     """Print a view: its tables, what it counts and how, and the moment it stands at."""
     screen = context.screen
     if screen.as_json:
-        screen.json({**view.to_dict(), **({"notes": [*notes]} if notes else {})})
+        screen.json(_with_notes(view.to_dict(), notes))
         return
     screen.table(*view.named_tables(screen.language, brief=brief))
     meaning = [] if brief else view.meaning_lines(screen.language)
@@ -158,9 +160,9 @@ def show_view(
 
 
 def _show_comparison(
-    context: CommandContext,
+    screen: Screen,
     comparison: Comparison[View],
-    sides: Sequence[tuple[View, list[str]]],
+    sides: Sequence[tuple[str, View, list[str]]],
     *,
     brief: bool = False,
 ) -> None:
@@ -168,25 +170,22 @@ def _show_comparison(
 
     Below them, what should be known of each side besides.
     """
-    screen = context.screen
-    colon = "：" if screen.language == "zh" else ": "
-    labels = [f"{screen.word(label)}{colon}" for label in ("Compared with", "As asked")]
     if screen.as_json:
-        notes = [
-            f"{label}{note}"
-            for label, (_, said) in zip(labels, sides, strict=True)
-            for note in said
-        ]
-        screen.json({**comparison.to_dict(), **({"notes": notes} if notes else {})})
+        notes = [f"{label}{note}" for label, _, notes in sides for note in notes]
+        screen.json(_with_notes(comparison.to_dict(), notes))
         return
     screen.table(*comparison.tables(screen.language))
     if not brief:
         screen.lines(comparison.now.meaning_lines(screen.language), "dim")
-    for label, (view, notes) in zip(labels, sides, strict=True):
+    for label, view, notes in sides:
         lines = [*notes, *view.moment_lines(screen.language)]
         *warnings, moment = (f"{label}{line}" for line in lines)
         screen.lines(warnings, "yellow")
         screen.line(moment, "green")
+
+
+def _with_notes(answer: Mapping[str, object], notes: Sequence[str]) -> dict[str, object]:
+    return {**answer, **({"notes": [*notes]} if notes else {})}
 
 
 def _asked(

@@ -1,4 +1,4 @@
-"""Makes ids: new ones, and those read of bytes and numbers, faster than `UUID` does.
+"""Makes ids, one or many, faster than `UUID` does: new ones, and those read of their bytes.
 
 A page of the log holds tens of thousands of ids. An answer may name many more events that
 nobody looks at: in a `UuidSequence` each is made when somebody does.
@@ -75,7 +75,7 @@ def uuid_of_int(number: int) -> UUID:
 
 
 class UuidSequence(Sequence[UUID]):
-    """Ids, to whoever looks at them a tuple of UUIDs: equal to it, shown and written as it.
+    """Ids, to whoever looks at them a tuple of UUIDs: equal to it, added and written as it.
 
     They are held as bytes, and each UUID is made when it is asked for.
     """
@@ -161,8 +161,6 @@ def new_ids(count: int) -> list[UUID]:
     the bits of the time. Two ids are the same where a step is 0: of a thousand ids made at once
     that happens once in two million million times.
     """
-    if count == 1:
-        return [new_id()]
     bits = RANDOM_BITS - 1
     steps = map(_random.getrandbits, repeat(bits - count.bit_length(), count - 1))
     first = _time_bits() | _random.getrandbits(bits)

@@ -43,8 +43,8 @@ OccurredAt = datetime | date | None
 """When it happened: an aware time, a day, or None for the time of recording."""
 
 Detached = Literal["reading", "ended", "recorded"]
-"""Why an aggregate takes no commands: it is one of another time, or of no open session, which
-has recorded what it was told or not."""
+"""Why an aggregate takes no commands: it was read as of another time, or its session has ended,
+without recording it or having recorded it."""
 
 NO_EVENT = UUID(int=0)
 """The id of an event that is not appended yet."""

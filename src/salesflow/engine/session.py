@@ -163,8 +163,8 @@ class Session:
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
         """How many were to be added, also those that were refused; ids go by it."""
-        self._added_after: Instant = -1
-        """What was recorded by then was surely recorded before anything was added."""
+        self._added_after: Instant | None = None
+        """What was recorded by then was there before anything was added; None until that."""
         self._may_plan = False
         """Whether something may be planned or taken back in what it has loaded."""
         self._ended = False
@@ -208,8 +208,7 @@ class Session:
         self._ensure_running()
         if aggregate.is_loaded:
             raise InputError(
-                f"{aggregate.noun} {aggregate.id} is recorded already; load it with"
-                f" `s.get({type(aggregate).__name__}, id)` instead of adding it"
+                f"{aggregate.noun} {aggregate.id} is recorded already; {_instead(aggregate)}"
             )
         named = None if aggregate.id_given else self._name(aggregate)
         self._added += 1
@@ -217,7 +216,7 @@ class Session:
         if id in self._aggregates:
             raise InputError(f"{aggregate.noun} {id} is in this session already")
         context = self._context(0, self._known_to(aggregate))
-        if self._added == 1:
+        if self._added_after is None:
             self._added_after = max(self._log.seen, context.now - SKEW)
         aggregate.attach(context, named)
         self._aggregates[id] = aggregate
@@ -362,16 +361,17 @@ class Session:
             raise
 
     def _ensure_new(self, changes: Iterable[Change]) -> None:
-        """Refuse what was recorded before it was added here, which no new attempt changes."""
+        """Refuse what was recorded before it was added here: to try again would not help."""
+        if self._added_after is None:
+            return
         for change in changes:
             before = [] if change.version else self._stored(change.id)
             if before and before[0].recorded <= self._added_after:
-                kind = type(change.aggregate).__name__
                 raise InputError(
                     f"{change.aggregate.noun} {change.id} was recorded at"
-                    f" {from_instant(before[0].recorded).isoformat()}; load it with"
-                    f" `s.get({kind}, id)` instead of adding it, or give what may be done"
-                    " twice a command_id, under which it is recorded once"
+                    f" {from_instant(before[0].recorded).isoformat()};"
+                    f" {_instead(change.aggregate)}, or give what may be done twice a"
+                    " command_id, under which it is recorded once"
                 )
 
     def _ensure_consistent(self, changes: list[Change], facts: list[Fact]) -> None:
@@ -469,6 +469,10 @@ class Session:
             self._may_plan = self._may_plan or not stream.is_immediate
             self._aggregates[id] = known
         return known
+
+
+def _instead(recorded: Aggregate) -> str:
+    return f"load it with `s.get({type(recorded).__name__}, id)` instead of adding it"
 
 
 def _plan_conflict(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:

@@ -39,7 +39,6 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from salesflow.domain.ids import UuidSequence
 from salesflow.errors import SalesflowError
 from salesflow.presentation.fields import FieldRole, bare, field_roles, item_of, plain
 from salesflow.presentation.format import Total
@@ -159,7 +158,7 @@ def arrow_cell(value: object, kind: object) -> object:
         fields = type(value).model_fields
         return {name: arrow_cell(each, bare(fields[name].annotation)) for name, each in value}
     item = item_of(kind)
-    if item is not None and isinstance(value, tuple | UuidSequence):
+    if item is not None and isinstance(value, Sequence):
         return [arrow_cell(each, item) for each in value]
     if kind is Decimal and isinstance(value, Decimal | int):
         with localcontext(prec=DIGITS, rounding=ROUND_HALF_EVEN):

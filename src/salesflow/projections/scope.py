@@ -49,8 +49,8 @@ __all__ = [
     "early_reps_note",
     "head_of_groups",
     "named",
+    "names_in_order",
     "newest_names",
-    "numbered_groups",
     "stage_name",
     "unnamed_last",
 ]
@@ -302,12 +302,13 @@ def unnamed_last(name: str | None) -> tuple[bool, str]:
     return name is None, name or ""
 
 
-def numbered_groups(groups: Collection[Group]) -> tuple[list[Group], dict[Group, int]]:
-    """Return groups, which all differ, in order, that of no name last; and each one's place."""
-    ordered: list[Group] = [*sorted([name for name in groups if name is not None])]
-    if None in groups:
+def names_in_order(names: Collection[Group]) -> tuple[list[Group], Column]:
+    """Return names, which all differ, in order, None last; and where each stands then."""
+    ordered: list[Group] = [*sorted([name for name in names if name is not None])]
+    if None in names:
         ordered.append(None)
-    return ordered, dict(zip(ordered, range(len(ordered)), strict=True))
+    place = dict(zip(ordered, range(len(ordered)), strict=True))
+    return ordered, np.array([*map(place.__getitem__, names)], np.int64)
 
 
 class Attribution(NamedTuple):
@@ -396,9 +397,8 @@ class Grouping:
         if self.by is None:
             return [None], np.zeros(len(numbers), np.int64)
         alike = grouped(numbers)
-        names = self.names(numbers[alike.first])
-        ordered, place = numbered_groups(names)
-        return ordered, np.array([*map(place.__getitem__, names)], np.int64)[alike.of]
+        ordered, place = names_in_order(self.names(numbers[alike.first]))
+        return ordered, place[alike.of]
 
     @computed_once
     def customers(self) -> Customers:

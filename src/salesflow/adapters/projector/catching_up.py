@@ -42,6 +42,7 @@ __all__ = ["CatchUp", "page_after"]
 
 
 PAGE_EVENTS = 20_000
+"""So many events are folded and written at a time, those of one append together."""
 
 READ_EVENTS = 500
 """So many events of a page are read at once, so that rows lie in the processor's cache until
@@ -65,7 +66,7 @@ class CatchUp:
         self.positions: Final = {each: at.stands for each, at in stored.items()}
         """Where they stand; one that failed is in it no more."""
         for each, at in stored.items():
-            each.note_left_out(at.notes)
+            each.take_notes(at.notes)
         self._log = log
         self._database = log.database
         self._processes = processes
@@ -112,7 +113,7 @@ class CatchUp:
                 hold(self._log, positions, notes, standing, connection, self._patience)
                 projection.write_anew(connection, some, started)
                 fresh_notes = open_notes(self._log, [name], connection)[name]
-            projection.note_left_out(fresh_notes)
+            projection.take_notes(fresh_notes)
 
     def _fold_to(self, goal: int, progress: Progress | None) -> ProjectionError | None:
         """Bring projections to a goal, those that stand alike page by page together."""
@@ -228,7 +229,7 @@ class CatchUp:
         """Read where projections stand, and tell them what their rows leave out."""
         found = stored_positions(self._log, [each.name for each in projections])
         for each in projections:
-            each.note_left_out(found[each.name].notes if each.name in found else {})
+            each.take_notes(found[each.name].notes if each.name in found else {})
         return found
 
     def _look_again(
@@ -285,7 +286,7 @@ def page_after(log: EventLog, after: ProjectionPosition) -> Page:
                 return _page_of(whole, log)
 
 
-def _page_of(events: Sequence[Event], log: EventLog) -> Page:
+def _page_of(events: list[Event], log: EventLog) -> Page:
     position, recorded = events[-1].position, events[-1].recorded
     return Page(events, position, recorded, Streams(log, position))
 

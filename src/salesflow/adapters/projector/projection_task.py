@@ -412,11 +412,11 @@ class ProjectionTask:
         self.followed, self.notes = (position, recorded), applied.left_out_from
 
     def forget(self) -> None:
-        """Let what is held of entities be recalled from the log the next time."""
+        """Forget what is held of entities; it is recalled from the log the next time."""
         self.followed = None
 
-    def note_left_out(self, notes: dict[UUID, int]) -> None:
-        """Hear what the rows leave out; where that is new, forget what is held of entities."""
+    def take_notes(self, notes: dict[UUID, int]) -> None:
+        """Note what the rows leave out; where that is new, forget what is held of entities."""
         if notes != self.notes:
             self.notes = notes
             self.forget()

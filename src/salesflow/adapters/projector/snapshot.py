@@ -264,7 +264,7 @@ class Snapshot(Generic[ViewT]):
                 f" at that moment: {error}"
             ) from error
         beside = dict(view) | self._envelope(view, reader)
-        return BaseModel.model_copy(view, update=beside)  # no row of it is looked at again
+        return BaseModel.model_copy(view, update=beside)  # a Value's own checks each row again
 
     def _envelope(self, view: ViewT, reader: "SnapshotReader") -> dict[str, object]:
         """Return what stands beside an answer: what it leaves out and does not know, names."""

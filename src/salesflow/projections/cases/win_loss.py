@@ -100,7 +100,7 @@ class Driver(Value):
     """Whether it rests on fewer than ten deals with or without it."""
 
 
-_of_fields: Final = unchecked_all(Driver)
+_driver_values: Final = unchecked_all(Driver)
 
 
 class LossReason(Value):
@@ -267,7 +267,7 @@ class ClosedGroup(NamedTuple):
 
 
 class _FactorCount(NamedTuple):
-    """On the way of how many deals that closed alike something happened."""
+    """How many deals of one outcome and process version have a factor."""
 
     factor: str
     detail: str
@@ -278,19 +278,22 @@ class _FactorCount(NamedTuple):
 
 
 CLOSED_ALIKE: Final = ("outcome", "process", "process_version")
+"""How a deal closed: factors are counted apart where deals closed otherwise."""
 
 
 def _factors(reader: Reader, deals: HeldRows) -> list[_FactorCount]:
-    """Return what happened on the way of closed deals."""
+    """Count the factors of closed deals, those apart that closed otherwise."""
     closed, rows = grouped(*deals.cut(*CLOSED_ALIKE)), reader.columns(FACTOR)
     deal = places_among(deals["entity_id"], rows["entity_id"])
     is_theirs = deal >= 0
     rows, of = rows.where(is_theirs), closed.of[deal[is_theirs]]
     alike = grouped(*rows.cut("factor", "detail"), of)
-    ways = [*deals.ordered(closed.first).records(*CLOSED_ALIKE)]
+    closings = [*deals.ordered(closed.first).records(*CLOSED_ALIKE)]
     cells = rows.ordered(alike.first).records("factor", "detail")
     counts = zip(cells, of[alike.first].tolist(), alike.counts().tolist(), strict=True)
-    return [_FactorCount._make((*key, *ways[way], count)) for key, way, count in counts]
+    return [
+        _FactorCount._make((*key, *closings[number], count)) for key, number, count in counts
+    ]
 
 
 def _by_factor(factors: Iterable[_FactorCount]) -> dict[tuple[str, str], Counter[str]]:
@@ -333,7 +336,7 @@ def closed_groups(
         cells, alike.counts().tolist(), sums, closed, strict=True
     ):
         group = ClosedGroup._make((*key, count, amount))
-        if group.outcome == "lost" and exchange.currency is not None:
+        if group.outcome == "lost":
             into = exchange.into(
                 group.currency, exchange.day(end, event=day, closing=day), times=count
             )
@@ -345,7 +348,7 @@ def closed_groups(
 def _drivers(
     factors: dict[tuple[str, str], Counter[str]], outcomes: Counter[str]
 ) -> list[Driver]:
-    found = _of_fields([_driver(key, with_, outcomes) for key, with_ in factors.items()])
+    found = _driver_values([_driver(key, with_, outcomes) for key, with_ in factors.items()])
 
     def by_effect(driver: Driver) -> tuple[Decimal, str, str]:
         effect = Decimal(-1) if driver.difference is None else abs(driver.difference.value)

@@ -108,7 +108,7 @@ class LedgerColumns(NamedTuple):
 
 def _together(
     cells: Sequence[Cells], sums: Column, others: Sequence[Cells], more: Column
-) -> tuple[Sequence[Cells], Column]:
+) -> tuple[list[Cells], Column]:
     """Add up the sums of cells and of others, some of which are the same."""
     every = [*dict.fromkeys((*cells, *others))]
     places = {cell: place for place, cell in enumerate(every)}

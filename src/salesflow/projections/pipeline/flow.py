@@ -195,12 +195,12 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """Take the opening as it was known at the opening itself; what is new since is restated."""
 
     @model_validator(mode="after")
-    def _holds_days(self) -> Self:
+    def _ensure_days_of_closing(self) -> Self:
         """Refuse days of closing among which there is none."""
-        first, after = self.closes_from, self.closes_before
-        if first is not None and after is not None and after <= first:
+        first, before = self.closes_from, self.closes_before
+        if first is not None and before is not None and before <= first:
             raise ValueError(
-                f"no day is on or after closes_from {first} and before closes_before {after};"
+                f"no day is on or after closes_from {first} and before closes_before {before};"
                 " name a later closes_before"
             )
         return self

@@ -54,7 +54,7 @@ MOVEMENTS: Final = (*KINDS, REORGANISED, RESTATED, OPENING)
 AT_ONCE: Final = 1 << 15
 """So many movements are added up at a time."""
 AS_BYTES: Final = "S16"
-"""How ids of events are put in order, in which they mostly are."""
+"""Ids of events as numpy sorts them; they mostly lie in order, so the sort is a stable one."""
 FIGURES: Final = 3
 """Deals, their amount, and what is likely of it."""
 

@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from itertools import chain
-from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from uuid import UUID
 
@@ -47,8 +46,8 @@ from salesflow.projections.scope import (
     GroupedBy,
     Grouping,
     head_of_groups,
+    names_in_order,
     newest_names,
-    numbered_groups,
 )
 from salesflow.projections.table import AMOUNT_SCALE, Processes
 
@@ -129,9 +128,8 @@ class KeyColumn(NamedTuple):
     def in_order(self) -> tuple[list[Group], Column]:
         """Return the keys that rows have, in order, and where that of each row stands."""
         there = grouped(self.number)
-        names = self.where(there.first).cells()
-        ordered, place = numbered_groups(names)
-        return ordered, np.array([place[name] for name in names], np.int64)[there.of]
+        ordered, place = names_in_order(self.where(there.first).cells())
+        return ordered, place[there.of]
 
     def cells(self) -> list[Any]:
         """Return the key of each row."""
@@ -258,7 +256,7 @@ class PipelineCells(NamedTuple):
         ]
 
 
-Use = tuple[int, str]
+ProcessOfGroup = tuple[int, str]
 """The number of a group, and a process that it has deals of."""
 
 
@@ -266,7 +264,7 @@ ClosedSums = tuple[int, str, int, tuple[Total, ...]]
 """A group and an outcome, how many deals of it stand so, and their amounts."""
 
 
-class StandingInStage(NamedTuple):
+class StageSums(NamedTuple):
     """What stands open in a stage."""
 
     figures: Fields
@@ -279,9 +277,9 @@ class PipelineSums(NamedTuple):
 
     groups: Sequence[Group]
     """What they are called, in order; the place of one among them is its number."""
-    versions: Mapping[Use, int]
+    versions: Mapping[ProcessOfGroup, int]
     """The newest version in use of each process that a group has deals of."""
-    opened: Mapping[Use, Mapping[str, StandingInStage]]
+    opened: Mapping[ProcessOfGroup, Mapping[str, StageSums]]
     """By group and process, then by stage."""
     closed: Sequence[ClosedSums]
     """A row for each group and each outcome that some of its deals have."""
@@ -300,20 +298,18 @@ class PipelineSums(NamedTuple):
         )
 
 
-def _uses(cells: PipelineCells, rows: Column) -> list[Use]:
+def _uses(cells: PipelineCells, rows: Column) -> list[ProcessOfGroup]:
     """Return of which groups and processes some rows are."""
     return [*zip(cells.group[rows].tolist(), cells.process.where(rows).cells(), strict=True)]
 
 
-def _by_stage(cells: PipelineCells) -> dict[Use, dict[str, StandingInStage]]:
+def _by_stage(cells: PipelineCells) -> dict[ProcessOfGroup, dict[str, StageSums]]:
     """Return what open cells come to; see `PipelineSums.opened`."""
     alike = grouped(cells.group, cells.process.number, cells.stage.number)
-    stages = [
-        StandingInStage(figures, []) for figures in cells.figures(alike.of, len(alike.first))
-    ]
+    stages = [StageSums(figures, []) for figures in cells.figures(alike.of, len(alike.first))]
     for place, version in zip(alike.of.tolist(), cells.version.tolist(), strict=True):
         stages[place].versions.append(version)
-    opened = defaultdict[Use, dict[str, StandingInStage]](dict)
+    opened = defaultdict[ProcessOfGroup, dict[str, StageSums]](dict)
     keys = cells.stage.where(alike.first).cells()
     for use, key, stage in zip(_uses(cells, alike.first), keys, stages, strict=True):
         opened[use][key] = stage
@@ -360,7 +356,7 @@ def funnel_stages(sums: PipelineSums, processes: Processes) -> list[FunnelStage]
 
 
 def stages_by_group(sums: PipelineSums, processes: Processes) -> list[tuple[FunnelStage, ...]]:
-    """Return the same, those of each group by themselves."""
+    """Return the open stages of each group; see `funnel_stages`."""
     return [tuple(_stages(rows)) for rows in _stage_rows(sums, processes)]
 
 
@@ -480,8 +476,7 @@ class FunnelView(MoneyView):
     @internal
     def parts_with_ids(self) -> Sequence[BaseModel]:
         """Return a row of each group and of each process; others hold no other ids."""
-        processes = map(attrgetter("process"), self.stages)
-        of_processes = dict(zip(processes, self.stages, strict=True))
+        of_processes = {stage.process: stage for stage in self.stages}
         return *_first_of_groups(self.closed), *of_processes.values()
 
     def _named(self, row: FunnelStage | ClosedDeals) -> tuple[str, ...]:

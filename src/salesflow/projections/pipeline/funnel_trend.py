@@ -191,7 +191,7 @@ class _End(NamedTuple):
 
 
 def _funnel_ends(ends: Sequence[_End], cells: PipelineCells, reader: Reader) -> list[FunnelEnd]:
-    """Return what stood at each end, whose cells are a group."""
+    """Return what stood at each end; its number is the group of its cells."""
     sums = PipelineSums.of([None] * len(ends), cells)
     opened = cells.where(cells.outcome.has("open"))
     figures = opened.figures(opened.group, len(ends))
