@@ -244,6 +244,7 @@ def test_a_comparison_says_of_each_side_what_its_answer_cannot_say() -> None:
     told, written = ran(*both).out, json.loads(ran(*both, "--json").out)["notes"]
     begun = "Compared with: the period 2026-03 has not begun as of 2025-03-31"
     assert begun in told
+    assert "ask --compare-to a later day" in told
     assert "As asked: the period" not in told
     for side in ("Compared with", "As asked"):
         assert f"{side}: no deal was ever owned by 'nobody'" in written

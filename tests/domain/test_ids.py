@@ -46,7 +46,8 @@ def test_ids_are_equal_to_their_tuple_in_all_that_is_asked_of_it(
     assert_alike(ids, told)
     assert_alike(ids[part], told[part])
     assert_alike(UuidSequence(b"".join(id.bytes for id in known)), told)
-    for same in (copy.copy(ids), copy.deepcopy(ids), pickle.loads(pickle.dumps(ids))):
+    pickled = [pickle.loads(pickle.dumps(ids, protocol)) for protocol in range(6)]
+    for same in (copy.copy(ids), copy.deepcopy(ids), *pickled):
         assert (same, type(same)) == (ids, UuidSequence)
     for place in range(-len(told), len(told)):
         assert (ids[place], ids[place].is_safe) == (told[place], told[place].is_safe)

@@ -138,10 +138,14 @@ def _show_both_answers(
             progress=report,
         )
     colon = "：" if screen.language == "zh" else ": "
-    sides = [
-        (f"{screen.word(label)}{colon}", view, [*_notes_of(flow, asked, view, screen.language)])
-        for label, view in (("Compared with", comparison.then), ("As asked", comparison.now))
-    ]
+    sides = []
+    for label, view, option in (
+        ("Compared with", comparison.then, "--compare-to"),
+        ("As asked", comparison.now, "--as-of"),
+    ):
+        notes = _notes_of(flow, asked, view, screen.language)
+        named = [note.replace("--as-of", option) for note in notes]  # by what sets its moment
+        sides.append((f"{screen.word(label)}{colon}", view, named))
     _show_comparison(screen, comparison, sides, brief=brief)
 
 

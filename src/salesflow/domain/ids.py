@@ -91,6 +91,9 @@ class UuidSequence(Sequence[UUID]):
         """Return UUIDs as such a sequence."""
         return cls(b"".join([id.bytes for id in ids]))
 
+    def __reduce__(self) -> tuple[type[Self], tuple[bytes]]:
+        return type(self), (self._raw,)
+
     def __len__(self) -> int:
         return len(self._raw) // ID_BYTES
 

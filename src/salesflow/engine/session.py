@@ -35,6 +35,7 @@ from salesflow.domain.event import (
     Event,
     Fact,
     FactRetracted,
+    believed_history,
     ensure_readable,
     ensure_retractable,
 )
@@ -48,7 +49,7 @@ from salesflow.domain.process import (
     process_id,
 )
 from salesflow.domain.state import ReplayContext
-from salesflow.domain.time import SKEW, Instant, from_instant
+from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import envelope_text, shown
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 
@@ -163,8 +164,8 @@ class Session:
         self._aggregates: dict[UUID, Aggregate] = {}
         self._added = 0
         """How many were to be added, also those that were refused; ids go by it."""
-        self._added_after: Instant | None = None
-        """What was recorded by then was there before anything was added; None until that."""
+        self._began = log.seen
+        """What was recorded by then was there before anything was read here, or added."""
         self._may_plan = False
         """Whether something may be planned or taken back in what it has loaded."""
         self._ended = False
@@ -208,17 +209,15 @@ class Session:
         self._ensure_running()
         if aggregate.is_loaded:
             raise InputError(
-                f"{aggregate.noun} {aggregate.id} is recorded already; {_instead(aggregate)}"
+                f"{aggregate.noun} {aggregate.id} is recorded already; load it with"
+                f" `s.get({type(aggregate).__name__}, id)` instead of adding it"
             )
         named = None if aggregate.id_given else self._name(aggregate)
         self._added += 1
         id = named or aggregate.id
         if id in self._aggregates:
             raise InputError(f"{aggregate.noun} {id} is in this session already")
-        context = self._context(0, self._known_to(aggregate))
-        if self._added_after is None:
-            self._added_after = max(self._log.seen, context.now - SKEW)
-        aggregate.attach(context, named)
+        aggregate.attach(self._context(0, self._known_to(aggregate)), named)
         self._aggregates[id] = aggregate
         return aggregate
 
@@ -361,18 +360,17 @@ class Session:
             raise
 
     def _ensure_new(self, changes: Iterable[Change]) -> None:
-        """Refuse what was recorded before it was added here: to try again would not help."""
-        if self._added_after is None:
-            return
+        """Refuse what was recorded before this session began: to try again would not help.
+
+        What is first seen here may have been recorded meanwhile: the next session knows.
+        """
+        log = self._log
         for change in changes:
             before = [] if change.version else self._stored(change.id)
-            if before and before[0].recorded <= self._added_after:
-                raise InputError(
-                    f"{change.aggregate.noun} {change.id} was recorded at"
-                    f" {from_instant(before[0].recorded).isoformat()};"
-                    f" {_instead(change.aggregate)}, or give what may be done twice a"
-                    " command_id, under which it is recorded once"
-                )
+            if before and before[0].recorded <= self._began:
+                raise _added_again_error(change.aggregate, before)
+            if before and self._connection is None:
+                log.seen = max(log.seen, before[0].recorded)
 
     def _ensure_consistent(self, changes: list[Change], facts: list[Fact]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""
@@ -471,8 +469,21 @@ class Session:
         return known
 
 
-def _instead(recorded: Aggregate) -> str:
-    return f"load it with `s.get({type(recorded).__name__}, id)` instead of adding it"
+def _added_again_error(added: Aggregate, before: list[Event]) -> InputError:
+    kind, at = aggregate_of(before), from_instant(before[0].recorded).isoformat()
+    if kind is not type(added):
+        noun = added.noun
+        return InputError(
+            f"{added.id} is a {kind.noun} recorded at {at}; give the {noun} another id"
+        )
+    if not believed_history(before):
+        way_out = "its opening was retracted, so record it anew with `s.reopen_history`"
+    else:
+        way_out = (
+            f"load it with `s.get({kind.__name__}, id)` instead of adding it, or give what may"
+            " be done twice a command_id, under which it is recorded once"
+        )
+    return InputError(f"{added.noun} {added.id} was recorded at {at}; {way_out}")
 
 
 def _plan_conflict(aggregate: Aggregate, plan: Event) -> ConcurrentChangeError:

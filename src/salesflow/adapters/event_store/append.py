@@ -316,9 +316,10 @@ def log_shrunk_error(where: str, tenant: str, expected: int, actual: int) -> Rep
 
 def version_error(stream_id: UUID, expected: int, current: int) -> SalesflowError:
     """Return the error that says that somebody else appended to the stream first."""
+    why = "it was changed since it was loaded" if expected > 1 else "it was recorded before"
     return ConcurrentChangeError(
         f"stream {stream_id} stands at version {current}; version {expected} was to be"
-        " appended, so it was changed since it was loaded"
+        f" appended, so {why}"
     )
 
 
