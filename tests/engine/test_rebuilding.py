@@ -129,10 +129,12 @@ def test_a_rebuild_that_was_killed_is_told_of_until_another_removes_what_it_left
     assert flow.unfinished_rebuilds() == {}
 
 
-def test_a_rebuild_with_a_helper_changes_nothing(
-    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_rebuild_changes_nothing_with_a_helper_or_without(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch, cores: int
 ) -> None:
     small_slices(monkeypatch)
+    monkeypatch.setattr(rebuilding, "_cores", lambda: cores)
     before = rows(flow, *NAMES)
     reached: list[int] = []
     counted = flow.rebuild(*TABLES, progress=lambda done, _: reached.append(done))

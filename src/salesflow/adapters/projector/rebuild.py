@@ -248,6 +248,7 @@ def fill(
                 helpers.check()
                 report()
             helpers.wait(report)
+            report()
 
 
 def task(log: EventLog, folds: Mapping[str, Fold], goal: int) -> dict[str, object]:
