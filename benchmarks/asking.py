@@ -121,8 +121,9 @@ def measured(task: Task) -> Measured:
         while len(took) <= task.rounds:
             start = perf_counter()
             question = question_of(task.name, task.moment, clock(), UUID(task.deal))
-            flow.ask(question, as_of=as_of(task.moment, clock()))
+            answer = flow.ask(question, as_of=as_of(task.moment, clock()))
             took.append((perf_counter() - start) * 1_000)
+            del answer  # which nobody waits for
             if len(took) > LEAST and perf_counter() - begun > task.seconds:
                 break
     return Measured(took[0], took[1:], peak_megabytes())

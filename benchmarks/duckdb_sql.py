@@ -104,8 +104,9 @@ class AnalystSql:
         took = []
         for _ in range(rounds):
             start = perf_counter()
-            self._answer(name, view)
+            answer = self._answer(name, view)
             took.append((perf_counter() - start) * 1_000)
+            del answer
         return took
 
     def _answer(self, name: str, view: View) -> list[list[Row]]:

@@ -7,6 +7,7 @@ called by all of them.
 """
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from threading import RLock
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from uuid import UUID
@@ -20,6 +21,7 @@ from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.people import CustomerChanged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event, Fact, FactRetracted, believed_history
+from salesflow.domain.ids import uuid_of_int
 from salesflow.domain.process import ProcessPublished, ProcessVersion, process_id
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.time import FOREVER, Instant
@@ -55,7 +57,7 @@ class NamedBy(NamedTuple, Generic[KeyT, CalledT]):
     """Reads it of what is believed of a stream; None where that names nothing."""
     key: Callable[[UUID], KeyT]
     """Returns as what a stream is kept: its id, of a customer the text of it, since so it
-    stands in answers."""
+    stands in answers, of a deal the number of it, since there are most of these."""
     id: Callable[[KeyT], UUID]
     """Returns which stream that is."""
 
@@ -97,8 +99,11 @@ class TitleAndCustomers(NamedTuple):
 
     def customer(self, as_of: Instant) -> UUID | None:
         """Return whose it is at an instant."""
-        found = [customer for effective, customer in self.customers if effective <= as_of]
-        return found[-1] if found else None
+        found = None
+        for effective, customer in self.customers:
+            if effective <= as_of:
+                found = customer
+        return found
 
 
 def _deal(events: Sequence[Event]) -> TitleAndCustomers | None:
@@ -140,7 +145,9 @@ def _itself(id: UUID) -> UUID:
 
 _deals: Final = unchecked_all(DealCalled)
 _customer_named: Final = unchecked(CustomerCalled)
-OF_DEALS: Final = NamedBy((DealOpened, CustomerChanged, FactRetracted), _deal, _itself, _itself)
+OF_DEALS: Final = NamedBy(
+    (DealOpened, CustomerChanged, FactRetracted), _deal, attrgetter("int"), uuid_of_int
+)
 OF_CUSTOMERS: Final = NamedBy((CustomerRegistered, FactRetracted), _customer, str, UUID)
 OF_REPS: Final = NamedBy((RepJoined, FactRetracted), _rep, _itself, _itself)
 OF_PROCESSES: Final = NamedBy((ProcessPublished,), _process, _itself, _itself)
@@ -248,8 +255,8 @@ class ReadingNames(NamedTuple):
         if not any(ids):
             return NO_NAMES
         deals = self._deals_called(ids.deals) if ids.deals else []
-        theirs = dict.fromkeys(deal.customer_id for deal in deals if deal.customer_id)
-        customers = ids.customers | dict.fromkeys(map(str, theirs))
+        theirs = {id.int: id for deal in deals if (id := deal.customer_id) is not None}
+        customers = ids.customers | dict.fromkeys(map(str, theirs.values()))
         reps = {rep_id(rep): rep for rep in ids.reps}
         return Names(
             deals=tuple(deals),
@@ -263,11 +270,15 @@ class ReadingNames(NamedTuple):
 
     def _deals_called(self, ids: Collection[UUID]) -> list[DealCalled]:
         """Return what deals are called, and whose they are at the moment."""
-        as_of = self.read_point.as_of
+        as_of, by_number = self.read_point.as_of, {id.int: id for id in ids}
         return _deals(
             [
-                {"deal": id, "title": deal.title, "customer_id": deal.customer(as_of)}
-                for id, deal in self._called(ids, OF_DEALS)
+                {
+                    "deal": by_number[number],
+                    "title": deal.title,
+                    "customer_id": deal.customer(as_of),
+                }
+                for number, deal in self._called(by_number, OF_DEALS)
             ]
         )
 

@@ -6,7 +6,7 @@ every table and in JSON. Names of people are personal and are part of no figure.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -150,14 +150,16 @@ def ids_in(parts: Sequence[BaseModel], by: str | None = None) -> Ids:
     return found
 
 
-def _leaves(values: Sequence[object], name: str) -> Iterator[tuple[str, type, dict[Any, None]]]:
+def _leaves(
+    values: Collection[object], name: str
+) -> Iterator[tuple[str, type, dict[Any, None]]]:
     """Yield the ids or keys in values, of one type each and those in fields of one name.
 
     The values of a field are gone through together, since there may be tens of thousands.
     """
     kinds = dict.fromkeys(map(type, values))
     for kind in kinds:
-        some: Sequence[Any] = values
+        some: Collection[Any] = values
         if len(kinds) > 1:
             some = [value for value in values if type(value) is kind]
         if issubclass(kind, BaseModel):
@@ -168,15 +170,15 @@ def _leaves(values: Sequence[object], name: str) -> Iterator[tuple[str, type, di
         elif issubclass(kind, UUID) or (
             issubclass(kind, str) and (name == PROCESS or name in NAMED)
         ):
-            yield name, kind, dict.fromkeys(some)
+            yield name, kind, some if isinstance(some, dict) else dict.fromkeys(some)
 
 
-def _held(field: str, values: Sequence[object]) -> Sequence[object]:
+def _held(field: str, values: Collection[object]) -> Collection[object]:
     """Return what stands in a field of values; what may be an id or a key, each once."""
     held = map(attrgetter(field), values)
     if field in NAMING:
         with suppress(TypeError):  # of what cannot be hashed, and names nothing
-            return [*dict.fromkeys(held)]
+            return dict.fromkeys(held)
         held = map(attrgetter(field), values)
     return [*held]
 

@@ -6,7 +6,7 @@ so that it is the same on every machine. Leaves out everything about where the c
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal, getcontext, localcontext
 from fractions import Fraction
 from functools import cache
@@ -62,6 +62,8 @@ LONG: Final = 2_000
 """Bits of a number that would take long to be written as a decimal."""
 GUARDED: Final = 40
 """Digits that are worked out where 28 are wanted."""
+BEGINNING: Final = -(1 << 63)
+"""Before every time, as 64 bits hold it."""
 HALF: Final = 0.5
 NEARLY: Final = 1e-6
 """Floats that lie so close to one another are told apart by whole numbers."""
@@ -421,7 +423,7 @@ def survival(
         len(lasted),
         {name: count for name, count in counts if count},
         _median(table),
-        tuple(_chances_after(each, table) for each in sorted(set(after))),
+        tuple(_chances_after(sorted(set(after)), table)),
     )
 
 
@@ -436,22 +438,31 @@ class _LifeTable(NamedTuple):
     censored: Column
     names: Sequence[str]
 
-    def until(self, after: int) -> "_LifeTable":
-        """Return the part of no longer times."""
-        few = int(np.searchsorted(self.times, after, "right"))
-        cut = (self.times[:few], self.ended[:, :few], self.at_risk[:few], self.censored[:few])
+    def between(self, after: int, until: int) -> "_LifeTable":
+        """Return the part of longer times than one and of no longer ones than another."""
+        first, end = np.searchsorted(self.times, [after, until], "right").tolist()
+        part = slice(first, end)
+        cut = (self.times[part], self.ended[:, part], self.at_risk[part], self.censored[part])
         return _LifeTable(*cut, self.names)
 
 
-def _chances_after(after: int, table: _LifeTable) -> Probabilities:
-    """Return what is estimated of the first so long; nothing where nobody was watched then."""
-    begun = int(np.searchsorted(table.times, after))
-    at_risk = int(table.at_risk[begun]) if begun < len(table.times) else 0
-    if not len(table.times) or (not at_risk and table.censored[-1]):
-        return Probabilities(after, at_risk, None, None)
-    lasting, whole, ended = _weights(table.until(after))
-    shares = {name: Share(n, whole) for name, n in zip(table.names, ended, strict=True) if n}
-    return Probabilities(after, at_risk, Share(lasting, whole), shares)
+def _chances_after(times: Iterable[int], table: _LifeTable) -> Iterator[Probabilities]:
+    """Yield what is estimated of the first so long; nothing where nobody was watched then.
+
+    Times are in order; what happened up to one is gone through once.
+    """
+    before, step = BEGINNING, _Step(1, 1, [0] * len(table.names))
+    for after in times:
+        begun = int(np.searchsorted(table.times, after))
+        at_risk = int(table.at_risk[begun]) if begun < len(table.times) else 0
+        if not len(table.times) or (not at_risk and table.censored[-1]):
+            yield Probabilities(after, at_risk, None, None)
+            continue
+        step = step.then(_weights(table.between(before, after)))
+        before = after
+        each = zip(table.names, step.ended, strict=True)
+        shares = {name: Share(ended, step.whole) for name, ended in each if ended}
+        yield Probabilities(after, at_risk, Share(step.lasting, step.whole), shares)
 
 
 def _median(table: _LifeTable) -> int | None:
@@ -464,13 +475,13 @@ def _median(table: _LifeTable) -> int | None:
     for place in np.flatnonzero((ended > 0) & (about < HALF + NEARLY)).tolist():
         if about[place] < HALF - NEARLY:
             return int(table.times[place])
-        lasting, whole, _ = _weights(table.until(table.times[place]))
+        lasting, whole, _ = _weights(table.between(BEGINNING, table.times[place]))
         if 2 * lasting <= whole:
             return int(table.times[place])
     return None
 
 
-def _weights(table: _LifeTable) -> tuple[int, int, list[int]]:
+def _weights(table: _LifeTable) -> "_Step":
     """Return what those that last weigh, what all do, and what those do that each cause ended.
 
     Between two times at which any were censored all weigh the same, so those are one step: of
@@ -479,7 +490,7 @@ def _weights(table: _LifeTable) -> tuple[int, int, list[int]]:
     ended = table.ended.sum(axis=0)
     some = np.flatnonzero(ended)
     if not len(some):
-        return 1, 1, [0] * len(table.names)
+        return _Step(1, 1, [0] * len(table.names))
     watching = np.cumsum(table.censored) - table.censored
     first, last = runs_of(watching[some])
     begun = table.at_risk[some][first].tolist()
