@@ -166,7 +166,7 @@ def ours(flow: SalesFlow) -> dict[str, float]:
 
 def our_bulk(flow: SalesFlow, events: int) -> tuple[float, UUID]:
     """Append new deals of so many events each; events a second, and one of the deals."""
-    deals = [new_deal() for _ in range(0, BULK, events)]
+    deals = [new_deal() for _ in range(BULK // events)]
     with flow.session() as s:
         for deal in deals:
             s.add(deal)
@@ -400,7 +400,8 @@ def compare(url: str, rounds: int) -> None:
     environment = library_environment(url)
     found: dict[str, tuple[list[float], list[float]]] = {}
     with SalesFlow(url, tenant=uuid4().hex) as flow, opened(environment) as app:
-        ours(flow), theirs(app)
+        ours(flow)
+        theirs(app)
         for _ in range(rounds):
             our_rates, their_rates = ours(flow), theirs(app)
             for name, value in our_rates.items():

@@ -92,7 +92,7 @@ def find_rep(flow: "SalesFlow", text: str, known: Callable[[str], bool]) -> str:
     from salesflow.domain.rep import Rep, RepJoined
 
     id, _, name = text.partition(" ")
-    if name and _folded(Called(flow).rep_name(id) or "") == _folded(name):
+    if name and _folded(Called(flow).rep_name(id) or "") == _folded(name) and not known(text):
         return id
     meant = _called(flow, text, Sort("rep", "name", Rep, RepJoined, "name"), [])
     if not meant or known(text):

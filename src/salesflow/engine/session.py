@@ -364,13 +364,12 @@ class Session:
 
         What is first seen here may have been recorded meanwhile: the next session knows.
         """
-        log = self._log
         for change in changes:
             before = [] if change.version else self._stored(change.id)
             if before and before[0].recorded <= self._began:
                 raise _added_again_error(change.aggregate, before)
-            if before and self._connection is None:
-                log.seen = max(log.seen, before[0].recorded)
+        if self._connection is None:
+            self._log.head()  # what stands there by now is seen
 
     def _ensure_consistent(self, changes: list[Change], facts: list[Fact]) -> None:
         """Refuse what has to be true of all that is recorded together, and is not."""

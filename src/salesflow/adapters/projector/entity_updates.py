@@ -345,7 +345,7 @@ class EntityUpdater:
         except BaseException:
             self.at_work = (number, max(event.recorded, self.at_work[1]))
             raise
-        held.last = at, event.occurred
+        held.last = at, event.occurred  # its `_place`, of which one part is at hand
         if folded is not None:
             folded.facts += events
 
