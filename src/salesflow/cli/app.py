@@ -23,6 +23,7 @@ __all__ = [
     "COMMANDS",
     "CommandGroup",
     "LazyGroup",
+    "ThingCommand",
     "app",
     "call",
     "installed",
@@ -38,11 +39,43 @@ __all__ = [
 HOME: Final = "salesflow.cli."
 
 
+class ThingCommand(NamedTuple):
+    """A command of an aggregate, or one that lists, shows or tells of things of its kind."""
+
+    home: str
+    """Module and class of the aggregate."""
+    method: str
+    """The command of the aggregate, or one of `ABOUT`."""
+    prepared: str = ""
+    """Where it says what completes what was typed, by what the engine answers."""
+
+
+ABOUT: Final = {
+    "list": "List those there are, as of any moment.",
+    "show": "Show how one stood at a moment.",
+    "history": "List every event of one with its envelope.",
+}
+"""Commands that are there for all things with a key, and what they do."""
+
+
 class CommandGroup(NamedTuple):
     """Commands under one word: functions and questions by their homes, or further groups."""
 
     help: str
-    commands: "Mapping[str, str | CommandGroup]"
+    commands: "Mapping[str, str | ThingCommand | CommandGroup]"
+
+
+def _of(home: str, *methods: str) -> dict[str, ThingCommand]:
+    """Name commands of an aggregate as its methods are called, with hyphens."""
+    return {each.replace("_", "-"): ThingCommand(home, each) for each in methods}
+
+
+DOMAIN: Final = "salesflow.domain."
+DEAL: Final = f"{DOMAIN}deal:Deal"
+CUSTOMER: Final = f"{DOMAIN}customer:Customer"
+TEAM: Final = f"{DOMAIN}team:Team"
+REP: Final = f"{DOMAIN}rep:Rep"
+PROCESS: Final = f"{DOMAIN}process:SalesProcess"
 
 
 ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
@@ -61,13 +94,42 @@ COMMANDS: Final = CommandGroup(
         ),
         "ask": ASK,
         "deal": CommandGroup(
-            "Look at deals at any past moment.",
+            "Look at deals at any past moment, and record what happens to one.",
             {
                 "list": QUESTION_HOMES["deals"],
                 "show": f"{HOME}deal.commands:show",
                 "history": f"{HOME}deal.commands:history",
                 "replay": f"{HOME}deal.commands:replay_deal",
+                **_of(
+                    DEAL,
+                    *("open", "assign_owner", "change_customer", "log_contact"),
+                    *("state_intent", "identify_need", "confirm_budget"),
+                    *("map_decision_process", "propose_solution", "complete_task"),
+                    *("advance", "advance_to", "return_to", "forecast", "agree_line_items"),
+                    *("draft_quote", "issue_quote", "revise_quote", "accept_quote"),
+                    *("reject_quote", "withdraw_quote", "expire_quote"),
+                    *("agree_terms", "raise_objection", "resolve_objection"),
+                    *("name_competitor", "add_collaborator", "remove_collaborator"),
+                    *("post_message", "request_help", "give_help"),
+                    *("win", "lose", "disqualify", "reopen", "amend_contract"),
+                    *("issue_invoice", "receive_payment", "give_refund", "deliver_service"),
+                    *("place_repeat_order", "send_survey", "receive_feedback"),
+                    *("migrate", "merge_into", "unmerge_from"),
+                ),
             },
+        ),
+        "customer": CommandGroup(
+            "Look at customers, and record what becomes known of one.",
+            _of(
+                CUSTOMER,
+                *(*ABOUT, "register", "qualify", "mark_loyal"),
+                *("add_person", "update_person", "erase_person", "merge_into", "unmerge"),
+            ),
+        ),
+        "team": CommandGroup("Teams of reps.", _of(TEAM, *ABOUT, "form", "rename")),
+        "rep": CommandGroup(
+            "Reps, and the teams they are in.",
+            _of(REP, *ABOUT, "join", "move", "leave", "rejoin"),
         ),
         "log": f"{HOME}admin.log:log",
         "status": f"{HOME}admin.status:status",
@@ -85,6 +147,7 @@ COMMANDS: Final = CommandGroup(
             {
                 "list": f"{HOME}admin.process:list_processes",
                 "show": f"{HOME}admin.process:show_process",
+                **_of(PROCESS, "publish", "publish_version", "retire"),
             },
         ),
         "rates": CommandGroup(
@@ -108,7 +171,7 @@ class LazyGroup(TyperGroup):
         super().__init__(**named)
         self.commands = {name: _Listed(name, home) for name, home in self._listed().items()}
 
-    def _listed(self) -> "Mapping[str, str | CommandGroup]":
+    def _listed(self) -> "Mapping[str, str | ThingCommand | CommandGroup]":
         return question_homes() if self.group is ASK else self.group.commands
 
     def resolve_command(
@@ -148,13 +211,17 @@ def _flag_of(parameter: object) -> str:
 class _Listed(TyperCommand):
     """A command as it stands in a list: a name, and a help that is read when it is shown."""
 
-    def __init__(self, name: str, home: str | CommandGroup) -> None:
+    def __init__(self, name: str, home: str | ThingCommand | CommandGroup) -> None:
         super().__init__(name)
         self._home = home
 
     @property
     def help(self) -> str:
-        return self._home.help if isinstance(self._home, CommandGroup) else _help_of(self._home)
+        if isinstance(self._home, CommandGroup):
+            return self._home.help
+        if isinstance(self._home, ThingCommand):
+            return _help_of_thing(self._home)
+        return _help_of(self._home)
 
     @help.setter
     def help(self, _: str | None) -> None:
@@ -180,14 +247,49 @@ def _help_of(home: str) -> str:
     return f"Is handed in as {home}."
 
 
-def _loaded(name: str, home: str | CommandGroup) -> Any:  # noqa: ANN401 - a private class of Typer
+def _help_of_thing(command: ThingCommand) -> str:
+    """Read the docstring of a command of an aggregate, which a base of it may hold."""
+    if command.method in ABOUT:
+        return ABOUT[command.method]
+    module, _, name = command.home.partition(":")
+    classes: dict[str, ast.ClassDef] = {}
+    for more in _classes_near(module):
+        classes |= more
+        found = _method(classes, name, command.method)
+        if found is not None:
+            return cleandoc(ast.get_docstring(found) or "")
+    return f"Is a command of {command.home}."
+
+
+@cache
+def _classes_near(module: str) -> list[dict[str, ast.ClassDef]]:
+    """Read the classes of a module from its source, then those of the modules beside it."""
+    file = Path(str(getattr(find_spec(module), "origin", "")))
+    bodies = (
+        ast.parse(each.read_text(encoding="utf-8")).body
+        for each in (file, *sorted(file.parent.glob("*.py")))
+    )
+    return [{n.name: n for n in body if isinstance(n, ast.ClassDef)} for body in bodies]
+
+
+def _method(
+    classes: Mapping[str, ast.ClassDef], name: str, method: str
+) -> ast.FunctionDef | None:
+    """Find a method of a class, or of the bases that are known."""
+    if name not in classes:
+        return None
+    for node in classes[name].body:
+        if isinstance(node, ast.FunctionDef) and node.name == method:
+            return node
+    bases = (base.id for base in classes[name].bases if isinstance(base, ast.Name))
+    found = (_method(classes, base, method) for base in bases)
+    return next((each for each in found if each is not None), None)
+
+
+def _loaded(name: str, home: str | ThingCommand | CommandGroup) -> Any:  # noqa: ANN401 - a private class of Typer
     if isinstance(home, CommandGroup):
         return _group(name, home)
-    module, _, attribute = home.partition(":")
-    try:
-        found = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"{name}, which is {home}, cannot be loaded: {error}") from error
+    found = _made(home) if isinstance(home, ThingCommand) else _at_home(name, home)
     if isinstance(found, type):
         from salesflow.cli.ask import command_of
 
@@ -195,6 +297,26 @@ def _loaded(name: str, home: str | CommandGroup) -> Any:  # noqa: ANN401 - a pri
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     alone.command(name, cls=OneValueEach)(found)
     return get_command(alone)
+
+
+def _at_home(name: str, home: str) -> Any:  # noqa: ANN401 - whatever is there
+    module, _, attribute = home.partition(":")
+    try:
+        return getattr(import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{name}, which is {home}, cannot be loaded: {error}") from error
+
+
+def _made(home: ThingCommand) -> Any:  # noqa: ANN401 - as Typer takes it
+    """Make the command of an aggregate."""
+    from salesflow.cli.recording.commands import command_of_aggregate
+    from salesflow.cli.recording.things import command_about
+
+    kind = _at_home(home.method, home.home)
+    if home.method in ABOUT:
+        return command_about(kind, home.method, ABOUT[home.method])
+    prepared = _at_home(home.method, home.prepared) if home.prepared else None
+    return command_of_aggregate(kind, home.method, prepared)
 
 
 def _group(name: str, group: CommandGroup) -> LazyGroup:

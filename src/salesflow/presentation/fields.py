@@ -186,6 +186,7 @@ CALLED = {
     "left_otherwise": "Lost or dropped",
     "pending": "Not yet due",
     "per_deal": "Activities per deal",
+    "reference": "Rep",
     "to_date": "Conversion to date (ratio)",
     "values": "By value",
     "visits_seconds": "Seconds in stages",

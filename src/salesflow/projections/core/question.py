@@ -81,6 +81,7 @@ __all__ = [
     "View",
     "described",
     "ensure_no_flag",
+    "field_docstrings",
     "span_before",
     "span_of",
     "wrong_parameters",
@@ -122,7 +123,7 @@ def ensure_no_flag(value: object) -> object:
     return value
 
 
-def _field_docstrings(cls: type) -> Mapping[str, str]:
+def field_docstrings(cls: type) -> Mapping[str, str]:
     """Return what the docstrings below a class's own fields say, by field.
 
     Empty where the source is not at hand (an interactive session, a frozen program).
@@ -446,7 +447,7 @@ class Question(Value, Generic[ViewT_co]):
         written: dict[str, str] = {}
         for base in reversed(cls.__mro__):
             if base is not Question and issubclass(base, Question):
-                written |= _field_docstrings(base)
+                written |= field_docstrings(base)
         for name, field in cls.model_fields.items():
             field.description = field.description or written.get(name)
         cls.summary = inspect.cleandoc(cls.__dict__.get("__doc__") or "")

@@ -1,0 +1,414 @@
+"""`salesflow team form …`: a command for each command of an aggregate, made from its signature.
+
+What the command takes by place become arguments, the rest options; its docstring is the help.
+The thing it is given on is said first, by its key or name. `--from FILE` takes everything from
+JSON: one object with the parameters by name, or a list of them, which is recorded together or
+not at all.
+"""
+
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
+from uuid import UUID
+
+import typer
+
+from salesflow.cli.context import CommandContext, CommandParameter, with_context
+from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
+from salesflow.cli.recording.helps import HELPS
+from salesflow.cli.recording.values import Parameter, flag_of, parameters_of, read_file
+from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.event import Event
+from salesflow.domain.wording import quoted
+from salesflow.errors import InputError, NotFoundError
+from salesflow.presentation.fact_text import describe_fact
+from salesflow.presentation.fields import plain
+from salesflow.presentation.format import local_time
+from salesflow.presentation.messages import fact_name, in_language
+from salesflow.presentation.table import TableOfView
+
+__all__ = [
+    "Prepared",
+    "command_of_aggregate",
+    "event_json",
+    "identifier_of",
+    "stream_of",
+]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.adapters.event_store.append import Receipt
+    from salesflow.engine import SalesFlow, Session
+
+PANEL: Final = "Recording"
+Actor = Annotated[
+    str | None, typer.Option("--actor", help="Who says so.", rich_help_panel=PANEL)
+]
+CommandId = Annotated[
+    str | None,
+    typer.Option(
+        "--command-id",
+        help="An id of this command; given again, nothing is recorded twice.",
+        rich_help_panel=PANEL,
+    ),
+]
+From = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="FILE",
+        help="Take what is not typed from JSON: an object with the parameters by name, or a"
+        " list of them, which is recorded together or not at all. - is stdin.",
+        rich_help_panel=PANEL,
+    ),
+]
+TimeZone = Annotated[
+    str | None,
+    typer.Option(
+        "--timezone",
+        help="The business time zone of a new database. Default: UTC.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+Given = Mapping[str, object]
+Prepare = Callable[["SalesFlow", dict[str, object]], dict[str, object]]
+"""Completes what was given by what the engine answers, such as the evidence of a goal."""
+
+
+class Prepared(NamedTuple):
+    """What a command takes beside its own parameters, and what completes it."""
+
+    prepare: Prepare
+    provides: frozenset[str] = frozenset()
+    """Parameters of the command that are worked out, and never typed."""
+    more: tuple[CommandParameter, ...] = ()
+
+
+def command_of_aggregate(
+    kind: type[Aggregate], method: str, prepared: Prepared | None = None
+) -> Callable[..., None]:
+    """Make the command line's command of a command of an aggregate."""
+    made = _Command(kind, method, prepared)
+
+    def command(
+        context: CommandContext,
+        actor: str | None,
+        command_id: str | None,
+        from_file: Path | None,
+        timezone: str | None,
+        **given: object,
+    ) -> None:
+        asked = [*made.all_given(given, from_file)]
+        with context.record(timezone) as flow:
+            made.run(context, flow, asked, actor, command_id)
+
+    command.__doc__ = inspect.getdoc(made.function)
+    return with_context(command, [*made.options(), *RECORDING])
+
+
+RECORDING: Final[tuple[CommandParameter, ...]] = (
+    ("from_file", From, None),
+    ("actor", Actor, None),
+    ("command_id", CommandId, None),
+    ("timezone", TimeZone, None),
+)
+
+
+class _Command:
+    """One command of a kind of aggregate, as the command line gives it."""
+
+    def __init__(self, kind: type[Aggregate], method: str, prepared: Prepared | None) -> None:
+        self.kind = kind
+        self.function: Callable[..., object] = getattr(kind, method)
+        self.makes_new = inspect.ismethod(self.function)
+        """Whether it makes the thing that it tells of."""
+        self.prepared = prepared
+        provided = prepared.provides if prepared else frozenset()
+        own = parameters_of(self.function, kind)
+        self.own = [each for each in own if each.name not in provided]
+        self.whose = [] if self.makes_new else identifier_of(kind)
+        self._prefix = "" if not _clash(self.whose, self.own) else f"{kind.noun}_"
+
+    @property
+    def takes(self) -> list[Parameter]:
+        """All that is said: whose it is, then its own."""
+        return [*(each._replace(name=self._named(each)) for each in self.whose), *self.own]
+
+    def _named(self, each: Parameter) -> str:
+        return f"{self._prefix}{each.name}"
+
+    def options(self) -> Iterator[CommandParameter]:
+        """Make arguments and options; none is required here, since JSON may hold it."""
+        helps = _field_texts(self.kind)
+        for each in self.takes:
+            yield _option(each, helps.get(each.name, ""))
+        if self.prepared is not None:
+            yield from self.prepared.more
+
+    def all_given(
+        self, typed: Mapping[str, object], file: Path | None
+    ) -> Iterator[dict[str, object]]:
+        """Yield what is given for each command: what is typed, above what a file holds."""
+        said = {name: value for name, value in typed.items() if value not in (None, (), [])}
+        known = {each.name: each for each in self.takes}
+        more = {name for name, _, _ in (self.prepared.more if self.prepared else ())}
+        said = {n: v for n, v in said.items() if v is not False or n not in known}
+        documents = [{}] if file is None else _documents(file)
+        for number, document in enumerate(documents, 1):
+            named = {_parameter_name(name): value for name, value in document.items()}
+            unknown = sorted(named.keys() - known.keys() - more)
+            if unknown:
+                there = ", ".join([*known, *sorted(more)])
+                raise InputError(
+                    f"{_at(file, number, documents)}there is no {quoted(unknown[0])}; there"
+                    f" are {there}"
+                )
+            found = {n: v for n, v in named.items() if v is not None} | said
+            missing = [p for p in self.takes if p.required and p.name not in found]
+            if missing:
+                named_here = ", ".join(_shown_name(each) for each in missing)
+                verb = "is" if len(missing) == 1 else "are"
+                raise InputError(
+                    f"{_at(file, number, documents)}{named_here} {verb} missing; write it,"
+                    " or see --help"
+                )
+            yield found
+
+    def run(
+        self,
+        context: CommandContext,
+        flow: "SalesFlow",
+        asked: Sequence[dict[str, object]],
+        actor: str | None,
+        command_id: str | None,
+    ) -> None:
+        """Record all of them in one session, and show what was recorded."""
+        completed = [self._read(flow, given) for given in asked]
+        results: list[object] = []
+
+        def record(session: "Session") -> None:
+            results.clear()
+            results.extend(self._give(session, id, given) for id, given in completed)
+
+        receipt = flow.run(record, actor=actor, command_id=command_id)
+        assert receipt is not None
+        told = [each for each in results if isinstance(each, str | UUID)]
+        show_receipt(context, flow, receipt, told)
+
+    def _read(
+        self, flow: "SalesFlow", given: dict[str, object]
+    ) -> tuple[UUID | None, dict[str, object]]:
+        values = {
+            each.name: each.read(given[each.name], flow)
+            for each in self.takes
+            if each.name in given
+        }
+        if self.prepared is not None:
+            more = {name: given[name] for name, _, _ in self.prepared.more if name in given}
+            values = self.prepared.prepare(flow, values | more)
+        if self.makes_new:
+            return None, values
+        whose = {each.name: values.pop(self._named(each)) for each in self.whose}
+        return stream_of(self.kind, whose, flow), values
+
+    def _give(self, session: "Session", id: UUID | None, given: Mapping[str, object]) -> object:
+        loaded = {name: it(session) if callable(it) else it for name, it in given.items()}
+        placed = [loaded.pop(each.name) for each in self.own if each.placed]
+        if id is None:
+            made = self.function(*placed, **loaded)
+            assert isinstance(made, Aggregate)
+            return session.add(made)
+        try:
+            thing = session.get(self.kind, id)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"there is no such {self.kind.noun}; `salesflow {self.kind.noun} list` shows"
+                " those there are"
+            ) from error
+        return getattr(thing, self.function.__name__)(*placed, **loaded)
+
+
+def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
+    return bool({each.name for each in whose} & {each.name for each in own})
+
+
+def _option(each: Parameter, text: str) -> CommandParameter:
+    kind: Any = each.choices or str
+    if each.is_flag:
+        option = typer.Option(flag_of(each.name), help=text, show_default=False)
+        return each.name, Annotated[bool, option], False
+    if each.is_list:
+        kind = list[str]
+    metavar = None if each.choices else each.hint
+    if each.placed:
+        argument = typer.Argument(metavar=each.name.upper(), help=text, show_default=False)
+        return each.name, Annotated[kind | None, argument], None
+    words = ", ".join(get_args(each.choices)) if each.is_list else ""
+    again = f"{words and f'One of {words}. '}May be given again." if each.is_list else ""
+    need = "Required." if each.required else ""
+    help_text = " ".join(filter(None, (text, again, need)))
+    option = typer.Option(
+        flag_of(each.name), metavar=metavar, help=help_text, show_default=False
+    )
+    return each.name, Annotated[kind | None, option], None
+
+
+def _field_texts(kind: type[Aggregate]) -> dict[str, str]:
+    """Return what the docstrings below the fields of its facts say, by field."""
+    from salesflow.projections.core.question import field_docstrings
+
+    found: dict[str, str] = {}
+    for fact in kind.facts:
+        for name, text in field_docstrings(fact).items():
+            found.setdefault(name, text)
+    return {**HELPS, **found}
+
+
+def _parameter_name(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _shown_name(each: Parameter) -> str:
+    return each.name.upper() if each.placed else flag_of(each.name)
+
+
+def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
+    if file is None or len(documents) < 2:
+        return ""
+    return f"{file}, object {number:,}: "
+
+
+def _documents(file: Path) -> list[dict[str, object]]:
+    """Read one object, or a list of them."""
+    text = sys.stdin.read() if str(file) == "-" else read_file(file)
+    try:
+        found = json.loads(text, parse_float=str)
+    except ValueError as error:
+        raise InputError(f"{file} is no JSON: {error}") from error
+    many = found if isinstance(found, list) else [found]
+    if not many or not all(isinstance(each, dict) for each in many):
+        raise InputError(f"{file} has to hold a JSON object, or a list of them")
+    return many
+
+
+# Whose a command is: what identifies a thing of each kind.
+
+
+def identifier_of(kind: type[Aggregate]) -> list[Parameter]:
+    """Return what says which thing of a kind is meant: mostly its key."""
+    if kind.noun in FOUND_BY_NAME:
+        noun = kind.noun
+        return [Parameter(noun, str, required=True, placed=True)]
+    return [each._replace(placed=True) for each in parameters_of(_id_function(kind), kind)]
+
+
+def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFlow") -> UUID:
+    """Return the id of the thing that is meant.
+
+    Raises:
+        NotFoundError: when there is none of that name.
+        InputError: when it is none, or several are meant.
+    """
+    find = FOUND_BY_NAME.get(kind.noun)
+    if find is not None:
+        return find(flow, str(whose[kind.noun]))
+    id = _id_function(kind)(**whose)
+    assert isinstance(id, UUID)
+    return id
+
+
+def _id_function(kind: type[Aggregate]) -> Callable[..., object]:
+    """Return the function beside an aggregate that makes an id of its key."""
+    name = ID_FUNCTIONS.get(kind.noun) or "".join(
+        f"_{c.lower()}" if c.isupper() else c for c in kind.__name__
+    ).lstrip("_")
+    name = f"{name}_id"
+    found: Callable[..., object] = getattr(import_module(kind.__module__), name)
+    return found
+
+
+ID_FUNCTIONS: Final = {"sales process": "process"}
+"""Where that function is not called as its class is."""
+
+
+def _rep_stream(flow: "SalesFlow", text: str) -> UUID:
+    from salesflow.domain.rep import rep_id
+
+    return rep_id(find_rep(flow, text, known=lambda _: False))
+
+
+FOUND_BY_NAME: Final[Mapping[str, "Callable[[SalesFlow, str], UUID]"]] = {
+    "deal": find_deal,
+    "customer": find_customer,
+    "rep": _rep_stream,
+}
+"""Kinds of things that people call by a name."""
+
+
+# What was recorded, for people and as JSON.
+
+
+def show_receipt(
+    context: CommandContext, flow: "SalesFlow", receipt: "Receipt", results: Sequence[object]
+) -> None:
+    """Show the events of an append, and what the commands gave back."""
+    events = _events_of(flow, receipt)
+    context.screen.json(
+        {
+            "recorded": [event_json(event) for event in events],
+            "ids": [str(id) for id in receipt.stream_ids],
+            "results": [str(each) for each in results],
+            "again": receipt.again,
+        }
+    )
+    zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
+    language = context.language
+    rows = tuple(
+        (
+            f"{event.position:,}",
+            local_time(event.occurred_at, zone),
+            fact_name(type(event.fact), language),
+            describe_fact(event.fact, language, zone, called.rep),
+        )
+        for event in events
+    )
+    title = "Events recorded before" if receipt.again else "Events recorded"
+    context.screen.table(
+        TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
+    )
+    for each in results:
+        context.screen.line(f"{word('Key')}: {each}")
+    if receipt.again:
+        note = "this command was recorded before; nothing was recorded again"
+        context.screen.line(in_language(note, language), "yellow")
+
+
+def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
+    return sorted(
+        (
+            event
+            for id in receipt.stream_ids
+            for event in flow.history(id)
+            if receipt.first <= event.position <= receipt.last
+        ),
+        key=lambda event: event.position,
+    )
+
+
+def event_json(event: Event) -> dict[str, object]:
+    """Return an event as JSON."""
+    return {
+        "position": event.position,
+        "event_id": str(event.event_id),
+        "stream_id": str(event.stream_id),
+        "kind": event.fact.kind,
+        "occurred_at": plain(event.occurred_at),
+        "recorded_at": plain(event.recorded_at),
+        "actor": event.actor,
+        "fact": plain(event.fact.model_dump(exclude_none=True)),
+    }

@@ -1,0 +1,400 @@
+"""What is typed for a parameter of a command, or given in JSON, as the command takes it.
+
+The annotation of the parameter says how: a text, an amount such as "98000 CNY", a day, a time,
+a word of a closed list, somebody or something by its name, several of these, or a value of
+several fields as JSON. A text may be `@FILE`, to be read from a file, where it is JSON. A
+module of its own, so that a new kind of value is read in one place.
+"""
+
+import inspect
+import json
+import types
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Final,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
+from uuid import UUID
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from salesflow.cli.context import day_text, time_text
+from salesflow.cli.ids import find_customer, find_deal, find_rep, published_processes
+from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.time import from_instant, read_day, start_of_day
+from salesflow.domain.values import Money, shown
+from salesflow.domain.wording import quoted, reason_of
+from salesflow.errors import InputError, NotFoundError
+
+__all__ = ["Parameter", "flag_of", "parameters_of"]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow, Session
+
+NOT_GIVEN: Final = frozenset({"id"})
+"""Parameters that are not for people: a session gives a new thing its id."""
+REPS: Final = frozenset({"owner", "rep", "person", "by", "overridden_by", "member"})
+"""Parameters that name a rep, who may be said by name."""
+FILE_MAX: Final = 16 * 1024 * 1024
+PAIR: Final = "="
+
+
+class Parameter(NamedTuple):
+    """One parameter of a command, and how it is typed."""
+
+    name: str
+    kind: object
+    """What it takes, None aside."""
+    required: bool
+    placed: bool
+    """Whether it is typed without a name."""
+    item: object = None
+    """What each of them is, where it takes several."""
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is said by its name alone."""
+        return self.kind is bool
+
+    @property
+    def choices(self) -> object | None:
+        """The closed list it takes a word of."""
+        kind = self.kind if self.item is None else self.item
+        return kind if get_origin(kind) is Literal else None
+
+    @property
+    def is_list(self) -> bool:
+        """Whether it may be given several times."""
+        return self.item is not None
+
+    @property
+    def hint(self) -> str:
+        """What is typed for it, as help shows it."""
+        kind = self.kind if self.item is None else self.item
+        hints: dict[object, str] = {
+            Money: "'AMOUNT CUR'",
+            AMOUNT_OR_NUMBER: "NUMBER or 'AMOUNT CUR'",
+            datetime: "TIME",
+            TIME_ALONE: "TIME",
+            date: "DAY",
+            int: "NUMBER",
+            Decimal: "NUMBER",
+            Mapping: "KEY=VALUE",
+        }
+        if isinstance(kind, type) and kind not in hints and _is_record(kind):
+            return "KEY[:VERSION]" if kind is ProcessVersion and not self._publishes else "JSON"
+        return hints.get(kind, "TEXT")
+
+    @property
+    def _publishes(self) -> bool:
+        return self.name == "version"
+
+    def read(self, given: object, flow: "SalesFlow") -> object:
+        """Return what is meant, as the command takes it; things may be a function of a session.
+
+        Raises:
+            InputError: when it can never be that.
+        """
+        try:
+            if self.item is not None:
+                many = given if isinstance(given, list | tuple) else [given]
+                if self.item is Mapping:
+                    return _pairs(many, self.name)
+                return tuple(self._one(self.item, each, flow) for each in many)
+            return self._one(self.kind, given, flow)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(map(str, first["loc"]))
+            said = f"{where}: " if where else ""
+            raise InputError(f"{flag_of(self.name)}: {said}{reason_of(first)}") from error
+        except InputError as error:
+            text = str(error)
+            begun = text.startswith(flag_of(self.name))
+            raise InputError(text if begun else f"{flag_of(self.name)}: {text}") from error
+
+    def _one(self, kind: object, given: object, flow: "SalesFlow") -> object:
+        if isinstance(kind, type) and issubclass(kind, Aggregate):
+            return _thing(kind, str(given), flow)
+        if kind in FINDERS:
+            return FINDERS[kind](self.name, given, flow)
+        if self.name in REPS and kind is str and isinstance(given, str) and given.strip():
+            return find_rep(flow, given, known=lambda _: False)
+        return _value(kind, given)
+
+
+def flag_of(name: str) -> str:
+    """Return the option of a parameter."""
+    return f"--{name.rstrip('_').replace('_', '-')}"
+
+
+def parameters_of(function: Callable[..., object], owner: type) -> list[Parameter]:
+    """Return what a function takes that people may say, in its order.
+
+    `owner` stands for `Self`: another thing of the same kind.
+    """
+    found = []
+    for each in inspect.signature(function).parameters.values():
+        if each.name in NOT_GIVEN or each.name == "self":
+            continue
+        kinds = _kinds(each.annotation, owner)
+        kind, item = _meant(kinds)
+        required = each.default is inspect.Parameter.empty
+        by_place = each.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        placed = required and by_place and item is None and not _is_json(kind)
+        found.append(Parameter(each.name, kind, required, placed, item))
+    return found
+
+
+def _kinds(annotation: object, owner: type) -> list[object]:
+    """Return the types an annotation allows, None left out."""
+    origin = get_origin(annotation)
+    if origin in (Union, types.UnionType):
+        return [kind for part in get_args(annotation) for kind in _kinds(part, owner)]
+    if origin is Annotated:
+        return _kinds(get_args(annotation)[0], owner)
+    if annotation is Self or isinstance(annotation, TypeVar):
+        return [owner]
+    return [] if annotation in (None, types.NoneType) else [annotation]
+
+
+def _meant(kinds: list[object]) -> tuple[object, object]:
+    """Return what is typed for one of some types, and of what where there may be several."""
+    several = next((kind for kind in kinds if get_origin(kind) in COLLECTIONS), None)
+    if several is not None:
+        if get_origin(several) in (dict, Mapping):
+            return several, Mapping
+        inner = _kinds(get_args(several)[0], object)
+        return several, _meant(inner)[0]
+    if Money in kinds and Decimal in kinds:
+        return AMOUNT_OR_NUMBER, None
+    if datetime in kinds and date not in kinds:
+        return TIME_ALONE, None
+    for kind in (bool, Money, Decimal, int, datetime, date, UUID):
+        if kind in kinds:
+            return kind, None
+    texts = [kind for kind in kinds if kind is str]
+    return (texts or kinds or [str])[0], None
+
+
+NOT_JSON: Final = frozenset({Money, ProcessVersion})
+TIME_ALONE: Final = "time"
+"""Of a parameter that takes no day: what is typed as one begins with that day."""
+AMOUNT_OR_NUMBER: Final = "amount or number"
+COLLECTIONS: Final = (tuple, list, Sequence, dict, Mapping, frozenset, set)
+
+
+def _is_json(kind: object) -> bool:
+    """Return whether it is typed as JSON."""
+    return isinstance(kind, type) and kind not in NOT_JSON and _is_record(kind)
+
+
+def _is_record(kind: type) -> bool:
+    return issubclass(kind, BaseModel) or hasattr(kind, "_fields")
+
+
+def _pairs(many: Sequence[object], name: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for each in many:
+        if isinstance(each, Mapping):
+            found |= {str(key): str(value) for key, value in each.items()}
+            continue
+        key, sign, value = str(each).partition(PAIR)
+        if not sign:
+            raise InputError(f"{flag_of(name)}: {quoted(key)} is no pair; write KEY=VALUE")
+        found[key] = value
+    return found
+
+
+# Each kind of value by how it is typed.
+
+
+def _money(given: object) -> Money:
+    if isinstance(given, str):
+        amount, _, currency = given.strip().rpartition(" ")
+        if amount:
+            return Money(amount.replace(",", "").strip(), currency.upper())
+        raise InputError(f"{quoted(given)} is no amount; write it like '98000 CNY'")
+    return Money.model_validate_json(json.dumps(given))
+
+
+def _time(given: object) -> datetime | date:
+    text = time_text(str(given))
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
+
+
+def _day(given: object) -> date:
+    return read_day(day_text(str(given)))
+
+
+def _whole(given: object) -> int:
+    try:
+        return int(str(given).replace(",", ""))
+    except ValueError:
+        raise InputError(f"{shown(given)} is not a whole number") from None
+
+
+def _number(given: object) -> str:
+    if isinstance(given, float):
+        raise InputError(f"{given} may be rounded; write it as text, such as {str(given)!r}")
+    text = str(given).strip().replace(",", "")
+    if not text.endswith("%"):
+        return text
+    try:
+        return f"{Decimal(text[:-1].strip()) / 100:f}"
+    except ArithmeticError:
+        raise InputError(f"{quoted(text)} is not a number") from None
+
+
+def _amount_or_number(given: object) -> object:
+    text = str(given).strip()
+    is_amount = not isinstance(given, str) or " " in text
+    return _money(given) if is_amount and not isinstance(given, int | float) else _number(given)
+
+
+def _flag(given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    raise InputError(f"{shown(given)} is neither true nor false")
+
+
+def _text(given: object) -> str:
+    if isinstance(given, str):
+        return given
+    raise InputError(f"{shown(given)} is not a text")
+
+
+READERS: Final[Mapping[object, Callable[[object], object]]] = {
+    AMOUNT_OR_NUMBER: _amount_or_number,
+    Money: _money,
+    datetime: _time,
+    date: _day,
+    int: _whole,
+    Decimal: _number,
+    bool: _flag,
+    str: _text,
+}
+
+
+def _value(kind: object, given: object) -> object:
+    """Read what is meant by itself, whatever the log holds."""
+    if kind in READERS:
+        return READERS[kind](given)
+    if get_origin(kind) is Literal and given not in get_args(kind):
+        raise InputError(f"{shown(given)} is not one of {', '.join(get_args(kind))}")
+    if isinstance(kind, type) and _is_record(kind):
+        return TypeAdapter(kind).validate_python(_json(given))
+    return given
+
+
+def _json(given: object) -> object:
+    """Read a value of several fields: JSON, or a file that holds it."""
+    if not isinstance(given, str):
+        return given
+    text = read_file(Path(given[1:])) if given.startswith("@") else given
+    try:
+        return json.loads(text, parse_float=str)
+    except ValueError as error:
+        raise InputError(
+            f"{quoted(given)} is no JSON ({error}); write it in single quotes, or @FILE"
+        ) from error
+
+
+def read_file(path: Path) -> str:
+    """Return what stands in a file.
+
+    Raises:
+        InputError: when it is too large for what is typed, or no text in UTF-8.
+        OSError: when it cannot be read.
+    """
+    with path.open("rb") as file:
+        found = file.read(FILE_MAX + 1)
+    if len(found) > FILE_MAX:
+        raise InputError(f"{path} holds more than {FILE_MAX // 2**20} MiB")
+    try:
+        return found.decode("utf-8-sig")
+    except UnicodeError as error:
+        raise InputError(f"{path} is no text in UTF-8") from error
+
+
+# Somebody or something that is said by its name.
+
+
+def _id(name: str, given: object, flow: "SalesFlow") -> UUID:
+    text, noun = str(given), name.partition("_")[0].removesuffix("s")
+    find = {"deal": find_deal, "customer": find_customer}.get(noun)
+    if find is not None:
+        return find(flow, text)
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InputError(f"{quoted(text)} is not an id") from None
+
+
+def _thing(kind: type[Aggregate], text: str, flow: "SalesFlow") -> object:
+    """Return an aggregate, or what loads it in the session of the command."""
+    find = {"deal": find_deal, "customer": find_customer}.get(kind.noun)
+    if find is None:
+        return text
+    id = find(flow, text)
+
+    def load(session: "Session") -> Aggregate:
+        return session.get(kind, id)
+
+    return load
+
+
+def _published(_: str, given: object, flow: "SalesFlow") -> object:
+    """Find the version of a process by KEY or KEY:VERSION; the latest where none is said.
+
+    What is to be published is a version as JSON.
+    """
+    if not isinstance(given, str) or given[:1] in ("{", "@"):
+        return _value(ProcessVersion, given)
+    key, _, number = given.partition(":")
+    processes = {each.latest.key: each for each in published_processes(flow)}
+    if key == STANDARD.key and key not in processes and number in ("", "1"):
+        return STANDARD
+    if key not in processes:
+        there = ", ".join(processes) or "none"
+        raise NotFoundError(f"no process {quoted(key)} has been published; there are {there}")
+    process = processes[key]
+    if not number:
+        return process.latest
+    wanted = process.versions.get(int(number)) if number.isdecimal() else None
+    if wanted is None:
+        known = ", ".join(map(str, sorted(process.versions)))
+        raise NotFoundError(f"process {key!r} has no version {number}; there are {known}")
+    return wanted
+
+
+def _instant(_: str, given: object, flow: "SalesFlow") -> datetime:
+    """Read a time where no day is taken; a day is its beginning."""
+    found = _time(given)
+    if isinstance(found, datetime):
+        return found
+    return from_instant(start_of_day(found, flow.settings().timezone))
+
+
+FINDERS: Final[Mapping[object, "Callable[[str, object, SalesFlow], object]"]] = {
+    UUID: _id,
+    ProcessVersion: _published,
+    TIME_ALONE: _instant,
+}
+"""Kinds of values that are found in the log, or that mean something by its settings."""

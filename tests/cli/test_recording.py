@@ -1,0 +1,211 @@
+"""Recording by the command line: a command for each command of an aggregate."""
+
+import json
+import shlex
+from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from salesflow import Deal, SalesFlow
+from salesflow.cli.app import ABOUT, COMMANDS, CommandGroup, ThingCommand
+from salesflow.cli.recording.things import shown_values
+from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.customer import Customer
+from salesflow.domain.planned_aggregate import PlannedAggregate
+from salesflow.domain.rep import Rep
+from salesflow.domain.state import State
+from salesflow.domain.team import Team
+from salesflow.presentation.fields import called
+from salesflow.presentation.messages import in_language
+from simulated import Ran, ran
+
+NOT_FOR_PEOPLE = {"retract_pair": "retract"}
+"""Commands of aggregates that have another one on the command line."""
+READING = {"category", "meets", "name"}
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> str:
+    """A database with a team, a rep, a customer and a deal, recorded by commands alone."""
+    db = f"sqlite:///{tmp_path / 'sales.db'}"
+    for command in (
+        ("team", "form", "east", "--name-en", "East", "--name-zh", "华东"),
+        ("rep", "join", "ann", "--team", "east", "--name", "陈安"),
+        ("customer", "register", "--name", "Acme 公司"),
+        ("deal", "open", "standard", "--title", "ERP 上线", "--owner", "陈安",
+         "--customer", "acme 公司", "--amount", "98,000.50 cny"),
+    ):  # fmt: skip
+        told = ran(*command, "--db", db, "--timezone", "Asia/Shanghai")
+        assert told.code == 0, told.err
+    return db
+
+
+def recorded(told: Ran) -> list[dict[str, object]]:
+    assert told.code == 0, told.err
+    facts: list[dict[str, object]] = json.loads(told.out)["recorded"]
+    return facts
+
+
+def commands_of(kind: type[Aggregate]) -> set[str]:
+    """Name what may be recorded of a kind of thing."""
+    base = {*dir(PlannedAggregate), *dir(State)}
+    public = {name for name in dir(kind) if name[0] != "_"} - base - READING
+    return {name for name in public if callable(getattr(kind, name))}
+
+
+@pytest.mark.parametrize("kind", [Deal, Customer, Team, Rep], ids=lambda kind: kind.__name__)
+def test_whatever_may_be_recorded_can_be_recorded_by_the_command_line(
+    kind: type[Aggregate],
+) -> None:
+    there = {
+        command.method
+        for group in COMMANDS.commands.values()
+        if isinstance(group, CommandGroup)
+        for command in group.commands.values()
+        if isinstance(command, ThingCommand) and command.home.endswith(f":{kind.__name__}")
+    }
+    assert commands_of(kind) - NOT_FOR_PEOPLE.keys() == there - ABOUT.keys()
+
+
+def test_what_is_typed_is_recorded_as_python_would_record_it(new: str) -> None:
+    with SalesFlow(new) as flow:
+        told = ran("deal", "show", "erp 上线", "--db", new, "--json")
+        deal = flow.get(Deal, _id(told))
+        assert (str(deal.amount), deal.owner) == ("98,000.50 CNY", "ann")
+        assert flow.settings().timezone.key == "Asia/Shanghai"
+
+
+def test_a_day_an_amount_a_list_and_an_actor_are_typed_as_people_write_them(new: str) -> None:
+    told = ran(
+        *("deal", "log-contact", "ERP 上线", "--channel", "visit", "--direction", "out"),
+        *("--participants", "王总", "--participants", "李工", "--actor", "ann"),
+        *("--db", new, "--json"),
+    )
+    [contact] = recorded(told)
+    assert contact["actor"] == "ann"
+    assert contact["fact"] == {
+        "channel": "visit", "direction": "out", "participants": ["王总", "李工"],
+    }  # fmt: skip
+    told = ran(
+        *("deal", "forecast", "ERP 上线", "--probability", "70%", "--db", new, "--json"),
+        *("--amount", "120000 CNY", "--expected-close", "2027-01-31"),
+    )
+    [forecast] = recorded(told)
+    assert forecast["fact"] == {
+        "amount": {"amount": "120000", "currency": "CNY"},
+        "expected_close": "2027-01-31", "probability": "0.7", "cleared": [],
+    }  # fmt: skip
+
+
+def test_a_command_with_an_id_is_recorded_once(new: str) -> None:
+    once = ("deal", "state-intent", "ERP 上线", "high", "--command-id", "c-1", "--db", new)
+    first, again = ran(*once, "--json"), ran(*once, "--json")
+    assert recorded(first) == recorded(again)
+    assert not json.loads(first.out)["again"]
+    assert json.loads(again.out)["again"]
+    assert "recorded before" in ran(*once).out
+
+
+def test_a_list_in_json_is_recorded_together_or_not_at_all(new: str, tmp_path: Path) -> None:
+    file = tmp_path / "teams.json"
+    teams = [{"key": "w1", "name_en": "West", "name-zh": "华西"}, {"key": "w2", "name_en": "W"}]
+    file.write_text(json.dumps(teams))
+    told = ran("team", "form", "--from", str(file), "--db", new)
+    assert (told.code, told.out) == (2, "")
+    assert f"{file}, object 2: --name-zh is missing" in told.err
+    assert "w1" not in ran("team", "list", "--db", new).out
+    file.write_text(json.dumps([{**team, "name_zh": "西"} for team in teams[1:]] + teams[:1]))
+    assert len(recorded(ran("team", "form", "--from", str(file), "--db", new, "--json"))) == 2
+
+
+def test_what_is_typed_goes_before_what_a_file_holds(new: str, tmp_path: Path) -> None:
+    file = tmp_path / "team.json"
+    file.write_text('{"key": "w1", "name_en": "West", "name_zh": "华西"}')
+    told = ran("team", "form", "w9", "--from", str(file), "--db", new, "--json")
+    assert recorded(told)[0]["fact"] == {"team": "w9", "name": {"en": "West", "zh": "华西"}}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("team form", "KEY, --name-en, --name-zh are missing"),
+        ("team rename west --name-en a --name-zh b", "`salesflow team list` shows those"),
+        ("deal win 'ERP 上线' '98000 CNY'", "unexpected extra argument"),
+        ("deal win 'ERP 上线' --amount 98000", "no amount; write it like '98000 CNY'"),
+        ("deal forecast 'ERP 上线' --clear colour", "'colour' is not one of amount"),
+        ("deal open nothing --title x --owner ann", "no process 'nothing' has been published"),
+        ("deal open standard:2 --title x --owner ann", "has no version 2"),
+        ("deal draft-quote 'ERP 上线' --lines nojson", "is no JSON"),
+        ("deal draft-quote 'ERP 上线' --lines @/no/such/file", "No such file"),
+        ("deal advance 'ERP 上线' --because x --override contact", "write KEY=VALUE"),
+        ("deal assign-owner 'ERP' ann", "did you mean 'ERP 上线'"),
+        ("deal log-contact 'ERP 上线' --channel x --direction up", "up"),
+        ("team form w --name-en a --name-zh b --from /no/file", "No such file"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_with_the_way_out(
+    new: str, command: str, said: str
+) -> None:
+    with SalesFlow(new) as flow:
+        before = flow.log.head().position
+    told = ran(*shlex.split(command), "--db", new)
+    assert told.code in (1, 2)
+    assert said in told.err
+    with SalesFlow(new) as flow:
+        assert flow.log.head().position == before
+
+
+def test_a_thing_is_listed_shown_and_told_as_of_any_moment(new: str) -> None:
+    told = ran(
+        "team", "rename", "east", "--name-en", "E", "--name-zh", "东", "--db", new, "--json"
+    )
+    renamed = recorded(told)[0]["recorded_at"]
+    shown = ran("team", "show", "east", "--db", new).out
+    assert "东" in shown
+    then = ran(
+        "team", "show", "east", "--db", new, "--json", "--known-at", _before(renamed)
+    ).out
+    assert json.loads(then)["name_zh"] == "华东"
+    assert "陈安" in ran("rep", "list", "--db", new, "--lang", "zh").out
+    history = ran("team", "history", "east", "--db", new).out
+    assert "Team formed" in history
+    assert "Team renamed" in history
+
+
+def test_nothing_of_a_kind_is_an_empty_list_and_no_fault(tmp_path: Path) -> None:
+    lone = f"sqlite:///{tmp_path / 'lone.db'}"
+    ran("customer", "register", "--name", "x", "--db", lone)
+    told = ran("team", "list", "--db", lone, "--json")
+    assert json.loads(told.out)["things"] == []
+    assert ran("team", "list", "--db", lone).code == 0
+
+
+def _id(told: Ran) -> UUID:
+    return UUID(json.loads(told.out)["id"])
+
+
+def _before(instant: object) -> str:
+    return (datetime.fromisoformat(str(instant)) - timedelta(microseconds=1)).isoformat()
+
+
+SHOWN = [
+    (command.home, command.method)
+    for group in COMMANDS.commands.values()
+    if isinstance(group, CommandGroup)
+    for command in group.commands.values()
+    if isinstance(command, ThingCommand) and command.method == "show"
+]
+
+
+@pytest.mark.parametrize(
+    "home", [home for home, _ in SHOWN], ids=lambda home: home.split(":")[1]
+)
+def test_what_is_shown_of_a_thing_is_labelled_in_chinese_too(home: str) -> None:
+    module, _, name = home.partition(":")
+    kind: type[Aggregate] = getattr(import_module(module), name)
+    labels = [called(value) for value in shown_values(kind)]
+    labels += [kind.noun.capitalize(), f"{kind.noun.capitalize()}s"]
+    assert [label for label in labels if in_language(label, "zh") == label] == []
