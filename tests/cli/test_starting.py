@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from salesflow.cli.app import COMMANDS, CommandGroup
+from salesflow.cli.app import COMMANDS, CommandGroup, ThingCommand
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
@@ -84,7 +84,7 @@ def test_asking_a_file_loads_nothing_for_postgresql(db: str) -> None:
 
 
 def called(group: CommandGroup) -> Iterator[tuple[str, ...]]:
-    commands: Mapping[str, str | CommandGroup] = group.commands
+    commands: Mapping[str, str | ThingCommand | CommandGroup] = group.commands
     for name, home in commands.items():
         if isinstance(home, CommandGroup):
             yield from ((name, *rest) for rest in called(home))
