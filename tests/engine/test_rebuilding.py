@@ -15,6 +15,7 @@ from salesflow.adapters.projector import balances as balancing
 from salesflow.adapters.projector import rebuild as filling
 from salesflow.adapters.projector import rebuild as rebuild_helpers
 from salesflow.adapters.projector import rebuild as rebuilding
+from salesflow.adapters.projector import runner as running
 from salesflow.adapters.projector.read_tables import PROJECTIONS
 from salesflow.adapters.projector.rebuild import (
     ShadowTables,
@@ -24,7 +25,7 @@ from salesflow.adapters.projector.rebuild import (
 )
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
-from salesflow.domain.event import Fact, FactRetracted
+from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.time import DAY
 from salesflow.errors import DatabaseError, NotFoundError, ProjectionError
 from salesflow.projections.core.balances import BIN
@@ -32,6 +33,7 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 from salesflow.projections.registry import FOLDS
+from salesflow.projections.table import Change, IntervalFold
 from simulated import ran
 
 TABLES = (DEAL_STATE.label, PIPELINE.label)
@@ -311,3 +313,62 @@ def test_a_rebuild_leaves_no_movements_unsummed_however_many_there_are(
     unsummed = sa.select(sa.func.count()).where(c.recorded > binned)
     with flow.log.database.read() as connection:
         assert connection.execute(unsummed).scalar_one() < 5
+
+
+def test_empty_tables_of_a_long_log_are_filled_at_once_with_the_rows_of_a_catch_up(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filling, "SLICE_EVENTS", 8)
+    with SalesFlow(database_url) as flow:
+        for _ in range(10):
+            record_one(flow)
+        monkeypatch.setattr(running, "FILLED_EVENTS", flow.log.head().position + 1)
+        flow.catch_up()
+        caught_up = rows(flow, *NAMES)
+        for name in NAMES:
+            empty(flow, name)
+    monkeypatch.setattr(running, "FILLED_EVENTS", 1)
+    reached: list[int] = []
+    with SalesFlow(database_url) as flow:
+        flow.ask(Funnel(), progress=lambda done, _: reached.append(done))
+        assert flow.standings()["pipeline"].position == flow.log.head().position
+        flow.catch_up()
+        assert rows(flow, *NAMES) == caught_up
+        assert not tables_beside(flow)
+        assert reached == sorted(reached)
+        record_one(flow)
+        flow.catch_up()
+        assert len(rows(flow, DEAL_STATE.name)[0]) > len(caught_up[0])
+
+
+def test_where_a_fold_fails_empty_tables_of_a_long_log_catch_up_one_by_one(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "FILLED_EVENTS", 1)
+    failing = IntervalFold(TABLE, frozenset({DealOpened}), lambda _: Failing())
+    with SalesFlow(database_url, folds=[failing]) as flow:
+        for _ in range(3):
+            record_one(flow)
+        with pytest.raises(ProjectionError, match="people_of_this_test"):
+            flow.catch_up()
+        standings = flow.standings()
+        assert standings["pipeline"].position == flow.log.head().position
+        assert standings["people_of_this_test"].position < flow.log.head().position
+        assert not tables_beside(flow)
+
+
+class Failing:
+    """A fold that cannot go on."""
+
+    def apply(self, event: Event) -> list[Change]:
+        raise KeyError(event.position)
+
+
+def empty(flow: SalesFlow, name: str) -> None:
+    """Leave nothing of a read table, as before the first question."""
+    with flow.log.database.begin() as connection:
+        for table in (PIPELINE if name == PIPELINE.name else DEAL_STATE).parts.sorted_tables:
+            connection.execute(sa.delete(table))
+        c = PROJECTIONS.c
+        moved = sa.update(PROJECTIONS).where(c.name == name)
+        connection.execute(moved.values(position=0, recorded=0))

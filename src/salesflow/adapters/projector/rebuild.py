@@ -51,6 +51,7 @@ from salesflow.projections.registry import FOLDS
 from salesflow.projections.table import Cell, Fold, Processes, ReadTable
 
 __all__ = [
+    "HELPERS_MAX",
     "Helpers",
     "ShadowTables",
     "StreamRange",
@@ -222,6 +223,7 @@ def fill(
     processes: Processes,
     goal: int,
     progress: Progress | None,
+    helpers_max: int,
 ) -> None:
     """Fill empty tables, by their names, with what their folds say up to a position.
 
@@ -241,7 +243,7 @@ def fill(
                 progress(goal * (before + slices.done) // (len(groups) * len(ends)), goal)
 
         tables = TableFiller(log, group, processes, goal)
-        helpers_wanted = _helpers_for(log, goal) if group is ours else 0
+        helpers_wanted = min(_helpers_for(log, goal), helpers_max) if group is ours else 0
         with helping(helpers_wanted, task(log, group, goal), slices) as helpers:
             for slice in slices:
                 tables.fill(slice)

@@ -38,9 +38,9 @@ from salesflow.adapters.projector.read_tables import (
     positions_of,
     stored_positions,
 )
-from salesflow.adapters.projector.rebuild import ShadowTables, fill
+from salesflow.adapters.projector.rebuild import HELPERS_MAX, ShadowTables, fill
 from salesflow.adapters.projector.sql_views import Mending
-from salesflow.errors import HistoryError, ProjectionError, UnwritableError
+from salesflow.errors import DatabaseError, HistoryError, ProjectionError, UnwritableError
 from salesflow.projections.core.left_out import LeftOut
 from salesflow.projections.table import Fold, Processes, ReadTable
 
@@ -51,6 +51,11 @@ __all__ = ["KEPT_BYTES", "Runner"]
 
 KEPT_BYTES: Final = 1_000_000_000
 """So many bytes of read tables are kept in memory, unless somebody says otherwise."""
+
+
+FILLED_EVENTS: Final = 200_000
+"""Of a log of so many events tables that hold nothing yet are filled stream by stream, as by a
+rebuild: in the order of the log every page would look for rows all over them."""
 
 
 class _Tasks(dict[str, ProjectionTask]):
@@ -169,6 +174,9 @@ class Runner(Forkable):
                 self.ensure_exists(chosen)
                 found = stored_positions(self._log, chosen)  # before the head, which grows
                 goal = self._log.head_borne_out()
+                if self._fill_first(chosen, found, goal, progress):
+                    found = stored_positions(self._log, chosen)
+                    goal = self._log.head_borne_out()
                 level = {
                     name: found[name].stands
                     for name in chosen
@@ -199,7 +207,36 @@ class Runner(Forkable):
             rows.update(self._rebuild(names, progress))
         return rows
 
-    def _rebuild(self, names: Sequence[str], progress: Progress | None) -> dict[str, int]:
+    def _fill_first(
+        self,
+        chosen: Iterable[str],
+        found: Mapping[str, StoredPosition],
+        goal: Head,
+        progress: Progress | None,
+    ) -> bool:
+        """Fill tables of a long log that hold nothing yet as a rebuild does; return whether.
+
+        In this process alone, since nobody asked for others. Where that cannot be, as where no
+        table may be made, they catch up as all do, which keeps those that are well.
+        """
+        if goal.position < FILLED_EVENTS:
+            return False
+        empty = [name for name in chosen if name in found and not found[name].stands.position]
+        if not empty:
+            return False
+        try:
+            self._rebuild(empty, progress, helpers_max=0)
+        except (DatabaseError, ProjectionError) as error:
+            logs.REBUILD.warning("tables are not filled at once: %s", error)
+            return False
+        return True
+
+    def _rebuild(
+        self,
+        names: Sequence[str],
+        progress: Progress | None,
+        helpers_max: int = HELPERS_MAX,
+    ) -> dict[str, int]:
         tables = [self._folds[name].table for name in names]
         with self._database.whole(), self._lock:
             self._make_missing()
@@ -212,7 +249,7 @@ class Runner(Forkable):
                 for fold in [self._folds[name] for name in names]:
                     shadow = shadows.begin(fold.table)
                     started.append(ProjectionTask(fold, self._log, self._processes, shadow))
-                self._fill(started, goal, progress)
+                self._fill(started, goal, progress, helpers_max)
                 self._swap(started, shadows, progress)
         finally:
             for each in started:
@@ -227,13 +264,17 @@ class Runner(Forkable):
         return self._log.head().position
 
     def _fill(
-        self, started: Iterable[ProjectionTask], goal: Head, progress: Progress | None
+        self,
+        started: Iterable[ProjectionTask],
+        goal: Head,
+        progress: Progress | None,
+        helpers_max: int,
     ) -> None:
         """Fill tables beside the live ones up to a goal, and note where they stand."""
         if goal.position == 0:
             return
         folds = {each.name: each.fold for each in started}
-        fill(self._log, folds, self._processes, goal.position, progress)
+        fill(self._log, folds, self._processes, goal.position, progress, helpers_max)
         for each in started:
             after = each.begun._replace(position=goal.position, recorded=goal.recorded)
             with self._database.derive() as connection:
