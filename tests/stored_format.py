@@ -25,6 +25,7 @@ from salesflow.adapters.importers.table.reference import facts_as_markdown
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import Fact
+from salesflow.domain.metric import MetricKey
 from salesflow.domain.values import Currency, Money
 
 __all__ = ["HOW", "example_of", "stored", "table_shown", "topics"]
@@ -45,6 +46,8 @@ EXAMPLES: dict[object, object] = {
     Money: Money("98000.50", "CNY"),
     FiscalCalendar: FiscalCalendar(pattern="4-4-5", anchor=date(2024, 12, 30)),
 }
+METRIC = [each.func for each in typing.get_args(MetricKey) if hasattr(each, "func")][-1]
+"""What says whether a text is the key of a metric."""
 FIELDS: dict[str, object] = {
     "exit_criteria": ("contact_logged",),
     "qualifying_stage": "text 文本",
@@ -91,6 +94,8 @@ def _filled(model: object) -> BaseModel:
 
 def _value(annotation: object, metadata: list[Any]) -> object:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if any(getattr(mark, "func", None) is METRIC for mark in metadata):
+        return "sales"
     if annotation == Currency or any(getattr(mark, "pattern", None) for mark in metadata):
         return "CNY"
     if origin is typing.Annotated:

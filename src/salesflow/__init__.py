@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
+    from salesflow.domain.figures import Figures
+    from salesflow.domain.goal import Goal
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
     from salesflow.domain.standard_process import STANDARD
@@ -55,10 +57,12 @@ __all__ = [
     "Deals",
     "ExternalEvent",
     "Feedback",
+    "Figures",
     "Flow",
     "Forecast",
     "Funnel",
     "FunnelTrend",
+    "Goal",
     "Kpis",
     "Moment",
     "Money",
@@ -92,6 +96,8 @@ _HOMES = {
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",
+    "Figures": "domain.figures",
+    "Goal": "domain.goal",
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
