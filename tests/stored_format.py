@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from salesflow.adapters.importers.table.reference import facts_as_markdown
 from salesflow.domain.calendar import FiscalCalendar
@@ -86,16 +87,22 @@ def _filled(model: object) -> BaseModel:
     assert isinstance(model, type), model
     assert issubclass(model, BaseModel), model
     fields = {
-        name: FIELDS.get(name, _value(field.annotation, field.metadata))
+        name: "sales" if _is_metric(field) else FIELDS.get(name, _value_of(field))
         for name, field in model.model_fields.items()
     }
     return model.model_validate(fields)
 
 
+def _is_metric(field: FieldInfo) -> bool:
+    return any(getattr(mark, "func", None) is METRIC for mark in field.metadata)
+
+
+def _value_of(field: FieldInfo) -> object:
+    return _value(field.annotation, field.metadata)
+
+
 def _value(annotation: object, metadata: list[Any]) -> object:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if any(getattr(mark, "func", None) is METRIC for mark in metadata):
-        return "sales"
     if annotation == Currency or any(getattr(mark, "pattern", None) for mark in metadata):
         return "CNY"
     if origin is typing.Annotated:

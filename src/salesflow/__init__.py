@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.goals.goal_attainment import GoalAttainment
+    from salesflow.projections.goals.goal_check import GoalCheck
+    from salesflow.projections.goals.stage_kpis import StageKpis
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -63,6 +66,8 @@ __all__ = [
     "Funnel",
     "FunnelTrend",
     "Goal",
+    "GoalAttainment",
+    "GoalCheck",
     "Kpis",
     "Moment",
     "Money",
@@ -77,6 +82,7 @@ __all__ = [
     "SalesflowError",
     "Session",
     "Stage",
+    "StageKpis",
     "StageTimes",
     "Team",
     "WinLoss",
@@ -98,6 +104,8 @@ _HOMES = {
     "FunnelTrend": "projections.pipeline.funnel_trend",
     "Figures": "domain.figures",
     "Goal": "domain.goal",
+    "GoalAttainment": "projections.goals.goal_attainment",
+    "GoalCheck": "projections.goals.goal_check",
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
@@ -112,6 +120,7 @@ _HOMES = {
     "SalesflowError": "errors",
     "Session": "engine",
     "Stage": "domain.process",
+    "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "WinLoss": "projections.cases.win_loss",

@@ -12,7 +12,8 @@ from typing import ClassVar, Final, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
-from salesflow.domain.event import Event, Fact
+from salesflow.domain.arguments import internal
+from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.metric import FIGURE
 from salesflow.domain.state import EMPTY, ReplayContext, State, with_item
 from salesflow.domain.values import Day, Key, Number, Personal, SafeName, number
@@ -94,6 +95,17 @@ class Figures(Aggregate, FiguresState):
     facts: ClassVar[tuple[type[Fact], ...]] = (FigureReported,)
     exists_without_events: ClassVar[bool] = True
 
+    @internal
+    def ensure_exists(self) -> None:
+        """Raise HistoryError when a part of its history cannot be read.
+
+        Nobody has to open the book before the first report.
+        """
+        if self._history:
+            super().ensure_exists()
+        else:
+            ensure_readable(self._log)
+
     @classmethod
     def begin(
         cls,
@@ -107,7 +119,7 @@ class Figures(Aggregate, FiguresState):
         note: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Report the first figure of a new tenant."""
+        """Report the first figure of a new tenant; `report` does that as well."""
         self = cls.new(FIGURES_ID, ReplayContext())
         self.report(
             figure,

@@ -56,18 +56,20 @@ __all__ = [
     "GoalScope",
     "GoalSet",
     "GoalState",
+    "JudgedLetter",
     "Letter",
     "LetterCheck",
     "PastRange",
     "PastValue",
+    "Stated",
     "goal_id",
-    "is_beyond",
-    "letter_checks",
+    "judged_letters",
     "wants_more",
 ]
 
 GOALS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a04")
 BEFORE_SETTING: Final = Message("before the goal was set")
+NEVER_SET: Final = Message("no goal was set")
 ABANDONED: Final = Message("the goal was abandoned before")
 
 Letter = Literal["specific", "measurable", "achievable", "relevant", "time_bound"]
@@ -294,8 +296,8 @@ class GoalState(State):
         if event.occurred < self._opening.occurred:
             return BEFORE_SETTING
         fact: GoalFact = event.fact  # type: ignore[assignment]
-        if self.abandoned and not isinstance(fact, GoalSet):
-            return ABANDONED
+        if not isinstance(fact, GoalSet) and (self.abandoned or not self.key):
+            return ABANDONED if self.abandoned else NEVER_SET
         match fact:
             case GoalSet():
                 return self._set(fact, event)
@@ -536,26 +538,53 @@ def goal_id(key: str) -> UUID:
 # why it can be reached. Relevant is what serves a goal or a strategy that is named.
 
 
-def letter_checks(
-    goal: GoalSet | GoalState, evidence: PastRange | None, baseline: Decimal | None
-) -> Iterator[LetterCheck]:
+class Stated(NamedTuple):
+    """What somebody states of a goal, as far as its letters rest on it."""
+
+    metric: Metric
+    target: Decimal | None
+    """None where it is not named yet."""
+    baseline: Decimal | None
+    parent: str | None
+    strategy: str | None
+    why_achievable: str | None
+
+
+class JudgedLetter(NamedTuple):
+    """How one letter comes out; None where it cannot be judged yet."""
+
+    letter: Letter
+    passed: bool | None
+    basis: Basis
+
+
+def judged_letters(goal: Stated, past: PastRange | None) -> Iterator[JudgedLetter]:
     """Yield how each letter comes out, by the past that is shown."""
-    metric = metric_of(goal.metric)
-    reported: Basis = "reported_figure" if metric.is_figure else "computed_metric"
-    yield LetterCheck(letter="specific", passed=True, basis="metric_and_scope")
-    yield LetterCheck(letter="measurable", passed=True, basis=reported)
-    beyond = is_beyond(goal.target, evidence, wants_more(metric, goal.target, baseline))
-    if beyond is False:
-        yield LetterCheck(letter="achievable", passed=True, basis="within_past_range")
-    elif goal.why_achievable is not None:
-        yield LetterCheck(letter="achievable", passed=True, basis="justified")
+    yield JudgedLetter("specific", True, "metric_and_scope")
+    outside = goal.metric.is_figure
+    yield JudgedLetter("measurable", True, "reported_figure" if outside else "computed_metric")
+    yield _achievable(goal, past)
+    if goal.parent is not None:
+        yield JudgedLetter("relevant", True, "parent_goal")
+    elif goal.strategy is not None:
+        yield JudgedLetter("relevant", True, "strategy")
     else:
-        basis: Basis = "no_past" if beyond is None else "beyond_past_range"
-        yield LetterCheck(letter="achievable", passed=False, basis=basis)
-    serves: Basis = "strategy" if goal.strategy is not None else "nothing_named"
-    serves = serves if goal.parent is None else "parent_goal"
-    yield LetterCheck(letter="relevant", passed=serves != "nothing_named", basis=serves)
-    yield LetterCheck(letter="time_bound", passed=True, basis="period")
+        yield JudgedLetter("relevant", False, "nothing_named")
+    yield JudgedLetter("time_bound", True, "period")
+
+
+def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
+    if goal.target is None:
+        return JudgedLetter("achievable", None, "nothing_named")
+    more = wants_more(goal.metric, goal.target, goal.baseline)
+    beyond = _is_beyond(goal.target, past, more)
+    if beyond is False:
+        return JudgedLetter("achievable", True, "within_past_range")
+    if goal.why_achievable is not None:
+        return JudgedLetter("achievable", True, "justified")
+    return JudgedLetter(
+        "achievable", False, "no_past" if beyond is None else "beyond_past_range"
+    )
 
 
 def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
@@ -565,7 +594,7 @@ def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> boo
     return metric.better != "lower"
 
 
-def is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | None:
+def _is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | None:
     """Return whether no past period ever came so far; None where none is known."""
     if past is None or not past.known:
         return None
@@ -574,10 +603,14 @@ def is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | Non
 
 def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
     """Return how the letters come out; refuse what fails one that somebody can mend."""
-    letters = tuple(letter_checks(goal, goal.evidence, baseline))
+    its = (goal.parent, goal.strategy, goal.why_achievable)
+    stated = Stated(metric_of(goal.metric), goal.target, baseline, *its)
+    letters = [*judged_letters(stated, goal.evidence)]
     failed = next((each for each in letters if not each.passed), None)
     if failed is None:
-        return letters
+        return tuple(
+            LetterCheck(letter=letter, passed=True, basis=basis) for letter, _, basis in letters
+        )
     if failed.letter == "relevant":
         raise RuleError(
             f"goal {goal.goal!r} serves nothing (the R of SMART): name the goal above it,"
