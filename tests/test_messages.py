@@ -28,7 +28,8 @@ from simulated import demo, ran
 
 ASKED = (
     "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
-    "restatement", "retrospective", "stage-times", "win-loss",
+    "goal-attainment", "goal-check", "restatement", "retrospective", "stage-kpis",
+    "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

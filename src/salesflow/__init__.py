@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
+    from salesflow.domain.figures import Figures
+    from salesflow.domain.goal import Goal
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
     from salesflow.domain.standard_process import STANDARD
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.goals.goal_attainment import GoalAttainment
+    from salesflow.projections.goals.goal_check import GoalCheck
+    from salesflow.projections.goals.stage_kpis import StageKpis
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -55,10 +60,14 @@ __all__ = [
     "Deals",
     "ExternalEvent",
     "Feedback",
+    "Figures",
     "Flow",
     "Forecast",
     "Funnel",
     "FunnelTrend",
+    "Goal",
+    "GoalAttainment",
+    "GoalCheck",
     "Kpis",
     "Moment",
     "Money",
@@ -73,6 +82,7 @@ __all__ = [
     "SalesflowError",
     "Session",
     "Stage",
+    "StageKpis",
     "StageTimes",
     "Team",
     "WinLoss",
@@ -92,6 +102,10 @@ _HOMES = {
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",
+    "Figures": "domain.figures",
+    "Goal": "domain.goal",
+    "GoalAttainment": "projections.goals.goal_attainment",
+    "GoalCheck": "projections.goals.goal_check",
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
@@ -106,6 +120,7 @@ _HOMES = {
     "SalesflowError": "errors",
     "Session": "engine",
     "Stage": "domain.process",
+    "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "WinLoss": "projections.cases.win_loss",

@@ -21,9 +21,12 @@ QUESTION_HOMES: Final = {
     "flow": "salesflow.projections.pipeline.flow:Flow",
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
+    "goal-attainment": "salesflow.projections.goals.goal_attainment:GoalAttainment",
+    "goal-check": "salesflow.projections.goals.goal_check:GoalCheck",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
+    "stage-kpis": "salesflow.projections.goals.stage_kpis:StageKpis",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
     "win-loss": "salesflow.projections.cases.win_loss:WinLoss",
 }
