@@ -14,14 +14,17 @@ from unicodedata import is_normalized
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.contest import Contest
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.incentive_plan import IncentivePlan
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
+from salesflow.domain.statement import Statement
 from salesflow.domain.team import Team
 from salesflow.domain.unchecked import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.values import shown
@@ -441,7 +444,10 @@ def _to_json(fact: Fact) -> bytes:
 
 # All facts of the package.
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
+AGGREGATES: Final = (
+    *(Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal),
+    *(IncentivePlan, Statement, Contest),
+)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

@@ -15,8 +15,8 @@ from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.state import State, appended
+from salesflow.domain.rep_awards import AwardGranted, Awards, AwardState
+from salesflow.domain.state import appended
 from salesflow.domain.team import Team
 from salesflow.domain.values import Name, Reason, Reference, trimmed
 from salesflow.domain.wording import Message
@@ -60,9 +60,10 @@ class RepLeft(PlannedFact):
 
 
 RepFact = RepJoined | RepMoved | RepLeft
+"""What says in which team a rep is."""
 
 
-class RepState(State):
+class RepState(AwardState):
     """Who a rep is and in which team, by now."""
 
     reference: str | None = None
@@ -84,10 +85,13 @@ class RepState(State):
         return irregular
 
     def _change(self, event: Event, opening: Event) -> Message | None:
-        fact: RepFact = event.fact  # type: ignore[assignment]
+        fact: RepFact | AwardGranted = event.fact  # type: ignore[assignment]
         if event.occurred < opening.occurred or event.effective < opening.effective:
             return BEFORE_JOINING
         match fact:
+            case AwardGranted():
+                self._evolve_awards(fact, event)
+                return None
             case RepJoined():
                 return self._join(fact, event.stream_id)
             case RepMoved():
@@ -113,11 +117,11 @@ class RepState(State):
         return None
 
 
-class Rep(PlannedAggregate, RepState):
+class Rep(Awards, RepState):
     """A sales rep; `session.get(Rep, rep_id("ann"))` finds the one deals call "ann"."""
 
     noun: ClassVar[str] = "rep"
-    facts: ClassVar[tuple[type[Fact], ...]] = get_args(RepFact)
+    facts: ClassVar[tuple[type[Fact], ...]] = (*get_args(RepFact), AwardGranted)
 
     @classmethod
     def join(
