@@ -356,9 +356,8 @@ def answered(
     line: int,
     outcome: DisputeOutcome,
     amount: str | None = None,
-    rep: str = "ann",
 ) -> Step:
-    """Accept or reject a dispute."""
+    """Accept or reject a dispute of rep ann."""
 
     def act(statement: Statement) -> None:
         statement.answer_dispute(line, outcome=outcome, amount=amount, because="looked at")

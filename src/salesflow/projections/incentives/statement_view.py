@@ -187,9 +187,10 @@ class CommissionStatementView(View):
         "credited = amount x share, at the exchange rate of the crediting date; commission ="
         " what the plan pays for all that accrued after the event less before it, by the"
         " version in force at the crediting date: marginal tiers pay each band its own rate,"
-        " retroactive ones the rate reached on everything; below the threshold nothing; x accelerator or"
-        " decelerator; at most the cap; SPIFFs beside it. The accrual's total, each SPIFF and a"
-        " part of a draw are rounded half to even to the smallest coin, lines add up to that"
+        " retroactive ones the rate reached on everything; below the threshold nothing; x"
+        " accelerator or decelerator; at most the cap; SPIFFs beside it. The accrual's total,"
+        " each SPIFF and a part of a draw are rounded half to even to the smallest coin, lines"
+        " add up to that"
     )
     plan: Key
     plan_en: SafeText
