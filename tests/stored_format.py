@@ -48,6 +48,8 @@ EXAMPLES: dict[object, object] = {
 FIELDS: dict[str, object] = {
     "exit_criteria": ("contact_logged",),
     "qualifying_stage": "text 文本",
+    "factor": Decimal(1),
+    "metric": "sales",
 }
 
 

@@ -35,6 +35,7 @@ from salesflow.domain.event import Fact
 from salesflow.domain.incentive_plan import IncentivePlan, PlanPeriod, PlanTerms, plan_id
 from salesflow.domain.rep import Rep, rep_id
 from salesflow.domain.statement import DisputeOutcome, Statement, StatementFigures, statement_id
+from salesflow.domain.time import Moment
 from salesflow.domain.values import Money
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.statement_view import CommissionStatementView
@@ -85,11 +86,11 @@ class Payroll:
         return self
 
     def asks(
-        self, rep: str, period: str, plan: str | None = None, **moment: object
+        self, rep: str, period: str, plan: str | None = None, *, at: Moment | None = None
     ) -> CommissionStatementView:
         """Ask for a statement: of a month as 2026-03, or of the period that begins on a day."""
         first = date.fromisoformat(f"{period}-01" if len(period) == len("2026-03") else period)
-        return self.flow.ask(CommissionStatement(rep=rep, plan=plan, from_=first), **moment)
+        return self.flow.ask(CommissionStatement(rep=rep, plan=plan, from_=first), at=at)
 
     def issue(self, rep: str, period: str, plan: str | None = None) -> StatementFigures:
         """Issue a statement, figured at its period's end and by all that is known."""

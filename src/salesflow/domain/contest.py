@@ -17,6 +17,7 @@ from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.metric import MetricKey, metric_of
 from salesflow.domain.state import ReplayContext, State, appended
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
@@ -86,7 +87,7 @@ class ContestOpened(Fact):
     contest: Key
     title_en: SafeName
     title_zh: SafeName
-    metric: Key
+    metric: MetricKey
     """The figure that decides, by its key among the metrics."""
     currency: Currency | None = None
     """The currency of a metric of amounts, to which others are converted."""
@@ -176,6 +177,7 @@ class Contest(Aggregate, ContestState):
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Announce a contest over a period, for reps or for teams."""
+        _ensure_ranked(metric, currency)
         ranks = [each.rank for each in prizes]
         if len({*ranks}) < len(ranks):
             raise InputError("two prizes are for one rank; name both in one prize")
@@ -209,6 +211,25 @@ class Contest(Aggregate, ContestState):
         if then.results is not None:
             raise RuleError("the contest is closed already; its results stand")
         self._record(ContestClosed(results=results, because=because), occurred_at)
+
+
+def _ensure_ranked(metric: str, currency: str | None) -> None:
+    """Refuse a metric by which reps or teams cannot be ranked.
+
+    Raises:
+        InputError: saying why.
+    """
+    found = metric_of(metric)
+    if found.is_figure or found.at_stage == "must":
+        why = "is reported from outside" if found.is_figure else "is measured at a stage"
+        raise InputError(f"{found.key} {why}; nobody is ranked by it")
+    if found.unit == "money" and currency is None:
+        raise InputError(
+            f"{found.key} is money: name the currency in which it is ranked, such as"
+            " currency='CNY'"
+        )
+    if found.unit != "money" and currency is not None:
+        raise InputError(f"{found.key} is no money; leave the currency out")
 
 
 @lru_cache(maxsize=1024)

@@ -22,7 +22,16 @@ from salesflow.domain.values import Name, Reason, Reference, trimmed
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
-__all__ = ["Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "RepState", "rep_id"]
+__all__ = [
+    "MembershipFact",
+    "Rep",
+    "RepFact",
+    "RepJoined",
+    "RepLeft",
+    "RepMoved",
+    "RepState",
+    "rep_id",
+]
 
 
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
@@ -59,8 +68,9 @@ class RepLeft(PlannedFact):
     because: Reason | None = None
 
 
-RepFact = RepJoined | RepMoved | RepLeft
+MembershipFact = RepJoined | RepMoved | RepLeft
 """What says in which team a rep is."""
+RepFact = MembershipFact | AwardGranted
 
 
 class RepState(AwardState):
@@ -85,7 +95,7 @@ class RepState(AwardState):
         return irregular
 
     def _change(self, event: Event, opening: Event) -> Message | None:
-        fact: RepFact | AwardGranted = event.fact  # type: ignore[assignment]
+        fact: RepFact = event.fact  # type: ignore[assignment]
         if event.occurred < opening.occurred or event.effective < opening.effective:
             return BEFORE_JOINING
         match fact:
@@ -121,7 +131,7 @@ class Rep(Awards, RepState):
     """A sales rep; `session.get(Rep, rep_id("ann"))` finds the one deals call "ann"."""
 
     noun: ClassVar[str] = "rep"
-    facts: ClassVar[tuple[type[Fact], ...]] = (*get_args(RepFact), AwardGranted)
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(RepFact)
 
     @classmethod
     def join(

@@ -14,8 +14,14 @@ __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
+    "commission-estimate": (
+        "salesflow.projections.incentives.commission_estimate:CommissionEstimate"
+    ),
     "commission-statement": (
         "salesflow.projections.incentives.commission_statement:CommissionStatement"
+    ),
+    "contest-standings": (
+        "salesflow.projections.incentives.contest_standings:ContestStandings"
     ),
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",
@@ -25,6 +31,7 @@ QUESTION_HOMES: Final = {
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
+    "leaderboard": "salesflow.projections.incentives.leaderboard:Leaderboard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",

@@ -50,8 +50,8 @@ __all__ = [
     "PlanSchedule",
     "RepSales",
     "believed",
+    "parts_of_lines",
     "plan_named",
-    "product_parts",
     "read_plans",
     "read_sales",
 ]
@@ -341,7 +341,11 @@ def _products(reader: Reader, booked: Iterable[Booked]) -> dict[SaleKey, dict[st
 def product_parts(deal: DealState) -> dict[str, Fraction]:
     """Return which part of what a deal sells each product is, by its lines as they stand."""
     accepted = deal.accepted_quote
-    lines: Sequence[QuoteLine] = deal.line_items or (accepted.lines if accepted else ())
+    return parts_of_lines(deal.line_items or (accepted.lines if accepted else ()))
+
+
+def parts_of_lines(lines: Sequence[QuoteLine]) -> dict[str, Fraction]:
+    """Return which part of what lines come to each product is; no part of nothing."""
     total = sum((Fraction(line.amount) for line in lines), Fraction(0))
     parts: dict[str, Fraction] = defaultdict(Fraction)
     for line in lines if total else ():

@@ -15,7 +15,6 @@ from salesflow.domain.calendar import Days
 from salesflow.domain.incentive_plan import Acknowledgement, PlanVersion
 from salesflow.domain.statement import (
     DifferenceLine,
-    LinePart,
     StatementFigures,
     StatementLine,
 )
@@ -55,9 +54,9 @@ from salesflow.projections.incentives.statement_view import (
     CommissionTotals,
     DisputeShown,
     NotCreditedShown,
-    PartShown,
     StatementAsIssued,
     VersionInForce,
+    parts_shown,
 )
 from salesflow.projections.scope import Teams
 
@@ -366,23 +365,6 @@ def _told_line(line: StatementLine) -> CommissionLine:
         credited=line.base,
         parts=parts_shown(line.parts),
         commission=line.amount,
-    )
-
-
-def parts_shown(parts: Iterable[LinePart]) -> tuple[PartShown, ...]:
-    """Return the steps of a line as an answer shows them."""
-    return tuple(
-        PartShown(
-            step=step,
-            part=part.kind,
-            tier=part.tier,
-            spiff=part.spiff,
-            base=part.base,
-            rate=part.rate,
-            factor=part.factor,
-            amount=part.amount,
-        )
-        for step, part in enumerate(parts, 1)
     )
 
 

@@ -48,6 +48,7 @@ __all__ = [
     "PartShown",
     "StatementAsIssued",
     "VersionInForce",
+    "parts_shown",
     "parts_text",
 ]
 
@@ -303,6 +304,23 @@ def _difference_told(line: CommissionDifference) -> DifferenceLine:
         reason=line.reason,
         causes=line.causes,
         amount=line.commission,
+    )
+
+
+def parts_shown(parts: Iterable[LinePart]) -> tuple[PartShown, ...]:
+    """Return the steps of a line as an answer shows them."""
+    return tuple(
+        PartShown(
+            step=step,
+            part=part.kind,
+            tier=part.tier,
+            spiff=part.spiff,
+            base=part.base,
+            rate=part.rate,
+            factor=part.factor,
+            amount=part.amount,
+        )
+        for step, part in enumerate(parts, 1)
     )
 
 
