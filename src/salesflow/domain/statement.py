@@ -24,7 +24,6 @@ from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, ReplayContext, State, appended, with_item
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
-    MOST,
     Count,
     Currency,
     Day,
@@ -65,7 +64,7 @@ __all__ = [
 
 STATEMENTS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a12")
 
-Precise = Annotated[Decimal, Exact(13, 24, least=-MOST, most=MOST)]
+Precise = Annotated[Decimal, Exact(25, 24)]
 """An exact product of amount, share, rate and factor, each of six places."""
 PartKind = Literal["threshold", "rate", "tier", "cap", "spiff_rate", "spiff_bonus"]
 DifferenceReason = Literal["late", "retracted", "changed", "corrected", "dispute"]
