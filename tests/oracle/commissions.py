@@ -14,12 +14,12 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from oracle.beliefs import Raw, believed, effect_of, moment, of_stream
-from oracle.deals import deals_of
+from oracle.deals import deal_at, deals_of
 from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of
 from oracle.teams import stays_of, stream_of
 
-__all__ = ["issued_in", "payable_in", "plan_of", "statement_lines", "team_of"]
+__all__ = ["estimates_in", "issued_in", "payable_in", "plan_of", "statement_lines", "team_of"]
 
 PLANS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a11")
 Plan = dict[str, Any]
@@ -44,7 +44,6 @@ def team_of(raw: list[Raw], rep: str, at: int, as_of: int, known_at: int) -> str
     """Say in which team a rep was at an instant; before the first one, in that."""
     del as_of
     stays = stays_of(raw, stream_of(rep), 2**62, known_at)
-    stays = [stay for stay in stays if stay]
     before = [stay for stay in stays if stay[0] <= at]
     return (before[-1] if before else stays[0])[1] if stays else None
 
@@ -158,7 +157,7 @@ def _mode(versions: list[Plan], at: int) -> str:
 def _counted(
     upto: list[Happened],
     sales: list[Any],
-    sale: Any,
+    sale: tuple[int, str | None],
     currency: str,
     mode: str,
 ) -> Fraction:
@@ -418,3 +417,54 @@ def issued_in(raw: list[Raw], as_of: int, known_at: int) -> list[dict[str, Any]]
         and event["recorded"] <= known_at
         and effect_of(event) <= as_of
     ]
+
+
+def estimates_in(
+    raw: list[Raw], key: str, deal: str, as_of: int, known_at: int
+) -> dict[str, Any] | None:
+    """Say what an open deal would pay each of those who have a part of it, by one plan."""
+    state = deal_at(raw, deal, as_of, known_at)
+    if state is None or state["outcome"] != "open" or state["standing"] == "merged":
+        return None
+    versions = plan_of(raw, key, as_of, known_at)
+    if state["amount"] is None or not versions:
+        return {}
+    amount, currency = state["amount"]
+    found: dict[str, Any] = {}
+    for rep, share in _parts_of(raw, deal, state["owner"], as_of, known_at).items():
+        happened = _happened(raw, as_of, known_at)
+        shares = _shares(raw, rep, as_of, known_at)
+        sale = (as_of, None)
+        win = (as_of, 2**62, "win", deal, [(sale, "won", amount, currency)])
+        world = (raw, versions, rep, {**shares, (deal, sale): share}, (as_of, known_at))
+        before, after = _paid(happened, world), _paid([*happened, win], world)
+        credited, paid = NOTHING, Decimal(0)
+        for accrual in after:
+            was = before.get(accrual, (NOTHING, Decimal(0)))
+            credited += after[accrual][0] - was[0]
+            paid += after[accrual][1] - was[1]
+        number = [v for v in versions if v["starts"] <= moment(as_of).date().isoformat()]
+        if number:
+            found[rep] = (_number(number[-1]), _decimal(share), _decimal(credited), paid)
+    return found
+
+
+def _parts_of(
+    raw: list[Raw], deal: str, owner: str | None, as_of: int, known_at: int
+) -> dict[str, Fraction]:
+    """Give everybody's part of a deal as it stands."""
+    shares: dict[str, Fraction] = {}
+    history = believed(of_stream(raw, deal), known_at)
+    for event in history:
+        early = event["occurred"] < history[0]["occurred"]
+        if effect_of(event) > as_of or event["occurred"] > as_of or early:
+            continue
+        fact = event["payload"]
+        if event["kind"] == "deal.collaborator_joined":
+            shares[fact["person"]] = Fraction(fact.get("credit", 0))
+        if event["kind"] == "deal.collaborator_left":
+            shares.pop(fact["person"], None)
+    rest = max(1 - sum(shares.values(), NOTHING), NOTHING)
+    if owner is not None:
+        shares[owner] = shares.get(owner, NOTHING) + rest
+    return {rep: share for rep, share in shares.items() if share}

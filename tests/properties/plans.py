@@ -6,13 +6,24 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from properties.world import OWNERS
+from salesflow.domain.contest import Contest, Prize
 from salesflow.domain.incentive_plan import IncentivePlan, PlanTerms, plan_id
 from salesflow.engine import SalesFlow
 from salesflow.errors import RuleError
 
-__all__ = ["PLAN", "publish_plan", "supersede_plan", "terms"]
+__all__ = [
+    "CONTEST",
+    "EVERYBODYS",
+    "PLAN",
+    "founded",
+    "publish_plan",
+    "supersede_plan",
+    "terms",
+]
 
 PLAN: Final = "ae"
+EVERYBODYS: Final = "all"
+CONTEST: Final = "new-year"
 FIRST_DAY: Final = date(2023, 12, 1)
 TIERS: Final[tuple[tuple[dict[str, str], ...], ...]] = (
     (),
@@ -61,6 +72,31 @@ def terms(accrual: str | None = None) -> st.SearchStrategy[PlanTerms]:
         st.sampled_from(SPIFFS).map(lambda spiffs: {"spiffs": spiffs}),
         st.sampled_from(({}, {"clawback_days": 0}, {"clawback_days": 3})),
     ).map(_merged)
+
+
+def founded() -> tuple[IncentivePlan, Contest]:
+    """Give the plan and the contest of the small world, which every history begins with."""
+    plan = IncentivePlan.publish(
+        EVERYBODYS,
+        name_en="For all",
+        name_zh="全员",
+        currency="CNY",
+        starts=FIRST_DAY,
+        terms=PlanTerms.model_validate(
+            {"rate": "0.05", "tiers": TIERS[1], "accrual": "year_to_date", "clawback_days": 20}
+        ),
+    )
+    contest = Contest.open(
+        CONTEST,
+        name_en="New year",
+        name_zh="新年",
+        metric="orders",
+        first_day=FIRST_DAY,
+        last_day=date(2024, 1, 20),
+        participants=OWNERS[:2],
+        prizes=(Prize(rank=1, prize="a bicycle"),),
+    )
+    return plan, contest
 
 
 def publish_plan(flow: SalesFlow, terms: PlanTerms, whom: int = 0) -> None:

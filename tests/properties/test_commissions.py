@@ -104,6 +104,7 @@ def worth(n: int) -> Money:
 
 
 AMOUNTS = ("70", "120", "33.33", "98000", "0.1", "250.5", "9223372036854.775807")
+SHARES = (Decimal("0.25"), Decimal("0.333333"), Decimal(0), Decimal("0.5"))
 FACTS: dict[str, Callable[[int, datetime | None], Fact]] = {
     "opened": lambda n, _: DealOpened(
         process="crm",
@@ -124,7 +125,6 @@ FACTS: dict[str, Callable[[int, datetime | None], Fact]] = {
         person=OWNERS[n % 3], credit=SHARES[n % len(SHARES)], effective_from=e
     ),
 }
-SHARES = (Decimal("0.25"), Decimal("0.333333"), Decimal(0), Decimal("0.5"))
 
 
 def sales(deals: int) -> st.SearchStrategy[list[Act]]:

@@ -24,7 +24,7 @@ from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import amount_text, given_percent
-from salesflow.presentation.messages import Language, say
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Question, Reader, View
 from salesflow.projections.folds.booking import BOOKING
@@ -50,6 +50,8 @@ from salesflow.projections.scope import Customers, Teams
 __all__ = ["CommissionEstimate", "CommissionEstimateView", "EstimatedCommission"]
 
 NOTHING: Final = Decimal(0)
+NO_AMOUNT: Final = Money(0, "XXX")
+"""Stands where no amount is known, and nothing is estimated."""
 BEHIND_ALL: Final = 2**62
 """The position of what has not happened: behind all that has."""
 RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
@@ -85,7 +87,8 @@ class CommissionEstimateView(View):
     deal: UUID
     quote: Reference | None
     """The quote whose total is taken; None for the deal's own amount."""
-    amount: Money
+    amount: Money | None
+    """None where none is known; then nothing can be estimated."""
     estimates: tuple[EstimatedCommission, ...]
     without_plan: tuple[Reference, ...]
     """Who has a part of the deal, and no plan in force is for them."""
@@ -107,8 +110,10 @@ class CommissionEstimateView(View):
             )
             for each in self.estimates
         )
-        at = amount_text(self.amount.amount, self.amount.currency)
-        notes = [say("estimated at {amount}, as if won now", language, amount=at)]
+        notes = [in_language("no amount is known; forecast one, or name a quote", language)]
+        if self.amount is not None:
+            at = amount_text(self.amount.amount, self.amount.currency)
+            notes = [say("estimated at {amount}, as if won now", language, amount=at)]
         if self.without_plan:
             reps = ", ".join(self.without_plan)
             notes.append(say("no plan in force is for {reps}", language, reps=reps))
@@ -136,7 +141,7 @@ class CommissionEstimate(Question[CommissionEstimateView]):
         Raises:
             NotFoundError: when there is no such deal, quote or plan by the moment.
             DealClosedError: when the deal is not open then.
-            InputError: when no amount is known, or the rep has no part of the deal.
+            InputError: when the quote has no total, or the rep has no part of the deal.
         """
         deal = self._open_deal(reader)
         amount, lines = self._offered(deal)
@@ -146,8 +151,12 @@ class CommissionEstimate(Question[CommissionEstimateView]):
             raise NotFoundError(f"no plan {quoted(self.plan)} is published by then; {there}")
         wanted = [plan for key, plan in plans.items() if self.plan in (None, key)]
         shares = self._shares(deal)
-        asked = _Asked(reader, deal, self.deal, amount, lines)
-        found = [each for rep, share in shares for each in asked.estimates(rep, share, wanted)]
+        asked = _Asked(reader, deal, self.deal, amount or NO_AMOUNT, lines)
+        found = [
+            each
+            for rep, share in (shares if amount is not None else ())
+            for each in asked.estimates(rep, share, wanted)
+        ]
         paid = {each.rep for each in found}
         return CommissionEstimateView(
             moment=moment,
@@ -156,7 +165,7 @@ class CommissionEstimate(Question[CommissionEstimateView]):
             quote=self.quote,
             amount=amount,
             estimates=tuple(found),
-            without_plan=tuple(rep for rep, _ in shares if rep not in paid),
+            without_plan=tuple(rep for rep, _ in shares if amount and rep not in paid),
         )
 
     def _open_deal(self, reader: Reader) -> DealState:
@@ -173,7 +182,7 @@ class CommissionEstimate(Question[CommissionEstimateView]):
             )
         return deal
 
-    def _offered(self, deal: DealState) -> tuple[Money, Sequence[QuoteLine]]:
+    def _offered(self, deal: DealState) -> tuple[Money | None, Sequence[QuoteLine]]:
         if self.quote is not None:
             quote: Quote | None = deal.offers.get(self.quote)
             if quote is None:
@@ -185,10 +194,6 @@ class CommissionEstimate(Question[CommissionEstimateView]):
             if total is None:
                 raise InputError(f"quote {quoted(self.quote)} has no total")
             return total, quote.lines
-        if deal.amount is None:
-            raise InputError(
-                f"no amount is known of deal {self.deal}; forecast one, or name a quote"
-            )
         accepted = deal.accepted_quote
         return deal.amount, deal.line_items or (accepted.lines if accepted else ())
 
