@@ -52,6 +52,8 @@ METRIC = [each.func for each in typing.get_args(MetricKey) if hasattr(each, "fun
 FIELDS: dict[str, object] = {
     "exit_criteria": ("contact_logged",),
     "qualifying_stage": "text 文本",
+    "factor": Decimal(1),
+    "metric": "sales",
 }
 
 

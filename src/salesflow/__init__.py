@@ -20,13 +20,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from salesflow.domain.contest import Contest, Prize
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.figures import Figures
     from salesflow.domain.goal import Goal
+    from salesflow.domain.incentive_plan import (
+        Accelerator,
+        Decelerator,
+        IncentivePlan,
+        PlanTerms,
+        Spiff,
+        Tier,
+    )
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
     from salesflow.domain.standard_process import STANDARD
+    from salesflow.domain.statement import Statement
     from salesflow.domain.team import Team
     from salesflow.domain.time import Moment
     from salesflow.domain.values import Money
@@ -39,6 +49,10 @@ if TYPE_CHECKING:
     from salesflow.projections.goals.goal_attainment import GoalAttainment
     from salesflow.projections.goals.goal_check import GoalCheck
     from salesflow.projections.goals.stage_kpis import StageKpis
+    from salesflow.projections.incentives.commission_estimate import CommissionEstimate
+    from salesflow.projections.incentives.commission_statement import CommissionStatement
+    from salesflow.projections.incentives.contest_standings import ContestStandings
+    from salesflow.projections.incentives.leaderboard import Leaderboard
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -52,12 +66,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STANDARD",
+    "Accelerator",
     "CaseStudy",
+    "CommissionEstimate",
+    "CommissionStatement",
+    "Contest",
+    "ContestStandings",
     "Conversion",
     "Customer",
     "Deal",
     "DealTimeline",
     "Deals",
+    "Decelerator",
     "ExternalEvent",
     "Feedback",
     "Figures",
@@ -68,9 +88,13 @@ __all__ = [
     "Goal",
     "GoalAttainment",
     "GoalCheck",
+    "IncentivePlan",
     "Kpis",
+    "Leaderboard",
     "Moment",
     "Money",
+    "PlanTerms",
+    "Prize",
     "ProcessVersion",
     "QuoteLine",
     "Reactor",
@@ -81,10 +105,13 @@ __all__ = [
     "SalesProcess",
     "SalesflowError",
     "Session",
+    "Spiff",
     "Stage",
     "StageKpis",
     "StageTimes",
+    "Statement",
     "Team",
+    "Tier",
     "WinLoss",
 ]
 
@@ -124,6 +151,19 @@ _HOMES = {
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "WinLoss": "projections.cases.win_loss",
+    "Contest": "domain.contest",
+    "Prize": "domain.contest",
+    "Accelerator": "domain.incentive_plan",
+    "Decelerator": "domain.incentive_plan",
+    "IncentivePlan": "domain.incentive_plan",
+    "PlanTerms": "domain.incentive_plan",
+    "Spiff": "domain.incentive_plan",
+    "Tier": "domain.incentive_plan",
+    "Statement": "domain.statement",
+    "CommissionEstimate": "projections.incentives.commission_estimate",
+    "CommissionStatement": "projections.incentives.commission_statement",
+    "ContestStandings": "projections.incentives.contest_standings",
+    "Leaderboard": "projections.incentives.leaderboard",
 }
 
 

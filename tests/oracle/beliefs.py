@@ -19,6 +19,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPENINGS = (
     *("deal.opened", "customer.registered", "rep.joined"),
     *("goal.set", "figure.reported"),
+    *("plan.published", "statement.issued", "contest.opened"),
 )
 
 

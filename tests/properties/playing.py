@@ -20,6 +20,7 @@ from properties.facts import THEMES, fact_about
 from properties.goals import GOAL_ORDERS, GOAL_WORDS, give_goal
 from properties.histories import WHENS, Told, When, happened, told
 from properties.merges import Telling, possible
+from properties.plans import founded
 from properties.reps import REP_ORDERS, REP_WORDS, TEAMS, give_rep
 from properties.world import (
     CRM,
@@ -220,6 +221,8 @@ class Player:
         with self.flow.session() as session:
             session.get(SalesProcess, process_id("standard")).publish_version(STANDARD_2)
             session.add(SalesProcess.publish(CRM))
+            for each in founded():
+                session.add(each)
 
     def __enter__(self) -> Self:
         return self

@@ -14,16 +14,19 @@ from unicodedata import is_normalized
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.contest import Contest
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.figures import Figures
 from salesflow.domain.goal import Goal
+from salesflow.domain.incentive_plan import IncentivePlan
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
+from salesflow.domain.statement import Statement
 from salesflow.domain.team import Team
 from salesflow.domain.unchecked import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.values import shown
@@ -446,6 +449,7 @@ def _to_json(fact: Fact) -> bytes:
 AGGREGATES: Final = (
     *(Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal),
     *(Figures, Goal),
+    *(IncentivePlan, Statement, Contest),
 )
 
 CATALOGUE: Final = FactCatalogue(

@@ -15,14 +15,23 @@ from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.state import State, appended
+from salesflow.domain.rep_awards import AwardGranted, Awards, AwardState
+from salesflow.domain.state import appended
 from salesflow.domain.team import Team
 from salesflow.domain.values import Name, Reason, Reference, trimmed
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
-__all__ = ["Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "RepState", "rep_id"]
+__all__ = [
+    "MembershipFact",
+    "Rep",
+    "RepFact",
+    "RepJoined",
+    "RepLeft",
+    "RepMoved",
+    "RepState",
+    "rep_id",
+]
 
 
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
@@ -59,10 +68,12 @@ class RepLeft(PlannedFact):
     because: Reason | None = None
 
 
-RepFact = RepJoined | RepMoved | RepLeft
+MembershipFact = RepJoined | RepMoved | RepLeft
+"""What says in which team a rep is."""
+RepFact = MembershipFact | AwardGranted
 
 
-class RepState(State):
+class RepState(AwardState):
     """Who a rep is and in which team, by now."""
 
     reference: str | None = None
@@ -88,6 +99,9 @@ class RepState(State):
         if event.occurred < opening.occurred or event.effective < opening.effective:
             return BEFORE_JOINING
         match fact:
+            case AwardGranted():
+                self._evolve_awards(fact, event)
+                return None
             case RepJoined():
                 return self._join(fact, event.stream_id)
             case RepMoved():
@@ -113,7 +127,7 @@ class RepState(State):
         return None
 
 
-class Rep(PlannedAggregate, RepState):
+class Rep(Awards, RepState):
     """A sales rep; `session.get(Rep, rep_id("ann"))` finds the one deals call "ann"."""
 
     noun: ClassVar[str] = "rep"

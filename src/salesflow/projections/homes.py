@@ -14,6 +14,15 @@ __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
+    "commission-estimate": (
+        "salesflow.projections.incentives.commission_estimate:CommissionEstimate"
+    ),
+    "commission-statement": (
+        "salesflow.projections.incentives.commission_statement:CommissionStatement"
+    ),
+    "contest-standings": (
+        "salesflow.projections.incentives.contest_standings:ContestStandings"
+    ),
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",
@@ -24,6 +33,7 @@ QUESTION_HOMES: Final = {
     "goal-attainment": "salesflow.projections.goals.goal_attainment:GoalAttainment",
     "goal-check": "salesflow.projections.goals.goal_check:GoalCheck",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
+    "leaderboard": "salesflow.projections.incentives.leaderboard:Leaderboard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-kpis": "salesflow.projections.goals.stage_kpis:StageKpis",

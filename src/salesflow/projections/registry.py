@@ -12,15 +12,19 @@ from salesflow.errors import InputError
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
+from salesflow.projections.folds.contest import CONTESTS
 from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.figure import FIGURE_REPORTS
 from salesflow.projections.folds.goal import GOALS
+from salesflow.projections.folds.incentive_plan import INCENTIVE_PLANS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
+from salesflow.projections.folds.receipt import RECEIPTS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
+from salesflow.projections.folds.statement import STATEMENTS
 from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.table import Fold
 
@@ -35,15 +39,19 @@ FOLDS: Final[dict[str, Fold]] = {
         BOOKINGS,
         CLOSINGS,
         CONTACTS,
+        CONTESTS,
         CUSTOMERS,
         DEAL_STATES,
         FACTORS,
         FEEDBACKS,
         FIGURE_REPORTS,
         GOALS,
+        INCENTIVE_PLANS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
+        RECEIPTS,
         STAGE_VISITS,
+        STATEMENTS,
     )
 }
 """Folds by the label of their table."""

@@ -237,6 +237,11 @@ class Teams:
             self._early.add(rep)
         return period.team
 
+    @property
+    def reps(self) -> list[str]:
+        """Who was in a team ever, in order."""
+        return sorted(self._stays)
+
     @computed_once
     def names(self) -> list[str]:
         """The teams that anybody is in, by their keys."""

@@ -1,0 +1,238 @@
+"""Contests: who does best by a metric in a period, reps or teams, and what there is to win.
+
+Standings at any moment come from the question `contest-standings`. A contest is closed with
+its results, fixed at a moment; what becomes known later changes no result, and is shown
+beside it. Prizes are words here: what is not money is granted as an award (`rep_awards.py`),
+what is money belongs into an incentive plan.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Annotated, ClassVar, Literal, Self, assert_never, get_args
+from uuid import UUID, uuid5
+
+from pydantic import Field, Strict, model_validator
+
+from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.state import ReplayContext, State, appended
+from salesflow.domain.time import Time
+from salesflow.domain.values import (
+    Currency,
+    Day,
+    Key,
+    Number,
+    Reason,
+    Reference,
+    SafeName,
+    Value,
+    trimmed,
+)
+from salesflow.domain.wording import Message
+from salesflow.errors import InputError, RuleError
+
+__all__ = [
+    "Contest",
+    "ContestClosed",
+    "ContestFact",
+    "ContestOpened",
+    "ContestRank",
+    "ContestResults",
+    "ContestState",
+    "Contestants",
+    "Prize",
+    "contest_id",
+]
+
+
+CONTESTS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a13")
+
+Contestants = Literal["rep", "team"]
+Rank = Annotated[int, Strict(), Field(ge=1, lt=2**31)]
+
+
+class Prize(Value):
+    """What there is to win on a rank."""
+
+    rank: Rank
+    prize: SafeName
+
+
+class ContestRank(Value):
+    """On which rank somebody came in; those with the same figure share one."""
+
+    participant: Reference
+    rank: Rank | None = None
+    """None for whoever has no figure."""
+    figure: Number | None = None
+
+
+class ContestResults(Value):
+    """Who came in how, and the moment of the figures."""
+
+    as_of: Time
+    known_at: Time
+    ranks: tuple[ContestRank, ...] = ()
+
+
+class ContestOpened(Fact):
+    """A contest was announced."""
+
+    kind: ClassVar[str] = "contest.opened"
+    name_zh: ClassVar[str] = "销售竞赛开始"
+    is_opening: ClassVar[bool] = True
+    contest: Key
+    title_en: SafeName
+    title_zh: SafeName
+    metric: MetricKey
+    """The figure that decides, by its key among the metrics."""
+    currency: Currency | None = None
+    """The currency of a metric of amounts, to which others are converted."""
+    by: Contestants = "rep"
+    """Whether reps or teams are ranked."""
+    first_day: Day
+    last_day: Day
+    participants: tuple[Reference, ...] = ()
+    """Who takes part: ids of reps or keys of teams; all, where nobody is named."""
+    prizes: tuple[Prize, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.last_day < self.first_day:
+            raise ValueError(Message("a contest ends before it begins"))
+        return self
+
+
+class ContestClosed(Fact):
+    """The contest was decided; these results stand, whatever becomes known later."""
+
+    kind: ClassVar[str] = "contest.closed"
+    name_zh: ClassVar[str] = "销售竞赛结束"
+    results: ContestResults
+    because: Reason | None = None
+
+
+ContestFact = ContestOpened | ContestClosed
+
+
+class ContestState(State):
+    """What a contest is about, and how it ended."""
+
+    opened: ContestOpened | None = None
+    results: ContestResults | None = None
+    """None while it is not closed."""
+    irregular: Sequence[tuple[Event, str]] = ()
+    """Facts that later knowledge left without what they build on, each with the reason; they
+    count for nothing."""
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        fact: ContestFact = event.fact  # type: ignore[assignment]
+        if self._opening is None:
+            self._opening = event
+        is_early = event.occurred < self._opening.occurred
+        irregular = Message("before the contest was opened") if is_early else self._change(fact)
+        if irregular is not None:
+            self.irregular = appended(self.irregular, (event, irregular))
+        return irregular
+
+    def _change(self, fact: ContestFact) -> Message | None:
+        match fact:
+            case ContestOpened():
+                if self.opened is not None:
+                    return Message("the contest was opened before")
+                self.opened = fact
+            case ContestClosed():
+                if self.results is not None:
+                    return Message("the contest was closed before")
+                self.results = fact.results
+            case _:
+                assert_never(fact)
+        return None
+
+
+class Contest(Aggregate, ContestState):
+    """A contest by its key; `session.get(Contest, contest_id("spring"))` finds it."""
+
+    noun: ClassVar[str] = "contest"
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(ContestFact)
+
+    @classmethod
+    def open(
+        cls,
+        key: str,
+        *,
+        name_en: str,
+        name_zh: str,
+        metric: str,
+        first_day: date,
+        last_day: date,
+        by: Contestants = "rep",
+        currency: str | None = None,
+        participants: tuple[str, ...] = (),
+        prizes: tuple[Prize, ...] = (),
+        occurred_at: OccurredAt = None,
+    ) -> Self:
+        """Announce a contest over a period, for reps or for teams."""
+        _ensure_ranked(metric, currency)
+        ranks = [each.rank for each in prizes]
+        if len({*ranks}) < len(ranks):
+            raise InputError("two prizes are for one rank; name both in one prize")
+        fact = ContestOpened(
+            contest=key,
+            title_en=name_en,
+            title_zh=name_zh,
+            metric=metric,
+            currency=currency,
+            by=by,
+            first_day=first_day,
+            last_day=last_day,
+            participants=participants,
+            prizes=prizes,
+        )
+        if len({*fact.participants}) < len(fact.participants):
+            raise InputError("somebody is named twice among those who take part")
+        self = cls.new(contest_id(fact.contest), ReplayContext())
+        self._record(fact, occurred_at)
+        return self
+
+    def decide(
+        self,
+        results: ContestResults,
+        *,
+        because: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Fix the results, by the `results` of the question `contest-standings`."""
+        then = self._at(occurred_at)
+        if then.results is not None:
+            raise RuleError("the contest is closed already; its results stand")
+        self._record(ContestClosed(results=results, because=because), occurred_at)
+
+
+def _ensure_ranked(metric: str, currency: str | None) -> None:
+    """Refuse a metric by which reps or teams cannot be ranked.
+
+    Raises:
+        InputError: saying why.
+    """
+    found = metric_of(metric)
+    if found.is_figure or found.at_stage == "must":
+        why = "is reported from outside" if found.is_figure else "is measured at a stage"
+        raise InputError(f"{found.key} {why}; nobody is ranked by it")
+    if found.unit == "money" and currency is None:
+        raise InputError(
+            f"{found.key} is money: name the currency in which it is ranked, such as"
+            " currency='CNY'"
+        )
+    if found.unit != "money" and currency is not None:
+        raise InputError(f"{found.key} is no money; leave the currency out")
+
+
+@lru_cache(maxsize=1024)
+def contest_id(key: str) -> UUID:
+    """Return the stream id of a contest; the same key is the same contest everywhere."""
+    return uuid5(CONTESTS, trimmed(unicodedata.normalize("NFC", key)))

@@ -1,0 +1,61 @@
+"""What customers were billed and what they paid: one movement per invoice and per payment.
+
+Answers "how much of what was sold is invoiced, and how much is paid?" for any moment; a plan
+that credits sales as they are invoiced or paid goes by it. Refunds stand among the bookings.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.domain.deal.billing import InvoiceIssued, PaymentReceived
+from salesflow.domain.deal.state import STATE_FACTS, DealSummary
+from salesflow.domain.event import Event
+from salesflow.projections.table import (
+    CopyableRows,
+    Ledger,
+    LedgerTable,
+    Millionths,
+    OnState,
+    Row,
+    millionths,
+)
+
+__all__ = ["RECEIPT", "RECEIPTS"]
+
+RECEIPT: Final = LedgerTable(
+    "receipt",
+    1,
+    attributes=(
+        sa.Column("kind", sa.String(8)),
+        sa.Column("invoice", sa.Text),
+        sa.Column("amount", Millionths),
+        sa.Column("currency", sa.String(3)),
+    ),
+)
+"""`kind` is invoiced or paid, `invoice` the number of the invoice where one is named."""
+
+
+class ReceiptRows(CopyableRows):
+    """One deal on its way through its invoices and payments."""
+
+    __slots__ = ()
+
+    def apply(self, event: Event, deal: DealSummary) -> Iterable[Row]:
+        """Take the next fact that counts, post what was billed or paid."""
+        del deal
+        match event.fact:
+            case InvoiceIssued(amount=money, invoice=invoice):
+                yield "invoiced", invoice, millionths(money.amount), money.currency
+            case PaymentReceived(amount=money, invoice=invoice):
+                yield "paid", invoice, millionths(money.amount), money.currency
+            case _:
+                pass  # no other fact bills or pays
+
+
+RECEIPTS: Final = Ledger(
+    RECEIPT,
+    STATE_FACTS | {InvoiceIssued, PaymentReceived},
+    OnState(DealSummary, ReceiptRows),
+)

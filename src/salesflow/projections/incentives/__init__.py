@@ -1,0 +1,1 @@
+"""Incentives: what plans pay, who stands where in leaderboards and contests."""

@@ -1,0 +1,303 @@
+"""What an open deal would pay whom: an estimate, at its amount or at that of a quote.
+
+Answers "what is this deal worth to me?" before it is won, by the plan that is in force and with
+what has accrued by the moment, so that a tier that would be reached is seen. It is figured as
+if the deal were won at the moment, and invoiced and paid in full where the plan goes by that.
+Leaves out what will be sold in between: what is paid in the end may be more or less.
+"""
+
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+
+from salesflow.domain.deal.quotes import Quote, QuoteLine, total_of
+from salesflow.domain.deal.state import DealState
+from salesflow.domain.incentive_plan import PlanVersion
+from salesflow.domain.process import VersionNumber
+from salesflow.domain.state import ReplayContext
+from salesflow.domain.time import Instant, Moment
+from salesflow.domain.values import Currency, Key, Money, Reference, Value, tidy
+from salesflow.domain.wording import quoted
+from salesflow.errors import DealClosedError, InputError, NotFoundError
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import amount_text, given_percent
+from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.incentives.commission_book import (
+    CommissionBook,
+    EarnedLine,
+    Sale,
+    SaleChange,
+    SaleKey,
+)
+from salesflow.projections.incentives.commission_reading import (
+    COMMISSION_FOLDS,
+    PlanSchedule,
+    believed,
+    parts_of_lines,
+    read_plans,
+    read_sales,
+)
+from salesflow.projections.incentives.statement_view import PartShown, parts_shown, parts_text
+from salesflow.projections.scope import Customers, Teams
+
+__all__ = ["CommissionEstimate", "CommissionEstimateView", "EstimatedCommission"]
+
+NOTHING: Final = Decimal(0)
+NO_AMOUNT: Final = Money(0, "XXX")
+"""Stands where no amount is known, and nothing is estimated."""
+BEHIND_ALL: Final = 2**62
+"""The position of what has not happened: behind all that has."""
+RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
+
+
+class EstimatedCommission(Value):
+    """What the deal would pay one rep by one plan."""
+
+    rep: Reference
+    plan: Key
+    plan_version: Annotated[VersionNumber, FieldRole.TRAIT]
+    share: Annotated[Decimal, FieldRole.TRAIT]
+    """The rep's part of the deal, as it stands."""
+    currency: Annotated[Currency, FieldRole.TRAIT]
+    accrued: Decimal
+    """What has accrued by the moment, without the deal."""
+    credited: Decimal
+    parts: tuple[PartShown, ...]
+    commission: Decimal
+
+
+class CommissionEstimateView(View):
+    """What an open deal would pay if it were won at the moment."""
+
+    population: ClassVar[str] = (
+        "an estimate, nothing is owed by it: one open deal as if it were won at the moment, and"
+        " invoiced and paid in full where the plan goes by that; owner and shares as they stand"
+    )
+    formula: ClassVar[str] = (
+        "what the plan in force pays for all that has accrued and the deal, less what it pays"
+        " without the deal; tiers, accelerators, cap and SPIFFs as in commission statements"
+    )
+    deal: UUID
+    quote: Reference | None
+    """The quote whose total is taken; None for the deal's own amount."""
+    amount: Money | None
+    """None where none is known; then nothing can be estimated."""
+    estimates: tuple[EstimatedCommission, ...]
+    without_plan: tuple[Reference, ...]
+    """Who has a part of the deal, and no plan in force is for them."""
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the estimate out: a row per rep and plan."""
+        heads = (
+            "Rep", "Plan", "Share", "Accrued", "Credited", "Worked out", "Estimated commission",
+        )  # fmt: skip
+        rows = tuple(
+            (
+                each.rep,
+                each.plan,
+                given_percent(each.share),
+                amount_text(each.accrued, each.currency),
+                amount_text(each.credited, each.currency),
+                parts_text(each.parts, each.currency, language),
+                amount_text(each.commission, each.currency),
+            )
+            for each in self.estimates
+        )
+        notes = [in_language("no amount is known; forecast one, or name a quote", language)]
+        if self.amount is not None:
+            at = amount_text(self.amount.amount, self.amount.currency)
+            notes = [say("estimated at {amount}, as if won now", language, amount=at)]
+        if self.without_plan:
+            reps = ", ".join(self.without_plan)
+            notes.append(say("no plan in force is for {reps}", language, reps=reps))
+        about = " · ".join(filter(None, (str(self.deal), self.quote)))
+        return [TableOfView("Commission estimate", heads, rows, tuple(notes), about)]
+
+
+class CommissionEstimate(Question[CommissionEstimateView]):
+    """What would an open deal pay, and whom?"""
+
+    name: ClassVar[str] = "commission-estimate"
+    folds: ClassVar[tuple[str, ...]] = (*COMMISSION_FOLDS, DEAL_STATE.name)
+    deal: UUID
+    """The deal's id."""
+    quote: Reference | None = None
+    """At the total of this quote (its number). Default: at the deal's amount."""
+    rep: Reference | None = None
+    """Only for this rep. Default: for all who have a part of the deal."""
+    plan: Key | None = None
+    """Only by this plan. Default: by all that are in force for them."""
+
+    def answer(self, reader: Reader, moment: Moment) -> CommissionEstimateView:
+        """Figure what is paid with the deal and without it.
+
+        Raises:
+            NotFoundError: when there is no such deal, quote or plan by the moment.
+            DealClosedError: when the deal is not open then.
+            InputError: when the quote has no total, or the rep has no part of the deal.
+        """
+        deal = self._open_deal(reader)
+        amount, lines = self._offered(deal)
+        plans = read_plans(reader)
+        if self.plan is not None and self.plan not in plans:
+            there = f"there are {', '.join(plans)}" if plans else "none is published"
+            raise NotFoundError(f"no plan {quoted(self.plan)} is published by then; {there}")
+        wanted = [plan for key, plan in plans.items() if self.plan in (None, key)]
+        shares = self._shares(deal)
+        asked = _Asked(reader, deal, self.deal, amount or NO_AMOUNT, lines)
+        found = [
+            each
+            for rep, share in (shares if amount is not None else ())
+            for each in asked.estimates(rep, share, wanted)
+        ]
+        paid = {each.rep for each in found}
+        return CommissionEstimateView(
+            moment=moment,
+            timezone=reader.timezone.key,
+            deal=self.deal,
+            quote=self.quote,
+            amount=amount,
+            estimates=tuple(found),
+            without_plan=tuple(rep for rep, _ in shares if amount and rep not in paid),
+        )
+
+    def _open_deal(self, reader: Reader) -> DealState:
+        deal = DealState(ReplayContext(reader.processes, reader.timezone))
+        history = believed(reader, reader.events(self.deal))
+        if not history:
+            raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
+        for event in history:
+            deal.evolve(event)
+        if not deal.is_open:
+            raise DealClosedError(
+                f"deal {self.deal} is {deal.status} at that moment; what a won one pays is in"
+                " the commission statement of its owner"
+            )
+        return deal
+
+    def _offered(self, deal: DealState) -> tuple[Money | None, Sequence[QuoteLine]]:
+        if self.quote is not None:
+            quote: Quote | None = deal.offers.get(self.quote)
+            if quote is None:
+                there = ", ".join(deal.offers) or "none"
+                raise NotFoundError(
+                    f"deal {self.deal} has no quote {quoted(self.quote)}; there are {there}"
+                )
+            total = quote.total or total_of(quote.lines)
+            if total is None:
+                raise InputError(f"quote {quoted(self.quote)} has no total")
+            return total, quote.lines
+        accepted = deal.accepted_quote
+        return deal.amount, deal.line_items or (accepted.lines if accepted else ())
+
+    def _shares(self, deal: DealState) -> list[tuple[str, Decimal]]:
+        shares = sorted((rep, share) for rep, share in deal.credits.items() if share)
+        if self.rep is None:
+            return shares
+        mine = [(rep, share) for rep, share in shares if rep == self.rep]
+        if not mine:
+            there = ", ".join(rep for rep, _ in shares) or "nobody"
+            raise InputError(
+                f"{quoted(self.rep)} has no part of deal {self.deal}; there are {there}"
+            )
+        return mine
+
+
+class _Asked(NamedTuple):
+    """A deal as if it were won at the moment."""
+
+    reader: Reader
+    deal: DealState
+    deal_id: UUID
+    amount: Money
+    lines: Sequence[QuoteLine]
+
+    def estimates(
+        self, rep: str, share: Decimal, plans: Sequence[PlanSchedule]
+    ) -> Iterator[EstimatedCommission]:
+        """Yield what each plan that is in force for a rep would pay."""
+        at = self.reader.read_point.as_of
+        team = Teams.read(self.reader).of(rep, at)
+        for plan in plans:
+            version = plan.in_force(plan.day(at), rep, team)
+            if version is not None:
+                yield self._estimate(rep, plan, version, self._sale(share, team, version))
+
+    def _sale(self, share: Decimal, team: str | None, version: PlanVersion) -> Sale:
+        spiffs = version.terms.spiffs
+        asks_new = any(spiff.customers == "new" for spiff in spiffs)
+        return Sale(
+            SaleKey(self.deal_id, self.reader.read_point.as_of, None),
+            share,
+            team=team,
+            is_new=asks_new and _is_new(self.reader, self.deal.customer_id),
+            products=parts_of_lines(self.lines),
+        )
+
+    def _estimate(
+        self, rep: str, plan: PlanSchedule, version: PlanVersion, sale: Sale
+    ) -> EstimatedCommission:
+        known = read_sales(self.reader, rep, [plan])
+        book = CommissionBook(rep, plan, {**known.sales, sale.key: sale})
+        book.lines(known.changes)
+        at = self.reader.read_point.as_of
+        before = book.accrued().get(plan.accrual(version, plan.day(at)), NOTHING)
+        lines = book.lines(self._won(sale.key, version, at))
+        return EstimatedCommission(
+            rep=rep,
+            plan=plan.key,
+            plan_version=version.version,
+            share=tidy(sale.share),
+            currency=version.currency,
+            accrued=tidy(before),
+            credited=tidy(sum((line.base for line in lines), NOTHING)),
+            parts=parts_shown([part for line in lines for part in line.parts]),
+            commission=tidy(_sum(lines)),
+        )
+
+    def _won(self, sale: SaleKey, version: PlanVersion, at: Instant) -> Iterator[SaleChange]:
+        """Yield the win, and what is invoiced or paid where the plan goes by that."""
+        received = RECEIVED.get(version.terms.crediting)
+        for number, (kind, of) in enumerate((("won", sale), (received, None))):
+            if kind is not None:
+                yield SaleChange(
+                    at=at,
+                    position=BEHIND_ALL + number,
+                    event_id=self.deal_id,
+                    deal=self.deal_id,
+                    kind=kind,
+                    sale=of,
+                    currency=self.amount.currency,
+                    amount=self.amount.amount,
+                )
+
+
+def _sum(lines: Sequence[EarnedLine]) -> Decimal:
+    return sum((line.amount for line in lines), NOTHING)
+
+
+def _is_new(reader: Reader, customer: UUID | None) -> bool:
+    """Return whether nothing was ever sold to a customer, nor were they one before."""
+    if customer is None:
+        return False
+    customers, rows = Customers.read(reader), reader.columns(BOOKING)
+    wins = rows.where(rows.has("kind", "won") & rows.has("role", "owner"))
+    mine = wins.where(wins.has("customer_id", *customers.entries(customer)))
+    counts: dict[UUID, int] = {}
+    for event_id, sign in mine.records("event_id", "sign"):
+        counts[event_id] = counts.get(event_id, 0) + sign
+    entry = rows.code("customer_id", customer)
+    if entry < 0:
+        return True
+    survivor = customers.survivors(np.array([entry], np.int64))
+    at = np.array([reader.read_point.as_of], np.int64)
+    return not any(counts.values()) and bool(
+        customers.are_new(survivor, at, reader.timezone)[0]
+    )

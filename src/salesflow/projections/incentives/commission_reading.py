@@ -1,0 +1,353 @@
+"""What commissions are figured from, read at a moment: plans, a rep's sales, rates, teams.
+
+Sales are bookings, whose owner and shares are those of the win: what of them was undone and
+booked again by later knowledge is netted here. Statements and estimates read the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final, NamedTuple
+from uuid import UUID
+
+import numpy as np
+import sqlalchemy as sa
+
+from salesflow.domain.calendar import Days, FiscalCalendar
+from salesflow.domain.deal.quotes import QuoteLine
+from salesflow.domain.deal.state import DealState
+from salesflow.domain.event import Event, believed_history, in_effect
+from salesflow.domain.incentive_plan import (
+    IncentivePlanFact,
+    IncentivePlanState,
+    PlanVersion,
+)
+from salesflow.domain.state import ReplayContext
+from salesflow.domain.time import Instant, from_instant
+from salesflow.domain.wording import quoted
+from salesflow.errors import NotFoundError
+from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.currency import unscaled
+from salesflow.projections.core.question import Reader
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.customer import CUSTOMER
+from salesflow.projections.folds.incentive_plan import INCENTIVE_PLAN
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.receipt import RECEIPT
+from salesflow.projections.incentives.commission_book import (
+    AccrualKey,
+    Sale,
+    SaleChange,
+    SaleKey,
+)
+from salesflow.projections.scope import Customers, Teams
+from salesflow.projections.table import AMOUNT_SCALE
+
+__all__ = [
+    "COMMISSION_FOLDS",
+    "PlanSchedule",
+    "RepSales",
+    "believed",
+    "parts_of_lines",
+    "plan_named",
+    "read_plans",
+    "read_sales",
+]
+
+COMMISSION_FOLDS: Final = (
+    BOOKING.name,
+    RECEIPT.name,
+    CUSTOMER.name,
+    MEMBERSHIP.name,
+    INCENTIVE_PLAN.name,
+)
+REPEATED: Final = "repeated"
+IN_BOOKINGS: Final = (
+    *("entity_id", "event_id", "occurred", "position", "sign", "kind", "role"),
+    *("person", "share", "amount", "currency", "credited"),
+)
+IN_RECEIPTS: Final = (
+    *("entity_id", "event_id", "occurred", "position", "sign", "kind", "amount", "currency"),
+)
+
+
+def believed(reader: Reader, events: Sequence[Event]) -> list[Event]:
+    """Return what of a stream is believed to have happened by the moment."""
+    at = reader.read_point
+    return in_effect(believed_history(events, at.known_at), at.as_of)
+
+
+class PlanSchedule:
+    """A plan by the day, with the calendar, the rates and the time zone of a moment."""
+
+    def __init__(self, reader: Reader, plan: IncentivePlanState) -> None:
+        self.plan: Final = plan
+        self.key: Final = plan.latest.key
+        self._timezone = reader.timezone
+        self._rates = reader.rates()
+        self._calendar: FiscalCalendar = reader.calendar
+        self._days: dict[Instant, date] = {}
+        self._spans: dict[tuple[str, date], Days] = {}
+
+    @property
+    def latest(self) -> PlanVersion:
+        """The version published last: all have the same currency and period."""
+        return self.plan.latest
+
+    @property
+    def first_day(self) -> date:
+        """The first day on which any version credits anything."""
+        return min(version.starts for version in self.plan.versions.values())
+
+    def day(self, at: Instant) -> date:
+        """Return the business day of an instant."""
+        if at not in self._days:
+            self._days[at] = from_instant(at).astimezone(self._timezone).date()
+        return self._days[at]
+
+    def period(self, day: date) -> Days:
+        """Return the period of settlement that a day lies in."""
+        return self._span(self.latest.period, day)
+
+    def in_force(self, day: date, rep: str, team: str | None) -> PlanVersion | None:
+        """Return the version that credits a rep on a day, who sold in a team; None for none."""
+        version = self.plan.in_force(day)
+        return version if version is not None and version.is_for(rep, team) else None
+
+    def credits_by(self, day: date) -> str:
+        """Return when a sale of a day is credited: by the version of that day, or the first."""
+        started = [n for n, each in self.plan.versions.items() if each.starts <= day]
+        number = max(started) if started else min(self.plan.versions)
+        return self.plan.versions[number].terms.crediting
+
+    def accrual(self, version: PlanVersion, day: date) -> AccrualKey:
+        """Return the accrual to which belongs what a version credits on a day."""
+        yearly = version.terms.accrual == "year_to_date"
+        first = self._span("year" if yearly else version.period, day).first
+        begun = version
+        while begun.continues and begun.starts > first:
+            before = self.plan.before(begun)
+            if before is None:
+                break
+            begun = before
+        return AccrualKey(begun.version, max(first, begun.starts))
+
+    def rate(self, currency: str, target: str, day: date) -> Fraction | None:
+        """Return the last rate of exchange on or before a day; None where there is none."""
+        if currency == target:
+            return Fraction(1)
+        found = self._rates.exact(currency, target, day)
+        return None if found is None else found.rate
+
+    def _span(self, kind: str, day: date) -> Days:
+        if (kind, day) not in self._spans:
+            found = self._calendar.span(kind, day)  # type: ignore[arg-type]
+            self._spans[kind, day] = found
+        return self._spans[kind, day]
+
+
+def read_plans(reader: Reader) -> dict[str, PlanSchedule]:
+    """Return the plans that were published by the moment, by their keys in order."""
+    ids = sa.select(INCENTIVE_PLAN.c.entity_id).where(
+        INCENTIVE_PLAN.visible_at(reader.read_point)
+    )
+    streams = reader.streams({row[0] for row in reader.rows(ids)})
+    found: dict[str, PlanSchedule] = {}
+    for events in streams.values():
+        state = IncentivePlanState(ReplayContext(reader.processes))
+        for event in believed(reader, events):
+            if isinstance(event.fact, IncentivePlanFact):
+                state.evolve(event)
+        if state.versions:
+            found[state.latest.key] = PlanSchedule(reader, state)
+    return dict(sorted(found.items()))
+
+
+def plan_named(plans: Mapping[str, PlanSchedule], key: str) -> PlanSchedule:
+    """Return a plan by its key.
+
+    Raises:
+        NotFoundError: with those there are.
+    """
+    if key not in plans:
+        there = f"there are {', '.join(plans)}" if plans else "none is published"
+        raise NotFoundError(f"no plan {quoted(key)} is believed to exist by then; {there}")
+    return plans[key]
+
+
+class RepSales(NamedTuple):
+    """The sales of which a rep has a part, and all that happened to them."""
+
+    sales: Mapping[SaleKey, Sale]
+    changes: Sequence[SaleChange]
+
+
+def read_sales(reader: Reader, rep: str, plans: Collection[PlanSchedule]) -> RepSales:
+    """Return the sales of a rep by the moment, with what plans want to know of them."""
+    bookings = reader.columns(BOOKING)
+    mine = bookings.where(bookings.fitting({"person": rep}))
+    deals = np.unique(mine["entity_id"])
+    rows = bookings.where(np.isin(bookings["entity_id"], deals))
+    booked = [*_netted(rows)]
+    changes = [*_bookings(booked)]
+    versions = [each for plan in plans for each in plan.plan.versions.values()]
+    if any(version.terms.crediting != "closing" for version in versions):
+        changes += _receipts(reader, deals)
+    return RepSales(_sales(reader, rep, booked, versions), changes)
+
+
+class Booked(NamedTuple):
+    """A booking's part of one person, by now; amounts and shares in millionths."""
+
+    deal: UUID
+    event_id: UUID
+    at: Instant
+    position: int
+    kind: str
+    role: str
+    person: str | None
+    share: int
+    amount: int | None
+    currency: str | None
+    credited: Instant
+
+    @property
+    def sale(self) -> SaleKey:
+        """The sale that it is of."""
+        return SaleKey(
+            self.deal, self.credited, self.event_id if self.kind == REPEATED else None
+        )
+
+
+def _netted(rows: HeldRows) -> Iterator[Booked]:
+    """Yield what is booked, as often as it is; what was taken back again is left out."""
+    times: dict[Booked, int] = defaultdict(int)
+    for deal, event_id, at, position, sign, *other in rows.records(*IN_BOOKINGS):
+        times[Booked(deal, event_id, at, position, *other)] += sign
+    for booked, count in times.items():
+        for _ in range(count):
+            yield booked
+
+
+def _bookings(booked: Iterable[Booked]) -> Iterator[SaleChange]:
+    """Yield what happened to sales, as it is booked of their owners: each booking has one."""
+    totals: dict[tuple[Booked, bool], int] = defaultdict(int)
+    for each in booked:
+        if each.role == "owner":
+            totals[each._replace(amount=None), each.amount is None] += each.amount or 0
+    for (each, unknown), amount in totals.items():
+        yield SaleChange(
+            at=each.at,
+            position=each.position,
+            event_id=each.event_id,
+            deal=each.deal,
+            kind=each.kind,
+            sale=each.sale,
+            currency=each.currency,
+            amount=None if unknown else unscaled(amount),
+        )
+
+
+def _receipts(
+    reader: Reader, deals: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+) -> Iterator[SaleChange]:
+    rows = reader.columns(RECEIPT)
+    rows = rows.where(np.isin(rows["entity_id"], deals))
+    times: dict[tuple[UUID, UUID, Instant, int, str, int, str], int] = defaultdict(int)
+    for deal, event_id, at, position, sign, *other in rows.records(*IN_RECEIPTS):
+        times[deal, event_id, at, position, *other] += sign
+    for (deal, event_id, at, position, kind, amount, currency), count in times.items():
+        if count:
+            yield SaleChange(
+                at=at,
+                position=position,
+                event_id=event_id,
+                deal=deal,
+                kind=kind,
+                sale=None,
+                currency=currency,
+                amount=unscaled(amount * count),
+            )
+
+
+def _sales(
+    reader: Reader, rep: str, booked: Sequence[Booked], versions: Collection[PlanVersion]
+) -> dict[SaleKey, Sale]:
+    """Return the sales of which the rep has a part."""
+    parts: dict[SaleKey, dict[str, int]] = defaultdict(dict)
+    for each in booked:
+        if each.person == rep and each.share:
+            parts[each.sale][each.role] = each.share
+    spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
+    new = _first_sales(reader) if any(s.customers == "new" for s in spiffs) else set()
+    sold = _products(reader, booked) if any(s.product is not None for s in spiffs) else {}
+    teams = Teams.read(reader)
+    return {
+        key: Sale(
+            key,
+            Decimal(sum(shares.values())) / AMOUNT_SCALE,
+            team=teams.of(rep, key.at),
+            is_new=key.order is None and (key.deal, key.at) in new,
+            products=sold.get(key, {}),
+        )
+        for key, shares in parts.items()
+    }
+
+
+def _first_sales(reader: Reader) -> set[tuple[UUID, Instant]]:
+    """Return the wins that were the first of a customer who was none before."""
+    rows = reader.columns(BOOKING)
+    rows = rows.where(rows.has("kind", "won") & rows.has("role", "owner"))
+    rows = rows.where(rows["customer_id"] != -1)
+    customers = Customers.read(reader)
+    of, at = customers.survivors(rows["customer_id"]), rows["occurred"]
+    standing: dict[tuple[int, int, int, int], int] = defaultdict(int)
+    cells = (of, at, rows["position"], rows["entity_id"], rows["sign"])
+    for survivor, instant, position, deal, sign in zip(
+        *(each.tolist() for each in cells), strict=True
+    ):
+        standing[survivor, instant, position, deal] += sign
+    first: dict[int, tuple[int, int, int]] = {}
+    for (survivor, *win), count in sorted(standing.items()):
+        if count > 0:
+            first.setdefault(survivor, (win[0], win[1], win[2]))
+    survivors = np.array([*first], np.int64)
+    instants = np.array([win[0] for win in first.values()], np.int64)
+    new = customers.are_new(survivors, instants, reader.timezone)
+    ids = rows.words["entity_id"]
+    return {
+        (ids[win[2]], win[0])
+        for win, is_new in zip(first.values(), new.tolist(), strict=True)
+        if is_new
+    }
+
+
+def _products(reader: Reader, booked: Iterable[Booked]) -> dict[SaleKey, dict[str, Fraction]]:
+    """Return which part of each win its products are: of the lines agreed, or accepted."""
+    wins = {each.event_id: each.sale for each in booked if each.kind in ("won", "unmerged")}
+    streams = reader.streams({sale.deal for sale in wins.values()})
+    found: dict[SaleKey, dict[str, Fraction]] = {}
+    for events in streams.values():
+        deal = DealState(ReplayContext(reader.processes))
+        for event in believed(reader, events):
+            deal.evolve(event)
+            if event.event_id in wins:
+                found.setdefault(wins[event.event_id], product_parts(deal))
+    return found
+
+
+def product_parts(deal: DealState) -> dict[str, Fraction]:
+    """Return which part of what a deal sells each product is, by its lines as they stand."""
+    accepted = deal.accepted_quote
+    return parts_of_lines(deal.line_items or (accepted.lines if accepted else ()))
+
+
+def parts_of_lines(lines: Sequence[QuoteLine]) -> dict[str, Fraction]:
+    """Return which part of what lines come to each product is; no part of nothing."""
+    total = sum((Fraction(line.amount) for line in lines), Fraction(0))
+    parts: dict[str, Fraction] = defaultdict(Fraction)
+    for line in lines if total else ():
+        parts[line.product] += Fraction(line.amount) / total
+    return parts

@@ -1,0 +1,150 @@
+"""Leaderboards: reps or teams in order of any metric, over a period.
+
+Answers "who is ahead, by what, and how close is it?" for any past moment. Those with the same
+figure share a rank, and the next rank leaves as many places free. Sales belong to owner and
+collaborators by their shares as of the win, so that nothing is counted twice. Leaves out what
+there is to win: that is a contest.
+"""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.metric import MetricKey, MetricUnit, metric_of
+from salesflow.domain.time import Moment, Period
+from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
+from salesflow.errors import InputError
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import NO_VALUE, amount_text, days_text, percent_text
+from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
+from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
+from salesflow.projections.scope import MetricScope
+
+__all__ = ["Leaderboard", "LeaderboardView", "Standing", "figure_text", "standing_of"]
+
+
+class Standing(Value):
+    """Where somebody stands."""
+
+    rank: Annotated[int | None, FieldRole.FIGURE]
+    """Shared by those with the same figure; None for whoever has none."""
+    key: Annotated[Reference, FieldRole.KEY]
+    """The rep's id, or the team's key."""
+    currency: Annotated[Currency | None, FieldRole.KEY]
+    """Of a metric of amounts; ranks are those among figures of one currency."""
+    figure: Decimal | None
+    count: int
+    """How many bookings, deals or answers it rests on."""
+
+
+class LeaderboardView(MoneyView):
+    """Reps or teams in order of a metric."""
+
+    population: ClassVar[str] = (
+        "reps (or teams) of whom there is anything to be measured in the period, and those who"
+        " were in a team at its end or at the moment"
+    )
+    formula: ClassVar[str] = (
+        "rank = 1 + how many have a better figure, so equal figures share a rank; figures are"
+        " those of the metric as in key figures; currencies are ranked each by itself"
+    )
+    metric: SafeText
+    metric_en: SafeText
+    metric_zh: SafeText
+    unit: Annotated[MetricUnit, FieldRole.TRAIT]
+    by: Annotated[RankedBy, FieldRole.TRAIT]
+    period: Annotated[Period, FieldRole.TRAIT]
+    standings: tuple[Standing, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay it out: a row per rep or team, the best first."""
+        name = self.metric_zh if language == "zh" else self.metric_en
+        heads = ("Rank", self.by.capitalize(), "Result", "Rests on")
+        rows = tuple(
+            (
+                NO_VALUE if each.rank is None else str(each.rank),
+                each.key,
+                figure_text(each.figure, self.unit, each.currency, language),
+                f"{each.count:,}",
+            )
+            for each in self.standings
+        )
+        about = f"{name} · {days_text(self.period, ZoneInfo(self.timezone))}"
+        return [TableOfView("Leaderboard", heads, rows, about=about)]
+
+
+class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView]):
+    """Who is ahead by a metric, in a period?"""
+
+    name: ClassVar[str] = "leaderboard"
+    folds: ClassVar[tuple[str, ...]] = METRIC_FOLDS
+    rates_usual: ClassVar[RateRule] = "event"
+    metric: MetricKey = "sales"
+    """By which metric, such as sales, orders, win_rate, new_customers, csat. Default: sales."""
+    by: RankedBy = "rep"
+    """Rank reps or teams. Default: reps."""
+    team: Reference | None = None
+    """Only what counts for this team (its key); all when left out."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+
+    def answer(self, reader: Reader, moment: Moment) -> LeaderboardView:
+        """Measure everybody in the period, and rank them.
+
+        Raises:
+            InputError: for a metric that nobody can be ranked by.
+        """
+        metric = metric_of(self.metric)
+        if metric.is_figure or metric.at_stage == "must":
+            why = "is reported from outside" if metric.is_figure else "is measured at a stage"
+            raise InputError(f"{metric.key} {why}; nobody is ranked by it")
+        span, exchange = self.span(reader), self.exchange(reader)
+        within = MetricScope(team=self.team, process=self.process)
+        rows = Ranking(reader, metric.key, span, self.by, exchange).rows(within)
+        assert metric.unit is not None, "only a figure from outside has none"
+        return LeaderboardView(
+            moment=moment,
+            timezone=reader.timezone.key,
+            rates=exchange.used,
+            metric=metric.key,
+            metric_en=metric.name_en,
+            metric_zh=metric.name_zh,
+            unit=metric.unit,
+            by=self.by,
+            period=span.period(),
+            standings=tuple(map(standing_of, rows)),
+        )
+
+
+def standing_of(row: Ranked) -> Standing:
+    """Return where somebody stands as an answer shows it."""
+    return Standing(
+        rank=row.rank,
+        key=row.participant,
+        currency=row.currency,
+        figure=None if row.figure is None else tidy(row.figure),
+        count=row.n,
+    )
+
+
+def figure_text(
+    figure: Decimal | None, unit: MetricUnit, currency: str | None, language: Language
+) -> str:
+    """Write a figure in its unit; a dash where there is none."""
+    if figure is None:
+        return NO_VALUE
+    match unit:
+        case "money":
+            text = amount_text(round(figure, 2), currency)
+            return f"{figure:,}" if currency is None else text
+        case "share":
+            return percent_text(figure)
+        case "days":
+            return f"{figure:,.1f} {in_language('days', language)}"
+        case "count":
+            return f"{figure:,.0f}"
+        case _:
+            return f"{figure:,.1f}"

@@ -1,0 +1,524 @@
+"""What a commission statement says, and how it is laid out for people.
+
+It stands apart from the question since the layout is as long as the figuring, and an estimate
+shows its lines in the same words.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, ClassVar, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from salesflow.domain.process import VersionNumber
+from salesflow.domain.statement import (
+    DifferenceLine,
+    DifferenceReason,
+    DisputeOutcome,
+    LinePart,
+    PartKind,
+    StatementFigures,
+    StatementLine,
+)
+from salesflow.domain.values import Currency, Key, Personal, Reference, SafeText, Value
+from salesflow.errors import InputError, RuleError
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import (
+    NO_VALUE,
+    amount_text,
+    given_percent,
+    local_day,
+    short_id,
+    span_text,
+)
+from salesflow.presentation.messages import Language, in_language, key_text, say
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.question import View
+from salesflow.projections.incentives.commission_book import NoCredit
+
+__all__ = [
+    "AccrualReached",
+    "CommissionDifference",
+    "CommissionLine",
+    "CommissionStatementView",
+    "CommissionTotals",
+    "DisputeShown",
+    "NotCreditedShown",
+    "PartShown",
+    "StatementAsIssued",
+    "VersionInForce",
+    "parts_shown",
+    "parts_text",
+]
+
+Trait = FieldRole.TRAIT
+
+
+class PartShown(Value):
+    """One step of how a line was worked out: base x rate x factor."""
+
+    step: Annotated[int, FieldRole.KEY]
+    part: Annotated[PartKind, Trait]
+    tier: Annotated[int | None, Trait]
+    spiff: Annotated[SafeText | None, Trait]
+    base: Decimal | None
+    rate: Annotated[Decimal | None, Trait]
+    factor: Annotated[Decimal | None, Trait]
+    amount: Decimal
+
+
+class CommissionLine(Value):
+    """What one event paid, or took back."""
+
+    line: Annotated[int, FieldRole.KEY]
+    occurred_at: datetime
+    deal: UUID
+    event_id: UUID
+    """The booking, invoice or payment it rests on."""
+    event: SafeText
+    """What happened: won, amended, refunded, reopened, repeated, invoiced, paid …"""
+    plan_version: Annotated[VersionNumber, Trait]
+    """The version in force when the sale was credited."""
+    share: Annotated[Decimal, Trait]
+    """The rep's part of the sale, as of its win."""
+    credited: Decimal
+    """What of it was credited to the rep, in the plan's currency; less than nothing where it
+    was taken back."""
+    parts: tuple[PartShown, ...]
+    commission: Decimal
+
+
+class CommissionDifference(Value):
+    """What an earlier statement would say otherwise by now."""
+
+    line: Annotated[int, FieldRole.KEY]
+    first_day: Annotated[date, Trait]
+    """The first day of the period whose statement it is about."""
+    deal: UUID | None
+    event_id: UUID
+    reason: DifferenceReason
+    causes: tuple[UUID, ...]
+    """The events that made the difference."""
+    settled_in: Annotated[date | None, Trait]
+    """The first day of the period whose statement paid it; None while none has."""
+    commission: Decimal
+
+
+class CommissionTotals(Value):
+    """What the lines come to, and what is paid out."""
+
+    from_sales: Decimal
+    from_differences: Decimal
+    earned: Decimal
+    guaranteed: Decimal
+    advanced: Decimal
+    recovered: Decimal
+    payable: Decimal
+    draw_balance: Decimal
+
+
+class AccrualReached(Value):
+    """How much has accrued, and which rate that has reached."""
+
+    first_day: date
+    accrued: Decimal
+    tier: Annotated[int | None, Trait]
+    """The number of the tier reached; 0 for the base rate, None below the threshold."""
+    rate: Annotated[Decimal, Trait]
+    factor: Annotated[Decimal, Trait]
+    next_starts_at: Annotated[Decimal | None, Trait]
+    """From which accrual another rate is paid; None where none is."""
+
+
+class VersionInForce(Value):
+    """A version of the plan that was in force on some day of the period."""
+
+    plan_version: Annotated[VersionNumber, FieldRole.KEY]
+    starts: Annotated[date, Trait]
+    acknowledged: Annotated[bool, Trait]
+    """Whether the rep has acknowledged it by the moment."""
+
+
+class NotCreditedShown(Value):
+    """What happened in the period and counts for nothing, and why."""
+
+    number: Annotated[int, FieldRole.KEY]
+    occurred_at: datetime
+    deal: UUID
+    event_id: UUID
+    event: SafeText
+    amount: Decimal | None
+    currency: Annotated[Currency | None, Trait]
+    reason: NoCredit
+
+
+class DisputeShown(Value):
+    """A line of the issued statement that the rep disputed, and what became of it."""
+
+    line: Annotated[int, FieldRole.KEY]
+    objection: Personal | None
+    outcome: DisputeOutcome | None
+    """None while it is not answered."""
+    answer: Personal | None
+    agreed: Decimal | None
+
+
+class StatementAsIssued(Value):
+    """The statement as it was issued; it never changes."""
+
+    event_id: UUID
+    issued_at: datetime
+    figures_as_of: datetime
+    figures_known_at: datetime
+    """The moment of its figures: asked at it, the question gives these very lines."""
+    totals: CommissionTotals
+    lines: tuple[CommissionLine, ...]
+
+
+class CommissionStatementView(View):
+    """What a plan pays a rep for a period, as issued and as known now."""
+
+    population: ClassVar[str] = (
+        "bookings of which the rep has a part as owner or collaborator, by the moment; owner,"
+        " shares and team are those of the win, whatever the crediting date; bookings that"
+        " amend or undo a win change what was credited of it"
+    )
+    formula: ClassVar[str] = (
+        "credited = amount x share, at the exchange rate of the crediting date; commission ="
+        " what the plan pays for all that accrued after the event less before it, by the"
+        " version in force at the crediting date: marginal tiers pay each band its own rate,"
+        " retroactive ones the rate reached on everything; below the threshold nothing; x"
+        " accelerator or decelerator; at most the cap; SPIFFs beside it. The accrual's total,"
+        " each SPIFF and a part of a draw are rounded half to even to the smallest coin, lines"
+        " add up to that"
+    )
+    plan: Key
+    plan_en: SafeText
+    plan_zh: SafeText
+    rep: Reference
+    currency: Currency
+    first_day: Annotated[date, Trait]
+    last_day: Annotated[date, Trait]
+    to_date: bool
+    """Whether the period is not over at the moment."""
+    versions: tuple[VersionInForce, ...]
+    lines: tuple[CommissionLine, ...]
+    """As known at the moment."""
+    differences: tuple[CommissionDifference, ...]
+    """What earlier statements would say otherwise, and this one pays or takes back."""
+    totals: CommissionTotals
+    accruals: tuple[AccrualReached, ...]
+    """As reached at the end of the period, or at the moment."""
+    not_credited: tuple[NotCreditedShown, ...]
+    issued: StatementAsIssued | None
+    """None while no statement was issued for the period."""
+    since_issued: tuple[CommissionDifference, ...]
+    """What the issued statement would say otherwise by now."""
+    disputes: tuple[DisputeShown, ...]
+
+    def figures(self) -> StatementFigures:
+        """Return what a statement that is issued now says: `Statement.issue(view.figures())`.
+
+        Raises:
+            InputError: while the period is not over.
+            RuleError: when a statement was issued for it by the moment.
+        """
+        if self.issued is not None:
+            raise RuleError(
+                f"a statement of plan {self.plan} was issued to {self.rep} for the period from"
+                f" {self.first_day} at {self.issued.issued_at.isoformat()}; it never changes,"
+                " and the next one pays what differs"
+            )
+        if self.to_date:
+            raise InputError(
+                f"the period ends with {self.last_day} and is not over; ask as of that day, or"
+                " later"
+            )
+        totals = self.totals
+        return StatementFigures(
+            plan=self.plan,
+            rep=self.rep,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            currency=self.currency,
+            as_of=self.moment.as_of,
+            known_at=self.moment.known_at,
+            lines=tuple(map(_line_told, self.lines)),
+            differences=tuple(map(_difference_told, self.differences)),
+            earned=totals.earned,
+            guaranteed=totals.guaranteed,
+            advanced=totals.advanced,
+            recovered=totals.recovered,
+            payable=totals.payable,
+            draw_balance=totals.draw_balance,
+        )
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the statement out: what it comes to, its lines, what differs, what is reached."""
+        lay = StatementLayout(self, language)
+        found = [
+            lay.summary(),
+            lay.lines(),
+            lay.differences("Differences from earlier statements", self.differences),
+            lay.differences("Differences since the statement was issued", self.since_issued),
+            lay.disputes(),
+            lay.accruals(),
+            lay.not_credited(),
+        ]
+        return [table for table in found if table.rows or table is found[1]]
+
+
+def _line_told(line: CommissionLine) -> StatementLine:
+    return StatementLine(
+        line=line.line,
+        event_id=line.event_id,
+        occurred_at=line.occurred_at,
+        deal=line.deal,
+        kind=line.event,
+        plan_version=line.plan_version,
+        share=line.share,
+        base=line.credited,
+        parts=tuple(
+            LinePart(
+                kind=part.part,
+                tier=part.tier,
+                spiff=part.spiff,
+                base=part.base,
+                rate=part.rate,
+                factor=part.factor,
+                amount=part.amount,
+            )
+            for part in line.parts
+        ),
+        amount=line.commission,
+    )
+
+
+def _difference_told(line: CommissionDifference) -> DifferenceLine:
+    return DifferenceLine(
+        line=line.line,
+        first_day=line.first_day,
+        event_id=line.event_id,
+        deal=line.deal,
+        reason=line.reason,
+        causes=line.causes,
+        amount=line.commission,
+    )
+
+
+def parts_shown(parts: Iterable[LinePart]) -> tuple[PartShown, ...]:
+    """Return the steps of a line as an answer shows them."""
+    return tuple(
+        PartShown(
+            step=step,
+            part=part.kind,
+            tier=part.tier,
+            spiff=part.spiff,
+            base=part.base,
+            rate=part.rate,
+            factor=part.factor,
+            amount=part.amount,
+        )
+        for step, part in enumerate(parts, 1)
+    )
+
+
+def parts_text(parts: Iterable[PartShown], currency: str, language: Language) -> str:
+    """Write how a line was worked out: 20,000 CNY at tier 1 8% · cap -300 CNY."""
+    return " · ".join(_part_text(part, currency, language) for part in parts) or NO_VALUE
+
+
+def _part_text(part: PartShown, currency: str, language: Language) -> str:
+    name = in_language(PART_NAMES[part.part], language)
+    name += f" {part.tier}" if part.tier is not None else ""
+    name += f" {part.spiff}" if part.spiff is not None else ""
+    if part.base is None or part.rate is None:
+        return f"{name} {amount_text(part.amount, currency)}"
+    rate = given_percent(part.rate)
+    rate += f" x {part.factor}" if part.factor is not None else ""
+    return f"{name} {rate}: {amount_text(part.base, currency)}"
+
+
+PART_NAMES: dict[PartKind, str] = {
+    "threshold": "below the threshold",
+    "rate": "base rate",
+    "tier": "tier",
+    "cap": "cap",
+    "spiff_rate": "SPIFF",
+    "spiff_bonus": "SPIFF bonus",
+}
+REASONS: dict[DifferenceReason, str] = {
+    "late": "recorded after the statement",
+    "retracted": "taken back since",
+    "changed": "figured anew",
+    "corrected": "corrected by hand",
+    "dispute": "dispute accepted",
+}
+NOT_CREDITED: dict[NoCredit, str] = {
+    "outside_clawback_window": "outside the clawback window, nothing is taken back",
+    "no_rate": "no exchange rate on that day",
+    "no_amount": "no amount is known",
+    "in_another_currency": "in another currency than was sold",
+}
+
+
+class StatementLayout(NamedTuple):
+    """Lays out a statement in a language."""
+
+    view: CommissionStatementView
+    language: Language
+
+    def summary(self) -> TableOfView:
+        """Lay out what it comes to; as issued too, where it was."""
+        view, issued = self.view, self.view.issued
+        period = span_text(view.first_day, view.last_day)
+        name = view.plan_zh if self.language == "zh" else view.plan_en
+        about = " · ".join((name, view.rep, period))
+        figures: tuple[tuple[str, Callable[[CommissionTotals], Decimal]], ...] = (
+            ("From sales", lambda totals: totals.from_sales),
+            ("From differences", lambda totals: totals.from_differences),
+            ("Earned", lambda totals: totals.earned),
+            ("Guarantee added", lambda totals: totals.guaranteed),
+            ("Draw advanced", lambda totals: totals.advanced),
+            ("Draw recovered", lambda totals: -totals.recovered),
+            ("Payable", lambda totals: totals.payable),
+            ("Draw still to be recovered", lambda totals: totals.draw_balance),
+        )
+        needed = {"From sales", "Earned", "Payable"}
+        shown = [totals for totals in (issued and issued.totals, view.totals) if totals]
+        rows = tuple(
+            (self._word(name), *(self._money(figure(totals)) for totals in shown))
+            for name, figure in figures
+            if name in needed or any(map(figure, shown))
+        )
+        heads = ("Figure", "As issued", "As known now") if issued else ("Figure", "Value")
+        return TableOfView("Commission statement", heads, rows, self._notes(), about)
+
+    def _notes(self) -> tuple[str, ...]:
+        view, notes = self.view, []
+        if view.to_date:
+            notes.append(
+                in_language("period to date: it is not over at the moment", self.language)
+            )
+        if view.issued is not None:
+            day = local_day(view.issued.issued_at, self._zone)
+            notes.append(say("statement issued on {day}", self.language, day=day))
+            same = view.issued.lines == view.lines
+            if same and not view.since_issued:
+                notes.append(in_language("nothing known since changes it", self.language))
+        unread = [version for version in view.versions if not version.acknowledged]
+        notes += [
+            say(
+                "version {version}, in force from {day}, is not acknowledged by the rep",
+                self.language,
+                version=version.plan_version,
+                day=version.starts,
+            )
+            for version in unread
+        ]
+        return tuple(notes)
+
+    def lines(self) -> TableOfView:
+        """Lay out the lines: as issued where it was, as known at the moment otherwise."""
+        issued = self.view.issued
+        lines = self.view.lines if issued is None else issued.lines
+        heads = (
+            "Line", "Day", "Deal", "Event", "Plan version", "Share", "Credited",
+            "Worked out", "Commission",
+        )  # fmt: skip
+        rows = tuple(
+            (
+                str(each.line),
+                local_day(each.occurred_at, self._zone),
+                short_id(each.deal),
+                key_text(each.event, self.language),
+                str(each.plan_version),
+                given_percent(each.share),
+                self._money(each.credited),
+                parts_text(each.parts, self.view.currency, self.language),
+                self._money(each.commission),
+            )
+            for each in lines
+        )
+        return TableOfView("Commission lines", heads, rows)
+
+    def differences(self, title: str, found: Sequence[CommissionDifference]) -> TableOfView:
+        """Lay out what statements would say otherwise, and why."""
+        heads = ("Line", "Period from", "Deal", "Cause", "Events", "Paid with", "Commission")
+        rows = tuple(
+            (
+                str(each.line),
+                str(each.first_day),
+                NO_VALUE if each.deal is None else short_id(each.deal),
+                self._word(REASONS[each.reason]),
+                " ".join(map(short_id, each.causes)) or NO_VALUE,
+                NO_VALUE if each.settled_in is None else str(each.settled_in),
+                self._money(each.commission),
+            )
+            for each in found
+        )
+        return TableOfView(title, heads, rows)
+
+    def disputes(self) -> TableOfView:
+        """Lay out which lines were disputed, and what was answered."""
+        heads = ("Line", "Objection", "State", "Answer", "Agreed")
+        rows = tuple(
+            (
+                str(each.line),
+                each.objection or NO_VALUE,
+                each.outcome or "not answered",
+                each.answer or NO_VALUE,
+                self._money(each.agreed),
+            )
+            for each in self.view.disputes
+        )
+        return TableOfView("Disputes", heads, rows, words=("State",))
+
+    def accruals(self) -> TableOfView:
+        """Lay out how much has accrued, and what is reached next."""
+        heads = ("Accrual from", "Accrued", "Rate reached", "Next rate from")
+        rows = tuple(
+            (
+                str(each.first_day),
+                self._money(each.accrued),
+                self._rate(each),
+                self._money(each.next_starts_at),
+            )
+            for each in self.view.accruals
+        )
+        return TableOfView("Accruals", heads, rows)
+
+    def not_credited(self) -> TableOfView:
+        """Lay out what counts for nothing."""
+        heads = ("Day", "Deal", "Event", "Amount", "Cause")
+        rows = tuple(
+            (
+                local_day(each.occurred_at, self._zone),
+                short_id(each.deal),
+                key_text(each.event, self.language),
+                amount_text(each.amount, each.currency),
+                self._word(NOT_CREDITED[each.reason]),
+            )
+            for each in self.view.not_credited
+        )
+        return TableOfView("Not credited", heads, rows)
+
+    def _rate(self, accrual: AccrualReached) -> str:
+        if accrual.tier is None:
+            return self._word("below the threshold")
+        name = (
+            self._word("tier") + f" {accrual.tier}" if accrual.tier else self._word("base rate")
+        )
+        factor = "" if accrual.factor == 1 else f" x {accrual.factor}"
+        return f"{name} {given_percent(accrual.rate)}{factor}"
+
+    def _money(self, amount: Decimal | None) -> str:
+        return amount_text(amount, self.view.currency)
+
+    def _word(self, word: str) -> str:
+        return in_language(word, self.language)
+
+    @property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.view.timezone)

@@ -1,0 +1,813 @@
+"""Plans and histories whose commissions were worked out by hand.
+
+Each case says what happened, and the lines of statements in order, in the plan's currency; the
+arithmetic stands beside it. `more` is what earlier statements are paid in difference, `payable`
+what is paid out where a draw or a guarantee makes that another amount. Unless told otherwise
+the plan is of the month and pays 5 % of what rep ann sells, at its closing.
+"""
+
+from typing import NamedTuple
+
+import pytest
+
+from questions.paying import (
+    Step,
+    amended,
+    answered,
+    corrected,
+    disputed,
+    invoiced,
+    issued,
+    joined,
+    late,
+    left,
+    lost,
+    moved,
+    owned,
+    paid,
+    payroll,
+    plan,
+    rates,
+    refunded,
+    reopened,
+    repeated,
+    retired,
+    retracted,
+    revised,
+    split,
+    won,
+)
+from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.deal.people import CollaboratorJoined
+
+ONE_TIER = ({"starts_at": "100000", "rate": "0.08"},)
+TWO_TIERS = (*ONE_TIER, {"starts_at": "200000", "rate": "0.1"})
+
+
+class Paid(NamedTuple):
+    """What a statement comes to."""
+
+    period: str
+    lines: str
+    more: str = ""
+    payable: str | None = None
+    rep: str = "ann"
+
+
+CASES: dict[str, tuple[list[Step], list[Paid]]] = {
+    # Rates and tiers
+    "a base rate pays its part of a sale": (
+        [plan(), won(1, "03-10", "10000")],
+        [Paid("2026-03", "500")],  # 10,000 x 5 %
+    ),
+    "a marginal tier pays its rate on what lies above it alone": (
+        [plan(tiers=ONE_TIER), won(1, "03-10", "150000")],
+        [Paid("2026-03", "9000")],  # 100,000 x 5 % + 50,000 x 8 % = 5,000 + 4,000
+    ),
+    "a marginal tier is crossed by the second sale": (
+        [plan(tiers=ONE_TIER), won(1, "03-10", "80000"), won(2, "03-11", "60000")],
+        [Paid("2026-03", "4000 4200")],  # 80,000 x 5 %; 20,000 x 5 % + 40,000 x 8 %
+    ),
+    "one sale crosses two marginal tiers": (
+        [plan(tiers=TWO_TIERS), won(1, "03-10", "250000")],
+        [Paid("2026-03", "18000")],  # 100,000 x 5 % + 100,000 x 8 % + 50,000 x 10 %
+    ),
+    "a marginal tier that is reached exactly pays from the next sale on": (
+        [plan(tiers=ONE_TIER), won(1, "03-10", "100000"), won(2, "03-11", "1000")],
+        [Paid("2026-03", "5000 80")],  # 100,000 x 5 %; 1,000 x 8 %
+    ),
+    "a marginal tier may pay less than the one before it": (
+        [plan(tiers=({"starts_at": "100000", "rate": "0.02"},)), won(1, "03-10", "150000")],
+        [Paid("2026-03", "6000")],  # 100,000 x 5 % + 50,000 x 2 %
+    ),
+    "a retroactive tier pays the rate that was reached on everything": (
+        [
+            plan(tiers=ONE_TIER, tiers_pay="retroactive"),
+            won(1, "03-10", "80000"),
+            won(2, "03-11", "40000"),
+        ],
+        [Paid("2026-03", "4000 5600")],  # 80,000 x 5 %; 120,000 x 8 % - 4,000
+    ),
+    "a retroactive tier is reached exactly": (
+        [plan(tiers=ONE_TIER, tiers_pay="retroactive"), won(1, "03-10", "100000")],
+        [Paid("2026-03", "8000")],  # 100,000 x 8 %
+    ),
+    "a retroactive tier is missed by a cent, and reached by it": (
+        [
+            plan(tiers=ONE_TIER, tiers_pay="retroactive"),
+            won(1, "03-10", "99999.99"),
+            won(2, "03-11", "0.01"),
+        ],
+        # 99,999.99 x 5 % = 4,999.9995, rounded 5,000.00; 100,000 x 8 % - 5,000
+        [Paid("2026-03", "5000 3000")],
+    ),
+    "a retroactive tier is lost again by a refund": (
+        [
+            plan(tiers=ONE_TIER, tiers_pay="retroactive"),
+            won(1, "03-10", "80000"),
+            won(2, "03-11", "40000"),
+            refunded(2, "03-20", "30000"),
+        ],
+        [Paid("2026-03", "4000 5600 -5100")],  # 90,000 x 5 % - 9,600
+    ),
+    "below a marginal threshold nothing is paid, above it what lies above": (
+        [plan(threshold="50000"), won(1, "03-10", "40000"), won(2, "03-11", "30000")],
+        [Paid("2026-03", "0 1000")],  # 0; (70,000 - 50,000) x 5 %
+    ),
+    "a retroactive threshold that is reached pays on everything": (
+        [
+            plan(threshold="50000", tiers_pay="retroactive"),
+            won(1, "03-10", "40000"),
+            won(2, "03-11", "30000"),
+        ],
+        [Paid("2026-03", "0 3500")],  # 0; 70,000 x 5 %
+    ),
+    "a threshold inside a tier hides it": (
+        [plan(threshold="120000", tiers=ONE_TIER), won(1, "03-10", "150000")],
+        [Paid("2026-03", "2400")],  # (150,000 - 120,000) x 8 %
+    ),
+    # Cap, accelerators, decelerators
+    "a cap is the most that is paid, whatever is sold above it": (
+        [
+            plan(cap="6000"),
+            won(1, "03-10", "100000"),
+            won(2, "03-11", "50000"),
+            won(3, "03-12", "10000"),
+        ],
+        [Paid("2026-03", "5000 1000 0")],  # 5,000; 7,500 cut to 6,000; nothing more
+    ),
+    "a refund above the cap takes nothing back, one through it the rest": (
+        [
+            plan(cap="6000"),
+            won(1, "03-10", "150000"),
+            refunded(1, "03-11", "20000"),
+            refunded(1, "03-12", "20000"),
+        ],
+        # 7,500 cut to 6,000; 130,000 x 5 % = 6,500, still 6,000; 110,000 x 5 % = 5,500
+        [Paid("2026-03", "6000 0 -500")],
+    ),
+    "a cap holds for each accrual anew": (
+        [plan(cap="300"), won(1, "03-10", "10000"), won(2, "04-10", "10000")],
+        [Paid("2026-03", "300"), Paid("2026-04", "300")],
+    ),
+    "an accelerator multiplies the rate of what lies above the quota": (
+        [
+            plan(quota="100000", accelerators=({"starts_at": "1", "factor": "1.5"},)),
+            won(1, "03-10", "120000"),
+        ],
+        [Paid("2026-03", "6500")],  # 100,000 x 5 % + 20,000 x 5 % x 1.5
+    ),
+    "of two accelerators the higher one holds, not both": (
+        [
+            plan(
+                quota="100000",
+                accelerators=(
+                    {"starts_at": "1", "factor": "1.5"},
+                    {"starts_at": "1.2", "factor": "2"},
+                ),
+            ),
+            won(1, "03-10", "130000"),
+        ],
+        [Paid("2026-03", "7500")],  # 100,000 x 5 % + 20,000 x 7.5 % + 10,000 x 10 %
+    ),
+    "a decelerator pays less below a part of the quota": (
+        [
+            plan(quota="100000", decelerators=({"ends_at": "0.5", "factor": "0.5"},)),
+            won(1, "03-10", "80000"),
+        ],
+        [Paid("2026-03", "2750")],  # 50,000 x 5 % x 0.5 + 30,000 x 5 %
+    ),
+    "a retroactive accelerator multiplies everything once the quota is reached": (
+        [
+            plan(
+                quota="100000",
+                accelerators=({"starts_at": "1", "factor": "1.2"},),
+                tiers_pay="retroactive",
+            ),
+            won(1, "03-10", "90000"),
+            won(2, "03-11", "20000"),
+        ],
+        [Paid("2026-03", "4500 2100")],  # 4,500; 110,000 x 5 % x 1.2 - 4,500
+    ),
+    "an accelerator multiplies the rate of the tier that is reached": (
+        [
+            plan(
+                tiers=ONE_TIER,
+                quota="150000",
+                accelerators=({"starts_at": "1", "factor": "1.5"},),
+            ),
+            won(1, "03-10", "200000"),
+        ],
+        # 100,000 x 5 % + 50,000 x 8 % + 50,000 x 8 % x 1.5 = 5,000 + 4,000 + 6,000
+        [Paid("2026-03", "15000")],
+    ),
+    # Accruals
+    "an accrual of the month begins anew with the next month": (
+        [plan(tiers=ONE_TIER), won(1, "03-10", "150000"), won(2, "04-10", "10000")],
+        [Paid("2026-03", "9000"), Paid("2026-04", "500")],
+    ),
+    "an accrual of the year goes on from month to month": (
+        [
+            plan(tiers=ONE_TIER, accrual="year_to_date"),
+            won(1, "03-10", "90000"),
+            won(2, "04-10", "20000"),
+        ],
+        # 90,000 x 5 %; 10,000 x 5 % + 10,000 x 8 %
+        [Paid("2026-03", "4500"), Paid("2026-04", "1300")],
+    ),
+    "an accrual of the year begins anew with the next year": (
+        [
+            plan(tiers=ONE_TIER, accrual="year_to_date"),
+            won(1, "12-10", "150000"),
+            won(2, "2027-01-10", "10000"),
+        ],
+        [Paid("2026-12", "9000"), Paid("2027-01", "500")],
+    ),
+    "a plan of the quarter accrues and is settled by the quarter": (
+        [
+            plan(tiers=ONE_TIER, period="quarter"),
+            won(1, "01-10", "90000"),
+            won(2, "03-10", "20000"),
+            won(3, "04-01", "20000"),
+        ],
+        # 4,500; 10,000 x 5 % + 10,000 x 8 %; a new quarter: 1,000
+        [Paid("2026-01-01", "4500 1300"), Paid("2026-04-01", "1000")],
+    ),
+    "what was sold before the plan starts is not paid": (
+        [plan("03-01"), late("03-02", won(1, "02-27", "10000")), won(2, "03-03", "10000")],
+        [Paid("2026-03", "500"), Paid("2026-02", "")],
+    ),
+    "a retired plan pays to its last day": (
+        [plan(), won(1, "03-15", "10000"), retired("03-15"), won(2, "03-16", "10000")],
+        [Paid("2026-03", "500")],
+    ),
+    # Who is credited
+    "the owner is credited with what collaborators leave over": (
+        [plan(), won(1, "03-10", "10000", splits={"bob": "0.3"})],
+        [Paid("2026-03", "350"), Paid("2026-03", "150", rep="bob")],
+    ),
+    "shares in one order": (
+        [plan(), won(1, "03-10", "10000", splits={"bob": "0.2", "cat": "0.3"})],
+        [
+            Paid("2026-03", "250"),  # 10,000 x 50 % x 5 %
+            Paid("2026-03", "100", rep="bob"),
+            Paid("2026-03", "150", rep="cat"),
+        ],
+    ),
+    "the same shares in the other order": (
+        [plan(), won(1, "03-10", "10000", splits={"cat": "0.3", "bob": "0.2"})],
+        [
+            Paid("2026-03", "250"),
+            Paid("2026-03", "100", rep="bob"),
+            Paid("2026-03", "150", rep="cat"),
+        ],
+    ),
+    "whoever is owner and has a share is credited with both": (
+        [plan(), won(1, "03-10", "10000", splits={"ann": "0.2", "bob": "0.3"})],
+        [Paid("2026-03", "350"), Paid("2026-03", "150", rep="bob")],  # 20 % + 50 %
+    ),
+    "each rep's tiers go by their own part": (
+        [plan(tiers=ONE_TIER), won(1, "03-10", "180000", splits={"bob": "0.5"})],
+        [Paid("2026-03", "4500"), Paid("2026-03", "4500", rep="bob")],  # 90,000 x 5 % each
+    ),
+    "a share that is changed after the payout changes nothing": (
+        [
+            plan(),
+            won(1, "03-10", "10000", splits={"bob": "0.3"}),
+            issued("04-01", "2026-03"),
+            split(1, "04-05", "bob", "0.6"),
+        ],
+        [Paid("2026-03", "350"), Paid("2026-04", ""), Paid("2026-03", "150", rep="bob")],
+    ),
+    "a share that is changed in the window is taken back as it was": (
+        [
+            plan(),
+            won(1, "03-10", "10000", splits={"bob": "0.3"}),
+            split(1, "04-05", "bob", "0.6"),
+            refunded(1, "04-10", "10000"),
+        ],
+        [
+            Paid("2026-04", "-350"),
+            Paid("2026-04", "-150", rep="bob"),
+        ],
+    ),
+    "who owns it at the win is paid: handed over on the closing day before it": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            late("03-11", owned(1, "03-10", "bob", at="09:59")),
+        ],
+        [Paid("2026-03", ""), Paid("2026-03", "500", rep="bob")],
+    ),
+    "who owns it at the win is paid: handed over on the closing day after it": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            late("03-11", owned(1, "03-10", "bob", at="10:01")),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-03", "", rep="bob")],
+    ),
+    "a repeat order is paid to whom the deal belongs by then": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            owned(1, "04-05", "bob"),
+            repeated(1, "05-05", "2000"),
+        ],
+        [
+            Paid("2026-03", "500"),
+            Paid("2026-05", ""),
+            Paid("2026-05", "100", rep="bob"),  # 2,000 x 5 %
+        ],
+    ),
+    "a plan of a team pays who was in it at the win": (
+        [
+            plan(teams=("east",)),
+            joined("01-05"),
+            won(1, "03-10", "10000"),
+            moved("03-15"),
+            won(2, "03-20", "10000"),
+        ],
+        [Paid("2026-03", "500")],
+    ),
+    "a rep who leaves in mid-period is paid for what was won before": (
+        [
+            plan(teams=("east",), crediting="payment"),
+            joined("01-05"),
+            won(1, "03-10", "10000"),
+            left("03-20"),
+            paid(1, "03-25", "10000"),
+        ],
+        [Paid("2026-03", "500")],
+    ),
+    # What changes a sale afterwards
+    "a refund on the last day of the window takes commission back": (
+        [plan(clawback_days=30), won(1, "03-10", "10000"), refunded(1, "04-09", "4000")],
+        [Paid("2026-03", "500"), Paid("2026-04", "-200")],  # 4,000 x 5 %
+    ),
+    "a refund on the day after the window takes nothing back": (
+        [plan(clawback_days=30), won(1, "03-10", "10000"), refunded(1, "04-10", "4000")],
+        [Paid("2026-03", "500"), Paid("2026-04", "")],
+    ),
+    "without a window a refund takes back at any time": (
+        [plan(), won(1, "03-10", "10000"), refunded(1, "2027-03-10", "4000")],
+        [Paid("2027-03", "-200")],
+    ),
+    "a refund in a later month lowers the accrual that paid for it": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "03-10", "150000"),
+            won(2, "04-05", "10000"),
+            refunded(1, "04-10", "60000"),
+        ],
+        # 9,000; April's own 10,000 x 5 %; March by 90,000: 4,500 - 9,000
+        [Paid("2026-03", "9000"), Paid("2026-04", "500 -4500")],
+    ),
+    "a deal that is reopened is taken back": (
+        [plan(), won(1, "03-10", "10000"), reopened(1, "04-05")],
+        [Paid("2026-03", "500"), Paid("2026-04", "-500")],
+    ),
+    "a deal that is lost after its window stays paid": (
+        [plan(clawback_days=10), won(1, "03-10", "10000"), lost(1, "04-05")],
+        [Paid("2026-03", "500"), Paid("2026-04", "")],
+    ),
+    "won, reopened, and won again for more": (
+        [
+            plan(),
+            won(1, "02-10", "100"),
+            reopened(1, "02-20"),
+            won(1, "04-10", "120", again=True),
+        ],
+        [Paid("2026-02", "5 -5"), Paid("2026-04", "6")],
+    ),
+    "a contract that is raised is credited when it is raised": (
+        [plan(), won(1, "03-10", "10000"), amended(1, "04-05", "15000")],
+        [Paid("2026-03", "500"), Paid("2026-04", "250")],
+    ),
+    "a contract that is lowered is taken back like a refund": (
+        [plan(clawback_days=30), won(1, "03-10", "10000"), amended(1, "04-05", "7000")],
+        [Paid("2026-04", "-150")],
+    ),
+    "a refund takes back what was credited last, as far as its window goes": (
+        [
+            plan(clawback_days=40),
+            won(1, "03-10", "10000"),
+            amended(1, "04-05", "15000"),
+            refunded(1, "05-05", "8000"),
+        ],
+        # 5,000 of the 5th of April (30 days ago) x 5 %; not 3,000 of the 10th of March (56)
+        [Paid("2026-04", "250"), Paid("2026-05", "-250")],
+    ),
+    "what a lost window left paid is not paid again": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            amended(1, "04-05", "7000"),  # nothing is taken back
+            amended(1, "04-06", "9000"),  # and nothing is paid for coming back
+            amended(1, "04-07", "12000"),  # 2,000 above what was paid: 100
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "100")],
+    ),
+    # When it is credited
+    "by payments a sale is credited as they come in": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "10000"),
+            paid(1, "04-05", "4000"),
+            paid(1, "05-05", "6000"),
+        ],
+        [Paid("2026-03", ""), Paid("2026-04", "200"), Paid("2026-05", "300")],
+    ),
+    "what is paid beyond the sale is not credited": (
+        [plan(crediting="payment"), won(1, "03-10", "10000"), paid(1, "04-05", "12000")],
+        [Paid("2026-04", "500")],
+    ),
+    "a refund of what was paid is taken back": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "10000"),
+            paid(1, "04-05", "10000"),
+            refunded(1, "05-05", "3000"),
+        ],
+        [Paid("2026-04", "500"), Paid("2026-05", "-150")],
+    ),
+    "the window of a payment begins with it": (
+        [
+            plan(crediting="payment", clawback_days=30),
+            won(1, "01-10", "10000"),
+            paid(1, "04-05", "10000"),
+            refunded(1, "05-05", "3000"),
+        ],
+        [Paid("2026-05", "-150")],
+    ),
+    "by invoices a sale is credited when it is billed": (
+        [
+            plan(crediting="invoice"),
+            won(1, "03-10", "10000"),
+            invoiced(1, "04-05", "10000"),
+            paid(1, "05-05", "10000"),
+        ],
+        [Paid("2026-03", ""), Paid("2026-04", "500"), Paid("2026-05", "")],
+    ),
+    "whoever owns it at the win is credited with a payment": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "10000"),
+            owned(1, "03-20", "bob"),
+            paid(1, "04-05", "10000"),
+        ],
+        [Paid("2026-04", "500"), Paid("2026-04", "", rep="bob")],
+    ),
+    # Versions of a plan
+    "the version in force at the crediting date pays": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "10000"),
+            revised("04-01", crediting="payment", rate="0.08"),
+            paid(1, "04-05", "10000"),
+        ],
+        [Paid("2026-04", "800")],  # 10,000 x 8 %
+    ),
+    "a plan that is revised in mid-period opens a new accrual": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "03-05", "80000"),
+            revised("03-16", tiers=ONE_TIER),
+            won(2, "03-20", "80000"),
+        ],
+        [Paid("2026-03", "4000 4000")],  # 80,000 x 5 %, twice
+    ),
+    "a plan that is revised in mid-period goes on where it says so": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "03-05", "80000"),
+            revised("03-16", tiers=ONE_TIER, continues=True),
+            won(2, "03-20", "80000"),
+        ],
+        [Paid("2026-03", "4000 5800")],  # 20,000 x 5 % + 60,000 x 8 %
+    ),
+    "what was earned by the old rate stays when a plan goes on with another": (
+        [
+            plan(),
+            won(1, "03-05", "50000"),
+            revised("03-16", rate="0.06", continues=True),
+            won(2, "03-20", "50000"),
+        ],
+        [Paid("2026-03", "2500 3000")],  # 50,000 x 5 %; 50,000 x 6 %
+    ),
+    "what was sold under the old version is taken back by its rate": (
+        [
+            plan(),
+            won(1, "03-05", "50000"),
+            revised("03-16", rate="0.06"),
+            refunded(1, "03-20", "10000"),
+        ],
+        [Paid("2026-03", "2500 -500")],  # 10,000 x 5 %
+    ),
+    # Currencies and cents
+    "another currency is credited at the rate of the crediting date": (
+        [
+            plan(),
+            rates("03-01", CNY="7"),
+            won(1, "03-10", "1000", currency="USD"),
+            rates("03-15", CNY="8"),
+            refunded(1, "03-20", "500", "USD"),
+        ],
+        # 1,000 x 7 x 5 %; taken back at the rate at which it was credited: 500 x 7 x 5 %
+        [Paid("2026-03", "350 -175")],
+    ),
+    "tiers go by the plan's currency, whatever was sold in": (
+        [
+            plan(tiers=ONE_TIER),
+            rates("03-01", CNY="7"),
+            won(1, "03-10", "90000"),
+            won(2, "03-11", "2000", currency="USD"),
+        ],
+        [Paid("2026-03", "4500 820")],  # 10,000 x 5 % + 4,000 x 8 %
+    ),
+    "without a rate nothing is credited": (
+        [plan(), won(1, "03-10", "1000", currency="USD"), rates("03-11", CNY="7")],
+        [Paid("2026-03", "")],
+    ),
+    "a contract that is put into another currency pays the difference": (
+        [
+            plan(clawback_days=0),
+            rates("03-01", CNY="7"),
+            won(1, "03-10", "10000"),
+            amended(1, "03-20", "2000", "USD"),
+        ],
+        [Paid("2026-03", "500 200")],  # 14,000 x 5 % - 10,000 x 5 %
+    ),
+    "a refund in another currency takes back by the rate of its day": (
+        [
+            plan(),
+            rates("03-01", CNY="7"),
+            won(1, "03-10", "10000"),
+            refunded(1, "03-20", "1000", "USD"),
+        ],
+        [Paid("2026-03", "500 -350")],  # 7,000 x 5 %
+    ),
+    "cents are rounded half to even, once for all that accrued": (
+        [
+            plan(),
+            won(1, "03-10", "0.10"),  # 0.005 in all: 0.00
+            won(2, "03-11", "0.10"),  # 0.010: 0.01
+            won(3, "03-12", "0.10"),  # 0.015: 0.02
+            won(4, "03-13", "0.10"),  # 0.020: 0.02
+            won(5, "03-14", "0.10"),  # 0.025: 0.02
+        ],
+        [Paid("2026-03", "0 0.01 0.01 0 0")],
+    ),
+    "a currency without cents is rounded to whole units": (
+        [
+            plan(currency="JPY"),
+            won(1, "03-10", "1010", currency="JPY"),  # 50.5: 50
+            won(2, "03-11", "1010", currency="JPY"),  # 101: 51 more
+        ],
+        [Paid("2026-03", "50 51")],
+    ),
+    # Draw and guarantee
+    "a draw is advanced, and recovered from what is earned above it": (
+        [
+            plan(draw="1000"),
+            won(1, "01-10", "8000"),
+            won(2, "02-10", "26000"),
+            won(3, "03-10", "40000"),
+        ],
+        [
+            Paid("2026-01", "400", payable="1000"),  # 600 advanced
+            Paid("2026-02", "1300", payable="1000"),  # 300 recovered, 300 left
+            Paid("2026-03", "2000", payable="1700"),  # 300 recovered
+            Paid("2026-04", "", payable="1000"),  # nothing sold: 1,000 advanced
+        ],
+    ),
+    "a guarantee adds what is missing, and is never recovered": (
+        [plan(guarantee="1000"), won(1, "01-10", "8000"), won(2, "02-10", "26000")],
+        [
+            Paid("2026-01", "400", payable="1000"),
+            Paid("2026-02", "1300", payable="1300"),
+        ],
+    ),
+    "a draw is due for the days on which the rep was there": (
+        [plan(draw="3100"), joined("01-05"), left("03-11")],
+        [
+            Paid("2026-01", "", payable="2700"),  # 27 of 31 days x 3,100
+            Paid("2026-03", "", payable="1000"),  # 10 of 31 days
+            Paid("2026-04", "", payable="0"),
+        ],
+    ),
+    # SPIFFs
+    "a SPIFF rate pays in its window": (
+        [
+            plan(
+                spiffs=(
+                    {
+                        "key": "spring",
+                        "rate": "0.02",
+                        "first_day": "2026-03-01",
+                        "last_day": "2026-03-15",
+                    },
+                )
+            ),
+            won(1, "03-15", "10000"),
+            won(2, "03-16", "10000"),
+        ],
+        [Paid("2026-03", "700 500")],  # 10,000 x 5 % + 10,000 x 2 %; 10,000 x 5 %
+    ),
+    "a SPIFF bonus for a product is shared like the sale": (
+        [
+            plan(spiffs=({"key": "new line", "bonus": "200", "product": "MES"},)),
+            won(1, "03-10", "10000", splits={"bob": "0.25"}, products={"MES": "10000"}),
+            won(2, "03-11", "10000", products={"BI": "10000"}),
+        ],
+        # 7,500 x 5 % + 200 x 75 %; 10,000 x 5 %
+        [Paid("2026-03", "525 500"), Paid("2026-03", "175", rep="bob")],
+    ),
+    "a SPIFF rate for a product pays on its part of the sale": (
+        [
+            plan(spiffs=({"key": "new line", "rate": "0.1", "product": "MES"},)),
+            won(1, "03-10", "10000", products={"MES": "4000", "BI": "6000"}),
+        ],
+        [Paid("2026-03", "900")],  # 10,000 x 5 % + 4,000 x 10 %
+    ),
+    "a SPIFF for new customers pays for the first sale of each": (
+        [
+            plan(spiffs=({"key": "new logo", "bonus": "300", "customers": "new"},)),
+            won(1, "03-10", "10000", customer=7),
+            won(2, "03-11", "10000", customer=7),
+            won(3, "03-12", "10000", customer=8),
+            won(4, "03-13", "10000"),
+        ],
+        [Paid("2026-03", "800 500 800 500")],
+    ),
+    "a SPIFF bonus is taken back with the whole sale, not with a part": (
+        [
+            plan(spiffs=({"key": "all", "bonus": "200"},)),
+            won(1, "03-10", "10000"),
+            refunded(1, "03-11", "4000"),
+            refunded(1, "03-12", "6000"),
+        ],
+        [Paid("2026-03", "700 -200 -500")],  # 500 + 200; 4,000 x 5 %; 6,000 x 5 % + 200
+    ),
+    "no cap touches a SPIFF": (
+        [plan(cap="300", spiffs=({"key": "all", "bonus": "200"},)), won(1, "03-10", "10000")],
+        [Paid("2026-03", "500")],  # 300 + 200
+    ),
+    # What is known after the statement
+    "a sale that becomes known after the statement is paid with the next": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),
+        ],
+        [Paid("2026-04", "", "1000")],
+    ),
+    "an earlier sale that becomes known late moves the tiers of later ones": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "03-20", "80000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-10", "40000")),
+        ],
+        # now: 40,000 x 5 % = 2,000; 60,000 x 5 % + 20,000 x 8 % = 4,600 for 4,000
+        [Paid("2026-04", "", "2000 600")],
+    ),
+    "a win that is retracted after the statement is taken back with the next": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            retracted(1, "04-05", DealWon),
+        ],
+        [Paid("2026-03", ""), Paid("2026-04", "", "-500")],
+    ),
+    "a share that becomes known late is taken back from the owner": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", split(1, "03-10", "bob", "0.3")),
+        ],
+        [Paid("2026-04", "", "-150"), Paid("2026-03", "150", rep="bob")],
+    ),
+    "a share that is retracted after the payout goes back to the owner": (
+        [
+            plan(),
+            won(1, "03-10", "10000", splits={"bob": "0.3"}),
+            issued("04-01", "2026-03"),
+            issued("04-01", "2026-03", "bob"),
+            retracted(1, "04-05", CollaboratorJoined),
+        ],
+        [Paid("2026-04", "", "150"), Paid("2026-04", "", "-150", rep="bob")],
+    ),
+    "a difference is paid once": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),
+            issued("05-01", "2026-04"),
+        ],
+        [Paid("2026-04", "", "1000"), Paid("2026-05", "")],
+    ),
+    "a late fact after two statements is a difference of the first, paid with the third": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            won(2, "04-10", "10000"),
+            issued("05-01", "2026-04"),
+            late("05-05", won(3, "03-20", "20000")),
+        ],
+        [Paid("2026-04", "500"), Paid("2026-05", "", "1000")],
+    ),
+    "a difference that is taken back later is taken back": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),
+            issued("05-01", "2026-04"),
+            retracted(2, "05-05", DealWon),
+        ],
+        [Paid("2026-05", "", "-1000")],
+    ),
+    "differences count for the draw of the statement that pays them": (
+        [
+            plan(draw="1000"),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),  # 500 earned, 500 advanced
+            late("04-05", won(2, "03-20", "24000")),  # 1,200 more
+        ],
+        # 1,200 earned: 200 above the draw are recovered of 500
+        [Paid("2026-04", "", "1200", payable="1000")],
+    ),
+    # Disputes and corrections
+    "what is agreed on a dispute is paid with the next statement": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            answered("04-03", "2026-03", 1, "accepted", "120"),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "", "120")],
+    ),
+    "what is agreed after the payout is paid once": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            answered("04-03", "2026-03", 1, "accepted", "120"),
+            issued("05-01", "2026-04"),
+        ],
+        [Paid("2026-04", "", "120"), Paid("2026-05", "")],
+    ),
+    "a dispute that is rejected pays nothing": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            answered("04-03", "2026-03", 1, "rejected"),
+        ],
+        [Paid("2026-04", "")],
+    ),
+    "a dispute that puts the facts right pays what follows from them": (
+        [
+            plan(),
+            won(1, "03-10", "10000", splits={"bob": "0.3"}),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            retracted(1, "04-03", CollaboratorJoined),
+            answered("04-03", "2026-03", 1, "accepted"),
+        ],
+        [Paid("2026-04", "", "150")],
+    ),
+    "a correction by hand is paid with the next statement": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            corrected("04-02", "2026-03", "-75"),
+        ],
+        [Paid("2026-04", "", "-75")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_paid_is_what_was_worked_out_by_hand(name: str) -> None:
+    steps, wanted = CASES[name]
+    with payroll(*steps) as found:
+        for each in wanted:
+            view = found.asks(each.rep, each.period)
+            lines = " ".join(str(line.commission) for line in view.lines)
+            more = " ".join(str(line.commission) for line in view.differences)
+            assert (lines, more) == (each.lines, each.more), each
+            due = sum(map(float, (lines + " " + more).split()))
+            assert float(view.totals.earned) == pytest.approx(due)
+            payable = view.totals.earned if each.payable is None else each.payable
+            assert str(view.totals.payable) == str(payable), each
