@@ -42,6 +42,7 @@ PUBLIC = [
     "Stage",
     "StageTimes",
     "Team",
+    "Training",
     "WinLoss",
 ]
 ERRORS = [

@@ -23,6 +23,7 @@ from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
 from salesflow.domain.team import Team
+from salesflow.domain.training import Training
 from salesflow.domain.unchecked import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.values import shown
 from salesflow.domain.wording import quoted, reason_of, shortened
@@ -441,7 +442,7 @@ def _to_json(fact: Fact) -> bytes:
 
 # All facts of the package.
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
+AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

@@ -1,6 +1,6 @@
 """The estimates of an effect: two differences with their errors, and what chance alone does.
 
-It stands apart from `effects`, which says what follows from them, for its length alone.
+It is a module of its own, beside `effects` which says what follows, for its length alone.
 """
 
 import math
@@ -19,11 +19,11 @@ from salesflow.projections.core.statistics import student_point
 __all__ = [
     "FEWEST",
     "UPPER",
-    "Comparison",
     "EffectFigures",
     "Estimated",
     "Figures",
     "GroupChange",
+    "GroupComparison",
     "Permutations",
     "interval_between",
     "permutations_of",
@@ -148,7 +148,7 @@ NOTHING: Final = Estimated(math.nan, math.nan, math.nan)
 NEITHER: Final = (NOTHING, NOTHING)
 
 
-class Comparison:
+class GroupComparison:
     """Who is compared with whom, by two windows of figures."""
 
     def __init__(self, treated: Flags, counted: Flags, first: Figures, second: Figures) -> None:
@@ -158,7 +158,7 @@ class Comparison:
         self.second = np.where(counted, second, 0.0)
 
     @classmethod
-    def of(cls, figures: EffectFigures, first: Figures, second: Figures) -> "Comparison":
+    def of(cls, figures: EffectFigures, first: Figures, second: Figures) -> "GroupComparison":
         """Take those with both figures, at starts at which somebody is there to compare.
 
         Where there is nobody at any, all of them, whose figures can be shown at least.
@@ -333,7 +333,7 @@ def _divided(part: Figures, whole: Figures, counts: Figures) -> Figures:
 # Permutation: had others been chosen, would the groups lie as far apart?
 
 
-def permutations_of(figures: EffectFigures, real: Comparison) -> Permutations | None:
+def permutations_of(figures: EffectFigures, real: GroupComparison) -> Permutations | None:
     """Compare the studentised difference with that of other choices of as many people.
 
     Source: J. G. MacKinnon and M. D. Webb, Randomization inference for difference-in-

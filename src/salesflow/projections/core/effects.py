@@ -33,11 +33,11 @@ from salesflow.presentation.format import Estimate, Interval
 from salesflow.projections.core.effect_estimates import (
     FEWEST,
     UPPER,
-    Comparison,
     EffectFigures,
     Estimated,
     Figures,
     GroupChange,
+    GroupComparison,
     Permutations,
     interval_between,
     permutations_of,
@@ -101,10 +101,10 @@ def estimate_effect(figures: EffectFigures) -> Effect:
         InputError: for arrays that do not fit one another, and starts out of order.
     """
     _ensure_fitting(figures)
-    real = Comparison.of(figures, figures.before, figures.after)
+    real = GroupComparison.of(figures, figures.before, figures.after)
     treated, compared = real.groups()
     both = real.estimates()
-    placebo = Comparison.of(figures, figures.earlier, figures.before).estimates()
+    placebo = GroupComparison.of(figures, figures.earlier, figures.before).estimates()
     changes, adjusted = (each.shown(real.people) for each in both)
     placebo_changes, placebo_adjusted = (each.shown(real.people) for each in placebo)
     few = min(treated.people, compared.people)
