@@ -43,6 +43,7 @@ PUBLIC = [
     "StageTimes",
     "Team",
     "Training",
+    "TrainingEffect",
     "WinLoss",
 ]
 ERRORS = [

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.people.training_effect import TrainingEffect
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -77,6 +78,7 @@ __all__ = [
     "StageTimes",
     "Team",
     "Training",
+    "TrainingEffect",
     "WinLoss",
 ]
 
@@ -111,6 +113,7 @@ _HOMES = {
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "Training": "domain.training",
+    "TrainingEffect": "projections.people.training_effect",
     "WinLoss": "projections.cases.win_loss",
 }
 

@@ -27,6 +27,7 @@ __all__ = [
     "TrainingAssigned",
     "TrainingCompleted",
     "TrainingTaken",
+    "next_step",
 ]
 
 
@@ -40,6 +41,16 @@ class CareerStep(Value):
     level: Key
     due: Day | None = None
     """The day by which it should be reached, if one was agreed."""
+
+
+def next_step(level: str | None, plan: Sequence[CareerStep]) -> CareerStep | None:
+    """Return the step of a plan that comes behind a level; the first one where that is in none.
+
+    None where the last level is reached, or there is no plan.
+    """
+    levels = [step.level for step in plan]
+    at = levels.index(level) + 1 if level in levels else 0
+    return plan[at] if at < len(plan) else None
 
 
 class RepPromoted(PlannedFact):

@@ -25,6 +25,7 @@ QUESTION_HOMES: Final = {
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
+    "training-effect": "salesflow.projections.people.training_effect:TrainingEffect",
     "win-loss": "salesflow.projections.cases.win_loss:WinLoss",
 }
 """Module and class of each question, by its name in kebab case."""
