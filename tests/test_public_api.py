@@ -33,6 +33,7 @@ PUBLIC = [
     "QuoteLine",
     "Reactor",
     "Rep",
+    "RepCard",
     "Restatement",
     "Retrospective",
     "SalesFlow",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.people.rep_card import RepCard
     from salesflow.projections.people.training_effect import TrainingEffect
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
@@ -68,6 +69,7 @@ __all__ = [
     "QuoteLine",
     "Reactor",
     "Rep",
+    "RepCard",
     "Restatement",
     "Retrospective",
     "SalesFlow",
@@ -103,6 +105,7 @@ _HOMES = {
     "QuoteLine": "domain.deal",
     "Reactor": "engine",
     "Rep": "domain.rep",
+    "RepCard": "projections.people.rep_card",
     "Restatement": "projections.pipeline.restatement",
     "Retrospective": "projections.review.retrospective",
     "SalesFlow": "engine",

@@ -22,6 +22,7 @@ QUESTION_HOMES: Final = {
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
+    "rep-card": "salesflow.projections.people.rep_card:RepCard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",

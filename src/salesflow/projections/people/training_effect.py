@@ -10,14 +10,13 @@ does after the window.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from pydantic import BeforeValidator, Field
 
 from salesflow.domain.metric import Metric, MetricKey, metric_of
-from salesflow.domain.time import FOREVER, Moment, from_instant
+from salesflow.domain.time import Moment
 from salesflow.domain.values import Currency, Key, Reference, SafeText, Value
 from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
@@ -43,8 +42,13 @@ from salesflow.projections.metrics.effect_windows import (
 )
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.figure_text import figure_text, interval_text
+from salesflow.projections.people.trainings import (
+    OfferedTraining,
+    completions,
+    trainings_known,
+)
 
-__all__ = ["TrainingEffect", "TrainingEffectView", "completions", "trainings_known"]
+__all__ = ["TrainingEffect", "TrainingEffectView"]
 
 
 WINDOW: Final = 90
@@ -157,14 +161,14 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
             rates=exchange.used,
         )
 
-    def _offered(self, reader: Reader) -> "OfferedTraining":
+    def _offered(self, reader: Reader) -> OfferedTraining:
         known = trainings_known(reader)
         if self.training not in known:
             names = ", ".join(sorted(known)) or "none"
             raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
         return known[self.training]
 
-    def _measured(self, offered: "OfferedTraining") -> Measured:
+    def _measured(self, offered: OfferedTraining) -> Measured:
         if self.metric is not None:
             return Measured(self.metric, self.stage)
         if offered.metric is None:
@@ -173,58 +177,6 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
                 " metric"
             )
         return Measured(offered.metric, self.stage or offered.stage)
-
-
-class OfferedTraining(NamedTuple):
-    """What is known of a training."""
-
-    name_en: str
-    name_zh: str
-    metric: str | None
-    stage: str | None
-    skills: tuple[str, ...]
-
-
-def trainings_known(reader: Reader) -> dict[str, OfferedTraining]:
-    """Return the trainings known at the moment, as each is by then, or will be first.
-
-    One that reps took and nobody offered is called by its key.
-    """
-    known_at = reader.read_point._replace(as_of=FOREVER)
-    c, taken = TRAINING.c, REP_TRAINING.c
-    found: dict[str, OfferedTraining] = {}
-    for row in reader.rows(sa.select(taken.training).where(REP_TRAINING.started_by(known_at))):
-        found[row.training] = OfferedTraining(row.training, row.training, None, None, ())
-    columns: list[sa.ColumnElement[Any]] = [
-        *(c.training, c.name_en, c.name_zh, c.metric, c.stage, c.skills, c.valid_from)
-    ]
-    every = sa.select(*columns).where(TRAINING.started_by(known_at)).order_by(c.valid_from)
-    met: set[str] = set()
-    for row in reader.rows(every):
-        if row.training in met and row.valid_from > reader.read_point.as_of:
-            continue
-        met.add(row.training)
-        skills = tuple(row.skills.split("\n")) if row.skills else ()
-        found[row.training] = OfferedTraining(
-            row.name_en, row.name_zh, row.metric, row.stage, skills
-        )
-    return found
-
-
-def completions(reader: Reader, training: str | None = None) -> dict[str, dict[str, date]]:
-    """Return on which day each rep completed each training for the first time."""
-    c = REP_TRAINING.c
-    columns: list[sa.ColumnElement[Any]] = [c.training, c.rep, c.first_completed]
-    select = sa.select(*columns).where(
-        REP_TRAINING.visible_at(reader.read_point), c.first_completed.is_not(None)
-    )
-    if training is not None:
-        select = select.where(c.training == training)
-    found: dict[str, dict[str, date]] = {}
-    for row in reader.rows(select):
-        day = from_instant(row.first_completed).astimezone(reader.timezone).date()
-        found.setdefault(row.training, {})[row.rep] = day
-    return found
 
 
 def _people(windows: EffectWindows, around: FiguresAround) -> Iterator[EffectPerson]:
