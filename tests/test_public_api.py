@@ -15,6 +15,7 @@ from salesflow.projections.registry import QUESTIONS
 PUBLIC = [
     "STANDARD",
     "CaseStudy",
+    "Coaching",
     "Conversion",
     "Customer",
     "Deal",

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.people.coaching import Coaching
     from salesflow.projections.people.rep_card import RepCard
     from salesflow.projections.people.training_effect import TrainingEffect
     from salesflow.projections.performance.kpis import Kpis
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STANDARD",
     "CaseStudy",
+    "Coaching",
     "Conversion",
     "Customer",
     "Deal",
@@ -87,6 +89,7 @@ __all__ = [
 _HOMES = {
     "STANDARD": "domain.standard_process",
     "CaseStudy": "projections.cases.case_study",
+    "Coaching": "projections.people.coaching",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",

@@ -130,6 +130,7 @@ class SkillRating(Value):
     scale_least: Number
     scale_most: Number
     assessed_by: Reference | None
+    """Who judged: who recorded it, where nobody else is named."""
     evidence: Personal | None
 
     @property
@@ -182,7 +183,7 @@ class DevelopmentState(State):
             case CareerPlanAgreed():
                 self.career_plan = fact.steps
             case SkillAssessed():
-                self.ratings = appended(self.ratings, _rating(fact, at))
+                self.ratings = appended(self.ratings, _rating(fact, at, event.actor))
             case TrainingAssigned():
                 before = self.trainings.get(fact.training)
                 taken = {} if before is None else dict(before)
@@ -197,14 +198,14 @@ class DevelopmentState(State):
         self.trainings = with_item(self.trainings, taken.training, taken)
 
 
-def _rating(fact: SkillAssessed, at: datetime) -> SkillRating:
+def _rating(fact: SkillAssessed, at: datetime, actor: str | None) -> SkillRating:
     return SkillRating(
         skill=fact.skill,
         at=at,
         score=fact.score,
         scale_least=fact.scale_least,
         scale_most=fact.scale_most,
-        assessed_by=fact.assessed_by,
+        assessed_by=fact.assessed_by or actor,
         evidence=fact.evidence,
     )
 

@@ -24,7 +24,14 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.metrics.metric_values import Measurement, MetricFigure
 from salesflow.projections.scope import MetricScope, Teams
 
-__all__ = ["WINDOWS", "EffectWindows", "Measured", "figures_around", "windows_around"]
+__all__ = [
+    "WINDOWS",
+    "EffectWindows",
+    "FiguresAround",
+    "Measured",
+    "figures_around",
+    "windows_around",
+]
 
 WINDOWS: Final = ("earlier", "before", "after")
 """In their order: each ends where the next one begins, `after` begins on the day of a start."""
@@ -116,26 +123,43 @@ class FiguresAround(NamedTuple):
 
 def figures_around(
     reader: Reader,
-    windows: EffectWindows,
+    windows: Sequence[EffectWindows],
     measured: Sequence[Measured],
     exchange: CurrencyConverter | None = None,
-) -> list[FiguresAround]:
-    """Measure metrics for every rep in all windows; those at one stage in one pass.
+) -> list[list[FiguresAround]]:
+    """Measure metrics for every rep: of each windows, in their order, each metric.
+
+    What is measured at one stage, or at none, is read in one pass for all windows.
 
     Raises:
         InputError: for a metric that cannot be measured so, and for amounts in several
             currencies.
     """
+    spans = [span for its in windows for span in its.spans]
     found: dict[str | None, Measurement] = {}
-    for each in measured:
-        if each.stage not in found:
-            within = MetricScope(stage=each.stage)
-            found[each.stage] = Measurement(
-                reader, windows.spans, within, by="rep", exchange=exchange
-            )
-    return [
-        _around(windows, each.metric, found[each.stage].of(each.metric)) for each in measured
-    ]
+    for stage in dict.fromkeys(each.stage for each in measured):
+        within = MetricScope(stage=stage)
+        found[stage] = Measurement(reader, spans, within, by="rep", exchange=exchange)
+    of_metrics = [found[each.stage].of(each.metric) for each in measured]
+    around, first = [], 0
+    for its in windows:
+        after = first + len(its.spans)
+        around.append(
+            [
+                _around(
+                    its,
+                    each.metric,
+                    [
+                        figure._replace(span=figure.span - first)
+                        for figure in figures
+                        if first <= figure.span < after
+                    ],
+                )
+                for each, figures in zip(measured, of_metrics, strict=True)
+            ]
+        )
+        first = after
+    return around
 
 
 def _around(windows: EffectWindows, key: str, found: Sequence[MetricFigure]) -> FiguresAround:

@@ -29,6 +29,8 @@ def figure_text(
             return f"{sign}{money_text(value, currency)}" if currency else f"{sign}{value:,}"
         case "count" if value == value.to_integral_value():
             return f"{sign}{value:,.0f}"
+        case "days":
+            return f"{sign}{value:z,.1f} d"
         case _:
             return f"{sign}{value:z,.2f}"
 

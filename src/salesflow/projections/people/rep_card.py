@@ -300,12 +300,8 @@ class _CardLayout:
             view.level or NO_VALUE,
             self._day(view.level_since),
         )
-        notes = ()
-        if not view.is_known:
-            said = (
-                "nobody of this id had joined a team by then; figures are those of deals alone"
-            )
-            notes = (say(said, self._language),)
+        said = "nobody of this id had joined a team by then; figures are those of deals alone"
+        notes = () if view.is_known else (say(said, self._language),)
         columns = ("Rep", "Team", "Team lead", "Level", "Since")
         return TableOfView("Rep card", columns, (row,), notes=notes)
 

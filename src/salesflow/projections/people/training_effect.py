@@ -144,7 +144,7 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
         began = {rep: day + timedelta(days=1) for rep, day in completed.items()}
         windows = windows_around(reader, began, self.window)
         exchange = self.exchange(reader)
-        [around] = figures_around(reader, windows, [measured], exchange)
+        [[around]] = figures_around(reader, [windows], [measured], exchange)
         people = [*_people(windows, around)]
         return TrainingEffectView(
             moment=moment,
