@@ -94,8 +94,11 @@ class Effect(Value):
     verdict: Verdict
 
 
-def estimate_effect(figures: EffectFigures) -> Effect:
+def estimate_effect(figures: EffectFigures, *, permuted: bool = True) -> Effect:
     """Estimate the effect of having started, by two ways side by side, with a placebo.
+
+    The verdict does not depend on permutations, which take most of the time; who does not
+    show them leaves them out.
 
     Raises:
         InputError: for arrays that do not fit one another, and starts out of order.
@@ -108,6 +111,7 @@ def estimate_effect(figures: EffectFigures) -> Effect:
     changes, adjusted = (each.shown(real.people) for each in both)
     placebo_changes, placebo_adjusted = (each.shown(real.people) for each in placebo)
     few = min(treated.people, compared.people)
+    is_small = permuted and FEWEST <= few < PERMUTED_BELOW
     return Effect(
         treated=treated,
         compared=compared,
@@ -117,7 +121,7 @@ def estimate_effect(figures: EffectFigures) -> Effect:
         placebo_changes=placebo_changes,
         placebo_adjusted=placebo_adjusted,
         range=_range_of(*both),
-        permutations=permutations_of(figures, real) if FEWEST <= few < PERMUTED_BELOW else None,
+        permutations=permutations_of(figures, real) if is_small else None,
         detectable=_detectable(*both),
         verdict=_verdict(few, (changes, adjusted), (placebo_changes, placebo_adjusted)),
     )

@@ -199,7 +199,7 @@ class Coaching(PeriodQuestion[CoachingView]):
         every = figures_around(reader, windows, measured)
         for (key, days), of_training in zip(began.items(), every, strict=True):
             for (stage, measure), around in zip(asked, of_training, strict=True):
-                effect = estimate_effect(around.figures)
+                effect = estimate_effect(around.figures, permuted=False)
                 if effect.verdict != "evidence" or not _is_better(measure, effect.changes):
                     continue
                 offered = known[key]

@@ -123,17 +123,20 @@ class StageDifferences:
         if one.measure == "conversion":
             of_side = value == (1 if side > 0 else 0)
             visits, value = visits[of_side], value[of_side]
-        deals = self.steps.deal[visits]
-        order = np.lexsort([deals, -self.steps.at[visits], -side * value])
-        named = dict.fromkeys(self.steps.rows.cells("entity_id", visits[order]))
-        return [*named][:SHOWN]
+        ids = self.steps.rows.cells("entity_id", visits)
+        furthest = zip(
+            (-side * value).tolist(), (-self.steps.at[visits]).tolist(), ids, strict=True
+        )
+        return [*dict.fromkeys(deal for _, _, deal in sorted(furthest))][:SHOWN]
 
     def _conversion(self) -> _Observed:
-        """Observe deals that entered a stage, once each, and are there no more."""
+        """Observe deals that entered a stage, once each for a rep, and are there no more."""
         passages, steps = self._passages, self.steps
         entries = passages.entries(self._span)
         entries = entries[passages.stages[entries] >= 0]
-        entered = entries[grouped(steps.deal[entries], passages.stages[entries]).first]
+        whose = self._whose(entries)
+        once = grouped(*whose, steps.deal[entries], passages.stages[entries])
+        entered = entries[once.first]
         moved_on = passages.moved_on(entered)
         gone = moved_on | ~passages.still_there(entered)
         return self._of("conversion", entered[gone], moved_on[gone].astype(np.int64), 1)
@@ -151,18 +154,22 @@ class StageDifferences:
         }
 
     def _of(self, measure: Measure, visits: Column, value: Column, unit: int) -> _Observed:
+        owner, team = self._whose(visits)
+        known, stage = owner != NOTHING, self._passages.stages[visits]
+        return _Observed(
+            measure, owner[known], team[known], stage[known], value[known], unit, visits[known]
+        )
+
+    def _whose(self, visits: Column) -> tuple[Column, Column]:
+        """Return who owned each deal on entering, and their team then."""
         rows = self.steps.rows
-        owner, at = rows["owner"][visits], self.steps.at[visits]
-        known = owner != NOTHING
-        visits, value, owner, at = visits[known], value[known], owner[known], at[known]
-        team = self._teams.numbers(owner, rows.words["owner"], at)
-        stage = self._passages.stages[visits]
-        return _Observed(measure, owner, team, stage, value, unit, visits)
+        owner = rows["owner"][visits]
+        return owner, self._teams.numbers(owner, rows.words["owner"], self.steps.at[visits])
 
     def _contacts(self, visits: Column) -> Column:
         """Count the contacts of each visit: those behind its begin and before its end.
 
-        In the order of time, and within an instant of the log.
+        In the order of time, and of the log within an instant.
         """
         rows, steps = self._reader.columns(CONTACT), self.steps
         ends = steps.ends[visits]
@@ -176,7 +183,9 @@ class StageDifferences:
         before = np.empty(len(deal), np.int64)
         before[order] = np.cumsum(is_contact[order])
         first, last = len(rows), len(rows) + len(visits)
-        return before[last:] - before[first:last]
+        between: Column = before[last:] - before[first:last]
+        between[between < 0] = 0  # begun again by an opening of the same instant
+        return between
 
     def _differences(self, observed: _Observed) -> Iterator[Difference]:
         if not len(observed.visit):

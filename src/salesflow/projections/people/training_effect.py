@@ -45,6 +45,7 @@ from salesflow.projections.people.figure_text import figure_text, interval_text
 from salesflow.projections.people.trainings import (
     OfferedTraining,
     completions,
+    stage_called,
     trainings_known,
 )
 
@@ -103,6 +104,8 @@ class TrainingEffectView(MoneyView):
     name_zh: SafeText
     metric: MetricKey
     stage: Reference | None
+    stage_en: SafeText | None
+    stage_zh: SafeText | None
     days: int
     """How long each window is."""
     currency: Currency | None
@@ -146,6 +149,9 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
         exchange = self.exchange(reader)
         [[around]] = figures_around(reader, [windows], [measured], exchange)
         people = [*_people(windows, around)]
+        stage_en, stage_zh = (
+            (None, None) if measured.stage is None else stage_called(measured.stage, reader)
+        )
         return TrainingEffectView(
             moment=moment,
             training=self.training,
@@ -153,6 +159,8 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
             name_zh=offered.name_zh,
             metric=measured.metric,
             stage=measured.stage,
+            stage_en=stage_en,
+            stage_zh=stage_zh,
             days=self.window,
             currency=around.currency,
             effect=estimate_effect(around.figures),
@@ -271,7 +279,7 @@ class _Layout:
         name = view.name_zh if language == "zh" else view.name_en
         parts = [name, self._metric.name(language)]
         if view.stage is not None:
-            parts.append(view.names.label(view.stage, language))
+            parts.append((view.stage_zh if language == "zh" else view.stage_en) or view.stage)
         parts.append(say("windows of {days} days", language, days=view.days))
         return " · ".join(parts)
 

@@ -1,6 +1,7 @@
-"""Which trainings are known at a moment, and who completed which of them on which day."""
+"""What several questions about people ask: trainings, completions, what a stage is called."""
 
 from datetime import date
+from itertools import count
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
 
-__all__ = ["OfferedTraining", "completions", "trainings_known"]
+__all__ = ["OfferedTraining", "completions", "stage_called", "trainings_known"]
 
 
 class OfferedTraining(NamedTuple):
@@ -62,4 +63,21 @@ def completions(reader: Reader, training: str | None = None) -> dict[str, dict[s
     for row in reader.rows(select):
         day = from_instant(row.first_completed).astimezone(reader.timezone).date()
         found.setdefault(row.training, {})[row.rep] = day
+    return found
+
+
+def stage_called(stage: str, reader: Reader) -> tuple[str, str]:
+    """Return what a stage is called in English and Chinese, by the newest process that has it.
+
+    One that none of them knows goes by its key.
+    """
+    found = (stage, stage)
+    for process in reader.published():
+        for number in count(1):
+            version = reader.processes.get((process, number))
+            if version is None:
+                break
+            if stage in version.by_key:
+                named = version.by_key[stage]
+                found = (named.name_en, named.name_zh)
     return found
