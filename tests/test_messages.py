@@ -28,7 +28,7 @@ from simulated import demo, ran
 
 ASKED = (
     "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
-    "restatement", "retrospective", "stage-times", "win-loss",
+    "coaching", "restatement", "retrospective", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

@@ -17,20 +17,26 @@ from given import cny, opened
 from questions.shop import Shop, deal_id, shop
 from salesflow.cli.ask import _flag, _kinds
 from salesflow.domain.rep import Rep
+from salesflow.domain.training import Training
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
-OPAQUE = {"owner", "survey", "channel"}
+OPAQUE = {"owner", "rep", "survey", "channel"}
 """Named by ids of the caller's own: of an unknown one there is nothing."""
 KNOWN = {
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",
+    "training": "there is no training 'nope'; there are: nego-1",
 }
 """Named by keys that there are in the data: unknown ones are refused with those known."""
+CHECKED = {"metric"}
+"""Named by keys that are fixed: unknown ones are refused before anything is read."""
+NEEDED = {"deal": deal_id(1), "rep": "ann", "training": "nego-1"}
+"""What some questions cannot do without."""
 Parameter = tuple[str, str]
 
 
@@ -62,7 +68,7 @@ CURRENCIES = [each for each in TEXTS if "currency" in each[1]]
 def given(name: str, **more: object) -> dict[str, Any]:
     """Give a question what it cannot do without, and more."""
     fields = QUESTIONS[name].model_fields.items()
-    needed = {each: deal_id(1) for each, field in fields if field.is_required()}
+    needed = {each: NEEDED[each] for each, field in fields if field.is_required()}
     return {**needed, **more}
 
 
@@ -153,7 +159,7 @@ def test_true_is_no_number(name: str, parameter: str) -> None:
 def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
     name: str, parameter: str
 ) -> None:
-    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES, (
+    assert parameter in {*KNOWN, *OPAQUE, *CHECKED} or (name, parameter) in CURRENCIES, (
         f"add {parameter!r} to OPAQUE (anything may be asked) or KNOWN (unknown is refused)"
     )
     if (name, parameter) not in CURRENCIES:
@@ -168,6 +174,8 @@ def sales() -> Iterator[Shop]:
             open_shop.tell(number, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
         with open_shop.flow.session() as session:
             session.add(Rep.join("ann", team="east", name="Ann"))
+            offered = Training.offer("nego-1", name_en="N", name_zh="N", metric="won")
+            session.add(offered)
         yield open_shop
 
 
