@@ -14,10 +14,10 @@ from uuid import UUID
 import pytest
 
 from given import cny, opened
+from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import Shop, deal_id, shop
 from salesflow.cli.ask import _flag, _kinds
 from salesflow.domain.rep import Rep
-from salesflow.domain.training import Training
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
@@ -35,8 +35,6 @@ KNOWN = {
 """Named by keys that there are in the data: unknown ones are refused with those known."""
 CHECKED = {"metric"}
 """Named by keys that are fixed: unknown ones are refused before anything is read."""
-NEEDED = {"deal": deal_id(1), "rep": "ann", "training": "nego-1"}
-"""What some questions cannot do without."""
 Parameter = tuple[str, str]
 
 
@@ -67,9 +65,7 @@ CURRENCIES = [each for each in TEXTS if "currency" in each[1]]
 
 def given(name: str, **more: object) -> dict[str, Any]:
     """Give a question what it cannot do without, and more."""
-    fields = QUESTIONS[name].model_fields.items()
-    needed = {each: NEEDED[each] for each, field in fields if field.is_required()}
-    return {**needed, **more}
+    return {**needed_by(QUESTIONS[name], deal_id(1)), **more}
 
 
 def refused(name: str, **more: object) -> str:
@@ -174,8 +170,7 @@ def sales() -> Iterator[Shop]:
             open_shop.tell(number, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
         with open_shop.flow.session() as session:
             session.add(Rep.join("ann", team="east", name="Ann"))
-            offered = Training.offer("nego-1", name_en="N", name_zh="N", metric="won")
-            session.add(offered)
+        tell_what_is_needed(open_shop.flow)
         yield open_shop
 
 

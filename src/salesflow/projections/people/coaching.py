@@ -39,7 +39,7 @@ from salesflow.projections.people.coaching_figures import (
     Measure,
     StageDifferences,
 )
-from salesflow.projections.people.figure_text import figure_text, interval_text
+from salesflow.projections.people.figure_text import FigureText
 from salesflow.projections.people.training_effect import WINDOW, WindowDays
 from salesflow.projections.people.trainings import completions, trainings_known
 from salesflow.projections.scope import Teams, early_reps_note
@@ -297,17 +297,17 @@ class _CoachingLayout:
     def _points(self) -> TableOfView:
         rows = []
         for each in self._view.points:
-            unit = UNITS[each.measure]
+            text = FigureText(UNITS[each.measure], self._language)
             rows.append(
                 (
                     each.rep,
                     each.team or NO_VALUE,
                     self._stage(each),
                     CALLED[each.measure],
-                    f"{figure_text(each.own, unit)} ({each.own_count:,})",
-                    f"{figure_text(each.others, unit)} ({each.others_count:,})",
-                    figure_text(each.difference.value, unit, signed=True),
-                    interval_text(each.difference.interval, unit),
+                    f"{text.figure(each.own)} ({each.own_count:,})",
+                    f"{text.figure(each.others)} ({each.others_count:,})",
+                    text.difference(each.difference.value),
+                    text.interval(each.difference.interval),
                     "yes" if each.is_clear else "no",
                 )
             )
@@ -362,7 +362,7 @@ class _CoachingLayout:
                 stages[each.stage],
                 in_language(CALLED[each.measure], self._language),
                 f"{each.trained:,}",
-                interval_text(each.range, METRICS[MEASURES[each.measure]].unit),
+                FigureText(UNITS[each.measure], self._language).interval(each.range),
                 ", ".join(each.completed_by) or NO_VALUE,
             )
             for each in self._view.trainings

@@ -36,7 +36,7 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement, MetricFigure
-from salesflow.projections.people.figure_text import figure_text
+from salesflow.projections.people.figure_text import FigureText
 from salesflow.projections.people.trainings import trainings_known
 from salesflow.projections.scope import MetricScope
 
@@ -325,7 +325,7 @@ class _CardLayout:
     def _value(self, metric: str, value: Decimal | None, amounts: tuple[Total, ...]) -> str:
         if METRICS[metric].unit == "money":
             return totals_text(amounts) if amounts else NO_VALUE
-        return figure_text(value, METRICS[metric].unit)
+        return FigureText(METRICS[metric].unit, self._language).figure(value)
 
     def _skills(self) -> TableOfView:
         rows = tuple(

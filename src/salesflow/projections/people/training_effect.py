@@ -20,7 +20,7 @@ from salesflow.domain.time import Moment
 from salesflow.domain.values import Currency, Key, Reference, SafeText, Value
 from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import NO_VALUE, Estimate, Interval
+from salesflow.presentation.format import NO_VALUE, Estimate, percent_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
@@ -41,7 +41,7 @@ from salesflow.projections.metrics.effect_windows import (
     windows_around,
 )
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
-from salesflow.projections.people.figure_text import figure_text, interval_text
+from salesflow.projections.people.figure_text import FigureText
 from salesflow.projections.people.trainings import (
     OfferedTraining,
     completions,
@@ -254,6 +254,7 @@ class _Layout:
         self._language = language
         self._zone = ZoneInfo(view.timezone)
         self._metric: Metric = metric_of(view.metric)
+        self._text = FigureText(self._metric.unit, language, view.currency)
 
     def tables(self) -> Iterator[TableOfView]:
         yield self._estimates()
@@ -263,16 +264,11 @@ class _Layout:
         if self._view.not_compared:
             yield self._left_out()
 
-    def _text(self, value: Decimal | None, *, signed: bool = False) -> str:
-        return figure_text(value, self._metric.unit, self._view.currency, signed=signed)
-
     def _estimate(self, estimate: Estimate | None) -> tuple[str, str]:
         if estimate is None:
             return NO_VALUE, NO_VALUE
-        return self._text(estimate.value, signed=True), self._interval(estimate.interval)
-
-    def _interval(self, interval: Interval | None) -> str:
-        return interval_text(interval, self._metric.unit, self._view.currency)
+        text = self._text
+        return text.difference(estimate.value), text.interval(estimate.interval)
 
     def _about(self) -> str:
         view, language = self._view, self._language
@@ -296,7 +292,7 @@ class _Layout:
                 *self._estimate(effect.adjusted),
                 *self._estimate(effect.placebo_adjusted),
             ),
-            ("Range of both", NO_VALUE, self._interval(effect.range), NO_VALUE, NO_VALUE),
+            ("Range of both", NO_VALUE, self._text.interval(effect.range), NO_VALUE, NO_VALUE),
         ]
         columns = ("Estimate", "Effect", "95% interval", "Placebo", "95% interval of placebo")
         return TableOfView(
@@ -318,7 +314,7 @@ class _Layout:
                 language,
                 trained=effect.treated.people,
                 others=effect.compared.people,
-                least=self._text(effect.detectable),
+                least=self._text.size(effect.detectable),
             )
         chance = effect.permutations
         if chance is not None:
@@ -331,7 +327,7 @@ class _Layout:
             yield say(
                 f"{exact} choices" if chance.is_exact else f"{drawn} choices",
                 language,
-                p=f"{chance.p:.1%}",
+                p=percent_text(chance.p),
                 ways=f"{chance.ways:,}",
             )
 
@@ -344,9 +340,9 @@ class _Layout:
             (
                 name,
                 f"{group.people:,}",
-                self._text(group.before),
-                self._text(group.after),
-                self._text(group.change, signed=True),
+                self._text.figure(group.before),
+                self._text.figure(group.after),
+                self._text.difference(group.change),
             )
             for name, group in groups.items()
         )
@@ -359,10 +355,10 @@ class _Layout:
                 each.start.isoformat(),
                 each.rep,
                 each.group,
-                self._text(each.earlier),
-                self._text(each.before),
-                self._text(each.after),
-                self._text(each.change, signed=True),
+                self._text.figure(each.earlier),
+                self._text.figure(each.before),
+                self._text.figure(each.after),
+                self._text.difference(each.change),
             )
             for each in self._view.people
         )
