@@ -108,7 +108,8 @@ def _value(annotation: object, metadata: list[Any]) -> object:
     if annotation == Currency or any(getattr(mark, "pattern", None) for mark in metadata):
         return "CNY"
     if origin is typing.Annotated:
-        return _value(arguments[0], [*arguments[1:]])
+        metric = annotation == MetricKey
+        return "win_rate" if metric else _value(arguments[0], [*arguments[1:]])
     if origin in (typing.Union, types.UnionType):
         return _value(arguments[0], metadata)
     if origin is tuple:

@@ -28,7 +28,7 @@ from simulated import demo, ran
 
 ASKED = (
     "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
-    "goal-attainment", "goal-check", "restatement", "retrospective", "stage-kpis",
+    "coaching", "goal-attainment", "goal-check", "restatement", "retrospective", "stage-kpis",
     "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (

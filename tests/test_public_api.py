@@ -20,6 +20,7 @@ PUBLIC = [
     "CommissionStatement",
     "Contest",
     "ContestStandings",
+    "Coaching",
     "Conversion",
     "Customer",
     "Deal",
@@ -47,6 +48,7 @@ PUBLIC = [
     "QuoteLine",
     "Reactor",
     "Rep",
+    "RepCard",
     "Restatement",
     "Retrospective",
     "SalesFlow",
@@ -60,6 +62,8 @@ PUBLIC = [
     "Statement",
     "Team",
     "Tier",
+    "Training",
+    "TrainingEffect",
     "WinLoss",
 ]
 ERRORS = [

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from salesflow.domain.statement import Statement
     from salesflow.domain.team import Team
     from salesflow.domain.time import Moment
+    from salesflow.domain.training import Training
     from salesflow.domain.values import Money
     from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
@@ -53,6 +54,9 @@ if TYPE_CHECKING:
     from salesflow.projections.incentives.commission_statement import CommissionStatement
     from salesflow.projections.incentives.contest_standings import ContestStandings
     from salesflow.projections.incentives.leaderboard import Leaderboard
+    from salesflow.projections.people.coaching import Coaching
+    from salesflow.projections.people.rep_card import RepCard
+    from salesflow.projections.people.training_effect import TrainingEffect
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -68,6 +72,7 @@ __all__ = [
     "STANDARD",
     "Accelerator",
     "CaseStudy",
+    "Coaching",
     "CommissionEstimate",
     "CommissionStatement",
     "Contest",
@@ -99,6 +104,7 @@ __all__ = [
     "QuoteLine",
     "Reactor",
     "Rep",
+    "RepCard",
     "Restatement",
     "Retrospective",
     "SalesFlow",
@@ -112,12 +118,15 @@ __all__ = [
     "Statement",
     "Team",
     "Tier",
+    "Training",
+    "TrainingEffect",
     "WinLoss",
 ]
 
 _HOMES = {
     "STANDARD": "domain.standard_process",
     "CaseStudy": "projections.cases.case_study",
+    "Coaching": "projections.people.coaching",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",
@@ -140,6 +149,7 @@ _HOMES = {
     "QuoteLine": "domain.deal",
     "Reactor": "engine",
     "Rep": "domain.rep",
+    "RepCard": "projections.people.rep_card",
     "Restatement": "projections.pipeline.restatement",
     "Retrospective": "projections.review.retrospective",
     "SalesFlow": "engine",
@@ -150,6 +160,8 @@ _HOMES = {
     "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
+    "Training": "domain.training",
+    "TrainingEffect": "projections.people.training_effect",
     "WinLoss": "projections.cases.win_loss",
     "Contest": "domain.contest",
     "Prize": "domain.contest",

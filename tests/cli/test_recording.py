@@ -11,7 +11,7 @@ import pytest
 
 from salesflow import Deal, SalesFlow
 from salesflow.cli.app import ABOUT, COMMANDS, CommandGroup, ThingCommand
-from salesflow.cli.recording.things import shown_values
+from salesflow.cli.recording.things import shown_values, title_of_list
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.planned_aggregate import PlannedAggregate
@@ -207,5 +207,5 @@ def test_what_is_shown_of_a_thing_is_labelled_in_chinese_too(home: str) -> None:
     module, _, name = home.partition(":")
     kind: type[Aggregate] = getattr(import_module(module), name)
     labels = [called(value) for value in shown_values(kind)]
-    labels += [kind.noun.capitalize(), f"{kind.noun.capitalize()}s"]
+    labels += [kind.noun.capitalize(), title_of_list(kind)]
     assert [label for label in labels if in_language(label, "zh") == label] == []

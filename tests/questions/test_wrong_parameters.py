@@ -15,6 +15,7 @@ from uuid import UUID
 import pytest
 
 from given import cny, opened
+from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import Shop, deal_id, shop
 from salesflow.cli.ask import _flag, _kinds
 from salesflow.domain.rep import Rep
@@ -34,8 +35,11 @@ KNOWN = {
     "stage": "there is no stage 'nope'; there are ",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",
+    "training": "there is no training 'nope'; there are: nego-1",
 }
 """Named by keys that there are in the data: unknown ones are refused with those known."""
+CHECKED = {"metric"}
+"""Named by keys that are fixed: unknown ones are refused before anything is read."""
 Parameter = tuple[str, str]
 
 
@@ -67,9 +71,7 @@ METRICS = [each for each in TEXTS if each[1] == "metric"]
 
 def given(name: str, **more: object) -> dict[str, Any]:
     """Give a question what it cannot do without, and more."""
-    fields = QUESTIONS[name].model_fields.items()
-    needed = {each: deal_id(1) for each, field in fields if field.is_required()}
-    return {**needed, **more}
+    return {**needed_by(QUESTIONS[name], deal_id(1)), **more}
 
 
 def refused(name: str, **more: object) -> str:
@@ -170,7 +172,7 @@ def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
 ) -> None:
     if (name, parameter) in METRICS:
         return
-    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES, (
+    assert parameter in {*KNOWN, *OPAQUE, *CHECKED} or (name, parameter) in CURRENCIES, (
         f"add {parameter!r} to OPAQUE (anything may be asked) or KNOWN (unknown is refused)"
     )
     if (name, parameter) not in CURRENCIES:
@@ -185,6 +187,7 @@ def sales() -> Iterator[Shop]:
             open_shop.tell(number, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
         with open_shop.flow.session() as session:
             session.add(Rep.join("ann", team="east", name="Ann"))
+        tell_what_is_needed(open_shop.flow)
         yield open_shop
 
 

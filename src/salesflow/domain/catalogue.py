@@ -28,6 +28,7 @@ from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
 from salesflow.domain.statement import Statement
 from salesflow.domain.team import Team
+from salesflow.domain.training import Training
 from salesflow.domain.unchecked import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.values import shown
 from salesflow.domain.wording import quoted, reason_of, shortened
@@ -451,6 +452,7 @@ AGGREGATES: Final = (
     *(Figures, Goal),
     *(IncentivePlan, Statement, Contest),
 )
+AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

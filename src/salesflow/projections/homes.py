@@ -23,6 +23,7 @@ QUESTION_HOMES: Final = {
     "contest-standings": (
         "salesflow.projections.incentives.contest_standings:ContestStandings"
     ),
+    "coaching": "salesflow.projections.people.coaching:Coaching",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",
@@ -34,10 +35,12 @@ QUESTION_HOMES: Final = {
     "goal-check": "salesflow.projections.goals.goal_check:GoalCheck",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "leaderboard": "salesflow.projections.incentives.leaderboard:Leaderboard",
+    "rep-card": "salesflow.projections.people.rep_card:RepCard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-kpis": "salesflow.projections.goals.stage_kpis:StageKpis",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
+    "training-effect": "salesflow.projections.people.training_effect:TrainingEffect",
     "win-loss": "salesflow.projections.cases.win_loss:WinLoss",
 }
 """Module and class of each question, by its name in kebab case."""

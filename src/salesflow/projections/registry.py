@@ -23,8 +23,12 @@ from salesflow.projections.folds.incentive_plan import INCENTIVE_PLANS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.receipt import RECEIPTS
+from salesflow.projections.folds.rep_level import REP_LEVELS
+from salesflow.projections.folds.rep_skill import REP_SKILLS
+from salesflow.projections.folds.rep_training import REP_TRAININGS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.folds.statement import STATEMENTS
+from salesflow.projections.folds.training import TRAININGS
 from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.table import Fold
 
@@ -52,6 +56,11 @@ FOLDS: Final[dict[str, Fold]] = {
         RECEIPTS,
         STAGE_VISITS,
         STATEMENTS,
+        REP_LEVELS,
+        REP_SKILLS,
+        REP_TRAININGS,
+        STAGE_VISITS,
+        TRAININGS,
     )
 }
 """Folds by the label of their table."""

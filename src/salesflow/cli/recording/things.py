@@ -34,7 +34,7 @@ from salesflow.presentation.format import distinct_ids, local_time
 from salesflow.presentation.messages import Language, fact_name, say
 from salesflow.presentation.table import TableOfView
 
-__all__ = ["command_about", "shown_values"]
+__all__ = ["command_about", "shown_values", "title_of_list"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -185,8 +185,13 @@ def _list(
         for (id, _), values in zip(things, told, strict=True)
     )
     columns = (*(called(name) for name in names), *(["Id"] if ids else []))
-    context.screen.table(TableOfView(f"{kind.noun.capitalize()}s", columns, rows))
+    context.screen.table(TableOfView(title_of_list(kind), columns, rows))
     context.screen.moment(moment, zone)
+
+
+def title_of_list(kind: type[Aggregate]) -> str:
+    """Return what stands above a list of things; "Reps" heads a column that counts them."""
+    return "Sales reps" if kind.noun == "rep" else f"{kind.noun.capitalize()}s"
 
 
 def _is_short(name: str, told: Sequence[dict[str, object]]) -> bool:

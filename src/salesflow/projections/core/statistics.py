@@ -24,6 +24,7 @@ from salesflow.projections.core.columns import Column
 
 __all__ = [
     "Probabilities",
+    "Sample",
     "Share",
     "Spread",
     "Survival",
@@ -31,6 +32,7 @@ __all__ = [
     "difference",
     "in_days",
     "mean",
+    "mean_difference",
     "net_promoters",
     "ratio",
     "ratios",
@@ -38,6 +40,8 @@ __all__ = [
     "shares",
     "spread",
     "spreads",
+    "student_point",
+    "student_within",
     "survival",
 ]
 
@@ -56,6 +60,10 @@ FEW_DEGREES: Final = 1_000
 """Up to so many that expansion has fewer than 14 digits."""
 STEPS: Final = 6
 """One more than the last digits of any of them need."""
+FEWEST_OF_A_MEAN: Final = 2
+"""So many values have a variance."""
+SMALLEST: Final = 1e-16
+"""What is added to a sum and is less than that of it changes nothing."""
 HUNDRED: Final = 100
 PLACES: Final = 9
 LONG: Final = 2_000
@@ -177,6 +185,43 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
     )
 
 
+class Sample(NamedTuple):
+    """How many values there are, their exact mean, and their variance as a float.
+
+    The variance is Σ(x − mean)² ÷ (n − 1); it is not asked for of a single value.
+    """
+
+    size: int
+    mean: Fraction
+    variance: float
+
+
+def mean_difference(first: Sample, second: Sample) -> Estimate | None:
+    """Return the first mean less the second with Welch's interval; None if one is of none.
+
+    Where either is of a single value, or no value differs from another, there is no interval.
+
+    Source: B. L. Welch, The generalization of Student's problem when several different
+    population variances are involved, Biometrika 34 (1947).
+    """
+    if not first.size or not second.size:
+        return None
+    apart = first.mean - second.mean
+    count = first.size + second.size
+    value = decimal_of(apart)
+    parts = [each.variance / each.size for each in (first, second)]
+    if min(first.size, second.size) < FEWEST_OF_A_MEAN or not sum(parts) > 0:
+        return Estimate(value=value, interval=None, count=count)
+    squares = sum(
+        part**2 / (each.size - 1) for part, each in zip(parts, (first, second), strict=True)
+    )
+    freedom = sum(parts) ** 2 / squares
+    reach = student_point(UPPER, freedom) * math.sqrt(sum(parts))
+    return Estimate(
+        value=value, interval=_between(float(apart) - reach, float(apart) + reach), count=count
+    )
+
+
 def net_promoters(promoters: int, detractors: int, count: int) -> Estimate | None:
     """Return the net promoter score, from -100 to 100, and its interval; None of nothing.
 
@@ -259,6 +304,44 @@ def _within(point: float, freedom: int) -> float:
         total += term
     total *= math.sin(angle)
     return (angle + math.cos(angle) * total) * 2 / math.pi if is_odd else total
+
+
+def student_within(point: float, freedom: float) -> float:
+    """Return how much of Student's t lies no further from 0 than a point.
+
+    Degrees of freedom need not be whole, as Welch's are not.
+
+    Source: NIST Digital library of mathematical functions, 8.17.8 and 15.2.1: an incomplete
+    beta function as a series of positive terms.
+    """
+    half, share = freedom / 2, point * point / (freedom + point * point)
+    term = total = 1.0
+    order = 0
+    while term > total * SMALLEST:
+        term *= (half + HALF + order) / (1 + HALF + order) * share
+        total += term
+        order += 1
+    logs = math.lgamma(half + HALF) - math.lgamma(half) - math.lgamma(HALF)
+    if not share:
+        return 0.0
+    front = math.exp(logs + HALF * math.log(share) + half * math.log1p(-share))
+    return min(2 * front * total, 1.0)
+
+
+@cache
+def student_point(share: float, freedom: float) -> float:
+    """Return the point below which a share of Student's t lies, more than half of it."""
+    wanted, low, high = 2 * share - 1, 0.0, 1.0
+    while student_within(high, freedom) < wanted:
+        low, high = high, 2 * high
+    while high - low > SMALLEST * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (
+            (middle, high) if student_within(middle, freedom) < wanted else (low, middle)
+        )
+    return high
 
 
 # Spreads: how durations lie, from the shortest to the longest.
