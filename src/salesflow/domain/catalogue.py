@@ -448,11 +448,10 @@ def _to_json(fact: Fact) -> bytes:
 # All facts of the package.
 
 AGGREGATES: Final = (
-    *(Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal),
+    *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
     *(Figures, Goal),
     *(IncentivePlan, Statement, Contest),
 )
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),
