@@ -10,7 +10,18 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, publish, shop, told
-from salesflow import Figures, Goal, GoalAttainment, GoalCheck, Money, Rep, StageKpis
+from salesflow import (
+    Figures,
+    Forecast,
+    Goal,
+    GoalAttainment,
+    GoalCheck,
+    Kpis,
+    Money,
+    Rep,
+    Retrospective,
+    StageKpis,
+)
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
@@ -382,3 +393,78 @@ def test_stages_are_measured_against_the_targets_of_their_process() -> None:
     )
     assert found["initial_contact", "contact_count"] == (4, 3, True, 1)
     assert found["negotiation", "win_rate"] == (None, Decimal("0.50"), None, 0)
+
+
+def test_kpis_show_the_goals_of_the_same_days_and_groups() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="sales", target=Money(200, "CNY"))
+        set_goal(sales, "ann", metric="orders", target=4, rep="ann", parent="q3")
+        year = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
+        set_goal(sales, "year", metric="orders", target=9, **year)
+        won(sales, 1, "2026-07-02", "50")
+        whole, by_rep, of_ann = (
+            sales.flow.ask(Kpis.model_validate(ASKED_Q3 | asked), as_of="2026-07-31").goals
+            for asked in ({}, {"by": "rep"}, {"owner": "ann"})
+        )
+    assert [told(it.goal, it.group, it.target, it.actual) for it in whole] == [
+        told("q3", None, 200, 50)
+    ]
+    assert [told(it.goal, it.group, it.attainment) for it in by_rep] == [
+        told("ann", "ann", Decimal("0.25"))
+    ]
+    assert [(it.goal, it.group) for it in of_ann] == [("ann", None)]
+
+
+def test_the_forecast_covers_what_is_missing_of_the_goal() -> None:
+    with now() as sales:
+        won(sales, 1, "2026-07-02", "50")
+        due = opened(amount=cny("300"), owner="ann", expected_close=date(2026, 9, 1))
+        sales.tell(2, ("2026-07-03", due))
+        before = forecast(sales)
+        set_goal(sales, "q3", metric="sales", target=Money(200, "CNY"))
+        set_goal(sales, "ann", metric="sales", target=Money(90, "CNY"), rep="ann")
+        set_goal(sales, "usd", metric="sales", target=Money(9, "USD"))
+        whole, by_owner, others = (
+            forecast(sales, **asked) for asked in ({}, {"by": "owner"}, {"owner": "bob"})
+        )
+    assert before == [told(None, None, None)]
+    assert whole == [told(None, 150, 2)]
+    assert by_owner == [told("ann", 40, Decimal("7.5"))]
+    assert others == []
+
+
+def forecast(sales: Shop, **asked: object) -> list[tuple[object, ...]]:
+    question = Forecast.model_validate({**ASKED_Q3, **asked})
+    lines = sales.flow.ask(question, as_of="2026-07-31").lines
+    return [told(it.group, it.goal_remaining, it.coverage) for it in lines]
+
+
+def test_nothing_covers_a_goal_that_is_met() -> None:
+    with now() as sales:
+        won(sales, 1, "2026-07-02", "50")
+        set_goal(sales, "q3", metric="sales", target=Money(40, "CNY"))
+        set_goal(sales, "agreed", metric="sales", target=Money(60, "CNY"))
+        assert forecast(sales) == [told(None, 10, 0)]  # of two the first by key
+        with sales.flow.session() as session:
+            session.get(Goal, goal_id("q3")).lock(occurred_at=on("2026-07-05"))
+        assert forecast(sales) == [told(None, 0, None)]  # the one that is locked
+
+
+def test_a_retrospective_shows_targets_and_results() -> None:
+    with now() as sales:
+        with sales.flow.session() as session:
+            session.add(Rep.join("ann", team="east", name="Ann", occurred_at=on("2026-01-01")))
+        set_goal(sales, "q3", metric="sales", target=Money(200, "CNY"))
+        set_goal(sales, "east", metric="orders", target=1, team="east")
+        won(sales, 1, "2026-07-02", "50")
+        whole, east = (
+            sales.flow.ask(Retrospective.model_validate(ASKED_Q3 | asked), as_of="2026-10-01")
+            for asked in ({}, {"team": "east"})
+        )
+    assert [told(it.goal, it.target, it.actual, it.status) for it in whole.goals] == [
+        told("q3", 200, 50, "missed")
+    ]
+    assert [told(it.goal, it.actual, it.status) for it in east.goals] == [
+        told("east", 1, "attained")
+    ]
+    assert "Goals" in whole.table()
