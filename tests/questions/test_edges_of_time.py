@@ -17,9 +17,11 @@ import pytest
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
 from salesflow import ExternalEvent
+from salesflow.domain.contest import Contest
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.goal import GoalScope, GoalSet, goal_id
+from salesflow.domain.incentive_plan import IncentivePlan, PlanTerms
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.rep_development import TrainingCompleted
 from salesflow.domain.time import to_instant
@@ -38,7 +40,8 @@ class Case(NamedTuple):
     counted: int
     of_a_deal: bool = False
     """Whether it is asked of one deal: of the one that was won."""
-    asked: Mapping[str, str] = MappingProxyType({})
+    of_the_open_deal: bool = False
+    asked: Mapping[str, object] = MappingProxyType({})
     """What else it cannot do without."""
 
 
@@ -54,6 +57,13 @@ def created_by_rep(view: Any) -> int:  # noqa: ANN401 - of a card
 CASES = {
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "coaching": Case(lambda view: view.compared, 0),  # of two deals nothing can be compared
+    "commission-estimate": Case(lambda view: len(view.estimates), 1, of_the_open_deal=True),
+    "commission-statement": Case(lambda view: len(view.lines), 1, asked={"rep": "ann"}),
+    "contest-standings": Case(
+        lambda view: sum(int(each.figure) for each in view.standings),
+        1,
+        asked={"contest": "century"},
+    ),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
     "deals": Case(lambda view: view.deals_total, 2),
@@ -66,6 +76,7 @@ CASES = {
     "goal-check": Case(lambda view: sum(it.count for it in view.evidence.values), 0),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
     "rep-card": Case(created_by_rep, 2, asked={"rep": "ann"}),
+    "leaderboard": Case(lambda view: sum(each.count for each in view.standings), 1),
     "restatement": Case(lambda view: sum(each.deals_now for each in view.cells), 2),
     "retrospective": Case(
         lambda view: sum(
@@ -90,6 +101,34 @@ EDGES = {
 }
 
 
+def found(books: Shop) -> None:
+    """Publish a plan and announce a contest, long before."""
+    day = datetime(2020, 1, 1, tzinfo=UTC)
+    with books.flow.session() as session:
+        session.add(
+            IncentivePlan.publish(
+                "ae",
+                name_en="All",
+                name_zh="全员",
+                currency="CNY",
+                starts=day.date(),
+                terms=PlanTerms(rate="0.05"),
+                occurred_at=day,
+            )
+        )
+        session.add(
+            Contest.open(
+                "century",
+                name_en="Century",
+                name_zh="世纪",
+                metric="orders",
+                first_day=day.date(),
+                last_day=day.date().replace(year=2099),
+                occurred_at=day,
+            )
+        )
+
+
 def tell(books: Shop, number: int, when: str) -> None:
     """Tell of two deals that come into being in one microsecond."""
     opening = opened(amount=cny("100"), expected_close=datetime.fromisoformat(when).date())
@@ -112,7 +151,9 @@ def tell(books: Shop, number: int, when: str) -> None:
 def counted(books: Shop, name: str, as_of: datetime | str) -> int:
     """Give a question's figure at a moment; of a deal that is not there yet it is 0."""
     case = CASES[name]
-    asked: dict[str, object] = {"deal": deal_id(1)} if case.of_a_deal else {**case.asked}
+    asked = dict(case.asked)
+    if case.of_a_deal or case.of_the_open_deal:
+        asked["deal"] = deal_id(1 if case.of_a_deal else 2)
     try:
         view: View = books.flow.ask(QUESTIONS[name].model_validate(asked), as_of=as_of)
     except NotFoundError:
@@ -126,6 +167,7 @@ def edge(request: pytest.FixtureRequest) -> Iterator[tuple[Shop, datetime]]:
     timezone, when = EDGES[request.param]
     local = datetime.fromisoformat(when).replace(tzinfo=ZoneInfo(timezone))
     with shop(timezone=timezone) as books:
+        found(books)
         tell(books, 1, when)
         yield books, local.astimezone(UTC)
 
@@ -134,6 +176,7 @@ def edge(request: pytest.FixtureRequest) -> Iterator[tuple[Shop, datetime]]:
 def month(request: pytest.FixtureRequest) -> Iterator[Shop]:
     """Two deals of the last microsecond of March, two of the first of April."""
     with shop(timezone=request.param) as books:
+        found(books)
         tell(books, 1, "2026-03-31 23:59:59.999999")
         tell(books, 3, "2026-04-01 00:00")
         yield books

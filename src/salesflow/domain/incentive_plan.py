@@ -12,7 +12,7 @@ its own rate, retroactive ones pay the rate that was reached on everything.
 """
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
@@ -203,9 +203,12 @@ class PlanTerms(Value):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _ensure_ascending("tiers", [tier.starts_at for tier in self.tiers])
-        _ensure_ascending("accelerators", [each.starts_at for each in self.accelerators])
-        _ensure_ascending("decelerators", [each.ends_at for each in self.decelerators])
+        if not _ascends(tier.starts_at for tier in self.tiers):
+            raise ValueError(Message("tiers stand in ascending order, each once"))
+        if not _ascends(each.starts_at for each in self.accelerators):
+            raise ValueError(Message("accelerators stand in ascending order, each once"))
+        if not _ascends(each.ends_at for each in self.decelerators):
+            raise ValueError(Message("decelerators stand in ascending order, each once"))
         keys = [spiff.key for spiff in self.spiffs]
         if len({*keys}) < len(keys):
             raise ValueError(Message("two SPIFFs share a key"))
@@ -267,11 +270,8 @@ class PlanTerms(Value):
         return WHOLE
 
 
-def _ensure_ascending(what: str, numbers: Sequence[Decimal]) -> None:
-    if any(b <= a for a, b in pairwise(numbers)):
-        raise ValueError(
-            Message("{what} stand in ascending order, each once", what=Message(what))
-        )
+def _ascends(numbers: Iterable[Decimal]) -> bool:
+    return all(a < b for a, b in pairwise(numbers))
 
 
 class PlanVersion(Value):
