@@ -112,7 +112,7 @@ def found(books: Shop) -> None:
                 name_zh="全员",
                 currency="CNY",
                 starts=day.date(),
-                terms=PlanTerms(rate="0.05"),
+                terms=PlanTerms(rate=Decimal("0.05")),
                 occurred_at=day,
             )
         )

@@ -89,7 +89,7 @@ def test_of_several_starts_each_is_compared_within_its_windows() -> None:
     error = np.sqrt(sum((fit.params[0] - adjusted.params[0]) ** 2 for fit in left_out))
     reach = stats.t.ppf(0.975, 11) * error
     effect = estimate_effect(figures)
-    assert effect.starts == 3
+    assert effect.cohorts == 3
     assert (effect.treated.people, effect.compared.people) == (8, 8)
     assert limits(effect.changes)[0] == pytest.approx(plain.params[0], rel=1e-9)
     wanted = (adjusted.params[0], adjusted.params[0] - reach, adjusted.params[0] + reach)
@@ -180,7 +180,7 @@ def test_below_three_people_in_a_group_figures_are_shown_and_nothing_is_conclude
 
 def test_where_nobody_can_be_compared_the_change_is_shown_by_itself() -> None:
     effect = estimate_effect(together(5, 0, 1.0))
-    assert (effect.verdict, effect.changes, effect.starts) == ("no_comparison", None, 0)
+    assert (effect.verdict, effect.changes, effect.cohorts) == ("no_comparison", None, 0)
     assert effect.treated.people == 5
     assert effect.treated.change is not None
 

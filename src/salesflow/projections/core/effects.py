@@ -76,7 +76,7 @@ class Effect(Value):
     treated: GroupChange
     compared: GroupChange
     """Those who had not started by the end of the same windows."""
-    starts: int
+    cohorts: int
     """At how many times people started that could be compared with anybody."""
     changes: Estimate | None
     """The difference of mean changes and its interval (Welch)."""
@@ -116,7 +116,7 @@ def estimate_effect(figures: EffectFigures, *, permuted: bool = True) -> Effect:
     return Effect(
         treated=treated,
         compared=compared,
-        starts=real.starts,
+        cohorts=real.starts,
         changes=changes,
         adjusted=adjusted,
         placebo_changes=placebo_changes,
