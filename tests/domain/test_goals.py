@@ -153,6 +153,8 @@ def test_a_goal_that_serves_nothing_is_refused_with_the_way_out() -> None:
         ({"metric": "stage_days", "target": 9}, "measured at a stage; name it"),
         ({"stage": "negotiation"}, "sales is not measured at a stage"),
         ({"last_day": date(2026, 6, 30)}, r"cannot end \(2026-06-30\) before it starts"),
+        ({"last_day": date(2126, 6, 30)}, "20 years at most"),
+        ({"first_day": date(9999, 7, 1), "last_day": date(9999, 7, 2)}, "and 2999-12-31"),
         ({"currency": "USD"}, "the target is in CNY, the goal in USD"),
         ({"check": past("1", scope=GoalScope(team="east"))}, "shows another scope"),
         ({"metric": "figure:share", "target": 1, "unit": "share", "team": "x"}, "as a whole"),

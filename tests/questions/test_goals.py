@@ -415,6 +415,14 @@ def test_kpis_show_the_goals_of_the_same_days_and_groups() -> None:
     assert [(it.goal, it.group) for it in of_ann] == [("ann", None)]
 
 
+def test_goals_of_other_reps_stand_beside_no_figure_of_one() -> None:
+    with now() as sales:
+        for rep in ("ann", "bob"):
+            set_goal(sales, rep, metric="orders", target=4, rep=rep)
+        question = Kpis.model_validate(ASKED_Q3 | {"by": "rep", "owner": "ann"})
+        assert [it.goal for it in sales.flow.ask(question, as_of="2026-07-31").goals] == ["ann"]
+
+
 def test_the_forecast_covers_what_is_missing_of_the_goal() -> None:
     with now() as sales:
         won(sales, 1, "2026-07-02", "50")
