@@ -26,7 +26,16 @@ from salesflow.domain.goal import (
 )
 from salesflow.domain.metric import Metric, MetricKey, metric_of
 from salesflow.domain.time import Moment, Period, from_instant
-from salesflow.domain.values import Currency, Key, Number, Reason, Reference, SafeName, Value
+from salesflow.domain.values import (
+    Currency,
+    Key,
+    Number,
+    Reason,
+    Reference,
+    SafeName,
+    Value,
+    tidy,
+)
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, span_text
@@ -230,7 +239,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             yield PastValue(
                 first_day=past.first,
                 last_day=past.last,
-                value=None if value is None else round(value, 6),
+                value=None if value is None else tidy(round(value, 6)),
                 count=max(figure.n, 0),
             )
 
