@@ -356,6 +356,15 @@ def test_the_check_shows_the_past_as_it_was_believed() -> None:
         )
 
 
+def test_lead_conversion_is_checked_and_set_by_the_name_that_processes_use() -> None:
+    with now() as sales:
+        leads = {"metric": "lead_conversion", "stage": "a", "target": "0.4"}
+        assert sales.flow.ask(GoalCheck.model_validate(leads)).metric == "stage_conversion"
+        set_goal(sales, "leads", **leads)
+        found = of(sales, "2026-07-31", metric="lead_conversion").goals
+    assert [(it.metric, it.stage) for it in found] == [("stage_conversion", "a")]
+
+
 def test_a_period_that_goes_on_is_no_past() -> None:
     with now() as sales:
         won(sales, 1, "2026-07-02", "300")

@@ -591,10 +591,14 @@ def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
 
 
 def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
-    """Return whether a goal is reached from below: by its baseline, else by its metric."""
-    if baseline is not None and baseline != target and metric.kind == "level":
-        return target > baseline
-    return metric.better != "lower"
+    """Return whether a goal is reached from below.
+
+    That is so of most metrics, whatever was reached before; of a figure from outside, which
+    direction is better, its baseline says.
+    """
+    if metric.better is None:
+        return baseline is None or target >= baseline
+    return metric.better == "higher"
 
 
 def _is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | None:

@@ -22,7 +22,7 @@ from salesflow.domain.goal import (
     Stated,
     judged_letters,
 )
-from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.metric import MetricAsked, metric_of
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Day, Reference, Value, tidy
 from salesflow.errors import NotFoundError
@@ -156,7 +156,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     """The first day after them."""
     goal: Reference | None = None
     """Only this goal (its key) and those below it, with all that was said of it."""
-    metric: MetricKey | None = None
+    metric: MetricAsked | None = None
     """Only goals of this metric."""
     team: Reference | None = None
     """Only goals of this team (its key)."""

@@ -24,7 +24,7 @@ from salesflow.domain.goal import (
     Stated,
     judged_letters,
 )
-from salesflow.domain.metric import Metric, MetricKey, metric_of
+from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
 from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import (
     Currency,
@@ -143,7 +143,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
 
     name: ClassVar[str] = "goal-check"
     folds: ClassVar[tuple[str, ...]] = tuple(sorted({*METRIC_FOLDS, *GOAL_FOLDS}))
-    metric: MetricKey = "won"
+    metric: MetricAsked = "won"
     """What is measured: sales, orders, win_rate …, or figure:<key>. Default: won."""
     target: Number | None = None
     """What is to be reached; of shares 0.35 is 35%. Left out, only the past is shown."""
