@@ -128,6 +128,23 @@ def test_a_falling_target_is_achievable_where_the_past_was_as_low() -> None:
         Goal.set("q3", **days, check=past("35", "31", **of))
 
 
+def test_a_target_below_what_was_reached_is_achievable() -> None:
+    days = {"metric": "win_rate", "target": "0.4", **Q3, "parent": "year"}
+    of: dict[str, Any] = {"metric": "win_rate", "currency": None}
+    goal = Goal.set("q3", **days, check=past("0.5", "0.6", **of))
+    assert how(goal)["achievable"] == (True, "within_past_range")
+
+
+def test_of_an_outside_figure_the_baseline_says_which_direction_is_better() -> None:
+    days = {"metric": "figure:churn", "unit": "share", **Q3, "parent": "year"}
+    of: dict[str, Any] = {"metric": "figure:churn", "currency": None}
+    seen = past("0.12", "0.1", **of)
+    goal = Goal.set("q3", **days, target="0.11", baseline="0.2", check=seen)
+    assert how(goal)["achievable"] == (True, "within_past_range")
+    with pytest.raises(RuleError, match="beyond all 2 past periods"):
+        Goal.set("q3", **days, target="0.05", baseline="0.2", check=seen)
+
+
 def test_a_goal_without_past_or_reason_is_refused_with_the_way_out() -> None:
     with pytest.raises(RuleError, match=r"check=flow\.ask\(GoalCheck\(…\)\), or say why"):
         Goal.set("q3", **SALES, parent="year")
@@ -153,6 +170,8 @@ def test_a_goal_that_serves_nothing_is_refused_with_the_way_out() -> None:
         ({"metric": "stage_days", "target": 9}, "measured at a stage; name it"),
         ({"stage": "negotiation"}, "sales is not measured at a stage"),
         ({"last_day": date(2026, 6, 30)}, r"cannot end \(2026-06-30\) before it starts"),
+        ({"last_day": date(2126, 6, 30)}, "20 years at most"),
+        ({"first_day": date(9999, 7, 1), "last_day": date(9999, 7, 2)}, "and 2999-12-31"),
         ({"currency": "USD"}, "the target is in CNY, the goal in USD"),
         ({"check": past("1", scope=GoalScope(team="east"))}, "shows another scope"),
         ({"metric": "figure:share", "target": 1, "unit": "share", "team": "x"}, "as a whole"),

@@ -24,7 +24,6 @@ LEVELS = (
     "figure:share",
 )
 LOWER = ("lost", "cycle_days")
-COUNTS = ("orders", "created", "lost", "won", "contacts")
 SCOPE = ("team", "rep", "customer", "channel", "process", "stage")
 DAY = timedelta(days=1)
 
@@ -210,8 +209,8 @@ def _standing(goal: Goal, value: Fraction, ahead: Any, over: date) -> str:  # no
     pace, projected = ahead
     level, target = goal["metric"] in LEVELS, Fraction(goal["target"])
     more = goal["metric"] not in LOWER
-    if level and goal["baseline"] is not None and goal["baseline"] != goal["target"]:
-        more = goal["target"] > goal["baseline"]
+    if goal["metric"].startswith("figure:") and goal["baseline"] is not None:
+        more = goal["target"] >= goal["baseline"]
     reached = value >= target if more else value <= target
     if over >= goal["last_day"]:
         return "attained" if reached else "missed"

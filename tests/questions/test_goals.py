@@ -356,6 +356,15 @@ def test_the_check_shows_the_past_as_it_was_believed() -> None:
         )
 
 
+def test_lead_conversion_is_checked_and_set_by_the_name_that_processes_use() -> None:
+    with now() as sales:
+        leads = {"metric": "lead_conversion", "stage": "a", "target": "0.4"}
+        assert sales.flow.ask(GoalCheck.model_validate(leads)).metric == "stage_conversion"
+        set_goal(sales, "leads", **leads)
+        found = of(sales, "2026-07-31", metric="lead_conversion").goals
+    assert [(it.metric, it.stage) for it in found] == [("stage_conversion", "a")]
+
+
 def test_a_period_that_goes_on_is_no_past() -> None:
     with now() as sales:
         won(sales, 1, "2026-07-02", "300")
@@ -413,6 +422,14 @@ def test_kpis_show_the_goals_of_the_same_days_and_groups() -> None:
         told("ann", "ann", Decimal("0.25"))
     ]
     assert [(it.goal, it.group) for it in of_ann] == [("ann", None)]
+
+
+def test_goals_of_other_reps_stand_beside_no_figure_of_one() -> None:
+    with now() as sales:
+        for rep in ("ann", "bob"):
+            set_goal(sales, rep, metric="orders", target=4, rep=rep)
+        question = Kpis.model_validate(ASKED_Q3 | {"by": "rep", "owner": "ann"})
+        assert [it.goal for it in sales.flow.ask(question, as_of="2026-07-31").goals] == ["ann"]
 
 
 def test_the_forecast_covers_what_is_missing_of_the_goal() -> None:

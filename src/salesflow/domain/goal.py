@@ -10,7 +10,7 @@ still holds by later knowledge is for the question `GoalAttainment`.
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple, Protocol, Self, assert_never, get_args
@@ -69,6 +69,9 @@ __all__ = [
 
 GOALS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a04")
 BEFORE_SETTING: Final = Message("before the goal was set")
+LONGEST: Final = timedelta(days=20 * 366)
+FIRST: Final = date(1900, 1, 1)
+LAST: Final = date(2999, 12, 31)
 NEVER_SET: Final = Message("no goal was set")
 ABANDONED: Final = Message("the goal was abandoned before")
 
@@ -588,10 +591,14 @@ def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
 
 
 def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
-    """Return whether a goal is reached from below: by its baseline, else by its metric."""
-    if baseline is not None and baseline != target and metric.kind == "level":
-        return target > baseline
-    return metric.better != "lower"
+    """Return whether a goal is reached from below.
+
+    That is so of most metrics, whatever was reached before; of a figure from outside, which
+    direction is better, its baseline says.
+    """
+    if metric.better is None:
+        return baseline is None or target >= baseline
+    return metric.better == "higher"
 
 
 def _is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | None:
@@ -636,6 +643,11 @@ def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
     if fact.last_day < fact.first_day:
         raise InputError(
             f"a period cannot end ({fact.last_day}) before it starts ({fact.first_day})"
+        )
+    if fact.last_day - fact.first_day > LONGEST or not FIRST <= fact.first_day <= LAST:
+        raise InputError(
+            f"a goal is of {LONGEST.days // 365} years at most, between {FIRST} and {LAST};"
+            f" {fact.first_day} … {fact.last_day} is not"
         )
     if (metric.unit == "money") != (fact.currency is not None):
         raise InputError(

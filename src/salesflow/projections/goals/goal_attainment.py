@@ -22,9 +22,9 @@ from salesflow.domain.goal import (
     Stated,
     judged_letters,
 )
-from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.metric import MetricAsked, metric_of
 from salesflow.domain.time import Moment, from_instant
-from salesflow.domain.values import Day, Reference, Value
+from salesflow.domain.values import Day, Reference, Value, tidy
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.messages import Language, in_language, say_count
@@ -156,7 +156,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     """The first day after them."""
     goal: Reference | None = None
     """Only this goal (its key) and those below it, with all that was said of it."""
-    metric: MetricKey | None = None
+    metric: MetricAsked | None = None
     """Only goals of this metric."""
     team: Reference | None = None
     """Only goals of this team (its key)."""
@@ -302,7 +302,7 @@ def _past_now(goal: GoalRow, state: GoalState, reader: Reader) -> PastRange | No
         PastValue(
             first_day=first,
             last_day=last,
-            value=None if actual.value is None else round(actual.value, 6),
+            value=None if actual.value is None else tidy(round(actual.value, 6)),
             count=max(actual.n, 0),
         )
         for (first, last), actual in zip(days, actuals, strict=True)

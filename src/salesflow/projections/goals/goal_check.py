@@ -24,9 +24,18 @@ from salesflow.domain.goal import (
     Stated,
     judged_letters,
 )
-from salesflow.domain.metric import Metric, MetricKey, metric_of
+from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
 from salesflow.domain.time import Moment, Period, from_instant
-from salesflow.domain.values import Currency, Key, Number, Reason, Reference, SafeName, Value
+from salesflow.domain.values import (
+    Currency,
+    Key,
+    Number,
+    Reason,
+    Reference,
+    SafeName,
+    Value,
+    tidy,
+)
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, span_text
@@ -134,7 +143,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
 
     name: ClassVar[str] = "goal-check"
     folds: ClassVar[tuple[str, ...]] = tuple(sorted({*METRIC_FOLDS, *GOAL_FOLDS}))
-    metric: MetricKey = "won"
+    metric: MetricAsked = "won"
     """What is measured: sales, orders, win_rate …, or figure:<key>. Default: won."""
     target: Number | None = None
     """What is to be reached; of shares 0.35 is 35%. Left out, only the past is shown."""
@@ -230,7 +239,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             yield PastValue(
                 first_day=past.first,
                 last_day=past.last,
-                value=None if value is None else round(value, 6),
+                value=None if value is None else tidy(round(value, 6)),
                 count=max(figure.n, 0),
             )
 

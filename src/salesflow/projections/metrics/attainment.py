@@ -20,7 +20,7 @@ from salesflow.domain.settings import SETTINGS_ID, settings_after
 from salesflow.domain.time import ONE_DAY, from_instant
 from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter, RatesUsed
-from salesflow.projections.core.question import Reader, span_of
+from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.metrics.goal_rows import GoalRow, OutsideFigures
 from salesflow.projections.metrics.metric_values import KpiTables, Measurement, MetricFigure
@@ -49,6 +49,8 @@ GROUPS: Final[Mapping[str, By]] = {
     "channel": "channel",
 }
 WEEK: Final = 7
+EARLIEST: Final = date(2, 1, 1)
+LATEST: Final = date(9998, 12, 31)
 
 
 class WorkDays:
@@ -208,7 +210,7 @@ class _Measuring:
     def of(self, days: Sequence[tuple[date, date]]) -> list[Actual]:
         """Measure each goal in the days that are named for it."""
         places = {each: number for number, each in enumerate(dict.fromkeys(days))}
-        spans = [span_of(*each, self._reader) for each in places]
+        spans = [_span(*each, self._reader) for each in places]
         by: By | None = self._batch.by  # type: ignore[assignment]
         measurement = Measurement(
             self._reader,
@@ -242,6 +244,11 @@ class _Measuring:
                 self._goals, begun, some_of, all_of, strict=True
             )
         ]
+
+
+def _span(first: date, last: date, reader: Reader) -> Span:
+    """Cut the days of a goal, whatever an import says; the calendar ends before they do."""
+    return span_of(max(first, EARLIEST), max(min(last, LATEST), first, EARLIEST), reader)
 
 
 def _season(

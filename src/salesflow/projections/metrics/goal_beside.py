@@ -92,7 +92,10 @@ def _is_of(goal: GoalRow, by: str | None, within: MetricScope) -> bool:
     """Return whether a goal is of whom is asked about, and of one of the groups."""
     asked = within._asdict()
     asked["rep"] = asked.pop("owner")
-    return all((it is not None) if name == by else it == asked[name] for name, it in goal.scope)
+    return all(
+        it is not None and asked[name] in (None, it) if name == by else it == asked[name]
+        for name, it in goal.scope
+    )
 
 
 def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays) -> GoalBeside:
