@@ -7,6 +7,7 @@ there is nothing, from that microsecond on there is all. A new question is asked
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -93,7 +94,7 @@ def found(books: Shop) -> None:
                 name_zh="全员",
                 currency="CNY",
                 starts=day.date(),
-                terms=PlanTerms(rate="0.05"),
+                terms=PlanTerms(rate=Decimal("0.05")),
                 occurred_at=day,
             )
         )

@@ -29,8 +29,14 @@ KNOWN = {
     "stage": "there is no stage 'nope'; there are ",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",
+    "plan": "no plan 'nope' is believed to exist by then; none is published",
+    "contest": "no contest 'nope' by then; none was announced",
+    "quote": "has no quote 'nope'; there are none",
+    "rep": "is for 'nope'",
 }
 """Named by keys that there are in the data: unknown ones are refused with those known."""
+NEEDED = {"rep": "ann", "contest": "spring"}
+"""What questions cannot do without, beside the deal that they are about."""
 Parameter = tuple[str, str]
 
 
@@ -62,7 +68,9 @@ CURRENCIES = [each for each in TEXTS if "currency" in each[1]]
 def given(name: str, **more: object) -> dict[str, Any]:
     """Give a question what it cannot do without, and more."""
     fields = QUESTIONS[name].model_fields.items()
-    needed = {each: deal_id(1) for each, field in fields if field.is_required()}
+    needed = {
+        each: NEEDED.get(each, deal_id(1)) for each, field in fields if field.is_required()
+    }
     return {**needed, **more}
 
 
@@ -153,7 +161,7 @@ def test_true_is_no_number(name: str, parameter: str) -> None:
 def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
     name: str, parameter: str
 ) -> None:
-    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES, (
+    assert parameter in {*KNOWN, *OPAQUE, "metric"} or (name, parameter) in CURRENCIES, (
         f"add {parameter!r} to OPAQUE (anything may be asked) or KNOWN (unknown is refused)"
     )
     if (name, parameter) not in CURRENCIES:
