@@ -472,21 +472,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         before = then.latest
         require_reason(because, "another version of a plan")
         self._ensure_not_back(starts, occurred_at)
-        if then.last_day is not None:
-            raise RuleError(
-                f"plan {before.key!r} is retired from {then.last_day + timedelta(days=1)} on;"
-                " publish another plan under a key of its own"
-            )
-        if continues and terms.accrual != before.terms.accrual:
-            raise RuleError(
-                f"version {before.version} of plan {before.key!r} accrues"
-                f" {before.terms.accrual}; one that accrues {terms.accrual} cannot continue it"
-            )
-        if starts < before.starts:
-            raise RuleError(
-                f"version {before.version} of plan {before.key!r} starts on {before.starts};"
-                f" the next one cannot start before it, on {starts}"
-            )
+        then._ensure_followed(starts, terms.accrual if continues else before.terms.accrual)
         version = before.model_copy(
             update={
                 "version": self.latest.version + 1,
@@ -526,6 +512,25 @@ class IncentivePlan(Aggregate, IncentivePlanState):
                 f"{quoted(rep)} has acknowledged version {number} of {plan.key!r} already"
             )
         self._record(PlanAcknowledged(rep=rep, plan_version=number), occurred_at)
+
+    def _ensure_followed(self, starts: date, accrual: Accrual) -> None:
+        """Refuse a version that cannot follow the latest."""
+        before = self.latest
+        if self.last_day is not None:
+            raise RuleError(
+                f"plan {before.key!r} is retired from {self.last_day + timedelta(days=1)} on;"
+                " publish another plan under a key of its own"
+            )
+        if accrual != before.terms.accrual:
+            raise RuleError(
+                f"version {before.version} of plan {before.key!r} accrues"
+                f" {before.terms.accrual}; one that accrues {accrual} cannot continue it"
+            )
+        if starts < before.starts:
+            raise RuleError(
+                f"version {before.version} of plan {before.key!r} starts on {before.starts};"
+                f" the next one cannot start before it, on {starts}"
+            )
 
     def _ensure_not_back(self, starts: date, occurred_at: OccurredAt) -> None:
         """Refuse to change what was earned on days before the change was agreed."""

@@ -1,7 +1,7 @@
 """Awards of reps: what is given for good work and is no money.
 
-Facts of the rep's own stream, so that whoever looks at a rep has them at hand. Money is paid
-by incentive plans.
+Facts of the rep's own stream, so that whoever looks at a rep has them at hand. It is a module
+of its own since awards say nothing of where a rep sells. Money is paid by incentive plans.
 """
 
 from collections.abc import Sequence

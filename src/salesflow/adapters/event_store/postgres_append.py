@@ -53,7 +53,7 @@ from salesflow.adapters.event_store.postgres_rows import (
     SET_LIMITS,
     Bigints,
     Integers,
-    Statement,
+    SqlStatement,
     Texts,
     register,
 )
@@ -290,7 +290,7 @@ class PostgresAppending(Forkable):
     def _moved(
         self,
         cursor: PostgresCursor,
-        statement: Statement,
+        statement: SqlStatement,
         parameters: Parameters,
         appends: Sequence[Append],
     ) -> tuple[int, Instant]:

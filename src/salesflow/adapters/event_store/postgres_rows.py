@@ -44,7 +44,7 @@ __all__ = [
     "Bigints",
     "Blobs",
     "Integers",
-    "Statement",
+    "SqlStatement",
     "Texts",
     "Uuids",
     "register",
@@ -263,18 +263,18 @@ INSERT_COMMANDS = """
 ANSWER = f"SELECT base, first_recorded, pg_notify('{CHANNEL}', %(tenant)s) FROM h"
 
 
-class Statement(NamedTuple):
+class SqlStatement(NamedTuple):
     """A statement whose two or more parameters are numbered, and what takes their values."""
 
     query: bytes
     values: Callable[[Mapping[str, object]], tuple[Any, ...]]
 
 
-def _numbered(text: str) -> Statement:
+def _numbered(text: str) -> SqlStatement:
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", text)))
     for number, name in enumerate(names, 1):
         text = text.replace(f"%({name})s", f"${number}")
-    return Statement(text.encode(), itemgetter(*names))
+    return SqlStatement(text.encode(), itemgetter(*names))
 
 
 APPEND = _numbered(f"WITH h AS ({MOVE_HEAD}), e AS ({INSERT_EVENTS}) {ANSWER}")

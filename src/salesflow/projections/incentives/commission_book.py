@@ -1,7 +1,7 @@
 """What one plan pays one rep, line by line: sales are credited, accrue, and are taken back.
 
-Pure: bookings, invoices and payments in, lines out; reading them is another's task. It stands
-by itself since statements and estimates go by it alike.
+Pure: bookings, invoices and payments in, lines out; reading them is another's task. It is a
+module of its own since statements and estimates go by it alike.
 
 A *sale* is a win, with all that amends or undoes it, or a repeat order. Its owner, shares and
 team are those of its own instant. What of it counts is *credited*: at its closing all that is
@@ -153,7 +153,7 @@ class SpiffShare(NamedTuple):
     has_bonus: bool
 
 
-class Credit:
+class SaleCredit:
     """An amount of a sale that counts from a day on, less what was taken back of it."""
 
     __slots__ = ("accrual", "currency", "day", "left", "rate", "sale", "spiffs", "version")
@@ -251,7 +251,7 @@ class CommissionBook:
         self._plan = plan
         self._sales = sales
         self._deals: dict[UUID, DealBook] = defaultdict(DealBook)
-        self._credits: dict[SaleKey, list[Credit]] = defaultdict(list)
+        self._credits: dict[SaleKey, list[SaleCredit]] = defaultdict(list)
         self._levels: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
         """How much of each sale was taken into account, by currency."""
         self._accruals: dict[AccrualKey, dict[PlanVersion, Decimal]] = defaultdict(dict)
@@ -330,7 +330,7 @@ class CommissionBook:
     ) -> None:
         currency, amount = more
         day = self._plan.day(change.at)
-        credit = Credit(sale, day, currency, amount)
+        credit = SaleCredit(sale, day, currency, amount)
         before = self._credits[sale.key]
         version = self._plan.in_force(day, self._rep, sale.team)
         if version is not None:
@@ -440,7 +440,7 @@ SpiffParts = Mapping[tuple[str, PartKind], LinePart]
 class CreditBefore(NamedTuple):
     """A credit, and what was paid for it before an event changed it."""
 
-    credit: Credit
+    credit: SaleCredit
     version: PlanVersion
     worth: Decimal
     spiffs: SpiffParts
@@ -452,7 +452,7 @@ class Touched:
     def __init__(self) -> None:
         self._before: dict[int, CreditBefore] = {}
 
-    def begin(self, credit: Credit, *, is_new: bool = False) -> None:
+    def begin(self, credit: SaleCredit, *, is_new: bool = False) -> None:
         """Note a credit before it is changed, once; one that no plan pays for is no matter."""
         if credit.version is None or id(credit) in self._before:
             return
@@ -485,7 +485,7 @@ def _lowers(together: Iterable[SaleChange], currency: str) -> bool:
 
 
 def _spiffs(
-    version: PlanVersion, sale: Sale, day: date, before: Sequence[Credit]
+    version: PlanVersion, sale: Sale, day: date, before: Sequence[SaleCredit]
 ) -> Iterator[SpiffShare]:
     """Yield the SPIFFs that pay for a credit; a bonus is paid with the first one alone."""
     paid = {each.spiff.key for credit in before for each in credit.spiffs if each.has_bonus}

@@ -41,6 +41,7 @@ from salesflow.projections.incentives.commission_reading import (
     PlanSchedule,
     believed,
     parts_of_lines,
+    plan_named,
     read_plans,
     read_sales,
 )
@@ -50,8 +51,6 @@ from salesflow.projections.scope import Customers, Teams
 __all__ = ["CommissionEstimate", "CommissionEstimateView", "EstimatedCommission"]
 
 NOTHING: Final = Decimal(0)
-NO_AMOUNT: Final = Money(0, "XXX")
-"""Stands where no amount is known, and nothing is estimated."""
 BEHIND_ALL: Final = 2**62
 """The position of what has not happened: behind all that has."""
 RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
@@ -139,24 +138,22 @@ class CommissionEstimate(Question[CommissionEstimateView]):
         """Figure what is paid with the deal and without it.
 
         Raises:
-            NotFoundError: when there is no such deal, quote or plan by the moment.
+            NotFoundError: when there is no such deal, quote or plan by the moment, or the rep
+                has no part of the deal.
             DealClosedError: when the deal is not open then.
-            InputError: when the quote has no total, or the rep has no part of the deal.
+            InputError: when the quote has no total.
         """
         deal = self._open_deal(reader)
         amount, lines = self._offered(deal)
         plans = read_plans(reader)
         if self.plan is not None and self.plan not in plans:
-            there = f"there are {', '.join(plans)}" if plans else "none is published"
-            raise NotFoundError(f"no plan {quoted(self.plan)} is published by then; {there}")
+            plan_named(plans, self.plan)
         wanted = [plan for key, plan in plans.items() if self.plan in (None, key)]
         shares = self._shares(deal)
-        asked = _Asked(reader, deal, self.deal, amount or NO_AMOUNT, lines)
-        found = [
-            each
-            for rep, share in (shares if amount is not None else ())
-            for each in asked.estimates(rep, share, wanted)
-        ]
+        found: list[EstimatedCommission] = []
+        if amount is not None:
+            won = _DealAsIfWon(reader, deal, self.deal, amount, lines)
+            found = [it for rep, share in shares for it in won.estimates(rep, share, wanted)]
         paid = {each.rep for each in found}
         return CommissionEstimateView(
             moment=moment,
@@ -204,13 +201,13 @@ class CommissionEstimate(Question[CommissionEstimateView]):
         mine = [(rep, share) for rep, share in shares if rep == self.rep]
         if not mine:
             there = ", ".join(rep for rep, _ in shares) or "nobody"
-            raise InputError(
-                f"{quoted(self.rep)} has no part of deal {self.deal}; there are {there}"
+            raise NotFoundError(
+                f"no part of deal {self.deal} is for {quoted(self.rep)}; there are {there}"
             )
         return mine
 
 
-class _Asked(NamedTuple):
+class _DealAsIfWon(NamedTuple):
     """A deal as if it were won at the moment."""
 
     reader: Reader

@@ -198,7 +198,7 @@ def read_sales(reader: Reader, rep: str, plans: Collection[PlanSchedule]) -> Rep
     return RepSales(_sales(reader, rep, booked, versions), changes)
 
 
-class Booked(NamedTuple):
+class PersonsBooking(NamedTuple):
     """A booking's part of one person, by now; amounts and shares in millionths."""
 
     deal: UUID
@@ -221,19 +221,19 @@ class Booked(NamedTuple):
         )
 
 
-def _netted(rows: HeldRows) -> Iterator[Booked]:
+def _netted(rows: HeldRows) -> Iterator[PersonsBooking]:
     """Yield what is booked, as often as it is; what was taken back again is left out."""
-    times: dict[Booked, int] = defaultdict(int)
+    times: dict[PersonsBooking, int] = defaultdict(int)
     for deal, event_id, at, position, sign, *other in rows.records(*IN_BOOKINGS):
-        times[Booked(deal, event_id, at, position, *other)] += sign
+        times[PersonsBooking(deal, event_id, at, position, *other)] += sign
     for booked, count in times.items():
         for _ in range(count):
             yield booked
 
 
-def _bookings(booked: Iterable[Booked]) -> Iterator[SaleChange]:
+def _bookings(booked: Iterable[PersonsBooking]) -> Iterator[SaleChange]:
     """Yield what happened to sales, as it is booked of their owners: each booking has one."""
-    totals: dict[tuple[Booked, bool], int] = defaultdict(int)
+    totals: dict[tuple[PersonsBooking, bool], int] = defaultdict(int)
     for each in booked:
         if each.role == "owner":
             totals[each._replace(amount=None), each.amount is None] += each.amount or 0
@@ -273,7 +273,10 @@ def _receipts(
 
 
 def _sales(
-    reader: Reader, rep: str, booked: Sequence[Booked], versions: Collection[PlanVersion]
+    reader: Reader,
+    rep: str,
+    booked: Sequence[PersonsBooking],
+    versions: Collection[PlanVersion],
 ) -> dict[SaleKey, Sale]:
     """Return the sales of which the rep has a part."""
     parts: dict[SaleKey, dict[str, int]] = defaultdict(dict)
@@ -324,7 +327,9 @@ def _first_sales(reader: Reader) -> set[tuple[UUID, Instant]]:
     }
 
 
-def _products(reader: Reader, booked: Iterable[Booked]) -> dict[SaleKey, dict[str, Fraction]]:
+def _products(
+    reader: Reader, booked: Iterable[PersonsBooking]
+) -> dict[SaleKey, dict[str, Fraction]]:
     """Return which part of each win its products are: of the lines agreed, or accepted."""
     wins = {each.event_id: each.sale for each in booked if each.kind in ("won", "unmerged")}
     streams = reader.streams({sale.deal for sale in wins.values()})

@@ -2,12 +2,12 @@
 
 A statement never changes. What its period comes to by now, less what it said and less what
 later statements have settled of it, is the difference that the next one pays or takes back,
-line by line, each with the events that made it. It stands by itself as it needs no plan: it
-compares lines.
+line by line, each with the events that made it. It is a module of its own as it needs no plan:
+it compares lines.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -130,12 +130,10 @@ def differences(
         paid[event_id] += amount
     deals |= more
     unlike = {
-        event_id: now.get(event_id, NOTHING) - paid.get(event_id, NOTHING)
+        event_id: amount
         for event_id in dict.fromkeys((*now, *said, *settled))
+        if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
     }
-    unlike = {event_id: amount for event_id, amount in unlike.items() if amount}
-    if not unlike:
-        return []
     told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
     reasons = {each: told.reason(each, deals.get(each), each in now) for each in unlike}
     own = {each: told.causes(each, deals.get(each), reasons[each]) for each in unlike}
@@ -178,12 +176,12 @@ class _Since:
     """What became known since a statement was figured, that may have made a difference."""
 
     def __init__(
-        self, reader: Reader, statement: IssuedStatement, deals: Iterable[UUID]
+        self, reader: Reader, statement: IssuedStatement, deals: Collection[UUID]
     ) -> None:
         figures = statement.figures
         known_at = to_instant(figures.known_at)
         beside = (plan_id(figures.plan), rep_id(figures.rep), RATES_ID, SETTINGS_ID)
-        streams = reader.streams({*deals, *beside})
+        streams = reader.streams({*deals, *beside}) if deals else {}
         self._new = {
             stream: [event for event in events if event.recorded > known_at]
             for stream, events in streams.items()

@@ -3,7 +3,7 @@
 A guarantee adds what is missing to it, for good. A draw adds what is missing to it as well, but
 as an advance: later periods keep back what they earn above their draw until it is recovered.
 Both are due for the days on which the plan was for the rep: a rep who joins or leaves in
-mid-period is due that part. Pure; it stands by itself as it needs no sale.
+mid-period is due that part. Pure; it is a module of its own as it needs no sale.
 """
 
 from collections.abc import Callable, Iterable, Mapping

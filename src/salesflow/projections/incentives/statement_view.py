@@ -1,7 +1,7 @@
 """What a commission statement says, and how it is laid out for people.
 
-It stands apart from the question since the layout is as long as the figuring, and an estimate
-shows its lines in the same words.
+It is a module of its own since the layout is as long as the figuring, and an estimate shows its
+lines in the same words.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -1,0 +1,304 @@
+"""What plans, statements, contests and awards refuse, and how they are read."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from salesflow import (
+    Accelerator,
+    Contest,
+    Decelerator,
+    IncentivePlan,
+    PlanTerms,
+    Prize,
+    SalesFlow,
+    Spiff,
+    Statement,
+    Tier,
+)
+from salesflow.domain.incentive_plan import PlanVersion, plan_id
+from salesflow.domain.statement import StatementFigures, statement_id
+from salesflow.errors import InputError, RuleError
+
+START = date(2026, 1, 1)
+
+
+def terms(**changes: Any) -> PlanTerms:  # noqa: ANN401 - of terms
+    return PlanTerms.model_validate({"rate": "0.05"} | changes)
+
+
+def published(**changes: Any) -> IncentivePlan:  # noqa: ANN401 - of a plan
+    shape = {
+        "name_en": "Account executives",
+        "name_zh": "客户经理",
+        "currency": "CNY",
+        "starts": START,
+        "terms": terms(),
+        "occurred_at": datetime(2026, 1, 1, tzinfo=UTC),
+    }
+    return IncentivePlan.publish("ae", **(shape | changes))
+
+
+@pytest.fixture
+def flow() -> Iterator[SalesFlow]:
+    """An engine that stands in the middle of March."""
+    with SalesFlow("sqlite://", clock=lambda: datetime(2026, 3, 15, 12, tzinfo=UTC)) as opened:
+        yield opened
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (
+        {"tiers": ({"starts_at": "2", "rate": "0.1"}, {"starts_at": "1", "rate": "0.2"})},
+        "tiers stand in ascending order",
+    ),
+    (
+        {"tiers": ({"starts_at": "1", "rate": "0.01"},), "tiers_pay": "retroactive"},
+        "a retroactive tier pays no less than the one before it",
+    ),
+    ({"accelerators": ({"starts_at": "1", "factor": "2"},)}, "need a quota"),
+    (
+        {
+            "quota": "10",
+            "accelerators": (
+                {"starts_at": "2", "factor": "2"},
+                {"starts_at": "1", "factor": "2"},
+            ),
+        },
+        "accelerators stand in ascending order",
+    ),
+    (
+        {
+            "quota": "10",
+            "decelerators": (
+                {"ends_at": "2", "factor": "0.5"},
+                {"ends_at": "1", "factor": "1"},
+            ),
+        },
+        "decelerators stand in ascending order",
+    ),
+    (
+        {
+            "quota": "10",
+            "accelerators": ({"starts_at": "1", "factor": "2"},),
+            "decelerators": ({"ends_at": "1.5", "factor": "0.5"},),
+        },
+        "an accelerator starts where a decelerator still holds",
+    ),
+    (
+        {
+            "quota": "10",
+            "tiers_pay": "retroactive",
+            "accelerators": (
+                {"starts_at": "1", "factor": "2"},
+                {"starts_at": "2", "factor": "1.5"},
+            ),
+        },
+        "a factor of a retroactive plan is no less",
+    ),
+    ({"spiffs": ({"key": "a", "rate": "0.1"},) * 2}, "two SPIFFs share a key"),
+    ({"spiffs": ({"key": "a"},)}, "a SPIFF pays a rate or a bonus"),
+    ({"rate": "1.1"}, "at most 1"),
+    ({"threshold": "0"}, "at least"),
+    ({"clawback_days": -1}, "at least 0"),
+]
+
+
+@pytest.mark.parametrize(("changes", "said"), WRONG)
+def test_terms_that_can_never_be_right_are_refused(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        terms(**changes)
+
+
+def test_the_parts_of_terms_are_refused_by_themselves() -> None:
+    with pytest.raises(InputError, match="factor is at least 1"):
+        Accelerator.model_validate({"starts_at": "1", "factor": "0.5"})
+    with pytest.raises(InputError, match="at most 1"):
+        Decelerator.model_validate({"ends_at": "1", "factor": "1.5"})
+    with pytest.raises(InputError, match="ends before it begins"):
+        Spiff(key="a", rate=Decimal(0), first_day=date(2026, 2, 2), last_day=date(2026, 2, 1))
+    with pytest.raises(InputError, match="a string of digits, never a float"):
+        Tier(starts_at=1.5, rate=Decimal(0))  # type: ignore[arg-type]
+
+
+def test_the_bands_of_a_plan_are_cut_by_all_that_changes_its_rate() -> None:
+    found = terms(
+        tiers=({"starts_at": "100", "rate": "0.08"},),
+        threshold="20",
+        quota="80",
+        decelerators=({"ends_at": "0.5", "factor": "0.5"},),
+        accelerators=({"starts_at": "1.5", "factor": "2"},),
+    ).bands
+    assert [(str(b.starts_at), b.tier, str(b.rate), str(b.factor)) for b in found] == [
+        ("0", -1, "0", "1"),
+        ("20", 0, "0.05", "0.5"),
+        ("40.0", 0, "0.05", "1"),
+        ("100", 1, "0.08", "1"),
+        ("120.0", 1, "0.08", "2"),
+    ]
+
+
+def test_a_plan_in_use_is_superseded_and_never_edited(flow: SalesFlow) -> None:
+    with flow.session() as session:
+        session.add(published())
+    with flow.session() as session:
+        plan = session.get(IncentivePlan, plan_id("ae"))
+        with pytest.raises(RuleError, match="before 2026-03-15, the day on which it is agreed"):
+            plan.supersede(starts=date(2026, 3, 14), terms=terms(), because="cheaper")
+        with pytest.raises(RuleError, match="one that accrues year_to_date cannot continue it"):
+            plan.supersede(
+                starts=date(2026, 4, 1),
+                terms=terms(accrual="year_to_date"),
+                because="a longer view",
+                continues=True,
+            )
+        with pytest.raises(InputError, match="needs a reason"):
+            plan.supersede(starts=date(2026, 4, 1), terms=terms(), because=" ")
+        plan.supersede(starts=date(2026, 4, 1), terms=terms(rate="0.06"), because="more")
+        with pytest.raises(RuleError, match="starts on 2026-04-01; the next one cannot start"):
+            plan.supersede(starts=date(2026, 3, 20), terms=terms(), because="less")
+    plan = flow.get(IncentivePlan, plan_id("ae"))
+    rates = {day: plan.in_force(day) for day in (date(2026, 3, 31), date(2026, 4, 1))}
+    assert [v and v.terms.rate for v in rates.values()] == [Decimal("0.05"), Decimal("0.06")]
+    assert plan.in_force(date(2025, 12, 31)) is None
+    with flow.session() as session, pytest.raises(RuleError, match="supersede it instead"):
+        session.retract(flow.history(plan_id("ae"))[0].event_id, because="wrong")
+
+
+def test_a_change_that_was_agreed_earlier_is_told_with_its_time(flow: SalesFlow) -> None:
+    with flow.session() as session:
+        session.add(published())
+        plan = session.get(IncentivePlan, plan_id("ae"))
+        plan.supersede(
+            starts=date(2026, 2, 1),
+            terms=terms(rate="0.06"),
+            because="agreed in January",
+            occurred_at=date(2026, 1, 28),
+        )
+        assert plan.latest.version == 2
+
+
+def test_a_retired_plan_is_neither_superseded_nor_retired_again(flow: SalesFlow) -> None:
+    with flow.session() as session:
+        plan = session.add(published())
+        with pytest.raises(RuleError, match="is in use and cannot be changed"):
+            plan.retire(last_day=date(2026, 3, 1), because="no money")
+        plan.retire(last_day=date(2026, 3, 31), because="no money")
+        with pytest.raises(RuleError, match="is retired already, by 2026-03-31"):
+            plan.retire(last_day=date(2026, 4, 30), because="later")
+        with pytest.raises(RuleError, match="is retired from 2026-04-01 on; publish another"):
+            plan.supersede(starts=date(2026, 4, 1), terms=terms(), because="more")
+        assert plan.in_force(date(2026, 4, 1)) is None
+
+
+def test_a_rep_acknowledges_what_there_is_and_is_for_them(flow: SalesFlow) -> None:
+    with flow.session() as session:
+        plan = session.add(published(reps=("ann",)))
+        plan.acknowledge("ann")
+        assert [each.rep for each in plan.acknowledged] == ["ann"]
+        with pytest.raises(RuleError, match="has acknowledged version 1 of 'ae' already"):
+            plan.acknowledge("ann")
+        with pytest.raises(RuleError, match="is not for 'bob'"):
+            plan.acknowledge("bob")
+        with pytest.raises(RuleError, match="version 2 of plan 'ae' is not published"):
+            plan.acknowledge("ann", version=2)
+
+
+def test_a_version_is_for_named_reps_for_teams_or_for_all() -> None:
+    version = published().latest
+    assert version.is_for("zoe", None)
+    east = version.model_copy(update={"teams": ("east",), "reps": ("bob",)})
+    assert isinstance(east, PlanVersion)
+    assert [east.is_for(*it) for it in (("ann", "east"), ("ann", "west"), ("bob", None))] == [
+        *(True, False, True),
+    ]
+
+
+def figures(**changes: Any) -> StatementFigures:  # noqa: ANN401 - of a statement
+    shape = {
+        "plan": "ae",
+        "rep": "ann",
+        "first_day": date(2026, 2, 1),
+        "last_day": date(2026, 2, 28),
+        "currency": "CNY",
+        "as_of": datetime(2026, 3, 1, tzinfo=UTC),
+        "known_at": datetime(2026, 3, 2, tzinfo=UTC),
+        "differences": (
+            {
+                "line": 1,
+                "first_day": date(2026, 1, 1),
+                "event_id": plan_id("x"),
+                "reason": "late",
+                "amount": "10",
+            },
+        ),
+        "earned": "10",
+        "payable": "10",
+    }
+    return StatementFigures.model_validate(shape | changes)
+
+
+def test_a_line_is_disputed_once_at_a_time_and_answered_once(flow: SalesFlow) -> None:
+    with flow.session() as session:
+        statement = session.add(Statement.issue(figures()))
+        with pytest.raises(RuleError, match="has no line 2; there are 1 to 1"):
+            statement.dispute(2, because="what?")
+        with pytest.raises(RuleError, match="is not in dispute"):
+            statement.answer_dispute(1, outcome="rejected", because="no")
+        statement.dispute(1, because="too little")
+        with pytest.raises(RuleError, match="is in dispute already"):
+            statement.dispute(1, because="too little")
+        with pytest.raises(InputError, match="that is rejected pays nothing"):
+            statement.answer_dispute(1, outcome="rejected", because="no", amount="5")
+        statement.answer_dispute(1, outcome="accepted", because="right", amount="5")
+        with pytest.raises(RuleError, match="is not in dispute"):
+            statement.answer_dispute(1, outcome="accepted", because="right", amount="5")
+        with pytest.raises(InputError, match="a correction of nothing"):
+            statement.correct("0", because="typo")
+        statement.correct("-3", because="typo")
+        assert [each.amount for each in statement.agreed] == [Decimal(5), Decimal(-3)]
+    found = flow.get(Statement, statement_id("ae", "ann", date(2026, 2, 1)))
+    assert found.figures == figures()
+    assert found.disputes[1].outcome == "accepted"
+
+
+def test_a_statement_is_never_taken_back_and_never_issued_twice(flow: SalesFlow) -> None:
+    with flow.session() as session:
+        session.add(Statement.issue(figures()))
+    event = flow.history(statement_id("ae", "ann", date(2026, 2, 1)))[0]
+    with flow.session() as session, pytest.raises(RuleError, match="never taken back"):
+        session.retract(event.event_id, because="wrong")
+    with pytest.raises(InputError, match="was recorded at"), flow.session() as session:
+        session.add(Statement.issue(figures()))
+
+
+def test_a_period_that_is_not_over_has_no_statement() -> None:
+    with pytest.raises(InputError, match="the period is not over at the moment"):
+        figures(as_of=datetime(2026, 2, 27, tzinfo=UTC))
+
+
+def test_a_contest_says_what_is_wrong_with_it(flow: SalesFlow) -> None:
+    shape: dict[str, Any] = {
+        "name_en": "Spring",
+        "name_zh": "春季",
+        "metric": "orders",
+        "first_day": date(2026, 2, 1),
+        "last_day": date(2026, 2, 28),
+    }
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"metric": "sales"}, "name the currency in which it is ranked"),
+        ({"currency": "CNY"}, "orders is no money; leave the currency out"),
+        ({"metric": "stage_days"}, "is measured at a stage"),
+        ({"metric": "figure:share"}, "is reported from outside"),
+        ({"last_day": date(2026, 1, 1)}, "ends before it begins"),
+        ({"participants": ("ann", "ann")}, "is named twice"),
+        ({"prizes": (Prize(rank=1, prize="a"), Prize(rank=1, prize="b"))}, "two prizes"),
+    ]
+    for changes, said in wrong:
+        with pytest.raises(InputError, match=said):
+            Contest.open("spring", **(shape | changes))
+    with flow.session() as session:
+        contest = session.add(Contest.open("spring", **shape))
+        assert contest.results is None
