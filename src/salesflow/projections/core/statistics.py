@@ -40,6 +40,7 @@ __all__ = [
     "shares",
     "spread",
     "spreads",
+    "student_density",
     "student_point",
     "student_within",
     "survival",
@@ -326,6 +327,13 @@ def student_within(point: float, freedom: float) -> float:
         return 0.0
     front = math.exp(logs + HALF * math.log(share) + half * math.log1p(-share))
     return min(2 * front * total, 1.0)
+
+
+def student_density(point: float, freedom: float) -> float:
+    """Return the density of Student's t at a point, of degrees of freedom as above."""
+    logs = math.lgamma((freedom + 1) / 2) - math.lgamma(freedom / 2)
+    logs -= (freedom + 1) / 2 * math.log1p(point * point / freedom)
+    return math.exp(logs) / math.sqrt(freedom * math.pi)
 
 
 @cache

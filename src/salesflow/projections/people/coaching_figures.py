@@ -172,7 +172,11 @@ class StageDifferences:
         In the order of time, and of the log within an instant.
         """
         rows, steps = self._reader.columns(CONTACT), self.steps
+        if not len(visits):
+            return np.zeros(0, np.int64)
         ends = steps.ends[visits]
+        since, until = int(steps.at[visits].min()), int(steps.at[ends].max())
+        rows = rows.between("occurred", since, until + 1)
         begun = steps.rows["begun"]
         deal = np.concatenate([rows["entity_id"], steps.deal[visits], steps.deal[visits]])
         at = np.concatenate([rows["occurred"], steps.at[visits], steps.at[ends]])
