@@ -42,7 +42,7 @@ from salesflow.projections.core.effect_estimates import (
     permutations_of,
     rounded,
 )
-from salesflow.projections.core.statistics import (
+from salesflow.projections.core.student import (
     student_density,
     student_point,
     student_within,
