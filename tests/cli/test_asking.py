@@ -24,7 +24,7 @@ from simulated import ran
 
 MES = UUID("3e500000-0000-4000-8000-000000000002")
 THEN = ("--as-of", "2026-03-31", "--known-at", "2026-03-20")
-OF_A_DEAL = ("case-study", "deal-timeline")
+OF_A_DEAL = ("case-study", "deal-timeline", "rep-card", "training-effect")
 
 
 class ParrotView(View):

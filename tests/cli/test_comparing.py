@@ -5,11 +5,19 @@ import re
 
 import pytest
 
+from questions.needed import tell_what_is_needed
+from salesflow import SalesFlow
 from salesflow.projections.registry import QUESTIONS
 from simulated import demo, ran
 
 pytestmark = pytest.mark.usefixtures("db")
-OF_A_DEAL = {"case-study": ("e490",), "deal-timeline": ("e490",)}
+OF_A_DEAL = {
+    "case-study": ("e490",),
+    "deal-timeline": ("e490",),
+    "rep-card": ("ann",),
+    "training-effect": ("nego-1",),
+}
+"""What is asked about one thing, and which one."""
 THEN = {"case-study": "2026-03-20"}
 """When there was something to compare with, where that was not so on 5 March."""
 
@@ -65,7 +73,9 @@ def test_a_comparison_is_in_chinese_when_asked_for() -> None:
 
 @pytest.mark.parametrize("name", QUESTIONS)
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_every_question_can_be_compared(name: str, language: str) -> None:
+def test_every_question_can_be_compared(name: str, language: str, db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}") as flow:
+        tell_what_is_needed(flow)
     then = THEN.get(name, "2026-03-05")
     asked = ("ask", name, *OF_A_DEAL.get(name, ()), "--compare-to", then)
     told = ran(*asked, "--lang", language)

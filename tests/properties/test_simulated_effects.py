@@ -9,7 +9,7 @@ import pytest
 from properties.effort import TALLY, TORTURE
 from simulated_effects import CASES, Case, Tally, tally
 
-ORGANISATIONS = 12 if TORTURE == 1 else 20 * max(TORTURE, 10)
+ORGANISATIONS = 40 if TORTURE == 1 else 20 * max(TORTURE, 10)
 LEAST, MOST = 0.90, 0.99
 FALSE_EVIDENCE = 0.05
 

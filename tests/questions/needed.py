@@ -11,7 +11,10 @@ __all__ = ["needed_by", "tell_what_is_needed"]
 def needed_by(question: type[Question[View]], deal: UUID) -> dict[str, object]:
     """Give the parameters that a question cannot do without."""
     known: dict[str, object] = {
-        **{"deal": deal, "rep": "ann", "training": "nego-1", "contest": "spring"}
+        "deal": deal,
+        "rep": "ann",
+        "training": "nego-1",
+        "contest": "spring",
     }
     fields = question.model_fields.items()
     return {name: known[name] for name, field in fields if field.is_required()}

@@ -18,7 +18,7 @@ from salesflow.projections.core.effects import (
     mean_change,
     verdict_text,
 )
-from salesflow.projections.core.statistics import student_point
+from salesflow.projections.core.student import student_point
 
 NEVER = 1 << 40
 

@@ -225,7 +225,8 @@ def test_what_there_is_may_be_asked_for_though_nothing_stands_there(
         assert view.population
 
 
-@pytest.mark.parametrize(("name", "parameter"), 
+@pytest.mark.parametrize(
+    ("name", "parameter"),
     [each for each in TEXTS if each[1] in OPAQUE and each not in NAMED],
 )
 def test_of_a_rep_or_a_survey_nobody_knows_of_there_is_nothing(

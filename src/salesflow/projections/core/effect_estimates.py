@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from salesflow.domain.values import Value
 from salesflow.presentation.format import Estimate, Interval
-from salesflow.projections.core.statistics import student_point
+from salesflow.projections.core.student import student_point
 
 __all__ = [
     "FEWEST",

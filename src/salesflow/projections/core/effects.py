@@ -32,7 +32,6 @@ from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Interval
 from salesflow.projections.core.effect_estimates import (
     FEWEST,
-    UPPER,
     EffectFigures,
     Estimated,
     Figures,
@@ -43,7 +42,11 @@ from salesflow.projections.core.effect_estimates import (
     permutations_of,
     rounded,
 )
-from salesflow.projections.core.statistics import student_point, student_within
+from salesflow.projections.core.student import (
+    student_density,
+    student_point,
+    student_within,
+)
 
 __all__ = [
     "FEWEST",
@@ -63,7 +66,8 @@ PERMUTED_BELOW: Final = 10
 """A group of fewer is also judged by permutation."""
 CONFIDENCE: Final = 0.95
 POWER: Final = 0.80
-HALVINGS: Final = 60
+STEPS: Final = 8
+"""Two more than the last digits of any range need."""
 
 Verdict = Literal[
     "evidence", "no_evidence", "differed_before", "no_placebo", "too_few", "no_comparison"
@@ -238,12 +242,14 @@ def _range_of(changes: Estimated, adjusted: Estimated) -> Interval | None:
     lower, upper = sorted((changes, adjusted))
     freedom = min(changes.freedom, adjusted.freedom)
     apart = (upper.value - lower.value) / max(changes.error, adjusted.error)
-    low, high = 0.0, student_point(UPPER, freedom)
-    for _ in range(HALVINGS):
-        middle = (low + high) / 2
-        within = (student_within(middle, freedom) + student_within(middle + apart, freedom)) / 2
-        low, high = (middle, high) if within < CONFIDENCE else (low, middle)
-    return interval_between(lower.value - high * lower.error, upper.value + high * upper.error)
+    reach = student_point(CONFIDENCE, freedom)
+    for _ in range(STEPS):  # of Newton's method, which comes from below
+        within = (student_within(reach, freedom) + student_within(reach + apart, freedom)) / 2
+        density = student_density(reach, freedom) + student_density(reach + apart, freedom)
+        reach += (CONFIDENCE - within) / density
+    return interval_between(
+        lower.value - reach * lower.error, upper.value + reach * upper.error
+    )
 
 
 def _detectable(*both: Estimated) -> Decimal | None:

@@ -21,6 +21,7 @@ from salesflow.domain.values import Value
 from salesflow.presentation.format import Estimate, Interval
 from salesflow.projections.core.column_figures import GREATEST, exact_sums, runs_of
 from salesflow.projections.core.columns import Column
+from salesflow.projections.core.student import student_point
 
 __all__ = [
     "Probabilities",
@@ -40,8 +41,6 @@ __all__ = [
     "shares",
     "spread",
     "spreads",
-    "student_point",
-    "student_within",
     "survival",
 ]
 
@@ -62,8 +61,6 @@ STEPS: Final = 6
 """One more than the last digits of any of them need."""
 FEWEST_OF_A_MEAN: Final = 2
 """So many values have a variance."""
-SMALLEST: Final = 1e-16
-"""What is added to a sum and is less than that of it changes nothing."""
 HUNDRED: Final = 100
 PLACES: Final = 9
 LONG: Final = 2_000
@@ -304,44 +301,6 @@ def _within(point: float, freedom: int) -> float:
         total += term
     total *= math.sin(angle)
     return (angle + math.cos(angle) * total) * 2 / math.pi if is_odd else total
-
-
-def student_within(point: float, freedom: float) -> float:
-    """Return how much of Student's t lies no further from 0 than a point.
-
-    Degrees of freedom need not be whole, as Welch's are not.
-
-    Source: NIST Digital library of mathematical functions, 8.17.8 and 15.2.1: an incomplete
-    beta function as a series of positive terms.
-    """
-    half, share = freedom / 2, point * point / (freedom + point * point)
-    term = total = 1.0
-    order = 0
-    while term > total * SMALLEST:
-        term *= (half + HALF + order) / (1 + HALF + order) * share
-        total += term
-        order += 1
-    logs = math.lgamma(half + HALF) - math.lgamma(half) - math.lgamma(HALF)
-    if not share:
-        return 0.0
-    front = math.exp(logs + HALF * math.log(share) + half * math.log1p(-share))
-    return min(2 * front * total, 1.0)
-
-
-@cache
-def student_point(share: float, freedom: float) -> float:
-    """Return the point below which a share of Student's t lies, more than half of it."""
-    wanted, low, high = 2 * share - 1, 0.0, 1.0
-    while student_within(high, freedom) < wanted:
-        low, high = high, 2 * high
-    while high - low > SMALLEST * high:
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (
-            (middle, high) if student_within(middle, freedom) < wanted else (low, middle)
-        )
-    return high
 
 
 # Spreads: how durations lie, from the shortest to the longest.

@@ -113,8 +113,9 @@ class CoachingView(View):
     formula: ClassVar[str] = (
         "conversion = moved on / (moved on + left), difference with Newcombe's interval; days"
         " and follow-ups: difference of means with Welch's interval; sorted by how many times"
-        " its own margin a difference lies from 0; clear = the interval excludes 0; trainings:"
-        " as in training-effect, by that figure at that stage, those with evidence"
+        " its own margin a difference lies from 0; clear = the interval excludes 0; trainings,"
+        " where a point is clear: as in training-effect, by that figure at that stage, those"
+        " with evidence"
     )
     period: Period
     points: tuple[CoachingPoint, ...]
@@ -184,8 +185,9 @@ class Coaching(PeriodQuestion[CoachingView]):
     def _trainings(
         self, points: Sequence[CoachingPoint], reader: Reader
     ) -> Iterator[HelpfulTraining]:
-        """Yield the trainings with evidence at the stages of the points, for the better."""
-        asked = [*dict.fromkeys((each.stage, each.measure) for each in points)]
+        """Yield the trainings with evidence for the better, where points are clear."""
+        clear = [each for each in points if each.is_clear]
+        asked = [*dict.fromkeys((each.stage, each.measure) for each in clear)]
         completed = completions(reader) if asked else {}
         if not completed:
             return

@@ -172,7 +172,11 @@ class StageDifferences:
         In the order of time, and of the log within an instant.
         """
         rows, steps = self._reader.columns(CONTACT), self.steps
+        if not len(visits):
+            return np.zeros(0, np.int64)
         ends = steps.ends[visits]
+        since, until = int(steps.at[visits].min()), int(steps.at[ends].max())
+        rows = rows.between("occurred", since, until + 1)
         begun = steps.rows["begun"]
         deal = np.concatenate([rows["entity_id"], steps.deal[visits], steps.deal[visits]])
         at = np.concatenate([rows["occurred"], steps.at[visits], steps.at[ends]])
@@ -192,8 +196,8 @@ class StageDifferences:
             return
         together = grouped(observed.team, observed.stage)
         each = grouped(together.of, observed.owner)
-        all_sums = _Sums.of(observed, together.of, len(together.first))
-        sums = _Sums.of(observed, each.of, len(each.first))
+        all_sums = _GroupSums.of(observed, together.of, len(together.first))
+        sums = _GroupSums.of(observed, each.of, len(each.first))
         names, words = self._teams.names, self.steps.rows.words["owner"]
         of_group = together.of[each.first]
         for number, rows in enumerate(each.rows()):
@@ -217,7 +221,7 @@ class StageDifferences:
             )
 
 
-class _Sums(NamedTuple):
+class _GroupSums(NamedTuple):
     """Counts and exact sums of values by group, and sums of squares as floats."""
 
     counts: list[int]
@@ -228,7 +232,7 @@ class _Sums(NamedTuple):
     unit: int
 
     @classmethod
-    def of(cls, observed: _Observed, groups: Column, count: int) -> "_Sums":
+    def of(cls, observed: _Observed, groups: Column, count: int) -> "_GroupSums":
         """Add up by groups of so many."""
         middle = float(observed.value.mean()) / observed.unit
         apart = observed.value / observed.unit - middle
@@ -245,7 +249,7 @@ class _Sums(NamedTuple):
         """Return the values of a group as a sample."""
         return self._sample(self.counts[number], self.sums[number], self.squares[number])
 
-    def less(self, whole: int, part: "_Sums", number: int) -> Sample:
+    def less(self, whole: int, part: "_GroupSums", number: int) -> Sample:
         """Return the values of a group without those of a part of it as a sample."""
         return self._sample(
             self.counts[whole] - part.counts[number],
