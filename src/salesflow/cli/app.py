@@ -76,6 +76,13 @@ CUSTOMER: Final = f"{DOMAIN}customer:Customer"
 TEAM: Final = f"{DOMAIN}team:Team"
 REP: Final = f"{DOMAIN}rep:Rep"
 PROCESS: Final = f"{DOMAIN}process:SalesProcess"
+TRAINING: Final = f"{DOMAIN}training:Training"
+GOAL: Final = f"{DOMAIN}goal:Goal"
+FIGURES: Final = f"{DOMAIN}figures:Figures"
+PLAN: Final = f"{DOMAIN}incentive_plan:IncentivePlan"
+STATEMENT: Final = f"{DOMAIN}statement:Statement"
+CONTEST: Final = f"{DOMAIN}contest:Contest"
+EVIDENCE: Final = f"{HOME}recording.evidence"
 
 
 ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
@@ -126,10 +133,60 @@ COMMANDS: Final = CommandGroup(
                 *("add_person", "update_person", "erase_person", "merge_into", "unmerge"),
             ),
         ),
-        "team": CommandGroup("Teams of reps.", _of(TEAM, *ABOUT, "form", "rename")),
+        "team": CommandGroup(
+            "Teams of reps.",
+            _of(TEAM, *ABOUT, "form", "rename", "appoint_lead", "release_lead"),
+        ),
         "rep": CommandGroup(
-            "Reps, and the teams they are in.",
-            _of(REP, *ABOUT, "join", "move", "leave", "rejoin"),
+            "Reps: the teams they are in, and how they develop.",
+            _of(
+                REP,
+                *(*ABOUT, "join", "move", "leave", "rejoin", "promote", "agree_career_plan"),
+                *("assess_skill", "assign_training", "complete_training", "grant_award"),
+            ),
+        ),
+        "training": CommandGroup(
+            "Trainings: what is offered, to whom it is assigned, who completed it.",
+            {
+                **_of(TRAINING, *ABOUT, "offer", "revise", "retire"),
+                "assign": ThingCommand(REP, "assign_training"),
+                "complete": ThingCommand(REP, "complete_training"),
+            },
+        ),
+        "goal": CommandGroup(
+            "Goals: set them, check in, revise them.",
+            {
+                **_of(GOAL, *ABOUT),
+                "set": ThingCommand(GOAL, "set", f"{EVIDENCE}:GOAL_SET"),
+                "revise": ThingCommand(GOAL, "revise", f"{EVIDENCE}:GOAL_REVISED"),
+                **_of(GOAL, "lock", "check_in", "abandon"),
+            },
+        ),
+        "figure": CommandGroup(
+            "Figures from outside, such as a market share.",
+            _of(FIGURES, "report", "show", "history"),
+        ),
+        "plan": CommandGroup(
+            "Incentive plans: what reps are paid for.",
+            _of(PLAN, *ABOUT, "publish", "supersede", "retire", "acknowledge"),
+        ),
+        "statement": CommandGroup(
+            "Commission statements: issued, disputed, corrected.",
+            {
+                **_of(STATEMENT, *ABOUT),
+                "issue": ThingCommand(STATEMENT, "issue", f"{EVIDENCE}:STATEMENT_ISSUED"),
+                **_of(STATEMENT, "dispute", "answer_dispute", "correct"),
+            },
+        ),
+        "contest": CommandGroup(
+            "Contests over a metric and a period.",
+            {
+                **_of(CONTEST, *ABOUT, "open"),
+                "decide": ThingCommand(CONTEST, "decide", f"{EVIDENCE}:CONTEST_DECIDED"),
+            },
+        ),
+        "award": CommandGroup(
+            "Awards that are no money.", {"grant": ThingCommand(REP, "grant_award")}
         ),
         "log": f"{HOME}admin.log:log",
         "status": f"{HOME}admin.status:status",

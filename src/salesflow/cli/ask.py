@@ -49,7 +49,7 @@ from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.known_names import MET
 
-__all__ = ["command_of", "show_view"]
+__all__ = ["command_of", "question_asked", "question_parameters", "show_view"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -69,7 +69,6 @@ Brief = Annotated[
 
 def command_of(question: QuestionClass) -> Callable[..., None]:
     """Make the command of a question."""
-    of_period = _is_period(question.model_fields)
 
     def command(
         context: CommandContext,
@@ -80,9 +79,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         **given: object,
     ) -> None:
         with context.open() as flow:
-            if of_period:
-                given = _with_period(given, flow, known_at)
-            asked = _asked(question, given, flow)
+            asked = question_asked(question, given, flow, known_at)
             if compare_to is None:
                 _show_answer(context, flow, asked, as_of, known_at, brief=brief)
             else:
@@ -90,7 +87,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
                 _show_both_answers(context, flow, asked, now, then, brief=brief)
 
     parameters: list[CommandParameter] = [
-        *_parameters(question, _period_options(question) if of_period else {}),
+        *question_parameters(question),
         ("as_of", AsOf, None),
         ("known_at", KnownAt, None),
         ("compare_to", CompareTo, None),
@@ -98,6 +95,28 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     ]
     command.__doc__ = question.summary
     return with_context(command, parameters)
+
+
+def question_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
+    """Make what a question is asked by: its own fields, a period in ways of its own."""
+    of_period = _is_period(question.model_fields)
+    yield from _parameters(question, _period_options(question) if of_period else {})
+
+
+def question_asked(
+    question: QuestionClass,
+    given: dict[str, object],
+    flow: "SalesFlow",
+    known_at: str | None = None,
+) -> Question[View]:
+    """Return the question that was asked by what was typed.
+
+    Raises:
+        InputError: naming the options that can never be right.
+    """
+    if _is_period(question.model_fields):
+        given = _with_period(given, flow, known_at)
+    return _asked(question, given, flow)
 
 
 def _show_answer(

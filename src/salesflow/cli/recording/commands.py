@@ -25,7 +25,7 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
-from salesflow.presentation.fact_text import describe_fact
+from salesflow.presentation.fact_text import summarize_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import fact_name, in_language
@@ -37,6 +37,7 @@ __all__ = [
     "event_json",
     "identifier_of",
     "stream_of",
+    "word_of",
 ]
 
 
@@ -227,8 +228,8 @@ class _Command:
             thing = session.get(self.kind, id)
         except NotFoundError as error:
             raise NotFoundError(
-                f"there is no such {self.kind.noun}; `salesflow {self.kind.noun} list` shows"
-                " those there are"
+                f"there is no such {self.kind.noun}; `salesflow {word_of(self.kind)} list`"
+                " shows those there are"
             ) from error
         return getattr(thing, self.function.__name__)(*placed, **loaded)
 
@@ -301,6 +302,8 @@ def _documents(file: Path) -> list[dict[str, object]]:
 
 def identifier_of(kind: type[Aggregate]) -> list[Parameter]:
     """Return what says which thing of a kind is meant: mostly its key."""
+    if kind.noun in ALONE:
+        return []
     if kind.noun in FOUND_BY_NAME:
         noun = kind.noun
         return [Parameter(noun, str, required=True, placed=True)]
@@ -317,9 +320,17 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     find = FOUND_BY_NAME.get(kind.noun)
     if find is not None:
         return find(flow, str(whose[kind.noun]))
+    if kind.noun in ALONE:
+        alone: UUID = getattr(import_module(kind.__module__), ALONE[kind.noun])
+        return alone
     id = _id_function(kind)(**whose)
     assert isinstance(id, UUID)
     return id
+
+
+def word_of(kind: type[Aggregate]) -> str:
+    """Return what commands about such things stand under."""
+    return WORDS.get(kind.noun, kind.noun)
 
 
 def _id_function(kind: type[Aggregate]) -> Callable[..., object]:
@@ -332,8 +343,12 @@ def _id_function(kind: type[Aggregate]) -> Callable[..., object]:
     return found
 
 
-ID_FUNCTIONS: Final = {"sales process": "process"}
+ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
 """Where that function is not called as its class is."""
+ALONE: Final = {"book of outside figures": "FIGURES_ID"}
+"""Kinds of which there is one thing, and the name of its id."""
+WORDS: Final = {"sales process": "process", "incentive plan": "plan"}
+"""What things are called on the command line, where that is not their noun."""
 
 
 def _rep_stream(flow: "SalesFlow", text: str) -> UUID:
@@ -373,7 +388,7 @@ def show_receipt(
             f"{event.position:,}",
             local_time(event.occurred_at, zone),
             fact_name(type(event.fact), language),
-            describe_fact(event.fact, language, zone, called.rep),
+            summarize_fact(event.fact, language, zone, called.rep),
         )
         for event in events
     )

@@ -21,7 +21,7 @@ from salesflow.cli.context import (
     with_context,
 )
 from salesflow.cli.ids import Called
-from salesflow.cli.recording.commands import event_json, identifier_of, stream_of
+from salesflow.cli.recording.commands import event_json, identifier_of, stream_of, word_of
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event, retracted_ids
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -89,7 +89,7 @@ def _get(
         return flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
     except NotFoundError as error:
         raise NotFoundError(
-            f"there is no {kind.noun} {said!r} at that moment; `salesflow {kind.noun} list`"
+            f"there is no {kind.noun} {said!r} at that moment; `salesflow {word_of(kind)} list`"
             " shows those there are"
         ) from error
 

@@ -1,0 +1,96 @@
+"""What a command is told by the engine: the past behind a goal, the figures of a statement.
+
+In Python the answer of a question is handed to the command. On the command line the question
+is asked first, at the time at which the command happens, and its answer is handed over.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from salesflow.cli.ask import question_asked, question_parameters
+from salesflow.cli.recording.commands import Prepared
+from salesflow.domain.goal import Goal, goal_id
+from salesflow.domain.time import ONE_DAY
+from salesflow.domain.values import Money
+from salesflow.projections.goals.goal_check import GoalCheck
+from salesflow.projections.incentives.commission_statement import CommissionStatement
+from salesflow.projections.incentives.contest_standings import ContestStandings
+
+__all__ = ["CONTEST_DECIDED", "GOAL_REVISED", "GOAL_SET", "STATEMENT_ISSUED"]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+Values = dict[str, Any]
+SCOPE: Final = ("team", "rep", "customer", "channel", "process", "stage")
+SERVES: Final = ("parent", "strategy", "why_achievable", "baseline", "unit")
+
+
+def _past_of(flow: "SalesFlow", goal: Values, occurred_at: object) -> object:
+    """Ask what the past shows of a goal as it is to be set."""
+    target, currency = goal["target"], goal.get("currency")
+    if isinstance(target, Money):
+        currency = currency or target.currency
+        target = target.amount
+    named = {name: goal.get(name) for name in (*SCOPE, *SERVES)}
+    question = GoalCheck(
+        metric=goal["metric"],
+        target=target,
+        currency=currency,
+        from_=goal["first_day"],
+        to=goal["last_day"] + ONE_DAY,
+        **{name: value for name, value in named.items() if value is not None},
+    )
+    return flow.ask(question, as_of=occurred_at).evidence  # type: ignore[arg-type]
+
+
+def _set(flow: "SalesFlow", values: Values) -> Values:
+    return values | {"check": _past_of(flow, values, values.get("occurred_at"))}
+
+
+REVISED: Final = ("target", "first_day", "last_day")
+
+
+def _revised(flow: "SalesFlow", values: Values) -> Values:
+    """Look at the past again where target or period change."""
+    if not values.keys() & {*REVISED}:
+        return values
+    goal = flow.get(Goal, goal_id(values["key"]))
+    names = ("metric", "currency", *REVISED, *SERVES)
+    its = {name: getattr(goal, name, None) for name in names} | goal.scope.named
+    its |= {name: values[name] for name in names if values.get(name) is not None}
+    return values | {"check": _past_of(flow, its, values.get("occurred_at"))}
+
+
+GOAL_SET: Final = Prepared(_set, frozenset({"check"}))
+GOAL_REVISED: Final = Prepared(_revised, frozenset({"check"}))
+
+
+def _answered(
+    question: Any,  # noqa: ANN401 - the class of any question
+    parameter: str,
+    take: Callable[[Any], object],
+) -> Prepared:
+    """Hand over what a question answers, asked by its own parameters."""
+    more = tuple(question_parameters(question))
+    names = {name for name, _, _ in more}
+
+    def prepare(flow: "SalesFlow", values: Values) -> Values:
+        given = {name: values.get(name) for name in names}
+        view = flow.ask(question_asked(question, given, flow))
+        own = {name: value for name, value in values.items() if name not in names}
+        return own | {parameter: take(view)}
+
+    return Prepared(prepare, frozenset({parameter}), more)
+
+
+STATEMENT_ISSUED: Final = _answered(CommissionStatement, "figures", lambda view: view.figures())
+
+
+def _decided(flow: "SalesFlow", values: Values) -> Values:
+    view = flow.ask(ContestStandings(contest=values["key"]))
+    return values | {"results": view.results()}
+
+
+CONTEST_DECIDED: Final = Prepared(_decided, frozenset({"results"}))
