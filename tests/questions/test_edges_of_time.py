@@ -18,7 +18,8 @@ from questions.shop import Shop, deal_id, shop
 from salesflow import ExternalEvent
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.domain.goal import GoalScope, GoalSet, goal_id
+from salesflow.domain.goal import GoalSet, goal_id
+from salesflow.domain.smart import GoalScope
 from salesflow.domain.time import to_instant
 from salesflow.errors import NotFoundError
 from salesflow.projections.core.question import View
