@@ -10,19 +10,16 @@ import pytest
 from salesflow import Money
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.goal import (
-    LETTERS,
     Goal,
     GoalAbandoned,
     GoalCheckedIn,
     GoalLocked,
     GoalRevised,
-    GoalScope,
     GoalSet,
     GoalState,
-    PastRange,
-    PastValue,
     goal_id,
 )
+from salesflow.domain.smart import LETTERS, GoalScope, PastRange, PastValue
 from salesflow.errors import InputError, RuleError
 
 Q3: dict[str, Any] = {"first_day": date(2026, 7, 1), "last_day": date(2026, 9, 30)}

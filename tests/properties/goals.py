@@ -19,9 +19,9 @@ from salesflow.domain.goal import (
     GoalCheckedIn,
     GoalLocked,
     GoalRevised,
-    GoalScope,
     GoalSet,
 )
+from salesflow.domain.smart import GoalScope
 from salesflow.engine import Session
 
 __all__ = ["GOAL_ORDERS", "GOAL_WORDS", "give_goal", "goal_fact"]

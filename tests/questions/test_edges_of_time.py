@@ -20,10 +20,11 @@ from salesflow import ExternalEvent
 from salesflow.domain.contest import Contest
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.domain.goal import GoalScope, GoalSet, goal_id
+from salesflow.domain.goal import GoalSet, goal_id
 from salesflow.domain.incentive_plan import IncentivePlan, PlanTerms
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.rep_development import TrainingCompleted
+from salesflow.domain.smart import GoalScope
 from salesflow.domain.time import to_instant
 from salesflow.errors import NotFoundError
 from salesflow.projections.core.question import View

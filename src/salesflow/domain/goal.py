@@ -9,24 +9,30 @@ still holds by later knowledge is for the question `GoalAttainment`.
 """
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import ClassVar, Final, Literal, NamedTuple, Protocol, Self, assert_never, get_args
+from typing import ClassVar, Final, NamedTuple, Self, assert_never, get_args
 from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.metric import Metric, MetricKey, metric_of
+from salesflow.domain.smart import (
+    GoalScope,
+    HasEvidence,
+    LetterCheck,
+    PastRange,
+    Stated,
+    judged_letters,
+)
 from salesflow.domain.state import State, appended
-from salesflow.domain.time import Instant, Time
+from salesflow.domain.time import Instant
 from salesflow.domain.values import (
-    Count,
     Currency,
     Day,
-    Flag,
     Key,
     Money,
     Number,
@@ -35,7 +41,6 @@ from salesflow.domain.values import (
     Reference,
     SafeName,
     Share,
-    Value,
     number,
     trimmed,
 )
@@ -43,8 +48,6 @@ from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
-    "LETTERS",
-    "Basis",
     "Goal",
     "GoalAbandoned",
     "GoalCheckIn",
@@ -53,18 +56,9 @@ __all__ = [
     "GoalLocked",
     "GoalRevised",
     "GoalRevision",
-    "GoalScope",
     "GoalSet",
     "GoalState",
-    "JudgedLetter",
-    "Letter",
-    "LetterCheck",
-    "PastRange",
-    "PastValue",
-    "Stated",
     "goal_id",
-    "judged_letters",
-    "wants_more",
 ]
 
 GOALS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a04")
@@ -74,84 +68,6 @@ FIRST: Final = date(1900, 1, 1)
 LAST: Final = date(2999, 12, 31)
 NEVER_SET: Final = Message("no goal was set")
 ABANDONED: Final = Message("the goal was abandoned before")
-
-Letter = Literal["specific", "measurable", "achievable", "relevant", "time_bound"]
-LETTERS: Final[tuple[Letter, ...]] = get_args(Letter)
-Basis = Literal[
-    "metric_and_scope",
-    "computed_metric",
-    "reported_figure",
-    "within_past_range",
-    "beyond_past_range",
-    "justified",
-    "no_past",
-    "parent_goal",
-    "strategy",
-    "nothing_named",
-    "period",
-]
-"""What a letter rests on, or what it fails by."""
-
-
-class GoalScope(Value):
-    """Of whom a goal is; all that is named has to be so, nothing named is the whole company."""
-
-    team: Reference | None = None
-    rep: Reference | None = None
-    customer: UUID | None = None
-    channel: Reference | None = None
-    """A lead source."""
-    process: Key | None = None
-    stage: Key | None = None
-
-    @property
-    def named(self) -> dict[str, str]:
-        """What is named, by the name of its kind."""
-        return {name: str(it) for name, it in self if it is not None}
-
-
-class PastValue(Value):
-    """What a metric came to in one past period; None where it was undefined."""
-
-    first_day: Day
-    last_day: Day
-    value: Number | None = None
-    count: Count
-    """How many it rested on: bookings, deals, customers or answers."""
-
-
-class PastRange(Value):
-    """The past of a metric, as it was believed when somebody looked, and when that was."""
-
-    metric: MetricKey
-    scope: GoalScope
-    currency: Currency | None = None
-    values: tuple[PastValue, ...]
-    """Of the comparable periods before the goal's, the oldest first."""
-    as_of: Time
-    known_at: Time
-    position: Count
-    """Where the log stood."""
-
-    @property
-    def known(self) -> list[Decimal]:
-        """The values that are defined."""
-        return [past.value for past in self.values if past.value is not None]
-
-
-class LetterCheck(Value):
-    """Whether a goal passed one letter of SMART when it was set, and by what."""
-
-    letter: Letter
-    passed: Flag
-    basis: Basis
-
-
-class HasEvidence(Protocol):
-    """An answer that shows the past of a metric, as `GoalCheck` does."""
-
-    @property
-    def evidence(self) -> PastRange: ...
 
 
 class GoalSet(Fact):
@@ -391,43 +307,19 @@ class Goal(Aggregate, GoalState):
         check: PastRange | HasEvidence | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Set a goal: what is to be reached, of whom, from which day to which.
+        """Set a goal; `check` is what the past showed, the answer of `GoalCheck`.
 
-        `check` is what the past showed, the answer of `GoalCheck`; without it say why the goal
-        can be reached, in `why_achievable`. Say which goal or strategy it serves.
+        Without it say why it can be reached; always say which goal or strategy it serves.
         """
-        its, evidence = metric_of(metric), _evidence(check)
-        if isinstance(target, Money):
-            currency, target = currency or target.currency, _in(target, currency)
-        fact = GoalSet(
-            goal=key,
-            title=title,
-            metric=its.key,
-            target=number(target),
-            currency=currency,
-            unit=unit,
-            baseline=_baseline(baseline, evidence),
-            scope=GoalScope(
-                team=team,
-                rep=rep,
-                customer=customer,
-                channel=channel,
-                process=process,
-                stage=stage,
-            ),
-            first_day=first_day,
-            last_day=last_day,
-            parent=parent,
-            strategy=strategy,
-            responsible=responsible,
-            why_achievable=why_achievable,
-            evidence=evidence,
-        )
-        _ensure_measurable(fact, its)
-        _ensure_of(evidence, fact)
-        letters = _passed(fact, fact.baseline)
+        scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
+        scope |= {"process": process, "stage": stage}
+        named: dict[str, object] = {"title": title, "unit": unit, "parent": parent}
+        named |= {"strategy": strategy, "responsible": responsible, "currency": currency}
+        named |= {"why_achievable": why_achievable, "goal": key, "metric": metric}
+        named |= {"first_day": first_day, "last_day": last_day, "scope": scope}
+        fact = _well_set(named, target, baseline, _evidence(check))
         self = cls.new(goal_id(fact.goal))
-        self._record(fact.model_copy(update={"letters": letters}), occurred_at)
+        self._record(fact, occurred_at)
         return self
 
     def revise(
@@ -452,11 +344,9 @@ class Goal(Aggregate, GoalState):
             raise RuleError(
                 f"goal {then.key!r} is locked; say who revises it and why: by=…, because=…"
             )
-        if isinstance(target, Money):
-            target = _in(target, then.currency)
         fact = GoalRevised(
-            target=None if target is None else number(target),
-            baseline=None if baseline is None else number(baseline),
+            target=_amount(target, then.currency),
+            baseline=_amount(baseline, None),
             first_day=first_day,
             last_day=last_day,
             parent=parent,
@@ -534,78 +424,30 @@ def goal_id(key: str) -> UUID:
     return uuid5(GOALS, trimmed(unicodedata.normalize("NFC", key)))
 
 
-# SMART: what each letter asks for, and by what a goal passes it.
-#
-# Specific, measurable and time-bound is whatever can be set at all: what is not so is refused.
-# Achievable is a target that was reached in a comparable past period, or of which somebody says
-# why it can be reached. Relevant is what serves a goal or a strategy that is named.
-
-
-class Stated(NamedTuple):
-    """What somebody states of a goal, as far as its letters rest on it."""
-
-    metric: Metric
-    target: Decimal | None
-    """None where it is not named yet."""
-    baseline: Decimal | None
-    parent: str | None
-    strategy: str | None
-    why_achievable: str | None
-
-
-class JudgedLetter(NamedTuple):
-    """How one letter comes out; None where it cannot be judged yet."""
-
-    letter: Letter
-    passed: bool | None
-    basis: Basis
-
-
-def judged_letters(goal: Stated, past: PastRange | None) -> Iterator[JudgedLetter]:
-    """Yield how each letter comes out, by the past that is shown."""
-    yield JudgedLetter("specific", True, "metric_and_scope")
-    outside = goal.metric.is_figure
-    yield JudgedLetter("measurable", True, "reported_figure" if outside else "computed_metric")
-    yield _achievable(goal, past)
-    if goal.parent is not None:
-        yield JudgedLetter("relevant", True, "parent_goal")
-    elif goal.strategy is not None:
-        yield JudgedLetter("relevant", True, "strategy")
-    else:
-        yield JudgedLetter("relevant", False, "nothing_named")
-    yield JudgedLetter("time_bound", True, "period")
-
-
-def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
-    if goal.target is None:
-        return JudgedLetter("achievable", None, "nothing_named")
-    more = wants_more(goal.metric, goal.target, goal.baseline)
-    beyond = _is_beyond(goal.target, past, more)
-    if beyond is False:
-        return JudgedLetter("achievable", True, "within_past_range")
-    if goal.why_achievable is not None:
-        return JudgedLetter("achievable", True, "justified")
-    return JudgedLetter(
-        "achievable", False, "no_past" if beyond is None else "beyond_past_range"
+def _well_set(
+    named: dict[str, object],
+    target: Money | Decimal | int | str,
+    baseline: Decimal | int | str | None,
+    evidence: PastRange | None,
+) -> GoalSet:
+    """Return the goal as it is set, with its letters; refuse what can never be measured."""
+    if isinstance(target, Money):
+        money = target
+        target = _in(money, named["currency"])
+        named["currency"] = money.currency
+    metric = metric_of(str(named["metric"]))
+    fact = GoalSet.model_validate(
+        {
+            **named,
+            "metric": metric.key,
+            "target": number(target),
+            "baseline": _baseline(baseline, evidence),
+            "evidence": evidence,
+        }
     )
-
-
-def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
-    """Return whether a goal is reached from below.
-
-    That is so of most metrics, whatever was reached before; of a figure from outside, which
-    direction is better, its baseline says.
-    """
-    if metric.better is None:
-        return baseline is None or target >= baseline
-    return metric.better == "higher"
-
-
-def _is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | None:
-    """Return whether no past period ever came so far; None where none is known."""
-    if past is None or not past.known:
-        return None
-    return target > max(past.known) if more else target < min(past.known)
+    _ensure_measurable(fact, metric)
+    _ensure_of(evidence, fact)
+    return fact.model_copy(update={"letters": _passed(fact, fact.baseline)})
 
 
 def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
@@ -705,7 +547,13 @@ def _baseline(given: Decimal | int | str | None, evidence: PastRange | None) -> 
     return known[-1] if known else None
 
 
-def _in(money: Money, currency: str | None) -> Decimal:
+def _amount(given: Money | Decimal | int | str | None, currency: str | None) -> Decimal | None:
+    if isinstance(given, Money):
+        return _in(given, currency)
+    return None if given is None else number(given)
+
+
+def _in(money: Money, currency: object) -> Decimal:
     if currency not in (None, money.currency):
         raise InputError(f"the target is in {money.currency}, the goal in {currency}")
     return money.amount

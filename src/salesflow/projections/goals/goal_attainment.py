@@ -15,14 +15,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import perhaps
-from salesflow.domain.goal import (
-    GoalState,
-    PastRange,
-    PastValue,
-    Stated,
-    judged_letters,
-)
+from salesflow.domain.goal import GoalState
 from salesflow.domain.metric import MetricAsked, metric_of
+from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Day, Reference, Value, tidy
 from salesflow.errors import NotFoundError

@@ -15,7 +15,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from salesflow.domain.goal import (
+from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
+from salesflow.domain.smart import (
     Basis,
     GoalScope,
     Letter,
@@ -24,7 +25,6 @@ from salesflow.domain.goal import (
     Stated,
     judged_letters,
 )
-from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
 from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import (
     Currency,

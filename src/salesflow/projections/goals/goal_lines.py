@@ -11,7 +11,8 @@ from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.event import Event, believed_history, in_effect
-from salesflow.domain.goal import Basis, GoalState, Letter
+from salesflow.domain.goal import GoalState
+from salesflow.domain.smart import Basis, Letter
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Currency, Personal, Reference, SafeText, Value

@@ -14,9 +14,9 @@ from fractions import Fraction
 from typing import Final, Literal, NamedTuple
 
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.goal import GoalScope, wants_more
 from salesflow.domain.metric import Metric
 from salesflow.domain.settings import SETTINGS_ID, settings_after
+from salesflow.domain.smart import GoalScope, wants_more
 from salesflow.domain.time import ONE_DAY, from_instant
 from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter, RatesUsed

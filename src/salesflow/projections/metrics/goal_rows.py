@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.domain.goal import GoalScope
 from salesflow.domain.metric import Metric, figure_key, metric_of
+from salesflow.domain.smart import GoalScope
 from salesflow.domain.unchecked import unchecked
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader

@@ -6,8 +6,8 @@ It is a module of its own: what several answers show of goals, and nothing that 
 from decimal import Decimal
 from typing import Final
 
-from salesflow.domain.goal import Basis
 from salesflow.domain.metric import Metric
+from salesflow.domain.smart import Basis
 from salesflow.presentation.format import (
     NO_VALUE,
     given_percent,
