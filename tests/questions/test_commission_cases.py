@@ -404,6 +404,17 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         # 5,000 of the 5th of April (30 days ago) x 5 %; not 3,000 of the 10th of March (56)
         [Paid("2026-04", "250"), Paid("2026-05", "-250")],
     ),
+    "a refund takes back what was credited last, in the accrual that it is of": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "03-10", "10000"),
+            won(2, "04-01", "100000"),
+            amended(1, "04-05", "15000"),
+            refunded(1, "05-05", "5000"),
+        ],
+        # April: 100,000 x 5 %, 5,000 x 8 %; that is taken back, not the 5 % of March
+        [Paid("2026-04", "5000 400"), Paid("2026-05", "-400")],
+    ),
     "what a lost window left paid is not paid again": (
         [
             plan(clawback_days=10),
@@ -858,7 +869,7 @@ def leaves_the_cap_out(patch: pytest.MonkeyPatch) -> None:
         (rounds_half_up, "cents are rounded half to even, once for all that accrued"),
         (
             takes_the_first_credits_back,
-            "a refund takes back what was credited last, as far as its window goes",
+            "a refund takes back what was credited last, in the accrual that it is of",
         ),
         (goes_by_the_team_of_now, "a plan of a team pays who was in it at the win"),
         (pays_every_difference_again, "a difference is paid once"),
