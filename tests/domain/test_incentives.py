@@ -31,7 +31,7 @@ def terms(**changes: Any) -> PlanTerms:  # noqa: ANN401 - of terms
 
 
 def published(**changes: Any) -> IncentivePlan:  # noqa: ANN401 - of a plan
-    shape = {
+    shape: dict[str, Any] = {
         "name_en": "Account executives",
         "name_zh": "客户经理",
         "currency": "CNY",

@@ -1,9 +1,8 @@
 """Incentive plans for random histories: terms of every sort, and their next versions."""
 
 from datetime import date, timedelta
+from random import Random
 from typing import Any, Final
-
-from hypothesis import strategies as st
 
 from properties.world import OWNERS
 from salesflow.domain.contest import Contest, Prize
@@ -37,41 +36,28 @@ SPIFFS: Final[tuple[tuple[dict[str, Any], ...], ...]] = (
 )
 
 
-def _some(**values: object) -> st.SearchStrategy[dict[str, Any]]:
-    """Draw some terms, or leave them out."""
-    return st.sampled_from(({}, values))
-
-
-def _merged(parts: tuple[dict[str, Any], ...]) -> PlanTerms:
-    found: dict[str, Any] = {}
-    for part in parts:
-        found |= part
-    return PlanTerms.model_validate(found)
-
-
-def terms(accrual: str | None = None) -> st.SearchStrategy[PlanTerms]:
+def terms(rng: Random, accrual: str | None = None) -> PlanTerms:
     """Draw the terms of a plan."""
-    accruals = ("period_to_date", "year_to_date") if accrual is None else (accrual,)
     quota = {
         "quota": "150",
         "accelerators": ({"starts_at": "1", "factor": "1.5"},),
         "decelerators": ({"ends_at": "0.333333", "factor": "0.5"},),
     }
-    return st.tuples(
-        st.just({"rate": "0.05"}),
-        st.sampled_from(TIERS).map(lambda tiers: {"tiers": tiers}),
-        st.sampled_from(("marginal", "retroactive")).map(lambda pay: {"tiers_pay": pay}),
-        st.sampled_from(accruals).map(lambda over: {"accrual": over}),
-        st.sampled_from(("closing", "closing", "payment", "invoice")).map(
-            lambda by: {"crediting": by}
-        ),
-        _some(threshold="60"),
-        st.sampled_from(({}, quota)),
-        _some(cap="4000"),
-        st.sampled_from(({}, {}, {"draw": "31"}, {"guarantee": "17"})),
-        st.sampled_from(SPIFFS).map(lambda spiffs: {"spiffs": spiffs}),
-        st.sampled_from(({}, {"clawback_days": 0}, {"clawback_days": 3})),
-    ).map(_merged)
+    parts: tuple[dict[str, Any], ...] = (
+        {"rate": "0.05", "tiers": rng.choice(TIERS), "spiffs": rng.choice(SPIFFS)},
+        {"tiers_pay": rng.choice(("marginal", "marginal", "retroactive"))},
+        {"accrual": accrual or rng.choice(("period_to_date", "year_to_date"))},
+        {"crediting": rng.choice(("closing", "closing", "payment", "invoice"))},
+        rng.choice(({}, {}, {"threshold": "60"})),
+        rng.choice(({}, quota)),
+        rng.choice(({}, {}, {"cap": "4000"})),
+        rng.choice(({}, {}, {"draw": "31"}, {"guarantee": "17"})),
+        rng.choice(({}, {"clawback_days": 0}, {"clawback_days": 3}, {"clawback_days": 12})),
+    )
+    found: dict[str, Any] = {}
+    for part in parts:
+        found |= part
+    return PlanTerms.model_validate(found)
 
 
 def founded() -> tuple[IncentivePlan, Contest]:

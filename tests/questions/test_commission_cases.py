@@ -6,6 +6,8 @@ what is paid out where a draw or a guarantee makes that another amount. Unless t
 the plan is of the month and pays 5 % of what rep ann sells, at its closing.
 """
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import NamedTuple
 
 import pytest
@@ -39,6 +41,10 @@ from questions.paying import (
 )
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
+from salesflow.projections.incentives import accrual, commission_book, issued_statements
+from salesflow.projections.incentives.commission_book import AccrualKey
+from salesflow.projections.incentives.commission_reading import PlanSchedule
+from salesflow.projections.scope import Teams
 
 ONE_TIER = ({"starts_at": "100000", "rate": "0.08"},)
 TWO_TIERS = (*ONE_TIER, {"starts_at": "200000", "rate": "0.1"})
@@ -397,6 +403,17 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         # 5,000 of the 5th of April (30 days ago) x 5 %; not 3,000 of the 10th of March (56)
         [Paid("2026-04", "250"), Paid("2026-05", "-250")],
+    ),
+    "a refund takes back what was credited last, in the accrual that it is of": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "03-10", "10000"),
+            won(2, "04-01", "100000"),
+            amended(1, "04-05", "15000"),
+            refunded(1, "05-05", "5000"),
+        ],
+        # April: 100,000 x 5 %, 5,000 x 8 %; that is taken back, not the 5 % of March
+        [Paid("2026-04", "5000 400"), Paid("2026-05", "-400")],
     ),
     "what a lost window left paid is not paid again": (
         [
@@ -800,14 +817,72 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_paid_is_what_was_worked_out_by_hand(name: str) -> None:
+    check(name)
+
+
+def check(name: str) -> None:
     steps, wanted = CASES[name]
     with payroll(*steps) as found:
         for each in wanted:
             view = found.asks(each.rep, each.period)
-            lines = " ".join(str(line.commission) for line in view.lines)
-            more = " ".join(str(line.commission) for line in view.differences)
-            assert (lines, more) == (each.lines, each.more), each
-            due = sum(map(float, (lines + " " + more).split()))
-            assert float(view.totals.earned) == pytest.approx(due)
-            payable = view.totals.earned if each.payable is None else each.payable
-            assert str(view.totals.payable) == str(payable), each
+            lines = [str(line.commission) for line in view.lines]
+            more = [str(line.commission) for line in view.differences]
+            assert (" ".join(lines), " ".join(more)) == (each.lines, each.more), each
+            earned = sum(map(Decimal, (*lines, *more)), Decimal(0))
+            assert view.totals.earned == earned
+            payable = earned if each.payable is None else Decimal(each.payable)
+            assert view.totals.payable == payable, each
+
+
+def rounds_half_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(accrual, "ROUND_HALF_EVEN", "ROUND_HALF_UP")
+
+
+def takes_the_first_credits_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(commission_book, "reversed", list, raising=False)
+
+
+def goes_by_the_team_of_now(patch: pytest.MonkeyPatch) -> None:
+    of = Teams.of
+    patch.setattr(Teams, "of", lambda teams, rep, _: of(teams, rep, 2**61))
+
+
+def pays_every_difference_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(issued_statements, "_settled", lambda *_: {})
+
+
+def begins_an_accrual_with_every_version(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        PlanSchedule,
+        "accrual",
+        lambda _, version, day: AccrualKey(version.version, day.replace(day=1)),
+    )
+
+
+def leaves_the_cap_out(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(accrual, "_above_cap", lambda *_: Decimal(0))
+
+
+@pytest.mark.parametrize(
+    ("mistake", "name"),
+    [
+        (rounds_half_up, "cents are rounded half to even, once for all that accrued"),
+        (
+            takes_the_first_credits_back,
+            "a refund takes back what was credited last, in the accrual that it is of",
+        ),
+        (goes_by_the_team_of_now, "a plan of a team pays who was in it at the win"),
+        (pays_every_difference_again, "a difference is paid once"),
+        (
+            begins_an_accrual_with_every_version,
+            "a plan that is revised in mid-period goes on where it says so",
+        ),
+        (leaves_the_cap_out, "a cap is the most that is paid, whatever is sold above it"),
+    ],
+)
+def test_a_mistake_would_be_noticed(
+    mistake: Callable[[pytest.MonkeyPatch], None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(AssertionError):
+        check(name)

@@ -19,7 +19,7 @@ from questions.paying import (
     revised,
     won,
 )
-from questions.shop import deal_id
+from questions.shop import deal_id, told
 from salesflow import CommissionEstimate, CommissionStatement, Money, QuoteLine
 from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealWon
@@ -52,7 +52,7 @@ def test_an_open_deal_pays_by_the_plan_in_force_and_what_has_accrued() -> None:
         view = estimate(found)
         [each] = view.estimates
         # 95,000 have accrued: 5,000 x 5 % + 5,000 x 8 %
-        assert (each.accrued, each.credited, each.commission) == (95000, 10000, 650)
+        assert told(each.accrued, each.credited, each.commission) == (95000, 10000, 650)
         assert "an estimate, nothing is owed by it" in view.population
 
 

@@ -30,7 +30,7 @@ from questions.paying import (
     terms,
     won,
 )
-from questions.shop import deal_id
+from questions.shop import deal_id, told
 from salesflow import CommissionStatement, ExternalEvent, IncentivePlan, Money
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorLeft
@@ -119,11 +119,11 @@ def test_an_issued_statement_is_shown_beside_what_is_known_now_with_the_cause() 
         assert view.issued is not None
         assert [str(line.commission) for line in view.issued.lines] == ["500"]
         assert lines(view) == ["250", "1000"]
-        assert (view.issued.totals.payable, view.totals.payable) == (500, 1250)
+        assert told(view.issued.totals.payable, view.totals.payable) == (500, 1250)
         changed, new = view.since_issued
-        assert (changed.reason, changed.commission) == ("changed", -250)
+        assert told(changed.reason, changed.commission) == ("changed", -250)
         assert changed.causes == (last_of(found, 1).event_id,)
-        assert (new.reason, new.commission) == ("late", 1000)
+        assert told(new.reason, new.commission) == ("late", 1000)
         assert new.causes == (new.event_id,) == (last_of(found, 2).event_id,)
         assert {each.settled_in for each in view.since_issued} == {None}
 
@@ -137,7 +137,7 @@ def test_what_a_later_statement_has_paid_is_told_with_it() -> None:
         issued("05-01", "2026-04"),
     ) as found:
         [difference] = found.asks("ann", "2026-03").since_issued
-        assert (difference.commission, difference.settled_in) == (1000, date(2026, 4, 1))
+        assert told(difference.commission, difference.settled_in) == (1000, date(2026, 4, 1))
         april = found.asks("ann", "2026-04")
         assert april.issued is not None
         assert april.issued.totals.from_differences == april.issued.totals.payable == 1000
@@ -177,7 +177,7 @@ def test_rates_that_are_published_late_are_the_cause_of_what_they_change() -> No
         late("04-05", rates("03-09", CNY="8")),
     ) as found:
         [difference] = found.asks("ann", "2026-04").differences
-        assert (difference.reason, difference.commission) == ("changed", 50)
+        assert told(difference.reason, difference.commission) == ("changed", 50)
         assert len(difference.causes) == 1
 
 
@@ -208,7 +208,11 @@ def test_nobody_is_wiped_from_a_sale_silently() -> None:
 def test_a_refund_is_negative() -> None:
     with payroll(plan(), won(1, "03-10", "10000"), refunded(1, "03-11", "2000")) as found:
         refund = found.asks("ann", "2026-03").lines[1]
-        assert (refund.event, refund.credited, refund.commission) == ("refunded", -2000, -100)
+        assert told(refund.event, refund.credited, refund.commission) == (
+            "refunded",
+            -2000,
+            -100,
+        )
 
 
 def test_a_changed_order_changes_the_commission() -> None:
@@ -243,7 +247,7 @@ def test_every_adjustment_leaves_a_trail() -> None:
             "too little",
             "accepted",
         )
-        assert (dispute.agreed, dispute.answer) == (120, "looked at")
+        assert told(dispute.agreed, dispute.answer) == (120, "looked at")
         [paid_with_april] = found.asks("ann", "2026-04").differences
         answer = found.flow.history(statement_id("ae", "ann", date(2026, 3, 1)))[-1]
         assert (paid_with_april.reason, paid_with_april.event_id) == (

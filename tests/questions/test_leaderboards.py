@@ -5,6 +5,7 @@ from datetime import date
 import pytest
 
 from questions.paying import Payroll, amended, joined, late, payroll, rates, refunded, won
+from questions.shop import told
 from salesflow import Contest, ContestStandings, Leaderboard, Prize
 from salesflow.domain.contest import contest_id
 from salesflow.domain.rep import Rep, rep_id
@@ -104,7 +105,7 @@ def test_a_contest_shows_who_is_winning_what() -> None:
     ) as found:
         opened_contest(found)
         view = found.flow.ask(ContestStandings(contest="spring"))
-        assert [(e.rank, e.key, e.figure, e.prize) for e in view.standings] == [
+        assert [told(e.rank, e.key, e.figure, e.prize) for e in view.standings] == [
             *((1, "ann", 100, "a trip"), (2, "bob", 60, None), (3, "cat", 0, "a book")),
         ]
         early = found.flow.ask(ContestStandings(contest="spring"), as_of="2026-03-20")
@@ -142,7 +143,7 @@ def test_teams_contend_too() -> None:
     with payroll(*TEAM, won(1, "03-10", "100"), won(2, "03-11", "160", by="cat")) as found:
         opened_contest(found, by="team", metric="orders", currency=None)
         view = found.flow.ask(ContestStandings(contest="spring"))
-        assert [(each.rank, each.key, each.figure) for each in view.standings] == [
+        assert [told(each.rank, each.key, each.figure) for each in view.standings] == [
             *((1, "east", 1), (1, "west", 1)),
         ]
 

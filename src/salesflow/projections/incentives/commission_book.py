@@ -36,6 +36,7 @@ from salesflow.projections.incentives.accrual import (
 from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
+    "AccrualKey",
     "CommissionBook",
     "EarnedLine",
     "NoCredit",
