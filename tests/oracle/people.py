@@ -176,7 +176,10 @@ def _was_there(events: list[Raw], rep: str, span: tuple[int, int], known_at: int
 
 
 def _estimates(rows: list[tuple[date, str, bool, Any, Any, Any]]) -> tuple[float, ...] | None:
-    """Fit both lines by least squares: a mean for each start, and the same effect for all."""
+    """Fit both lines by least squares: a mean for each start, and the same effect for all.
+
+    Where all had the same figure before, at each start, there is nothing to adjust by.
+    """
     if not rows:
         return None
     starts = sorted({row[0] for row in rows})
@@ -186,9 +189,12 @@ def _estimates(rows: list[tuple[date, str, bool, Any, Any, Any]]) -> tuple[float
     changes = np.subtract(after, before)
     plain = np.column_stack([treated, means])
     adjusted = np.column_stack([treated, before, means])
+    difference = float(np.linalg.lstsq(plain, changes, rcond=None)[0][0])
+    if all(len({row[4] for row in rows if row[0] == start}) == 1 for start in starts):
+        return difference, difference
     full = np.linalg.matrix_rank(adjusted) == adjusted.shape[1]
     return (
-        float(np.linalg.lstsq(plain, changes, rcond=None)[0][0]),
+        difference,
         float(np.linalg.lstsq(adjusted, np.array(after), rcond=None)[0][0]) if full else np.nan,
     )
 

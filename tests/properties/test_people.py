@@ -10,12 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oracle.beliefs import Raw
+from oracle.people import development_at
+from oracle.rows import seen
 from properties.asked import CASES
 from properties.asked.training_effect import TRAININGS
 from properties.effort import TALLY, examples
 from properties.moments import Pick, moment_of, picks
 from properties.playing import Player
-from properties.raw_log import raw_log
+from properties.raw_log import raw_log, rows_of
 from properties.readable import shown
 from properties.world import START, at, instant
 from salesflow.domain.deal.activities import ContactLogged
@@ -35,9 +38,13 @@ from salesflow.domain.rep_development import (
 from salesflow.domain.training import TrainingCourse, TrainingOffered, training_id
 from salesflow.engine import ExternalEvent
 from salesflow.errors import NotFoundError
+from salesflow.projections.folds.rep_level import REP_LEVEL
+from salesflow.projections.folds.rep_skill import REP_SKILL
+from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.metrics import effect_windows
 from salesflow.projections.people import coaching_figures
 from salesflow.projections.people.coaching import Coaching
+from salesflow.projections.table import IntervalTable
 
 Asked = tuple[Any, ...]
 Mistake = Callable[[pytest.MonkeyPatch], None]
@@ -174,7 +181,9 @@ def check(url: str, tellings: list[Told], moments: list[Pick], questions: Asked)
         tell(player, tellings)
         raw = raw_log(player.flow)
         end = max(event["recorded"] for event in raw)
+        player.flow.catch_up()
         for as_of, known_at in (*(moment_of(pick, raw) for pick in moments), (end, end)):
+            check_tables(player, raw, as_of, known_at)
             for name, question in zip(("training-effect", *OTHERS), questions, strict=True):
                 case = CASES[name]
                 wanted = case.wanted(raw, question, as_of, known_at)
@@ -186,6 +195,37 @@ def check(url: str, tellings: list[Told], moments: list[Pick], questions: Asked)
                 _tally(name, wanted)
                 assert case.said(view) == wanted, (name, question, as_of, known_at, shown(raw))
                 assert player.flow.ask(question, at=view.moment) == view
+
+
+def check_tables(player: Player, raw: list[Raw], as_of: int, known_at: int) -> None:
+    """Look at the rows of skills, levels and trainings that hold at a moment."""
+
+    def here(table: IntervalTable, *names: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        rows = rows_of(player.flow, table.name)
+        held = [row for row in rows if seen(row, as_of, known_at)]
+        return {(row["rep"], row[names[0]]): tuple(row[n] for n in names[1:]) for row in held}
+
+    skills: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+    levels, taken = dict(skills), dict(skills)
+    for rep in STAFF:
+        told = development_at(raw, rep, as_of, known_at)
+        for skill, _, score, _ in told["skills"]:
+            count = sum(each[0] == skill for each in told["skills"])
+            skills[rep, skill] = (score * 1_000_000, count)
+        if told["level"] or told["plan"]:
+            level = told["level"] and told["level"][0]
+            plan = [step for step, _ in told["plan"]]
+            place = plan.index(level) + 1 if level in plan else 0
+            levels[rep, level] = (plan[place] if place < len(plan) else None,)
+        for training, its in told["trainings"].items():
+            dates = (its.get("assigned"), its.get("first"), its.get("completed"))
+            taken[rep, training] = dates
+    TALLY["rows of skills, levels and trainings"] += len(skills) + len(levels) + len(taken)
+    where = (as_of, known_at, shown(raw))
+    assert here(REP_SKILL, "skill", "score", "assessments") == skills, where
+    assert here(REP_LEVEL, "level", "next_level") == levels, where
+    columns = ("training", "assigned", "first_completed", "completed")
+    assert here(REP_TRAINING, *columns) == taken, where
 
 
 OTHERS = ("rep-card", "coaching")
@@ -209,7 +249,7 @@ def _tally(name: str, wanted: Any) -> None:  # noqa: ANN401
             TALLY["reps compared with their team"] += len(wanted)
 
 
-@examples(5)
+@examples(5, shrink=False)
 @given(tellings=tellings(), moments=picks(least=2, most=2), questions=QUESTIONS)
 def test_people_at_any_moment_are_what_a_naive_replay_says(
     database_url: str, tellings: list[Told], moments: list[Pick], questions: Asked
