@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from salesflow.errors import SalesflowError
     from salesflow.projections.cases.case_study import CaseStudy
     from salesflow.projections.cases.win_loss import WinLoss
+    from salesflow.projections.collaboration.collaboration import Collaboration
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
     from salesflow.projections.performance.kpis import Kpis
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STANDARD",
     "CaseStudy",
+    "Collaboration",
     "Conversion",
     "Customer",
     "Deal",
@@ -81,6 +83,7 @@ __all__ = [
 _HOMES = {
     "STANDARD": "domain.standard_process",
     "CaseStudy": "projections.cases.case_study",
+    "Collaboration": "projections.collaboration.collaboration",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",

@@ -14,6 +14,7 @@ __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
+    "collaboration": "salesflow.projections.collaboration.collaboration:Collaboration",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",

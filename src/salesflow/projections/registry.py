@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Final, cast
 from salesflow.errors import InputError
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
+from salesflow.projections.folds.collaboration import COLLABORATIONS
+from salesflow.projections.folds.committee import COMMITTEES
 from salesflow.projections.folds.contact import CONTACTS
 from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
+from salesflow.projections.folds.handover import HANDOVERS
+from salesflow.projections.folds.help_request import HELP_REQUESTS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
@@ -32,11 +36,15 @@ FOLDS: Final[dict[str, Fold]] = {
     for fold in (
         BOOKINGS,
         CLOSINGS,
+        COLLABORATIONS,
+        COMMITTEES,
         CONTACTS,
         CUSTOMERS,
         DEAL_STATES,
         FACTORS,
         FEEDBACKS,
+        HANDOVERS,
+        HELP_REQUESTS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
         STAGE_VISITS,
