@@ -5,7 +5,7 @@ personal. Whom a decision process names by id belongs to the committee too, unti
 is mapped anew without them. A contact that names somebody by id is their last one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Final, Literal, NamedTuple, assert_never, get_args
 from uuid import UUID, uuid4
@@ -183,7 +183,7 @@ class CommitteeState(ActivityState):
     """When each person took part in a contact last, whether they have a say or not."""
 
     @property
-    def roles_unfilled(self) -> list[CommitteeRole]:
+    def roles_unfilled(self) -> Sequence[CommitteeRole]:
         """The roles that nobody known on the committee has; none while nobody is known."""
         return roles_nobody_fills(self.committee.values()) if self.committee else []
 

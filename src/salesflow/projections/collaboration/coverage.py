@@ -200,9 +200,7 @@ def least_covered(
             {
                 "deal": ids[n],
                 "owner": owners[n],
-                "expected_close": None
-                if closes[n] == NO_DAY
-                else date.fromisoformat(closes[n]),
+                "expected_close": days[n] and date.fromisoformat(days[n]),
                 "members": members[n],
                 "contacted": contacted[n],
                 "supporters": int(covered.stances["supporter"][n]),

@@ -68,6 +68,7 @@ class _Asked(NamedTuple):
 
 Person = tuple[str | None, str | None]
 """A person, and their department on the deal."""
+NOBODY: Final[Person] = (None, None)
 
 
 class CollaborationRows(CopyableRows):
@@ -117,8 +118,9 @@ class CollaborationRows(CopyableRows):
         people = [self._person(person) for person in dict.fromkeys(fact.participants)]
         known = {department for _, department in people}
         others = [d for d in dict.fromkeys(fact.departments) if d not in known]
-        for person in (*people, *((None, department) for department in others)):
-            yield (None, None), person
+        named = [*people, *((None, department) for department in others)]
+        for person in named or (NOBODY,):
+            yield NOBODY, person
 
     def _person(self, person: str | None, department: str | None = None) -> Person:
         known = None if person is None else self._departments.get(person)
