@@ -27,7 +27,8 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
+    "collaboration", "conversion", "deals", "feedback", "flow", "forecast", "funnel",
+    "funnel-trend", "kpis",
     "restatement", "retrospective", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (

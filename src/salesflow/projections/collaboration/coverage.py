@@ -5,7 +5,6 @@ we met lately; for closed deals as of the instant at which they closed, so that 
 known afterwards does not count. Differences between won and lost deals claim no cause.
 """
 
-from collections import Counter
 from datetime import date
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
@@ -18,6 +17,7 @@ from salesflow.domain.values import Day, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.column_figures import places_among
+from salesflow.projections.core.column_groups import foremost
 from salesflow.projections.core.columns import NO_NUMBER, Column, Flags, HeldRows
 from salesflow.projections.core.statistics import Share, difference, mean, share
 
@@ -35,7 +35,7 @@ FEW: Final = 10
 """Fewer deals than this on either side are few."""
 SEVERAL: Final = 2
 STANCES: Final = ("supporter", "opponent")
-NO_DAY: Final = "9999-99-99"
+NO_DAY: Final = date.max.toordinal() + 1
 """Comes after every day."""
 
 
@@ -171,11 +171,17 @@ def coverage_means(covered: _Covered, won: Flags) -> list[CoverageMean]:
     return [
         CoverageMean(
             figure=name,
-            won=mean(Counter(counts[known & won].tolist())),
-            lost=mean(Counter(counts[known & ~won].tolist())),
+            won=mean(_times(counts[known & won])),
+            lost=mean(_times(counts[known & ~won])),
         )
         for name, counts in figures.items()
     ]
+
+
+def _times(counts: Column) -> dict[int, int]:
+    """Return how often each count was met."""
+    times = np.bincount(counts)
+    return {number: int(times[number]) for number in np.flatnonzero(times).tolist()}
 
 
 def least_covered(
@@ -185,24 +191,25 @@ def least_covered(
 
     Of those alike first the ones that close soonest, then those overdue or without a day.
     """
-    days, ids = deals.cells("expected_close"), deals.cells("entity_id")
-    contacted, members = covered.contacted.tolist(), covered.members.tolist()
-
-    def order(n: int) -> tuple[int, bool, str, int, str]:
-        closes = days[n] or NO_DAY
-        is_ahead = today.isoformat() <= closes < NO_DAY
-        return contacted[n], not is_ahead, closes, members[n], str(ids[n])
-
-    first = sorted(range(len(deals)), key=order)[:limit]
-    owners = deals.cells("owner")
+    number, days = deals.distinct("expected_close")
+    closes = np.array([_ordinal(day) for day in days], np.int64)[number]
+    late = (closes < today.toordinal()) | (closes == NO_DAY)
+    contacted, members = covered.contacted, covered.members
+    found = foremost(limit, contacted, late, closes, members)
+    ids = dict(zip(found.tolist(), deals.cells("entity_id", found), strict=True))
+    first = sorted(
+        found.tolist(),
+        key=lambda n: (contacted[n], late[n], closes[n], members[n], str(ids[n])),
+    )[:limit]
+    owners = deals.cells("owner", np.array(first, np.int64))
     return [
         DealCoverage.model_validate(
             {
                 "deal": ids[n],
-                "owner": owners[n],
-                "expected_close": days[n] and date.fromisoformat(days[n]),
-                "members": members[n],
-                "contacted": contacted[n],
+                "owner": owner,
+                "expected_close": None if closes[n] == NO_DAY else date.fromordinal(closes[n]),
+                "members": int(members[n]),
+                "contacted": int(contacted[n]),
                 "supporters": int(covered.stances["supporter"][n]),
                 "opponents": int(covered.stances["opponent"][n]),
                 "roles_unfilled": tuple(
@@ -212,5 +219,9 @@ def least_covered(
                 ),
             }
         )
-        for n in first
+        for n, owner in zip(first, owners, strict=True)
     ]
+
+
+def _ordinal(day: str | None) -> int:
+    return NO_DAY if day is None else date.fromisoformat(day).toordinal()
