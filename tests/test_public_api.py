@@ -15,6 +15,7 @@ from salesflow.projections.registry import QUESTIONS
 PUBLIC = [
     "STANDARD",
     "CaseStudy",
+    "Collaboration",
     "Conversion",
     "Customer",
     "Deal",

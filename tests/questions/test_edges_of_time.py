@@ -40,6 +40,7 @@ def created(view: Any) -> int:  # noqa: ANN401 - of any view with accounts
 
 CASES = {
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
+    "collaboration": Case(lambda view: view.won, 1),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
     "deals": Case(lambda view: view.deals_total, 2),

@@ -7,7 +7,7 @@ coverage are shown with their intervals and claim no cause. Leaves out what was 
 in the log of each deal.
 """
 
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, TypedDict
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -46,7 +46,7 @@ from salesflow.projections.collaboration.figures import (
     total_figures,
     working_pairs,
 )
-from salesflow.projections.collaboration.layout import Layout, Listed
+from salesflow.projections.collaboration.layout import CollaborationLayout, Listed
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.columns import NO_NUMBER, UNKNOWN, Column, Flags, HeldRows
 from salesflow.projections.core.question import Limit, PeriodQuestion, Reader, Span, View
@@ -123,7 +123,7 @@ class CollaborationView(View):
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out: in all, by pair, department and person, then the committees."""
-        layout = Layout(ZoneInfo(self.timezone), language)
+        layout = CollaborationLayout(ZoneInfo(self.timezone), language)
         days = self.contacted_within
         people = Listed(self.people, self.people_total)
         requests = Listed(self.open_requests, self.open_requests_total)
@@ -147,6 +147,17 @@ class CollaborationView(View):
                 days,
             ),
         ]
+
+
+class _Standing(TypedDict):
+    """What a view says of the deals that are open at the moment."""
+
+    open_requests: tuple[OpenRequest, ...]
+    open_requests_total: int
+    open_deals: tuple[DealCoverage, ...]
+    open_deals_total: int
+    open_uncontacted: int
+    open_single_contact: int
 
 
 class Collaboration(PeriodQuestion[CollaborationView]):
@@ -184,14 +195,9 @@ class Collaboration(PeriodQuestion[CollaborationView]):
         pairs, pairs_total = working_pairs(rows.acts, self.limit)
         credits = credits_of(reader.columns(BOOKING), closed.where(won), WINS)
         people, people_total = person_figures(rows, credits, self.limit)
-        open_deals = asked.open_deals()
-        waiting = asked.waiting(open_deals)
-        point, days = reader.read_point, self.contacted_within
         members = reader.columns(COMMITTEE, ended=True)
-        as_of = np.full(len(open_deals), point.as_of)
-        covered = covered_deals(closed, members, closed["closed"], point.known_at, days)
-        now = covered_deals(open_deals, members, as_of, point.known_at, days)
-        requests = longest_waiting(waiting, point.as_of, reader.timezone, self.limit)
+        known_at, days = reader.read_point.known_at, self.contacted_within
+        covered = covered_deals(closed, members, closed["closed"], known_at, days)
         return CollaborationView(
             moment=moment,
             period=span.period(),
@@ -205,19 +211,29 @@ class Collaboration(PeriodQuestion[CollaborationView]):
             people_total=people_total,
             channels=tuple(channel_figures(rows.acts)),
             handovers=tuple(newest_handovers(rows.handovers, self.limit)),
-            open_requests=tuple(requests),
-            open_requests_total=len(waiting),
             contacted_within=days,
             won=int(np.count_nonzero(won)),
             lost=int(np.count_nonzero(~won)),
             coverage=tuple(coverage_shares(covered, won)),
             coverage_means=tuple(coverage_means(covered, won)),
-            open_deals=tuple(least_covered(open_deals, now, self.day(reader), self.limit)),
-            open_deals_total=len(open_deals),
-            open_uncontacted=int(np.count_nonzero(now.contacted == 0)),
-            open_single_contact=int(np.count_nonzero(now.contacted == 1)),
             before_joining=asked.before_joining,
+            **self._standing(reader, asked, members),
         )
+
+    def _standing(self, reader: Reader, asked: "_AskedFor", members: HeldRows) -> _Standing:
+        """Look at the deals that are open at the moment: who waits, and who is covered."""
+        deals, point = asked.open_deals(), reader.read_point
+        waiting, as_of = asked.waiting(deals), np.full(len(deals), point.as_of)
+        now = covered_deals(deals, members, as_of, point.known_at, self.contacted_within)
+        requests = longest_waiting(waiting, point.as_of, reader.timezone, self.limit)
+        return {
+            "open_requests": tuple(requests),
+            "open_requests_total": len(waiting),
+            "open_deals": tuple(least_covered(deals, now, self.day(reader), self.limit)),
+            "open_deals_total": len(deals),
+            "open_uncontacted": int(np.count_nonzero(now.contacted == 0)),
+            "open_single_contact": int(np.count_nonzero(now.contacted == 1)),
+        }
 
 
 class _AskedFor:

@@ -17,7 +17,7 @@ import numpy as np
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.projections.core.column_figures import elapsed, places_among, runs_of
+from salesflow.projections.core.column_figures import elapsed, exact_sums, places_among, runs_of
 from salesflow.projections.core.column_groups import grouped, rows_in
 from salesflow.projections.core.columns import NOTHING, Column, Flags, HeldRows, Words
 from salesflow.projections.core.statistics import Spread, in_days, spread, spreads
@@ -332,51 +332,52 @@ def person_figures(
 
     `credits` are codes of people with their shares of deals won, in millionths.
     """
-    sides = _sides(rows.acts)
+    sides, requests = _sides(rows.acts), rows.requests
     sides = sides.where(sides.person != NOTHING)
-    requests, answered = rows.requests, rows.is_answered()
-    words = rows.acts.words["person"]
-    askers = requests["asked_by"]
-    asked = askers != NOTHING
-    helpers = answered & (requests["answered_by"] != NOTHING)
+    asked, helped = requests.known("asked_by"), requests.known("answered_by")
     credited = np.array(credits, np.int64).reshape(-1, 2)
-    of, names = _numbered(
-        [sides.person, askers[asked], requests["answered_by"][helpers], credited[:, 0]], words
-    )
+    askers, helpers = requests["asked_by"][asked], requests["answered_by"][helped]
+    words = rows.acts.words["person"]
+    of, names = _numbered([sides.person, askers, helpers, credited[:, 0]], words)
     [ours, asking, first, whose], count = of, len(names)
-    kinds = _of_kinds(rows.acts, sides, ours, count)
-    wrote = sides.is_actor & (sides.kind == rows.acts.code("kind", "message"))
-    helped = sides.is_actor & (sides.kind == rows.acts.code("kind", "help"))
     deals = np.concatenate([sides.deal, requests["entity_id"][asked]])
     columns = {
         "deals": _distinct(np.concatenate([ours, asking]), deals, count=count),
-        "messages": _distinct(ours[wrote], sides.position[wrote], count=count),
-        "meetings": kinds["meeting"],
+        **_acts_of_people(rows.acts, sides, ours, count),
         "help_asked": _counted(asking, count),
-        "help_given": _counted(ours[helped], count),
         "first_answers": _counted(first, count),
     }
-    responses = spreads(first, rows.waited(helpers), count)
-    shares = np.zeros(count, np.int64)
-    np.add.at(shares, whose, credited[:, 1])
-    departments = _last_departments(sides, ours, count)
-    order = sorted(
-        range(count),
-        key=lambda n: (-int(columns["deals"][n]), -int(shares[n]), names[n] or ""),
-    )
-    found = [
-        PersonFigures.model_validate(
+    responses = spreads(first, rows.waited(helped), count)
+    shares = exact_sums(credited[:, 1], whose, count)
+    departments = words.of(_last_departments(sides, ours, count))
+
+    def shown(number: int) -> PersonFigures:
+        return PersonFigures.model_validate(
             {
                 "person": names[number],
-                "department": words[int(departments[number])],
+                "department": departments[number],
                 **{name: int(column[number]) for name, column in columns.items()},
                 "response": responses[number],
                 "credited": Decimal(int(shares[number])) / AMOUNT_SCALE,
             }
         )
-        for number in order[:limit]
-    ]
-    return found, count
+
+    ranked = [*zip((-columns["deals"]).tolist(), (-shares).tolist(), strict=True)]
+    order = sorted(range(count), key=lambda n: (*ranked[n], names[n] or ""))
+    return [*map(shown, order[:limit])], count
+
+
+def _acts_of_people(
+    acts: HeldRows, sides: _Sides, people: Column, count: int
+) -> dict[str, Column]:
+    """Count what each of so many people wrote, where they met, and whom they helped."""
+    wrote = sides.is_actor & (sides.kind == acts.code("kind", "message"))
+    helped = sides.is_actor & (sides.kind == acts.code("kind", "help"))
+    return {
+        "messages": _distinct(people[wrote], sides.position[wrote], count=count),
+        "meetings": _of_kinds(acts, sides, people, count)["meeting"],
+        "help_given": _counted(people[helped], count),
+    }
 
 
 def channel_figures(acts: HeldRows) -> list[ChannelFigures]:

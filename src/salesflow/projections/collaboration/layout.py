@@ -38,7 +38,7 @@ from salesflow.projections.collaboration.figures import (
 )
 from salesflow.projections.scope import early_reps_note
 
-__all__ = ["Layout", "Listed"]
+__all__ = ["CollaborationLayout", "Listed"]
 
 RowT = TypeVar("RowT")
 FIGURES: Final[Mapping[str, Callable[[CollaborationFigures], CellValue]]] = {
@@ -64,7 +64,7 @@ class Listed(NamedTuple, Generic[RowT]):
     total: int
 
 
-class Layout:
+class CollaborationLayout:
     """The tables in a language and a time zone."""
 
     def __init__(self, zone: ZoneInfo, language: Language) -> None:

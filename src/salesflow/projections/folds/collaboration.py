@@ -59,7 +59,7 @@ where nobody comes first); `person` was written to, was helped, took part or joi
 where nobody was named)."""
 
 
-class _Asked(NamedTuple):
+class _HelpAsked(NamedTuple):
     """Who asked for help, and which department."""
 
     by: str | None
@@ -77,7 +77,7 @@ class CollaborationRows(CopyableRows):
     __slots__ = ("_asked", "_departments")
 
     def __init__(self) -> None:
-        self._asked: dict[str, _Asked] = {}
+        self._asked: dict[str, _HelpAsked] = {}
         """Who asked, by the key of the request."""
         self._departments: dict[str, str | None] = {}
         """The departments of the collaborators."""
@@ -95,7 +95,7 @@ class CollaborationRows(CopyableRows):
                 return self._rows(event, deal, "meeting", [*self._met(fact)])
             case HelpRequested():
                 by = fact.by or actor_of(event)
-                self._asked[fact.request] = _Asked(by, fact.department)
+                self._asked[fact.request] = _HelpAsked(by, fact.department)
             case HelpGiven(request=key) if key in self._asked:
                 asked = self._asked[key]
                 helper = self._person(fact.by or actor_of(event), asked.department)
