@@ -316,10 +316,11 @@ ATTRIBUTES: Final = (
         text=lambda it: _count(it.deal.messages),
     ),
     _Attribute(
-        "meetings",
+        "internal_meetings",
         lambda it: len(it.deal.meetings),
         "Internal meetings",
         text=lambda it: _count(it.deal.meetings),
+        made_of=("meetings",),
     ),
     _Attribute(
         "help",
@@ -355,13 +356,14 @@ ATTRIBUTES: Final = (
         made_of=("decision",),
     ),
     _Attribute(
-        "committee",
+        "buying_committee",
         lambda it: [*it.deal.committee.values()],
         "Buying committee",
         text=lambda it: committee_text(it.deal.committee.values(), it.zone, it.language),
+        made_of=("committee",),
     ),
     _Attribute(
-        "roles_unfilled",
+        "roles_nobody_fills",
         lambda it: it.deal.roles_unfilled,
         "Roles nobody fills",
         text=lambda it: roles_text(it.deal.roles_unfilled, it.language),
