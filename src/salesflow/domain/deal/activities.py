@@ -67,9 +67,9 @@ class ContactLogged(Fact):
     participants: tuple[Personal, ...] = ()
     next_step: Personal | None = None
     by: Reference | None = None
-    """The rep who had the contact; the actor of the envelope when not said."""
+    """Who did it; the actor of the envelope when not said."""
     contact_people: tuple[UUID, ...] | None = None
-    """Ids of the contact people of the customer who took part; may be given several times."""
+    """Ids of contact people of the customer, of a contact those who took part."""
 
 
 class IntentStated(Fact):

@@ -60,7 +60,7 @@ class CommitteeMemberIdentified(Fact):
     """The id of the contact person at the customer."""
     name: Name | None = None
     roles: tuple[CommitteeRole, ...] = ()
-    """In which role; may be given several times, since one person often has several."""
+    """In which role; one person often has several."""
     stance: Stance | None = None
     """Whether they are for us."""
     note: Personal | None = None

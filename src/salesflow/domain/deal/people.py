@@ -96,15 +96,13 @@ class CustomerChanged(Fact):
 
 
 class MessagePosted(Fact):
-    """Somebody wrote to the team about the deal."""
+    """Somebody wrote about the deal, to the whole team where nobody is named."""
 
     kind: ClassVar[str] = "deal.message_posted"
     name_zh: ClassVar[str] = "即时通讯"
     text: Personal | None = None
     by: Reference | None = None
-    """Who wrote it; the actor of the envelope when not said."""
     to: tuple[Reference, ...] = ()
-    """Whom it was written to, by id; the whole team when nobody is named."""
     channel: Reference | None = None
     """chat, email, call, or whatever the house calls it."""
 
@@ -115,7 +113,6 @@ class MeetingHeld(Fact):
     kind: ClassVar[str] = "deal.meeting_held"
     name_zh: ClassVar[str] = "内部会议"
     participants: tuple[Reference, ...] = ()
-    """Who took part, by id."""
     departments: tuple[SafeText, ...] = ()
     """The departments that took part."""
     subject: Personal | None = None
@@ -132,7 +129,6 @@ class HelpRequested(Fact):
     request: Reference
     question: Personal | None = None
     by: Reference | None = None
-    """Who asked; the actor of the envelope when not said."""
     department: SafeText | None = None
     """The department that was asked."""
 
@@ -145,7 +141,6 @@ class HelpGiven(Fact):
     request: Reference
     answer: Personal | None = None
     by: Reference | None = None
-    """Who helped; the actor of the envelope when not said."""
 
 
 class DealHandedOver(Fact):
@@ -154,16 +149,14 @@ class DealHandedOver(Fact):
     kind: ClassVar[str] = "deal.handed_over"
     name_zh: ClassVar[str] = "商机交接"
     to: Reference
-    """The new owner."""
     open_tasks: tuple[Personal, ...] = ()
-    """What is still to be done; may be given several times."""
+    """What is still to be done."""
     promises: tuple[Personal, ...] = ()
-    """What was promised to the customer; may be given several times."""
+    """What was promised to the customer."""
     contact_people: tuple[UUID, ...] = ()
-    """Ids of the contact people the new owner was introduced to; may be given several times."""
+    """Ids of contact people of the customer: those the new owner was introduced to."""
     note: Personal | None = None
     by: Reference | None = None
-    """Who handed it over; the owner before when not said."""
 
 
 class HandoverAcknowledged(Fact):
@@ -368,7 +361,9 @@ class People(DealCommands, PeopleState):
                 " new owner acknowledges what was handed over"
             )
         if not then.handovers:
-            raise RuleError(f"{quoted(owner)} is the first owner of deal {self.id}")
+            raise RuleError(
+                f"{quoted(owner)} is the first owner of deal {self.id}; nobody had it before"
+            )
         if then.handovers[-1].acknowledged:
             raise RuleError(f"{quoted(owner)} has acknowledged it already")
         self._record(HandoverAcknowledged(by=owner, note=note), occurred_at)
