@@ -27,9 +27,9 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
-    "coaching", "goal-attainment", "goal-check", "restatement", "retrospective", "stage-kpis",
-    "stage-times", "win-loss",
+    "collaboration", "conversion", "deals", "feedback", "flow", "forecast", "funnel",
+    "funnel-trend", "kpis", "coaching", "goal-attainment", "goal-check", "restatement",
+    "retrospective", "stage-kpis", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

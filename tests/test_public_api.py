@@ -21,6 +21,7 @@ PUBLIC = [
     "CommissionStatement",
     "Contest",
     "ContestStandings",
+    "Collaboration",
     "Conversion",
     "Customer",
     "Deal",

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from salesflow.errors import SalesflowError
     from salesflow.projections.cases.case_study import CaseStudy
     from salesflow.projections.cases.win_loss import WinLoss
+    from salesflow.projections.collaboration.collaboration import Collaboration
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
     from salesflow.projections.goals.goal_attainment import GoalAttainment
@@ -73,6 +74,7 @@ __all__ = [
     "Accelerator",
     "CaseStudy",
     "Coaching",
+    "Collaboration",
     "CommissionEstimate",
     "CommissionStatement",
     "Contest",
@@ -127,6 +129,7 @@ _HOMES = {
     "STANDARD": "domain.standard_process",
     "CaseStudy": "projections.cases.case_study",
     "Coaching": "projections.people.coaching",
+    "Collaboration": "projections.collaboration.collaboration",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",

@@ -25,8 +25,11 @@ from salesflow.domain.deal.people import (
     CollaboratorJoined,
     CollaboratorLeft,
     CustomerChanged,
+    DealHandedOver,
+    HandoverAcknowledged,
     HelpGiven,
     HelpRequested,
+    MeetingHeld,
     MessagePosted,
     OwnerAssigned,
 )
@@ -302,3 +305,114 @@ def test_help_answers_a_question_that_was_asked_once() -> None:
 
 def test_help_for_a_question_that_was_retracted_changes_nothing() -> None:
     assert deal_of(opened(), on(HelpGiven(request="H1"), START + HOUR)).help_requests == {}
+
+
+def test_a_message_says_how_it_was_sent_where_somebody_does() -> None:
+    decides(
+        given=[opened()],
+        when=lambda deal: deal.post_message("call me", by="ann", to=("bob",), channel="chat"),
+        then=[MessagePosted(text="call me", by="ann", to=("bob",), channel="chat")],
+    )
+    old = MessagePosted.model_validate_json('{"text":"call me","by":"ann","to":[]}')
+    assert old.channel is None
+
+
+def test_a_meeting_among_ourselves_says_who_met_and_what_was_decided() -> None:
+    deal = decides(
+        given=[opened()],
+        when=lambda deal: deal.hold_meeting(
+            participants=("ann", "lea"), departments=("legal",), decided="no exclusivity"
+        ),
+        then=[
+            MeetingHeld(
+                participants=("ann", "lea"), departments=("legal",), decided="no exclusivity"
+            )
+        ],
+    )
+    assert len(deal.meetings) == 1
+    assert not deal.contacts
+
+
+def test_nobody_meets_alone() -> None:
+    refuses(
+        given=[opened()],
+        when=lambda deal: deal.hold_meeting(participants=("ann", " ann")),
+        error=InputError,
+        match="at least two participants",
+    )
+
+
+OPEN = DealHandedOver(to="bob", open_tasks=("send the offer",), promises=("a visit in May",))
+
+
+def test_the_next_owner_gets_what_is_open_and_acknowledges_it() -> None:
+    deal = decides(
+        given=[opened(), OwnerAssigned(owner="bob", because="a move")],
+        when=lambda deal: deal.hand_over(
+            open_tasks=("send the offer",), promises=("a visit in May",)
+        ),
+        then=[OPEN],
+    )
+    [handover] = deal.handovers
+    assert (handover.former, handover.owner, handover.handed_over) == ("ann", "bob", OPEN)
+    assert not handover.acknowledged
+    deal = decides(
+        given=[opened(), OwnerAssigned(owner="bob"), OPEN],
+        when=lambda deal: deal.acknowledge_handover(),
+        then=[HandoverAcknowledged(by="bob")],
+    )
+    assert deal.handovers[-1].acknowledged
+
+
+def test_what_is_handed_over_ahead_belongs_to_the_ownership_that_begins_later() -> None:
+    planned = OwnerAssigned(owner="bob", effective_from=JULY)
+    deal = decides(
+        given=[opened(), planned],
+        when=lambda deal: deal.hand_over(
+            to="bob", open_tasks=("send the offer",), promises=("a visit in May",)
+        ),
+        then=[OPEN],
+    )
+    assert deal.handovers == ()
+    assert [each.handed_over for each in deal.at(JULY).handovers] == [OPEN]
+
+
+def test_a_handover_that_comes_between_leaves_each_owner_what_was_handed_to_them() -> None:
+    """Cid had it for a while: what was handed over to Bob waits until it is Bob's."""
+    deal = deal_of(opened(), OwnerAssigned(owner="cid"), OPEN, OwnerAssigned(owner="bob"))
+    assert [(each.owner, each.handed_over) for each in deal.handovers] == [
+        ("cid", None),
+        ("bob", OPEN),
+    ]
+
+
+def test_the_same_owner_again_is_no_handover() -> None:
+    assert deal_of(opened(), OwnerAssigned(owner="ann")).handovers == ()
+    assert deal_of(opened(owner=None), OwnerAssigned(owner="ann")).handovers == ()
+
+
+def test_only_a_new_owner_acknowledges_once() -> None:
+    given = [opened(), OwnerAssigned(owner="bob")]
+    for wrong, why in (
+        (lambda deal: deal.acknowledge_handover(by="ann"), "owned by 'bob' then"),
+        (lambda deal: deal.hand_over(to="bob"), "say what is handed over"),
+    ):
+        error = InputError if "say what" in why else RuleError
+        refuses(given=given, when=wrong, error=error, match=why)
+    for wrong, why in (
+        (lambda deal: deal.acknowledge_handover(), "first owner"),
+        (lambda deal: deal.hand_over(note="all is said"), "first owner of deal"),
+    ):
+        refuses(given=[opened()], when=wrong, error=RuleError, match=why)
+    refuses(
+        given=[*given, HandoverAcknowledged(by="bob")],
+        when=lambda deal: deal.acknowledge_handover(by="bob"),
+        error=RuleError,
+        match="acknowledged it already",
+    )
+    refuses(
+        given=[opened(owner=None)],
+        when=lambda deal: deal.hand_over(note="all is said"),
+        error=RuleError,
+        match="has no owner",
+    )

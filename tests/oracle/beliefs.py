@@ -13,7 +13,8 @@ __all__ = ["Raw", "believed", "effect_of", "instant", "moment", "of_stream", "re
 
 Raw = dict[str, Any]
 """An event as it lies in the log: kind, stream, version, position, occurred, recorded,
-event_id, precision, and the payload as a dict of JSON values. Instants are microseconds."""
+event_id, precision, actor, source, and the payload as a dict of JSON values. Instants are
+microseconds."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPENINGS = (

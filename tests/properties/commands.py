@@ -5,6 +5,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final
 
+from properties.facts import person_id
 from properties.world import OWNERS, PROCESSES, STAGES, customer_id, deal_id, money
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal import Deal, QuoteLine
@@ -167,6 +168,26 @@ COMMANDS: Final[dict[str, Order]] = {
         mapping={d.stage: "new" if n % 3 == 2 else "prospecting"},
         because="a new process",
         occurred_at=at,
+    ),
+    "message": lambda _, d, n, at, __: d.post_message(
+        "who knows?", to=(OWNERS[n % 3],) if n % 2 else (), channel="chat", occurred_at=at
+    ),
+    "confer": lambda _, d, n, at, __: d.hold_meeting(
+        participants=(OWNERS[n % 3], "dan"), decided="yes", occurred_at=at
+    ),
+    "ask": lambda _, d, __, at, ___: d.request_help("how?", department="it", occurred_at=at),
+    "help": lambda _, d, n, at, __: d.give_help(
+        "H1", answer="so", by="dan" if n % 2 else None, occurred_at=at
+    ),
+    "hand_over": lambda _, d, n, at, __: d.hand_over(
+        to=OWNERS[n % 3] if n % 4 else None, open_tasks=("call",), occurred_at=at
+    ),
+    "acknowledge": lambda _, d, __, at, ___: d.acknowledge_handover(occurred_at=at),
+    "identify": lambda _, d, n, at, __: d.identify_committee_member(
+        "Wang", person_id=person_id(n), roles=("champion",), occurred_at=at
+    ),
+    "observe": lambda _, d, n, at, __: d.observe_stance(
+        person_id(n), "supporter", occurred_at=at
     ),
     "merge": lambda s, d, n, at, _: _merge(s, d, n, at),
     "unmerge": lambda s, d, _, at, __: _unmerge(s, d, at),

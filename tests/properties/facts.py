@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from properties.customers import customer_fact
 from properties.goals import goal_fact
@@ -27,6 +28,8 @@ from properties.world import (
 from salesflow.domain.deal.activities import (
     CompetitorNamed,
     ContactLogged,
+    DecisionMaker,
+    DecisionProcessMapped,
     ObjectionRaised,
     ObjectionResolved,
 )
@@ -39,6 +42,11 @@ from salesflow.domain.deal.billing import (
     PaymentReceived,
     RefundGiven,
     TermsAgreed,
+)
+from salesflow.domain.deal.committee import (
+    CommitteeMemberIdentified,
+    CommitteeMemberLeft,
+    StanceObserved,
 )
 from salesflow.domain.deal.merging import (
     DealAbsorbed,
@@ -56,8 +64,12 @@ from salesflow.domain.deal.people import (
     CollaboratorJoined,
     CollaboratorLeft,
     CustomerChanged,
+    DealHandedOver,
+    HandoverAcknowledged,
     HelpGiven,
     HelpRequested,
+    MeetingHeld,
+    MessagePosted,
     OwnerAssigned,
 )
 from salesflow.domain.deal.quotes import (
@@ -168,7 +180,54 @@ def _feedback(n: int) -> Fact:
 
 def _contact(n: int) -> Fact:
     channel, direction = ("call", "visit", None)[n % 3], ("out", "out", "in", None)[n % 4]
-    return ContactLogged.model_validate({"channel": channel, "direction": direction})
+    met = {"contact_people": (person_id(n // 2), person_id(n // 3))} if n % 2 else {}
+    return ContactLogged.model_validate({"channel": channel, "direction": direction, **met})
+
+
+def _message(n: int) -> Fact:
+    to = ((), ("bob",), ("cho", "ann", "cho"))[n % 3]
+    channel = ("chat", "email", None)[n // 3 % 3]
+    return MessagePosted(by=OWNERS[n // 2 % 3] if n % 4 else None, to=to, channel=channel)
+
+
+def _meeting(n: int) -> Fact:
+    who = (("ann", "bob"), ("cho", "bob", "ann", "bob"), ("dan",), ())[n % 4]
+    return MeetingHeld(participants=who, departments=("legal", "it")[: n // 4 % 3])
+
+
+def _asked(n: int) -> Fact:
+    by, department = OWNERS[n % 3] if n % 4 else None, ("legal", "it", None)[n // 4 % 3]
+    return HelpRequested(request=f"H{n % 2}", by=by, department=department)
+
+
+def _handed(n: int) -> Fact:
+    return DealHandedOver(
+        to=OWNERS[n % 3],
+        open_tasks=("call",) * (n % 4),
+        promises=("soon",) * (n // 2 % 2),
+        contact_people=(person_id(n),) if n % 5 else (),
+    )
+
+
+def _member(n: int) -> Fact:
+    roles = ((), ("champion",), ("economic_buyer", "user"), ("other",))[n % 4]
+    stance = (None, "supporter", "opponent", "unknown")[n // 4 % 4]
+    shape = {"person_id": person_id(n), "roles": roles, "stance": stance}
+    return CommitteeMemberIdentified.model_validate(shape)
+
+
+def _mapped(n: int) -> Fact:
+    people = [
+        DecisionMaker(person_id=person_id(n), role="decision_maker"),
+        DecisionMaker(person_id=person_id(n // 3), role="CFO"),
+        DecisionMaker(name="Wang"),
+    ]
+    return DecisionProcessMapped(people=tuple(people[: n % 4]))
+
+
+def person_id(n: int) -> UUID:
+    """Name one of the few people who decide."""
+    return UUID(int=0xBEEF_0000 + n % 3)
 
 
 def _cheaper(n: int) -> tuple[QuoteLine, ...]:
@@ -206,7 +265,10 @@ FACTS: Final[dict[str, Make]] = {
     "repeat": lambda n, _: RepeatOrderPlaced(amount=_perhaps(n)),
     "owner": lambda n, e: OwnerAssigned(owner=OWNERS[n % 3], effective_from=e),
     "joined": lambda n, e: CollaboratorJoined(
-        person=OWNERS[n % 3], credit=Decimal("0.1"), effective_from=e
+        person=OWNERS[n % 3],
+        credit=Decimal("0.1"),
+        department=("legal", None)[n // 3 % 2],
+        effective_from=e,
     ),
     "left": lambda n, e: CollaboratorLeft(person=OWNERS[n % 3], effective_from=e),
     "customer": lambda n, _: CustomerChanged(customer_id=customer_id(n) if n % 4 else None),
@@ -226,8 +288,18 @@ FACTS: Final[dict[str, Make]] = {
     "doubted": lambda n, _: ObjectionRaised(objection=f"O{n % 2}", topic="price"),
     "assured": lambda n, _: ObjectionResolved(objection=f"O{n % 2}"),
     "rivalled": lambda n, _: CompetitorNamed(competitor=f"rival {n % 2}"),
-    "asked": lambda n, _: HelpRequested(request=f"H{n % 2}"),
-    "helped": lambda n, _: HelpGiven(request=f"H{n % 2}", by=OWNERS[n % 3]),
+    "asked": lambda n, _: _asked(n),
+    "helped": lambda n, _: HelpGiven(request=f"H{n % 2}", by=OWNERS[n % 3] if n % 5 else None),
+    "messaged": lambda n, _: _message(n),
+    "conferred": lambda n, _: _meeting(n),
+    "handed": lambda n, _: _handed(n),
+    "took": lambda n, _: HandoverAcknowledged(by=OWNERS[n % 3]),
+    "member": lambda n, _: _member(n),
+    "stance": lambda n, _: StanceObserved(
+        person_id=person_id(n), stance=("supporter", "opponent", "neutral")[n // 3 % 3]
+    ),
+    "gone": lambda n, _: CommitteeMemberLeft(person_id=person_id(n)),
+    "mapped": lambda n, _: _mapped(n),
 }
 
 OFTEN = ("moved",) * 5 + ("owner", "forecast", "won", "lost", "reopened", "amended") * 2
@@ -257,6 +329,9 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("offered", "cheapened", "contact", "doubted", "won", "lost", "reopened"),
     ("moved", "doubted", "assured", "rivalled", "asked", "helped", "won", "lost"),
+    ("messaged", "conferred", "joined", "left", "asked", "helped", "owner"),
+    ("owner", "owner", "handed", "took", "opened", "merged"),
+    ("member", "stance", "gone", "mapped", "contact", "won", "lost", "reopened"),
 )
 """What a history may be about: few words meet each other more often than many."""
 

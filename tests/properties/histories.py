@@ -185,4 +185,6 @@ def raw_of(event: Event) -> dict[str, Any]:
         "event_id": str(event.event_id),
         "precision": event.precision,
         "payload": json.loads(event.fact.to_json()),
+        "actor": event.actor,
+        "source": event.source,
     }

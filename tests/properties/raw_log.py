@@ -16,7 +16,7 @@ def raw_log(flow: SalesFlow) -> list[Raw]:
     """Give every event of the tenant as a dict of plain values, in the order of the log."""
     select = sa.text(
         "SELECT topic, stream_id, version, position, occurred, recorded, event_id, precision,"
-        " payload FROM salesflow_events WHERE tenant = :tenant ORDER BY position"
+        " payload, actor, source FROM salesflow_events WHERE tenant = :tenant ORDER BY position"
     )
     with flow.log.database.read() as connection:
         found = connection.execute(select, {"tenant": flow.log.tenant}).all()
@@ -31,6 +31,8 @@ def raw_log(flow: SalesFlow) -> list[Raw]:
             "event_id": _uuid(row.event_id),
             "precision": row.precision,
             "payload": json.loads(bytes(row.payload)),
+            "actor": row.actor,
+            "source": row.source,
         }
         for row in found
     ]

@@ -65,6 +65,7 @@ CASES = {
         1,
         asked={"contest": "century"},
     ),
+    "collaboration": Case(lambda view: view.won, 1),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
     "deals": Case(lambda view: view.deals_total, 2),

@@ -15,7 +15,7 @@ from salesflow.demo.endings import (
     mistake_a_loss,
     mistake_a_move,
 )
-from salesflow.demo.offers import DemoOffer
+from salesflow.demo.offers import OPEN_TASKS, PROMISES, DemoOffer
 from salesflow.demo.office import MANAGERS, DealLife, DealPlan, Office
 from salesflow.demo.world import CUSTOMERS, END, REPS, START, ZONE, DemoRep, Life, office_time
 from salesflow.domain import rep as reps
@@ -28,6 +28,9 @@ LEAVES: Final = REPS[2]
 """The rep who leaves in spring 2025; her deals are handed over from a planned day."""
 ANNOUNCED = datetime(2025, 3, 28, 14, 0, tzinfo=ZONE)
 HANDED_OVER = date(2025, 4, 14)
+HANDED_OVER_SHARE: Final = 0.65
+ACKNOWLEDGED_SHARE: Final = 0.7
+"""Of the handovers with which anything is handed over, those that are acknowledged."""
 OPENINGS_MENDED = ((2024, 5, 20), (2025, 10, 15))
 
 
@@ -120,7 +123,35 @@ def _hand_over(office: Office, chance: Random) -> Life:
         new = chance.choice(others)
         deal.assign_owner(new, because="区域调整 / regions rearranged")
         office.owners[life.id] = new
+        _hand_over_to(new, life, deal)
     yield from ()
+
+
+def _hand_over_to(owner: str, life: DealLife, deal: Deal) -> None:
+    """Hand over what is open, mostly; the new owner says days later that they have it."""
+    office, chance = life.office, life.office.chance("handover", life.plan.number)
+    if chance.random() > HANDED_OVER_SHARE:
+        return
+    deal.hand_over(
+        to=owner,
+        open_tasks=tuple(chance.sample(OPEN_TASKS, chance.randint(0, 2))),
+        promises=tuple(chance.sample(PROMISES, chance.randint(0, 1))),
+        contact_people=tuple(buyer.id for buyer in life.buyers.known),
+        note="见附件交接单 / see the list",
+    )
+    if chance.random() < ACKNOWLEDGED_SHARE:
+        office.agenda.begin(_acknowledge(owner, life, chance), office.clock.now)
+
+
+def _acknowledge(owner: str, life: DealLife, chance: Random) -> Life:
+    office = life.office
+    begins = max(office.clock.now, datetime.combine(HANDED_OVER, datetime.min.time(), ZONE))
+    planned = office.clock.now.date() < HANDED_OVER and life.plan.rep is LEAVES
+    since = begins if planned else office.clock.now
+    yield office_time(chance, since + timedelta(days=chance.uniform(0.5, 6)))
+    with office.deal(life.id, actor=owner, any_outcome=True) as deal:
+        if deal.owner == owner and not deal.handovers[-1].acknowledged:
+            deal.acknowledge_handover(by=owner)
 
 
 def _plan_a_departure(office: Office) -> Life:
@@ -140,6 +171,7 @@ def _plan_a_departure(office: Office) -> Life:
                     new, because="离职交接 / leaves the house", effective_from=HANDED_OVER
                 )
                 office.owners[life.id] = new
+                _hand_over_to(new, life, deal)
     yield from ()
 
 

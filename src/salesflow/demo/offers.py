@@ -14,12 +14,15 @@ __all__ = [
     "ASKED",
     "CHANNELS",
     "CONTACT_NOTES",
+    "DECISIONS",
     "HELP",
     "LEAD_SOURCES",
     "LOSS_NOTES",
     "MESSAGES",
     "NEXT_STEPS",
+    "OPEN_TASKS",
     "PRAISE",
+    "PROMISES",
     "SERVICES",
     "SOLUTIONS",
     "DemoOffer",
@@ -139,6 +142,14 @@ HELP: Final = (
     ("finance", "能否给 60 天账期？", "可以，需首付三成 / yes, with 30 % down"),
     ("legal", "客户要求修改责任条款", "改为上限 100% / capped at the contract value"),
 )
+
+DECISIONS: Final = (
+    "按标准方案报价 / quote the standard solution",
+    "先做接口验证 / try the interface first",
+    "折扣不超过 8% / no more than 8 % off",
+)
+OPEN_TASKS: Final = ("发送更新后的报价 / send the new quote", "安排样机 / arrange the trial")
+PROMISES: Final = ("五月前完成演示 / a demo before May", "专人驻场两周 / two weeks on site")
 
 LOSS_NOTES: Final = (
     "客户预算被冻结",

@@ -15,6 +15,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from sqlalchemy import Connection
 
+from salesflow.demo.buyers import Buyers
 from salesflow.demo.offers import CHANNELS, CONTACT_NOTES, LEAD_SOURCES, NEXT_STEPS, DemoOffer
 from salesflow.demo.world import Agenda, Company, DemoRep, Life, TurnedClock, office_time
 from salesflow.domain.deal import Deal
@@ -242,6 +243,9 @@ class DealLife:
         self.id: UUID = office.id("deal", plan.number)
         self.chance = office.chance("deal", plan.number)
         self.pace = Pace(self.chance, office.clock.now, plan.rep.tardiness)
+        apart = office.chance("buyers", plan.number)
+        self.buyers = Buyers(plan.company, plan.rep.skill, apart, office.id)
+        """Who decides at the customer."""
         self.stage = ""
         """Where it stands; empty when nobody works on it any more."""
         self.given_up = False
@@ -312,6 +316,7 @@ class DealLife:
             summary=self.chance.choice(CONTACT_NOTES),
             participants=(self.plan.company.contact,) if self.maybe(0.5) else (),
             next_step=self.chance.choice(NEXT_STEPS),
+            contact_people=self.buyers.met(),
             occurred_at=self.when,
         )
 

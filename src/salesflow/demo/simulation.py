@@ -46,7 +46,9 @@ SCRIPT: Final = frozenset(
         " quote_accepted quote_rejected quote_withdrawn quote_expired forecast_given"
         " line_items_agreed terms_agreed contract_amended invoice_issued payment_received"
         " refund_given owner_assigned collaborator_joined collaborator_left customer_changed"
-        " message_posted help_requested help_given service_delivered repeat_order_placed"
+        " message_posted meeting_held help_requested help_given handed_over"
+        " handover_acknowledged committee_member_identified stance_observed"
+        " committee_member_left service_delivered repeat_order_placed"
         " survey_sent feedback_received",
     }.items()
     for act in acts.split()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from typing import Final
 
-from salesflow.demo.offers import HELP, MESSAGES, SOLUTIONS
+from salesflow.demo.offers import DECISIONS, HELP, MESSAGES, SOLUTIONS
 from salesflow.demo.office import DealLife
 from salesflow.demo.world import COMPETITORS, NEEDS, OBJECTIONS, SUPPORT, Life
 from salesflow.domain.customer import Customer
@@ -17,6 +17,9 @@ from salesflow.domain.deal.activities import DecisionMaker
 __all__ = ["WORK", "good_for"]
 
 
+MEETS: Final = 0.6
+LEAD_MEETS: Final = 0.4
+"""How often a deal that another department works on is met about, and with the lead."""
 BUDGET_UNKNOWN: Final = 0.08
 """How often the budget stays unknown, so that a lead has to wave the deal through."""
 
@@ -65,19 +68,39 @@ def _analyse_needs(life: DealLife) -> Life:
             life.contact(deal, "out", "meeting")
             deal.identify_need(need[1], pain_point=life.maybe(0.4), occurred_at=life.when)
     yield life.pace.after(5)
+    _find_buyers(life)
     with life.deal() as deal:
         if not life.maybe(BUDGET_UNKNOWN):
             deal.confirm_budget(life.plan.offer.budget, occurred_at=life.when)
         _map_decision(life, deal)
+        life.buyers.identify(deal, life.when)
         life.expect(deal, 40)
     if life.maybe(0.35):
         yield from _work_together(life)
 
 
+def _find_buyers(life: DealLife) -> None:
+    """Find out who decides, and note at the customer whom nobody knew yet."""
+    found = life.buyers.find()
+    with life.office.session(life.plan.rep.id) as session:
+        customer = session.get(Customer, life.office.customers[life.plan.company.name])
+        for buyer in found:
+            if buyer.id not in customer.people:
+                customer.add_person(
+                    name=buyer.name, position=buyer.position, person_id=buyer.id
+                )
+
+
 def _map_decision(life: DealLife, deal: Deal) -> None:
     company = life.plan.company
     deal.map_decision_process(
-        people=(DecisionMaker(name=company.contact, role=company.job),),
+        people=(
+            DecisionMaker(
+                person_id=life.office.id("person", company.name),
+                name=company.contact,
+                role=company.job,
+            ),
+        ),
         how=life.chance.choice(("总经理办公会", "招标评审", "董事长一人决定", "board vote")),
         decision_expected=life.pace.happened.date() + timedelta(days=45),
         occurred_at=life.when,
@@ -87,6 +110,7 @@ def _map_decision(life: DealLife, deal: Deal) -> None:
 def _work_together(life: DealLife) -> Life:
     """Bring in another department: a collaborator, a question, a message."""
     person, department, role = life.chance.choice(SUPPORT)
+    apart = life.office.chance("colleagues", life.plan.number)
     yield life.pace.after(1)
     with life.deal() as deal:
         credit = life.chance.choice(("0", "0.1", "0.2"))
@@ -97,6 +121,7 @@ def _work_together(life: DealLife) -> Life:
             life.chance.choice(MESSAGES),
             by=life.plan.rep.id,
             to=(person,),
+            channel=apart.choices(("chat", "email", "call"), (6, 3, 1))[0],
             occurred_at=life.when,
         )
     asked, question, answer = life.chance.choice(HELP)
@@ -105,6 +130,15 @@ def _work_together(life: DealLife) -> Life:
         request = deal.request_help(
             question, department=asked, by=life.plan.rep.id, occurred_at=life.when
         )
+        if apart.random() < MEETS:
+            lead = (life.manager,) if apart.random() < LEAD_MEETS else ()
+            deal.hold_meeting(
+                participants=(life.plan.rep.id, person, *lead),
+                departments=(department,),
+                subject="方案评审 / review of the offer",
+                decided=apart.choice(DECISIONS),
+                occurred_at=life.when,
+            )
     yield life.pace.after(1.5)
     with life.deal(actor=person) as deal:
         deal.give_help(request, answer=answer, by=person, occurred_at=life.when)
@@ -148,6 +182,7 @@ def _negotiate(life: DealLife) -> Life:
     yield life.pace.after(4)
     with life.deal() as deal:
         life.contact(deal, "in", "call")
+        life.buyers.look_again(deal, life.when)
         life.expect(deal, 14)
         if life.quote is None:
             holds = good_for(life.pace.happened.date(), 30)

@@ -25,6 +25,7 @@ from salesflow.presentation.fact_text import exact_money_text, value_text
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import given_percent
 from salesflow.presentation.messages import Language, in_language, key_text
+from salesflow.presentation.people_text import committee_text, handovers_text, roles_text
 
 __all__ = [
     "AttributeChange",
@@ -303,10 +304,23 @@ ATTRIBUTES: Final = (
     ),
     _Attribute("credits", lambda it: it.deal.credits),
     _Attribute(
+        "handovers",
+        lambda it: [*it.deal.handovers],
+        "Handovers",
+        text=lambda it: handovers_text(it.deal.handovers, it.names.rep, it.language),
+    ),
+    _Attribute(
         "messages",
         lambda it: len(it.deal.messages),
         "Messages",
         text=lambda it: _count(it.deal.messages),
+    ),
+    _Attribute(
+        "internal_meetings",
+        lambda it: len(it.deal.meetings),
+        "Internal meetings",
+        text=lambda it: _count(it.deal.meetings),
+        made_of=("meetings",),
     ),
     _Attribute(
         "help",
@@ -340,6 +354,19 @@ ATTRIBUTES: Final = (
         "Decision process",
         _decision,
         made_of=("decision",),
+    ),
+    _Attribute(
+        "buying_committee",
+        lambda it: [*it.deal.committee.values()],
+        "Buying committee",
+        text=lambda it: committee_text(it.deal.committee.values(), it.zone, it.language),
+        made_of=("committee",),
+    ),
+    _Attribute(
+        "roles_nobody_fills",
+        lambda it: it.deal.roles_unfilled,
+        "Roles nobody fills",
+        text=lambda it: roles_text(it.deal.roles_unfilled, it.language),
     ),
     _Attribute(
         "solutions",

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from uuid import UUID
 
 from salesflow.domain.deal.state import DealSummary
+from salesflow.domain.event import Event
 from salesflow.projections.table import millionths
 
-__all__ = ["DealFigures", "figures_of"]
+__all__ = ["DealFigures", "actor_of", "figures_of"]
 
 _new = tuple.__new__
 
@@ -53,3 +54,8 @@ def figures_of(deal: DealSummary) -> DealFigures:
         )
         found = deal.figures = _new(DealFigures, shown)
     return found
+
+
+def actor_of(event: Event) -> str | None:
+    """Return who recorded a fact; nobody is known to have done what was imported."""
+    return event.actor if event.source is None else None

@@ -24,6 +24,7 @@ QUESTION_HOMES: Final = {
         "salesflow.projections.incentives.contest_standings:ContestStandings"
     ),
     "coaching": "salesflow.projections.people.coaching:Coaching",
+    "collaboration": "salesflow.projections.collaboration.collaboration:Collaboration",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",

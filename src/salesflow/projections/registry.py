@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 from salesflow.errors import InputError
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
+from salesflow.projections.folds.collaboration import COLLABORATIONS
+from salesflow.projections.folds.committee import COMMITTEES
 from salesflow.projections.folds.contact import CONTACTS
 from salesflow.projections.folds.contest import CONTESTS
 from salesflow.projections.folds.customer import CUSTOMERS
@@ -19,6 +21,8 @@ from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.figure import FIGURE_REPORTS
 from salesflow.projections.folds.goal import GOALS
+from salesflow.projections.folds.handover import HANDOVERS
+from salesflow.projections.folds.help_request import HELP_REQUESTS
 from salesflow.projections.folds.incentive_plan import INCENTIVE_PLANS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
@@ -42,6 +46,8 @@ FOLDS: Final[dict[str, Fold]] = {
     for fold in (
         BOOKINGS,
         CLOSINGS,
+        COLLABORATIONS,
+        COMMITTEES,
         CONTACTS,
         CONTESTS,
         CUSTOMERS,
@@ -51,6 +57,8 @@ FOLDS: Final[dict[str, Fold]] = {
         FIGURE_REPORTS,
         GOALS,
         INCENTIVE_PLANS,
+        HANDOVERS,
+        HELP_REQUESTS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
         RECEIPTS,

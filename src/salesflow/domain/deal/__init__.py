@@ -4,8 +4,9 @@
 
     stages      opened, moved, migrated             quotes       drafted … accepted, expired
     outcomes    won, lost, disqualified, reopened   billing      forecast, terms, invoices
-    merging     merged, absorbed, unmerged          people       owner, collaborators, help
+    merging     merged, absorbed, unmerged          people       owner, hand-overs, help …
     activities  contacts, needs, objections …       after_sales  service, orders, feedback
+    committee   who decides at the customer
 
 `DealState` in `state.py` is what follows from all of them, for commands and read tables alike.
 """

@@ -67,7 +67,9 @@ class ContactLogged(Fact):
     participants: tuple[Personal, ...] = ()
     next_step: Personal | None = None
     by: Reference | None = None
-    """The rep who had the contact; the actor of the envelope when not said."""
+    """Who did it; the actor of the envelope when not said."""
+    contact_people: tuple[UUID, ...] | None = None
+    """Ids of contact people of the customer, of a contact those who took part."""
 
 
 class IntentStated(Fact):
@@ -246,6 +248,7 @@ class Activities(DealCommands, ActivityState):
         participants: tuple[str, ...] = (),
         next_step: str | None = None,
         by: str | None = None,
+        contact_people: tuple[UUID, ...] = (),
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that we talked: how, who began, what about, and what comes next."""
@@ -257,6 +260,7 @@ class Activities(DealCommands, ActivityState):
                 participants=participants,
                 next_step=next_step,
                 by=by,
+                contact_people=contact_people or None,
             ),
             occurred_at,
         )

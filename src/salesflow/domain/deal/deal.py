@@ -6,9 +6,10 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal.activities import Activities, ActivityFact
+from salesflow.domain.deal.activities import ActivityFact
 from salesflow.domain.deal.after_sales import AfterSales, ServiceFact
 from salesflow.domain.deal.billing import Billing, BillingFact
+from salesflow.domain.deal.committee import Committee, CommitteeFact
 from salesflow.domain.deal.merging import Merging, MergingFact
 from salesflow.domain.deal.outcomes import OutcomeFact, Outcomes
 from salesflow.domain.deal.people import People, PeopleFact
@@ -26,7 +27,7 @@ __all__ = ["Deal"]
 
 
 class Deal(
-    Stages, Outcomes, Merging, Activities, Quotes, Billing, People, AfterSales, DealState
+    Stages, Outcomes, Merging, Committee, Quotes, Billing, People, AfterSales, DealState
 ):
     """One possible sale to one customer, from prospecting to after-sales service."""
 
@@ -35,6 +36,7 @@ class Deal(
         *get_args(OutcomeFact),
         *get_args(MergingFact),
         *get_args(ActivityFact),
+        *get_args(CommitteeFact),
         *get_args(QuoteFact),
         *get_args(BillingFact),
         *get_args(PeopleFact),

@@ -1,7 +1,9 @@
 """People: who owns the deal, who works on it, who helps, and whose deal it is.
 
 The owner is credited with what the collaborators leave over; their shares never add up to
-more than the whole. Changes of people may be planned ahead with `effective_from`.
+more than the whole. Changes of people may be planned ahead with `effective_from`. What one
+owner hands over to the next may be told before or after the deal is theirs: it belongs to
+their ownership of that time, or to the next one.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,18 +27,22 @@ from salesflow.domain.values import (
     trimmed,
 )
 from salesflow.domain.wording import quoted
-from salesflow.errors import RuleError
+from salesflow.errors import InputError, RuleError
 
 __all__ = [
     "Collaborator",
     "CollaboratorJoined",
     "CollaboratorLeft",
     "CustomerChanged",
+    "DealHandedOver",
+    "HandoverAcknowledged",
     "HelpGiven",
     "HelpRequest",
     "HelpRequested",
+    "MeetingHeld",
     "MessagePosted",
     "OwnerAssigned",
+    "OwnerHandover",
     "People",
     "PeopleFact",
     "PeopleState",
@@ -44,6 +50,8 @@ __all__ = [
 
 NOTHING = Decimal(0)
 WHOLE = Decimal(1)
+BOTH = 2
+"""It takes two to meet."""
 
 
 class OwnerAssigned(PlannedFact):
@@ -88,13 +96,29 @@ class CustomerChanged(Fact):
 
 
 class MessagePosted(Fact):
-    """Somebody wrote to the team about the deal."""
+    """Somebody wrote about the deal, to the whole team where nobody is named."""
 
     kind: ClassVar[str] = "deal.message_posted"
     name_zh: ClassVar[str] = "即时通讯"
     text: Personal | None = None
     by: Reference | None = None
     to: tuple[Reference, ...] = ()
+    channel: Reference | None = None
+    """chat, email, call, or whatever the house calls it."""
+
+
+class MeetingHeld(Fact):
+    """We met among ourselves about the deal; a meeting with the customer is a contact."""
+
+    kind: ClassVar[str] = "deal.meeting_held"
+    name_zh: ClassVar[str] = "内部会议"
+    participants: tuple[Reference, ...] = ()
+    departments: tuple[SafeText, ...] = ()
+    """The departments that took part."""
+    subject: Personal | None = None
+    """What it was about."""
+    decided: Personal | None = None
+    """What was decided."""
 
 
 class HelpRequested(Fact):
@@ -106,6 +130,7 @@ class HelpRequested(Fact):
     question: Personal | None = None
     by: Reference | None = None
     department: SafeText | None = None
+    """The department that was asked."""
 
 
 class HelpGiven(Fact):
@@ -118,14 +143,43 @@ class HelpGiven(Fact):
     by: Reference | None = None
 
 
+class DealHandedOver(Fact):
+    """What there was to hand over to a new owner was handed over."""
+
+    kind: ClassVar[str] = "deal.handed_over"
+    name_zh: ClassVar[str] = "商机交接"
+    to: Reference
+    open_tasks: tuple[Personal, ...] = ()
+    """What is still to be done."""
+    promises: tuple[Personal, ...] = ()
+    """What was promised to the customer."""
+    contact_people: tuple[UUID, ...] = ()
+    """Ids of contact people of the customer: those the new owner was introduced to."""
+    note: Personal | None = None
+    by: Reference | None = None
+
+
+class HandoverAcknowledged(Fact):
+    """The new owner has what they need, and takes it from here."""
+
+    kind: ClassVar[str] = "deal.handover_acknowledged"
+    name_zh: ClassVar[str] = "确认接手"
+    by: Reference
+    """The new owner."""
+    note: Personal | None = None
+
+
 PeopleFact = (
     OwnerAssigned
     | CollaboratorJoined
     | CollaboratorLeft
     | CustomerChanged
     | MessagePosted
+    | MeetingHeld
     | HelpRequested
     | HelpGiven
+    | DealHandedOver
+    | HandoverAcknowledged
 )
 
 
@@ -148,14 +202,32 @@ class HelpRequest(NamedTuple):
     by: str | None = None
 
 
+class OwnerHandover(NamedTuple):
+    """A deal went from one owner to another, and what was handed over with it."""
+
+    former: str
+    owner: str
+    because: str | None
+    handed_over: DealHandedOver | None = None
+    """None while nothing was."""
+    acknowledged: bool = False
+    """Whether the new owner said that they have what they need."""
+
+
 class PeopleState(DealCore):
     """Who works on a deal, and for whom; owner and customer stand in `DealCore`."""
 
     collaborators: Mapping[str, Collaborator] = EMPTY
     """By person."""
     messages: Sequence[MessagePosted] = ()
+    meetings: Sequence[MeetingHeld] = ()
+    """Those among ourselves."""
     help_requests: Mapping[str, HelpRequest] = EMPTY
     """By their key."""
+    handovers: Sequence[OwnerHandover] = ()
+    """From owner to owner; the last one is that to whoever owns it now."""
+    _handed_ahead: Mapping[str, DealHandedOver] = EMPTY
+    """What was handed over to somebody before the deal is theirs."""
 
     @property
     def credits(self) -> dict[str, Decimal]:
@@ -169,7 +241,7 @@ class PeopleState(DealCore):
     def _evolve_people(self, fact: PeopleFact, _: Event) -> None:
         match fact:
             case OwnerAssigned():
-                self.owner = fact.owner
+                self._hand_to(fact)
             case CollaboratorJoined(person=person):
                 joined = Collaborator(person, fact.department, fact.role, fact.credit)
                 self.collaborators = with_item(self.collaborators, person, joined)
@@ -179,6 +251,8 @@ class PeopleState(DealCore):
                 self.customer_id = fact.customer_id
             case MessagePosted():
                 self.messages = appended(self.messages, fact)
+            case MeetingHeld():
+                self.meetings = appended(self.meetings, fact)
             case HelpRequested(request=key):
                 asked = HelpRequest(key, fact.question, fact.department, given=False)
                 self.help_requests = with_item(self.help_requests, key, asked)
@@ -186,8 +260,32 @@ class PeopleState(DealCore):
                 if key in self.help_requests:
                     given = self.help_requests[key]._replace(given=True, by=fact.by)
                     self.help_requests = with_item(self.help_requests, key, given)
+            case DealHandedOver(to=owner) if self.owner == owner:
+                self._note_handover(handed_over=fact)
+            case DealHandedOver(to=owner):
+                self._handed_ahead = with_item(self._handed_ahead, owner, fact)
+            case HandoverAcknowledged():
+                if self.owner == fact.by:
+                    self._note_handover(acknowledged=True)
             case _:
                 assert_never(fact)
+
+    def _hand_to(self, fact: OwnerAssigned) -> None:
+        former, owner = self.owner, fact.owner
+        self.owner = owner
+        if former == owner:
+            return
+        ahead = self._handed_ahead.get(owner)
+        self._handed_ahead = without(self._handed_ahead, owner)
+        if former is not None:
+            handover = OwnerHandover(former, owner, fact.because, ahead)
+            self.handovers = appended(self.handovers, handover)
+
+    def _note_handover(self, **noted: object) -> None:
+        """Note something of the last hand-over; there is none to the first owner."""
+        if self.handovers:
+            last = self.handovers[-1]._replace(**noted)  # type: ignore[arg-type]
+            self.handovers = [*self.handovers[:-1], last]
 
 
 class People(DealCommands, PeopleState):
@@ -207,6 +305,68 @@ class People(DealCommands, PeopleState):
         if self._planned(occurred_at, starts).owner == fact.owner:
             raise RuleError(f"deal {self.id} is owned by {quoted(owner)} already")
         self._record(fact, occurred_at)
+
+    def hand_over(
+        self,
+        *,
+        to: str | None = None,
+        open_tasks: tuple[str, ...] = (),
+        promises: tuple[str, ...] = (),
+        contact_people: tuple[UUID, ...] = (),
+        note: str | None = None,
+        by: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Hand over what is open, promised and known to the owner who follows.
+
+        To whoever owns the deal then, unless somebody is named who is to own it later.
+        """
+        then = self._at(occurred_at)
+        owner = then.owner if to is None else trimmed(to)
+        if owner is None:
+            raise RuleError(f"deal {self.id} has no owner; say whom it is handed over to")
+        if owner == then.owner and not then.handovers:
+            raise RuleError(
+                f"{quoted(owner)} is the first owner of deal {self.id}; say in `to` who is to"
+                " own it, or assign the new owner first"
+            )
+        if not any((open_tasks, promises, contact_people, (note or "").strip())):
+            raise InputError(
+                "say what is handed over: open tasks, promises, people or a note; that there"
+                " is nothing open is a note too"
+            )
+        fact = DealHandedOver(
+            to=owner,
+            open_tasks=open_tasks,
+            promises=promises,
+            contact_people=contact_people,
+            note=note,
+            by=by,
+        )
+        self._record(fact, occurred_at)
+
+    def acknowledge_handover(
+        self,
+        *,
+        by: str | None = None,
+        note: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Say as the new owner that you have what you need."""
+        then = self._at(occurred_at)
+        owner = then.owner if by is None else trimmed(by)
+        if owner is None or owner != then.owner:
+            raise RuleError(
+                f"deal {self.id} is owned by {quoted(then.owner or 'nobody')} then; only the"
+                " new owner acknowledges what was handed over"
+            )
+        if not then.handovers:
+            raise RuleError(
+                f"{quoted(owner)} is the first owner of deal {self.id}; nobody had it before"
+            )
+        if then.handovers[-1].acknowledged:
+            raise RuleError(f"{quoted(owner)} has acknowledged it already")
+        self._record(HandoverAcknowledged(by=owner, note=note), occurred_at)
 
     def add_collaborator(
         self,
@@ -279,12 +439,36 @@ class People(DealCommands, PeopleState):
         *,
         by: str | None = None,
         to: tuple[str, ...] = (),
+        channel: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Write to the team."""
-        self._record(
-            MessagePosted(text=require_text(text, "a message"), by=by, to=to), occurred_at
+        """Write to the team, or to some of it."""
+        fact = MessagePosted(
+            text=require_text(text, "a message"), by=by, to=to, channel=channel
         )
+        self._record(fact, occurred_at)
+
+    def hold_meeting(
+        self,
+        *,
+        participants: tuple[str, ...],
+        departments: tuple[str, ...] = (),
+        subject: str | None = None,
+        decided: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that we met among ourselves: who, what about, and what was decided."""
+        if len({*map(trimmed, participants)}) + len(departments) < BOTH:
+            raise InputError(
+                "name at least two participants, or one and the other's department"
+            )
+        fact = MeetingHeld(
+            participants=participants,
+            departments=departments,
+            subject=subject,
+            decided=decided,
+        )
+        self._record(fact, occurred_at)
 
     def request_help(
         self,

@@ -30,15 +30,20 @@ from salesflow.domain.deal.billing import (
     PaymentReceived,
     TermsAgreed,
 )
+from salesflow.domain.deal.committee import CommitteeFact, CommitteeState
 from salesflow.domain.deal.merging import MergeState, MergingFact
 from salesflow.domain.deal.outcomes import (
     OutcomeFact,
     OutcomeState,
 )
 from salesflow.domain.deal.people import (
+    DealHandedOver,
+    HandoverAcknowledged,
     HelpGiven,
     HelpRequested,
+    MeetingHeld,
     MessagePosted,
+    OwnerAssigned,
     PeopleFact,
     PeopleState,
 )
@@ -69,7 +74,7 @@ class DealState(
     StageState,
     OutcomeState,
     MergeState,
-    ActivityState,
+    CommitteeState,
     QuotesState,
     BillingState,
     PeopleState,
@@ -137,6 +142,7 @@ def _changes() -> Iterator[tuple[type[Fact], Change]]:
         (OutcomeFact, DealState._evolve_outcome),
         (MergingFact, DealState._evolve_merging),
         (ActivityFact, DealState._evolve_activities),
+        (CommitteeFact, DealState._evolve_committee),
         (QuoteFact, DealState._evolve_quotes),
         (BillingFact, DealState._evolve_billing),
         (PeopleFact, DealState._evolve_people),
@@ -192,19 +198,24 @@ class DealSummary(DealState):
         self.offers = with_item(self.offers, quote.key, quote)
 
 
-_DETAILS: Final = frozenset({"irregular", "line_items", "messages", "help_requests"}).union(
-    *(values_of(part) for part in (ActivityState, BillingState, AfterSalesState))
-)
+_DETAILS: Final = frozenset(
+    {
+        *("irregular", "line_items", "messages", "meetings", "help_requests"),
+        *("handovers", "_handed_ahead"),
+    }
+).union(*(values_of(p) for p in (ActivityState, CommitteeState, BillingState, AfterSalesState)))
 
 _OFFERS: Final = frozenset({QuoteDrafted, QuoteIssued})
-_WITHOUT_DETAILS: Final = STATE_FACTS - {LineItemsAgreed}
+_WITHOUT_DETAILS: Final = STATE_FACTS - {LineItemsAgreed, OwnerAssigned}
 """The facts that leave nothing in a state but what a summary keeps."""
 
 _ALL_DETAILS: Final = frozenset(
     {
         *get_args(ActivityFact),
+        *get_args(CommitteeFact),
         *(TermsAgreed, InvoiceIssued, PaymentReceived),
-        *(MessagePosted, HelpRequested, HelpGiven),
+        *(MessagePosted, MeetingHeld, HelpRequested, HelpGiven),
+        *(DealHandedOver, HandoverAcknowledged),
         *(ServiceDelivered, SurveySent, FeedbackReceived),
     }
 )

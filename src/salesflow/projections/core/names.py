@@ -41,7 +41,9 @@ DEAL: Final = "Deal"
 BECAUSE: Final = "Reason"
 DEALS: Final = frozenset({"deal"})
 CUSTOMERS: Final = frozenset({"customer", "customer_id"})
-REPS: Final = frozenset({"actor", "group", "key", "owner", "person", "rep"})
+REPS: Final = frozenset(
+    {"actor", "asked_by", "colleague", "former", "group", "key", "owner", "person", "rep"}
+)
 REASONS: Final = frozenset({"because", "detail"})
 """What views call fields that hold an id of each kind; a group or key may be anything else."""
 NAMED: Final = REPS | CUSTOMERS | REASONS
@@ -348,7 +350,9 @@ if TYPE_CHECKING:
 
 DEAL_COLUMN: Final = "deal"
 CUSTOMER_COLUMNS: Final = ("customer", "customer_id")
-REP_COLUMNS: Final = ("actor", "group", "owner", "person", "rep")
+REP_COLUMNS: Final = (
+    *("actor", "asked_by", "colleague", "former", "group", "owner", "person", "rep"),
+)
 """Columns that hold ids of reps; a group may be a customer as well, or neither."""
 
 Naming = Callable[[str], str | None]

@@ -1,0 +1,1 @@
+"""How people work together on deals, among themselves and with those who decide."""
