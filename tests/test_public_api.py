@@ -35,6 +35,7 @@ PUBLIC = [
     "Rep",
     "Restatement",
     "Retrospective",
+    "Review",
     "SalesFlow",
     "SalesProcess",
     "SalesflowError",

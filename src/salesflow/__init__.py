@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
+    from salesflow.domain.review import Review
     from salesflow.domain.standard_process import STANDARD
     from salesflow.domain.team import Team
     from salesflow.domain.time import Moment
@@ -68,6 +69,7 @@ __all__ = [
     "Rep",
     "Restatement",
     "Retrospective",
+    "Review",
     "SalesFlow",
     "SalesProcess",
     "SalesflowError",
@@ -100,6 +102,7 @@ _HOMES = {
     "Reactor": "engine",
     "Rep": "domain.rep",
     "Restatement": "projections.pipeline.restatement",
+    "Review": "domain.review",
     "Retrospective": "projections.review.retrospective",
     "SalesFlow": "engine",
     "SalesProcess": "domain.process",

@@ -20,6 +20,7 @@ from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
+from salesflow.domain.review import Review
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
 from salesflow.domain.team import Team
@@ -441,7 +442,7 @@ def _to_json(fact: Fact) -> bytes:
 
 # All facts of the package.
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
+AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal, Review)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

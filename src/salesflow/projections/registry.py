@@ -18,6 +18,8 @@ from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
+from salesflow.projections.folds.review import REVIEWS
+from salesflow.projections.folds.review_action import REVIEW_ACTIONS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.table import Fold
@@ -39,6 +41,8 @@ FOLDS: Final[dict[str, Fold]] = {
         FEEDBACKS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
+        REVIEWS,
+        REVIEW_ACTIONS,
         STAGE_VISITS,
     )
 }
