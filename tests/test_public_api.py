@@ -43,6 +43,7 @@ PUBLIC = [
     "Stage",
     "StageTimes",
     "Team",
+    "Training",
     "WinLoss",
 ]
 ERRORS = [

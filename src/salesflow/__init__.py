@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from salesflow.domain.standard_process import STANDARD
     from salesflow.domain.team import Team
     from salesflow.domain.time import Moment
+    from salesflow.domain.training import Training
     from salesflow.domain.values import Money
     from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
@@ -77,6 +78,7 @@ __all__ = [
     "Stage",
     "StageTimes",
     "Team",
+    "Training",
     "WinLoss",
 ]
 
@@ -111,6 +113,7 @@ _HOMES = {
     "Stage": "domain.process",
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
+    "Training": "domain.training",
     "WinLoss": "projections.cases.win_loss",
 }
 

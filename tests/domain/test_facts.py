@@ -168,8 +168,8 @@ def test_every_aggregate_names_the_facts_it_records() -> None:
 def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     whose, _, what = fact.kind.partition(".")
     assert whose in {
-        "fact", "settings", "rates", "process", "team", "rep", "customer", "deal", "review",
-        "case", "improvement",
+        "fact", "settings", "rates", "process", "team", "training", "rep", "customer", "deal",
+        "review", "case", "improvement",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -245,6 +245,7 @@ def test_openings_are_marked() -> None:
         "review.opened",
         "settings.changed",
         "team.formed",
+        "training.offered",
     }
 
 

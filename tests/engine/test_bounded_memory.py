@@ -19,7 +19,7 @@ from salesflow.projections.pipeline.funnel import Funnel
 from salesflow.projections.pipeline.funnel_trend import FunnelTrend
 from salesflow.projections.stages.stage_times import StageTimes
 
-VISITS, DEALS = "salesflow_stage_visit_1", "salesflow_deal_state_1"
+VISITS, DEALS = "salesflow_stage_visit_2", "salesflow_deal_state_1"
 
 
 @pytest.fixture

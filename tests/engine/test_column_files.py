@@ -75,7 +75,7 @@ def deals_of(url: str, owner: str) -> int:
 def let_eve_own_all(url: str) -> None:
     """Change rows by hand, so that who reads them can be told from who reads files."""
     with plain_connection(url) as connection:
-        connection.execute("UPDATE salesflow_stage_visit_1 SET owner = 'eve'")
+        connection.execute("UPDATE salesflow_stage_visit_2 SET owner = 'eve'")
 
 
 def test_who_begins_to_ask_reads_files_and_no_rows(url: str) -> None:
@@ -185,7 +185,7 @@ def test_a_file_that_holds_what_rows_held_once_is_named_by_a_check(url: str) -> 
     assert named(url) == {("rows", "stage_visit")}
     assert deals_of(url, "eve") == 3
     with plain_connection(url) as connection:
-        connection.execute("UPDATE salesflow_stage_visit_1 SET owner = 'ann'")
+        connection.execute("UPDATE salesflow_stage_visit_2 SET owner = 'ann'")
     assert named(url) == {("columns", "stage_visit")}
     assert deals_of(url, "eve") == 3
     with SalesFlow(url) as flow:
@@ -377,7 +377,7 @@ def another_url(
 
 def let_eve_own_two(url: str) -> None:
     """Change rows by hand, but the first one: by that PostgreSQL tells who built them."""
-    table = "salesflow_stage_visit_1"
+    table = "salesflow_stage_visit_2"
     first = f"SELECT entity_id FROM {table} ORDER BY entity_id LIMIT 1"
     with plain_connection(url) as connection:
         connection.execute(f"UPDATE {table} SET owner = 'eve' WHERE entity_id > ({first})")
@@ -523,11 +523,11 @@ def test_the_command_line_says_that_a_file_is_damaged_beside_the_right_answer(
         os.truncate(file, 100)
     english = ran(*asked, "--json")
     assert (english.code, json.loads(english.out)["stages"][0]["deals"]) == (0, 3)
-    assert "_stage_visit_1 cannot be read: BadZipFile; its rows are read instead" in english.err
+    assert "_stage_visit_2 cannot be read: BadZipFile; its rows are read instead" in english.err
     for file in folder_of(url).iterdir():
         os.truncate(file, 100)
     chinese = ran(*asked, "--lang", "zh")
-    assert "salesflow_stage_visit_1 的列文件无法读取（BadZipFile）" in chinese.err
+    assert "salesflow_stage_visit_2 的列文件无法读取（BadZipFile）" in chinese.err
     assert ran(*asked).out.split("as of")[0] == whole.out.split("as of")[0]
 
 

@@ -81,7 +81,7 @@ def rebuilt_elsewhere(flow: SalesFlow) -> None:
     """Let somebody change rows, and another engine build the table anew."""
     opened(flow)
     flow.catch_up()
-    tamper(url_of(flow), "UPDATE salesflow_stage_visit_1 SET owner = 'eve'")
+    tamper(url_of(flow), "UPDATE salesflow_stage_visit_2 SET owner = 'eve'")
     assert flow.ask(StageTimes(owner="eve")).stages[0].deals == 1
     with SalesFlow(url_of(flow)) as other:
         other.rebuild("stage_visit")
@@ -111,7 +111,7 @@ def test_rows_asked_for_while_they_are_built_anew_are_those_that_stand(
         for each in (flow, beside):
             opened(each)
             each.catch_up()
-        tamper(database_url, "UPDATE salesflow_stage_visit_1 SET owner = 'eve'")
+        tamper(database_url, "UPDATE salesflow_stage_visit_2 SET owner = 'eve'")
 
         def of_eve() -> int:
             return flow.ask(StageTimes(owner="eve")).stages[0].deals

@@ -15,8 +15,8 @@ __all__ = ["Of", "Wanted", "Whose", "groups_of", "is_wanted"]
 
 Whose = dict[str, Any]
 Of = Callable[[Whose], str | None]
-Wanted = dict[str, str | None]
-"""The process and the owner asked for, None for any."""
+Wanted = dict[str, str | None] | Callable[[Whose], bool]
+"""The process and the owner asked for, None for any; or what says whether it is."""
 
 
 def groups_of(events: list[Raw], by: str | None, as_of: int, known_at: int) -> Of:
@@ -36,6 +36,8 @@ def groups_of(events: list[Raw], by: str | None, as_of: int, known_at: int) -> O
 
 def is_wanted(whose: Whose, only: Wanted) -> bool:
     """Say whether something is of the process and the owner asked for."""
+    if callable(only):
+        return only(whose)
     return only["process"] in (None, whose["process"]) and only["owner"] in (None, whose["rep"])
 
 

@@ -95,6 +95,7 @@ def _step(
         "entered": _entered(event, before, after, processes),
         "owner": after["owner"],
         "amount": after["amount"],
+        "customer": after["customer"],
         "place": place,
     }
 

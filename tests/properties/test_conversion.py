@@ -15,10 +15,10 @@ from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import at
-from salesflow.projections.stages import conversion_figures
+from salesflow.projections.metrics import conversion_figures
+from salesflow.projections.metrics.conversion_figures import Passages
+from salesflow.projections.metrics.visits import Steps
 from salesflow.projections.stages.conversion import Conversion
-from salesflow.projections.stages.conversion_figures import Passages
-from salesflow.projections.stages.visits import Steps
 
 MOVES = ("moved", "moved", "moved", "migrated", "migrated", "reopened", "won", "lost", "owner")
 MERGES = ("merged", "unmerged", "moved", "moved", "won", "reopened", "owner", "forecast")

@@ -79,6 +79,7 @@ def said(row: dict[str, Any], known_at: int) -> tuple[Any, ...]:
         row["entered"],
         row["owner"],
         amount,
+        None if row["customer_id"] is None else UUID(row["customer_id"]),
     )
 
 
@@ -93,6 +94,7 @@ def told(step: Step) -> tuple[Any, ...]:
         step["entered"],
         step["owner"],
         step["amount"],
+        None if step["customer"] is None else UUID(step["customer"]),
     )
 
 

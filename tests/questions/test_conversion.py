@@ -15,8 +15,8 @@ from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import DealMigrated, StageMapping, StageMoved
 from salesflow.domain.values import Money
 from salesflow.errors import InputError, NotFoundError
+from salesflow.projections.metrics.conversion_figures import StageConversion, StageReach
 from salesflow.projections.stages.conversion import Conversion, ConversionView
-from salesflow.projections.stages.conversion_figures import StageConversion, StageReach
 
 MARCH = {"from_": date(2026, 3, 1), "to": date(2026, 4, 1)}
 JUNE = "2026-06-01T00:00:00+00:00"

@@ -20,7 +20,7 @@ from salesflow.domain.event import Fact
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.values import MOST
 from salesflow.errors import InputError
-from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.performance.kpis import Kpis, KpisView
 
 

@@ -10,7 +10,7 @@ from salesflow.domain.deal.activities import ContactLogged, Direction
 from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
-from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.performance.kpis import Kpis
 
 ACME, BOLT = (UUID(int=0xC057_0000 + number) for number in (1, 2))

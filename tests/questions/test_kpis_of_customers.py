@@ -16,7 +16,7 @@ from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
 from salesflow.domain.event import Fact
 from salesflow.domain.time import to_instant
 from salesflow.errors import RuleError
-from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.performance.kpis import Kpis
 
 ACME, BOLT, CAMPO = (UUID(int=0xC057_0000 + number) for number in (1, 2, 3))

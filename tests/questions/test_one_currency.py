@@ -21,7 +21,7 @@ from salesflow.errors import InputError
 from salesflow.projections.cases.win_loss import WinLoss
 from salesflow.projections.core.currency import RatesUsed, WithoutRate
 from salesflow.projections.forecast.forecast import Forecast
-from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.performance.kpis import Kpis, KpisView
 from salesflow.projections.pipeline.flow import Flow
 from salesflow.projections.pipeline.funnel import Funnel, FunnelView

@@ -12,7 +12,7 @@ from salesflow.domain.deal.people import OwnerAssigned
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
-from salesflow.projections.performance.kpi_figures import Velocity
+from salesflow.projections.metrics.kpi_figures import Velocity
 from salesflow.projections.performance.kpis import Kpis
 
 SIZED = PLAIN.model_copy(update={"key": "sized", "qualifying_stage": "b"})

@@ -24,6 +24,7 @@ from salesflow.domain.review import Review
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
 from salesflow.domain.team import Team
+from salesflow.domain.training import Training
 from salesflow.domain.unchecked import Decode, NotWrittenHereError, decoder_of
 from salesflow.domain.values import shown
 from salesflow.domain.wording import quoted, reason_of, shortened
@@ -442,7 +443,10 @@ def _to_json(fact: Fact) -> bytes:
 
 # All facts of the package.
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal, Review)
+AGGREGATES: Final = (
+    *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
+    *(Review,),
+)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

@@ -3,12 +3,15 @@
 A rep is addressed by the opaque id that deals name as `owner`; the name behind it is personal
 and stands in the joining alone. Membership may be told late or planned ahead. Later knowledge
 may leave it without what it builds on: whoever turns out to have left in April did not move in
-May. `RepState` is the one place that judges that, for the rep and for every fold.
+May. `RepState` is the one place that judges that, for the rep and for every fold. What a rep
+can and learns, and where their career leads, counts while they are in a team
+(`rep_development.py`).
 """
 
 import unicodedata
 from collections.abc import Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import ClassVar, Final, Self, assert_never, get_args
 from uuid import UUID, uuid5
@@ -16,19 +19,40 @@ from uuid import UUID, uuid5
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.state import State, appended
+from salesflow.domain.rep_development import (
+    CareerPlanAgreed,
+    CareerStep,
+    DevelopmentFact,
+    DevelopmentState,
+    RepPromoted,
+    SkillAssessed,
+    TrainingAssigned,
+    TrainingCompleted,
+)
+from salesflow.domain.state import appended
 from salesflow.domain.team import Team
-from salesflow.domain.values import Name, Reason, Reference, trimmed
+from salesflow.domain.training import Training
+from salesflow.domain.values import Name, Reason, Reference, number, trimmed
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
-__all__ = ["Rep", "RepFact", "RepJoined", "RepLeft", "RepMoved", "RepState", "rep_id"]
+__all__ = [
+    "MembershipFact",
+    "Rep",
+    "RepFact",
+    "RepJoined",
+    "RepLeft",
+    "RepMoved",
+    "RepState",
+    "rep_id",
+]
 
 
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
 BEFORE_JOINING: Final = Message("before the rep joined")
 MOVED_TEAMLESS: Final = Message("moved while in no team")
 LEFT_TEAMLESS: Final = Message("left while in no team")
+DEVELOPED_TEAMLESS: Final = Message("while in no team")
 
 
 class RepJoined(PlannedFact):
@@ -59,11 +83,13 @@ class RepLeft(PlannedFact):
     because: Reason | None = None
 
 
-RepFact = RepJoined | RepMoved | RepLeft
+MembershipFact = RepJoined | RepMoved | RepLeft
+"""What says in which team a rep is."""
+RepFact = MembershipFact | DevelopmentFact
 
 
-class RepState(State):
-    """Who a rep is and in which team, by now."""
+class RepState(DevelopmentState):
+    """Who a rep is, in which team, and what became of them, by now."""
 
     reference: str | None = None
     """The opaque id that deals name as owner."""
@@ -94,6 +120,17 @@ class RepState(State):
                 return self._leave_for(fact.team, MOVED_TEAMLESS)
             case RepLeft():
                 return self._leave_for(None, LEFT_TEAMLESS)
+            case (
+                RepPromoted()
+                | CareerPlanAgreed()
+                | SkillAssessed()
+                | TrainingAssigned()
+                | TrainingCompleted()
+            ):
+                if self.team is None:
+                    return DEVELOPED_TEAMLESS
+                self._develop(event, fact)
+                return None
             case _:
                 assert_never(fact)
 
@@ -190,6 +227,126 @@ class Rep(PlannedAggregate, RepState):
         self._then(occurred_at, starts)._ensure_in_team("leave")
         self._record(RepLeft(because=because, effective_from=starts), occurred_at)
 
+    def promote(
+        self,
+        level: str,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Give the rep another level, perhaps from a later day; levels are keys of your own."""
+        starts = self._effective(effective_from)
+        fact = RepPromoted(level=level, because=because, effective_from=starts)
+        then = self._then(occurred_at, starts)
+        then._ensure_in_team("be promoted")
+        if then.level == fact.level:
+            raise RuleError(f"{then._who} has level {then.level!r} already")
+        self._record(fact, occurred_at)
+
+    def agree_career_plan(
+        self,
+        steps: tuple[CareerStep, ...],
+        *,
+        note: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Agree which levels the rep works towards, in their order, each perhaps by a day."""
+        starts = self._effective(effective_from)
+        fact = CareerPlanAgreed(steps=steps, note=note, effective_from=starts)
+        levels = [step.level for step in fact.steps]
+        if not levels or len(set(levels)) < len(levels):
+            raise InputError("a career plan names at least one level, and each of them once")
+        days = [step.due for step in fact.steps if step.due is not None]
+        if days != sorted(days):
+            raise InputError("a later level of a career plan is reached on a later day")
+        self._then(occurred_at, starts)._ensure_in_team("agree on a career plan")
+        self._record(fact, occurred_at)
+
+    def assess_skill(
+        self,
+        skill: str,
+        score: Decimal | str | int,
+        *,
+        evidence: str,
+        scale_least: Decimal | str | int = 1,
+        scale_most: Decimal | str | int = 5,
+        assessed_by: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note how well the rep does something, on a scale, and what that rests on.
+
+        The scale is 1 to 5 unless another one is named.
+        """
+        if not evidence.strip():
+            raise InputError("an assessment needs evidence; say what was seen or heard")
+        fact = SkillAssessed(
+            skill=skill,
+            score=number(score),
+            scale_least=number(scale_least),
+            scale_most=number(scale_most),
+            assessed_by=assessed_by,
+            evidence=evidence,
+        )
+        if not fact.scale_least < fact.scale_most:
+            raise InputError("scale_most: a scale goes up, from scale_least to scale_most")
+        if not fact.scale_least <= fact.score <= fact.scale_most:
+            raise InputError(
+                f"score: {fact.score} is not on the scale from {fact.scale_least} to"
+                f" {fact.scale_most}; name another scale with scale_least and scale_most"
+            )
+        self._then(occurred_at, None)._ensure_in_team("be assessed")
+        self._record(fact, occurred_at)
+
+    def assign_training(
+        self,
+        training: Training | str,
+        *,
+        due: date | None = None,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Ask the rep to take a training, perhaps by a day.
+
+        Given the training itself, one that is retired is refused.
+        """
+        starts = self._effective(effective_from)
+        fact = TrainingAssigned(
+            training=_training_key(training), due=due, because=because, effective_from=starts
+        )
+        if isinstance(training, Training) and training.is_retired:
+            raise RuleError(f"training {training.key!r} is retired; assign another one")
+        then = self._then(occurred_at, starts)
+        then._ensure_in_team("be assigned a training")
+        taken = then.trainings.get(fact.training)
+        if taken is not None and taken.is_open:
+            raise RuleError(
+                f"{then._who} was assigned training {fact.training!r} already and has not"
+                " completed it; to change the day it is due, retract that assignment first"
+            )
+        self._record(fact, occurred_at)
+
+    def complete_training(
+        self,
+        training: Training | str,
+        *,
+        score: Decimal | str | int | None = None,
+        score_most: Decimal | str | int | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note that the rep has taken a training, assigned or not, and what they reached."""
+        fact = TrainingCompleted(
+            training=_training_key(training),
+            score=None if score is None else number(score),
+            score_most=None if score_most is None else number(score_most),
+        )
+        if fact.score_most is not None and (fact.score is None or fact.score > fact.score_most):
+            raise InputError("score: it has to be named with score_most, and be no higher")
+        self._then(occurred_at, None)._ensure_in_team("complete a training")
+        self._record(fact, occurred_at)
+
     @property
     def _who(self) -> str:
         return f"rep {self.id}" if self.reference is None else f"rep {self.reference!r}"
@@ -213,3 +370,7 @@ def rep_id(reference: str) -> UUID:
 
 def _key(team: Team | str) -> str:
     return team.key if isinstance(team, Team) else team
+
+
+def _training_key(training: Training | str) -> str:
+    return training.key if isinstance(training, Training) else training

@@ -2,7 +2,8 @@
 
 A team has a key, which facts and reports name it by, and a name in English and in Chinese.
 Who belongs to it is told by its reps (`rep.py`), so that one move is one fact. A team that
-reps joined and nobody formed is called by its key.
+reps joined and nobody formed is called by its key. Who leads it is told here: a lead need not
+sell, and so need be no rep.
 """
 
 import unicodedata
@@ -15,11 +16,20 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State
-from salesflow.domain.values import Reference, Value, trimmed
+from salesflow.domain.values import Reason, Reference, Value, trimmed
 from salesflow.domain.wording import Message
 from salesflow.errors import RuleError
 
-__all__ = ["Team", "TeamFact", "TeamFormed", "TeamName", "TeamRenamed", "team_id"]
+__all__ = [
+    "Team",
+    "TeamFact",
+    "TeamFormed",
+    "TeamLeadAppointed",
+    "TeamLeadReleased",
+    "TeamName",
+    "TeamRenamed",
+    "team_id",
+]
 
 
 TEAMS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a02")
@@ -50,15 +60,35 @@ class TeamRenamed(PlannedFact):
     name: TeamName
 
 
-TeamFact = TeamFormed | TeamRenamed
+class TeamLeadAppointed(PlannedFact):
+    """Somebody leads the team from now on, in the place of whoever did before."""
+
+    kind: ClassVar[str] = "team.lead_appointed"
+    name_zh: ClassVar[str] = "任命团队负责人"
+    lead: Reference
+    """Who leads it: the id of a person, as deals name owners."""
+    because: Reason | None = None
+
+
+class TeamLeadReleased(PlannedFact):
+    """Nobody leads the team from now on."""
+
+    kind: ClassVar[str] = "team.lead_released"
+    name_zh: ClassVar[str] = "团队负责人卸任"
+    because: Reason | None = None
+
+
+TeamFact = TeamFormed | TeamRenamed | TeamLeadAppointed | TeamLeadReleased
 
 
 class TeamState(State):
-    """What a team is called by now."""
+    """What a team is called by now, and who leads it."""
 
     key: str = ""
     name_en: str = ""
     name_zh: str = ""
+    lead: str | None = None
+    """Who leads it; None where nobody does, or nobody said so."""
 
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""
@@ -72,11 +102,17 @@ class TeamState(State):
                 if event is not self._opening:
                     return Message("the team was formed before")
                 self.key = fact.team
+                self.name_en, self.name_zh = fact.name.en, fact.name.zh
             case TeamRenamed():
-                pass
+                self.name_en, self.name_zh = fact.name.en, fact.name.zh
+            case TeamLeadAppointed():
+                self.lead = fact.lead
+            case TeamLeadReleased():
+                if self.lead is None:
+                    return Message("nobody led the team")
+                self.lead = None
             case _:
                 assert_never(fact)
-        self.name_en, self.name_zh = fact.name.en, fact.name.zh
         return None
 
 
@@ -111,6 +147,36 @@ class Team(PlannedAggregate, TeamState):
         if (then.name_en, then.name_zh) == (fact.name.en, fact.name.zh):
             raise RuleError(f"team {then.key!r} is called {name_en} / {name_zh} already")
         self._record(fact, occurred_at)
+
+    def appoint_lead(
+        self,
+        lead: str,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Let somebody lead the team, perhaps from a later day, in the place of any before."""
+        starts = self._effective(effective_from)
+        fact = TeamLeadAppointed(lead=lead, because=because, effective_from=starts)
+        then = self._planned(occurred_at, starts)
+        if then.lead == fact.lead:
+            raise RuleError(f"team {then.key!r} is led by {then.lead!r} already")
+        self._record(fact, occurred_at)
+
+    def release_lead(
+        self,
+        *,
+        because: str | None = None,
+        effective_from: datetime | date | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Let nobody lead the team, perhaps from a later day."""
+        starts = self._effective(effective_from)
+        then = self._planned(occurred_at, starts)
+        if then.lead is None:
+            raise RuleError(f"nobody leads team {then.key!r} at that time")
+        self._record(TeamLeadReleased(because=because, effective_from=starts), occurred_at)
 
     def name(self, language: str = "en") -> str:
         """Return its name in English (`en`) or Chinese (`zh`)."""

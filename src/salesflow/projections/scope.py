@@ -28,6 +28,7 @@ from salesflow.projections.core.columns import (
     UNKNOWN,
     Column,
     Flags,
+    Having,
     HeldRows,
     Words,
 )
@@ -38,11 +39,13 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.table import Processes
 
 __all__ = [
+    "EVERYTHING",
     "By",
     "Group",
     "GroupedBy",
     "Meant",
     "MembershipPeriod",
+    "MetricScope",
     "StageName",
     "TeamChange",
     "Teams",
@@ -143,6 +146,15 @@ class Customers:
             return entries
         place = places_among(self._merged, entries)
         return np.where(place < 0, entries, self._survivors[place])
+
+    def entries(self, customer: UUID) -> tuple[UUID, ...]:
+        """Return all entries that count as the customer that one counts as."""
+        code = self._ids.code(customer)
+        if code is None:
+            return (customer,)
+        counts_as = self._survivor(code)
+        merged = [entry for entry in self._into if self._survivor(entry) == counts_as]
+        return tuple(self._ids[entry] for entry in dict.fromkeys((code, counts_as, *merged)))
 
     def are_new(self, survivors: Column, at: Column, timezone: ZoneInfo) -> Flags:
         """Return of which customers nothing says that they were one before a day.
@@ -254,6 +266,12 @@ class Teams:
                 found[rows] = np.array(teams)[np.maximum(begun - 1, before_any)]
         return found
 
+    def members(self, team: str) -> tuple[str, ...]:
+        """Return who was in a team at any time."""
+        return tuple(
+            rep for rep, stays in self._stays.items() if any(it.team == team for it in stays)
+        )
+
     def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
         """Return where a rep was at an instant; the first one for any time before it."""
         stays = self.stays(rep)
@@ -322,6 +340,24 @@ class Attribution(NamedTuple):
     currency: str = "currency"
 
 
+class MetricScope(NamedTuple):
+    """What figures are narrowed to; all that is named has to be so, None is for any."""
+
+    process: str | None = None
+    owner: str | None = None
+    """A rep, who owns what is counted, or is credited with a part of it."""
+    team: str | None = None
+    customer: UUID | None = None
+    """With all entries that are merged with it."""
+    channel: str | None = None
+    """A lead source."""
+    stage: str | None = None
+    """The stage at which something is measured, in whichever process has it."""
+
+
+EVERYTHING: Final = MetricScope()
+
+
 class Grouping:
     """To which groups rows belong, and whether they were asked for at all."""
 
@@ -330,22 +366,50 @@ class Grouping:
         reader: Reader,
         by: GroupedBy | None,
         words: Mapping[str, Words],
-        *,
-        process: str | None = None,
-        owner: str | None = None,
+        within: MetricScope = EVERYTHING,
     ) -> None:
         self.by: Final = by
         self._reader = reader
-        self.process: Final = process
-        """The process asked for, as the rep is below; None for any."""
-        self.owner: Final = owner
+        self.within: Final = within
         self._texts: Final = words["process"]
         self._ids: Final = words["entity_id"]
+
+    def wanted(self, whose: Attribution) -> Having:
+        """Return what rows have that are asked for, but for the team; see `in_team`."""
+        its = self.within
+        found: dict[str, str | UUID | tuple[str | UUID, ...] | None] = {
+            whose.process: its.process,
+            whose.rep: its.owner,
+        }
+        if its.channel is not None:
+            found[whose.channel] = its.channel
+        if its.customer is not None:
+            found[whose.customer] = self.customers.entries(its.customer)
+        if its.team is not None and its.owner is None:
+            found[whose.rep] = self._teams.members(its.team)
+        return found
+
+    def in_team(
+        self, rows: HeldRows, whose: Attribution, at: Column | None = None
+    ) -> Flags | None:
+        """Return which rows were of the team asked for; None where none was, as for all.
+
+        At an instant of each, or where none is said when it happened.
+        """
+        team = self.within.team
+        if team is None:
+            return None
+        names = self._teams.names
+        number = names.index(team) if team in names else UNKNOWN
+        when = rows[whose.at] if at is None else at
+        found: Flags = self._teams.numbers(rows[whose.rep], self._texts, when) == number
+        return found
 
     @property
     def before_joining(self) -> int:
         """Of how many reps the first team stands for a time before they joined it, so far."""
-        return self._teams.before_joining if self.by == "team" else 0
+        by_team = self.by == "team" or self.within.team is not None
+        return self._teams.before_joining if by_team else 0
 
     def of(self, rows: HeldRows, whose: Attribution, at: Column | None = None) -> Column:
         """Return the number of the group of each row, or `NOTHING` for none; see `names`.

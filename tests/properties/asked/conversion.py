@@ -11,8 +11,8 @@ from oracle.conversions import conversion_in
 from properties.asked.case import Case
 from properties.world import instant
 from salesflow.presentation.format import Estimate
+from salesflow.projections.metrics.conversion_figures import StageConversion
 from salesflow.projections.stages.conversion import Conversion, ConversionView
-from salesflow.projections.stages.conversion_figures import StageConversion
 
 __all__ = ["CASE"]
 

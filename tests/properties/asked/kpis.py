@@ -18,7 +18,7 @@ from properties.asked.case import (
 )
 from properties.asked.periods import periods
 from properties.world import instant
-from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.performance.kpis import Kpis, KpisView
 
 __all__ = ["CASE"]

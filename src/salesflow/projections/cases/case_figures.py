@@ -42,9 +42,9 @@ from salesflow.projections.cases.similar_cases import (
     offers_of,
 )
 from salesflow.projections.core.statistics import decimal_of
+from salesflow.projections.metrics.visits import StageVisit, Steps
 from salesflow.projections.pipeline.deal_timeline import TimelineFact, timeline_facts
 from salesflow.projections.scope import stage_name
-from salesflow.projections.stages.visits import StageVisit, Steps
 from salesflow.projections.table import Processes
 
 __all__ = [

@@ -76,8 +76,8 @@ from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.metrics.visits import read_steps
 from salesflow.projections.scope import Meant, named
-from salesflow.projections.stages.visits import read_steps
 
 __all__ = ["CaseLayout", "CaseStudy", "CaseStudyView"]
 

@@ -65,7 +65,7 @@ NO_NUMBER: Final = np.iinfo(np.int64).min
 """Stands in a column of numbers where there is none."""
 
 
-Having = Mapping[str, str | UUID | tuple[str, ...] | None]
+Having = Mapping[str, str | UUID | tuple[str | UUID, ...] | None]
 """Which word or id rows are to have in columns, or which of several; None for whatever."""
 
 

@@ -38,6 +38,8 @@ __all__ = [
     "shares",
     "spread",
     "spreads",
+    "student_point",
+    "student_within",
     "survival",
 ]
 
@@ -56,6 +58,8 @@ FEW_DEGREES: Final = 1_000
 """Up to so many that expansion has fewer than 14 digits."""
 STEPS: Final = 6
 """One more than the last digits of any of them need."""
+SMALLEST: Final = 1e-16
+"""What is added to a sum and is less than that of it changes nothing."""
 HUNDRED: Final = 100
 PLACES: Final = 9
 LONG: Final = 2_000
@@ -259,6 +263,44 @@ def _within(point: float, freedom: int) -> float:
         total += term
     total *= math.sin(angle)
     return (angle + math.cos(angle) * total) * 2 / math.pi if is_odd else total
+
+
+def student_within(point: float, freedom: float) -> float:
+    """Return how much of Student's t lies no further from 0 than a point.
+
+    Degrees of freedom need not be whole, as Welch's are not.
+
+    Source: NIST Digital library of mathematical functions, 8.17.8 and 15.2.1: an incomplete
+    beta function as a series of positive terms.
+    """
+    half, share = freedom / 2, point * point / (freedom + point * point)
+    term = total = 1.0
+    order = 0
+    while term > total * SMALLEST:
+        term *= (half + HALF + order) / (1 + HALF + order) * share
+        total += term
+        order += 1
+    logs = math.lgamma(half + HALF) - math.lgamma(half) - math.lgamma(HALF)
+    if not share:
+        return 0.0
+    front = math.exp(logs + HALF * math.log(share) + half * math.log1p(-share))
+    return min(2 * front * total, 1.0)
+
+
+@cache
+def student_point(share: float, freedom: float) -> float:
+    """Return the point below which a share of Student's t lies, more than half of it."""
+    wanted, low, high = 2 * share - 1, 0.0, 1.0
+    while student_within(high, freedom) < wanted:
+        low, high = high, 2 * high
+    while high - low > SMALLEST * high:
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (
+            (middle, high) if student_within(middle, freedom) < wanted else (low, middle)
+        )
+    return high
 
 
 # Spreads: how durations lie, from the shortest to the longest.

@@ -12,7 +12,7 @@ from typing import Final, get_args
 import sqlalchemy as sa
 
 from salesflow.domain.event import Event
-from salesflow.domain.rep import RepFact, RepState
+from salesflow.domain.rep import MembershipFact, RepState
 from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
 
@@ -47,4 +47,6 @@ class MembershipRows:
         return (((), (rep.reference, rep.team, event.event_id)),)
 
 
-MEMBERSHIPS: Final = IntervalFold(MEMBERSHIP, frozenset(get_args(RepFact)), MembershipRows)
+MEMBERSHIPS: Final = IntervalFold(
+    MEMBERSHIP, frozenset(get_args(MembershipFact)), MembershipRows
+)

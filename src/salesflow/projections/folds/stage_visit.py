@@ -39,7 +39,7 @@ __all__ = ["STAGE_VISIT", "STAGE_VISITS"]
 
 STAGE_VISIT: Final = IntervalTable(
     "stage_visit",
-    1,
+    2,
     keys=(sa.Column("begun", sa.BigInteger, autoincrement=False),),
     attributes=(
         sa.Column("process", sa.Text),
@@ -51,6 +51,8 @@ STAGE_VISIT: Final = IntervalTable(
         sa.Column("owner", sa.Text),
         sa.Column("amount", Millionths),
         sa.Column("currency", sa.String(3)),
+        sa.Column("customer_id", sa.Uuid),
+        sa.Column("lead_source", sa.Text),
     ),
     keeps_zero_length=True,
 )
@@ -153,6 +155,8 @@ def _row(deal: DealSummary, place: Place, entered: str, event: Event) -> tuple[C
         shown.owner,
         shown.amount,
         shown.currency,
+        shown.customer_id,
+        shown.lead_source,
     )
 
 

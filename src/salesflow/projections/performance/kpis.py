@@ -41,12 +41,18 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
-from salesflow.projections.performance.kpi_figures import (
+from salesflow.projections.metrics.kpi_figures import (
     KpiLine,
     kpi_lines,
 )
-from salesflow.projections.performance.kpi_rows import KpiTables, read_rows
-from salesflow.projections.scope import By, Grouping, early_reps_note, head_of_groups
+from salesflow.projections.metrics.kpi_rows import KpiRows, KpiTables
+from salesflow.projections.scope import (
+    By,
+    Grouping,
+    MetricScope,
+    early_reps_note,
+    head_of_groups,
+)
 
 __all__ = ["Kpis", "KpisView", "kpi_tables"]
 
@@ -219,19 +225,14 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
-        tables = KpiTables.read(reader)
-        grouping = Grouping(
-            reader,
-            self.by,
-            tables.closings.words,
-            process=self.process,
-            owner=self.owner,
-        )
+        tables = KpiTables(reader)
+        within = MetricScope(process=self.process, owner=self.owner)
+        grouping = Grouping(reader, self.by, tables.words, within)
         span, before = self.spans(reader)
         exchange = self.exchange(reader)
         spans = tuple(_parts(span, self.each, reader))
         every = (before, *spans)
-        rows = read_rows(reader, tables, every, exchange, grouping, self.velocity_days)
+        rows = KpiRows(reader, tables, every, exchange, grouping, self.velocity_days)
         lines = kpi_lines(every, rows, grouping)
         earlier = sum(line.first < span.first for line in lines)
         return KpisView(

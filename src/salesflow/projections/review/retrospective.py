@@ -56,7 +56,8 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.review import REVIEW
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.forecast_figures import SlippageLine
-from salesflow.projections.performance.kpi_figures import KpiLine
+from salesflow.projections.metrics.kpi_figures import KpiLine
+from salesflow.projections.metrics.visits import Steps, read_steps
 from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.flow import Flow, FlowAccount
 from salesflow.projections.review.retrospective_deals import (
@@ -93,7 +94,6 @@ from salesflow.projections.review.reviewed_period import (
     reviewed_tables,
 )
 from salesflow.projections.scope import Meant, Teams, named
-from salesflow.projections.stages.visits import Steps, read_steps
 
 __all__ = [
     "LINES",

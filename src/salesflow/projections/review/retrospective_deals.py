@@ -35,28 +35,28 @@ from salesflow.projections.forecast.forecast_reading import (
     read_outcomes,
     read_slipped,
 )
-from salesflow.projections.review.retrospective_figures import ReviewScope
-from salesflow.projections.scope import stage_name, unnamed_last
-from salesflow.projections.stages.conversion_figures import (
+from salesflow.projections.metrics.conversion_figures import (
     Passages,
     StageConversion,
     Wanted,
     conversions,
 )
-from salesflow.projections.stages.stage_time_figures import (
-    Stalled,
-    causes_of,
-    days_max,
-    describe_stalled,
-    read_stalled,
-)
-from salesflow.projections.stages.visits import (
+from salesflow.projections.metrics.visits import (
     StageKey,
     StageNames,
     StageStanding,
     StageVisit,
     Steps,
     names_of_stages,
+)
+from salesflow.projections.review.retrospective_figures import ReviewScope
+from salesflow.projections.scope import stage_name, unnamed_last
+from salesflow.projections.stages.stage_time_figures import (
+    Stalled,
+    causes_of,
+    days_max,
+    describe_stalled,
+    read_stalled,
 )
 from salesflow.projections.table import Processes
 

@@ -47,8 +47,8 @@ from salesflow.projections.forecast.forecast_reading import (
     WonRow,
     read_open,
 )
-from salesflow.projections.performance.kpi_figures import KpiLine, ValueRate
-from salesflow.projections.performance.kpi_rows import Booked, read_booked
+from salesflow.projections.metrics.kpi_figures import KpiLine, ValueRate
+from salesflow.projections.metrics.kpi_rows import Booked, read_booked
 from salesflow.projections.pipeline.flow import FlowAccount, FlowFigures
 from salesflow.projections.scope import Teams, stage_name, unnamed_last
 

@@ -33,7 +33,7 @@ from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import PeriodQuestion, Reader, View
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.stages.conversion_figures import (
+from salesflow.projections.metrics.conversion_figures import (
     Passages,
     StageConversion,
     StageReach,
@@ -43,7 +43,7 @@ from salesflow.projections.stages.conversion_figures import (
     reaches,
     transitions,
 )
-from salesflow.projections.stages.visits import names_of_stages, read_steps
+from salesflow.projections.metrics.visits import names_of_stages, read_steps
 
 __all__ = ["Conversion", "ConversionView"]
 

@@ -29,7 +29,7 @@ from salesflow.projections.core.statistics import (
     survival,
 )
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.stages.visits import StageKey, StageNames, StageVisit, Steps
+from salesflow.projections.metrics.visits import StageKey, StageNames, StageVisit, Steps
 from salesflow.projections.table import Processes
 
 __all__ = [

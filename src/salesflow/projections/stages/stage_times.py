@@ -39,6 +39,13 @@ from salesflow.projections.core.columns import Column, Flags
 from salesflow.projections.core.question import Question, Reader, View, ensure_no_flag
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.metrics.visits import (
+    StageKey,
+    StageNames,
+    Steps,
+    names_of_stages,
+    read_steps,
+)
 from salesflow.projections.stages.stage_time_figures import (
     DealTime,
     StageTime,
@@ -51,13 +58,6 @@ from salesflow.projections.stages.stage_time_figures import (
     read_stalled,
     stage_times,
     time_to_event,
-)
-from salesflow.projections.stages.visits import (
-    StageKey,
-    StageNames,
-    Steps,
-    names_of_stages,
-    read_steps,
 )
 from salesflow.projections.table import Processes
 

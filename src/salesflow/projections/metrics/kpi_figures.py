@@ -32,15 +32,24 @@ from salesflow.projections.core.statistics import (
     shares,
     spreads,
 )
-from salesflow.projections.performance.kpi_rows import OUTCOMES, WON, KpiRows, SpanRows
-from salesflow.projections.scope import Grouping, unnamed_last
+from salesflow.projections.metrics.kpi_rows import OUTCOMES, WON, KpiRows, SpanRows
+from salesflow.projections.scope import Group, Grouping, unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
     "KpiLine",
+    "Lines",
     "ValueRate",
     "Velocity",
+    "cells_of",
+    "created_of",
+    "csat_of",
+    "customers_of",
+    "decided_of",
+    "follow_ups_of",
     "kpi_lines",
+    "sales_of",
+    "velocities_of",
 ]
 
 CELL: Final = 32
@@ -148,16 +157,18 @@ def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[
     One in any case without groups. A group whose open deals count for velocity has a line,
     whatever else happened.
     """
-    lines = _Lines(rows, len(spans), grouping)
+    happened = (rows.booked, rows.opened, rows.closed, rows.contacts, rows.scores)
+    cells = [cells_of(each.span, each.group) for each in happened]
+    lines = Lines([*cells, cells_of(*rows.open_deals)], len(spans), grouping)
     columns: dict[str, Sequence[Any]] = {
         **lines.named(spans),
-        **_sales(rows, lines),
-        **_created(rows, lines),
-        **_decided(rows, lines),
-        **_customers(rows, lines, spans),
-        "follow_ups": _follow_ups(rows.contacts, lines),
-        "csat": _csat(rows.scores, lines),
-        "velocity": _velocities(rows, lines),
+        **sales_of(rows, lines),
+        **created_of(rows, lines),
+        **decided_of(rows, lines),
+        **customers_of(rows, lines, spans),
+        "follow_ups": follow_ups_of(rows.contacts, lines),
+        "csat": csat_of(rows.scores, lines),
+        "velocity": velocities_of(rows, lines),
     }
     columns["orders"] = [*map(add, columns["won"], columns["repeat_orders"])]
     names = [*KpiLine.model_fields]
@@ -165,39 +176,49 @@ def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[
     return _kpi_lines([dict(zip(names, each[n], strict=True)) for n in lines.in_order()])
 
 
-class _Lines:
+class Lines:
     """The lines of an answer, and to which of them rows belong."""
 
-    def __init__(self, rows: KpiRows, spans: int, grouping: Grouping) -> None:
-        happened = (rows.booked, rows.opened, rows.closed, rows.contacts, rows.scores)
-        found = [_cells(each.span, each.group) for each in happened]
-        found.append(_cells(*rows.open_deals))
+    def __init__(self, cells: Sequence[Column], spans: int, grouping: Grouping) -> None:
+        """Make a line for each of some cells, and without groups for each of so many spans."""
+        found = [*cells]
         if grouping.by is None:
-            found.append(_cells(np.arange(spans), np.full(spans, NOTHING)))
+            found.append(cells_of(np.arange(spans), np.full(spans, NOTHING)))
         self._cells: Final = np.unique(np.concatenate(found))
         groups = (self._cells & (1 << CELL) - 1) - 1
         self._names, self._place = grouping.in_order(groups)
+
+    @property
+    def spans(self) -> Column:
+        """The number of the span of each line."""
+        numbers: Column = self._cells >> CELL
+        return numbers
+
+    @property
+    def groups(self) -> list[Group]:
+        """What the group of each line is called."""
+        return [self._names[place] for place in self._place.tolist()]
 
     def __len__(self) -> int:
         return len(self._cells)
 
     def named(self, spans: Sequence[Span]) -> dict[str, Sequence[Any]]:
         """Return the days and the group of each line."""
-        span = (self._cells >> CELL).tolist()
+        span = self.spans.tolist()
         return {
             "first": [spans[number].first for number in span],
             "last": [spans[number].last for number in span],
-            "group": [self._names[place] for place in self._place.tolist()],
+            "group": self.groups,
         }
 
     def in_order(self) -> list[int]:
         """Return the lines in order of their spans, and then of their groups by name."""
-        found: list[int] = np.lexsort([self._place, self._cells >> CELL]).tolist()
+        found: list[int] = np.lexsort([self._place, self.spans]).tolist()
         return found
 
     def of(self, span: Column, group: Column) -> Column:
         """Return the line of each span and group; -1 where there is none."""
-        cells = _cells(span, group)
+        cells = cells_of(span, group)
         place = np.searchsorted(self._cells, cells)
         there = self._cells[np.minimum(place, len(self) - 1)] if len(self) else cells - 1
         return np.where(there == cells, place, -1)
@@ -220,12 +241,12 @@ class _Lines:
         return spreads(line, times, len(self))
 
 
-def _cells(span: Column, group: Column) -> Column:
+def cells_of(span: Column, group: Column) -> Column:
     """Return spans and groups as one number each; that of no group comes first."""
     return (span.astype(np.int64) << CELL) + group + 1
 
 
-def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
+def sales_of(rows: KpiRows, lines: Lines) -> dict[str, Sequence[Any]]:
     """Add up what is booked, each booking by its share, and count repeat orders.
 
     Those count once each, whoever shares in them.
@@ -241,7 +262,7 @@ def _sales(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     }
 
 
-def _created(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
+def created_of(rows: KpiRows, lines: Lines) -> dict[str, Sequence[Any]]:
     """Count the deals opened, and those of them that stand won or open."""
     line, responded = lines.of(rows.opened.span, rows.opened.group), rows.responded >= 0
     created, outcomes = lines.counts(line), lines.outcomes(line, rows.outcome_of_opened)
@@ -254,7 +275,7 @@ def _created(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
     }
 
 
-def _decided(rows: KpiRows, lines: _Lines) -> dict[str, Sequence[Any]]:
+def decided_of(rows: KpiRows, lines: Lines) -> dict[str, Sequence[Any]]:
     """Count the deals that closed, and work out win rates and cycles."""
     line, won = lines.of(rows.closed.span, rows.closed.group), rows.outcome_of_closed == WON
     outcomes = lines.outcomes(line, rows.outcome_of_closed)
@@ -298,7 +319,9 @@ def _by_value(rows: KpiRows, line: Column, count: int) -> list[tuple[ValueRate, 
 # deal. Orders without a customer count for nobody.
 
 
-def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str, Sequence[Any]]:
+def customers_of(
+    rows: KpiRows, lines: Lines, spans: Sequence[Span]
+) -> dict[str, Sequence[Any]]:
     """Count who had ordered, and ordered again, by the end of each line's span."""
     orders, ends = rows.orders, np.array([span.end for span in spans])
     buyers = grouped(orders.group, orders.customer)
@@ -326,7 +349,7 @@ def _customers(rows: KpiRows, lines: _Lines, spans: Sequence[Span]) -> dict[str,
 # whatever became of the deal.
 
 
-def _follow_ups(contacts: SpanRows, lines: _Lines) -> list[FollowUps]:
+def follow_ups_of(contacts: SpanRows, lines: Lines) -> list[FollowUps]:
     """Count contacts, the deals they were about, and by which channel they were."""
     line = lines.of(contacts.span, contacts.group)
     if not len(line):
@@ -363,7 +386,7 @@ def _by_channels(contacts: HeldRows, line: Column, count: int) -> list[list[Cont
     return found
 
 
-def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
+def csat_of(scores: SpanRows, lines: Lines) -> list[Estimate | None]:
     """Return the share of scores in the top two box, line by line."""
     line = lines.of(scores.span, scores.group)
     satisfied = lines.counts(line[scores.rows["score"] >= TOP_BOX])
@@ -379,7 +402,7 @@ def _csat(scores: SpanRows, lines: _Lines) -> list[Estimate | None]:
 # names no qualifying stage all its open deals count.
 
 
-def _velocities(rows: KpiRows, lines: _Lines) -> list[Velocity]:
+def velocities_of(rows: KpiRows, lines: Lines) -> list[Velocity]:
     """Return the velocity of each line at the end of its span."""
     open_deals, won = lines.counts(lines.of(*rows.open_deals)), _won_lately(rows, lines)
     found = [NO_VELOCITY] * len(lines)
@@ -405,7 +428,7 @@ class _Won(NamedTuple):
     counted: int
 
 
-def _won_lately(rows: KpiRows, lines: _Lines) -> list[_Won]:
+def _won_lately(rows: KpiRows, lines: Lines) -> list[_Won]:
     """Return what was won lately, line by line."""
     lately, count = rows.lately, len(lines)
     line, is_won = lines.of(lately.span, lately.group), lately.outcome == WON

@@ -22,7 +22,7 @@ from salesflow.projections.core.columns import Column, Flags
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Span
 from salesflow.projections.core.statistics import decimal_of, ratio, share
-from salesflow.projections.stages.visits import StageKey, StageNames, StageStanding, Steps
+from salesflow.projections.metrics.visits import StageKey, StageNames, StageStanding, Steps
 from salesflow.projections.table import Processes
 
 __all__ = [

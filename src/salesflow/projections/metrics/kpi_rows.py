@@ -5,11 +5,12 @@ happened, and to a group. Open deals, and those that closed lately, are chosen a
 at the end of each span.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from salesflow.domain.computed_once import computed_once
 from salesflow.domain.process import WIN_RATE
 from salesflow.domain.time import Instant, start_of_last_days
 from salesflow.projections.core.amounts import Amounts, RateInstants
@@ -22,6 +23,7 @@ from salesflow.projections.core.columns import (
     Flags,
     Having,
     HeldRows,
+    Words,
 )
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
@@ -43,7 +45,6 @@ __all__ = [
     "Orders",
     "SpanRows",
     "read_booked",
-    "read_rows",
 ]
 
 BOOKED: Final = Attribution("credited", "person", "customer_id", "process")
@@ -97,36 +98,6 @@ class LatelyClosed(NamedTuple):
     """Of those won."""
 
 
-class KpiRows(NamedTuple):
-    """What happened in all spans of a question, and how deals stood at the end of each."""
-
-    booked: SpanRows
-    booked_times: Column
-    """How often each booking counts, those taken back as minus."""
-    booked_amounts: Amounts
-    opened: SpanRows
-    outcome_of_opened: Column
-    """Its number in `OUTCOMES`."""
-    responded: Column
-    """The microseconds from each opening to the first response; -1 without one."""
-    closed: SpanRows
-    outcome_of_closed: Column
-    """Its number in `OUTCOMES`."""
-    lasted: Column
-    """The microseconds from opening to closing."""
-    decided: Flags
-    """Which of those closed count in win rates."""
-    decided_amounts: Amounts
-    contacts: SpanRows
-    scores: SpanRows
-    orders: Orders
-    new_customers: SpanRows
-    """The first deal won of each customer that was none before."""
-    open_deals: tuple[Column, Column]
-    """The span and the group of each deal that was open at the end of a span."""
-    lately: LatelyClosed
-
-
 class Booked(NamedTuple):
     """A booking's part of one person; `sign` counts those alike, those taken back as minus."""
 
@@ -148,46 +119,54 @@ def read_booked(reader: Reader, start: Instant, end: Instant) -> list[Booked]:
     return [*map(Booked._make, zip(*cells.values(), strict=True))]
 
 
-class KpiTables(NamedTuple):
-    """The rows of the tables behind the figures, of one moment."""
+class KpiTables:
+    """The rows of the tables behind the figures, of one moment; each is read when needed."""
 
-    bookings: HeldRows
-    contacts: HeldRows
-    feedback: HeldRows
-    standing: HeldRows
-    """How deals began and ended, as they stand."""
-    closings: HeldRows
-    """How deals began and ended, with what held before."""
-    deals: HeldRows
-    """Deals as they stood, with what held before."""
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
 
-    @classmethod
-    def read(cls, reader: Reader) -> "KpiTables":
-        """Read them all."""
-        return cls(
-            bookings=reader.columns(BOOKING),
-            contacts=reader.columns(CONTACT),
-            feedback=reader.columns(FEEDBACK),
-            standing=reader.columns(CLOSING),
-            closings=reader.columns(CLOSING, ended=True),
-            deals=reader.columns(DEAL_STATE, ended=True),
-        )
+    @computed_once
+    def bookings(self) -> HeldRows:
+        """What is booked of each deal."""
+        return self._reader.columns(BOOKING)
+
+    @computed_once
+    def contacts(self) -> HeldRows:
+        """The contacts with customers."""
+        return self._reader.columns(CONTACT)
+
+    @computed_once
+    def feedback(self) -> HeldRows:
+        """What customers were asked and what they said."""
+        return self._reader.columns(FEEDBACK)
+
+    @computed_once
+    def standing(self) -> HeldRows:
+        """How deals began and ended, as they stand."""
+        return self._reader.columns(CLOSING)
+
+    @computed_once
+    def closings(self) -> HeldRows:
+        """How deals began and ended, with what held before."""
+        return self._reader.columns(CLOSING, ended=True)
+
+    @computed_once
+    def deals(self) -> HeldRows:
+        """Deals as they stood, with what held before."""
+        return self._reader.columns(DEAL_STATE, ended=True)
+
+    @property
+    def words(self) -> Mapping[str, Words]:
+        """What the codes of their columns stand for, which is the same in all of them."""
+        return self.bookings.words
 
 
-def read_rows(
-    reader: Reader,
-    tables: KpiTables,
-    spans: Sequence[Span],
-    exchange: CurrencyConverter,
-    grouping: Grouping,
-    velocity_days: int,
-) -> KpiRows:
-    """Choose what happened in some spans, each of which begins where the one before it ends."""
-    return _KpiReader(reader, tables, spans, exchange, grouping).read(velocity_days)
+class KpiRows:
+    """What happened in all spans of a question, and how deals stood at the end of each.
 
-
-class _KpiReader:
-    """Chooses the rows of one question, and works out what is asked of each."""
+    Each span begins where the one before it ends. Each kind of rows is chosen once, when it is
+    asked for.
+    """
 
     def __init__(
         self,
@@ -196,46 +175,121 @@ class _KpiReader:
         spans: Sequence[Span],
         exchange: CurrencyConverter,
         grouping: Grouping,
+        velocity_days: int,
     ) -> None:
         self._reader = reader
         self._tables = tables
         self._exchange = exchange
         self._grouping = grouping
+        self._velocity_days = velocity_days
         self._start, self._end = spans[0].start, spans[-1].end
         self._edges = np.array([*(span.start for span in spans), self._end])
         self._ends = np.minimum(self._edges[1:] - 1, reader.read_point.as_of)
         """Where each span ends, or the moment."""
 
-    def read(self, velocity_days: int) -> KpiRows:
-        """Choose each kind of them once."""
-        tables, standing = self._tables, self._tables.standing
-        bookings, times = _netted(self._happened(tables.bookings, "occurred", BOOKED))
-        booked = self._put(bookings, "occurred", BOOKED)
-        opened = self._in_spans(standing, "opened", OPENED, NOT_MERGED)
-        closed = self._in_spans(standing, "closed", CLOSED, NOT_MERGED)
-        outcome = closed.rows.numbers("outcome", OUTCOMES)
-        decided = _count_in_win_rates(outcome)
-        scored = tables.feedback.where(tables.feedback.known("score"))
-        won = standing.among("outcome", "won")
-        return KpiRows(
-            booked=booked,
-            booked_times=times,
-            booked_amounts=self._booked_amounts(booked, times),
-            opened=opened,
-            outcome_of_opened=opened.rows.numbers("outcome", OUTCOMES),
-            responded=self._responded(opened.rows),
-            closed=closed,
-            outcome_of_closed=outcome,
-            lasted=self._lasted(closed.rows),
-            decided=decided,
-            decided_amounts=self._worth(closed.rows, self._last(closed.span), decided),
-            contacts=self._in_spans(tables.contacts, "occurred", OCCURRED),
-            scores=self._in_spans(scored, "occurred", OCCURRED, CSAT_RECEIVED),
-            orders=self._orders(won),
-            new_customers=self._in_spans(self._first_won(won), "closed", CLOSED),
-            open_deals=self._open_deals(),
-            lately=self._lately(velocity_days),
-        )
+    @computed_once
+    def _netted_bookings(self) -> tuple[SpanRows, Column]:
+        bookings, times = _netted(self._happened(self._tables.bookings, "occurred", BOOKED))
+        return self._put(bookings, "occurred", BOOKED), times
+
+    @property
+    def booked(self) -> SpanRows:
+        """What was booked and not taken back."""
+        return self._netted_bookings[0]
+
+    @property
+    def booked_times(self) -> Column:
+        """How often each booking counts, those taken back as minus."""
+        return self._netted_bookings[1]
+
+    @computed_once
+    def booked_amounts(self) -> Amounts:
+        """What each booking is worth."""
+        booked, times = self._netted_bookings
+        dated = RateInstants(self._last(booked.span), "occurred", "credited")
+        return Amounts.converted(booked.rows, self._exchange, dated, times=np.abs(times))
+
+    @computed_once
+    def opened(self) -> SpanRows:
+        """The deals that were opened."""
+        return self._in_spans(self._tables.standing, "opened", OPENED, NOT_MERGED)
+
+    @computed_once
+    def outcome_of_opened(self) -> Column:
+        """How those stand: the number in `OUTCOMES`."""
+        return self.opened.rows.numbers("outcome", OUTCOMES)
+
+    @computed_once
+    def responded(self) -> Column:
+        """The microseconds from each opening to the first response; -1 without one."""
+        return self._responded(self.opened.rows)
+
+    @computed_once
+    def closed(self) -> SpanRows:
+        """The deals that closed."""
+        having = {**NOT_MERGED, **self._at_stage}
+        return self._in_spans(self._tables.standing, "closed", CLOSED, having)
+
+    @computed_once
+    def outcome_of_closed(self) -> Column:
+        """With what those closed: the number in `OUTCOMES`."""
+        return self.closed.rows.numbers("outcome", OUTCOMES)
+
+    @computed_once
+    def lasted(self) -> Column:
+        """The microseconds from opening to closing."""
+        return self._lasted(self.closed.rows)
+
+    @computed_once
+    def decided(self) -> Flags:
+        """Which of those closed count in win rates."""
+        return _count_in_win_rates(self.outcome_of_closed)
+
+    @computed_once
+    def decided_amounts(self) -> Amounts:
+        """What those are worth that count in win rates."""
+        return self._worth(self.closed.rows, self._last(self.closed.span), self.decided)
+
+    @computed_once
+    def contacts(self) -> SpanRows:
+        """The contacts that took place."""
+        return self._in_spans(self._tables.contacts, "occurred", OCCURRED, self._at_stage)
+
+    @computed_once
+    def scores(self) -> SpanRows:
+        """The answers about satisfaction that have a score."""
+        scored = self._tables.feedback.where(self._tables.feedback.known("score"))
+        having = {**CSAT_RECEIVED, **self._at_stage}
+        return self._in_spans(scored, "occurred", OCCURRED, having)
+
+    @computed_once
+    def orders(self) -> Orders:
+        """What was ordered before the spans' end: deals won, and repeat orders."""
+        return self._orders(self._won)
+
+    @computed_once
+    def new_customers(self) -> SpanRows:
+        """The first deal won of each customer that was none before."""
+        return self._in_spans(self._first_won(self._won), "closed", CLOSED)
+
+    @computed_once
+    def open_deals(self) -> tuple[Column, Column]:
+        """The span and the group of each deal that qualifies, open at a span's end."""
+        return self._open_deals()
+
+    @computed_once
+    def lately(self) -> LatelyClosed:
+        """The deals that stood won or lost at the end of a span, and closed lately."""
+        return self._closed_lately(self._velocity_days)
+
+    @computed_once
+    def _won(self) -> HeldRows:
+        return self._tables.standing.among("outcome", "won")
+
+    @property
+    def _at_stage(self) -> Having:
+        stage = self._grouping.within.stage
+        return {} if stage is None else {"stage": stage}
 
     def _happened(
         self,
@@ -251,7 +305,10 @@ class _KpiReader:
         The column `at` says when each did; with `from_the_first` also those before the spans.
         """
         start = NO_NUMBER if from_the_first else self._start
-        return rows.between(at, start, self._end, {**self._wanted(whose), **(having or {})})
+        wanted = {**self._grouping.wanted(whose), **(having or {})}
+        found = rows.between(at, start, self._end, wanted)
+        in_team = self._grouping.in_team(found, whose)
+        return found if in_team is None else found.where(in_team)
 
     def _in_spans(
         self, rows: HeldRows, at: str, whose: Attribution, having: Having | None = None
@@ -264,18 +321,10 @@ class _KpiReader:
         span = np.searchsorted(self._edges, rows[at], "right") - 1
         return SpanRows(rows, span, self._grouping.of(rows, whose))
 
-    def _wanted(self, whose: Attribution) -> dict[str, str | None]:
-        """Return what rows have that are of the process and the rep asked for."""
-        return {whose.process: self._grouping.process, whose.rep: self._grouping.owner}
-
     def _last(self, span: Column) -> Column:
         """Return the last instants of spans."""
         last: Column = self._edges[1:][span] - 1
         return last
-
-    def _booked_amounts(self, booked: SpanRows, times: Column) -> Amounts:
-        dated = RateInstants(self._last(booked.span), "occurred", "credited")
-        return Amounts.converted(booked.rows, self._exchange, dated, times=np.abs(times))
 
     def _worth(self, closed: HeldRows, end: Column, some: Flags) -> Amounts:
         """Return what some of closed deals are worth, each at the end of a period."""
@@ -332,23 +381,30 @@ class _KpiReader:
 
     def _open_deals(self) -> tuple[Column, Column]:
         """Return the span and the group of each deal that qualifies, open at a span's end."""
-        known_at, wanted = self._reader.read_point.known_at, self._wanted(OPEN)
+        known_at, wanted = self._reader.read_point.known_at, self._grouping.wanted(OPEN)
         deals, stood = self._tables.deals.held_at(
             self._ends, known_at, {"outcome": "open", **wanted}
         )
         span, row = np.nonzero(stood & _are_qualifying(deals, self._reader))
-        return span, self._grouping.of(deals.ordered(row), OPEN, self._ends[span])
+        found = deals.ordered(row)
+        in_team = self._grouping.in_team(found, OPEN, self._ends[span])
+        if in_team is not None:
+            span, found = span[in_team], found.ordered(np.flatnonzero(in_team))
+        return span, self._grouping.of(found, OPEN, self._ends[span])
 
-    def _lately(self, velocity_days: int) -> LatelyClosed:
+    def _closed_lately(self, velocity_days: int) -> LatelyClosed:
         """Return the deals that stood won or lost at the end of a span, and closed lately."""
         known_at, zone = self._reader.read_point.known_at, self._reader.timezone
-        wanted: Having = {"outcome": tuple(WIN_RATE), **self._wanted(CLOSED)}
+        wanted: Having = {"outcome": tuple(WIN_RATE), **self._grouping.wanted(CLOSED)}
         since = [start_of_last_days(velocity_days, end, zone) for end in self._ends.tolist()]
         closings, stood = self._tables.closings.held_at(
             self._ends, known_at, wanted, after={"closed": np.array(since)}
         )
         span, row = np.nonzero(stood)
         deals = closings.ordered(row)
+        in_team = self._grouping.in_team(deals, CLOSED)
+        if in_team is not None:
+            span, deals = span[in_team], deals.ordered(np.flatnonzero(in_team))
         outcome = deals.numbers("outcome", OUTCOMES)
         won_amounts = self._worth(deals, self._ends[span], outcome == WON)
         group = self._grouping.of(deals, CLOSED)

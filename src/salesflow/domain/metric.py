@@ -1,0 +1,164 @@
+"""Metrics: what goals, people, contests and changes of the process are measured by.
+
+A closed table: each metric has a key, a name in English and in Chinese, a unit, and says
+whether it accumulates over a period (sales) or is a level (a win rate), and which direction is
+better. What a metric counts is worked out in `salesflow.projections.metrics`, for every answer
+alike. Figures that nobody can work out from deals (market share, a survey) are reported from
+outside and named `figure:<key>`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal, NamedTuple
+
+from pydantic import AfterValidator
+
+from salesflow.domain.arguments import perhaps
+from salesflow.domain.values import Key, TextMark
+from salesflow.domain.wording import Message, quoted
+from salesflow.errors import InputError
+
+__all__ = [
+    "FIGURE",
+    "METRICS",
+    "STAGE_KPIS",
+    "Metric",
+    "MetricKey",
+    "MetricKind",
+    "MetricUnit",
+    "figure_key",
+    "metric_of",
+]
+
+MetricUnit = Literal["money", "count", "share", "days", "number"]
+MetricKind = Literal["accumulating", "level"]
+Better = Literal["higher", "lower"]
+AtStage = Literal["never", "may", "must"]
+FIGURE: Final = "figure:"
+"""What the key of an outside figure begins with."""
+
+
+class Metric(NamedTuple):
+    """One figure that is measured, whatever for."""
+
+    key: str
+    name_en: str
+    name_zh: str
+    unit: MetricUnit | None
+    """None for an outside figure, whose reports name it."""
+    kind: MetricKind
+    """Whether it grows over a period from nothing, or stands at some height."""
+    better: Better | None = "higher"
+    """Which direction is better; None where only who reports an outside figure knows."""
+    at_stage: AtStage = "never"
+    """Whether it can be, or has to be, measured at a named stage."""
+
+    def name(self, language: str = "en") -> str:
+        """Return its name in English (`en`) or Chinese (`zh`)."""
+        return self.name_zh if language == "zh" else self.name_en
+
+    @property
+    def is_figure(self) -> bool:
+        """Whether it is reported from outside."""
+        return self.key.startswith(FIGURE)
+
+
+def _grows(
+    key: str, en: str, zh: str, better: Better = "higher", at_stage: AtStage = "never"
+) -> Metric:
+    return Metric(key, en, zh, "count", "accumulating", better, at_stage)
+
+
+def _stands(
+    key: str, en: str, zh: str, unit: MetricUnit, better: Better = "higher", **at: AtStage
+) -> Metric:
+    return Metric(key, en, zh, unit, "level", better, at.get("at_stage", "never"))
+
+
+_ALL: Final = (
+    Metric("sales", "Sales", "销售额", "money", "accumulating"),
+    _grows("orders", "Orders", "订单数量"),
+    _grows("repeat_orders", "Repeat orders", "重复订单数量"),
+    _grows("created", "Deals created", "新建商机数"),
+    _grows("won", "Deals won", "赢单数", at_stage="may"),
+    _grows("lost", "Deals lost", "输单数", "lower", "may"),
+    _grows("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
+    _grows("new_customers", "New customers", "新客户数量"),
+    _grows("contacts", "Activities", "跟进次数", at_stage="may"),
+    _grows("stage_entries", "Deals entering the stage", "进入阶段商机数", at_stage="must"),
+    _stands("win_rate", "Win rate", "成交率", "share", at_stage="may"),
+    _stands("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
+    _stands("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),
+    _stands("cycle_days", "Sales cycle, median", "销售周期（中位数）", "days", "lower"),
+    _stands("cycle_days_mean", "Sales cycle, mean", "销售周期（平均）", "days", "lower"),
+    _stands("cycle_days_p90", "Sales cycle, P90", "销售周期（P90）", "days", "lower"),
+    _stands("repeat_rate", "Repeat purchase rate", "重复购买率", "share"),
+    _stands(
+        "contacts_per_deal", "Activities per deal", "单商机跟进次数", "number", at_stage="may"
+    ),
+    _stands("first_response_days", "First response, median", "首次响应时间", "days", "lower"),
+    _stands("csat", "Customer satisfaction", "客户满意度", "share", at_stage="may"),
+    _stands("velocity", "Sales velocity per day", "日均销售速度", "money"),
+    _stands("qualified_deals", "Qualified open deals", "合格商机数", "count"),
+    _stands("sales_per_customer", "Sales per customer", "成交客户平均销售额", "money"),
+    _stands("stage_conversion", "Stage conversion", "阶段转化率", "share", at_stage="must"),
+    _stands(
+        "stage_conversion_resolved",
+        "Stage conversion of deals that left",
+        "已离开商机的阶段转化率",
+        "share",
+        at_stage="must",
+    ),
+    _stands(
+        "stage_days", "Days in stage, median", "阶段停留天数", "days", "lower", at_stage="must"
+    ),
+)
+
+METRICS: Final[Mapping[str, Metric]] = {each.key: each for each in _ALL}
+"""Every metric by its key. It may only grow: goals that are recorded name them."""
+
+STAGE_KPIS: Final[Mapping[str, str]] = {
+    "lead_conversion": "stage_conversion",
+    "contact_count": "contacts_per_deal",
+}
+"""What some figures of a stage are called in process versions: lead conversion is that of the
+stage in which leads stand, the number of contacts is that per deal there."""
+
+
+def metric_of(key: str) -> Metric:
+    """Return a metric by its key, or an outside figure by `figure:` and its own.
+
+    Raises:
+        InputError: when there is none of that key.
+    """
+    found = METRICS.get(STAGE_KPIS.get(key, key))
+    if found is not None:
+        return found
+    outside = key.removeprefix(FIGURE)
+    if outside not in {key, ""}:
+        return Metric(key, outside, outside, None, "level", None)
+    raise InputError(
+        f"there is no metric {quoted(key)}{perhaps(key, METRICS)}; there are"
+        f" {', '.join(METRICS)}, and {FIGURE}<key> for a figure reported from outside"
+    )
+
+
+def figure_key(metric: str) -> str | None:
+    """Return which outside figure a metric is; None for one that is worked out from deals."""
+    return metric.removeprefix(FIGURE) if metric.startswith(FIGURE) else None
+
+
+def _known_metric(key: str) -> str:
+    if key in METRICS or key.removeprefix(FIGURE) not in {key, ""}:
+        return key
+    raise ValueError(
+        Message(
+            "{metric} is not a metric; there are {known} and {prefix}<key>",
+            metric=quoted(key),
+            known=", ".join(METRICS),
+            prefix=FIGURE,
+        )
+    )
+
+
+MetricKey = Annotated[Key, AfterValidator(_known_metric), TextMark(personal=False)]
+"""A key of METRICS, or `figure:<key>` for a figure that is reported from outside."""

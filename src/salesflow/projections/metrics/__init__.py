@@ -1,0 +1,1 @@
+"""What several subjects measure alike: metrics of any spans, scopes and groups."""
