@@ -14,6 +14,8 @@ from salesflow.projections.registry import QUESTIONS
 
 PUBLIC = [
     "STANDARD",
+    "Case",
+    "CaseLibrary",
     "CaseStudy",
     "Conversion",
     "Customer",

@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from salesflow.domain.case import Case
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from salesflow.domain.values import Money
     from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
+    from salesflow.projections.cases.case_library import CaseLibrary
     from salesflow.projections.cases.case_study import CaseStudy
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STANDARD",
+    "Case",
+    "CaseLibrary",
     "CaseStudy",
     "Conversion",
     "Customer",
@@ -84,6 +88,8 @@ __all__ = [
 
 _HOMES = {
     "STANDARD": "domain.standard_process",
+    "Case": "domain.case",
+    "CaseLibrary": "projections.cases.case_library",
     "CaseStudy": "projections.cases.case_study",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",

@@ -237,6 +237,7 @@ def test_an_effect_is_never_before_the_decision() -> None:
 
 def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
+        "case.published",
         "deal.opened",
         "customer.registered",
         "process.published",

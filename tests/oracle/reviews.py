@@ -11,7 +11,7 @@ from oracle.sales import closing_at
 
 __all__ = ["closings_changed", "review_at", "reviews_at", "stream_of"]
 
-REVIEWS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a11")
+REVIEWS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a31")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ENDS = {
     "review.action_completed": ("done", "result"),

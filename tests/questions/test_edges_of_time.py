@@ -14,6 +14,8 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
+from salesflow import ExternalEvent
+from salesflow.domain.case import CasePublished, case_id
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.errors import NotFoundError
@@ -39,6 +41,7 @@ def created(view: Any) -> int:  # noqa: ANN401 - of any view with accounts
 
 
 CASES = {
+    "case-library": Case(lambda view: view.cases_total, 1),
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
@@ -74,6 +77,9 @@ def tell(books: Shop, number: int, when: str) -> None:
     opening = opened(amount=cny("100"), expected_close=datetime.fromisoformat(when).date())
     books.tell(number, (when, opening), (when, DealWon()), (when, PRAISE))
     books.tell(number + 1, (when, opening))
+    told = CasePublished(case=f"case {number}", deal=deal_id(number))
+    at = books.flow.history(deal_id(number))[0].occurred
+    books.flow.record([ExternalEvent(case_id(told.case), told, at)])
 
 
 def counted(books: Shop, name: str, as_of: datetime | str) -> int:

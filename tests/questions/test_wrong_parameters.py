@@ -22,9 +22,13 @@ from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
-OPAQUE = {"owner", "survey", "channel"}
+OPAQUE = {
+    *("owner", "survey", "channel", "words", "reason", "segment", "product", "competitor"),
+    *("audience", "training"),
+}
 """Named by ids of the caller's own: of an unknown one there is nothing."""
 KNOWN = {
+    "case": "there is no case 'nope' by then; there are none",
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
     "review": "there is no review 'nope' by then; there are none",

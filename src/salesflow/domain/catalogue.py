@@ -14,6 +14,7 @@ from unicodedata import is_normalized
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.case import Case
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
@@ -445,7 +446,7 @@ def _to_json(fact: Fact) -> bytes:
 
 AGGREGATES: Final = (
     *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
-    *(Review,),
+    *(Review, Case),
 )
 
 CATALOGUE: Final = FactCatalogue(

@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 
-REVIEWS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a11")
+REVIEWS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a31")
 ActionState = Literal["open", "done", "dropped", "carried_over"]
 BEFORE_OPENING: Final = Message("before the review was opened")
 OPENED_BEFORE: Final = Message("the review was opened before")

@@ -13,6 +13,7 @@ __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
+    "case-library": "salesflow.projections.cases.case_library:CaseLibrary",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from salesflow.errors import InputError
 from salesflow.projections.folds.booking import BOOKINGS
+from salesflow.projections.folds.case import CASES
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
 from salesflow.projections.folds.customer import CUSTOMERS
@@ -33,6 +34,7 @@ FOLDS: Final[dict[str, Fold]] = {
     fold.table.label: fold
     for fold in (
         BOOKINGS,
+        CASES,
         CLOSINGS,
         CONTACTS,
         CUSTOMERS,

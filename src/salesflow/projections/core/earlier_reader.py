@@ -6,7 +6,7 @@ stand at the position of the one snapshot.
 """
 
 from collections.abc import Iterable, Sequence, Set
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.exchange_rates import RATES_ID, RateTable
-from salesflow.domain.time import Instant
+from salesflow.domain.time import Instant, Time, to_instant
 from salesflow.errors import InputError
 from salesflow.projections.core.question import Reader
 from salesflow.projections.table import LedgerTable, Processes, ReadPoint, ReadTable
@@ -48,6 +48,20 @@ class EarlierReader:
         self.report_currency: Final[str | None] = reader.report_currency
         self.processes: Final[Processes] = reader.processes
         self._reader = reader
+
+    @classmethod
+    def fixed_by(
+        cls, reader: Reader, opening: Event, *, as_of: Time | None, known_at: Time | None
+    ) -> Self:
+        """Cut it where an event fixed a moment: its own, unless it names another one.
+
+        By itself it sees what had happened when it happened, and all that was known when it was
+        recorded; never what came later.
+        """
+        then = opening.effective if as_of is None else to_instant(as_of)
+        known = opening.recorded if known_at is None else to_instant(known_at)
+        latest = opening.recorded
+        return cls(reader, as_of=min(then, latest), known_at=min(known, latest))
 
     def published(self) -> list[str]:
         """Return the keys of all processes."""

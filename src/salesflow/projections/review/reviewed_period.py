@@ -180,11 +180,7 @@ def earlier(review: ReviewState, reader: Reader) -> EarlierReader:
     opened, opening = review.opened, review.opening
     assert opened is not None
     assert opening is not None
-    as_of = opening.effective if opened.as_of is None else to_instant(opened.as_of)
-    known = opening.recorded if opened.known_at is None else to_instant(opened.known_at)
-    return EarlierReader(
-        reader, as_of=min(as_of, opening.recorded), known_at=min(known, opening.recorded)
-    )
+    return EarlierReader.fixed_by(reader, opening, as_of=opened.as_of, known_at=opened.known_at)
 
 
 def figures_restated(
