@@ -14,6 +14,7 @@ from salesflow.projections.registry import QUESTIONS
 
 PUBLIC = [
     "STANDARD",
+    "Bottlenecks",
     "Case",
     "CaseLibrary",
     "CaseStudy",
@@ -31,6 +32,7 @@ PUBLIC = [
     "Kpis",
     "Moment",
     "Money",
+    "ProcessDiff",
     "ProcessVersion",
     "QuoteLine",
     "Reactor",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.improvement.process_diff import ProcessDiff
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -46,11 +47,13 @@ if TYPE_CHECKING:
     from salesflow.projections.pipeline.funnel_trend import FunnelTrend
     from salesflow.projections.pipeline.restatement import Restatement
     from salesflow.projections.review.retrospective import Retrospective
+    from salesflow.projections.stages.bottlenecks import Bottlenecks
     from salesflow.projections.stages.conversion import Conversion
     from salesflow.projections.stages.stage_times import StageTimes
 
 __all__ = [
     "STANDARD",
+    "Bottlenecks",
     "Case",
     "CaseLibrary",
     "CaseStudy",
@@ -68,6 +71,7 @@ __all__ = [
     "Kpis",
     "Moment",
     "Money",
+    "ProcessDiff",
     "ProcessVersion",
     "QuoteLine",
     "Reactor",
@@ -88,6 +92,7 @@ __all__ = [
 
 _HOMES = {
     "STANDARD": "domain.standard_process",
+    "Bottlenecks": "projections.stages.bottlenecks",
     "Case": "domain.case",
     "CaseLibrary": "projections.cases.case_library",
     "CaseStudy": "projections.cases.case_study",
@@ -105,6 +110,7 @@ _HOMES = {
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
+    "ProcessDiff": "projections.improvement.process_diff",
     "ProcessVersion": "domain.process",
     "QuoteLine": "domain.deal",
     "Reactor": "engine",

@@ -41,6 +41,7 @@ def created(view: Any) -> int:  # noqa: ANN401 - of any view with accounts
 
 
 CASES = {
+    "bottlenecks": Case(lambda view: sum(each.deals for each in view.stages), 1),
     "case-library": Case(lambda view: view.cases_total, 1),
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
@@ -52,6 +53,7 @@ CASES = {
     "funnel": Case(lambda view: view.open_deals, 1),
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
+    "process-diff": Case(lambda view: sum(each.open_deals for each in view.versions), 1),
     "restatement": Case(lambda view: sum(each.deals_now for each in view.cells), 2),
     "retrospective": Case(
         lambda view: sum(

@@ -13,6 +13,7 @@ __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
+    "bottlenecks": "salesflow.projections.stages.bottlenecks:Bottlenecks",
     "case-library": "salesflow.projections.cases.case_library:CaseLibrary",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
@@ -23,6 +24,7 @@ QUESTION_HOMES: Final = {
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
+    "process-diff": "salesflow.projections.improvement.process_diff:ProcessDiff",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
