@@ -25,6 +25,7 @@ from salesflow.adapters.importers.table.reference import facts_as_markdown
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import Fact
+from salesflow.domain.metric import MetricKey
 from salesflow.domain.values import Currency, Money
 
 __all__ = ["HOW", "example_of", "stored", "table_shown", "topics"]
@@ -94,7 +95,8 @@ def _value(annotation: object, metadata: list[Any]) -> object:
     if annotation == Currency or any(getattr(mark, "pattern", None) for mark in metadata):
         return "CNY"
     if origin is typing.Annotated:
-        return _value(arguments[0], [*arguments[1:]])
+        metric = annotation == MetricKey
+        return "win_rate" if metric else _value(arguments[0], [*arguments[1:]])
     if origin in (typing.Union, types.UnionType):
         return _value(arguments[0], metadata)
     if origin is tuple:

@@ -27,9 +27,9 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "bottlenecks", "case-library", "conversion", "deals", "feedback", "flow", "forecast",
-    "funnel", "funnel-trend", "kpis", "process-diff", "restatement", "retrospective",
-    "stage-times", "win-loss",
+    "bottlenecks", "case-library", "coaching", "conversion", "deals", "feedback", "flow",
+    "forecast", "funnel", "funnel-trend", "kpis", "process-diff", "restatement",
+    "retrospective", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

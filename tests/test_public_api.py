@@ -18,6 +18,7 @@ PUBLIC = [
     "Case",
     "CaseLibrary",
     "CaseStudy",
+    "Coaching",
     "Conversion",
     "Customer",
     "Deal",
@@ -37,6 +38,7 @@ PUBLIC = [
     "QuoteLine",
     "Reactor",
     "Rep",
+    "RepCard",
     "Restatement",
     "Retrospective",
     "Review",
@@ -48,6 +50,7 @@ PUBLIC = [
     "StageTimes",
     "Team",
     "Training",
+    "TrainingEffect",
     "WinLoss",
 ]
 ERRORS = [

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
     from salesflow.projections.improvement.process_diff import ProcessDiff
+    from salesflow.projections.people.coaching import Coaching
+    from salesflow.projections.people.rep_card import RepCard
+    from salesflow.projections.people.training_effect import TrainingEffect
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -57,6 +60,7 @@ __all__ = [
     "Case",
     "CaseLibrary",
     "CaseStudy",
+    "Coaching",
     "Conversion",
     "Customer",
     "Deal",
@@ -76,6 +80,7 @@ __all__ = [
     "QuoteLine",
     "Reactor",
     "Rep",
+    "RepCard",
     "Restatement",
     "Retrospective",
     "Review",
@@ -87,6 +92,7 @@ __all__ = [
     "StageTimes",
     "Team",
     "Training",
+    "TrainingEffect",
     "WinLoss",
 ]
 
@@ -96,6 +102,7 @@ _HOMES = {
     "Case": "domain.case",
     "CaseLibrary": "projections.cases.case_library",
     "CaseStudy": "projections.cases.case_study",
+    "Coaching": "projections.people.coaching",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",
@@ -115,6 +122,7 @@ _HOMES = {
     "QuoteLine": "domain.deal",
     "Reactor": "engine",
     "Rep": "domain.rep",
+    "RepCard": "projections.people.rep_card",
     "Restatement": "projections.pipeline.restatement",
     "Review": "domain.review",
     "Retrospective": "projections.review.retrospective",
@@ -126,6 +134,7 @@ _HOMES = {
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "Training": "domain.training",
+    "TrainingEffect": "projections.people.training_effect",
     "WinLoss": "projections.cases.win_loss",
 }
 

@@ -35,6 +35,8 @@ def cases_at(
             return None
     elif not asked["withdrawn"]:
         there = [case for case in there if case["withdrawn"] is None]
+    if asked["training"] not in {None, *(t for case in there for t in case["trainings"])}:
+        return None
     there = [case for case in there if _fits(events, case, asked, as_of, known_at)]
     return sorted(there, key=lambda case: (-case["published"], case["case"]))
 

@@ -11,7 +11,9 @@ from uuid import UUID, uuid5
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
 
-__all__ = ["Stay", "reps_of", "stays_of", "stream_of", "team_at", "teams_at"]
+__all__ = ["Stay", "counted", "reps_of", "stays_of", "stream_of", "team_at", "teams_at"]
+
+MEMBERSHIP = ("rep.joined", "rep.moved", "rep.left")
 
 Stay = tuple[int, str | None, str]
 """Since when somebody is in a team (None after leaving), and the event that says so."""
@@ -34,7 +36,7 @@ def team_at(
 ) -> tuple[str, str] | None:
     """Give a rep's reference and team at a moment; None where they are in no team."""
     found: tuple[str, str] | None = None
-    for event in _counted(events, stream, as_of, known_at):
+    for event in counted(events, stream, as_of, known_at):
         found = _after(found, event)
     return found
 
@@ -43,7 +45,9 @@ def stays_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[
     """Give where a rep was and since when; what lasted no time at all is left out."""
     found: list[Stay] = []
     member: tuple[str, str] | None = None
-    for event in _counted(events, stream, as_of, known_at):
+    for event in counted(events, stream, as_of, known_at):
+        if event["kind"] not in MEMBERSHIP:
+            continue
         after = _after(member, event)
         joined = member is None and after is not None
         if joined or (member is not None and event["kind"] != "rep.joined"):
@@ -53,7 +57,7 @@ def stays_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[
     return found
 
 
-def _counted(events: list[Raw], stream: str, as_of: int, known_at: int) -> Iterator[Raw]:
+def counted(events: list[Raw], stream: str, as_of: int, known_at: int) -> Iterator[Raw]:
     """Give what is believed of a rep and in effect; nothing from before they joined."""
     history = believed(of_stream(events, stream), known_at)
     for event in history:

@@ -5,8 +5,9 @@ being in one and the same microsecond, one of them won and praised in it: a micr
 there is nothing, from that microsecond on there is all. A new question is asked here as well.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -14,10 +15,13 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
-from salesflow import ExternalEvent
 from salesflow.domain.case import CasePublished, case_id
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.rep import RepJoined, rep_id
+from salesflow.domain.rep_development import TrainingCompleted
+from salesflow.domain.time import to_instant
+from salesflow.engine import ExternalEvent
 from salesflow.errors import NotFoundError
 from salesflow.projections.core.question import View
 from salesflow.projections.registry import QUESTIONS
@@ -33,6 +37,8 @@ class Case(NamedTuple):
     counted: int
     of_a_deal: bool = False
     """Whether it is asked of one deal: of the one that was won."""
+    asked: Mapping[str, str] = MappingProxyType({})
+    """What else it cannot do without."""
 
 
 def created(view: Any) -> int:  # noqa: ANN401 - of any view with accounts
@@ -40,10 +46,15 @@ def created(view: Any) -> int:  # noqa: ANN401 - of any view with accounts
     return sum(each.deals for each in moved if each.kind == "created")
 
 
+def created_by_rep(view: Any) -> int:  # noqa: ANN401 - of a card
+    return int(next(each.value for each in view.figures if each.metric == "created"))
+
+
 CASES = {
     "bottlenecks": Case(lambda view: sum(each.deals for each in view.stages), 1),
     "case-library": Case(lambda view: view.cases_total, 1),
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
+    "coaching": Case(lambda view: view.compared, 0),  # of two deals nothing can be compared
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
     "deals": Case(lambda view: view.deals_total, 2),
@@ -54,6 +65,7 @@ CASES = {
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
     "process-diff": Case(lambda view: sum(each.open_deals for each in view.versions), 1),
+    "rep-card": Case(created_by_rep, 2, asked={"rep": "ann"}),
     "restatement": Case(lambda view: sum(each.deals_now for each in view.cells), 2),
     "retrospective": Case(
         lambda view: sum(
@@ -62,6 +74,9 @@ CASES = {
         2,
     ),
     "stage-times": Case(lambda view: sum(each.visits for each in view.stages), 3),
+    "training-effect": Case(
+        lambda view: len(view.not_compared), 1, asked={"training": "nego-1", "metric": "won"}
+    ),
     "win-loss": Case(lambda view: view.won, 1),
 }
 EDGES = {
@@ -79,15 +94,17 @@ def tell(books: Shop, number: int, when: str) -> None:
     opening = opened(amount=cny("100"), expected_close=datetime.fromisoformat(when).date())
     books.tell(number, (when, opening), (when, DealWon()), (when, PRAISE))
     books.tell(number + 1, (when, opening))
-    told = CasePublished(case=f"case {number}", deal=deal_id(number))
-    at = books.flow.history(deal_id(number))[0].occurred
-    books.flow.record([ExternalEvent(case_id(told.case), told, at)])
+    at, rep = to_instant(datetime.fromisoformat(when).replace(tzinfo=books.zone)), f"r{number}"
+    joined, trained = RepJoined(rep=rep, team="east"), TrainingCompleted(training="nego-1")
+    books.flow.record([ExternalEvent(rep_id(rep), fact, at) for fact in (joined, trained)])
+    case = CasePublished(case=f"case {number}", deal=deal_id(number))
+    books.flow.record([ExternalEvent(case_id(case.case), case, at)])
 
 
 def counted(books: Shop, name: str, as_of: datetime | str) -> int:
     """Give a question's figure at a moment; of a deal that is not there yet it is 0."""
     case = CASES[name]
-    asked = {"deal": deal_id(1)} if case.of_a_deal else {}
+    asked: dict[str, object] = {"deal": deal_id(1)} if case.of_a_deal else {**case.asked}
     try:
         view: View = books.flow.ask(QUESTIONS[name].model_validate(asked), as_of=as_of)
     except NotFoundError:

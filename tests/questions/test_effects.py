@@ -222,7 +222,16 @@ def test_figures_that_do_not_differ_have_no_interval_and_are_no_evidence() -> No
         EffectFigures(started, np.array([100]), 30, before, after, earlier)
     )
     assert effect.changes == Estimate(value=Decimal(5), interval=None, count=8)
-    assert (effect.adjusted, effect.range, effect.verdict) == (None, None, "no_evidence")
+    assert effect.adjusted == effect.changes
+    assert (effect.range, effect.verdict) == (None, "no_evidence")
+
+
+def test_where_all_changed_by_the_same_before_nobody_drifted_apart() -> None:
+    figures = together(6, 7, 6.0)
+    even = figures._replace(earlier=figures.before - 2)
+    assert estimate_effect(even).verdict == "evidence"
+    even.earlier[:6] -= 1
+    assert estimate_effect(even).verdict == "differed_before"
 
 
 def test_the_range_holds_both_estimates_and_reaches_no_further_than_their_intervals() -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from given import cny
+from questions.needed import needed_by
 from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.deal.outcomes import DealWon
@@ -102,7 +103,7 @@ def questions(**parameters: object) -> Iterator[Any]:
         if parameters and not issubclass(question, PeriodQuestion):
             continue
         for deal in (DEAL, OLD) if "deal" in question.model_fields else (None,):
-            named = {"deal": deal} if deal is not None else {}
+            named = needed_by(question, DEAL) | ({} if deal is None else {"deal": deal})
             yield question.model_validate({**named, **parameters})
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from given import cny, opened
+from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import Shop, deal_id, publish, shop
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.after_sales import FeedbackReceived
@@ -54,7 +55,7 @@ def sell(sales: Shop, first: int, after: int) -> None:
 def asked(name: str) -> Question[View]:
     """Ask for the quarter, and where a question is about one deal, for the first."""
     question = QUESTIONS[name]
-    given: dict[str, Any] = {}
+    given = needed_by(question, deal_id(1))
     for field in question.model_fields:
         if field in PERIOD:
             given[field] = PERIOD[field]
@@ -68,6 +69,7 @@ def test_a_question_about_more_deals_takes_no_more_statements(
     name: str, statements: list[str], tmp_path: Path
 ) -> None:
     with shop(url=f"sqlite:///{tmp_path / 'sales.db'}") as sales:
+        tell_what_is_needed(sales.flow)
         counts = []
         for first, after in ((1, FEW), (FEW, MANY)):
             sell(sales, first, after)
@@ -88,6 +90,7 @@ def test_one_currency_takes_one_statement_more_however_many_rates_there_are(
     name: str, statements: list[str], tmp_path: Path
 ) -> None:
     with shop(url=f"sqlite:///{tmp_path / 'sales.db'}") as sales:
+        tell_what_is_needed(sales.flow)
         sell(sales, 1, FEW)
         one = asked(name).model_copy(update={"report_currency": "USD"})
         for day in range(1, 28):

@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from questions.needed import needed_by, tell_what_is_needed
 from salesflow import STANDARD, Deal, Deals, DealTimeline, Funnel, Money, SalesFlow
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
@@ -81,11 +82,9 @@ def test_every_answer_can_be_shown_in_a_notebook() -> None:
     with with_a_deal() as flow:
         deal = next(event.stream_id for event in flow.log.page(2, 1))
         flow.run(lambda s: s.get(Deal, deal).win())
+        tell_what_is_needed(flow)
         for question in QUESTIONS.values():
-            needs = (
-                "deal" in question.model_fields and question.model_fields["deal"].is_required()
-            )
-            asked = question.model_validate({"deal": deal} if needs else {})
+            asked = question.model_validate(needed_by(question, deal))
             ElementTree.fromstring(flow.ask(asked)._repr_html_().replace("<br>", "<br/>"))
 
 

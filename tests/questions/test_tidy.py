@@ -9,6 +9,7 @@ from uuid import UUID
 import pyarrow as pa
 import pytest
 
+from questions.needed import needed_by, tell_what_is_needed
 from salesflow import STANDARD, Deal, Deals, Funnel, FunnelTrend, Kpis, Money, SalesFlow
 from salesflow.errors import SalesflowError
 from salesflow.projections.core.question import Question, View
@@ -40,8 +41,9 @@ def nested(kind: pa.DataType) -> bool:
 def test_in_tidy_tables_of_any_answer_nothing_is_nested(
     question: type[Question[View]], flow: SalesFlow
 ) -> None:
-    needed = [name for name, field in question.model_fields.items() if field.is_required()]
-    tables = flow.ask(question.model_validate(dict.fromkeys(needed, ERP))).to_arrow(tidy=True)
+    tell_what_is_needed(flow)
+    asked = question.model_validate(needed_by(question, ERP))
+    tables = flow.ask(asked).to_arrow(tidy=True)
     assert tables
     for table in tables.values():
         assert [field.name for field in table.schema if nested(field.type)] == []
@@ -108,8 +110,8 @@ def test_data_frames_hold_floats_and_timestamps_that_can_be_plotted(flow: SalesF
 def test_the_answers_of_a_comparison_stand_below_each_other(
     question: type[Question[View]], flow: SalesFlow
 ) -> None:
-    needed = [name for name, field in question.model_fields.items() if field.is_required()]
-    asked = question.model_validate(dict.fromkeys(needed, ERP))
+    tell_what_is_needed(flow)
+    asked = question.model_validate(needed_by(question, ERP))
     comparison = flow.compare(asked, to_as_of=date(2026, 6, 1))
     for tidy in (False, True):
         both, then, now = (

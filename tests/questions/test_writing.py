@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from given import cny, opened
+from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import deal_id, shop
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.after_sales import FeedbackReceived
@@ -57,11 +58,11 @@ def test_a_month_and_a_year_are_written_as_what_they_are(
 
 def test_every_share_of_every_answer_is_written_in_one_form_and_a_period_once() -> None:
     asked = [
-        question.model_validate({"deal": deal_id(1)} if "deal" in needed else {})
+        question.model_validate(needed_by(question, deal_id(1)))
         for question in QUESTIONS.values()
-        for needed in [[n for n, f in question.model_fields.items() if f.is_required()]]
     ]
     with shop() as books:
+        tell_what_is_needed(books.flow)
         for number, end in ((1, DealWon()), (2, DealLost(because="price")), (3, DealWon())):
             books.tell(
                 number,

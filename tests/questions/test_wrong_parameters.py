@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from given import cny, opened
+from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import Shop, deal_id, shop
 from salesflow.cli.ask import _flag, _kinds
 from salesflow.domain.rep import Rep
@@ -23,8 +24,8 @@ from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
 OPAQUE = {
-    *("owner", "survey", "channel", "words", "reason", "segment", "product", "competitor"),
-    *("audience", "training"),
+    *("owner", "rep", "survey", "channel", "words", "reason", "segment", "product"),
+    *("competitor", "audience"),
 }
 """Named by ids of the caller's own: of an unknown one there is nothing."""
 KNOWN = {
@@ -34,8 +35,11 @@ KNOWN = {
     "review": "there is no review 'nope' by then; there are none",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",
+    "training": "there is no training 'nope'; there are: nego-1",
 }
 """Named by keys that there are in the data: unknown ones are refused with those known."""
+CHECKED = {"metric"}
+"""Named by keys that are fixed: unknown ones are refused before anything is read."""
 Parameter = tuple[str, str]
 
 
@@ -66,9 +70,7 @@ CURRENCIES = [each for each in TEXTS if "currency" in each[1]]
 
 def given(name: str, **more: object) -> dict[str, Any]:
     """Give a question what it cannot do without, and more."""
-    fields = QUESTIONS[name].model_fields.items()
-    needed = {each: deal_id(1) for each, field in fields if field.is_required()}
-    return {**needed, **more}
+    return {**needed_by(QUESTIONS[name], deal_id(1)), **more}
 
 
 def refused(name: str, **more: object) -> str:
@@ -158,7 +160,7 @@ def test_true_is_no_number(name: str, parameter: str) -> None:
 def test_it_is_decided_of_every_text_whether_an_unknown_one_is_refused(
     name: str, parameter: str
 ) -> None:
-    assert parameter in {*KNOWN, *OPAQUE} or (name, parameter) in CURRENCIES, (
+    assert parameter in {*KNOWN, *OPAQUE, *CHECKED} or (name, parameter) in CURRENCIES, (
         f"add {parameter!r} to OPAQUE (anything may be asked) or KNOWN (unknown is refused)"
     )
     if (name, parameter) not in CURRENCIES:
@@ -173,6 +175,7 @@ def sales() -> Iterator[Shop]:
             open_shop.tell(number, ("2026-02-01", opened(amount=cny("100"), owner="ann")))
         with open_shop.flow.session() as session:
             session.add(Rep.join("ann", team="east", name="Ann"))
+        tell_what_is_needed(open_shop.flow)
         yield open_shop
 
 

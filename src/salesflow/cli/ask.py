@@ -236,7 +236,7 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
 
 
-NAMED_FINDERS: Final = {"owner": _rep, "stage": find_stage}
+NAMED_FINDERS: Final = {"owner": _rep, "rep": _rep, "stage": find_stage}
 """How what is no id of ours is found by a name, by what a parameter is called."""
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "TrainingAssigned",
     "TrainingCompleted",
     "TrainingTaken",
+    "next_step",
 ]
 
 
@@ -40,6 +41,16 @@ class CareerStep(Value):
     level: Key
     due: Day | None = None
     """The day by which it should be reached, if one was agreed."""
+
+
+def next_step(level: str | None, plan: Sequence[CareerStep]) -> CareerStep | None:
+    """Return the step of a plan that comes behind a level; the first one where that is in none.
+
+    None where the last level is reached, or there is no plan.
+    """
+    levels = [step.level for step in plan]
+    at = levels.index(level) + 1 if level in levels else 0
+    return plan[at] if at < len(plan) else None
 
 
 class RepPromoted(PlannedFact):
@@ -119,6 +130,7 @@ class SkillRating(Value):
     scale_least: Number
     scale_most: Number
     assessed_by: Reference | None
+    """Who judged: who recorded it, where nobody else is named."""
     evidence: Personal | None
 
     @property
@@ -171,7 +183,7 @@ class DevelopmentState(State):
             case CareerPlanAgreed():
                 self.career_plan = fact.steps
             case SkillAssessed():
-                self.ratings = appended(self.ratings, _rating(fact, at))
+                self.ratings = appended(self.ratings, _rating(fact, at, event.actor))
             case TrainingAssigned():
                 before = self.trainings.get(fact.training)
                 taken = {} if before is None else dict(before)
@@ -186,14 +198,14 @@ class DevelopmentState(State):
         self.trainings = with_item(self.trainings, taken.training, taken)
 
 
-def _rating(fact: SkillAssessed, at: datetime) -> SkillRating:
+def _rating(fact: SkillAssessed, at: datetime, actor: str | None) -> SkillRating:
     return SkillRating(
         skill=fact.skill,
         at=at,
         score=fact.score,
         scale_least=fact.scale_least,
         scale_most=fact.scale_most,
-        assessed_by=fact.assessed_by,
+        assessed_by=fact.assessed_by or actor,
         evidence=fact.evidence,
     )
 

@@ -13,6 +13,7 @@ from uuid import UUID, uuid5
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.metric import MetricKey, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State
 from salesflow.domain.values import Key, Reason, Reference, Value, trimmed
@@ -41,8 +42,11 @@ class TrainingCourse(Value):
     name_zh: Reference
     skills: tuple[Key, ...] = ()
     """The skills it is for: communication, negotiation, product_knowledge or others."""
-    metric: Key | None = None
+    metric: MetricKey | None = None
     """The figure of a rep that it should move, such as win_rate or contacts."""
+    stage: Key | None = None
+    """The stage at which that is measured, where it is one of a stage, such as
+    stage_conversion."""
 
 
 class TrainingOffered(Fact):
@@ -132,10 +136,11 @@ class Training(PlannedAggregate, TrainingState):
         name_zh: str,
         skills: tuple[str, ...] = (),
         metric: str | None = None,
+        stage: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Offer a course; its key is what facts about reps name it by."""
-        course = _course(name_en, name_zh, skills, metric)
+        course = _course(name_en, name_zh, skills, metric, stage)
         fact = TrainingOffered(training=key, course=course)
         self = cls.new(training_id(fact.training))
         self._record(fact, occurred_at)
@@ -148,6 +153,7 @@ class Training(PlannedAggregate, TrainingState):
         name_zh: str | None = None,
         skills: tuple[str, ...] | None = None,
         metric: str | None = None,
+        stage: str | None = None,
         because: str | None = None,
         effective_from: datetime | date | None = None,
         occurred_at: OccurredAt = None,
@@ -157,13 +163,14 @@ class Training(PlannedAggregate, TrainingState):
         then = self._planned(occurred_at, starts)
         then._ensure_given("be revised")
         before = then.course
-        if before is None or (name_en, name_zh, skills, metric) == (None,) * 4:
-            raise InputError("name what changes: name_en, name_zh, skills or metric")
+        if before is None or (name_en, name_zh, skills, metric, stage) == (None,) * 5:
+            raise InputError("name what changes: name_en, name_zh, skills, metric or stage")
         course = _course(
             before.name_en if name_en is None else name_en,
             before.name_zh if name_zh is None else name_zh,
             before.skills if skills is None else skills,
             before.metric if metric is None else metric,
+            before.stage if stage is None and metric is None else stage,
         )
         if course == before:
             raise RuleError(f"training {then.key!r} is that already")
@@ -188,11 +195,22 @@ class Training(PlannedAggregate, TrainingState):
 
 
 def _course(
-    name_en: str, name_zh: str, skills: tuple[str, ...], metric: str | None
+    name_en: str,
+    name_zh: str,
+    skills: tuple[str, ...],
+    metric: str | None,
+    stage: str | None,
 ) -> TrainingCourse:
-    course = TrainingCourse(name_en=name_en, name_zh=name_zh, skills=skills, metric=metric)
+    course = TrainingCourse(
+        name_en=name_en, name_zh=name_zh, skills=skills, metric=metric, stage=stage
+    )
     if len(set(course.skills)) < len(course.skills):
         raise InputError(f"skills: each is named once, not {', '.join(course.skills)}")
+    at_stage = "never" if course.metric is None else metric_of(course.metric).at_stage
+    if course.stage is not None and at_stage == "never":
+        raise InputError(f"stage: {course.metric or 'no metric'} is not measured at a stage")
+    if course.stage is None and at_stage == "must":
+        raise InputError(f"stage: {course.metric} is measured at a stage; name one")
     return course
 
 

@@ -16,6 +16,7 @@ QUESTION_HOMES: Final = {
     "bottlenecks": "salesflow.projections.stages.bottlenecks:Bottlenecks",
     "case-library": "salesflow.projections.cases.case_library:CaseLibrary",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
+    "coaching": "salesflow.projections.people.coaching:Coaching",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",
@@ -25,9 +26,11 @@ QUESTION_HOMES: Final = {
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "process-diff": "salesflow.projections.improvement.process_diff:ProcessDiff",
+    "rep-card": "salesflow.projections.people.rep_card:RepCard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
+    "training-effect": "salesflow.projections.people.training_effect:TrainingEffect",
     "win-loss": "salesflow.projections.cases.win_loss:WinLoss",
 }
 """Module and class of each question, by its name in kebab case."""

@@ -160,6 +160,14 @@ class _OwnerMet(Met):
     unmet: ClassVar[str] = "no deal was ever owned by"
 
 
+class _RepMet(Met):
+    """Was anybody of this id ever in a team, or owner of a deal?"""
+
+    folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name, MEMBERSHIP.name)
+    places: ClassVar[Places] = ((MEMBERSHIP, "rep"), (DEAL_STATE, "owner"))
+    unmet: ClassVar[str] = "there was never a rep"
+
+
 class _ChannelMet(Met):
     """Did any deal ever come from this lead source?"""
 
@@ -198,6 +206,7 @@ class _SurveyMet(Met):
 MET: Final[Mapping[str, type[Met]]] = MappingProxyType(
     {
         "owner": _OwnerMet,
+        "rep": _RepMet,
         "channel": _ChannelMet,
         "currency": _CurrencyMet,
         "customer": _CustomerMet,

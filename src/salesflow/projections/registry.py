@@ -19,9 +19,13 @@ from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
+from salesflow.projections.folds.rep_level import REP_LEVELS
+from salesflow.projections.folds.rep_skill import REP_SKILLS
+from salesflow.projections.folds.rep_training import REP_TRAININGS
 from salesflow.projections.folds.review import REVIEWS
 from salesflow.projections.folds.review_action import REVIEW_ACTIONS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
+from salesflow.projections.folds.training import TRAININGS
 from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.table import Fold
 
@@ -45,7 +49,11 @@ FOLDS: Final[dict[str, Fold]] = {
         PIPELINE_LEDGER,
         REVIEWS,
         REVIEW_ACTIONS,
+        REP_LEVELS,
+        REP_SKILLS,
+        REP_TRAININGS,
         STAGE_VISITS,
+        TRAININGS,
     )
 }
 """Folds by the label of their table."""

@@ -61,6 +61,7 @@ from salesflow.projections.folds.case import CASE
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
+from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.scope import Meant, named
 
 __all__ = ["CaseLibrary", "CaseLibraryView"]
@@ -132,7 +133,7 @@ class CaseLibrary(Question[CaseLibraryView]):
 
     name: ClassVar[str] = "case-library"
     folds: ClassVar[tuple[str, ...]] = (
-        *(CASE.name, CLOSING.name, CUSTOMER.name, STAGE_VISIT.name),
+        *(CASE.name, CLOSING.name, CUSTOMER.name, STAGE_VISIT.name, TRAINING.name),
     )
     case: Reference | None = None
     """One case (its key), told as known when its deal closed, as published and now."""
@@ -165,9 +166,10 @@ class CaseLibrary(Question[CaseLibraryView]):
         """Find the cases at the moment.
 
         Raises:
-            NotFoundError: when a case that is named is not believed to exist at the moment.
+            NotFoundError: when a case or a training that is named is not there at the moment.
         """
         cases = read_cases(reader, self._rows(reader))
+        self._ensure_known_training(cases, reader)
         deals = read_deals(reader, [case.deal for case in cases if case.deal is not None])
         every = [
             PublishedCase(case, None if case.deal is None else deals.get(case.deal))
@@ -199,6 +201,15 @@ class CaseLibrary(Question[CaseLibraryView]):
                 )
             return mine
         return rows if self.withdrawn else rows.among("state", "published")
+
+    def _ensure_known_training(self, cases: Sequence[CaseState], reader: Reader) -> None:
+        """Refuse a training that is neither offered nor used by any case."""
+        if self.training is None or any(self.training in case.trainings for case in cases):
+            return
+        known = {key for key in reader.columns(TRAINING).cells("training") if key is not None}
+        if self.training not in known:
+            names = ", ".join(sorted(known)) or "none"
+            raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
 
     def _fits(self, published: PublishedCase) -> bool:
         """Return whether what stands in the rows of a case and its deal is asked for."""

@@ -292,6 +292,7 @@ class _Sums(NamedTuple):
         """Add up; figures are taken from the mean of their start, so that little is lost."""
         count = np.maximum(counted.sum(axis=0), 1)
         b = np.where(counted, first - first.sum(axis=0) / count, 0.0)
+        b[np.abs(b) <= ALIKE * np.abs(first).max(initial=0.0)] = 0.0
         y = np.where(counted, second - second.sum(axis=0) / count, 0.0)
         d = treated.astype(np.float64)
         each = (counted.astype(np.float64), d, b, y, d * b, d * y, b * b, b * y)
@@ -309,13 +310,17 @@ class _Sums(NamedTuple):
         return _divided(apart, together, self.n)
 
     def adjusted(self) -> Figures:
-        """Return the difference after at the same figure before, with one slope for all."""
+        """Return the difference after at the same figure before, with one slope for all.
+
+        Where all had the same figure before there is no slope: it is that of the changes.
+        """
         dd, bb = self._product(self.d, self.d, self.d), self._product(self.bb, self.b, self.b)
         db, dy = self._product(self.db, self.d, self.b), self._product(self.dy, self.d, self.y)
         by = self._product(self.by, self.b, self.y)
         whole = dd * bb
         rest = np.where(whole - db * db > ALIKE * whole, whole - db * db, 0.0)
-        return _divided(bb * dy - db * by, rest, self.n)
+        varies = bb > ALIKE * bb[0]
+        return np.where(varies, _divided(bb * dy - db * by, rest, self.n), self.changes())
 
 
 def _all_and_left_out(of_people: Figures) -> Figures:

@@ -94,8 +94,11 @@ class Effect(Value):
     verdict: Verdict
 
 
-def estimate_effect(figures: EffectFigures) -> Effect:
+def estimate_effect(figures: EffectFigures, *, permuted: bool = True) -> Effect:
     """Estimate the effect of having started, by two ways side by side, with a placebo.
+
+    The verdict does not depend on permutations, which take most of the time; who does not
+    show them leaves them out.
 
     Raises:
         InputError: for arrays that do not fit one another, and starts out of order.
@@ -104,10 +107,12 @@ def estimate_effect(figures: EffectFigures) -> Effect:
     real = GroupComparison.of(figures, figures.before, figures.after)
     treated, compared = real.groups()
     both = real.estimates()
-    placebo = GroupComparison.of(figures, figures.earlier, figures.before).estimates()
+    earlier = GroupComparison.of(figures, figures.earlier, figures.before)
+    placebo = earlier.estimates()
     changes, adjusted = (each.shown(real.people) for each in both)
     placebo_changes, placebo_adjusted = (each.shown(real.people) for each in placebo)
     few = min(treated.people, compared.people)
+    is_small = permuted and FEWEST <= few < PERMUTED_BELOW
     return Effect(
         treated=treated,
         compared=compared,
@@ -117,9 +122,13 @@ def estimate_effect(figures: EffectFigures) -> Effect:
         placebo_changes=placebo_changes,
         placebo_adjusted=placebo_adjusted,
         range=_range_of(*both),
-        permutations=permutations_of(figures, real) if FEWEST <= few < PERMUTED_BELOW else None,
+        permutations=permutations_of(figures, real) if is_small else None,
         detectable=_detectable(*both),
-        verdict=_verdict(few, (changes, adjusted), (placebo_changes, placebo_adjusted)),
+        verdict=_verdict(
+            (few, min(group.people for group in earlier.groups())),
+            (changes, adjusted),
+            (placebo_changes, placebo_adjusted),
+        ),
     )
 
 
@@ -135,22 +144,31 @@ def _ensure_fitting(figures: EffectFigures) -> None:
 
 
 def _verdict(
-    few: int, real: tuple[Estimate | None, ...], placebo: tuple[Estimate | None, ...]
+    few: tuple[int, int],
+    real: tuple[Estimate | None, ...],
+    placebo: tuple[Estimate | None, ...],
 ) -> Verdict:
     """Say what follows: evidence only where both intervals exclude 0 on the same side.
 
-    And no interval of the placebo does.
+    And no interval of the placebo does. `few` is how many people the smaller group has, and
+    that of the placebo.
     """
-    if not few:
+    if not few[0]:
         return "no_comparison"
-    if few < FEWEST:
+    if few[0] < FEWEST:
         return "too_few"
     sides = {_side_of(each) for each in real}
     if sides not in ({1}, {-1}):
         return "no_evidence"
-    if any(each is None or each.interval is None for each in placebo):
+    if few[1] < FEWEST or None in placebo:
         return "no_placebo"
-    return "evidence" if {_side_of(each) for each in placebo} == {0} else "differed_before"
+    drifted = any(_side_of(each) or _is_uniform_drift(each) for each in placebo)
+    return "differed_before" if drifted else "evidence"
+
+
+def _is_uniform_drift(estimate: Estimate | None) -> bool:
+    """Whether groups of enough people drifted apart, and all in each by the very same."""
+    return estimate is not None and estimate.interval is None and bool(estimate.value)
 
 
 def _side_of(estimate: Estimate | None) -> int:

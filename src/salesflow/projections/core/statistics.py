@@ -24,6 +24,7 @@ from salesflow.projections.core.columns import Column
 
 __all__ = [
     "Probabilities",
+    "Sample",
     "Share",
     "Spread",
     "Survival",
@@ -31,6 +32,7 @@ __all__ = [
     "difference",
     "in_days",
     "mean",
+    "mean_difference",
     "net_promoters",
     "ratio",
     "ratios",
@@ -58,6 +60,8 @@ FEW_DEGREES: Final = 1_000
 """Up to so many that expansion has fewer than 14 digits."""
 STEPS: Final = 6
 """One more than the last digits of any of them need."""
+FEWEST_OF_A_MEAN: Final = 2
+"""So many values have a variance."""
 SMALLEST: Final = 1e-16
 """What is added to a sum and is less than that of it changes nothing."""
 HUNDRED: Final = 100
@@ -178,6 +182,43 @@ def mean(values: Mapping[int, int] | Mapping[Fraction, int]) -> Estimate | None:
         value=decimal_of(middle),
         interval=_between(mean - reach, mean + reach),
         count=count,
+    )
+
+
+class Sample(NamedTuple):
+    """How many values there are, their exact mean, and their variance as a float.
+
+    The variance is Σ(x − mean)² ÷ (n − 1); it is not asked for of a single value.
+    """
+
+    size: int
+    mean: Fraction
+    variance: float
+
+
+def mean_difference(first: Sample, second: Sample) -> Estimate | None:
+    """Return the first mean less the second with Welch's interval; None if one is of none.
+
+    Where either is of a single value, or no value differs from another, there is no interval.
+
+    Source: B. L. Welch, The generalization of Student's problem when several different
+    population variances are involved, Biometrika 34 (1947).
+    """
+    if not first.size or not second.size:
+        return None
+    apart = first.mean - second.mean
+    count = first.size + second.size
+    value = decimal_of(apart)
+    parts = [each.variance / each.size for each in (first, second)]
+    if min(first.size, second.size) < FEWEST_OF_A_MEAN or not sum(parts) > 0:
+        return Estimate(value=value, interval=None, count=count)
+    squares = sum(
+        part**2 / (each.size - 1) for part, each in zip(parts, (first, second), strict=True)
+    )
+    freedom = sum(parts) ** 2 / squares
+    reach = student_point(UPPER, freedom) * math.sqrt(sum(parts))
+    return Estimate(
+        value=value, interval=_between(float(apart) - reach, float(apart) + reach), count=count
     )
 
 

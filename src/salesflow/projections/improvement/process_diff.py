@@ -117,9 +117,30 @@ class ProcessDiffView(View):
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay out what changed, then the versions and the stages with their deals."""
-        zone = ZoneInfo(self.timezone)
-        about = f"{self.process} {self.from_version} → {self.to_version}"
-        changes = tuple(
+        heads = "Version", "Published", "In use", "Open deals", "Closed deals"
+        places = "Stage", "Old place", "New place", "Deals, old version", "Deals, new version"
+        zone, older, newer = ZoneInfo(self.timezone), self.from_version, self.to_version
+        moved = (
+            f"{in_language('Migrated', language)} {older} → {newer}: {self.migrated:,}"
+            f" · {newer} → {older}: {self.migrated_back:,}"
+        )
+        return [
+            self._changes(language),
+            TableOfView(
+                "Versions",
+                (*heads, "Migrated to it", "Migrated from it"),
+                tuple(self._version(each, zone, language) for each in self.versions),
+                notes=(moved,),
+            ),
+            TableOfView(
+                "Open deals by version",
+                places,
+                tuple(self._stage(each, language) for each in self.stages),
+            ),
+        ]
+
+    def _changes(self, language: Language) -> TableOfView:
+        rows = tuple(
             (
                 key_text(each.kind, language),
                 (each.stage_zh if language == "zh" else each.stage_en) or NO_VALUE,
@@ -129,34 +150,10 @@ class ProcessDiffView(View):
             for each in self.changes
         )
         none = in_language("the versions do not differ", language)
-        versions = tuple(self._version(each, zone, language) for each in self.versions)
-        stages = tuple(self._stage(each, language) for each in self.stages)
-        moved = (
-            f"{in_language('Migrated', language)} {self.from_version} → {self.to_version}:"
-            f" {self.migrated:,} · {self.to_version} → {self.from_version}:"
-            f" {self.migrated_back:,}"
-        )
-        heads = "Version", "Published", "In use", "Open deals", "Closed deals"
-        return [
-            TableOfView(
-                "Changes of the process",
-                ("Change", "Stage", "Old value", "New value"),
-                changes,
-                notes=() if changes else (none,),
-                about=about,
-            ),
-            TableOfView(
-                "Versions",
-                (*heads, "Migrated to it", "Migrated from it"),
-                versions,
-                notes=(moved,),
-            ),
-            TableOfView(
-                "Open deals by version",
-                ("Stage", "Old place", "New place", "Deals, old version", "Deals, new version"),
-                stages,
-            ),
-        ]
+        columns = ("Change", "Stage", "Old value", "New value")
+        about = f"{self.process} {self.from_version} → {self.to_version}"
+        notes = () if rows else (none,)
+        return TableOfView("Changes of the process", columns, rows, notes=notes, about=about)
 
     def _version(
         self, each: VersionStanding, zone: ZoneInfo, language: Language
