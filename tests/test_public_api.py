@@ -30,6 +30,8 @@ PUBLIC = [
     "Forecast",
     "Funnel",
     "FunnelTrend",
+    "Improvement",
+    "ImprovementEffect",
     "Kpis",
     "Moment",
     "Money",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from salesflow.domain.case import Case
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
+    from salesflow.domain.improvement import Improvement
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
     from salesflow.domain.review import Review
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.improvement.improvement_effect import ImprovementEffect
     from salesflow.projections.improvement.process_diff import ProcessDiff
     from salesflow.projections.people.coaching import Coaching
     from salesflow.projections.people.rep_card import RepCard
@@ -72,6 +74,8 @@ __all__ = [
     "Forecast",
     "Funnel",
     "FunnelTrend",
+    "Improvement",
+    "ImprovementEffect",
     "Kpis",
     "Moment",
     "Money",
@@ -114,6 +118,8 @@ _HOMES = {
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",
+    "Improvement": "domain.improvement",
+    "ImprovementEffect": "projections.improvement.improvement_effect",
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",

@@ -240,6 +240,7 @@ def test_openings_are_marked() -> None:
         "case.published",
         "deal.opened",
         "customer.registered",
+        "improvement.proposed",
         "process.published",
         "rates.published",
         "rep.joined",

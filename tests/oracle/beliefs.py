@@ -21,6 +21,7 @@ OPENINGS = (
     "customer.registered",
     "rep.joined",
     "review.opened",
+    "improvement.proposed",
     "case.published",
 )
 

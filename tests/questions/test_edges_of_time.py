@@ -18,6 +18,7 @@ from questions.shop import Shop, deal_id, shop
 from salesflow.domain.case import CasePublished, case_id
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.improvement import ImprovementProposed, improvement_id
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.rep_development import TrainingCompleted
 from salesflow.domain.time import to_instant
@@ -63,6 +64,9 @@ CASES = {
     "forecast": Case(lambda view: sum(each.deals for each in view.lines), 1),
     "funnel": Case(lambda view: view.open_deals, 1),
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
+    "improvement-effect": Case(
+        lambda view: view.state == "proposed", 1, asked={"improvement": "i1"}
+    ),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
     "process-diff": Case(lambda view: sum(each.open_deals for each in view.versions), 1),
     "rep-card": Case(created_by_rep, 2, asked={"rep": "ann"}),
@@ -99,6 +103,10 @@ def tell(books: Shop, number: int, when: str) -> None:
     books.flow.record([ExternalEvent(rep_id(rep), fact, at) for fact in (joined, trained)])
     case = CasePublished(case=f"case {number}", deal=deal_id(number))
     books.flow.record([ExternalEvent(case_id(case.case), case, at)])
+    tried = ImprovementProposed(
+        improvement=f"i{number}", hypothesis="it helps", change="process", metric="won"
+    )
+    books.flow.record([ExternalEvent(improvement_id(tried.improvement), tried, at)])
 
 
 def counted(books: Shop, name: str, as_of: datetime | str) -> int:

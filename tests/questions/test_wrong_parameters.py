@@ -32,6 +32,7 @@ KNOWN = {
     "case": "there is no case 'nope' by then; there are none",
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
+    "improvement": "there is no improvement 'nope' by then; there are ",
     "review": "there is no review 'nope' by then; there are none",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",

@@ -19,6 +19,7 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.improvement import Improvement
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
 from salesflow.domain.review import Review
@@ -446,7 +447,7 @@ def _to_json(fact: Fact) -> bytes:
 
 AGGREGATES: Final = (
     *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
-    *(Review, Case),
+    *(Review, Case, Improvement),
 )
 
 CATALOGUE: Final = FactCatalogue(

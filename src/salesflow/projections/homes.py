@@ -24,6 +24,9 @@ QUESTION_HOMES: Final = {
     "flow": "salesflow.projections.pipeline.flow:Flow",
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
+    "improvement-effect": (
+        "salesflow.projections.improvement.improvement_effect:ImprovementEffect"
+    ),
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "process-diff": "salesflow.projections.improvement.process_diff:ProcessDiff",
     "rep-card": "salesflow.projections.people.rep_card:RepCard",

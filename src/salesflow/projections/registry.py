@@ -17,6 +17,7 @@ from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
+from salesflow.projections.folds.improvement import IMPROVEMENTS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.rep_level import REP_LEVELS
@@ -45,6 +46,7 @@ FOLDS: Final[dict[str, Fold]] = {
         DEAL_STATES,
         FACTORS,
         FEEDBACKS,
+        IMPROVEMENTS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
         REVIEWS,
