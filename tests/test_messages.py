@@ -28,8 +28,8 @@ from simulated import demo, ran
 
 ASKED = (
     "bottlenecks", "case-library", "coaching", "conversion", "deals", "feedback", "flow",
-    "forecast", "funnel", "funnel-trend", "kpis", "process-diff", "restatement",
-    "retrospective", "stage-times", "win-loss",
+    "forecast", "funnel", "funnel-trend", "goal-attainment", "goal-check", "kpis",
+    "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

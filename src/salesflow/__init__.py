@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from salesflow.domain.case import Case
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
+    from salesflow.domain.figures import Figures
+    from salesflow.domain.goal import Goal
     from salesflow.domain.improvement import Improvement
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.goals.goal_attainment import GoalAttainment
+    from salesflow.projections.goals.goal_check import GoalCheck
+    from salesflow.projections.goals.stage_kpis import StageKpis
     from salesflow.projections.improvement.improvement_effect import ImprovementEffect
     from salesflow.projections.improvement.process_diff import ProcessDiff
     from salesflow.projections.people.coaching import Coaching
@@ -70,10 +75,14 @@ __all__ = [
     "Deals",
     "ExternalEvent",
     "Feedback",
+    "Figures",
     "Flow",
     "Forecast",
     "Funnel",
     "FunnelTrend",
+    "Goal",
+    "GoalAttainment",
+    "GoalCheck",
     "Improvement",
     "ImprovementEffect",
     "Kpis",
@@ -93,6 +102,7 @@ __all__ = [
     "SalesflowError",
     "Session",
     "Stage",
+    "StageKpis",
     "StageTimes",
     "Team",
     "Training",
@@ -120,6 +130,10 @@ _HOMES = {
     "FunnelTrend": "projections.pipeline.funnel_trend",
     "Improvement": "domain.improvement",
     "ImprovementEffect": "projections.improvement.improvement_effect",
+    "Figures": "domain.figures",
+    "Goal": "domain.goal",
+    "GoalAttainment": "projections.goals.goal_attainment",
+    "GoalCheck": "projections.goals.goal_check",
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
@@ -137,6 +151,7 @@ _HOMES = {
     "SalesflowError": "errors",
     "Session": "engine",
     "Stage": "domain.process",
+    "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "Training": "domain.training",

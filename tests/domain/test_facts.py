@@ -169,7 +169,7 @@ def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     whose, _, what = fact.kind.partition(".")
     assert whose in {
         "fact", "settings", "rates", "process", "team", "training", "rep", "customer", "deal",
-        "review", "case", "improvement",
+        "figure", "goal", "review", "case", "improvement",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -240,6 +240,8 @@ def test_openings_are_marked() -> None:
         "case.published",
         "deal.opened",
         "customer.registered",
+        "figure.reported",
+        "goal.set",
         "improvement.proposed",
         "process.published",
         "rates.published",

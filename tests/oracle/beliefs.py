@@ -17,12 +17,9 @@ event_id, precision, and the payload as a dict of JSON values. Instants are micr
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OPENINGS = (
-    "deal.opened",
-    "customer.registered",
-    "rep.joined",
-    "review.opened",
-    "improvement.proposed",
-    "case.published",
+    *("deal.opened", "customer.registered", "rep.joined"),
+    *("goal.set", "figure.reported"),
+    *("review.opened", "improvement.proposed", "case.published"),
 )
 
 

@@ -50,6 +50,7 @@ HOSTILE = [
     "line\nline\r\nline\ttab",
     "y" * 10_000,
     "key_1",
+    "figure:'; DROP TABLE salesflow_events; --",
     "USD",
     "Europe/Paris",
     "#ff8800",

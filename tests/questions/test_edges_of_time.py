@@ -6,7 +6,8 @@ there is nothing, from that microsecond on there is all. A new question is asked
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from questions.shop import Shop, deal_id, shop
 from salesflow.domain.case import CasePublished, case_id
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.goal import GoalScope, GoalSet, goal_id
 from salesflow.domain.improvement import ImprovementProposed, improvement_id
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.rep_development import TrainingCompleted
@@ -67,6 +69,8 @@ CASES = {
     "improvement-effect": Case(
         lambda view: view.state == "proposed", 1, asked={"improvement": "i1"}
     ),
+    "goal-attainment": Case(lambda view: sum(int(it.actual or 0) for it in view.goals), 1),
+    "goal-check": Case(lambda view: sum(it.count for it in view.evidence.values), 0),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
     "process-diff": Case(lambda view: sum(each.open_deals for each in view.versions), 1),
     "rep-card": Case(created_by_rep, 2, asked={"rep": "ann"}),
@@ -77,6 +81,7 @@ CASES = {
         ),
         2,
     ),
+    "stage-kpis": Case(lambda view: sum(it.rests_on for it in view.kpis), 0),
     "stage-times": Case(lambda view: sum(each.visits for each in view.stages), 3),
     "training-effect": Case(
         lambda view: len(view.not_compared), 1, asked={"training": "nego-1", "metric": "won"}
@@ -107,6 +112,15 @@ def tell(books: Shop, number: int, when: str) -> None:
         improvement=f"i{number}", hypothesis="it helps", change="process", metric="won"
     )
     books.flow.record([ExternalEvent(improvement_id(tried.improvement), tried, at)])
+    goal = GoalSet(
+        goal=f"g{number}",
+        metric="orders",
+        target=Decimal(1),
+        scope=GoalScope(),
+        first_day=date(2025, 1, 1),
+        last_day=date(2026, 12, 31),
+    )
+    books.flow.record([ExternalEvent(goal_id(goal.goal), goal, at)])
 
 
 def counted(books: Shop, name: str, as_of: datetime | str) -> int:

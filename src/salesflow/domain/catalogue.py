@@ -19,6 +19,8 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.figures import Figures
+from salesflow.domain.goal import Goal
 from salesflow.domain.improvement import Improvement
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
@@ -447,6 +449,7 @@ def _to_json(fact: Fact) -> bytes:
 
 AGGREGATES: Final = (
     *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
+    *(Figures, Goal),
     *(Review, Case, Improvement),
 )
 

@@ -27,11 +27,14 @@ QUESTION_HOMES: Final = {
     "improvement-effect": (
         "salesflow.projections.improvement.improvement_effect:ImprovementEffect"
     ),
+    "goal-attainment": "salesflow.projections.goals.goal_attainment:GoalAttainment",
+    "goal-check": "salesflow.projections.goals.goal_check:GoalCheck",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "process-diff": "salesflow.projections.improvement.process_diff:ProcessDiff",
     "rep-card": "salesflow.projections.people.rep_card:RepCard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
+    "stage-kpis": "salesflow.projections.goals.stage_kpis:StageKpis",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
     "training-effect": "salesflow.projections.people.training_effect:TrainingEffect",
     "win-loss": "salesflow.projections.cases.win_loss:WinLoss",

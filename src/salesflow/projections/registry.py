@@ -17,6 +17,8 @@ from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
+from salesflow.projections.folds.figure import FIGURE_REPORTS
+from salesflow.projections.folds.goal import GOALS
 from salesflow.projections.folds.improvement import IMPROVEMENTS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
@@ -47,6 +49,8 @@ FOLDS: Final[dict[str, Fold]] = {
         FACTORS,
         FEEDBACKS,
         IMPROVEMENTS,
+        FIGURE_REPORTS,
+        GOALS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
         REVIEWS,

@@ -5,10 +5,11 @@ lose, what do customers say, and how right were our forecasts?" for a rep, a tea
 all, at any past moment. Every figure is that of the question it comes from (`Kpis`, `Flow`,
 `Conversion`, `StageTimes`, `Forecast`, `WinLoss`, `Feedback`), and is defined there.
 
-Where a review is named, the period is the review's, and all of that is as its figures were
-fixed; beside it stand the same figures as known now, what was found and what is done about it.
+Goals of the very same period and scope stand beside what they came to. Where a review is named,
+the period is the review's, and all of that is as its figures were fixed; beside it stand the
+same figures as known now, what was found and what is done about it.
 
-Leaves out goals and the forecasts that people submitted.
+Leaves out the forecasts that people submitted.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,6 +57,7 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.review import REVIEW
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.forecast_figures import SlippageLine
+from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.metrics.visits import Steps, read_steps
 from salesflow.projections.performance.kpis import Kpis
@@ -93,7 +95,7 @@ from salesflow.projections.review.reviewed_period import (
     reviewed_period,
     reviewed_tables,
 )
-from salesflow.projections.scope import Meant, Teams, named
+from salesflow.projections.scope import Meant, MetricScope, Teams, named
 
 __all__ = [
     "LINES",
@@ -289,6 +291,8 @@ class RetrospectiveView(View):
     detractors_total: int
     before_joining: bool
     """Whether a rep's first team stands for a time before they joined it."""
+    goals: tuple[GoalBeside, ...]
+    """Those of the same days and scope, and what they came to; abandoned ones are left out."""
     review: ReviewedPeriod | None = None
     """The review asked about; all other figures are then as they were fixed for it."""
 
@@ -300,6 +304,7 @@ class RetrospectiveView(View):
         found = [
             *self.brief_tables(language),
             lay.figures(self.figures, self.period, self.before, self._part()),
+            goal_table(self.goals, language),
             lay.movements(self.movements),
             lay.stages(self.stages, self.bottleneck, self.bottleneck_before),
             *lay.slippage(self.slippage, self.slippage_before),
@@ -389,6 +394,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             self._said((span, before), part, reader),
         )
         lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
+        within = MetricScope(process=self.process, owner=self.owner, team=self.team)
         return RetrospectiveView(
             moment=moment,
             period=span.period(),
@@ -403,6 +409,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             names=named(lost.meant() | lost_before.meant(), reader.processes),
             forecasts=tuple(judged_forecasts(span, part, reader)),
             before_joining=part.before_joining,
+            goals=tuple(goals_beside(reader, [span], None, within)),
             **{name: it for found in parts for name, it in found.items()},
         )
 
