@@ -20,6 +20,7 @@ from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.figure import FIGURE_REPORTS
 from salesflow.projections.folds.goal import GOALS
 from salesflow.projections.folds.improvement import IMPROVEMENTS
+from salesflow.projections.folds.interview import INTERVIEWS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.rep_level import REP_LEVELS
@@ -51,6 +52,7 @@ FOLDS: Final[dict[str, Fold]] = {
         IMPROVEMENTS,
         FIGURE_REPORTS,
         GOALS,
+        INTERVIEWS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
         REVIEWS,

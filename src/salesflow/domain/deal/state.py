@@ -17,7 +17,10 @@ from salesflow.domain.arguments import internal
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
 from salesflow.domain.deal.after_sales import (
     AfterSalesState,
+    FeedbackFollowedUp,
     FeedbackReceived,
+    FeedbackTagged,
+    InterviewHeld,
     ServiceDelivered,
     ServiceFact,
     SurveySent,
@@ -206,6 +209,7 @@ _ALL_DETAILS: Final = frozenset(
         *(TermsAgreed, InvoiceIssued, PaymentReceived),
         *(MessagePosted, HelpRequested, HelpGiven),
         *(ServiceDelivered, SurveySent, FeedbackReceived),
+        *(FeedbackFollowedUp, FeedbackTagged, InterviewHeld),
     }
 )
 """The facts that always count, and of which a summary keeps nothing."""
