@@ -27,9 +27,10 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "collaboration", "conversion", "deals", "feedback", "flow", "forecast", "funnel",
-    "funnel-trend", "kpis", "coaching", "goal-attainment", "goal-check", "restatement",
-    "retrospective", "stage-kpis", "stage-times", "win-loss",
+    "bottlenecks", "case-library", "coaching", "collaboration", "conversion", "deals",
+    "feedback", "flow", "forecast", "funnel", "funnel-trend", "goal-attainment", "goal-check",
+    "kpis", "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times",
+    "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

@@ -20,11 +20,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from salesflow.domain.case import Case
     from salesflow.domain.contest import Contest, Prize
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.figures import Figures
     from salesflow.domain.goal import Goal
+    from salesflow.domain.improvement import Improvement
     from salesflow.domain.incentive_plan import (
         Accelerator,
         Decelerator,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     )
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
+    from salesflow.domain.review import Review
     from salesflow.domain.standard_process import STANDARD
     from salesflow.domain.statement import Statement
     from salesflow.domain.team import Team
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from salesflow.domain.values import Money
     from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
+    from salesflow.projections.cases.case_library import CaseLibrary
     from salesflow.projections.cases.case_study import CaseStudy
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.collaboration.collaboration import Collaboration
@@ -51,6 +55,8 @@ if TYPE_CHECKING:
     from salesflow.projections.goals.goal_attainment import GoalAttainment
     from salesflow.projections.goals.goal_check import GoalCheck
     from salesflow.projections.goals.stage_kpis import StageKpis
+    from salesflow.projections.improvement.improvement_effect import ImprovementEffect
+    from salesflow.projections.improvement.process_diff import ProcessDiff
     from salesflow.projections.incentives.commission_estimate import CommissionEstimate
     from salesflow.projections.incentives.commission_statement import CommissionStatement
     from salesflow.projections.incentives.contest_standings import ContestStandings
@@ -66,12 +72,16 @@ if TYPE_CHECKING:
     from salesflow.projections.pipeline.funnel_trend import FunnelTrend
     from salesflow.projections.pipeline.restatement import Restatement
     from salesflow.projections.review.retrospective import Retrospective
+    from salesflow.projections.stages.bottlenecks import Bottlenecks
     from salesflow.projections.stages.conversion import Conversion
     from salesflow.projections.stages.stage_times import StageTimes
 
 __all__ = [
     "STANDARD",
     "Accelerator",
+    "Bottlenecks",
+    "Case",
+    "CaseLibrary",
     "CaseStudy",
     "Coaching",
     "Collaboration",
@@ -95,6 +105,8 @@ __all__ = [
     "Goal",
     "GoalAttainment",
     "GoalCheck",
+    "Improvement",
+    "ImprovementEffect",
     "IncentivePlan",
     "Kpis",
     "Leaderboard",
@@ -102,6 +114,7 @@ __all__ = [
     "Money",
     "PlanTerms",
     "Prize",
+    "ProcessDiff",
     "ProcessVersion",
     "QuoteLine",
     "Reactor",
@@ -109,6 +122,7 @@ __all__ = [
     "RepCard",
     "Restatement",
     "Retrospective",
+    "Review",
     "SalesFlow",
     "SalesProcess",
     "SalesflowError",
@@ -127,6 +141,9 @@ __all__ = [
 
 _HOMES = {
     "STANDARD": "domain.standard_process",
+    "Bottlenecks": "projections.stages.bottlenecks",
+    "Case": "domain.case",
+    "CaseLibrary": "projections.cases.case_library",
     "CaseStudy": "projections.cases.case_study",
     "Coaching": "projections.people.coaching",
     "Collaboration": "projections.collaboration.collaboration",
@@ -141,6 +158,8 @@ _HOMES = {
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",
+    "Improvement": "domain.improvement",
+    "ImprovementEffect": "projections.improvement.improvement_effect",
     "Figures": "domain.figures",
     "Goal": "domain.goal",
     "GoalAttainment": "projections.goals.goal_attainment",
@@ -148,12 +167,14 @@ _HOMES = {
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
+    "ProcessDiff": "projections.improvement.process_diff",
     "ProcessVersion": "domain.process",
     "QuoteLine": "domain.deal",
     "Reactor": "engine",
     "Rep": "domain.rep",
     "RepCard": "projections.people.rep_card",
     "Restatement": "projections.pipeline.restatement",
+    "Review": "domain.review",
     "Retrospective": "projections.review.retrospective",
     "SalesFlow": "engine",
     "SalesProcess": "domain.process",

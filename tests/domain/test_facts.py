@@ -170,6 +170,7 @@ def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     assert whose in {
         "fact", "settings", "rates", "process", "team", "training", "rep", "customer", "deal",
         "figure", "goal", "plan", "statement", "contest",
+        "review", "case", "improvement",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -237,13 +238,16 @@ def test_an_effect_is_never_before_the_decision() -> None:
 
 def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
+        "case.published",
         "deal.opened",
         "customer.registered",
         "figure.reported",
         "goal.set",
+        "improvement.proposed",
         "process.published",
         "rates.published",
         "rep.joined",
+        "review.opened",
         "settings.changed",
         "team.formed",
         "training.offered",

@@ -21,6 +21,7 @@ OPENINGS = (
     *("deal.opened", "customer.registered", "rep.joined"),
     *("goal.set", "figure.reported"),
     *("plan.published", "statement.issued", "contest.opened"),
+    *("review.opened", "improvement.proposed", "case.published"),
 )
 
 

@@ -33,6 +33,7 @@ def feedback_in(
     known_at: int,
     *,
     by: str | None = None,
+    within: int = 7,
     **only: str | None,
 ) -> dict[str, Any]:
     """Give figures of `[span)`, all together and by group, and the words, newest first."""
@@ -52,6 +53,8 @@ def feedback_in(
     return {
         "total": figures_of(lines),
         "groups": {key: figures_of(found) for key, found in groups.items()},
+        "follow_up": _followed_up(lines, within, as_of),
+        "themes": _themes(lines),
         "words": [
             (
                 line["position"], line["deal"], line["occurred"], line["stage"],
@@ -79,7 +82,47 @@ def lines_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[
             if not line["sent"]:
                 _settle(line, lines)
             lines.append(line)
+        elif event["kind"] in ("deal.feedback_followed_up", "deal.feedback_tagged"):
+            _handle(event, lines)
     return lines
+
+
+def _handle(event: Raw, lines: list[Line]) -> None:
+    """Put a follow-up or tags to the answer that is named, else to the latest it may be of."""
+    fact, is_tag = event["payload"], event["kind"] == "deal.feedback_tagged"
+    for line in reversed(lines):
+        named = fact.get("feedback")
+        if line["sent"] or (named is not None and line["event_id"] != named):
+            continue
+        if is_tag:
+            line["themes"] |= {*fact["themes"]}
+            return
+        if line["followed"] is None and (named is not None or _is_low(line)):
+            line["followed"] = (event["occurred"], fact.get("by"))
+            return
+
+
+def _is_low(line: Line) -> bool:
+    return line["scale"] == "nps" and line["score"] is not None and line["score"] <= 6
+
+
+def _followed_up(lines: list[Line], within: int, as_of: int) -> tuple[int, int, int, int]:
+    """Count detractors, those followed up, those in time, and those of whom that is settled."""
+    low = [line for line in lines if not line["sent"] and _is_low(line)]
+    done = [line for line in low if line["followed"] is not None]
+    limit = within * 86_400_000_000
+    timely = [line for line in done if line["followed"][0] - line["occurred"] <= limit]
+    over = [line for line in low if as_of - line["occurred"] > limit and line not in timely]
+    return len(low), len(done), len(timely), len(timely) + len(over)
+
+
+def _themes(lines: list[Line]) -> dict[str, tuple[int, int]]:
+    found: dict[str, tuple[int, int]] = {}
+    for line in lines:
+        for theme in line["themes"]:
+            count, low = found.get(theme, (0, 0))
+            found[theme] = (count + 1, low + _is_low(line))
+    return found
 
 
 def _learn(kind: str, fact: dict[str, Any], known: dict[str, Any]) -> None:
@@ -105,6 +148,9 @@ def _line(event: Raw, state: dict[str, Any], products: list[str]) -> Line:
         "occurred": event["occurred"],
         "sent": event["kind"] == "deal.survey_sent",
         "answered": False,
+        "event_id": event["event_id"],
+        "followed": None,
+        "themes": set(),
         "process": state["process"],
         "process_version": state["process_version"],
         "stage": state["stage"],

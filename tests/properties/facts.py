@@ -33,7 +33,14 @@ from salesflow.domain.deal.activities import (
     ObjectionRaised,
     ObjectionResolved,
 )
-from salesflow.domain.deal.after_sales import FeedbackReceived, RepeatOrderPlaced, SurveySent
+from salesflow.domain.deal.after_sales import (
+    FeedbackFollowedUp,
+    FeedbackReceived,
+    FeedbackTagged,
+    InterviewHeld,
+    RepeatOrderPlaced,
+    SurveySent,
+)
 from salesflow.domain.deal.billing import (
     ContractAmended,
     ForecastGiven,
@@ -178,6 +185,11 @@ def _feedback(n: int) -> Fact:
     return FeedbackReceived.model_validate(answers[n % len(answers)] | about | person)
 
 
+def _interview(n: int) -> Fact:
+    reasons = (("price",), ("timing", "price"), (), ("trust",))[n % 4]
+    return InterviewHeld(reasons=reasons, by="research", competitor=f"rival {n % 2}")
+
+
 def _contact(n: int) -> Fact:
     channel, direction = ("call", "visit", None)[n % 3], ("out", "out", "in", None)[n % 4]
     met = {"contact_people": (person_id(n // 2), person_id(n // 3))} if n % 2 else {}
@@ -275,6 +287,9 @@ FACTS: Final[dict[str, Make]] = {
     "contact": lambda n, _: _contact(n),
     "survey": lambda n, _: _survey(n),
     "feedback": lambda n, _: _feedback(n),
+    "followed": lambda n, _: FeedbackFollowedUp(by=OWNERS[n % 3], result="called"),
+    "tagged": lambda n, _: FeedbackTagged(themes=("speed", "price")[n % 2 :]),
+    "interviewed": lambda n, _: _interview(n),
     "quote_drafted": lambda n, _: QuoteDrafted(quote=_quote(n), total=money(n)),
     "quote_issued": lambda n, _: QuoteIssued(quote=_quote(n), total=money(n)),
     "quote_revised": lambda n, _: QuoteRevised(quote=_quote(n), total=money(n)),
@@ -318,6 +333,8 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
     ("quote_drafted", "quote_issued", "quote_accepted", "quote_rejected", "won", "repeat"),
     ("opened", "moved", "owner", "contact", "lost"),
     ("survey", "feedback", "feedback", "feedback", "owner", "lost"),
+    ("feedback", "feedback", "followed", "followed", "tagged", "owner"),
+    ("lost", "lost", "interviewed", "interviewed", "won", "reopened", "owner"),
     (
         "survey",
         "feedback",

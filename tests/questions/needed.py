@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from salesflow import SalesFlow, Training
+from salesflow import Improvement, SalesFlow, Training
 from salesflow.projections.core.question import Question, View
 
 __all__ = ["needed_by", "tell_what_is_needed"]
@@ -15,6 +15,7 @@ def needed_by(question: type[Question[View]], deal: UUID) -> dict[str, object]:
         "rep": "ann",
         "training": "nego-1",
         "contest": "spring",
+        "improvement": "trial",
     }
     fields = question.model_fields.items()
     return {name: known[name] for name, field in fields if field.is_required()}
@@ -25,4 +26,9 @@ def tell_what_is_needed(flow: SalesFlow) -> None:
     with flow.session() as session:
         session.add(
             Training.offer("nego-1", name_en="Bargaining", name_zh="谈判", metric="won")
+        )
+        session.add(
+            Improvement.propose(
+                "trial", hypothesis="Let them try it", change="process", metric="won"
+            )
         )

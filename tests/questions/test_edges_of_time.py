@@ -17,10 +17,12 @@ import pytest
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
 from salesflow import ExternalEvent
+from salesflow.domain.case import CasePublished, case_id
 from salesflow.domain.contest import Contest
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.goal import GoalSet, goal_id
+from salesflow.domain.improvement import ImprovementProposed, improvement_id
 from salesflow.domain.incentive_plan import IncentivePlan, PlanTerms
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.rep_development import TrainingCompleted
@@ -56,6 +58,8 @@ def created_by_rep(view: Any) -> int:  # noqa: ANN401 - of a card
 
 
 CASES = {
+    "bottlenecks": Case(lambda view: sum(each.deals for each in view.stages), 1),
+    "case-library": Case(lambda view: view.cases_total, 1),
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "coaching": Case(lambda view: view.compared, 0),  # of two deals nothing can be compared
     "commission-estimate": Case(lambda view: len(view.estimates), 1, of_the_open_deal=True),
@@ -74,9 +78,13 @@ CASES = {
     "forecast": Case(lambda view: sum(each.deals for each in view.lines), 1),
     "funnel": Case(lambda view: view.open_deals, 1),
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
+    "improvement-effect": Case(
+        lambda view: view.state == "proposed", 1, asked={"improvement": "i1"}
+    ),
     "goal-attainment": Case(lambda view: sum(int(it.actual or 0) for it in view.goals), 1),
     "goal-check": Case(lambda view: sum(it.count for it in view.evidence.values), 0),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
+    "process-diff": Case(lambda view: sum(each.open_deals for each in view.versions), 1),
     "rep-card": Case(created_by_rep, 2, asked={"rep": "ann"}),
     "leaderboard": Case(lambda view: sum(each.count for each in view.standings), 1),
     "restatement": Case(lambda view: sum(each.deals_now for each in view.cells), 2),
@@ -139,6 +147,12 @@ def tell(books: Shop, number: int, when: str) -> None:
     at, rep = to_instant(datetime.fromisoformat(when).replace(tzinfo=books.zone)), f"r{number}"
     joined, trained = RepJoined(rep=rep, team="east"), TrainingCompleted(training="nego-1")
     books.flow.record([ExternalEvent(rep_id(rep), fact, at) for fact in (joined, trained)])
+    case = CasePublished(case=f"case {number}", deal=deal_id(number))
+    books.flow.record([ExternalEvent(case_id(case.case), case, at)])
+    tried = ImprovementProposed(
+        improvement=f"i{number}", hypothesis="it helps", change="process", metric="won"
+    )
+    books.flow.record([ExternalEvent(improvement_id(tried.improvement), tried, at)])
     goal = GoalSet(
         goal=f"g{number}",
         metric="orders",

@@ -25,14 +25,17 @@ from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
 OPAQUE = {
-    *("owner", "rep", "survey", "channel"),
-    *("parent", "strategy", "unit", "why_achievable"),
+    *("owner", "rep", "survey", "channel", "words", "reason", "segment", "product"),
+    *("competitor", "audience", "parent", "strategy", "unit", "why_achievable"),
 }
 """Named by ids of the caller's own: of an unknown one there is nothing."""
 KNOWN = {
+    "case": "there is no case 'nope' by then; there are none",
     "goal": "there is no goal 'nope' at that moment; goals: none",
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
+    "improvement": "there is no improvement 'nope' by then; there are ",
+    "review": "there is no review 'nope' by then; there are none",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",
     "training": "there is no training 'nope'; there are: nego-1",

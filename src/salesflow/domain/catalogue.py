@@ -14,6 +14,7 @@ from unicodedata import is_normalized
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.case import Case
 from salesflow.domain.contest import Contest
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
@@ -21,9 +22,11 @@ from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.figures import Figures
 from salesflow.domain.goal import Goal
+from salesflow.domain.improvement import Improvement
 from salesflow.domain.incentive_plan import IncentivePlan
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
+from salesflow.domain.review import Review
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
 from salesflow.domain.statement import Statement
@@ -451,6 +454,7 @@ AGGREGATES: Final = (
     *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
     *(Figures, Goal),
     *(IncentivePlan, Statement, Contest),
+    *(Review, Case, Improvement),
 )
 
 CATALOGUE: Final = FactCatalogue(

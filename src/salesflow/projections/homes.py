@@ -13,6 +13,8 @@ __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 
 QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
+    "bottlenecks": "salesflow.projections.stages.bottlenecks:Bottlenecks",
+    "case-library": "salesflow.projections.cases.case_library:CaseLibrary",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
     "commission-estimate": (
         "salesflow.projections.incentives.commission_estimate:CommissionEstimate"
@@ -32,10 +34,14 @@ QUESTION_HOMES: Final = {
     "flow": "salesflow.projections.pipeline.flow:Flow",
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
+    "improvement-effect": (
+        "salesflow.projections.improvement.improvement_effect:ImprovementEffect"
+    ),
     "goal-attainment": "salesflow.projections.goals.goal_attainment:GoalAttainment",
     "goal-check": "salesflow.projections.goals.goal_check:GoalCheck",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "leaderboard": "salesflow.projections.incentives.leaderboard:Leaderboard",
+    "process-diff": "salesflow.projections.improvement.process_diff:ProcessDiff",
     "rep-card": "salesflow.projections.people.rep_card:RepCard",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",

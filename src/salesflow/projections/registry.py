@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from salesflow.errors import InputError
 from salesflow.projections.folds.booking import BOOKINGS
+from salesflow.projections.folds.case import CASES
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.collaboration import COLLABORATIONS
 from salesflow.projections.folds.committee import COMMITTEES
@@ -23,13 +24,17 @@ from salesflow.projections.folds.figure import FIGURE_REPORTS
 from salesflow.projections.folds.goal import GOALS
 from salesflow.projections.folds.handover import HANDOVERS
 from salesflow.projections.folds.help_request import HELP_REQUESTS
+from salesflow.projections.folds.improvement import IMPROVEMENTS
 from salesflow.projections.folds.incentive_plan import INCENTIVE_PLANS
+from salesflow.projections.folds.interview import INTERVIEWS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.receipt import RECEIPTS
 from salesflow.projections.folds.rep_level import REP_LEVELS
 from salesflow.projections.folds.rep_skill import REP_SKILLS
 from salesflow.projections.folds.rep_training import REP_TRAININGS
+from salesflow.projections.folds.review import REVIEWS
+from salesflow.projections.folds.review_action import REVIEW_ACTIONS
 from salesflow.projections.folds.stage_visit import STAGE_VISITS
 from salesflow.projections.folds.statement import STATEMENTS
 from salesflow.projections.folds.training import TRAININGS
@@ -45,6 +50,7 @@ FOLDS: Final[dict[str, Fold]] = {
     fold.table.label: fold
     for fold in (
         BOOKINGS,
+        CASES,
         CLOSINGS,
         COLLABORATIONS,
         COMMITTEES,
@@ -54,6 +60,7 @@ FOLDS: Final[dict[str, Fold]] = {
         DEAL_STATES,
         FACTORS,
         FEEDBACKS,
+        IMPROVEMENTS,
         FIGURE_REPORTS,
         GOALS,
         INCENTIVE_PLANS,
@@ -64,6 +71,11 @@ FOLDS: Final[dict[str, Fold]] = {
         RECEIPTS,
         STAGE_VISITS,
         STATEMENTS,
+        INTERVIEWS,
+        MEMBERSHIPS,
+        PIPELINE_LEDGER,
+        REVIEWS,
+        REVIEW_ACTIONS,
         REP_LEVELS,
         REP_SKILLS,
         REP_TRAININGS,

@@ -14,6 +14,7 @@ from properties.asked.case import Case
 from properties.world import instant
 from salesflow.presentation.format import Estimate
 from salesflow.projections.feedback.feedback import Feedback, FeedbackFigures, FeedbackView
+from salesflow.projections.feedback.follow_up import FollowUps
 
 __all__ = ["CASE", "said_of_estimate", "said_of_figures"]
 
@@ -23,7 +24,7 @@ YEAR = {"from_": date(2023, 7, 1), "to": date(2024, 7, 1)}
 
 ASKED = (
     Feedback(),
-    Feedback.model_validate({"by": "stage", **YEAR}),
+    Feedback.model_validate({"by": "stage", "within": 1, **YEAR}),
     Feedback.model_validate({"by": "owner", **YEAR}),
     Feedback.model_validate({"by": "product", **YEAR}),
     Feedback.model_validate({"owner": "ann", "by": "stage", **YEAR}),
@@ -48,6 +49,16 @@ def said(view: FeedbackView) -> dict[str, Any]:
         "total": said_of_figures(view.total),
         "total_before": said_of_figures(view.total_before),
         "groups": keys,
+        "follow_up": _said_of_follow_up(view.follow_up),
+        "follow_up_before": _said_of_follow_up(view.follow_up_before),
+        "themes": {
+            each.theme: (each.responses, each.detractors)
+            for each in view.themes
+            if each.responses
+        },
+        "themes_before": {
+            each.theme: each.responses_before for each in view.themes if each.responses_before
+        },
         "words_total": view.verbatims_total,
         "words": [
             (
@@ -57,6 +68,12 @@ def said(view: FeedbackView) -> dict[str, Any]:
             for said in view.verbatims
         ],
     }  # fmt: skip
+
+
+def _said_of_follow_up(its: FollowUps) -> tuple[int, ...]:
+    if its.within_share is not None:
+        assert its.within_share.value == Decimal(its.within) / its.due
+    return its.detractors, its.followed_up, its.within, its.due
 
 
 def said_of_figures(figures: FeedbackFigures) -> dict[str, Any]:
@@ -103,12 +120,19 @@ def wanted(raw: list[Raw], question: Feedback, as_of: int, known_at: int) -> dic
         "owner": question.owner,
         "survey": question.survey,
     }
-    found = feedback_in(raw, period, as_of, known_at, by=question.by, **only)
+    found = feedback_in(
+        raw, period, as_of, known_at, by=question.by, within=question.within, **only
+    )
+    earlier = feedback_in(raw, before, as_of, known_at, within=question.within, **only)
     return {
         "period": period,
         "before": before,
         "total": found["total"],
-        "total_before": feedback_in(raw, before, as_of, known_at, **only)["total"],
+        "total_before": earlier["total"],
+        "follow_up": found["follow_up"],
+        "follow_up_before": earlier["follow_up"],
+        "themes": found["themes"],
+        "themes_before": {theme: its[0] for theme, its in earlier["themes"].items()},
         "groups": found["groups"],
         "words_total": len(found["words"]),
         "words": found["words"][: question.limit],

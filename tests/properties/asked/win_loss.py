@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
+from oracle.interviews import interviews_in
 from oracle.periods import period_of
 from oracle.similar_deals import similar_at
 from oracle.win_loss import win_loss_in
@@ -32,7 +33,7 @@ def asked() -> st.SearchStrategy[WinLoss]:
             {"from_": period[0], "to": period[1], **only, **like, **rates}
         ),
         periods(),
-        st.sampled_from(({}, {}, {}, {"owner": "ann"}, {"process": "standard"})),
+        st.sampled_from(({}, {}, {}, {"owner": "ann"}, {"interviewed_within": 1})),
         st.one_of(
             st.just({}),
             st.builds(
@@ -55,12 +56,27 @@ def said(view: WinLossView) -> dict[str, Any]:
             (loss.currency, loss.because, loss.deals, loss.amount) for loss in view.losses
         ],
         "lost_to": {other.competitor: other.deals for other in view.lost_to},
+        "interviews": _interviews(view),
         "rates": said_of_rates(view.rates),
         "similar": [
             (str(each.deal), each.outcome, each.score, each.stages_shared, each.stages_all)
             for each in view.similar
         ],
         "similar_won": view.similar_won and (view.similar_won.value, view.similar_won.count),
+    }
+
+
+def _interviews(view: WinLossView) -> dict[str, Any]:
+    its = view.interviews
+    if its.agreement is not None:
+        assert its.agreement.value == Decimal(its.agree) / its.compared
+    counts = (its.closed, its.interviewed, its.within, its.due, its.compared, its.agree)
+    return {
+        "counts": counts,
+        "reasons": {
+            each.reason: (each.lost, each.seller_too, each.seller_alone, each.won)
+            for each in view.buyer_reasons
+        },
     }
 
 
@@ -78,6 +94,8 @@ def wanted(
     only = {"process": question.process, "owner": question.owner}
     found = win_loss_in(raw, period, as_of, known_at, exchange=exchange, **only)
     found["rates"] = exchange.said()
+    days = question.interviewed_within
+    found["interviews"] = interviews_in(raw, period, as_of, known_at, only, days)
     if question.report_currency is not None:
         found["losses"] = [(*loss, About(amount)) for *loss, amount in found["losses"]]
     found["drivers"] = {

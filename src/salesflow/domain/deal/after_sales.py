@@ -1,4 +1,4 @@
-"""After-sales: service, repeat orders, surveys and what the customer says of us.
+"""After-sales: service, repeat orders, surveys, what the customer says of us, and interviews.
 
 Feedback may come at any time, also on a lost deal. Scores name their scale, and scales are
 never mixed: nps runs from 0 to 10, csat from 1 to 5, ces from 1 to 7.
@@ -19,15 +19,18 @@ from salesflow.domain.deal.core import (
 )
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import appended
-from salesflow.domain.values import Money, Personal, Reference, SafeText
+from salesflow.domain.values import Key, Money, Personal, Reference, SafeName, SafeText
 from salesflow.domain.wording import Message
-from salesflow.errors import InputError
+from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError
 
 __all__ = [
     "SCALES",
     "AfterSales",
     "AfterSalesState",
+    "FeedbackFollowedUp",
     "FeedbackReceived",
+    "FeedbackTagged",
+    "InterviewHeld",
     "RepeatOrderPlaced",
     "Scale",
     "ServiceDelivered",
@@ -105,7 +108,55 @@ class FeedbackReceived(Fact):
         return self
 
 
-ServiceFact = ServiceDelivered | RepeatOrderPlaced | SurveySent | FeedbackReceived
+class FeedbackFollowedUp(Fact):
+    """Somebody of ours came back to the customer about what they had said."""
+
+    kind: ClassVar[str] = "deal.feedback_followed_up"
+    name_zh: ClassVar[str] = "跟进客户反馈"
+    feedback: UUID | None = None
+    """The event with which the feedback was received; the latest detractor nobody has followed
+    up when left out."""
+    by: Reference | None = None
+    """Who followed up."""
+    result: Personal | None = None
+    """What came of it."""
+
+
+class FeedbackTagged(Fact):
+    """Somebody said what a piece of feedback is about."""
+
+    kind: ClassVar[str] = "deal.feedback_tagged"
+    name_zh: ClassVar[str] = "标注反馈主题"
+    themes: tuple[Key, ...]
+    """What it is about, such as delivery or price."""
+    feedback: UUID | None = None
+    """The event with which the feedback was received; the latest one when left out."""
+
+
+class InterviewHeld(Fact):
+    """After the decision the customer was asked what it was decided by."""
+
+    kind: ClassVar[str] = "deal.interview_held"
+    name_zh: ClassVar[str] = "决策后访谈"
+    reasons: tuple[Reference, ...] = ()
+    """What the customer says it was decided by: loss reasons of the process, or other words."""
+    competitor: SafeName | None = None
+    """To whom it went, or who else was looked at, as the customer says."""
+    by: Reference | None = None
+    """Who held the interview."""
+    person_id: UUID | None = None
+    summary: Personal | None = None
+
+
+ServiceFact = (
+    ServiceDelivered
+    | RepeatOrderPlaced
+    | SurveySent
+    | FeedbackReceived
+    | FeedbackFollowedUp
+    | FeedbackTagged
+    | InterviewHeld
+)
 
 
 class AfterSalesState(DealCore):
@@ -115,6 +166,9 @@ class AfterSalesState(DealCore):
     repeat_orders: Sequence[RepeatOrderPlaced] = ()
     surveys: Sequence[SurveySent] = ()
     feedback: Sequence[FeedbackReceived] = ()
+    feedback_follow_ups: Sequence[FeedbackFollowedUp] = ()
+    feedback_tags: Sequence[FeedbackTagged] = ()
+    interviews: Sequence[InterviewHeld] = ()
 
     def _evolve_service(self, fact: ServiceFact, _: Event) -> Message | None:
         match fact:
@@ -128,6 +182,12 @@ class AfterSalesState(DealCore):
                 self.surveys = appended(self.surveys, fact)
             case FeedbackReceived():
                 self.feedback = appended(self.feedback, fact)
+            case FeedbackFollowedUp():
+                self.feedback_follow_ups = appended(self.feedback_follow_ups, fact)
+            case FeedbackTagged():
+                self.feedback_tags = appended(self.feedback_tags, fact)
+            case InterviewHeld():
+                self.interviews = appended(self.interviews, fact)
             case _:
                 assert_never(fact)
         return None
@@ -192,3 +252,68 @@ class AfterSales(DealCommands, AfterSalesState):
             survey=survey, scale=scale, score=score, text=text, person_id=person_id
         )
         self._record(fact, occurred_at)
+
+    def follow_up_feedback(
+        self,
+        *,
+        by: str,
+        result: str | None = None,
+        feedback: UUID | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note who came back to the customer about their feedback, and what came of it."""
+        self._ensure_feedback(feedback, occurred_at)
+        by = require_text(by, "who followed up")
+        self._record(FeedbackFollowedUp(feedback=feedback, by=by, result=result), occurred_at)
+
+    def tag_feedback(
+        self,
+        themes: tuple[str, ...],
+        *,
+        feedback: UUID | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Say what a piece of feedback is about; themes add up."""
+        if not themes:
+            raise InputError("name a theme, such as delivery; a tag without one says nothing")
+        self._ensure_feedback(feedback, occurred_at)
+        self._record(FeedbackTagged(themes=themes, feedback=feedback), occurred_at)
+
+    def hold_interview(
+        self,
+        *,
+        by: str,
+        reasons: tuple[str, ...] = (),
+        competitor: str | None = None,
+        person_id: UUID | None = None,
+        summary: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note what the customer says, after the decision, that it was decided by."""
+        if self._at(occurred_at).outcome == "open":
+            raise DealClosedError(
+                f"deal {self.id} is open at that time; customers are interviewed after the"
+                " decision, until then log a contact"
+            )
+        if not reasons and not (summary or "").strip():
+            raise InputError("an interview has reasons, a summary, or both")
+        fact = InterviewHeld(
+            reasons=reasons,
+            competitor=competitor,
+            by=require_text(by, "who held the interview"),
+            person_id=person_id,
+            summary=summary,
+        )
+        self._record(fact, occurred_at)
+
+    def _ensure_feedback(self, feedback: UUID | None, occurred_at: OccurredAt) -> None:
+        if feedback is None:
+            if not self._at(occurred_at).feedback:
+                raise RuleError(f"deal {self.id} has no feedback at that time")
+            return
+        events = (event for event in self._stored if event.event_id == feedback)
+        if not any(isinstance(event.fact, FeedbackReceived) for event in events):
+            raise NotFoundError(
+                f"deal {self.id} has no feedback {feedback}; name the event with which it was"
+                " received"
+            )

@@ -17,7 +17,10 @@ from salesflow.domain.arguments import internal
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
 from salesflow.domain.deal.after_sales import (
     AfterSalesState,
+    FeedbackFollowedUp,
     FeedbackReceived,
+    FeedbackTagged,
+    InterviewHeld,
     ServiceDelivered,
     ServiceFact,
     SurveySent,
@@ -217,6 +220,7 @@ _ALL_DETAILS: Final = frozenset(
         *(MessagePosted, MeetingHeld, HelpRequested, HelpGiven),
         *(DealHandedOver, HandoverAcknowledged),
         *(ServiceDelivered, SurveySent, FeedbackReceived),
+        *(FeedbackFollowedUp, FeedbackTagged, InterviewHeld),
     }
 )
 """The facts that always count, and of which a summary keeps nothing."""

@@ -16,7 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from salesflow.domain.process import WIN_RATE, win_rate_of
 from salesflow.domain.time import Instant, Moment, Period
@@ -37,6 +37,12 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.cases.buyer_reasons import (
+    BuyerReason,
+    Interviews,
+    buyer_side,
+    buyer_tables,
+)
 from salesflow.projections.cases.case_study import CaseLayout
 from salesflow.projections.cases.similar_cases import SimilarDeal, read_deal, similar_deals
 from salesflow.projections.core.column_figures import places_among
@@ -50,7 +56,7 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.names import Names
-from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader, ensure_no_flag
 from salesflow.projections.core.statistics import (
     Share,
     difference,
@@ -61,6 +67,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.factor import FACTOR
+from salesflow.projections.folds.interview import INTERVIEW
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.scope import Meant, named, unnamed_last
 
@@ -80,6 +87,8 @@ __all__ = [
 SMALL_SAMPLE = 10
 """Fewer deals than this on either side are few."""
 SIMILAR_MAX = 50
+INTERVIEW_DAYS: Final = 30
+InterviewDays = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=1, le=3_650)]
 
 
 class Driver(Value):
@@ -137,7 +146,10 @@ class WinLossView(MoneyView):
         " lost amount = lost amount of a reason / all lost amount, per currency (of the deals"
         " where no amount is known); similarity = stages both passed / stages either passed + 1"
         " each for an amount within a factor of two in one currency, the same lead source, the"
-        " same customer segment; win rate of similar deals with its 95% Wilson interval"
+        " same customer segment; win rate of similar deals with its 95% Wilson interval;"
+        " interviewed in time = deals with an interview within so many days of the closing /"
+        " those and the deals whose days are over; buyer and seller agree = lost deals in which"
+        " the buyer names the seller's reason / lost deals with a reason of both, Wilson"
     )
     period: Period
     won: int
@@ -145,6 +157,11 @@ class WinLossView(MoneyView):
     drivers: tuple[Driver, ...]
     losses: tuple[LossReason, ...]
     lost_to: tuple[LostTo, ...]
+    interviewed_within: int
+    """After how many days an interview is late."""
+    interviews: Interviews
+    buyer_reasons: tuple[BuyerReason, ...]
+    """What buyers say it was decided by, the most frequent of lost deals first."""
     deal: UUID | None
     """The deal whose like was asked for."""
     similar: tuple[SimilarDeal, ...]
@@ -170,6 +187,9 @@ class WinLossView(MoneyView):
         reasons = ("Reason", "Deals", "Amount", "Share of lost amount", "Cumulative share")
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
         similar = () if self.deal is None else (self._similar(language),)
+        buyers = buyer_tables(
+            self.interviews, self.buyer_reasons, self.interviewed_within, (self.names, language)
+        )
         return [
             TableOfView(
                 "Win and loss drivers", with_, written_rows(drivers), notes=notes, about=days
@@ -178,6 +198,7 @@ class WinLossView(MoneyView):
             TableOfView(
                 "Lost to competitors", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)
             ),
+            *(table for table in buyers if table.rows),
             *similar,
         ]
 
@@ -197,6 +218,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         CUSTOMER.name,
         DEAL_STATE.name,
         FACTOR.name,
+        INTERVIEW.name,
         STAGE_VISIT.name,
     )
     rates_usual: ClassVar[RateRule] = "closing"
@@ -204,6 +226,9 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
     """Only deals that closed under this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals that closed under this rep; all when left out."""
+    interviewed_within: InterviewDays = INTERVIEW_DAYS
+    """Within how many days of its closing a deal is to be looked into with the customer.
+    Default: 30."""
     deal: UUID | None = None
     """Show the closed deals most like this one, open or closed, beside."""
     similar: Annotated[int, Field(ge=1, le=SIMILAR_MAX, strict=True)] = SMALL_SAMPLE
@@ -224,6 +249,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         for group in closed:
             outcomes[group.outcome] += group.deals
         lost = [group for group in closed if group.outcome == "lost"]
+        interviews, buyer_reasons = buyer_side(deals, reader, self.interviewed_within)
         alike: tuple[SimilarDeal, ...] = ()
         if self.deal is not None:
             alike = similar_deals(reader, read_deal(reader, self.deal), self.similar)
@@ -235,11 +261,14 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             drivers=tuple(_drivers(_by_factor(factors), outcomes)),
             losses=tuple(loss_reasons(lost)),
             lost_to=tuple(_lost_to(lost)),
+            interviewed_within=self.interviewed_within,
+            interviews=interviews,
+            buyer_reasons=buyer_reasons,
             deal=self.deal,
             similar=alike,
             similar_won=share(*win_rate_of(Counter(each.outcome for each in alike), 0)),
             rates=exchange.used,
-            names=named(_meant(deals, factors), reader.processes),
+            names=named(_meant(deals, factors, buyer_reasons), reader.processes),
         )
 
     def _deals(self, reader: Reader) -> HeldRows:
@@ -304,8 +333,13 @@ def _by_factor(factors: Iterable[_FactorCount]) -> dict[tuple[str, str], Counter
     return found
 
 
-def _meant(deals: HeldRows, factors: Iterable[_FactorCount]) -> Iterator[Meant]:
+def _meant(
+    deals: HeldRows, factors: Iterable[_FactorCount], buyers: Iterable[BuyerReason]
+) -> Iterator[Meant]:
     """Yield the reasons and details of deals, and under which process versions they closed."""
+    versions = grouped(deals["process"], deals["process_version"]).first
+    for process, version in deals.records("process", "process_version", rows=versions):
+        yield from (Meant(process, version, each.reason) for each in buyers)
     lost = deals.among("outcome", "lost")
     yield from meant_under(lost, lost["because"])
     for each in factors:

@@ -14,6 +14,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from pydantic import BeforeValidator, Field
 
 from salesflow.domain.deal.after_sales import FeedbackReceived, Scale
 from salesflow.domain.time import Instant, Moment, Period, from_instant
@@ -36,8 +37,18 @@ from salesflow.projections.core.question import (
     PeriodQuestion,
     Reader,
     View,
+    ensure_no_flag,
 )
 from salesflow.projections.core.statistics import mean, net_promoters, share
+from salesflow.projections.feedback.follow_up import (
+    DetractorCase,
+    FeedbackTheme,
+    FollowUps,
+    detractor_cases,
+    feedback_themes,
+    follow_up_tables,
+    follow_ups,
+)
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import stage_name
 
@@ -174,6 +185,8 @@ GROUPED_BY: Final[Mapping[By, tuple[str, ...]]] = {
 }
 """The columns by which each kind of groups is told apart."""
 LISTED = 20
+FOLLOW_UP_DAYS: Final = 7
+FollowUpDays = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=1, le=3_650)]
 WORDS = ("Time", "Deal", "Stage", "Owner", "Scale", "Score", "Text")
 
 
@@ -217,7 +230,10 @@ class FeedbackView(View):
         "NPS = (share of 9-10 less share of 0-6 of 0-10 scores) x 100; CSAT top box = share of"
         " 4-5 of 1-5 scores; CES = mean of 1-7 scores; response rate = surveys answered / sent,"
         " an answer settles the last unanswered survey of its name; in brackets 95% intervals:"
-        " shares Wilson, means Student's t, NPS normal with variance (p + d - (p - d)^2) / n"
+        " shares Wilson, means Student's t, NPS normal with variance (p + d - (p - d)^2) / n;"
+        " in time = detractors (0-6 of 10) followed up within so many days / those and the"
+        " detractors whose days are over; a follow-up is of the feedback it names, else of the"
+        " latest detractor of the deal that nobody had followed up"
     )
     period: Period
     before: Period
@@ -228,6 +244,14 @@ class FeedbackView(View):
     verbatims: tuple[Verbatim, ...]
     verbatims_total: int
     """How many there are in all, the listed ones included."""
+    within: int
+    """After how many days a follow-up is late."""
+    follow_up: FollowUps
+    follow_up_before: FollowUps
+    themes: tuple[FeedbackTheme, ...]
+    """What feedback is about, as somebody tagged it; the most frequent first."""
+    detractor_cases: tuple[DetractorCase, ...]
+    """Those nobody came back to first."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out: a row per period and group, then the words, newest first."""
@@ -247,8 +271,13 @@ class FeedbackView(View):
         )
         said = tuple(_words(verbatim, zone, language) for verbatim in self.verbatims)
         first = (self.by or "period").capitalize()
+        told = self.follow_up, self.follow_up_before
+        done = follow_up_tables(
+            told, self.themes, self.detractor_cases, self.within, (zone, language)
+        )
         return [
             TableOfView("Feedback", (first, *FIGURE_COLUMNS), tuple(rows)),
+            *(table for table in done if table.rows),
             TableOfView("Verbatims", WORDS, said, notes=(listed,)),
         ]
 
@@ -267,7 +296,9 @@ class Feedback(PeriodQuestion[FeedbackView]):
     survey: Reference | None = None
     """Only this survey; all, and feedback nobody asked for, when left out."""
     limit: Limit = LISTED
-    """How many verbatims to list at most. Default: 20."""
+    """How many verbatims and detractors to list at most. Default: 20."""
+    within: FollowUpDays = FOLLOW_UP_DAYS
+    """Within how many days a detractor is to be followed up. Default: 7."""
 
     def answer(self, reader: Reader, moment: Moment) -> FeedbackView:
         """Count the rows that hold at the moment; fetch the words of those listed."""
@@ -277,6 +308,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
         earlier = rows.between("occurred", before.start, before.end)
         columns = GROUPED_BY[self.by] if self.by is not None else ()
         answers = answers_alike(said, columns)
+        as_of = reader.read_point.as_of
         worded = said.where(said.has("kind", "received") & said.say("worded"))
         return FeedbackView(
             moment=moment,
@@ -288,6 +320,11 @@ class Feedback(PeriodQuestion[FeedbackView]):
             groups=tuple(feedback_groups(answers, self.by, reader)),
             verbatims=tuple(read_words(reader, newest_words(worded, self.limit))),
             verbatims_total=len(worded),
+            within=self.within,
+            follow_up=follow_ups(said, self.within, as_of),
+            follow_up_before=follow_ups(earlier, self.within, as_of),
+            themes=tuple(feedback_themes(said, earlier)),
+            detractor_cases=tuple(detractor_cases(said, reader, self.limit)),
         )
 
     def _asked_about(self, reader: Reader) -> HeldRows:

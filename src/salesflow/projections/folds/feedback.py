@@ -13,7 +13,12 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.after_sales import FeedbackReceived, SurveySent
+from salesflow.domain.deal.after_sales import (
+    FeedbackFollowedUp,
+    FeedbackReceived,
+    FeedbackTagged,
+    SurveySent,
+)
 from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
@@ -41,7 +46,7 @@ __all__ = ["FEEDBACK", "FEEDBACKS"]
 
 FEEDBACK: Final = IntervalTable(
     "feedback",
-    2,
+    3,
     keys=(sa.Column("position", sa.BigInteger),),
     attributes=(
         sa.Column("occurred", Instants),
@@ -58,10 +63,21 @@ FEEDBACK: Final = IntervalTable(
         sa.Column("score", sa.Integer),
         sa.Column("worded", sa.SmallInteger),
         sa.Column("answered", sa.SmallInteger),
+        sa.Column("followed_up", Instants),
+        sa.Column("followed_up_by", sa.Text),
+        sa.Column("followed_up_position", sa.BigInteger),
+        sa.Column("themes", sa.Text),
     ),
 )
-"""`kind` is `sent` or `received`, `products` one a line; a survey has no score, an answer is
-not answered."""
+"""`kind` is `sent` or `received`, `products` and `themes` one a line; a survey has no score, an
+answer is not answered. `followed_up` is when somebody first came back to the customer about an
+answer, `followed_up_position` the fact that says so."""
+
+DETRACTOR_MAX: Final = 6
+"""The highest score of a detractor, of 10."""
+ANSWERED: Final = 13
+"""Where a row says whether a survey is answered."""
+NOT_FOLLOWED_UP: Final = (None, None, None, None)
 
 QUOTES: Final[frozenset[type[Fact]]] = frozenset(
     {
@@ -90,10 +106,33 @@ class Asked(NamedTuple):
         return self.survey == answer.survey and len(people) <= 1
 
 
+class Answered(NamedTuple):
+    """An answer, and what we did about it."""
+
+    position: int
+    event_id: UUID
+    is_low: bool
+    """Whether it is of a detractor."""
+    row: tuple[Cell, ...]
+    followed_up: tuple[Cell, ...] = (None, None, None)
+    themes: tuple[str, ...] = ()
+
+    def is_meant(self, feedback: UUID | None, *, low: bool) -> bool:
+        """Return whether an event id names it; without one, whether it may be meant."""
+        if feedback is not None:
+            return self.event_id == feedback
+        return self.is_low or not low
+
+    def change(self) -> Change:
+        """Return its row from now on."""
+        themes = "\n".join(self.themes) or None
+        return (self.position,), (*self.row[: ANSWERED + 1], *self.followed_up, themes)
+
+
 class FeedbackRows(CopyableRows):
     """One deal on its way through its history."""
 
-    __slots__ = ("_accepted", "_agreed", "_offered", "_waiting")
+    __slots__ = ("_accepted", "_agreed", "_answers", "_offered", "_waiting")
 
     def __init__(self) -> None:
         self._agreed: str | None = None
@@ -101,6 +140,7 @@ class FeedbackRows(CopyableRows):
         """The products of each quote, as it was offered last."""
         self._accepted: str | None = None
         self._waiting: list[Asked] = []
+        self._answers: list[Answered] = []
 
     def apply(self, event: Event, deal: DealSummary) -> Iterable[Change]:
         """Take the next fact that counts; an irregular one was never asked nor said."""
@@ -115,6 +155,30 @@ class FeedbackRows(CopyableRows):
             return (self._sent(event, fact, deal),)
         elif isinstance(fact, FeedbackReceived):
             return self._received(event, fact, deal)
+        elif isinstance(fact, FeedbackFollowedUp):
+            return self._followed_up(event, fact)
+        elif isinstance(fact, FeedbackTagged):
+            return self._tagged(fact)
+        return ()
+
+    def _followed_up(self, event: Event, fact: FeedbackFollowedUp) -> Iterable[Change]:
+        """Note who came back about an answer; the first one counts."""
+        for number in reversed(range(len(self._answers))):
+            answer = self._answers[number]
+            if answer.followed_up[0] is None and answer.is_meant(fact.feedback, low=True):
+                followed = (event.occurred, fact.by, event.position)
+                self._answers[number] = answer = answer._replace(followed_up=followed)
+                return (answer.change(),)
+        return ()
+
+    def _tagged(self, fact: FeedbackTagged) -> Iterable[Change]:
+        """Add themes to an answer."""
+        for number in reversed(range(len(self._answers))):
+            answer = self._answers[number]
+            if answer.is_meant(fact.feedback, low=False):
+                themes = tuple(sorted({*answer.themes, *fact.themes}))
+                self._answers[number] = answer = answer._replace(themes=themes)
+                return (answer.change(),)
         return ()
 
     def _sent(self, event: Event, fact: SurveySent, deal: DealSummary) -> Change:
@@ -126,11 +190,14 @@ class FeedbackRows(CopyableRows):
         self, event: Event, fact: FeedbackReceived, deal: DealSummary
     ) -> Iterable[Change]:
         """Note an answer; it settles the last survey sent that it may be to."""
-        yield (event.position,), self._row(event, fact, deal)
+        row = self._row(event, fact, deal)
+        is_low = fact.scale == "nps" and fact.score is not None and fact.score <= DETRACTOR_MAX
+        self._answers.append(Answered(event.position, event.event_id, is_low, row))
+        yield (event.position,), row
         for number in reversed(range(len(self._waiting))):
             if self._waiting[number].fits(fact):
                 asked = self._waiting.pop(number)
-                yield (asked.position,), (*asked.row[:-1], 1)
+                yield (asked.position,), (*asked.row[:ANSWERED], 1, *NOT_FOLLOWED_UP)
                 return
 
     def _row(
@@ -155,6 +222,7 @@ class FeedbackRows(CopyableRows):
             score,
             int(worded),
             0,
+            *NOT_FOLLOWED_UP,
         )
 
     def _products_accepted(self) -> str | None:
@@ -186,6 +254,6 @@ def _products(lines: Sequence[QuoteLine]) -> str | None:
 
 FEEDBACKS: Final = IntervalFold(
     FEEDBACK,
-    STATE_FACTS | QUOTES | {SurveySent, FeedbackReceived},
+    STATE_FACTS | QUOTES | {SurveySent, FeedbackReceived, FeedbackFollowedUp, FeedbackTagged},
     OnState(DealSummary, FeedbackRows),
 )

@@ -9,7 +9,7 @@ figures: that is `core.effects`.
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
@@ -126,10 +126,14 @@ def figures_around(
     windows: Sequence[EffectWindows],
     measured: Sequence[Measured],
     exchange: CurrencyConverter | None = None,
+    *,
+    by: Literal["rep", "team"] = "rep",
+    process: str | None = None,
 ) -> list[list[FiguresAround]]:
-    """Measure metrics for every rep: of each windows, in their order, each metric.
+    """Measure metrics for every rep (or team): of each windows, in their order, each metric.
 
-    What is measured at one stage, or at none, is read in one pass for all windows.
+    What is measured at one stage, or at none, is read in one pass for all windows. Where a
+    process is named, of its deals alone.
 
     Raises:
         InputError: for a metric that cannot be measured so, and for amounts in several
@@ -138,8 +142,8 @@ def figures_around(
     spans = [span for its in windows for span in its.spans]
     found: dict[str | None, Measurement] = {}
     for stage in dict.fromkeys(each.stage for each in measured):
-        within = MetricScope(stage=stage)
-        found[stage] = Measurement(reader, spans, within, by="rep", exchange=exchange)
+        within = MetricScope(stage=stage, process=process)
+        found[stage] = Measurement(reader, spans, within, by=by, exchange=exchange)
     of_metrics = [found[each.stage].of(each.metric) for each in measured]
     around, first = [], 0
     for its in windows:

@@ -5,17 +5,22 @@ lose, what do customers say, and how right were our forecasts?" for a rep, a tea
 all, at any past moment. Every figure is that of the question it comes from (`Kpis`, `Flow`,
 `Conversion`, `StageTimes`, `Forecast`, `WinLoss`, `Feedback`), and is defined there.
 
-Goals of the very same period and scope stand beside what they came to. Leaves out what people
-concluded: the forecasts they submitted and the actions of earlier reviews. A submitted forecast
-will be one more measure of `forecasts`; actions will be a list of their own.
+Goals of the very same period and scope stand beside what they came to. Where a review is named,
+the period is the review's, and all of that is as its figures were fixed; beside it stand the
+same figures as known now, what was found and what is done about it.
+
+Leaves out the forecasts that people submitted.
 """
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from itertools import islice
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
+from pydantic import BaseModel, model_validator
+
+from salesflow.domain.review import ReviewState
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.format import (
@@ -35,6 +40,7 @@ from salesflow.projections.cases.win_loss import (
     meant_under,
 )
 from salesflow.projections.core.currency import CurrencyConverter
+from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import (
     Limit,
@@ -48,6 +54,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.review import REVIEW
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.forecast_figures import SlippageLine
 from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
@@ -79,6 +86,15 @@ from salesflow.projections.review.retrospective_figures import (
     movements_beside,
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.review.reviewed_period import (
+    ReviewedPeriod,
+    closings_restated,
+    earlier,
+    figures_restated,
+    read_review,
+    reviewed_period,
+    reviewed_tables,
+)
 from salesflow.projections.scope import Meant, MetricScope, Teams, named
 
 __all__ = [
@@ -277,10 +293,14 @@ class RetrospectiveView(View):
     """Whether a rep's first team stands for a time before they joined it."""
     goals: tuple[GoalBeside, ...]
     """Those of the same days and scope, and what they came to; abandoned ones are left out."""
+    review: ReviewedPeriod | None = None
+    """The review asked about; all other figures are then as they were fixed for it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the retrospective out; what there is nothing to say of is left out."""
         lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
+        zone = ZoneInfo(self.timezone)
+        review = [] if self.review is None else reviewed_tables(self.review, zone, language)
         found = [
             *self.brief_tables(language),
             lay.figures(self.figures, self.period, self.before, self._part()),
@@ -298,7 +318,7 @@ class RetrospectiveView(View):
         ]
         if self.before_joining:
             found[1] = found[1]._replace(notes=(lay.joined_later(),))
-        return [table for table in found if table.rows]
+        return [*review, *(table for table in found if table.rows)]
 
     def brief_tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay out the five lines that matter most."""
@@ -327,7 +347,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
         dict.fromkeys(
             (
                 *(*Kpis.folds, *Flow.folds, CLOSING.name, DEAL_STATE.name),
-                *(FEEDBACK.name, MEMBERSHIP.name, STAGE_VISIT.name),
+                *(FEEDBACK.name, MEMBERSHIP.name, REVIEW.name, STAGE_VISIT.name),
             )
         )
     )
@@ -339,9 +359,29 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
     """Only deals of this process (its key); all when left out."""
     limit: Limit = LISTED
     """How many slipped deals, stalled deals and words to list at most. Default: 20."""
+    review: Reference | None = None
+    """A review (its key): its period, as its figures were fixed and as they are known now, with
+    what was found and agreed in it. Instead of a period, a rep, a team or a process."""
+
+    @model_validator(mode="after")
+    def _ensure_one_way(self) -> Self:
+        """Refuse a review together with what it says itself."""
+        said = (self.from_, self.to, self.owner, self.team, self.process)
+        if self.review is not None and any(each is not None for each in said):
+            raise ValueError(
+                "a review says itself which period it is of, and of whom; name it alone, or"
+                " leave it out"
+            )
+        return self
 
     def answer(self, reader: Reader, moment: Moment) -> RetrospectiveView:
-        """Look back on the period and on the one before."""
+        """Look back on the period and on the one before.
+
+        Raises:
+            NotFoundError: when no such review is believed to exist at the moment.
+        """
+        if self.review is not None:
+            return self._reviewed(read_review(self.review, reader), reader, moment)
         steps = read_steps(reader)
         span, before = self.spans(reader)
         part = ReviewScope(
@@ -372,6 +412,21 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             goals=tuple(goals_beside(reader, [span], None, within)),
             **{name: it for found in parts for name, it in found.items()},
         )
+
+    def _reviewed(
+        self, review: ReviewState, reader: Reader, moment: Moment
+    ) -> RetrospectiveView:
+        """Look back as when the figures of a review were fixed, and once more as known now."""
+        only = {"owner": review.owner, "team": review.team, "process": review.process}
+        days = {"from_": review.from_, "to": review.to}
+        asked = Retrospective.model_validate({**days, **only, "limit": self.limit})
+        fixed = earlier(review, reader)
+        today = EarlierReader(reader, as_of=fixed.read_point.as_of)
+        then, now = (asked.answer(each, moment) for each in (fixed, today))
+        deals = closings_restated(asked.span(reader), only, (fixed, today), self.limit)
+        figures = figures_restated(then.figures, now.figures)
+        told = reviewed_period(review, figures, deals, (fixed, reader))
+        return BaseModel.model_copy(then, update={"review": told})
 
     def _moved(
         self, periods: tuple[Span, Span], reader: Reader, moment: Moment

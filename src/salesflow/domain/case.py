@@ -1,0 +1,308 @@
+"""Cases: a won or lost deal that others can learn from, and what people make of it.
+
+A case has a key, and names its deal and a moment: what was known of the deal when the case was
+published stays readable beside what is known of it now. What happened in the deal is told by
+the deal itself (`CaseStudy`); here stands what people add: factors, lessons, for whom it is,
+and the trainings that use it.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
+from uuid import UUID, uuid5
+
+from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.arguments import require_reason
+from salesflow.domain.deal import Deal
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.state import State, appended
+from salesflow.domain.time import Time
+from salesflow.domain.values import Key, Personal, Reason, Reference, SafeName, trimmed
+from salesflow.domain.wording import Message, quoted
+from salesflow.errors import DealClosedError, InputError, RuleError
+
+__all__ = [
+    "Case",
+    "CaseAddressed",
+    "CaseFact",
+    "CaseFactor",
+    "CaseLesson",
+    "CaseLinked",
+    "CasePublished",
+    "CaseState",
+    "CaseWithdrawn",
+    "FactorNoted",
+    "LessonNoted",
+    "Tendency",
+    "case_id",
+]
+
+
+CASES = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a32")
+Tendency = Literal["helped", "hindered"]
+BEFORE_PUBLISHING: Final = Message("before the case was published")
+
+
+class CasePublished(Fact):
+    """A deal was put into the case library."""
+
+    kind: ClassVar[str] = "case.published"
+    name_zh: ClassVar[str] = "发布案例"
+    is_opening: ClassVar[bool] = True
+    case: Key
+    deal: UUID
+    """The deal (its id) that the case is of."""
+    title: SafeName | None = None
+    """What the case is called; the title of its deal when left out."""
+    summary: Personal | None = None
+    audience: tuple[Key, ...] = ()
+    """Whom it is for: teams, roles, levels."""
+    as_of: Time | None = None
+    """The case shows what had happened by then; by its publication when left out."""
+    known_at: Time | None = None
+    """The case shows what was known by then; all that was recorded when it was published when
+    left out."""
+
+
+class FactorNoted(Fact):
+    """Somebody judged what the deal was decided by."""
+
+    kind: ClassVar[str] = "case.factor_noted"
+    name_zh: ClassVar[str] = "记录成败因素"
+    factor: Reference
+    """A loss reason of the process, or any other word, such as response_time."""
+    tendency: Tendency | None = None
+    """Whether it helped to win the deal or hindered it."""
+    text: Personal | None = None
+
+
+class LessonNoted(Fact):
+    """Somebody said what is to be learned from it."""
+
+    kind: ClassVar[str] = "case.lesson_noted"
+    name_zh: ClassVar[str] = "记录经验教训"
+    text: Reason
+
+
+class CaseAddressed(Fact):
+    """The case is for these people from now on, and for no others."""
+
+    kind: ClassVar[str] = "case.addressed"
+    name_zh: ClassVar[str] = "确定案例受众"
+    audience: tuple[Key, ...]
+    """Whom it is for: teams, roles, levels; for everybody when empty."""
+
+
+class CaseLinked(Fact):
+    """A training uses the case."""
+
+    kind: ClassVar[str] = "case.linked"
+    name_zh: ClassVar[str] = "案例关联培训"
+    training: Key
+    """The training (its key) that uses it."""
+
+
+class CaseWithdrawn(Fact):
+    """The case was taken out of the library; it stays readable where it is asked for."""
+
+    kind: ClassVar[str] = "case.withdrawn"
+    name_zh: ClassVar[str] = "撤回案例"
+    because: Reason | None = None
+
+
+CaseFact = (
+    CasePublished | FactorNoted | LessonNoted | CaseAddressed | CaseLinked | CaseWithdrawn
+)
+
+
+class CaseFactor(NamedTuple):
+    """What a deal was decided by, as somebody judged."""
+
+    factor: str
+    tendency: Tendency | None
+    text: str | None
+    event: Event
+
+
+class CaseLesson(NamedTuple):
+    """What is to be learned, as somebody said."""
+
+    text: str
+    event: Event
+
+
+class CaseState(State):
+    """What people made of a deal by now."""
+
+    key: str = ""
+    deal: UUID | None = None
+    title: str | None = None
+    summary: str | None = None
+    published: CasePublished | None = None
+    audience: Sequence[str] = ()
+    factors: Sequence[CaseFactor] = ()
+    lessons: Sequence[CaseLesson] = ()
+    trainings: Sequence[str] = ()
+    withdrawn: Event | None = None
+    withdrawn_because: str | None = None
+    irregular: Sequence[tuple[Event, str]] = ()
+    """Facts that later knowledge left without what they build on, each with the reason; they
+    count for nothing."""
+
+    @property
+    def opening(self) -> Event | None:
+        """The event that published it."""
+        return self._opening
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        if self._opening is None:
+            self._opening = event
+        irregular = self._change(event, self._opening)
+        if irregular is not None:
+            self.irregular = appended(self.irregular, (event, irregular))
+        return irregular
+
+    def _change(self, event: Event, opening: Event) -> Message | None:
+        fact: CaseFact = event.fact  # type: ignore[assignment]
+        if event.occurred < opening.occurred:
+            return BEFORE_PUBLISHING
+        match fact:
+            case CasePublished():
+                return self._publish(fact, event, opening)
+            case FactorNoted():
+                factor = CaseFactor(fact.factor, fact.tendency, fact.text, event)
+                self.factors = appended(self.factors, factor)
+            case LessonNoted():
+                self.lessons = appended(self.lessons, CaseLesson(fact.text, event))
+            case CaseAddressed():
+                self.audience = fact.audience
+            case CaseLinked(training=training):
+                if training in self.trainings:
+                    return Message("training {training} uses it already", training=training)
+                self.trainings = appended(self.trainings, training)
+            case CaseWithdrawn() if self.withdrawn is not None:
+                return Message("the case was withdrawn before")
+            case CaseWithdrawn():
+                self.withdrawn, self.withdrawn_because = event, fact.because
+            case _:
+                assert_never(fact)
+        return None
+
+    def _publish(self, fact: CasePublished, event: Event, opening: Event) -> Message | None:
+        if event is not opening:
+            return Message("the case was published before")
+        if case_id(fact.case) != event.stream_id:
+            return Message("it names another case, {case}", case=repr(fact.case))
+        self.key, self.deal, self.published = fact.case, fact.deal, fact
+        self.title, self.summary, self.audience = fact.title, fact.summary, fact.audience
+        return None
+
+
+class Case(Aggregate, CaseState):
+    """A case by its key; `session.get(Case, case_id("acme-erp"))` finds it."""
+
+    noun: ClassVar[str] = "case"
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(CaseFact)
+
+    @classmethod
+    def publish(
+        cls,
+        case: str,
+        *,
+        deal: Deal | UUID,
+        title: str | None = None,
+        summary: str | None = None,
+        audience: tuple[str, ...] = (),
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> Self:
+        """Put a deal that is won, lost or disqualified into the case library.
+
+        It is shown as it is known when it is published, or at the moment you name, beside what
+        is known of it whenever somebody looks. Handed in as a `Deal` it is looked at: one that
+        is open is refused.
+
+        Raises:
+            DealClosedError: for a deal that is open or merged.
+        """
+        if isinstance(deal, Deal):
+            _ensure_decided(deal, occurred_at)
+        if as_of is not None and isinstance(occurred_at, datetime) and as_of > occurred_at:
+            raise InputError(
+                "as_of lies after the case was published; it shows that time or one before"
+            )
+        fact = CasePublished(
+            case=case,
+            deal=deal.id if isinstance(deal, Deal) else deal,
+            title=title,
+            summary=summary,
+            audience=audience,
+            as_of=as_of,
+            known_at=known_at,
+        )
+        self = cls.new(case_id(fact.case))
+        self._record(fact, occurred_at)
+        return self
+
+    def note_factor(
+        self,
+        factor: str,
+        *,
+        tendency: Tendency | None = None,
+        text: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Note what the deal was decided by, and whether that helped or hindered."""
+        self._at(occurred_at)._ensure_in_library("note a factor")
+        self._record(FactorNoted(factor=factor, tendency=tendency, text=text), occurred_at)
+
+    def note_lesson(self, text: str, *, occurred_at: OccurredAt = None) -> None:
+        """Note what is to be learned from it."""
+        self._at(occurred_at)._ensure_in_library("note a lesson")
+        self._record(LessonNoted(text=text), occurred_at)
+
+    def address(self, audience: tuple[str, ...], *, occurred_at: OccurredAt = None) -> None:
+        """Say whom it is for from now on; nobody named means everybody."""
+        self._at(occurred_at)._ensure_in_library("address it")
+        self._record(CaseAddressed(audience=audience), occurred_at)
+
+    def link(self, training: str, *, occurred_at: OccurredAt = None) -> None:
+        """Note that a training (its key) uses it."""
+        then = self._at(occurred_at)
+        then._ensure_in_library("link it")
+        fact = CaseLinked(training=training)
+        if fact.training in then.trainings:
+            raise RuleError(f"training {quoted(fact.training)} uses case {then.key!r} already")
+        self._record(fact, occurred_at)
+
+    def withdraw(self, *, because: str, occurred_at: OccurredAt = None) -> None:
+        """Take it out of the library, and say why."""
+        self._at(occurred_at)._ensure_in_library("withdraw it")
+        because = require_reason(because, "withdrawing a case")
+        self._record(CaseWithdrawn(because=because), occurred_at)
+
+    def _ensure_in_library(self, asked: str) -> None:
+        if self.withdrawn is not None:
+            raise RuleError(
+                f"case {self.key!r} is withdrawn at that time and you cannot {asked}; retract"
+                " the withdrawal to have it back"
+            )
+
+
+def _ensure_decided(deal: Deal, occurred_at: OccurredAt) -> None:
+    then = deal.at(occurred_at)
+    if then.status in ("open", "merged"):
+        raise DealClosedError(
+            f"deal {deal.id} is {then.status} at that time; a case is of a deal that is won,"
+            " lost or disqualified"
+        )
+
+
+@lru_cache(maxsize=1024)
+def case_id(key: str) -> UUID:
+    """Return the stream id of a case; the same key is the same case everywhere."""
+    return uuid5(CASES, trimmed(unicodedata.normalize("NFC", key)))

@@ -1,0 +1,82 @@
+"""Which reviews there are and how they stand: one row per review and span without a change.
+
+Answers "which reviews are open, of whom and of which period, how many of their actions are
+open?" for any moment. Leaves out findings, actions and their words: actions have rows of their
+own, the words stay in the log.
+"""
+
+from collections.abc import Iterable
+from typing import Final, get_args
+
+import sqlalchemy as sa
+
+from salesflow.domain.event import Event
+from salesflow.domain.review import ReviewFact, ReviewState
+from salesflow.domain.state import ReplayContext
+from salesflow.projections.table import (
+    Change,
+    Instants,
+    IntervalFold,
+    IntervalTable,
+    Processes,
+)
+
+__all__ = ["REVIEW", "REVIEWS"]
+
+REVIEW: Final = IntervalTable(
+    "review",
+    1,
+    attributes=(
+        sa.Column("review", sa.Text),
+        sa.Column("from_day", sa.String(10)),
+        sa.Column("to_day", sa.String(10)),
+        sa.Column("owner", sa.Text),
+        sa.Column("team", sa.Text),
+        sa.Column("process", sa.Text),
+        sa.Column("follows", sa.Text),
+        sa.Column("state", sa.String(10)),
+        sa.Column("opened", Instants),
+        sa.Column("closed", Instants),
+        sa.Column("findings", sa.Integer),
+        sa.Column("actions", sa.Integer),
+        sa.Column("actions_open", sa.Integer),
+    ),
+)
+"""`from_day` and `to_day` are ISO dates, the first day of the period and the first one after
+it; `state` is open or closed, `closed` is null while it is open."""
+
+
+class ReviewRows:
+    """One review on its way through its history."""
+
+    __slots__ = ("_review",)
+
+    def __init__(self, processes: Processes) -> None:
+        self._review = ReviewState(ReplayContext(processes))
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed fact; an irregular one changes nothing."""
+        review = self._review
+        if review.evolve(event) is not None or review.opened is None:
+            return ()
+        assert review.opening is not None, "it was opened"
+        closed = review.closed
+        row = (
+            review.key,
+            None if review.from_ is None else review.from_.isoformat(),
+            None if review.to is None else review.to.isoformat(),
+            review.owner,
+            review.team,
+            review.process,
+            review.follows,
+            "open" if closed is None else "closed",
+            review.opening.effective,
+            None if closed is None else closed.effective,
+            len(review.findings),
+            len(review.actions),
+            len(review.open_actions),
+        )
+        return (((), row),)
+
+
+REVIEWS: Final = IntervalFold(REVIEW, frozenset(get_args(ReviewFact)), ReviewRows)

@@ -1,0 +1,440 @@
+"""Improvement effect: whether a change of the process or the strategy moved its figure.
+
+Answers "did it help?" as far as that can be said, for any past moment. Teams that have started
+are compared with teams that had not yet, in the same windows, by two estimates side by side
+and with a placebo (`core.effects`). Where everybody changed at once there is nobody to compare
+with: then it is before and after, and is said to be no more than that. A concluded improvement
+is told twice, as of its conclusion and now. Leaves out what a change costs.
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, ClassVar, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import BeforeValidator, Field
+
+from salesflow.domain.event import believed_history, in_effect
+from salesflow.domain.improvement import (
+    ImprovementChange,
+    ImprovementOutcome,
+    ImprovementState,
+    improvement_id,
+)
+from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.state import ReplayContext
+from salesflow.domain.time import Moment, from_instant
+from salesflow.domain.values import Currency, Key, Personal, Reference, Value
+from salesflow.errors import NotFoundError
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import (
+    NO_VALUE,
+    Estimate,
+    Interval,
+    money_text,
+    percent_text,
+)
+from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
+from salesflow.projections.core.earlier_reader import EarlierReader
+from salesflow.projections.core.effects import Effect
+from salesflow.projections.core.question import Reader, ensure_no_flag
+from salesflow.projections.folds.improvement import IMPROVEMENT
+from salesflow.projections.improvement.improvement_figures import (
+    BeforeAfter,
+    ImprovementVerdict,
+    Moved,
+    Unit,
+    UnitAround,
+    VersionRate,
+    figures_moved,
+    version_rates,
+)
+from salesflow.projections.metrics.metric_values import METRIC_FOLDS
+
+__all__ = ["ImprovementEffect", "ImprovementEffectView"]
+
+
+WINDOW: Final = 60
+WindowDays = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=7, le=1_095)]
+SENTENCES: Final = {
+    "evidence": "Evidence: both estimates lie on one side of 0, and the placebo does not",
+    "no_evidence": "No evidence: not both estimates lie on one side of 0",
+    "differed_before": (
+        "No evidence: the teams drifted apart in the window before already, when nothing had"
+        " been done"
+    ),
+    "no_placebo": "No evidence: it is not known how the teams changed in the window before",
+    "too_few": "Too few to conclude anything: fewer than 3 in a group",
+    "changed_since": (
+        "Everybody changed at once: this is before and after. The figure changed, and nothing"
+        " tells whether it would have changed anyway"
+    ),
+    "no_change_since": (
+        "Everybody changed at once: this is before and after. No evidence: the interval of the"
+        " change includes 0, or there is none"
+    ),
+    "window_not_over": "No window after a start is over yet",
+    "not_started": "It has not started yet",
+}
+NARROW: Final = (
+    "Reps of one team changed together: the intervals are too narrow for what can be told of"
+    " teams"
+)
+
+
+class TeamStarted(Value):
+    """When a team started, or is to start."""
+
+    team: Annotated[Reference | None, FieldRole.KEY]
+    """None for everybody not named."""
+    started: date | None
+    planned: date | None
+    """As the order was drawn."""
+
+
+class AtConclusion(Value):
+    """What could be said when the improvement was concluded."""
+
+    outcome: ImprovementOutcome
+    because: Personal | None
+    verdict: ImprovementVerdict
+    effect: Effect | None
+    before_after: BeforeAfter | None
+
+
+class ImprovementEffectView(MoneyView):
+    """What an improvement moved, by whom it is told, and what was concluded."""
+
+    population: ClassVar[str] = (
+        "teams in which somebody was at the first and at the last instant of both windows (or"
+        " reps who were in a team all the time of them); those that started, where the window"
+        " after is over by the moment, and those that had not started by the end of the same"
+        " windows; of deals of the process, where one is named; by version: deals that closed"
+        " since the first start"
+    )
+    formula: ClassVar[str] = (
+        "windows: so many days up to the day of a start, and as many from it on; difference of"
+        " mean changes with Welch's interval; difference after at the same figure before, with"
+        " its HC3 interval; placebo = the same one window earlier; evidence = both intervals"
+        " exclude 0 on the same side and none of the placebo does; everybody at once: after -"
+        " before, of a rate with its Newcombe interval, else the mean change with Student's t;"
+        " by version: win rate under the version - under all others, Newcombe; 95%"
+    )
+    improvement: Key
+    hypothesis: Personal
+    change: ImprovementChange
+    metric: MetricKey
+    stage: Reference | None
+    process: Reference | None
+    process_version: Annotated[int | None, FieldRole.TRAIT]
+    expected_effect: Decimal | None
+    state: Reference
+    seed: Annotated[int | None, FieldRole.TRAIT]
+    """By which the order of the teams was drawn."""
+    starts: tuple[TeamStarted, ...]
+    by: Unit
+    days: int
+    """How long each window is."""
+    currency: Currency | None
+    verdict: ImprovementVerdict
+    effect: Effect | None
+    """None where no window after a start is over."""
+    units: tuple[UnitAround, ...]
+    before_after: BeforeAfter | None
+    versions: tuple[VersionRate, ...]
+    version_change: Estimate | None
+    concluded: AtConclusion | None
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay the answer out: what was tried, what moved, who is compared with whom."""
+        found = [*_Layout(self, language).tables()]
+        return [found[0], *(table for table in found[1:] if table.rows)]
+
+
+class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
+    """Did a change of the process or the strategy move the figure it should move?"""
+
+    name: ClassVar[str] = "improvement-effect"
+    folds: ClassVar[tuple[str, ...]] = (*METRIC_FOLDS, IMPROVEMENT.name)
+    rates_usual: ClassVar[RateRule] = "event"
+    improvement: Key
+    """The improvement (its key)."""
+    window: WindowDays = WINDOW
+    """Days before each start and as many from it on, which are compared. Default: 60."""
+    by: Unit = "team"
+    """Compare teams, which change as a whole, or reps, whose intervals are then too narrow."""
+
+    def answer(self, reader: Reader, moment: Moment) -> ImprovementEffectView:
+        """Measure everybody around the starts, now and as of the conclusion.
+
+        Raises:
+            NotFoundError: when there is no such improvement by then.
+            InputError: when amounts are in several currencies and none is named.
+        """
+        found = _read(self.improvement, reader)
+        fact, exchange = found.proposed, self.exchange(reader)
+        assert fact is not None, "it was proposed"
+        moved = figures_moved(found, reader, exchange, by=self.by, days=self.window)
+        versions, version_change = version_rates(found, reader)
+        return ImprovementEffectView(
+            moment=moment,
+            improvement=found.key,
+            hypothesis=fact.hypothesis,
+            change=fact.change,
+            metric=fact.metric,
+            stage=fact.stage,
+            process=fact.process,
+            process_version=fact.process_version,
+            expected_effect=fact.expected_effect,
+            state=found.progress,
+            seed=found.seed,
+            starts=tuple(_starts(found, reader)),
+            by=self.by,
+            days=self.window,
+            currency=moved.currency,
+            verdict=moved.verdict,
+            effect=moved.effect,
+            units=moved.units,
+            before_after=moved.before_after,
+            versions=tuple(versions),
+            version_change=version_change,
+            concluded=self._concluded(found, reader),
+            rates=exchange.used,
+        )
+
+    def _concluded(self, found: ImprovementState, reader: Reader) -> AtConclusion | None:
+        event = found.concluded
+        if event is None or found.outcome is None:
+            return None
+        then = EarlierReader(reader, as_of=event.effective, known_at=event.recorded)
+        moved: Moved = figures_moved(
+            found, then, self.exchange(then), by=self.by, days=self.window
+        )
+        return AtConclusion(
+            outcome=found.outcome,
+            because=found.because,
+            verdict=moved.verdict,
+            effect=moved.effect,
+            before_after=moved.before_after,
+        )
+
+
+def _read(key: str, reader: Reader) -> ImprovementState:
+    """Return an improvement as believed at the moment."""
+    as_of, known_at = reader.read_point.as_of, reader.read_point.known_at
+    history = believed_history(reader.events(improvement_id(key)), known_at)
+    state = ImprovementState(ReplayContext(reader.processes, reader.timezone, as_of))
+    if history and history[0].effective <= as_of:
+        for event in in_effect(history, as_of):
+            state.evolve(event)
+    if state.proposed is None:
+        known = sorted(filter(None, reader.columns(IMPROVEMENT).cells("improvement")))
+        names = ", ".join(known) or "none"
+        raise NotFoundError(f"there is no improvement {key!r} by then; there are {names}")
+    return state
+
+
+def _starts(found: ImprovementState, reader: Reader) -> Iterator[TeamStarted]:
+    days = {
+        team: from_instant(event.effective).astimezone(reader.timezone).date()
+        for team, event in found.starts.items()
+    }
+    order = {**found.planned_starts, **days, **dict.fromkeys(found.teams)}
+    for team in order:
+        yield TeamStarted(
+            team=team or None, started=days.get(team), planned=found.planned_starts.get(team)
+        )
+
+
+class _Layout:
+    """Lays the answer out for people."""
+
+    def __init__(self, view: ImprovementEffectView, language: Language) -> None:
+        self._view = view
+        self._language: Language = language
+        self._zone = ZoneInfo(view.timezone)
+        self._metric = metric_of(view.metric)
+
+    def tables(self) -> Iterator[TableOfView]:
+        """Yield the tables in their order."""
+        view = self._view
+        yield self._head()
+        yield self._starts()
+        if view.effect is not None and view.effect.verdict != "no_comparison":
+            yield self._estimates("What it moved", view.effect)
+            yield self._groups(view.effect)
+        if view.before_after is not None:
+            yield self._before_after("Before and after", view.before_after)
+        yield self._versions()
+        yield self._units()
+        if view.concluded is not None:
+            yield from self._concluded(view.concluded)
+
+    def _head(self) -> TableOfView:
+        view, language = self._view, self._language
+        expected = view.expected_effect
+        said = {
+            "Hypothesis": view.hypothesis,
+            "Kind of change": in_language(view.change, language),
+            "Metric": self._metric.name(language),
+            "Stage": view.stage,
+            "Process": view.process,
+            "Version": None if view.process_version is None else f"{view.process_version}",
+            "Expected effect": None if expected is None else self._difference(expected),
+            "State": in_language(view.state, language),
+            "Seed of the order": None if view.seed is None else f"{view.seed}",
+        }
+        rows = tuple((in_language(name, language), text) for name, text in said.items() if text)
+        notes = [in_language(SENTENCES[view.verdict], language)]
+        effect = view.effect
+        if effect is not None and effect.detectable is not None:
+            notes.append(
+                say(
+                    "Groups of {started} and {others} could only have shown an effect above"
+                    " {least}",
+                    language,
+                    started=effect.treated.people,
+                    others=effect.compared.people,
+                    least=self._size(effect.detectable),
+                )
+            )
+        if view.by == "rep":
+            notes.append(in_language(NARROW, language))
+        return TableOfView(
+            "Improvement", ("Figure", "Value"), rows, tuple(notes), view.improvement
+        )
+
+    def _starts(self) -> TableOfView:
+        everybody = in_language("everybody else", self._language)
+        rows = tuple(
+            (each.team or everybody, _day(each.planned), _day(each.started))
+            for each in self._view.starts
+        )
+        return TableOfView("Starts", ("Team", "Planned start", "Started"), rows)
+
+    def _estimates(self, title: str, effect: Effect) -> TableOfView:
+        told = {
+            "Difference of mean changes": (effect.changes, effect.placebo_changes),
+            "Baseline-adjusted difference": (effect.adjusted, effect.placebo_adjusted),
+        }
+        rows = tuple(
+            (name, *self._estimate(real), *self._estimate(placebo))
+            for name, (real, placebo) in told.items()
+        )
+        columns = ("Estimate", "Effect", "95% interval", "Placebo", "95% interval of placebo")
+        return TableOfView(title, columns, rows, about=self._windows(), words=("Estimate",))
+
+    def _windows(self) -> str:
+        return say("windows of {days} days", self._language, days=self._view.days)
+
+    def _groups(self, effect: Effect) -> TableOfView:
+        groups = {"started": effect.treated, "not yet started": effect.compared}
+        rows = tuple(
+            (
+                name,
+                f"{group.people:,}",
+                self._figure(group.before),
+                self._figure(group.after),
+                self._difference(group.change),
+            )
+            for name, group in groups.items()
+        )
+        columns = ("Group", "Count", "Before", "After", "Change")
+        title = "Teams compared, means" if self._view.by == "team" else "Reps compared, means"
+        return TableOfView(title, columns, rows, words=("Group",))
+
+    def _before_after(self, title: str, it: BeforeAfter) -> TableOfView:
+        change, interval = self._estimate(it.change)
+        row = (
+            str(it.start), self._figure(it.before), f"{it.n_before:,}", self._figure(it.after),
+            f"{it.n_after:,}", change, interval,
+        )  # fmt: skip
+        columns = (
+            "First start", "Before", "Rests on, before", "After", "Rests on, after", "Change",
+            "95% interval",
+        )  # fmt: skip
+        return TableOfView(title, columns, (row,), about=self._windows())
+
+    def _versions(self) -> TableOfView:
+        view = self._view
+        rows = tuple(
+            (f"{it.version}", f"{it.won:,}", f"{it.lost:,}", percent_text(it.win_rate))
+            for it in view.versions
+        )
+        points = None if view.version_change is None else view.version_change
+        change = NO_VALUE
+        if points is not None:
+            low_high = points.interval
+            change = f"{points.value * 100:+.1f}" + (
+                "" if low_high is None else f" ({low_high.low:.0%} … {low_high.high:.0%})"
+            )
+        note = f"{in_language('New version - others, points', self._language)}: {change}"
+        columns = ("Version", "Won", "Lost", "Win rate")
+        return TableOfView("Closed since the start, by version", columns, rows, notes=(note,))
+
+    def _units(self) -> TableOfView:
+        rows = tuple(
+            (
+                str(it.start),
+                it.unit,
+                it.group.replace("_", " "),
+                *(self._figure(value) for value in (it.earlier, it.before, it.after)),
+                self._difference(it.change),
+            )
+            for it in self._view.units
+        )
+        unit = "Team" if self._view.by == "team" else "Rep"
+        columns = ("Start", unit, "Group", "Earlier", "Before", "After", "Change")
+        return TableOfView("Compared one by one", columns, rows, words=("Group",))
+
+    def _concluded(self, it: AtConclusion) -> Iterator[TableOfView]:
+        language = self._language
+        row = (
+            in_language(it.outcome, language),
+            it.because or NO_VALUE,
+            in_language(SENTENCES[it.verdict], language),
+        )
+        columns = ("Conclusion", "Reason", "What could be said then")
+        yield TableOfView("Conclusion", columns, (row,))
+        if it.effect is not None and it.effect.verdict != "no_comparison":
+            yield self._estimates("What it moved, as concluded", it.effect)
+        if it.before_after is not None:
+            yield self._before_after("Before and after, as concluded", it.before_after)
+
+    def _estimate(self, estimate: Estimate | None) -> tuple[str, str]:
+        if estimate is None:
+            return NO_VALUE, NO_VALUE
+        return self._difference(estimate.value), self._interval(estimate.interval)
+
+    def _interval(self, interval: Interval | None) -> str:
+        if interval is None:
+            return NO_VALUE
+        return f"{self._difference(interval.low)} … {self._difference(interval.high)}"
+
+    def _figure(self, value: Decimal | None) -> str:
+        if value is None:
+            return NO_VALUE
+        return percent_text(value) if self._metric.unit == "share" else self._number(value)
+
+    def _difference(self, value: Decimal | None) -> str:
+        if value is None:
+            return NO_VALUE
+        sign = "+" if value > 0 else "-" if value < 0 else ""
+        return f"{sign}{self._size(abs(value))}"
+
+    def _size(self, value: Decimal) -> str:
+        if self._metric.unit == "share":
+            return f"{value * 100:,.1f} {in_language('points', self._language)}"
+        return self._number(value)
+
+    def _number(self, value: Decimal) -> str:
+        if self._metric.unit == "money" and self._view.currency is not None:
+            return money_text(value, self._view.currency)
+        return f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,.2f}"
+
+
+def _day(day: date | None) -> str:
+    return NO_VALUE if day is None else str(day)

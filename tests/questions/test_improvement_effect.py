@@ -1,0 +1,164 @@
+"""Whether a change helped: teams that started beside others, or before and after."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from given import PLAIN, cny, opened
+from questions.shop import Shop, shop
+from salesflow import ExternalEvent, Improvement, ImprovementEffect, Rep
+from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.outcomes import DealLost, DealWon
+from salesflow.domain.improvement import ImprovementProposed, improvement_id
+from salesflow.domain.time import to_instant
+from salesflow.errors import InputError, NotFoundError
+from salesflow.projections.improvement.improvement_effect import ImprovementEffectView
+
+TEAMS = tuple(f"t{number}" for number in range(8))
+START = date(2026, 3, 1)
+CALL = ContactLogged(channel="call", direction="out")
+
+
+@pytest.fixture
+def sales() -> Iterator[Shop]:
+    """Eight teams of a rep each; every rep has a deal on which calls are logged."""
+    with shop() as books:
+        books.turn("2025-01-01")
+        with books.flow.session() as s:
+            for number, team in enumerate(TEAMS):
+                s.add(Rep.join(f"r{number}", team=team, name=f"Rep {number}"))
+        books.turn("2026-06-01")
+        for number in range(len(TEAMS)):
+            books.tell(number, ("2025-06-01", opened(PLAIN, owner=f"r{number}")))
+        yield books
+
+
+def calls(sales: Shop, effect: int, started: int) -> None:
+    """Log calls: around ten in each window, more of them after the start by those who did."""
+    chance = Random(11)
+    for number in range(len(TEAMS)):
+        told = []
+        for window in (-2, -1, 0):
+            more = effect if window == 0 and number < started else 0
+            for _ in range(10 + chance.randrange(-2, 3) + more):
+                day = START + timedelta(days=60 * window + chance.randrange(60))
+                told.append((day.isoformat(), CALL))
+        sales.tell(number, *told)
+
+
+def propose(sales: Shop, *teams: str | None, **given: object) -> None:
+    asked = {"hypothesis": "Call twice", "change": "strategy", "metric": "contacts", **given}
+    proposed = ImprovementProposed.model_validate({"improvement": "calls", **asked})
+    when = datetime(2026, 2, 1, tzinfo=UTC)
+    stream = improvement_id("calls")
+    sales.flow.record([ExternalEvent(stream, proposed, to_instant(when))])
+    with sales.flow.session() as s:
+        trial = s.get(Improvement, stream)
+        for team in teams:
+            trial.start(team=team, occurred_at=START)
+
+
+def ask(sales: Shop, **asked: object) -> ImprovementEffectView:
+    question = ImprovementEffect.model_validate({"improvement": "calls", **asked})
+    return sales.flow.ask(question, as_of="2026-05-31")
+
+
+def test_teams_that_started_are_compared_with_those_that_had_not(sales: Shop) -> None:
+    calls(sales, 8, 4)
+    propose(sales, *TEAMS[:4])
+    view = ask(sales)
+    assert view.effect is not None
+    assert (view.effect.treated.people, view.effect.compared.people) == (4, 4)
+    assert view.verdict == "evidence"
+    assert view.effect.changes is not None
+    assert 6 < view.effect.changes.value < 10
+    assert "Evidence: both estimates lie on one side of 0" in view.table()
+
+
+def test_where_nothing_helped_there_is_no_evidence(sales: Shop) -> None:
+    calls(sales, 0, 4)
+    propose(sales, *TEAMS[:4])
+    view = ask(sales)
+    assert view.verdict == "no_evidence"
+    assert "No evidence: not both estimates lie on one side of 0" in view.table()
+
+
+def test_where_everybody_changed_at_once_it_is_before_and_after(sales: Shop) -> None:
+    calls(sales, 8, 8)
+    propose(sales, None)
+    view = ask(sales)
+    assert view.verdict == "changed_since"
+    assert view.before_after is not None
+    assert view.before_after.change is not None
+    assert view.before_after.change.value > 5
+    text = view.table()
+    assert "Everybody changed at once: this is before and after" in text
+    assert "nothing tells whether it would have changed anyway" in " ".join(text.split())
+
+
+def test_before_and_after_of_nothing_is_no_evidence_of_a_change(sales: Shop) -> None:
+    calls(sales, 0, 8)
+    propose(sales, None)
+    assert ask(sales).verdict == "no_change_since"
+
+
+def test_two_teams_are_too_few_to_conclude_anything(sales: Shop) -> None:
+    calls(sales, 8, 2)
+    propose(sales, *TEAMS[:2])
+    assert ask(sales).verdict == "too_few"
+
+
+def test_reps_may_be_compared_and_it_is_said_that_they_changed_together(sales: Shop) -> None:
+    calls(sales, 8, 4)
+    propose(sales, *TEAMS[:4])
+    view = ask(sales, by="rep")
+    assert {each.unit for each in view.units} == {f"r{number}" for number in range(8)}
+    assert "Reps of one team changed together" in view.table()
+
+
+def test_a_window_that_is_not_over_says_nothing_yet(sales: Shop) -> None:
+    propose(sales, *TEAMS[:4])
+    assert ask(sales, window=200).verdict == "window_not_over"
+    assert ask(sales, window=200).effect is None
+
+
+def test_a_concluded_improvement_is_told_as_of_its_conclusion_and_now(sales: Shop) -> None:
+    calls(sales, 8, 4)
+    propose(sales, *TEAMS[:4])
+    with sales.flow.session() as s:
+        trial = s.get(Improvement, improvement_id("calls"))
+        trial.conclude("adopted", because="twice the calls")
+    for number in range(4, 8):
+        sales.tell(number, *[("2026-03-20", CALL)] * 8)
+    view = sales.flow.ask(ImprovementEffect(improvement="calls"))
+    assert view.concluded is not None
+    assert (view.concluded.outcome, view.concluded.verdict) == ("adopted", "evidence")
+    assert view.verdict == "no_evidence", "what was told late of the others weighs it up"
+    again = sales.flow.ask(
+        ImprovementEffect(improvement="calls"), known_at=view.moment.known_at
+    )
+    assert again == view
+
+
+def test_deals_closed_under_the_new_version_stand_beside_the_others(sales: Shop) -> None:
+    propose(sales, None, metric="win_rate", process="plain", process_version=1)
+    for number in range(20, 24):
+        won = DealWon() if number < 23 else DealLost(because="price")
+        amount = cny("100")
+        sales.tell(number, ("2026-03-05", opened(PLAIN, amount=amount)), ("2026-03-09", won))
+    [version] = ask(sales).versions
+    assert (version.version, version.won, version.lost) == (1, 3, 1)
+    assert version.win_rate == Decimal("0.75")
+    assert ask(sales).version_change is None, "nothing closed under another one"
+
+
+def test_an_improvement_nobody_proposed_is_refused(sales: Shop) -> None:
+    propose(sales)
+    with pytest.raises(NotFoundError, match="no improvement 'cals' by then; there are calls"):
+        ask(sales, improvement="cals")
+    assert ask(sales).verdict == "not_started"
+    with pytest.raises(InputError, match="window"):
+        ImprovementEffect(improvement="calls", window=3)
