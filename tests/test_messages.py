@@ -27,8 +27,8 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
-    "restatement", "retrospective", "stage-times", "win-loss",
+    "conversion", "deal-health", "deals", "feedback", "flow", "forecast", "funnel",
+    "funnel-trend", "kpis", "restatement", "retrospective", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

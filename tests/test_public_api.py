@@ -18,6 +18,7 @@ PUBLIC = [
     "Conversion",
     "Customer",
     "Deal",
+    "DealHealth",
     "DealTimeline",
     "Deals",
     "ExternalEvent",

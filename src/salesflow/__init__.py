@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.health.deal_health import DealHealth
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
     from salesflow.projections.pipeline.deals import Deals
@@ -51,6 +52,7 @@ __all__ = [
     "Conversion",
     "Customer",
     "Deal",
+    "DealHealth",
     "DealTimeline",
     "Deals",
     "ExternalEvent",
@@ -84,6 +86,7 @@ _HOMES = {
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",
+    "DealHealth": "projections.health.deal_health",
     "DealTimeline": "projections.pipeline.deal_timeline",
     "Deals": "projections.pipeline.deals",
     "Feedback": "projections.feedback.feedback",

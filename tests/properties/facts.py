@@ -74,6 +74,8 @@ __all__ = ["ANYTHING", "THEMES", "fact_about", "fact_of"]
 
 Make = Callable[[int, datetime | None], Fact]
 DAY_ONE = date(2024, 2, 1)
+PARTICIPANTS: Final = ((), ("Li Wei",), ("li  wei",), ("Bo",), ("Bo", "LI WEI"), (" ",), ())
+"""Whom a contact names: some twice, written differently."""
 
 
 def _opened(n: int) -> Fact:
@@ -164,7 +166,9 @@ def _feedback(n: int) -> Fact:
 
 def _contact(n: int) -> Fact:
     channel, direction = ("call", "visit", None)[n % 3], ("out", "out", "in", None)[n % 4]
-    return ContactLogged.model_validate({"channel": channel, "direction": direction})
+    about: dict[str, object] = {"participants": PARTICIPANTS[n % len(PARTICIPANTS)]}
+    about["next_step"] = ("demo", None, " ")[n % 3]
+    return ContactLogged.model_validate({"channel": channel, "direction": direction} | about)
 
 
 def _cheaper(n: int) -> tuple[QuoteLine, ...]:

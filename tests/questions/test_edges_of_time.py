@@ -42,6 +42,7 @@ CASES = {
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
+    "deal-health": Case(lambda view: view.open_deals, 1),
     "deals": Case(lambda view: view.deals_total, 2),
     "feedback": Case(lambda view: view.total.promoters, 1),
     "flow": Case(created, 2),

@@ -15,6 +15,7 @@ QUESTION_HOMES: Final = {
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
+    "deal-health": "salesflow.projections.health.deal_health:DealHealth",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",
     "feedback": "salesflow.projections.feedback.feedback:Feedback",

@@ -14,6 +14,7 @@ from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
 from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
+from salesflow.projections.folds.engagement import ENGAGEMENTS
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.membership import MEMBERSHIPS
@@ -35,6 +36,7 @@ FOLDS: Final[dict[str, Fold]] = {
         CONTACTS,
         CUSTOMERS,
         DEAL_STATES,
+        ENGAGEMENTS,
         FACTORS,
         FEEDBACKS,
         MEMBERSHIPS,
