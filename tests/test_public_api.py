@@ -25,6 +25,8 @@ PUBLIC = [
     "Feedback",
     "Flow",
     "Forecast",
+    "ForecastBacktest",
+    "ForecastRange",
     "Funnel",
     "FunnelTrend",
     "Kpis",

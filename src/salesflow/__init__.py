@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.forecast.forecast_backtest import ForecastBacktest
+    from salesflow.projections.forecast.forecast_range import ForecastRange
     from salesflow.projections.health.deal_health import DealHealth
     from salesflow.projections.performance.kpis import Kpis
     from salesflow.projections.pipeline.deal_timeline import DealTimeline
@@ -59,6 +61,8 @@ __all__ = [
     "Feedback",
     "Flow",
     "Forecast",
+    "ForecastBacktest",
+    "ForecastRange",
     "Funnel",
     "FunnelTrend",
     "Kpis",
@@ -92,6 +96,8 @@ _HOMES = {
     "Feedback": "projections.feedback.feedback",
     "Flow": "projections.pipeline.flow",
     "Forecast": "projections.forecast.forecast",
+    "ForecastBacktest": "projections.forecast.forecast_backtest",
+    "ForecastRange": "projections.forecast.forecast_range",
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",

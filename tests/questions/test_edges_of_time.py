@@ -47,6 +47,8 @@ CASES = {
     "feedback": Case(lambda view: view.total.promoters, 1),
     "flow": Case(created, 2),
     "forecast": Case(lambda view: sum(each.deals for each in view.lines), 1),
+    "forecast-backtest": Case(lambda view: len(view.totals), 0),  # no quarter of it is over
+    "forecast-range": Case(lambda view: sum(line.won_deals for line in view.lines[:1]), 1),
     "funnel": Case(lambda view: view.open_deals, 1),
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),

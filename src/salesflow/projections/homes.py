@@ -21,6 +21,8 @@ QUESTION_HOMES: Final = {
     "feedback": "salesflow.projections.feedback.feedback:Feedback",
     "flow": "salesflow.projections.pipeline.flow:Flow",
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
+    "forecast-backtest": "salesflow.projections.forecast.forecast_backtest:ForecastBacktest",
+    "forecast-range": "salesflow.projections.forecast.forecast_range:ForecastRange",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
     "kpis": "salesflow.projections.performance.kpis:Kpis",
     "restatement": "salesflow.projections.pipeline.restatement:Restatement",
