@@ -215,7 +215,8 @@ def ranges_in(known: Known, method: str) -> dict[str, Any]:
 
 def _worth(known: Known, likely: list[int]) -> tuple[list[dict[str, Any]], int]:
     """Give each open deal what it may bring: its amount, or those of the last wins."""
-    found, left_out = [], 0
+    found: list[dict[str, Any]] = []
+    left_out = 0
     for deal, chance in zip(known.open, likely, strict=True):
         pool: list[int] = []
         if deal["amount"] is not None:
