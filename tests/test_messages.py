@@ -27,7 +27,7 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "conversion", "deal-health", "deals", "feedback", "flow", "forecast",
+    "alerts", "conversion", "deal-health", "deals", "feedback", "flow", "forecast",
     "forecast-backtest", "forecast-range", "funnel",
     "funnel-trend", "kpis", "restatement", "retrospective", "stage-times", "win-loss",
 )  # fmt: skip

@@ -14,6 +14,8 @@ from salesflow.projections.registry import QUESTIONS
 
 PUBLIC = [
     "STANDARD",
+    "Alert",
+    "Alerts",
     "CaseStudy",
     "Conversion",
     "Customer",

@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from salesflow.domain.alert import Alert
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from salesflow.domain.values import Money
     from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
+    from salesflow.projections.alerts.alerts import Alerts
     from salesflow.projections.cases.case_study import CaseStudy
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "STANDARD",
+    "Alert",
+    "Alerts",
     "CaseStudy",
     "Conversion",
     "Customer",
@@ -86,6 +90,8 @@ __all__ = [
 
 _HOMES = {
     "STANDARD": "domain.standard_process",
+    "Alert": "domain.alert",
+    "Alerts": "projections.alerts.alerts",
     "CaseStudy": "projections.cases.case_study",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",

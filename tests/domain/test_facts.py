@@ -168,7 +168,7 @@ def test_every_aggregate_names_the_facts_it_records() -> None:
 def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     whose, _, what = fact.kind.partition(".")
     assert whose in {
-        "fact", "settings", "rates", "process", "team", "rep", "customer", "deal",
+        "fact", "settings", "rates", "process", "team", "rep", "customer", "deal", "alert",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -236,6 +236,7 @@ def test_an_effect_is_never_before_the_decision() -> None:
 
 def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
+        "alert.defined",
         "deal.opened",
         "customer.registered",
         "process.published",

@@ -39,6 +39,7 @@ def created(view: Any) -> int:  # noqa: ANN401 - of any view with accounts
 
 
 CASES = {
+    "alerts": Case(lambda view: len(view.alerts), 0),  # nothing is told of any
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),

@@ -25,6 +25,7 @@ from simulated import ran
 OPAQUE = {"owner", "survey", "channel"}
 """Named by ids of the caller's own: of an unknown one there is nothing."""
 KNOWN = {
+    "alert": "there is no alert 'nope' then; there are none",
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
     "start": "there is no open stage 'nope'; deals have passed a, b, c",

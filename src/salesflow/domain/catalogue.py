@@ -14,6 +14,7 @@ from unicodedata import is_normalized
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.alert import Alert
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
@@ -441,7 +442,7 @@ def _to_json(fact: Fact) -> bytes:
 
 # All facts of the package.
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal)
+AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Rep, Customer, Deal, Alert)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

@@ -12,6 +12,7 @@ from typing import Final
 __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 
 QUESTION_HOMES: Final = {
+    "alerts": "salesflow.projections.alerts.alerts:Alerts",
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
     "case-study": "salesflow.projections.cases.case_study:CaseStudy",
     "conversion": "salesflow.projections.stages.conversion:Conversion",

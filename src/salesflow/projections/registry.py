@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from salesflow.errors import InputError
+from salesflow.projections.folds.alert import ALERTS
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.closing import CLOSINGS
 from salesflow.projections.folds.contact import CONTACTS
@@ -31,6 +32,7 @@ __all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 FOLDS: Final[dict[str, Fold]] = {
     fold.table.label: fold
     for fold in (
+        ALERTS,
         BOOKINGS,
         CLOSINGS,
         CONTACTS,
