@@ -27,8 +27,13 @@ def _after(alert: dict[str, Any] | None, event: Raw) -> dict[str, Any] | None:
     kind, fact = event["kind"], event["payload"]
     if alert is None:
         return {
-            **{"key": fact["alert"], "rule": _rule(fact), "state": "clear", "since": None},
-            **{"found": None, "times": 0, "history": []},
+            "key": fact["alert"],
+            "rule": _rule(fact),
+            "state": "clear",
+            "since": None,
+            "found": None,
+            "times": 0,
+            "history": [],
         }
     if alert["state"] == "retired" or kind == "alert.defined":
         return alert

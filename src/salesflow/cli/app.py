@@ -76,6 +76,8 @@ CUSTOMER: Final = f"{DOMAIN}customer:Customer"
 TEAM: Final = f"{DOMAIN}team:Team"
 REP: Final = f"{DOMAIN}rep:Rep"
 PROCESS: Final = f"{DOMAIN}process:SalesProcess"
+ALERT: Final = f"{DOMAIN}alert:Alert"
+WATCHED: Final = f"{HOME}recording.alert:WATCHED"
 
 
 ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
@@ -130,6 +132,15 @@ COMMANDS: Final = CommandGroup(
         "rep": CommandGroup(
             "Reps, and the teams they are in.",
             _of(REP, *ABOUT, "join", "move", "leave", "rejoin"),
+        ),
+        "alert": CommandGroup(
+            "Alerts over figures of questions; `ask alerts` says what is raised.",
+            {
+                **_of(ALERT, *ABOUT, "retire"),
+                "define": ThingCommand(ALERT, "define", WATCHED),
+                "revise": ThingCommand(ALERT, "revise", WATCHED),
+                "evaluate": f"{HOME}recording.alert:evaluate",
+            },
         ),
         "log": f"{HOME}admin.log:log",
         "status": f"{HOME}admin.status:status",

@@ -1,7 +1,7 @@
 """Alerts: a figure of some question that is watched, and when it was beyond what is allowed.
 
 An alert names a question with its parameters, one figure of its answer, and a condition. That
-the figure exists is shown when it is defined, by what the question `AlertCheck` found. Whoever
+the figure exists is looked for before it is defined (`watched_figure` of the engine). Whoever
 evaluates an alert hands in the figure of a moment; the alert is raised when its condition
 begins to be met and cleared when it is met no longer, so that no state is told of twice. What
 is raised is a fact like others: delivery is for whoever reads them.
@@ -258,7 +258,7 @@ class Alert(Aggregate, AlertState):
         notify: tuple[str, ...] = (),
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Watch a figure; `watched` is what the question alert-check found of it."""
+        """Watch a figure of a question, once it was looked for there."""
         fact = AlertDefined(
             alert=key,
             watched=watched,

@@ -110,7 +110,11 @@ class AlertsView(View):
             "Alert", "State", "Raised since", "Question", "Figure", "Condition",
             "Last found", "For",
         )  # fmt: skip
-        happenings = tuple(
+        alerts = TableOfView("Alerts", columns, rows)
+        return [alerts, self._history(zone, language)] if self.history else [alerts]
+
+    def _history(self, zone: ZoneInfo, language: Language) -> TableOfView:
+        rows = tuple(
             (
                 _time(each.at, zone),
                 each.alert,
@@ -126,11 +130,7 @@ class AlertsView(View):
             f" · {in_language('in all', language)} {self.history_total:,}"
         )
         names = ("Time", "Alert", "What happened", "Found", "Compared with", "Event no.")
-        found = [
-            TableOfView("Alerts", columns, rows),
-            TableOfView("Raised and cleared", names, happenings, notes=(listed,)),
-        ]
-        return found if happenings else found[:1]
+        return TableOfView("Raised and cleared", names, rows, notes=(listed,))
 
 
 class Alerts(Question[AlertsView]):
