@@ -52,7 +52,8 @@ METRIC = [each.func for each in typing.get_args(MetricKey) if hasattr(each, "fun
 FIELDS: dict[str, object] = {
     "exit_criteria": ("contact_logged",),
     "qualifying_stage": "text 文本",
-    "factor": Decimal(1),
+    "Accelerator.factor": Decimal(1),
+    "Decelerator.factor": Decimal(1),
     "metric": "sales",
 }
 
@@ -89,10 +90,15 @@ def _filled(model: object) -> BaseModel:
     assert isinstance(model, type), model
     assert issubclass(model, BaseModel), model
     fields = {
-        name: "sales" if _is_metric(field) else FIELDS.get(name, _value_of(field))
+        name: "sales" if _is_metric(field) else _example(model, name, field)
         for name, field in model.model_fields.items()
     }
     return model.model_validate(fields)
+
+
+def _example(model: type[BaseModel], name: str, field: FieldInfo) -> object:
+    named = FIELDS.get(f"{model.__name__}.{name}", FIELDS.get(name))
+    return _value_of(field) if named is None else named
 
 
 def _is_metric(field: FieldInfo) -> bool:

@@ -27,10 +27,10 @@ from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
 ASKED = (
-    "bottlenecks", "case-library", "coaching", "collaboration", "conversion", "deals",
-    "feedback", "flow", "forecast", "funnel", "funnel-trend", "goal-attainment", "goal-check",
-    "kpis", "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times",
-    "win-loss",
+    "alerts", "bottlenecks", "case-library", "coaching", "collaboration", "conversion",
+    "deal-health", "deals", "feedback", "flow", "forecast", "forecast-backtest",
+    "forecast-range", "funnel", "funnel-trend", "goal-attainment", "goal-check", "kpis",
+    "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

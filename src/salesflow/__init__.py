@@ -20,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from salesflow.domain.alert import Alert
     from salesflow.domain.case import Case
     from salesflow.domain.contest import Contest, Prize
     from salesflow.domain.customer import Customer
@@ -46,15 +47,19 @@ if TYPE_CHECKING:
     from salesflow.domain.values import Money
     from salesflow.engine import ExternalEvent, Reactor, SalesFlow, Session
     from salesflow.errors import SalesflowError
+    from salesflow.projections.alerts.alerts import Alerts
     from salesflow.projections.cases.case_library import CaseLibrary
     from salesflow.projections.cases.case_study import CaseStudy
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.collaboration.collaboration import Collaboration
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.forecast.forecast_backtest import ForecastBacktest
+    from salesflow.projections.forecast.forecast_range import ForecastRange
     from salesflow.projections.goals.goal_attainment import GoalAttainment
     from salesflow.projections.goals.goal_check import GoalCheck
     from salesflow.projections.goals.stage_kpis import StageKpis
+    from salesflow.projections.health.deal_health import DealHealth
     from salesflow.projections.improvement.improvement_effect import ImprovementEffect
     from salesflow.projections.improvement.process_diff import ProcessDiff
     from salesflow.projections.incentives.commission_estimate import CommissionEstimate
@@ -79,6 +84,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STANDARD",
     "Accelerator",
+    "Alert",
+    "Alerts",
     "Bottlenecks",
     "Case",
     "CaseLibrary",
@@ -92,6 +99,7 @@ __all__ = [
     "Conversion",
     "Customer",
     "Deal",
+    "DealHealth",
     "DealTimeline",
     "Deals",
     "Decelerator",
@@ -100,6 +108,8 @@ __all__ = [
     "Figures",
     "Flow",
     "Forecast",
+    "ForecastBacktest",
+    "ForecastRange",
     "Funnel",
     "FunnelTrend",
     "Goal",
@@ -144,17 +154,22 @@ _HOMES = {
     "Bottlenecks": "projections.stages.bottlenecks",
     "Case": "domain.case",
     "CaseLibrary": "projections.cases.case_library",
+    "Alert": "domain.alert",
+    "Alerts": "projections.alerts.alerts",
     "CaseStudy": "projections.cases.case_study",
     "Coaching": "projections.people.coaching",
     "Collaboration": "projections.collaboration.collaboration",
     "Conversion": "projections.stages.conversion",
     "Customer": "domain.customer",
     "Deal": "domain.deal",
+    "DealHealth": "projections.health.deal_health",
     "DealTimeline": "projections.pipeline.deal_timeline",
     "Deals": "projections.pipeline.deals",
     "Feedback": "projections.feedback.feedback",
     "Flow": "projections.pipeline.flow",
     "Forecast": "projections.forecast.forecast",
+    "ForecastBacktest": "projections.forecast.forecast_backtest",
+    "ForecastRange": "projections.forecast.forecast_range",
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",

@@ -171,6 +171,7 @@ def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
         "fact", "settings", "rates", "process", "team", "training", "rep", "customer", "deal",
         "figure", "goal", "plan", "statement", "contest",
         "review", "case", "improvement",
+        "alert",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -239,6 +240,7 @@ def test_an_effect_is_never_before_the_decision() -> None:
 def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
         "case.published",
+        "alert.defined",
         "deal.opened",
         "customer.registered",
         "figure.reported",

@@ -21,7 +21,7 @@ OPENINGS = (
     *("deal.opened", "customer.registered", "rep.joined"),
     *("goal.set", "figure.reported"),
     *("plan.published", "statement.issued", "contest.opened"),
-    *("review.opened", "improvement.proposed", "case.published"),
+    *("review.opened", "improvement.proposed", "case.published", "alert.defined"),
 )
 
 

@@ -97,6 +97,8 @@ __all__ = ["ANYTHING", "THEMES", "fact_about", "fact_of"]
 
 Make = Callable[[int, datetime | None], Fact]
 DAY_ONE = date(2024, 2, 1)
+PARTICIPANTS: Final = ((), ("Li Wei",), ("li  wei",), ("Bo",), ("Bo", "LI WEI"), (" ",), ())
+"""Whom a contact names: some twice, written differently."""
 
 
 def _opened(n: int) -> Fact:
@@ -192,8 +194,11 @@ def _interview(n: int) -> Fact:
 
 def _contact(n: int) -> Fact:
     channel, direction = ("call", "visit", None)[n % 3], ("out", "out", "in", None)[n % 4]
-    met = {"contact_people": (person_id(n // 2), person_id(n // 3))} if n % 2 else {}
-    return ContactLogged.model_validate({"channel": channel, "direction": direction, **met})
+    about: dict[str, object] = {"participants": PARTICIPANTS[n % len(PARTICIPANTS)]}
+    about["next_step"] = ("demo", None, " ")[n % 3]
+    if n % 2:
+        about["contact_people"] = (person_id(n // 2), person_id(n // 3))
+    return ContactLogged.model_validate({"channel": channel, "direction": direction} | about)
 
 
 def _message(n: int) -> Fact:

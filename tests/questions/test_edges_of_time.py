@@ -60,6 +60,7 @@ def created_by_rep(view: Any) -> int:  # noqa: ANN401 - of a card
 CASES = {
     "bottlenecks": Case(lambda view: sum(each.deals for each in view.stages), 1),
     "case-library": Case(lambda view: view.cases_total, 1),
+    "alerts": Case(lambda view: len(view.alerts), 0),  # nothing is told of any
     "case-study": Case(lambda view: view.summary.outcome == "won", 1, of_a_deal=True),
     "coaching": Case(lambda view: view.compared, 0),  # of two deals nothing can be compared
     "commission-estimate": Case(lambda view: len(view.estimates), 1, of_the_open_deal=True),
@@ -72,10 +73,13 @@ CASES = {
     "collaboration": Case(lambda view: view.won, 1),
     "conversion": Case(lambda view: sum(each.entered for each in view.stages), 3),
     "deal-timeline": Case(lambda view: len(view.facts), 3, of_a_deal=True),
+    "deal-health": Case(lambda view: view.open_deals, 1),
     "deals": Case(lambda view: view.deals_total, 2),
     "feedback": Case(lambda view: view.total.promoters, 1),
     "flow": Case(created, 2),
     "forecast": Case(lambda view: sum(each.deals for each in view.lines), 1),
+    "forecast-backtest": Case(lambda view: len(view.totals), 0),  # no quarter of it is over
+    "forecast-range": Case(lambda view: sum(line.won_deals for line in view.lines[:1]), 1),
     "funnel": Case(lambda view: view.open_deals, 1),
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
     "improvement-effect": Case(

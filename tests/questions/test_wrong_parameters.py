@@ -32,6 +32,7 @@ OPAQUE = {
 KNOWN = {
     "case": "there is no case 'nope' by then; there are none",
     "goal": "there is no goal 'nope' at that moment; goals: none",
+    "alert": "there is no alert 'nope' then; there are none",
     "process": "there is no process 'nope'; there are imported, plain, standard",
     "stage": "there is no stage 'nope'; there are ",
     "improvement": "there is no improvement 'nope' by then; there are ",

@@ -83,6 +83,8 @@ PLAN: Final = f"{DOMAIN}incentive_plan:IncentivePlan"
 STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
+ALERT: Final = f"{DOMAIN}alert:Alert"
+WATCHED: Final = f"{HOME}recording.alert:WATCHED"
 
 
 ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
@@ -189,6 +191,15 @@ COMMANDS: Final = CommandGroup(
         ),
         "award": CommandGroup(
             "Awards that are no money.", {"grant": ThingCommand(REP, "grant_award")}
+        ),
+        "alert": CommandGroup(
+            "Alerts over figures of questions; `ask alerts` says what is raised.",
+            {
+                **_of(ALERT, *ABOUT, "retire"),
+                "define": ThingCommand(ALERT, "define", WATCHED),
+                "revise": ThingCommand(ALERT, "revise", WATCHED),
+                "evaluate": f"{HOME}recording.alert:evaluate",
+            },
         ),
         "log": f"{HOME}admin.log:log",
         "status": f"{HOME}admin.status:status",

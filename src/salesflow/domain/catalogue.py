@@ -14,6 +14,7 @@ from unicodedata import is_normalized
 from pydantic import BaseModel, ValidationError
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.alert import Alert
 from salesflow.domain.case import Case
 from salesflow.domain.contest import Contest
 from salesflow.domain.customer import Customer
@@ -454,7 +455,7 @@ AGGREGATES: Final = (
     *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
     *(Figures, Goal),
     *(IncentivePlan, Statement, Contest),
-    *(Review, Case, Improvement),
+    *(Review, Case, Improvement, Alert),
 )
 
 CATALOGUE: Final = FactCatalogue(

@@ -12,6 +12,7 @@ from typing import Final
 __all__ = ["QUESTION_HOMES", "installed_points", "question_homes"]
 
 QUESTION_HOMES: Final = {
+    "alerts": "salesflow.projections.alerts.alerts:Alerts",
     "funnel": "salesflow.projections.pipeline.funnel:Funnel",
     "bottlenecks": "salesflow.projections.stages.bottlenecks:Bottlenecks",
     "case-library": "salesflow.projections.cases.case_library:CaseLibrary",
@@ -28,11 +29,14 @@ QUESTION_HOMES: Final = {
     "coaching": "salesflow.projections.people.coaching:Coaching",
     "collaboration": "salesflow.projections.collaboration.collaboration:Collaboration",
     "conversion": "salesflow.projections.stages.conversion:Conversion",
+    "deal-health": "salesflow.projections.health.deal_health:DealHealth",
     "deals": "salesflow.projections.pipeline.deals:Deals",
     "deal-timeline": "salesflow.projections.pipeline.deal_timeline:DealTimeline",
     "feedback": "salesflow.projections.feedback.feedback:Feedback",
     "flow": "salesflow.projections.pipeline.flow:Flow",
     "forecast": "salesflow.projections.forecast.forecast:Forecast",
+    "forecast-backtest": "salesflow.projections.forecast.forecast_backtest:ForecastBacktest",
+    "forecast-range": "salesflow.projections.forecast.forecast_range:ForecastRange",
     "funnel-trend": "salesflow.projections.pipeline.funnel_trend:FunnelTrend",
     "improvement-effect": (
         "salesflow.projections.improvement.improvement_effect:ImprovementEffect"

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from salesflow.errors import InputError
+from salesflow.projections.folds.alert import ALERTS
 from salesflow.projections.folds.booking import BOOKINGS
 from salesflow.projections.folds.case import CASES
 from salesflow.projections.folds.closing import CLOSINGS
@@ -18,6 +19,7 @@ from salesflow.projections.folds.contact import CONTACTS
 from salesflow.projections.folds.contest import CONTESTS
 from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
+from salesflow.projections.folds.engagement import ENGAGEMENTS
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
 from salesflow.projections.folds.figure import FIGURE_REPORTS
@@ -49,6 +51,7 @@ __all__ = ["FOLDS", "QUESTIONS", "with_folds"]
 FOLDS: Final[dict[str, Fold]] = {
     fold.table.label: fold
     for fold in (
+        ALERTS,
         BOOKINGS,
         CASES,
         CLOSINGS,
@@ -58,6 +61,7 @@ FOLDS: Final[dict[str, Fold]] = {
         CONTESTS,
         CUSTOMERS,
         DEAL_STATES,
+        ENGAGEMENTS,
         FACTORS,
         FEEDBACKS,
         IMPROVEMENTS,

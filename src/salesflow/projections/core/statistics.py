@@ -14,6 +14,7 @@ from statistics import NormalDist
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from salesflow.domain.time import DAY
 from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
@@ -42,6 +43,7 @@ __all__ = [
     "spread",
     "spreads",
     "survival",
+    "upper_limits",
 ]
 
 
@@ -133,6 +135,16 @@ def share(part: int, whole: int) -> Estimate | None:
 def shares(parts: Iterable[int], wholes: Iterable[int]) -> list[Estimate | None]:
     """Return several shares; see `share`. Those of the same counts are one value."""
     return [*map(cache(share), parts, wholes)]
+
+
+def upper_limits(parts: Column, wholes: Column) -> NDArray[np.float64]:
+    """Return the upper limits of the intervals of many shares, see `share`; 1 of nothing."""
+    wholes = np.maximum(wholes, 1)
+    observed, squared = parts / wholes, Z * Z
+    middle = (observed + squared / (2 * wholes)) / (1 + squared / wholes)
+    spread = observed * (1 - observed) / wholes + squared / (4 * wholes * wholes)
+    high = middle + Z * np.sqrt(spread) / (1 + squared / wholes)
+    return np.where(parts < wholes, np.round(high, PLACES), 1.0)
 
 
 def difference(first: Share, second: Share) -> Estimate | None:

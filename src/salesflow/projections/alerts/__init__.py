@@ -1,0 +1,1 @@
+"""Alerts: which figures are watched, and what was raised."""

@@ -1,0 +1,496 @@
+"""How far ranges of forecasts held: made anew for every week of past quarters, as known then.
+
+Answers "can I believe the range, and a probability of 70 %?" for any past moment: at the
+beginning of each quarter and of every week in it a range is drawn from what was known at that
+instant, and laid beside what the quarter came to. Of the deals that were open then it is
+counted how many of those given about 70 % were won by its end. Leaves out quarters that are not
+over.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
+
+import numpy as np
+from pydantic import Field
+
+from salesflow.domain.time import ONE_DAY, Instant, Moment, from_instant, start_of_day
+from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import NO_VALUE, percent_text
+from salesflow.presentation.messages import Language, key_text, say_count
+from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_figures import places_among
+from salesflow.projections.core.columns import Column, Words
+from salesflow.projections.core.currency import unscaled
+from salesflow.projections.core.question import Question, Reader, Span, View, span_of
+from salesflow.projections.core.statistics import decimal_of, ratio
+from salesflow.projections.forecast.forecast_range import (
+    METHODS,
+    RANGE_FORMULA,
+    RangeMade,
+    amounts_won,
+    ranges_at,
+)
+from salesflow.projections.forecast.range_model import (
+    FOLDS_OF_RANGES,
+    KnownDeals,
+    RangeMethod,
+    RangeScope,
+    known_deals,
+    won_in,
+)
+from salesflow.projections.scope import unnamed_last
+from salesflow.projections.table import AMOUNT_SCALE
+
+__all__ = [
+    "CalibrationBand",
+    "ForecastBacktest",
+    "ForecastBacktestView",
+    "HeldByRep",
+    "HeldByWeek",
+    "PastRange",
+    "RangesHeld",
+]
+
+
+QUARTERS_MOST: Final = 40
+WEEK: Final = 7 * ONE_DAY
+BANDS: Final = 10
+KeyT = TypeVar("KeyT", tuple[RangeMethod, str], tuple[RangeMethod, int])
+
+
+class PastRange(Value):
+    """A range that was made at the beginning of a week, and what the quarter came to."""
+
+    method: Annotated[RangeMethod, FieldRole.KEY]
+    currency: Annotated[Currency, FieldRole.KEY]
+    first: Annotated[date, FieldRole.KEY]
+    """The first day of the quarter."""
+    week: Annotated[int, FieldRole.KEY]
+    made_at: Annotated[datetime, FieldRole.TRAIT]
+    low: Decimal
+    middle: Decimal
+    high: Decimal
+    actual: Decimal
+    held: Annotated[bool, FieldRole.TRAIT]
+
+
+class RangesHeld(Value):
+    """How often ranges held, of one method and currency; what came lay below or above else."""
+
+    method: Annotated[RangeMethod, FieldRole.KEY]
+    currency: Annotated[Currency, FieldRole.KEY]
+    ranges: int
+    held: int
+    held_share: Decimal | None
+    came_below: int
+    came_above: int
+    error: Decimal | None
+    """Mean of |middle − actual| ÷ actual, of the ranges whose quarter came to more than 0."""
+    bias: Decimal | None
+    """Sum of middles ÷ sum of what came − 1."""
+
+
+class HeldByWeek(Value):
+    """How often ranges held that were made in the same week of their quarters."""
+
+    method: Annotated[RangeMethod, FieldRole.KEY]
+    week: Annotated[int, FieldRole.KEY]
+    ranges: int
+    held: int
+    held_share: Decimal | None
+    error: Decimal | None
+
+
+class HeldByRep(Value):
+    """How often ranges held that were made of the deals of one rep, by history."""
+
+    owner: Annotated[SafeText | None, FieldRole.KEY]
+    ranges: int
+    """Those in which anything was open, or came; in all currencies."""
+    held: int
+    held_share: Decimal | None
+    came_below: int
+    came_above: int
+
+
+class CalibrationBand(Value):
+    """Of the deals that were given about so much, how many were won in time."""
+
+    method: Annotated[RangeMethod, FieldRole.KEY]
+    band: Annotated[SafeText, FieldRole.KEY]
+    forecasts: int
+    """A deal counts in every week in which it was open."""
+    deals: int
+    given: Decimal | None
+    """The mean of what they were given."""
+    won: Decimal | None
+    """The share of the forecasts whose deal was won by the end of the quarter."""
+
+
+class ForecastBacktestView(View):
+    """How far past ranges held, and how right the probabilities of deals were."""
+
+    population: ClassVar[str] = (
+        "a range for the first instant of every week of the last quarters that are over; what"
+        " came: deals that stood won at the quarter's end and closed in it, as known at the"
+        " moment; reps: those in which a deal was open, expected or won"
+    )
+    formula: ClassVar[str] = (
+        "held = what came lies within the range, for which 80% is aimed at; error = mean of"
+        " |middle − actual| ÷ actual; bias = sum of middles ÷ sum of actuals − 1; calibration:"
+        " deals open in a week, by the probability given to them, and the share won by the end"
+        " of the quarter; weeks of a quarter look at the same deals and are not independent, so"
+        " no interval is given; " + RANGE_FORMULA
+    )
+    known: Literal["then", "moment"]
+    quarters: int
+    weeks_unknown: int
+    """Weeks left out, since nothing was known of any deal."""
+    totals: tuple[RangesHeld, ...]
+    weeks: tuple[HeldByWeek, ...]
+    reps: tuple[HeldByRep, ...]
+    calibration: tuple[CalibrationBand, ...]
+    ranges: tuple[PastRange, ...]
+
+    def tables(self, language: Language = "en") -> list[TableOfView]:
+        """Lay it out: how often ranges held, by week and rep, then the calibration."""
+        notes = (*self._notes(language),)
+        held = _held_table("Ranges that held", ("Method", "Currency"), self.totals, language)
+        found = [
+            held._replace(notes=notes),
+            self._calibration(language),
+            self._weeks(language),
+            self._reps(),
+        ]
+        return [found[0], *(table for table in found[1:] if table.rows)]
+
+    def _notes(self, language: Language) -> Iterator[str]:
+        yield say_count(
+            "{count:,} quarter that is over", "{count:,} quarters that are over",
+            self.quarters, language,
+        )  # fmt: skip
+        if self.weeks_unknown:
+            yield say_count(
+                "{count:,} week left out: nothing was known then; --known moment takes what is"
+                " known of it now",
+                "{count:,} weeks left out: nothing was known then; --known moment takes what is"
+                " known of them now",
+                self.weeks_unknown,
+                language,
+            )
+
+    def _calibration(self, language: Language) -> TableOfView:
+        rows = tuple(
+            (
+                key_text(each.method, language),
+                each.band,
+                f"{each.forecasts:,}",
+                f"{each.deals:,}",
+                percent_text(each.given),
+                percent_text(each.won),
+            )
+            for each in self.calibration
+        )
+        columns = ("Method", "Probability given", "Forecasts", "Deals", "Mean given", "Won")
+        return TableOfView("Calibration of deals", columns, rows)
+
+    def _weeks(self, language: Language) -> TableOfView:
+        rows = tuple(
+            (
+                key_text(each.method, language),
+                str(each.week),
+                f"{each.ranges:,}",
+                f"{each.held:,}",
+                percent_text(each.held_share),
+                percent_text(each.error),
+            )
+            for each in self.weeks
+        )
+        columns = ("Method", "Week", "Ranges", "Held", "Share that held", "Error of the middle")
+        return TableOfView("Ranges that held by week", columns, rows)
+
+    def _reps(self) -> TableOfView:
+        rows = tuple(
+            (
+                each.owner or NO_VALUE,
+                f"{each.ranges:,}",
+                f"{each.held:,}",
+                percent_text(each.held_share),
+                f"{each.came_below:,}",
+                f"{each.came_above:,}",
+            )
+            for each in self.reps
+        )
+        columns = ("Owner", "Ranges", "Held", "Share that held", "Came below", "Came above")
+        return TableOfView("Ranges that held by rep", columns, rows)
+
+
+def _held_table(
+    title: str, first: tuple[str, ...], lines: Sequence[RangesHeld], language: Language
+) -> TableOfView:
+    rows = tuple(
+        (
+            key_text(each.method, language),
+            each.currency,
+            f"{each.ranges:,}",
+            f"{each.held:,}",
+            percent_text(each.held_share),
+            f"{each.came_below:,}",
+            f"{each.came_above:,}",
+            percent_text(each.error),
+            percent_text(each.bias),
+        )
+        for each in lines
+    )
+    columns = (
+        *first, "Ranges", "Held", "Share that held", "Came below", "Came above",
+        "Error of the middle", "Bias of the middle",
+    )  # fmt: skip
+    return TableOfView(title, columns, rows)
+
+
+class ForecastBacktest(Question[ForecastBacktestView]):
+    """How far did the ranges of past forecasts hold, and how right were probabilities?"""
+
+    name: ClassVar[str] = "forecast-backtest"
+    folds: ClassVar[tuple[str, ...]] = tuple(sorted(FOLDS_OF_RANGES))
+    quarters: Annotated[int, Field(ge=1, le=QUARTERS_MOST, strict=True)] = 4
+    """Of how many last fiscal quarters, those that are over. Default: 4."""
+    known: Literal["then", "moment"] = "then"
+    """Draw each range from what was known then, or of that time at the moment."""
+    process: Reference | None = None
+    """Only deals of this process (its key); all when left out."""
+    owner: Reference | None = None
+    """Only deals of this rep; all when left out."""
+
+    def answer(self, reader: Reader, moment: Moment) -> ForecastBacktestView:
+        """Draw the ranges of every week, and lay what came beside them."""
+        spans = [*self._spans(reader)]
+        tested = _Tested()
+        for span in spans:
+            came = _came(reader, span, RangeScope(self.process, self.owner))
+            for week, at in enumerate(_weeks(span, reader), 1):
+                tested.add(self._known(reader, at, span), came, span, week)
+        totals, weeks = tested.by(_method_and_currency), tested.by(_method_and_week)
+        return ForecastBacktestView(
+            moment=moment,
+            known=self.known,
+            quarters=len(spans),
+            weeks_unknown=tested.unknown,
+            totals=tuple(_held(key, found) for key, found in totals),
+            weeks=tuple(_held_in_week(key, found) for key, found in weeks),
+            reps=tuple(_held_by_rep(tested.reps)),
+            calibration=tuple(tested.calibration()),
+            ranges=tuple(map(_past_range, tested.all)),
+        )
+
+    def _spans(self, reader: Reader) -> Iterator[Span]:
+        """Yield the quarters that are over, the oldest first."""
+        day = from_instant(reader.read_point.as_of + 1).astimezone(reader.timezone).date()
+        found = []
+        for _ in range(self.quarters):
+            days = reader.calendar.before("quarter", day)
+            found.append(span_of(days.first, days.last, reader))
+            day = days.first
+        yield from reversed(found)
+
+    def _known(self, reader: Reader, at: Instant, span: Span) -> KnownDeals:
+        point = reader.read_point
+        known_at = min(at, point.known_at) if self.known == "then" else point.known_at
+        then = point._replace(as_of=at, known_at=known_at)
+        return known_deals(reader, then, span, RangeScope(self.process, self.owner))
+
+
+def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
+    """Yield the last instant before each week of a period."""
+    day = span.first
+    while day <= span.last:
+        yield start_of_day(day, reader.timezone) - 1
+        day += WEEK
+
+
+class _Came(NamedTuple):
+    """What a quarter came to."""
+
+    won: Mapping[tuple[int, int], tuple[int, int]]
+    """By the codes of owner and currency, how many deals were won and for how much."""
+    deals: Column
+    """The codes of the deals won."""
+    closed: Column
+
+    def of(self, made: RangeMade, words: Mapping[str, Words]) -> int:
+        """Return what came of the deals that a range is of, in millionths."""
+        return sum(
+            amount
+            for (owner, currency), (_, amount) in self.won.items()
+            if words["currency"][currency] == made.currency
+            and (made.of_all or words["owner"][owner] == made.owner)
+        )
+
+
+def _came(reader: Reader, span: Span, scope: RangeScope) -> _Came:
+    end = reader.read_point._replace(as_of=span.end - 1)
+    won = won_in(known_deals(reader, end, span, scope), span, span.end - 1)
+    return _Came(amounts_won(won), won["entity_id"], won["closed"])
+
+
+class _Made(NamedTuple):
+    """A range that was made, beside what came, in whole millionths."""
+
+    method: RangeMethod
+    span: Span
+    week: int
+    at: Instant
+    made: RangeMade
+    actual: int
+
+    @property
+    def side(self) -> int:
+        """Where what came lies: 0 within the range, -1 below it, 1 above."""
+        return (self.actual > self.made.high) - (self.actual < self.made.low)
+
+
+class _Tested:
+    """All ranges that were made, and what deals were given."""
+
+    def __init__(self) -> None:
+        self.all: list[_Made] = []
+        self.reps: list[_Made] = []
+        self.unknown = 0
+        self._given: dict[RangeMethod, list[Column]] = {method: [] for method in METHODS}
+        self._won: list[Column] = []
+        self._deals: list[Column] = []
+
+    def add(self, known: KnownDeals, came: _Came, span: Span, week: int) -> None:
+        """Make the ranges of a week."""
+        if not len(known.closing):
+            self.unknown += 1
+            return
+        at, words = known.horizon.at, known.open.words
+        for method in METHODS:
+            made = ranges_at(known, method, by_rep=method == "history")
+            for each in made.lines:
+                actual = came.of(each, words)
+                result = _Made(method, span, week, at, each, actual)
+                (self.all if each.of_all else self.reps).append(result)
+            self._given[method].append(made.likely)
+        place = places_among(came.deals, known.open["entity_id"])
+        closed = np.append(came.closed, at)[place]
+        self._won.append((place >= 0) & (closed > at))
+        self._deals.append(known.open["entity_id"])
+
+    def by(self, key: Callable[[_Made], KeyT]) -> list[tuple[KeyT, list[_Made]]]:
+        """Return the ranges of all reps together, in groups."""
+        found: dict[KeyT, list[_Made]] = defaultdict(list)
+        for each in sorted(self.all, key=lambda made: METHODS.index(made.method)):
+            found[key(each)].append(each)
+        return sorted(found.items(), key=lambda pair: pair[0])
+
+    def calibration(self) -> Iterator[CalibrationBand]:
+        """Yield what deals were given, band by band, and how many of them were won."""
+        if not self._won:
+            return
+        won, deals = (np.concatenate(each) for each in (self._won, self._deals))
+        for method in METHODS:
+            given = np.concatenate(self._given[method])
+            band = np.minimum(given * BANDS // AMOUNT_SCALE, BANDS - 1)
+            for number in range(BANDS):
+                here = np.flatnonzero(band == number)
+                if len(here):
+                    yield CalibrationBand(
+                        method=method,
+                        band=f"{number * 10}–{number * 10 + 10}%",
+                        forecasts=len(here),
+                        deals=len(np.unique(deals[here])),
+                        given=ratio(int(given[here].sum()), len(here) * AMOUNT_SCALE),
+                        won=ratio(int(won[here].sum()), len(here)),
+                    )
+
+
+def _method_and_currency(each: _Made) -> tuple[RangeMethod, str]:
+    return each.method, each.made.currency
+
+
+def _method_and_week(each: _Made) -> tuple[RangeMethod, int]:
+    return each.method, each.week
+
+
+def _sides(found: Sequence[_Made]) -> tuple[int, int, int]:
+    """Return how many held, and of how many what came lay below and above."""
+    sides = [each.side for each in found]
+    return sides.count(0), sides.count(-1), sides.count(1)
+
+
+def _error(found: Iterable[_Made]) -> Decimal | None:
+    errors = [
+        Fraction(abs(each.made.middle - each.actual), each.actual)
+        for each in found
+        if each.actual > 0
+    ]
+    return decimal_of(sum(errors, Fraction(0)) / len(errors)) if errors else None
+
+
+def _held(key: tuple[RangeMethod, str], found: Sequence[_Made]) -> RangesHeld:
+    held, below, above = _sides(found)
+    actual = sum(each.actual for each in found)
+    middle = sum(each.made.middle for each in found)
+    return RangesHeld(
+        method=key[0],
+        currency=key[1],
+        ranges=len(found),
+        held=held,
+        held_share=ratio(held, len(found)),
+        came_below=below,
+        came_above=above,
+        error=_error(found),
+        bias=decimal_of(Fraction(middle, actual) - 1) if actual > 0 else None,
+    )
+
+
+def _held_in_week(key: tuple[RangeMethod, int], found: Sequence[_Made]) -> HeldByWeek:
+    held, _, _ = _sides(found)
+    return HeldByWeek(
+        method=key[0],
+        week=key[1],
+        ranges=len(found),
+        held=held,
+        held_share=ratio(held, len(found)),
+        error=_error(found),
+    )
+
+
+def _held_by_rep(made: Iterable[_Made]) -> Iterator[HeldByRep]:
+    found: dict[str | None, list[_Made]] = defaultdict(list)
+    for each in made:
+        if each.made.low < each.made.high or each.side:
+            found[each.made.owner].append(each)
+    for owner in sorted(found, key=unnamed_last):
+        held, below, above = _sides(found[owner])
+        yield HeldByRep(
+            owner=owner,
+            ranges=len(found[owner]),
+            held=held,
+            held_share=ratio(held, len(found[owner])),
+            came_below=below,
+            came_above=above,
+        )
+
+
+def _past_range(each: _Made) -> PastRange:
+    return PastRange(
+        method=each.method,
+        currency=each.made.currency,
+        first=each.span.first,
+        week=each.week,
+        made_at=from_instant(each.at),
+        low=unscaled(each.made.low),
+        middle=unscaled(each.made.middle),
+        high=unscaled(each.made.high),
+        actual=unscaled(each.actual),
+        held=each.side == 0,
+    )

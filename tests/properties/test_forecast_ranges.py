@@ -1,0 +1,137 @@
+"""Ranges of forecasts where deals are won over half a year: as plain loops draw them.
+
+The histories of all questions last some weeks, which is less than a past window takes. Here
+every deal is opened, moved and closed over months, some of it told late or taken back.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oracle.beliefs import Raw
+from properties.asked import CASES
+from properties.effort import TALLY, examples
+from properties.histories import Told, told
+from properties.moments import Pick, moment_of, picks
+from properties.playing import Act, Player
+from properties.raw_log import raw_log
+from properties.readable import shown
+from properties.world import DELTAS, at
+from salesflow.projections.core.question import Question, View
+from salesflow.projections.forecast import conversions_by_age, range_model
+from salesflow.projections.forecast.forecast_backtest import ForecastBacktest
+from salesflow.projections.forecast.forecast_range import ForecastRange, ForecastRangeView
+
+Mistake = Callable[[pytest.MonkeyPatch], None]
+DEALS, TEN_DAYS = 4, 7
+WORDS = ("moved", "moved", "won", "won", "lost", "reopened", "forecast", "owner", "opened")
+QUESTIONS = (
+    ForecastRange(by="owner"),
+    ForecastRange.model_validate({"from_": "2024-03-20", "to": "2024-03-24"}),
+    ForecastRange.model_validate({"from_": "2024-08-01", "to": "2024-08-15", "by": "owner"}),
+)
+
+
+def half_a_year() -> st.SearchStrategy[list[Act]]:
+    """Draw what is told of four deals, ten days after ten days."""
+    opening = st.tuples(*(st.integers(0, 59) for _ in range(DEALS))).map(
+        lambda found: [
+            Act("append", TEN_DAYS, (Told(d, "opened", n),)) for d, n in enumerate(found)
+        ]
+    )
+    several = st.lists(told(DEALS, WORDS), min_size=1, max_size=3).map(tuple)
+    turns = st.lists(
+        st.builds(Act, st.just("append"), st.just(TEN_DAYS), several), min_size=8, max_size=14
+    )
+    return st.tuples(opening, turns).map(lambda parts: [*parts[0], *parts[1]])
+
+
+def check(url: str, history: list[Act], moments: Sequence[Pick]) -> None:
+    """Compare ranges at some moments, the end among them."""
+    with Player(url) as player:
+        player.play_all(history)
+        raw = raw_log(player.flow)
+        last = max(max(event["recorded"], event["occurred"]) for event in raw)
+        for as_of, known_at in [*(moment_of(pick, raw) for pick in moments), (last, last)]:
+            for question in QUESTIONS:
+                compare(player, "forecast-range", question, (as_of, known_at), raw)
+
+
+def compare(
+    player: Player,
+    name: str,
+    question: Question[View],
+    moment: tuple[int, int],
+    raw: list[Raw],
+) -> None:
+    """Ask a question and the oracle."""
+    as_of, known_at = moment
+    view = player.flow.ask(question, as_of=at(as_of), known_at=at(known_at))
+    case = CASES[name]
+    if isinstance(view, ForecastRangeView):
+        TALLY["past windows drawn from"] += view.windows
+        TALLY["ranges wider than nothing"] += sum(li.low < li.high for li in view.lines)
+    assert case.said(view) == case.wanted(raw, question, *moment), (
+        question,
+        moment,
+        shown(raw),
+    )
+
+
+@examples(6, shrink=False)
+@given(history=half_a_year(), moments=picks(least=1, most=1))
+def test_a_range_is_what_plain_loops_draw(
+    database_url: str, history: list[Act], moments: list[Pick]
+) -> None:
+    check(database_url, history, moments)
+
+
+@examples(3, shrink=False)
+@given(history=half_a_year())
+def test_what_held_in_past_quarters_is_what_plain_loops_find(
+    database_url: str, history: list[Act]
+) -> None:
+    with Player(database_url) as player:
+        player.play_all(history)
+        raw = raw_log(player.flow)
+        last = max(event["recorded"] for event in raw) + 90 * DELTAS[6]
+        for known in ("then", "moment"):
+            question = ForecastBacktest(quarters=1, known=known)
+            compare(player, "forecast-backtest", question, (last, last), raw)
+
+
+def _prior_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(conversions_by_age, "PRIOR", 5)
+
+
+def _windows_not_over(patch: pytest.MonkeyPatch) -> None:
+    """Draw from windows of which the last week is not seen yet."""
+    patch.setattr(range_model, "WINDOW_STEP", range_model.WINDOW_STEP + DELTAS[6])
+
+
+def _one_stage_for_all(patch: pytest.MonkeyPatch) -> None:
+    right = conversions_by_age.ConversionsByAge.likely
+
+    def wrong(self: Any, process: Any, stage: Any, age: Any, said: Any = None) -> Any:  # noqa: ANN401
+        return right(self, process, np.zeros_like(stage), age, said)
+
+    patch.setattr(conversions_by_age.ConversionsByAge, "likely", wrong)
+
+
+@pytest.mark.parametrize("mistake", [_prior_forgotten, _windows_not_over, _one_stage_for_all])
+def test_a_mistake_in_ranges_would_be_noticed(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, mistake: Mistake
+) -> None:
+    mistake(monkeypatch)
+
+    @examples(10, shrink=False)
+    @given(history=half_a_year(), moments=picks(least=1, most=1))
+    def _agree(history: list[Act], moments: list[Pick]) -> None:
+        check(sqlite_url, history, moments)
+
+    with pytest.raises(AssertionError):
+        _agree()
