@@ -23,7 +23,7 @@ from salesflow.presentation.fields import called
 from salesflow.presentation.messages import in_language
 from simulated import Ran, ran
 
-NOT_FOR_PEOPLE = {"retract_pair", "begin"}
+NOT_FOR_PEOPLE = {"retract_pair", "begin", "evaluate"}
 """Commands of aggregates that have another one on the command line."""
 READING = {"category", "meets", "name", "before", "in_force", "ensure_in_use"}
 KINDS = [kind for kind in AGGREGATES if kind not in (Settings, RateTable)]

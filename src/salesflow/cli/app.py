@@ -83,6 +83,9 @@ PLAN: Final = f"{DOMAIN}incentive_plan:IncentivePlan"
 STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
+REVIEW: Final = f"{DOMAIN}review:Review"
+CASE: Final = f"{DOMAIN}case:Case"
+IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
 ALERT: Final = f"{DOMAIN}alert:Alert"
 WATCHED: Final = f"{HOME}recording.alert:WATCHED"
 
@@ -124,7 +127,8 @@ COMMANDS: Final = CommandGroup(
                     *("observe_stance", "remove_committee_member"),
                     *("win", "lose", "disqualify", "reopen", "amend_contract"),
                     *("issue_invoice", "receive_payment", "give_refund", "deliver_service"),
-                    *("place_repeat_order", "send_survey", "receive_feedback"),
+                    *("place_repeat_order", "send_survey", "receive_feedback", "tag_feedback"),
+                    *("follow_up_feedback", "hold_interview"),
                     *("migrate", "merge_into", "unmerge_from"),
                 ),
             },
@@ -191,6 +195,26 @@ COMMANDS: Final = CommandGroup(
         ),
         "award": CommandGroup(
             "Awards that are no money.", {"grant": ThingCommand(REP, "grant_award")}
+        ),
+        "review": CommandGroup(
+            "Reviews: figures fixed at a moment, findings, actions.",
+            {
+                **_of(REVIEW, *ABOUT, "open", "record_finding", "agree_action"),
+                **_of(REVIEW, "complete_action", "drop_action", "carry_over_action"),
+                "close": ThingCommand(REVIEW, "close_review"),
+            },
+        ),
+        "case": CommandGroup(
+            "Won and lost cases to learn from.",
+            _of(
+                CASE,
+                *(*ABOUT, "publish", "note_factor", "note_lesson", "address", "link"),
+                "withdraw",
+            ),
+        ),
+        "improvement": CommandGroup(
+            "Changes of process or strategy that are tried.",
+            _of(IMPROVEMENT, *ABOUT, "propose", "stagger", "start", "conclude"),
         ),
         "alert": CommandGroup(
             "Alerts over figures of questions; `ask alerts` says what is raised.",

@@ -20,7 +20,13 @@ import typer
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
 from salesflow.cli.recording.helps import HELPS
-from salesflow.cli.recording.values import Parameter, flag_of, parameters_of, read_file
+from salesflow.cli.recording.values import (
+    Parameter,
+    flag_of,
+    id_function,
+    parameters_of,
+    read_file,
+)
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.domain.wording import quoted
@@ -307,7 +313,7 @@ def identifier_of(kind: type[Aggregate]) -> list[Parameter]:
     if kind.noun in FOUND_BY_NAME:
         noun = kind.noun
         return [Parameter(noun, str, required=True, placed=True)]
-    return [each._replace(placed=True) for each in parameters_of(_id_function(kind), kind)]
+    return [each._replace(placed=True) for each in parameters_of(id_function(kind), kind)]
 
 
 def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFlow") -> UUID:
@@ -323,7 +329,7 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     if kind.noun in ALONE:
         alone: UUID = getattr(import_module(kind.__module__), ALONE[kind.noun])
         return alone
-    id = _id_function(kind)(**whose)
+    id = id_function(kind)(**whose)
     assert isinstance(id, UUID)
     return id
 
@@ -333,18 +339,6 @@ def word_of(kind: type[Aggregate]) -> str:
     return WORDS.get(kind.noun, kind.noun)
 
 
-def _id_function(kind: type[Aggregate]) -> Callable[..., object]:
-    """Return the function beside an aggregate that makes an id of its key."""
-    name = ID_FUNCTIONS.get(kind.noun) or "".join(
-        f"_{c.lower()}" if c.isupper() else c for c in kind.__name__
-    ).lstrip("_")
-    name = f"{name}_id"
-    found: Callable[..., object] = getattr(import_module(kind.__module__), name)
-    return found
-
-
-ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
-"""Where that function is not called as its class is."""
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
 WORDS: Final = {"sales process": "process", "incentive plan": "plan"}

@@ -12,6 +12,7 @@ import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -39,7 +40,7 @@ from salesflow.domain.values import Money, shown
 from salesflow.domain.wording import quoted, reason_of
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["Parameter", "flag_of", "parameters_of"]
+__all__ = ["Parameter", "flag_of", "id_function", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -147,7 +148,7 @@ def parameters_of(function: Callable[..., object], owner: type) -> list[Paramete
     `owner` stands for `Self`: another thing of the same kind.
     """
     found = []
-    for each in inspect.signature(function).parameters.values():
+    for each in inspect.signature(function, eval_str=True).parameters.values():
         if each.name in NOT_GIVEN or each.name == "self":
             continue
         kinds = _kinds(each.annotation, owner)
@@ -350,14 +351,24 @@ def _id(name: str, given: object, flow: "SalesFlow") -> UUID:
 def _thing(kind: type[Aggregate], text: str, flow: "SalesFlow") -> object:
     """Return an aggregate, or what loads it in the session of the command."""
     find = {"deal": find_deal, "customer": find_customer}.get(kind.noun)
-    if find is None:
-        return text
-    id = find(flow, text)
+    id = find(flow, text) if find is not None else id_function(kind)(text)
+    assert isinstance(id, UUID)
 
     def load(session: "Session") -> Aggregate:
         return session.get(kind, id)
 
     return load
+
+
+def id_function(kind: type[Aggregate]) -> Callable[..., object]:
+    """Return the function beside an aggregate that makes an id of its key."""
+    name = ID_FUNCTIONS.get(kind.noun) or kind.noun.replace(" ", "_")
+    found: Callable[..., object] = getattr(import_module(kind.__module__), f"{name}_id")
+    return found
+
+
+ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
+"""Where that function is not called as such a thing is."""
 
 
 def _published(_: str, given: object, flow: "SalesFlow") -> object:
