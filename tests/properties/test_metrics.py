@@ -49,7 +49,7 @@ SPANS: tuple[tuple[Days, ...], ...] = (
     ),
 )
 SCOPES: tuple[dict[str, Any], ...] = (
-    {},
+    *({}, {}, {}),
     {"owner": "ann"},
     {"team": "east"},
     {"team": "east", "channel": "web"},
@@ -152,7 +152,7 @@ def ask_and_compare(player: Player, raw: Any, moment: Any, asked: Any) -> None: 
 
 
 PLAYED = acts(3, least=10, most=24, themes=THEMES, customers=2, reps=2)
-HISTORIES = st.one_of(PLAYED, PLAYED, dealings())
+HISTORIES = st.one_of(PLAYED, dealings())
 ASKED = st.tuples(
     st.sampled_from(SPANS),
     st.sampled_from((None, None, "rep", "team", "customer", "channel", "process")),

@@ -2,12 +2,14 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from given import cny, opened
 from properties.test_metrics import Measure
 from questions.shop import Shop, shop
+from salesflow import Kpis, SalesFlow
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealLost, DealWon
@@ -15,7 +17,8 @@ from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.metric import METRICS, metric_of
 from salesflow.errors import InputError
 from salesflow.projections.metrics.metric_values import FIGURES, MetricFigure
-from salesflow.projections.scope import MetricScope
+from salesflow.projections.scope import By, MetricScope
+from simulated import demo
 
 MARCH = (date(2026, 3, 1), date(2026, 4, 1))
 FIRST_QUARTER = (date(2026, 1, 1), date(2026, 4, 1))
@@ -102,3 +105,56 @@ def test_what_is_of_a_stage_needs_one() -> None:
 def test_a_figure_from_outside_is_not_worked_out() -> None:
     with shop() as sales, pytest.raises(InputError, match="reported from outside"):
         measured(sales, "figure:market-share", MARCH)
+
+
+OF_LINES: dict[str, Any] = {
+    "sales": lambda it: it.sales,
+    "orders": lambda it: it.orders,
+    "repeat_orders": lambda it: it.repeat_orders,
+    "created": lambda it: it.created,
+    "won": lambda it: it.won,
+    "lost": lambda it: it.lost,
+    "disqualified": lambda it: it.disqualified,
+    "new_customers": lambda it: it.new_customers,
+    "contacts": lambda it: it.follow_ups.contacts,
+    "contacts_per_deal": lambda it: it.follow_ups.per_deal,
+    "win_rate": lambda it: None if it.win_rate is None else it.win_rate.value,
+    "win_rate_of_created": lambda it: it.win_rate_of_created,
+    "cycle_days": lambda it: it.cycle.days_median,
+    "cycle_days_p90": lambda it: it.cycle.days_p90,
+    "repeat_rate": lambda it: it.repeat_rate,
+    "first_response_days": lambda it: it.first_response.days_median,
+    "csat": lambda it: None if it.csat is None else it.csat.value,
+    "velocity": lambda it: it.velocity.per_day,
+    "qualified_deals": lambda it: it.velocity.open_deals,
+}
+
+
+@pytest.mark.parametrize("by", [None, "rep", "team", "customer", "channel", "process"])
+def test_metrics_of_the_demo_are_its_kpis(by: By | None) -> None:
+    """Of every month of a year, which lie beside a year of their own here."""
+    starts = [date(2025, month, 1) for month in range(1, 13)]
+    months = [*zip(starts, [*starts[1:], date(2026, 1, 1)], strict=True)]
+    year = (date(2025, 1, 1), date(2026, 1, 1))
+    asked = Measure(metrics=tuple(OF_LINES), spans=(year, *months), by=by, scope=MetricScope())
+    with SalesFlow(demo().url, create=False) as flow:
+        found = {
+            (metric, each.span, each.group): each
+            for metric, *figures in flow.ask(asked, as_of="2026-02-28").figures
+            for each in figures
+        }
+        question = Kpis.model_validate(
+            {"from_": year[0], "to": year[1], "each": "month", "by": by}
+        )
+        lines = flow.ask(question, as_of="2026-02-28").lines
+    assert len({line.first for line in lines}) == len(months)
+    for line in lines:
+        span = 1 + starts.index(line.first)
+        for metric, of in OF_LINES.items():
+            figure = found.get((metric, span, line.group))
+            money, wanted = METRICS[metric].unit == "money", of(line)
+            if figure is None:
+                assert not wanted, (metric, line.first, line.group)
+            else:
+                said = figure.amounts if money else figure.value
+                assert said == wanted, (metric, line.first, line.group)
