@@ -86,7 +86,7 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         schedule = self._schedule(reader)
         period = self._period(schedule, reader)
         sales = read_sales(reader, self.rep, [schedule])
-        return _StatementMaker(reader, schedule, self.rep, sales).view(moment, period)
+        return _StatementMaker(reader, schedule, self.rep, sales, period).view(moment, period)
 
     def _schedule(self, reader: Reader) -> PlanSchedule:
         plans = read_plans(reader)
@@ -139,14 +139,18 @@ class _StatementMaker:
     """Figures the statements of one plan and rep."""
 
     def __init__(
-        self, reader: Reader, schedule: PlanSchedule, rep: str, sales: RepSales
+        self, reader: Reader, schedule: PlanSchedule, rep: str, sales: RepSales, period: Days
     ) -> None:
         self._reader = reader
         self._plan = schedule
         self._rep = rep
         self._book = CommissionBook(rep, schedule, sales.sales)
-        self._lines = self._book.lines(sales.changes)
-        self._changes = sales
+        by_then = [each for each in sales.changes if schedule.day(each.at) <= period.last]
+        later = [each for each in sales.changes if schedule.day(each.at) > period.last]
+        self._lines = self._book.lines(by_then)
+        self._accrued = self._book.accrued()
+        """What has accrued by the end of the period."""
+        self._lines += self._book.lines(later)
         self._issued = read_issued(reader, schedule.key, rep)
         self._teams = Teams.read(reader)
 
@@ -292,11 +296,9 @@ class _StatementMaker:
 
     def _accruals(self, period: Days) -> list[AccrualReached]:
         """Return the accruals that something was credited to in the period, as they stand."""
-        days, versions = self._plan.day, self._plan.plan.versions
-        book = CommissionBook(self._rep, self._plan, self._changes.sales)
-        book.lines(each for each in self._changes.changes if days(each.at) <= period.last)
+        versions = self._plan.plan.versions
         found = []
-        for key, accrued in sorted(book.accrued().items(), key=lambda item: item[0].first_day):
+        for key, accrued in sorted(self._accrued.items(), key=lambda item: item[0].first_day):
             version = self._plan.plan.in_force(period.last) or versions[key.version]
             if self._plan.accrual(version, period.last) == key or key.first_day >= period.first:
                 found.append(_reached(key, accrued, self._version_of(key, period)))
