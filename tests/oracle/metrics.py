@@ -49,6 +49,7 @@ def metrics_in(
     *,
     by: str | None,
     scope: dict[str, Any],
+    exchange: Exchange | None = None,
 ) -> dict[str, dict[Any, Figure]]:
     """Give the value of metrics by group, where there is anything of them."""
     only = _only_of(events, scope, *at)
@@ -57,7 +58,7 @@ def metrics_in(
             metric: _at_stage(events, metric, span, at, by, scope["stage"], only)
             for metric in metrics
         }
-    exchange = Exchange(events, Asked(None, "event", None), *at)
+    exchange = exchange or Exchange(events, Asked(None, "event", None), *at)
     lines = kpis_in(events, span, at, by=by, only=only, days=90, exchange=exchange)
     found = {}
     for metric in metrics:

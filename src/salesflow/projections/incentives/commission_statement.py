@@ -19,7 +19,7 @@ from salesflow.domain.statement import (
     StatementLine,
 )
 from salesflow.domain.time import ONE_DAY, Moment, end_of_day, from_instant
-from salesflow.domain.values import Key, Reference, tidy
+from salesflow.domain.values import Day, Key, Reference, tidy
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import PeriodQuestion, Reader
@@ -70,6 +70,11 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
 
     name: ClassVar[str] = "commission-statement"
     folds: ClassVar[tuple[str, ...]] = (*COMMISSION_FOLDS, STATEMENT.name)
+    from_: Day | None = None
+    """The first day of the period. Default: of the plan's month, quarter or year in which the
+    moment lies."""
+    to: Day | None = None
+    """The first day after the period, which is one of the plan's."""
     rep: Reference
     """Whose statement, by the id that deals name as owner."""
     plan: Key | None = None
@@ -122,7 +127,7 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         if (first or period.first) != period.first or (last or period.last) != period.last:
             raise InputError(
                 f"plan {schedule.key} is settled by the {schedule.latest.period}; ask for one,"
-                f" such as {period.first} to {period.last} (to={period.last + ONE_DAY})"
+                f" such as that from {period.first} to {period.last}, both days included"
             )
         return period
 
