@@ -19,7 +19,7 @@ from properties.readable import shown
 from properties.world import at
 from salesflow.projections.core.question import PeriodQuestion, Question, View
 
-MONEY = ("flow", "forecast", "funnel", "funnel-trend", "kpis", "win-loss")
+MONEY = ("flow", "forecast", "funnel", "funnel-trend", "kpis", "leaderboard", "win-loss")
 SOLD = tuple(theme for theme in THEMES if "won" in theme)
 BEGUN = (
     Act("record", 2, (Told(0, "opened", 16), Told(1, "opened", 22), Told(2, "opened", 31))),

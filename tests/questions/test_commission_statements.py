@@ -274,8 +274,8 @@ def test_what_cannot_be_answered_is_refused_with_what_can() -> None:
         )
         quarter = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1)}
         assert refused(found, rep="bob", **quarter) == (
-            "plan bonus is settled by the month; ask for one, such as 2026-01-01 to 2026-01-31"
-            " (to=2026-02-01)"
+            "plan bonus is settled by the month; ask for one, such as that from 2026-01-01 to"
+            " 2026-01-31, both days included"
         )
 
 

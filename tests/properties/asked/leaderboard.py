@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw
 from oracle.metrics import metrics_in
 from oracle.periods import period_of
-from properties.asked.case import Case
+from properties.asked.case import About, Case, exchange_for
 from salesflow.projections.incentives.leaderboard import Leaderboard, LeaderboardView
 
 __all__ = ["CASE", "ensure_ranked"]
@@ -24,7 +25,8 @@ ASKED = (
     Leaderboard.model_validate({"metric": "cycle_days", "by": "team", **YEAR}),
     Leaderboard.model_validate({"metric": "contacts", "process": "standard", **YEAR}),
 )
-NEAR = Fraction(1, 10**9)
+LEAST = Decimal("0.001")
+"""Less is as good as nothing: amounts are rounded where they are converted."""
 
 
 def ensure_ranked(rows: Iterable[tuple[int | None, Any]], better: str = "higher") -> None:
@@ -39,7 +41,7 @@ def ensure_ranked(rows: Iterable[tuple[int | None, Any]], better: str = "higher"
         assert rank == (None if figure is None else 1 + len(ahead))
 
 
-def said(view: LeaderboardView) -> dict[Any, Fraction]:
+def said(view: LeaderboardView) -> dict[Any, Decimal]:
     """Write figures as the oracle does, where there is anything; ranks are checked here."""
     for currency in {row.currency for row in view.standings}:
         mine = [row for row in view.standings if row.currency == currency]
@@ -50,32 +52,30 @@ def said(view: LeaderboardView) -> dict[Any, Fraction]:
         ranks = [row.rank for row in mine if row.rank is not None]
         assert ranks == sorted(ranks)
     return {
-        (row.key, row.currency): _rounded(row.figure)
+        (row.key, row.currency): row.figure
         for row in view.standings
-        if row.figure not in (None, 0)
+        if row.figure is not None and abs(row.figure) > LEAST
     }
 
 
 def wanted(
     raw: list[Raw], question: Leaderboard, as_of: int, known_at: int
-) -> dict[Any, Fraction]:
+) -> dict[Any, About]:
     """Ask the oracle for the figure of each group."""
     span = period_of(question.from_, question.to, as_of)
     scope = {"process": question.process}
+    at, exchange = (as_of, known_at), exchange_for(raw, question, as_of, known_at)
     found = metrics_in(
-        raw, [question.metric], span, (as_of, known_at), by=question.by, scope=scope
+        raw, [question.metric], span, at, by=question.by, scope=scope, exchange=exchange
     )
-    figures: dict[Any, Fraction] = {}
+    figures: dict[Any, About] = {}
     for group, (value, _) in found[question.metric].items():
         several = value if isinstance(value, dict) else {None: value}
         for currency, amount in several.items():
-            if group is not None and amount not in (None, 0):
-                figures[group, currency] = _rounded(amount)
+            if group is not None and amount is not None and abs(amount) > LEAST:
+                exact = Fraction(amount)
+                figures[group, currency] = About(Decimal(exact.numerator) / exact.denominator)
     return figures
-
-
-def _rounded(figure: Any) -> Fraction:  # noqa: ANN401 - a number
-    return Fraction(round(Fraction(figure) / NEAR))
 
 
 CASE = Case(st.sampled_from(ASKED), said, wanted)

@@ -14,6 +14,7 @@ from salesflow.domain.event import Event
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.statement import StatementFact, StatementFigures, StatementState
 from salesflow.domain.time import to_instant
+from salesflow.domain.values import MOST
 from salesflow.projections.table import (
     Change,
     Instants,
@@ -46,7 +47,8 @@ STATEMENT: Final = IntervalTable(
     ),
 )
 """The period's days are ISO dates. `figures_as_of` and `figures_known_at` are the moment of its
-figures, `agreed` what corrections and accepted disputes come to, which the next one pays."""
+figures, `agreed` what corrections and accepted disputes come to, which the next one pays (null
+where that is more than an amount can hold)."""
 
 
 class StatementRows:
@@ -80,7 +82,7 @@ def _row(statement: StatementState, figures: StatementFigures) -> tuple[str | in
         millionths(figures.payable),
         millionths(figures.draw_balance),
         sum(each.outcome is None for each in statement.disputes.values()),
-        millionths(agreed),
+        millionths(agreed) if abs(agreed) <= MOST else None,
     )
 
 

@@ -103,8 +103,17 @@ class EarnedLine(NamedTuple):
     version: int
     share: Decimal
     base: Decimal
-    parts: tuple[LinePart, ...]
     amount: Decimal
+    totals: tuple[AccrualTotal, AccrualTotal]
+    """What the accrual paid before the event and after it."""
+    spiffs: Sequence[LinePart]
+    """What SPIFFs pay otherwise."""
+
+    @property
+    def parts(self) -> tuple[LinePart, ...]:
+        """How it was worked out, step by step; of most lines nobody asks."""
+        with localcontext(EXACT):
+            return (*_differing(*self.totals), *self.spiffs)
 
 
 class NotCredited(NamedTuple):
@@ -255,7 +264,9 @@ class CommissionBook:
         self._credits: dict[SaleKey, list[SaleCredit]] = defaultdict(list)
         self._levels: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
         """How much of each sale was taken into account, by currency."""
-        self._accruals: dict[AccrualKey, dict[PlanVersion, Decimal]] = defaultdict(dict)
+        self._accruals: dict[AccrualKey, dict[int, Decimal]] = defaultdict(dict)
+        """What has accrued, by the number of the version."""
+        self._versions: dict[int, PlanVersion] = {}
         self._totals: dict[AccrualKey, AccrualTotal] = {}
         self.not_credited: list[NotCredited] = []
 
@@ -404,14 +415,16 @@ class CommissionBook:
         """Work out what is paid otherwise in each accrual, and why."""
         for accrual, credits in touched.by_accrual().items():
             base = self._accrue(accrual, credits)
-            segments = sorted(self._accruals[accrual].items(), key=lambda it: it[0].version)
+            accrued = sorted(self._accruals[accrual].items())
+            segments = [(self._versions[number], amount) for number, amount in accrued]
             before = self._totals.get(accrual, NOTHING_ACCRUED)
             after = self._totals[accrual] = accrual_total(segments)
-            amount, parts = after.rounded - before.rounded, [*_differing(before, after)]
+            amount = after.rounded - before.rounded
+            spiffs: list[LinePart] = []
             for each in credits:
                 more, extra = _spiffs_differing(each, segments[0][0].currency)
                 amount += more
-                parts += extra
+                spiffs += extra
             if base or amount:
                 yield EarnedLine(
                     at=change.at,
@@ -421,16 +434,18 @@ class CommissionBook:
                     version=max(each.version.version for each in credits),
                     share=max(each.credit.sale.share for each in credits),
                     base=tidy(base),
-                    parts=tuple(parts),
                     amount=tidy(amount),
+                    totals=(before, after),
+                    spiffs=spiffs,
                 )
 
     def _accrue(self, accrual: AccrualKey, credits: Sequence["CreditBefore"]) -> Decimal:
         """Add to an accrual what was credited, less what was taken back; return how much."""
         segments, change = self._accruals[accrual], NOTHING
         for each in credits:
-            more = each.credit.worth() - each.worth
-            segments[each.version] = segments.get(each.version, NOTHING) + more
+            more, number = each.credit.worth() - each.worth, each.version.version
+            self._versions[number] = each.version
+            segments[number] = segments.get(number, NOTHING) + more
             change += more
         return change
 

@@ -90,6 +90,7 @@ class PlanSchedule:
         self._calendar: FiscalCalendar = reader.calendar
         self._days: dict[Instant, date] = {}
         self._spans: dict[tuple[str, date], Days] = {}
+        self._crediting: dict[date, str] = {}
 
     @property
     def latest(self) -> PlanVersion:
@@ -118,9 +119,11 @@ class PlanSchedule:
 
     def credits_by(self, day: date) -> str:
         """Return when a sale of a day is credited: by the version of that day, or the first."""
-        started = [n for n, each in self.plan.versions.items() if each.starts <= day]
-        number = max(started) if started else min(self.plan.versions)
-        return self.plan.versions[number].terms.crediting
+        if day not in self._crediting:
+            started = [n for n, each in self.plan.versions.items() if each.starts <= day]
+            number = max(started) if started else min(self.plan.versions)
+            self._crediting[day] = self.plan.versions[number].terms.crediting
+        return self._crediting[day]
 
     def accrual(self, version: PlanVersion, day: date) -> AccrualKey:
         """Return the accrual to which belongs what a version credits on a day."""

@@ -19,7 +19,7 @@ from salesflow.domain.statement import (
     StatementLine,
 )
 from salesflow.domain.time import ONE_DAY, Moment, end_of_day, from_instant
-from salesflow.domain.values import Key, Reference, tidy
+from salesflow.domain.values import Day, Key, Reference, tidy
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import PeriodQuestion, Reader
@@ -70,6 +70,11 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
 
     name: ClassVar[str] = "commission-statement"
     folds: ClassVar[tuple[str, ...]] = (*COMMISSION_FOLDS, STATEMENT.name)
+    from_: Day | None = None
+    """The first day of the period. Default: of the plan's month, quarter or year in which the
+    moment lies."""
+    to: Day | None = None
+    """The first day after the period, which is one of the plan's."""
     rep: Reference
     """Whose statement, by the id that deals name as owner."""
     plan: Key | None = None
@@ -86,7 +91,7 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         schedule = self._schedule(reader)
         period = self._period(schedule, reader)
         sales = read_sales(reader, self.rep, [schedule])
-        return _StatementMaker(reader, schedule, self.rep, sales).view(moment, period)
+        return _StatementMaker(reader, schedule, self.rep, sales, period).view(moment, period)
 
     def _schedule(self, reader: Reader) -> PlanSchedule:
         plans = read_plans(reader)
@@ -122,7 +127,7 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         if (first or period.first) != period.first or (last or period.last) != period.last:
             raise InputError(
                 f"plan {schedule.key} is settled by the {schedule.latest.period}; ask for one,"
-                f" such as {period.first} to {period.last} (to={period.last + ONE_DAY})"
+                f" such as that from {period.first} to {period.last}, both days included"
             )
         return period
 
@@ -139,14 +144,18 @@ class _StatementMaker:
     """Figures the statements of one plan and rep."""
 
     def __init__(
-        self, reader: Reader, schedule: PlanSchedule, rep: str, sales: RepSales
+        self, reader: Reader, schedule: PlanSchedule, rep: str, sales: RepSales, period: Days
     ) -> None:
         self._reader = reader
         self._plan = schedule
         self._rep = rep
         self._book = CommissionBook(rep, schedule, sales.sales)
-        self._lines = self._book.lines(sales.changes)
-        self._changes = sales
+        by_then = [each for each in sales.changes if schedule.day(each.at) <= period.last]
+        later = [each for each in sales.changes if schedule.day(each.at) > period.last]
+        self._lines = self._book.lines(by_then)
+        self._accrued = self._book.accrued()
+        """What has accrued by the end of the period."""
+        self._lines += self._book.lines(later)
         self._issued = read_issued(reader, schedule.key, rep)
         self._teams = Teams.read(reader)
 
@@ -292,11 +301,9 @@ class _StatementMaker:
 
     def _accruals(self, period: Days) -> list[AccrualReached]:
         """Return the accruals that something was credited to in the period, as they stand."""
-        days, versions = self._plan.day, self._plan.plan.versions
-        book = CommissionBook(self._rep, self._plan, self._changes.sales)
-        book.lines(each for each in self._changes.changes if days(each.at) <= period.last)
+        versions = self._plan.plan.versions
         found = []
-        for key, accrued in sorted(book.accrued().items(), key=lambda item: item[0].first_day):
+        for key, accrued in sorted(self._accrued.items(), key=lambda item: item[0].first_day):
             version = self._plan.plan.in_force(period.last) or versions[key.version]
             if self._plan.accrual(version, period.last) == key or key.first_day >= period.first:
                 found.append(_reached(key, accrued, self._version_of(key, period)))
