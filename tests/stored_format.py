@@ -20,6 +20,7 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from salesflow.adapters.importers.table.reference import facts_as_markdown
 from salesflow.domain.calendar import FiscalCalendar
@@ -46,6 +47,8 @@ EXAMPLES: dict[object, object] = {
     Money: Money("98000.50", "CNY"),
     FiscalCalendar: FiscalCalendar(pattern="4-4-5", anchor=date(2024, 12, 30)),
 }
+METRIC = [each.func for each in typing.get_args(MetricKey) if hasattr(each, "func")][-1]
+"""What says whether a text is the key of a metric."""
 FIELDS: dict[str, object] = {
     "exit_criteria": ("contact_logged",),
     "qualifying_stage": "text 文本",
@@ -84,10 +87,18 @@ def _filled(model: object) -> BaseModel:
     assert isinstance(model, type), model
     assert issubclass(model, BaseModel), model
     fields = {
-        name: FIELDS.get(name, _value(field.annotation, field.metadata))
+        name: "sales" if _is_metric(field) else FIELDS.get(name, _value_of(field))
         for name, field in model.model_fields.items()
     }
     return model.model_validate(fields)
+
+
+def _is_metric(field: FieldInfo) -> bool:
+    return any(getattr(mark, "func", None) is METRIC for mark in field.metadata)
+
+
+def _value_of(field: FieldInfo) -> object:
+    return _value(field.annotation, field.metadata)
 
 
 def _value(annotation: object, metadata: list[Any]) -> object:

@@ -28,7 +28,8 @@ from simulated import demo, ran
 
 ASKED = (
     "conversion", "deals", "feedback", "flow", "forecast", "funnel", "funnel-trend", "kpis",
-    "coaching", "restatement", "retrospective", "stage-times", "win-loss",
+    "coaching", "goal-attainment", "goal-check", "restatement", "retrospective", "stage-kpis",
+    "stage-times", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

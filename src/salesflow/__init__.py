@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from salesflow.domain.customer import Customer
     from salesflow.domain.deal import Deal, QuoteLine
+    from salesflow.domain.figures import Figures
+    from salesflow.domain.goal import Goal
     from salesflow.domain.process import ProcessVersion, SalesProcess, Stage
     from salesflow.domain.rep import Rep
     from salesflow.domain.standard_process import STANDARD
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from salesflow.projections.cases.win_loss import WinLoss
     from salesflow.projections.feedback.feedback import Feedback
     from salesflow.projections.forecast.forecast import Forecast
+    from salesflow.projections.goals.goal_attainment import GoalAttainment
+    from salesflow.projections.goals.goal_check import GoalCheck
+    from salesflow.projections.goals.stage_kpis import StageKpis
     from salesflow.projections.people.coaching import Coaching
     from salesflow.projections.people.rep_card import RepCard
     from salesflow.projections.people.training_effect import TrainingEffect
@@ -60,10 +65,14 @@ __all__ = [
     "Deals",
     "ExternalEvent",
     "Feedback",
+    "Figures",
     "Flow",
     "Forecast",
     "Funnel",
     "FunnelTrend",
+    "Goal",
+    "GoalAttainment",
+    "GoalCheck",
     "Kpis",
     "Moment",
     "Money",
@@ -79,6 +88,7 @@ __all__ = [
     "SalesflowError",
     "Session",
     "Stage",
+    "StageKpis",
     "StageTimes",
     "Team",
     "Training",
@@ -101,6 +111,10 @@ _HOMES = {
     "ExternalEvent": "engine",
     "Funnel": "projections.pipeline.funnel",
     "FunnelTrend": "projections.pipeline.funnel_trend",
+    "Figures": "domain.figures",
+    "Goal": "domain.goal",
+    "GoalAttainment": "projections.goals.goal_attainment",
+    "GoalCheck": "projections.goals.goal_check",
     "Kpis": "projections.performance.kpis",
     "Moment": "domain.time",
     "Money": "domain.values",
@@ -116,6 +130,7 @@ _HOMES = {
     "SalesflowError": "errors",
     "Session": "engine",
     "Stage": "domain.process",
+    "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
     "Team": "domain.team",
     "Training": "domain.training",

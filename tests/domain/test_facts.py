@@ -169,6 +169,7 @@ def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     whose, _, what = fact.kind.partition(".")
     assert whose in {
         "fact", "settings", "rates", "process", "team", "training", "rep", "customer", "deal",
+        "figure", "goal",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -238,6 +239,8 @@ def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
         "deal.opened",
         "customer.registered",
+        "figure.reported",
+        "goal.set",
         "process.published",
         "rates.published",
         "rep.joined",

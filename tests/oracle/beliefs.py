@@ -16,7 +16,10 @@ Raw = dict[str, Any]
 event_id, precision, and the payload as a dict of JSON values. Instants are microseconds."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-OPENINGS = ("deal.opened", "customer.registered", "rep.joined")
+OPENINGS = (
+    *("deal.opened", "customer.registered", "rep.joined"),
+    *("goal.set", "figure.reported"),
+)
 
 
 def instant(text: str) -> int:

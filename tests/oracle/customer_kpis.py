@@ -153,6 +153,7 @@ def _contacts(asked: Asked, stream: str) -> list[tuple[dict[str, Any], Whose]]:
                 "customer": contact["customer"],
                 "channel": contact["lead_source"],
                 "process": contact["process"],
+                "stage": contact["stage"],
             },
         )
         for contact in contacts_of(asked.events, stream, asked.as_of, asked.known_at)
@@ -200,6 +201,7 @@ def _top_box(asked: Asked) -> dict[Any, tuple[Fraction, int]]:
         for line in lines_of(asked.events, stream, asked.as_of, asked.known_at):
             whose = {"at": line["occurred"], "rep": line["owner"], "process": line["process"]}
             whose |= {"customer": line["customer"], "channel": line["lead_source"]}
+            whose["stage"] = line["stage"]
             counts = not line["sent"] and line["scale"] == "csat" and line["score"] is not None
             if counts and asked.holds(line["occurred"]) and asked.wants(whose):
                 scores.setdefault(asked.group_of(whose), []).append(line["score"])

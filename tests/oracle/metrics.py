@@ -8,6 +8,10 @@ from typing import Any
 
 from oracle.beliefs import Raw
 from oracle.conversions import conversion_of
+from oracle.customer_kpis import Asked as About
+from oracle.customer_kpis import _buyers as buyers_of
+from oracle.customer_kpis import _follow_ups as follow_ups
+from oracle.customer_kpis import _top_box as top_box
 from oracle.customer_kpis import lasted, spread_of
 from oracle.customers import survivors_at
 from oracle.deals import deals_of, processes_of
@@ -17,7 +21,7 @@ from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 from oracle.visits import Step, way_at
 
-__all__ = ["metrics_in"]
+__all__ = ["happened_at_stage", "metrics_in", "repeat_rate_in"]
 
 Span = tuple[int, int]
 Figure = tuple[Any, int | None]
@@ -49,15 +53,18 @@ def metrics_in(
     *,
     by: str | None,
     scope: dict[str, Any],
+    exchange: Exchange | None = None,
 ) -> dict[str, dict[Any, Figure]]:
     """Give the value of metrics by group, where there is anything of them."""
     only = _only_of(events, scope, *at)
     if scope.get("stage") is not None:
         return {
             metric: _at_stage(events, metric, span, at, by, scope["stage"], only)
+            if metric in AT_STAGE
+            else {None: happened_at_stage(events, metric, span, at, scope)}
             for metric in metrics
         }
-    exchange = Exchange(events, Asked(None, "event", None), *at)
+    exchange = exchange or Exchange(events, Asked(None, "event", None), *at)
     lines = kpis_in(events, span, at, by=by, only=only, days=90, exchange=exchange)
     found = {}
     for metric in metrics:
@@ -70,6 +77,46 @@ def metrics_in(
             for group, line in lines.items()
         }
     return found
+
+
+def happened_at_stage(
+    events: list[Raw], metric: str, span: Span, at: tuple[int, int], scope: dict[str, Any]
+) -> Figure:
+    """Give a metric of all that happened while deals stood in a stage, or closed from there."""
+    stage, only = scope["stage"], _only_of(events, scope, *at)
+
+    def here(whose: Whose) -> bool:
+        return whose["stage"] == stage and only(whose)
+
+    asked = About(events, span, at, lambda _: None, here)
+    if metric in ("contacts", "contacts_per_deal"):
+        contacts, deals, per_deal, _ = follow_ups(asked).get(None, (0, 0, None, {}))
+        return (contacts, contacts) if metric == "contacts" else (per_deal, deals)
+    if metric == "csat":
+        found: Figure = top_box(asked).get(None, (None, 0))
+        return found
+    closed = []
+    for stream in deals_of(events):
+        closing = closing_at(events, stream, *at)
+        if closing is None or closing["outcome"] == "merged" or closing["closed"][0] is None:
+            continue
+        source = opening_of(events, stream, at[1]).get("lead_source")
+        whose = {"at": closing["closed"][0], "rep": closing["owner"], "channel": source}
+        whose |= {name: closing[name] for name in ("customer", "process", "stage")}
+        if span[0] <= whose["at"] < span[1] and here(whose):
+            closed.append(closing["outcome"])
+    won, lost = closed.count("won"), closed.count("lost")
+    assert metric == "win_rate", metric
+    return _ratio(won, won + lost), won + lost
+
+
+def repeat_rate_in(
+    events: list[Raw], span: Span, at: tuple[int, int], scope: dict[str, Any]
+) -> Figure:
+    """Give the share of customers who came back, alone."""
+    asked = About(events, span, at, lambda _: None, _only_of(events, scope, *at))
+    once, _, rate = buyers_of(asked).get(None, (0, 0, None))
+    return rate, once
 
 
 def _only(rates: dict[str, Fraction]) -> Fraction | None:

@@ -11,9 +11,11 @@ from decimal import Decimal
 from typing import Final
 
 from properties.customers import customer_fact
+from properties.goals import goal_fact
 from properties.reps import rep_fact
 from properties.world import (
     FIRST_CUSTOMER,
+    FIRST_GOAL,
     FIRST_REP,
     OWNERS,
     PROCESSES,
@@ -260,7 +262,9 @@ def fact_of(what: str, n: int, effective: datetime | None = None) -> Fact:
 
 
 def fact_about(number: int, what: str, n: int, effective: datetime | None = None) -> Fact:
-    """Make the fact that is told of a deal, a customer or a rep, named by a number."""
+    """Make the fact that is told of a deal, a customer, a rep or a goal, named by a number."""
+    if number >= FIRST_GOAL:
+        return goal_fact(number - FIRST_GOAL, what, n)
     if number >= FIRST_REP:
         return rep_fact(number - FIRST_REP, what, n, effective)
     if number >= FIRST_CUSTOMER:

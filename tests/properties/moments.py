@@ -19,7 +19,7 @@ def picks(*, least: int = 1, most: int = 12) -> st.SearchStrategy[list[Pick]]:
 
 def instants(events: list[Raw]) -> list[int]:
     """Give the instants at which an answer could change, and those beside them."""
-    told = ("deal.", "customer.", "rep.", "fact.")
+    told = ("deal.", "customer.", "rep.", "goal.", "figure.", "fact.")
     times = {instant(START)}
     for event in (event for event in events if event["kind"].startswith(told)):
         for time in (event["occurred"], effect_of(event), event["recorded"]):

@@ -17,6 +17,7 @@ from properties.commands import COMMANDS, open_deal
 from properties.customers import CUSTOMER_ORDERS, CUSTOMER_WORDS, give_customer
 from properties.effort import TALLY
 from properties.facts import THEMES, fact_about
+from properties.goals import GOAL_ORDERS, GOAL_WORDS, give_goal
 from properties.histories import WHENS, Told, When, happened, told
 from properties.merges import Telling, possible
 from properties.reps import REP_ORDERS, REP_WORDS, TEAMS, give_rep
@@ -24,6 +25,7 @@ from properties.world import (
     CRM,
     DELTAS,
     FIRST_CUSTOMER,
+    FIRST_GOAL,
     FIRST_REP,
     OWNERS,
     STANDARD_2,
@@ -44,7 +46,7 @@ from salesflow.engine import ExternalEvent, SalesFlow, Session
 from salesflow.errors import ConcurrentChangeError, InputError, NotFoundError, RuleError
 from salesflow.projections.table import ReadTable
 
-__all__ = ["Act", "Clock", "Player", "acts", "customer_acts", "rep_acts"]
+__all__ = ["Act", "Clock", "Player", "acts", "customer_acts", "goal_acts", "rep_acts"]
 
 OFTEN = ("advance", "advance", "sell", "sell", "sell", "turn", "turn", "assign", "pair", "open")
 ORDER_WHENS = st.builds(
@@ -93,6 +95,7 @@ def acts(
     themes: Sequence[tuple[str, ...]] = THEMES,
     customers: int = 0,
     reps: int = 0,
+    goals: int = 0,
 ) -> st.SearchStrategy[list[Act]]:
     """Draw a history of acts; usually deals are opened, customers and reps there first."""
     order = st.builds(
@@ -106,7 +109,8 @@ def acts(
     foreign = st.sampled_from(themes).flatmap(lambda words: told(deals, words))
     named = range(FIRST_CUSTOMER, FIRST_CUSTOMER + customers)
     staff = range(FIRST_REP, FIRST_REP + reps)
-    first = st.tuples(*map(_begun, (*range(deals), *named, *staff))).map(list)
+    aims = range(FIRST_GOAL, FIRST_GOAL + goals)
+    first = st.tuples(*map(_begun, (*range(deals), *named, *staff, *aims))).map(list)
     gaps = st.integers(0, len(DELTAS) - 1)
     several = {"min_size": 1, "max_size": 4}
     orders = st.lists(order, **several).map(tuple)  # type: ignore[arg-type]
@@ -123,7 +127,8 @@ def acts(
     )
     of_customers = (_of_customers(named),) if customers else ()
     of_reps = (rep_acts(reps),) if reps else ()
-    rest = st.one_of(one, one, other, again, *of_customers, *of_reps)
+    of_goals = (goal_acts(goals),) if goals else ()
+    rest = st.one_of(one, one, other, again, *of_customers, *of_reps, *of_goals)
     return st.tuples(first, st.lists(rest, min_size=least, max_size=most)).map(
         lambda parts: parts[0] + parts[1]
     )
@@ -155,6 +160,22 @@ def rep_acts(reps: int) -> st.SearchStrategy[Act]:
     told_us = ("record", "append", "append", "retract", "retract", "reopen")
     theirs = st.builds(Act, how(told_us), gaps, facts)
     return st.one_of(ours, ours, theirs)
+
+
+def goal_acts(goals: int) -> st.SearchStrategy[Act]:
+    """Tell of so many goals and figures, or give commands to them."""
+    numbers, n = st.integers(FIRST_GOAL, FIRST_GOAL + goals - 1), st.integers(0, 59)
+    order = st.builds(Told, numbers, st.sampled_from(GOAL_ORDERS), n, ORDER_WHENS, st.none())
+    words = st.sampled_from((*GOAL_WORDS, "retract"))
+    fact = st.builds(Told, numbers, words, n, WHENS, st.none())
+    gaps = st.integers(0, len(DELTAS) - 1)
+    ours = st.lists(order, min_size=1, max_size=3).map(tuple)
+    theirs = st.lists(fact, min_size=1, max_size=3).map(tuple)
+    how = st.sampled_from
+    return st.one_of(
+        st.builds(Act, how(("session", "tolerant", "tolerant")), gaps, ours),
+        st.builds(Act, how(("record", "append", "append", "retract", "reopen")), gaps, theirs),
+    )
 
 
 def _begun(number: int) -> st.SearchStrategy[Act]:
@@ -278,6 +299,9 @@ class Player:
 
     def _give(self, session: Session, order: Told) -> None:
         at_, ahead = self._times(order)
+        if order.deal >= FIRST_GOAL:
+            give_goal(session, order.deal, order.what, order.n, at_)
+            return
         if order.deal >= FIRST_REP:
             self._give_rep(session, order)
             return

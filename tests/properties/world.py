@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+from salesflow.domain.figures import FIGURES_ID
+from salesflow.domain.goal import goal_id
 from salesflow.domain.process import ProcessVersion, Stage
 from salesflow.domain.rep import rep_id
 from salesflow.domain.standard_process import STANDARD
@@ -16,7 +18,9 @@ __all__ = [
     "DEALS",
     "DELTAS",
     "FIRST_CUSTOMER",
+    "FIRST_GOAL",
     "FIRST_REP",
+    "GOALS",
     "HOUR",
     "OWNERS",
     "PROCESSES",
@@ -43,6 +47,9 @@ FIRST_CUSTOMER = 100
 """What is told of a lower number is told of a deal."""
 FIRST_REP = 200
 """What is told of a lower number is told of a deal or a customer, the rest of a rep."""
+FIRST_GOAL = 300
+"""From here on of a goal, the last of which is the book of outside figures."""
+GOALS = ("year", "q1-ann", "q1-rate")
 OWNERS = ("ann", "bob", "cho")
 CURRENCIES = ("CNY", "USD", "EUR")
 AMOUNTS = ("0", "100", "98000", "0.000001", "12.345678", "-7.5", "9223372036854.775807")
@@ -64,6 +71,10 @@ def stream_id(number: int) -> UUID:
         return deal_id(number)
     if number < FIRST_REP:
         return customer_id(number - FIRST_CUSTOMER)
+    if number >= FIRST_GOAL:
+        keys = dict(enumerate(GOALS))
+        key = keys.get((number - FIRST_GOAL) % (len(GOALS) + 1))
+        return FIGURES_ID if key is None else goal_id(key)
     return rep_id(OWNERS[(number - FIRST_REP) % len(OWNERS)])
 
 

@@ -6,7 +6,8 @@ there is nothing, from that microsecond on there is all. A new question is asked
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -15,12 +16,14 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
+from salesflow import ExternalEvent
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealWon
+from salesflow.domain.goal import GoalSet, goal_id
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.rep_development import TrainingCompleted
+from salesflow.domain.smart import GoalScope
 from salesflow.domain.time import to_instant
-from salesflow.engine import ExternalEvent
 from salesflow.errors import NotFoundError
 from salesflow.projections.core.question import View
 from salesflow.projections.registry import QUESTIONS
@@ -60,6 +63,8 @@ CASES = {
     "forecast": Case(lambda view: sum(each.deals for each in view.lines), 1),
     "funnel": Case(lambda view: view.open_deals, 1),
     "funnel-trend": Case(lambda view: view.ends[-1].open_deals if view.ends else 0, 1),
+    "goal-attainment": Case(lambda view: sum(int(it.actual or 0) for it in view.goals), 1),
+    "goal-check": Case(lambda view: sum(it.count for it in view.evidence.values), 0),
     "kpis": Case(lambda view: sum(line.orders for line in view.lines), 1),
     "rep-card": Case(created_by_rep, 2, asked={"rep": "ann"}),
     "restatement": Case(lambda view: sum(each.deals_now for each in view.cells), 2),
@@ -69,6 +74,7 @@ CASES = {
         ),
         2,
     ),
+    "stage-kpis": Case(lambda view: sum(it.rests_on for it in view.kpis), 0),
     "stage-times": Case(lambda view: sum(each.visits for each in view.stages), 3),
     "training-effect": Case(
         lambda view: len(view.not_compared), 1, asked={"training": "nego-1", "metric": "won"}
@@ -90,7 +96,17 @@ def tell(books: Shop, number: int, when: str) -> None:
     opening = opened(amount=cny("100"), expected_close=datetime.fromisoformat(when).date())
     books.tell(number, (when, opening), (when, DealWon()), (when, PRAISE))
     books.tell(number + 1, (when, opening))
-    at, rep = to_instant(datetime.fromisoformat(when).replace(tzinfo=books.zone)), f"r{number}"
+    at = to_instant(datetime.fromisoformat(when).replace(tzinfo=books.zone))
+    goal = GoalSet(
+        goal=f"g{number}",
+        metric="orders",
+        target=Decimal(1),
+        scope=GoalScope(),
+        first_day=date(2025, 1, 1),
+        last_day=date(2026, 12, 31),
+    )
+    books.flow.record([ExternalEvent(goal_id(goal.goal), goal, at)])
+    rep = f"r{number}"
     joined, trained = RepJoined(rep=rep, team="east"), TrainingCompleted(training="nego-1")
     books.flow.record([ExternalEvent(rep_id(rep), fact, at) for fact in (joined, trained)])
 

@@ -18,6 +18,8 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact, FactRetracted, UnreadableFact
 from salesflow.domain.exchange_rates import RateTable
+from salesflow.domain.figures import Figures
+from salesflow.domain.goal import Goal
 from salesflow.domain.process import SalesProcess
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import Settings
@@ -442,7 +444,10 @@ def _to_json(fact: Fact) -> bytes:
 
 # All facts of the package.
 
-AGGREGATES: Final = (Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal)
+AGGREGATES: Final = (
+    *(Settings, RateTable, SalesProcess, Team, Training, Rep, Customer, Deal),
+    *(Figures, Goal),
+)
 
 CATALOGUE: Final = FactCatalogue(
     (FactRetracted, *(fact for aggregate in AGGREGATES for fact in aggregate.facts)),

@@ -10,7 +10,7 @@ outside and named `figure:<key>`.
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.values import Key, TextMark
@@ -22,6 +22,7 @@ __all__ = [
     "METRICS",
     "STAGE_KPIS",
     "Metric",
+    "MetricAsked",
     "MetricKey",
     "MetricKind",
     "MetricUnit",
@@ -160,5 +161,12 @@ def _known_metric(key: str) -> str:
     )
 
 
+def _as_listed(key: object) -> object:
+    return STAGE_KPIS.get(key, key) if isinstance(key, str) else key
+
+
 MetricKey = Annotated[Key, AfterValidator(_known_metric), TextMark(personal=False)]
 """A key of METRICS, or `figure:<key>` for a figure that is reported from outside."""
+
+MetricAsked = Annotated[MetricKey, BeforeValidator(_as_listed)]
+"""The same as somebody asks for it, who may call it as process versions do."""

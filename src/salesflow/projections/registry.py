@@ -16,6 +16,8 @@ from salesflow.projections.folds.customer import CUSTOMERS
 from salesflow.projections.folds.deal_state import DEAL_STATES
 from salesflow.projections.folds.factor import FACTORS
 from salesflow.projections.folds.feedback import FEEDBACKS
+from salesflow.projections.folds.figure import FIGURE_REPORTS
+from salesflow.projections.folds.goal import GOALS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
 from salesflow.projections.folds.rep_level import REP_LEVELS
@@ -41,6 +43,8 @@ FOLDS: Final[dict[str, Fold]] = {
         DEAL_STATES,
         FACTORS,
         FEEDBACKS,
+        FIGURE_REPORTS,
+        GOALS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
         REP_LEVELS,

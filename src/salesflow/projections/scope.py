@@ -41,6 +41,7 @@ from salesflow.projections.table import Processes
 __all__ = [
     "EVERYTHING",
     "By",
+    "Customers",
     "Group",
     "GroupedBy",
     "Meant",
@@ -146,6 +147,11 @@ class Customers:
             return entries
         place = places_among(self._merged, entries)
         return np.where(place < 0, entries, self._survivors[place])
+
+    def survivor(self, customer: UUID) -> UUID:
+        """Return the customer that an entry counts as."""
+        code = self._ids.code(customer)
+        return customer if code is None else self._ids[self._survivor(code)]
 
     def entries(self, customer: UUID) -> tuple[UUID, ...]:
         """Return all entries that count as the customer that one counts as."""

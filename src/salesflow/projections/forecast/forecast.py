@@ -3,8 +3,8 @@
 Answers "what will this period bring, and how far can that be believed?" for any period and any
 past moment. Open deals are those expected to close in the period, as they stand at the moment;
 slippage follows those that were expected at its start. Beside them stand the forecasts of the
-periods before, made at their start and in their middle. Leaves out forecasts that people
-submit, and goals: coverage is not known until goals are kept.
+periods before, made at their start and in their middle. Coverage sets the open amount against
+what is missing of the goal for sales. Leaves out forecasts that people submit.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -44,6 +44,7 @@ from salesflow.projections.core.question import (
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.goal import GOAL
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.forecast.forecast_figures import (
     CategoryLine,
@@ -74,6 +75,9 @@ from salesflow.projections.forecast.forecast_reading import (
     read_outcomes,
     read_won,
 )
+from salesflow.projections.metrics.goal_beside import sales_goal
+from salesflow.projections.metrics.goal_rows import read_goals
+from salesflow.projections.scope import MetricScope
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
@@ -144,8 +148,9 @@ class ForecastView(MoneyView):
         "forecast = booked so far + measure of open deals expected in the period: weighted ="
         " amount x probability of all of them; commit = category commit (or closed), best case"
         " = that + best_case, pipeline = that + pipeline, omitted in none of these three;"
-        " coverage = open amount ÷ remaining goal (null until goals are kept); required = 1 ÷"
-        " win rate by value, won ÷ (won + lost), of the trailing days; slippage rate = (pushed"
+        " coverage = open amount ÷ what is missing of the goal for sales of the same days,"
+        " owner and process (null without one, and once it is met); required = 1 ÷ win rate by"
+        " value, won ÷ (won + lost), of the trailing days; slippage rate = (pushed"
         " out of the period + overdue) at the period's end or the moment ÷ due at its start;"
         " pushes = forecasts that moved the close date later; increases, decreases = forecasts"
         " or agreed lines that moved a known amount in its currency; accuracy = 1 − |forecast −"
@@ -287,7 +292,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
     name: ClassVar[str] = "forecast"
     folds: ClassVar[tuple[str, ...]] = tuple(
-        sorted((BOOKING.name, CLOSING.name, DEAL_STATE.name, PIPELINE.name))
+        sorted((BOOKING.name, CLOSING.name, DEAL_STATE.name, GOAL.name, PIPELINE.name))
     )
     rates_usual: ClassVar[RateRule] = "period_end"
     rates: Literal["period_end", "fixed"] | None = None
@@ -327,13 +332,31 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
             win_rate_period=trailing.period(),
             opening_known_at="then" if self.as_known_then else "moment",
             by=self.by,
-            lines=tuple(forecast_lines(now, rates)),
+            lines=tuple(forecast_lines(now, rates, self._targets(reader, span))),
             categories=tuple(category_lines(now)),
             slippage=tuple(self._slippage(reader, span, scope, exchange)),
             changes=tuple(changes_lines(read_changes(reader, span, scope))),
             accuracy=tuple(past_forecasts(past, points, sums)),
             rates=exchange.used,
         )
+
+    def _targets(
+        self, reader: Reader, span: Span
+    ) -> Callable[[str | None, str], Decimal | None]:
+        """Return what says the goal for sales of a group, in a currency."""
+        goals = read_goals(reader)
+
+        def target(group: str | None, currency: str) -> Decimal | None:
+            if self.by is not None and group is None:
+                return None
+            scope = MetricScope(
+                process=group if self.by == "process" else self.process,
+                owner=group if self.by == "owner" else self.owner,
+            )
+            found = sales_goal(goals, span, scope, currency)
+            return None if found is None else found.target
+
+        return target
 
     def _past(
         self, reader: Reader, span: Span

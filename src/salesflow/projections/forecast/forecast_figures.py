@@ -5,7 +5,7 @@ exact until the last division. Filters have been applied by whoever read the row
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal, localcontext
 from typing import Final, NamedTuple
@@ -74,8 +74,10 @@ class ForecastLine(Value):
     forecast_best_case: Decimal
     forecast_pipeline: Decimal
     goal_remaining: Decimal | None
-    """None as long as no goals are kept; so is coverage."""
+    """What is missing of the goal for sales of the same days, owner and process, in this
+    currency; None where there is no such goal."""
     coverage: Decimal | None
+    """Open amount ÷ what is missing; None without a goal, and once it is met."""
     coverage_required: Decimal | None
     """None where nothing was won in the trailing days."""
     win_rate_by_value: Decimal | None
@@ -219,9 +221,14 @@ def sums_of(opened: Iterable[OpenRow], won: Iterable[WonRow]) -> AllSums:
 
 
 def forecast_lines(
-    now: Mapping[Key, ForecastSums], closed: Iterable[ClosedRow]
+    now: Mapping[Key, ForecastSums],
+    closed: Iterable[ClosedRow],
+    targets: Callable[[str | None, str], Decimal | None],
 ) -> Iterator[ForecastLine]:
-    """Yield the forecasts of the period and the coverage they would need."""
+    """Yield the forecasts of the period, the coverage of their goals and what they would need.
+
+    The goal for sales of a group and a currency is said by `targets`.
+    """
     trailing: dict[Key, dict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     with localcontext(prec=EXACT_DIGITS):
         for row in closed:
@@ -230,6 +237,8 @@ def forecast_lines(
         sums, rates = now[key], trailing[key]
         part, (gained, counted) = sums.open(), win_rate_of(rates, Decimal(0))
         rate = _ratio(gained, counted)
+        target = None if key[1] is None else targets(key[0], key[1])
+        missing = None if target is None else max(target - _tidy(sums.won), Decimal(0))
         yield ForecastLine(
             group=key[0],
             currency=key[1],
@@ -241,8 +250,8 @@ def forecast_lines(
             forecast_commit=sums.with_categories(COMMIT),
             forecast_best_case=sums.with_categories(BEST_CASE),
             forecast_pipeline=sums.with_categories(PIPELINE),
-            goal_remaining=None,
-            coverage=None,
+            goal_remaining=missing,
+            coverage=_ratio(part.amount, missing) if missing else None,
             coverage_required=_ratio(counted, gained) if rate and rate > 0 else None,
             win_rate_by_value=rate,
         )

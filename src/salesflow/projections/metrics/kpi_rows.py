@@ -32,6 +32,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.metrics.visits import Steps, read_steps
 from salesflow.projections.scope import Attribution, Grouping
 from salesflow.projections.table import Processes
 
@@ -154,6 +155,12 @@ class KpiTables:
     def deals(self) -> HeldRows:
         """Deals as they stood, with what held before."""
         return self._reader.columns(DEAL_STATE, ended=True)
+
+    @computed_once
+    def steps(self) -> Steps:
+        """The ways of all deals through their stages, but for those that stand merged."""
+        steps = read_steps(self._reader)
+        return steps.where(~steps.merged)
 
     @property
     def words(self) -> Mapping[str, Words]:

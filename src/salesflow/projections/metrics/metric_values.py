@@ -15,16 +15,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from operator import add
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 import numpy as np
 
 from salesflow.domain.computed_once import computed_once
 from salesflow.domain.metric import METRICS, metric_of
+from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column
+from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter, totals_of_pairs
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
@@ -47,11 +49,18 @@ from salesflow.projections.metrics.kpi_figures import (
     sales_of,
     velocities_of,
 )
-from salesflow.projections.metrics.kpi_rows import WON, KpiRows, KpiTables
+from salesflow.projections.metrics.kpi_rows import OUTCOMES, WON, KpiRows, KpiTables, SpanRows
 from salesflow.projections.metrics.stage_figures import StageRows
 from salesflow.projections.scope import EVERYTHING, By, Group, Grouping, MetricScope
 
-__all__ = ["METRIC_FOLDS", "Measurement", "MetricFigure", "metric_values"]
+__all__ = [
+    "METRIC_FOLDS",
+    "DealBehind",
+    "KpiTables",
+    "Measurement",
+    "MetricFigure",
+    "metric_values",
+]
 
 METRIC_FOLDS: Final = tuple(
     table.name
@@ -88,6 +97,25 @@ class MetricFigure(NamedTuple):
         return next(found, Decimal(0))
 
 
+class DealBehind(NamedTuple):
+    """A deal that a figure rests on, and when what counts of it happened."""
+
+    deal: UUID
+    at: Instant
+
+
+def _latest(found: tuple[HeldRows, Column]) -> list[DealBehind]:
+    """Return the deals of rows, each once, the latest first."""
+    rows, at = found
+    order = np.argsort(-at, kind="stable")
+    deals = rows.cells("entity_id", order)
+    latest: dict[UUID, Instant] = {}
+    for deal, when in zip(deals, at[order].tolist(), strict=True):
+        latest.setdefault(deal, when)
+    found_: list[DealBehind] = [DealBehind(*each) for each in latest.items()]
+    return sorted(found_, key=lambda it: (-it.at, it.deal.int))
+
+
 def metric_values(
     reader: Reader,
     metric: str,
@@ -103,9 +131,10 @@ def metric_values(
 class Measurement:
     """Measures metrics in some spans of days, which may overlap, within a scope and by groups.
 
-    Rows are read once for all metrics that need them. Amounts are converted where a converter
-    is handed in. Without groups there is a figure for each span; with them, one for each group
-    of which there is anything to be measured.
+    Rows are read once for all metrics that need them, and tables once for all measurements
+    that share them. Amounts are converted where a converter is handed in. Without groups there
+    is a figure for each span; with them, one for each group of which there is anything to be
+    measured.
     """
 
     def __init__(
@@ -116,11 +145,12 @@ class Measurement:
         *,
         by: By | None = None,
         exchange: CurrencyConverter | None = None,
+        tables: KpiTables | None = None,
     ) -> None:
-        tables = KpiTables(reader)
+        tables = tables or KpiTables(reader)
         exchange = exchange or CurrencyConverter(reader)
         self._grouping = Grouping(reader, by, tables.words, within)
-        self._stage: Final = StageRows(reader, spans, self._grouping)
+        self._stage: Final = StageRows(reader, tables, spans, self._grouping)
         self._layers: Final = [
             _Layer(
                 KpiRows(reader, tables, chain, exchange, self._grouping, VELOCITY_DAYS),
@@ -154,6 +184,21 @@ class Measurement:
                 f"{metric.key} is not measured at a stage; there are {', '.join(at_stage)}"
             )
         return self._figures(FIGURES[metric.key])
+
+    def deals(self, key: str, number: int = 0) -> list[DealBehind]:
+        """Return the deals that a metric rests on in one of the spans, the latest first.
+
+        A deal is there once, with the last of what happened to it. None of those metrics that
+        are of customers, or of what stands open.
+        """
+        figure = FIGURES[metric_of(key).key]
+        if figure.at_stage:
+            return _latest(self._stage.behind(figure.part, number))
+        for layer in self._layers:
+            for place, numbers in enumerate(layer.numbers):
+                if number in numbers:
+                    return _latest(layer.behind(metric_of(key).key, figure.part, place))
+        return []
 
     def _figures(self, figure: "_Figure") -> list[MetricFigure]:
         if figure.at_stage:
@@ -207,6 +252,22 @@ FIGURES: Final[Mapping[str, _Figure]] = {
     ),
     "stage_days": _Figure("stays", "stage_days", "stays", at_stage=True),
 }
+
+BEHIND: Final = {
+    "booked": ("occurred", "booked"),
+    "created": ("opened", "opened"),
+    "contacts": ("occurred", "contacts"),
+    "csat": ("occurred", "scores"),
+}
+"""When what a part counts happened, and which rows those are; all others count closings."""
+CLOSED_PARTS: Final = ("decided", "ordered")
+OUTCOMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "lost": ("lost",),
+    "disqualified": ("disqualified",),
+    "win_rate": ("won", "lost"),
+    "win_rate_by_value": ("won", "lost"),
+}
+"""The outcomes of the deals that a metric of closed ones rests on; won where none are named."""
 
 _Part = tuple[Lines, Mapping[str, Sequence[Any]]]
 
@@ -285,6 +346,22 @@ class _Layer:
         self._grouping = grouping
         self._spans = spans
         self.numbers: Final = numbers
+
+    def behind(self, metric: str, part: str, place: int) -> tuple[HeldRows, Column]:
+        """Return the rows of a span that a metric rests on, and when each happened."""
+        rows = self._rows
+        at, name = BEHIND.get(part, ("closed", "closed"))
+        found: SpanRows = getattr(rows, name)
+        kept = found.span == place
+        if part in CLOSED_PARTS:
+            outcomes = OUTCOMES_OF.get(metric, ("won",))
+            kept &= np.isin(rows.outcome_of_closed, [OUTCOMES.index(name) for name in outcomes])
+        elif part in ("velocity", "customers"):
+            kept = np.zeros(len(kept), np.bool_)
+        if metric == "repeat_orders":
+            kept &= found.rows.has("kind", "repeated")
+        chosen = found.rows.ordered(np.flatnonzero(kept))
+        return chosen, chosen[at]
 
     def _lines(self, *cells: Column) -> Lines:
         return Lines(cells, len(self._spans), self._grouping)

@@ -13,12 +13,13 @@ import numpy as np
 
 from salesflow.domain.computed_once import computed_once
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import NO_LIST, Column, Flags
+from salesflow.projections.core.columns import NO_LIST, Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import ratios
 from salesflow.projections.metrics.conversion_figures import Passages, Wanted
 from salesflow.projections.metrics.kpi_figures import Lines, cells_of
-from salesflow.projections.metrics.visits import Steps, names_of_stages, read_steps
+from salesflow.projections.metrics.kpi_rows import KpiTables
+from salesflow.projections.metrics.visits import Steps, names_of_stages
 from salesflow.projections.scope import Attribution, Grouping
 
 __all__ = ["StageRows"]
@@ -31,15 +32,17 @@ CENSORING: Final = ("merged", "migrated")
 class StageRows:
     """The entries into a stage and the stays in it, in some spans, which may overlap."""
 
-    def __init__(self, reader: Reader, spans: Sequence[Span], grouping: Grouping) -> None:
+    def __init__(
+        self, reader: Reader, tables: KpiTables, spans: Sequence[Span], grouping: Grouping
+    ) -> None:
         self._reader = reader
+        self._tables = tables
         self._spans = spans
         self._grouping = grouping
 
-    @computed_once
+    @property
     def _steps(self) -> Steps:
-        steps = read_steps(self._reader)
-        return steps.where(~steps.merged)
+        return self._tables.steps
 
     @computed_once
     def _asked(self) -> Flags:
@@ -63,6 +66,16 @@ class StageRows:
     @computed_once
     def _groups(self) -> Column:
         return self._grouping.of(self._steps.rows, VISITED)
+
+    def behind(self, part: str, number: int) -> tuple[HeldRows, Column]:
+        """Return the entries in a span, or the visits that ended in it, and when that was."""
+        steps, ends = self._steps, self._steps.ends
+        if part == "entries":
+            chosen = self._passages.entries(self._spans[number])
+            chosen = chosen[self._passages.stages[chosen] >= 0]
+            return steps.rows.ordered(chosen), steps.at[chosen]
+        chosen = self._ended[number]
+        return steps.rows.ordered(chosen), steps.at[ends[chosen]]
 
     @computed_once
     def entries(self) -> tuple[Lines, dict[str, Sequence[Any]]]:
@@ -94,14 +107,19 @@ class StageRows:
         }
 
     @computed_once
-    def stays(self) -> tuple[Lines, dict[str, Sequence[Any]]]:
-        """Spread the days of the visits that ended in each span, as far as anybody knows."""
+    def _ended(self) -> list[Column]:
+        """The visits that ended in each span, of which anybody knows how long they were."""
         steps, ends = self._steps, self._steps.ends
         known = (ends >= 0) & ~steps.rows.has("entered", *CENSORING)[ends]
         visits = np.flatnonzero(known & self._asked & (self._passages.stages >= 0))
         ended = steps.at[ends[visits]]
-        within = [visits[(ended >= span.start) & (ended < span.end)] for span in self._spans]
-        span, chosen = _numbered(within)
+        return [visits[(ended >= span.start) & (ended < span.end)] for span in self._spans]
+
+    @computed_once
+    def stays(self) -> tuple[Lines, dict[str, Sequence[Any]]]:
+        """Spread the days of the visits that ended in each span, as far as anybody knows."""
+        steps = self._steps
+        span, chosen = _numbered(self._ended)
         group = self._groups[chosen]
         lines = Lines([cells_of(span, group)], len(self._spans), self._grouping)
         line = lines.of(span, group)

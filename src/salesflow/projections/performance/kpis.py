@@ -41,6 +41,8 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
+from salesflow.projections.metrics.goal_rows import GOAL_FOLDS
 from salesflow.projections.metrics.kpi_figures import (
     KpiLine,
     kpi_lines,
@@ -187,6 +189,8 @@ class KpisView(MoneyView):
     """The whole period before, group by group."""
     before_joining: int
     """Of how many reps the first team stands for a time before they joined it."""
+    goals: tuple[GoalBeside, ...]
+    """Those of the same days and of the same scope or group, and how far they are attained."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the figures out, those of the period before beside or below them."""
@@ -195,7 +199,7 @@ class KpisView(MoneyView):
             tables[0] = tables[0]._replace(
                 notes=(early_reps_note(self.before_joining, language),)
             )
-        return tables
+        return [*tables, *([goal_table(self.goals, language)] if self.goals else [])]
 
 
 class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
@@ -210,6 +214,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
         DEAL_STATE.name,
         FEEDBACK.name,
         MEMBERSHIP.name,
+        *GOAL_FOLDS,
     )
     rates_usual: ClassVar[RateRule] = "event"
     each: Each | None = None
@@ -243,6 +248,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
             lines=tuple(lines[earlier:]),
             lines_before=tuple(lines[:earlier]),
             before_joining=grouping.before_joining,
+            goals=tuple(goals_beside(reader, spans, self.by, within)),
             rates=exchange.used,
         )
 

@@ -5,9 +5,9 @@ lose, what do customers say, and how right were our forecasts?" for a rep, a tea
 all, at any past moment. Every figure is that of the question it comes from (`Kpis`, `Flow`,
 `Conversion`, `StageTimes`, `Forecast`, `WinLoss`, `Feedback`), and is defined there.
 
-Leaves out what people concluded: goals, the forecasts they submitted and the actions of earlier
-reviews. A submitted forecast will be one more measure of `forecasts`; goals and actions will be
-lists of their own.
+Goals of the very same period and scope stand beside what they came to. Leaves out what people
+concluded: the forecasts they submitted and the actions of earlier reviews. A submitted forecast
+will be one more measure of `forecasts`; actions will be a list of their own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -50,6 +50,7 @@ from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.forecast_figures import SlippageLine
+from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.kpi_figures import KpiLine
 from salesflow.projections.metrics.visits import Steps, read_steps
 from salesflow.projections.performance.kpis import Kpis
@@ -78,7 +79,7 @@ from salesflow.projections.review.retrospective_figures import (
     movements_beside,
 )
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
-from salesflow.projections.scope import Meant, Teams, named
+from salesflow.projections.scope import Meant, MetricScope, Teams, named
 
 __all__ = [
     "LINES",
@@ -274,6 +275,8 @@ class RetrospectiveView(View):
     detractors_total: int
     before_joining: bool
     """Whether a rep's first team stands for a time before they joined it."""
+    goals: tuple[GoalBeside, ...]
+    """Those of the same days and scope, and what they came to; abandoned ones are left out."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the retrospective out; what there is nothing to say of is left out."""
@@ -281,6 +284,7 @@ class RetrospectiveView(View):
         found = [
             *self.brief_tables(language),
             lay.figures(self.figures, self.period, self.before, self._part()),
+            goal_table(self.goals, language),
             lay.movements(self.movements),
             lay.stages(self.stages, self.bottleneck, self.bottleneck_before),
             *lay.slippage(self.slippage, self.slippage_before),
@@ -350,6 +354,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             self._said((span, before), part, reader),
         )
         lost, lost_before = (_Losses(each, part, reader) for each in (span, before))
+        within = MetricScope(process=self.process, owner=self.owner, team=self.team)
         return RetrospectiveView(
             moment=moment,
             period=span.period(),
@@ -364,6 +369,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             names=named(lost.meant() | lost_before.meant(), reader.processes),
             forecasts=tuple(judged_forecasts(span, part, reader)),
             before_joining=part.before_joining,
+            goals=tuple(goals_beside(reader, [span], None, within)),
             **{name: it for found in parts for name, it in found.items()},
         )
 

@@ -1,0 +1,559 @@
+"""Goals: what is to be reached, of whom, until when, and whether it was well set (SMART).
+
+A goal names a metric, a target, a scope and a period, and the goal or strategy that it serves.
+Every letter of SMART is checked when it is set, and stored with what it rests on: that a target
+can be reached is shown by the past (`PastRange`, which the question `GoalCheck` answers), or
+somebody says why. Where neither is said the goal is refused with the way out. From the day it
+is locked a goal changes only by a revision that says who changed it and why. Whether a letter
+still holds by later knowledge is for the question `GoalAttainment`.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import lru_cache
+from typing import ClassVar, Final, NamedTuple, Self, assert_never, get_args
+from uuid import UUID, uuid5
+
+from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.arguments import require_reason
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.metric import Metric, MetricKey, metric_of
+from salesflow.domain.smart import (
+    GoalScope,
+    HasEvidence,
+    LetterCheck,
+    PastRange,
+    Stated,
+    judged_letters,
+)
+from salesflow.domain.state import State, appended
+from salesflow.domain.time import Instant
+from salesflow.domain.values import (
+    Currency,
+    Day,
+    Key,
+    Money,
+    Number,
+    Personal,
+    Reason,
+    Reference,
+    SafeName,
+    Share,
+    number,
+    trimmed,
+)
+from salesflow.domain.wording import Message
+from salesflow.errors import InputError, RuleError
+
+__all__ = [
+    "Goal",
+    "GoalAbandoned",
+    "GoalCheckIn",
+    "GoalCheckedIn",
+    "GoalFact",
+    "GoalLocked",
+    "GoalRevised",
+    "GoalRevision",
+    "GoalSet",
+    "GoalState",
+    "goal_id",
+]
+
+GOALS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a04")
+BEFORE_SETTING: Final = Message("before the goal was set")
+LONGEST: Final = timedelta(days=20 * 366)
+FIRST: Final = date(1900, 1, 1)
+LAST: Final = date(2999, 12, 31)
+NEVER_SET: Final = Message("no goal was set")
+ABANDONED: Final = Message("the goal was abandoned before")
+
+
+class GoalSet(Fact):
+    """A target was set for somebody and a period; every letter of SMART was checked."""
+
+    kind: ClassVar[str] = "goal.set"
+    name_zh: ClassVar[str] = "设定目标"
+    is_opening: ClassVar[bool] = True
+    goal: Key
+    """The key it is named by, such as q3-sales-east."""
+    title: SafeName | None = None
+    """What people call it; its key where nothing is said."""
+    metric: MetricKey
+    """What is measured: sales, win_rate …, or figure:<key> for a figure from outside."""
+    target: Number
+    """What is to be reached: an amount, a count, days; of shares 0.35 is 35%."""
+    currency: Currency | None = None
+    """Of a metric of money."""
+    unit: Key | None = None
+    """Of a figure from outside: what it is counted in."""
+    baseline: Number | None = None
+    """Where it stood before; a level is attained by its way from here to the target."""
+    scope: GoalScope
+    first_day: Day
+    """The first day of the goal's period."""
+    last_day: Day
+    """The last day of it, included."""
+    parent: Key | None = None
+    """The key of the goal that this one serves."""
+    strategy: SafeName | None = None
+    """The strategy that it serves, where no goal stands above it."""
+    responsible: Reference | None = None
+    """Who answers for it."""
+    why_achievable: Reason | None = None
+    """Why it can be reached, where the past does not show it."""
+    evidence: PastRange | None = None
+    """What the past showed when it was set."""
+    letters: tuple[LetterCheck, ...] = ()
+    """How each letter of SMART came out."""
+
+
+class GoalRevised(Fact):
+    """A goal was changed; what is not named stays as it was, and so do its check-ins."""
+
+    kind: ClassVar[str] = "goal.revised"
+    name_zh: ClassVar[str] = "目标修订"
+    target: Number | None = None
+    baseline: Number | None = None
+    first_day: Day | None = None
+    last_day: Day | None = None
+    parent: Key | None = None
+    strategy: SafeName | None = None
+    responsible: Reference | None = None
+    why_achievable: Reason | None = None
+    evidence: PastRange | None = None
+    letters: tuple[LetterCheck, ...] = ()
+    """How each letter of SMART came out after it."""
+    by: Reference | None = None
+    """Who changed it; a locked goal is never changed by nobody."""
+    because: Reason | None = None
+
+
+class GoalLocked(Fact):
+    """A goal was agreed; from now on it changes only by a revision with who and why."""
+
+    kind: ClassVar[str] = "goal.locked"
+    name_zh: ClassVar[str] = "锁定目标"
+    by: Reference | None = None
+    because: Reason | None = None
+
+
+class GoalCheckedIn(Fact):
+    """Somebody said how sure they are to reach a goal."""
+
+    kind: ClassVar[str] = "goal.checked_in"
+    name_zh: ClassVar[str] = "目标跟进"
+    confidence: Share
+    """How sure they are: 0.7 is 70%."""
+    note: Personal | None = None
+
+
+class GoalAbandoned(Fact):
+    """A goal is pursued no longer."""
+
+    kind: ClassVar[str] = "goal.abandoned"
+    name_zh: ClassVar[str] = "放弃目标"
+    because: Reason | None = None
+
+
+GoalFact = GoalSet | GoalRevised | GoalLocked | GoalCheckedIn | GoalAbandoned
+
+
+class GoalRevision(NamedTuple):
+    """A change of a goal: when, what it became, by whom and why."""
+
+    at: Instant
+    target_before: Decimal
+    target: Decimal
+    first_day: date
+    last_day: date
+    by: str | None
+    because: str | None
+    locked: bool
+    """Whether it was locked by then."""
+
+
+class GoalCheckIn(NamedTuple):
+    """How sure somebody was to reach a goal."""
+
+    at: Instant
+    confidence: Decimal
+    note: str | None
+    by: str | None
+    """The actor who recorded it."""
+
+
+class GoalState(State):
+    """What a goal is by now."""
+
+    key: str = ""
+    title: str | None = None
+    metric: str = ""
+    target: Decimal = Decimal(0)
+    currency: str | None = None
+    unit: str | None = None
+    baseline: Decimal | None = None
+    scope: GoalScope = GoalScope()
+    first_day: date = date.min
+    last_day: date = date.min
+    parent: str | None = None
+    strategy: str | None = None
+    responsible: str | None = None
+    why_achievable: str | None = None
+    evidence: PastRange | None = None
+    letters: Sequence[LetterCheck] = ()
+    locked: bool = False
+    abandoned: bool = False
+    revisions: Sequence[GoalRevision] = ()
+    check_ins: Sequence[GoalCheckIn] = ()
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        if self._opening is None:
+            self._opening = event
+        if event.occurred < self._opening.occurred:
+            return BEFORE_SETTING
+        fact: GoalFact = event.fact  # type: ignore[assignment]
+        if not isinstance(fact, GoalSet) and (self.abandoned or not self.key):
+            return ABANDONED if self.abandoned else NEVER_SET
+        match fact:
+            case GoalSet():
+                return self._set(fact, event)
+            case GoalRevised():
+                self._revise(fact, event)
+            case GoalLocked():
+                if self.locked:
+                    return Message("the goal was locked before")
+                self.locked = True
+            case GoalCheckedIn():
+                said = GoalCheckIn(event.occurred, fact.confidence, fact.note, event.actor)
+                self.check_ins = appended(self.check_ins, said)
+            case GoalAbandoned():
+                self.abandoned = True
+            case _:
+                assert_never(fact)
+        return None
+
+    def _set(self, fact: GoalSet, event: Event) -> Message | None:
+        if goal_id(fact.goal) != event.stream_id:
+            return Message("it names another goal, {goal}", goal=repr(fact.goal))
+        if event is not self._opening:
+            return Message("the goal was set before")
+        self.key, self.title, self.metric = fact.goal, fact.title, fact.metric
+        self.target, self.currency, self.unit = fact.target, fact.currency, fact.unit
+        self.baseline, self.scope = fact.baseline, fact.scope
+        self.first_day, self.last_day = fact.first_day, fact.last_day
+        self.parent, self.strategy = fact.parent, fact.strategy
+        self.responsible, self.why_achievable = fact.responsible, fact.why_achievable
+        self.evidence, self.letters = fact.evidence, fact.letters
+        return None
+
+    def _revise(self, fact: GoalRevised, event: Event) -> None:
+        before = self.target
+        for name in REVISABLE:
+            value = getattr(fact, name)
+            if value is not None:
+                setattr(self, name, value)
+        self.letters = fact.letters or self.letters
+        revision = GoalRevision(
+            event.occurred,
+            before,
+            self.target,
+            self.first_day,
+            self.last_day,
+            fact.by,
+            fact.because,
+            self.locked,
+        )
+        self.revisions = appended(self.revisions, revision)
+
+
+REVISABLE: Final = (
+    *("target", "baseline", "first_day", "last_day", "parent", "strategy"),
+    *("responsible", "why_achievable", "evidence"),
+)
+
+
+class Goal(Aggregate, GoalState):
+    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it."""
+
+    noun: ClassVar[str] = "goal"
+    facts: ClassVar[tuple[type[Fact], ...]] = get_args(GoalFact)
+
+    @classmethod
+    def set(
+        cls,
+        key: str,
+        *,
+        metric: str,
+        target: Money | Decimal | int | str,
+        first_day: date,
+        last_day: date,
+        title: str | None = None,
+        currency: str | None = None,
+        unit: str | None = None,
+        baseline: Decimal | int | str | None = None,
+        team: str | None = None,
+        rep: str | None = None,
+        customer: UUID | None = None,
+        channel: str | None = None,
+        process: str | None = None,
+        stage: str | None = None,
+        parent: str | None = None,
+        strategy: str | None = None,
+        responsible: str | None = None,
+        why_achievable: str | None = None,
+        check: PastRange | HasEvidence | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> Self:
+        """Set a goal; `check` is what the past showed, the answer of `GoalCheck`.
+
+        Without it say why it can be reached; always say which goal or strategy it serves.
+        """
+        scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
+        scope |= {"process": process, "stage": stage}
+        named: dict[str, object] = {"title": title, "unit": unit, "parent": parent}
+        named |= {"strategy": strategy, "responsible": responsible, "currency": currency}
+        named |= {"why_achievable": why_achievable, "goal": key, "metric": metric}
+        named |= {"first_day": first_day, "last_day": last_day, "scope": scope}
+        fact = _well_set(named, target, baseline, _evidence(check))
+        self = cls.new(goal_id(fact.goal))
+        self._record(fact, occurred_at)
+        return self
+
+    def revise(
+        self,
+        *,
+        target: Money | Decimal | int | str | None = None,
+        baseline: Decimal | int | str | None = None,
+        first_day: date | None = None,
+        last_day: date | None = None,
+        parent: str | None = None,
+        strategy: str | None = None,
+        responsible: str | None = None,
+        why_achievable: str | None = None,
+        check: PastRange | HasEvidence | None = None,
+        by: str | None = None,
+        because: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Change a goal; what is not named stays. Of a locked one say who does so and why."""
+        then = self._pursued(occurred_at, "revised")
+        if then.locked and (by is None or because is None):
+            raise RuleError(
+                f"goal {then.key!r} is locked; say who revises it and why: by=…, because=…"
+            )
+        fact = GoalRevised(
+            target=_amount(target, then.currency),
+            baseline=_amount(baseline, None),
+            first_day=first_day,
+            last_day=last_day,
+            parent=parent,
+            strategy=strategy,
+            responsible=responsible,
+            why_achievable=why_achievable,
+            evidence=_evidence(check),
+            by=by,
+            because=None if because is None else require_reason(because, "a revision"),
+        )
+        if not any(getattr(fact, name) is not None for name in REVISABLE):
+            raise InputError("name at least one thing to revise, such as target")
+        letters = _passed(then._as_revised(fact), then.baseline)
+        self._record(fact.model_copy(update={"letters": letters}), occurred_at)
+
+    def lock(
+        self,
+        *,
+        by: str | None = None,
+        because: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Agree on a goal: from now on it is only revised by somebody who says why."""
+        then = self._pursued(occurred_at, "locked")
+        if then.locked:
+            raise RuleError(f"goal {then.key!r} is locked already")
+        self._record(GoalLocked(by=by, because=because), occurred_at)
+
+    def check_in(
+        self,
+        *,
+        confidence: Decimal | int | str,
+        note: str | None = None,
+        occurred_at: OccurredAt = None,
+    ) -> None:
+        """Say how sure you are to reach it, from 0 to 1: 0.7 is 70%."""
+        self._pursued(occurred_at, "checked in on")
+        sure = number(confidence)
+        if not 0 <= sure <= 1:
+            raise InputError(f"a confidence lies between 0 and 1, 0.7 is 70%; not {sure}")
+        self._record(GoalCheckedIn(confidence=sure, note=note), occurred_at)
+
+    def abandon(self, *, because: str, occurred_at: OccurredAt = None) -> None:
+        """Pursue it no longer, and say why; it stays in the books as it stood."""
+        self._pursued(occurred_at, "abandoned")
+        require_reason(because, "abandoning a goal")
+        self._record(GoalAbandoned(because=because), occurred_at)
+
+    def _pursued(self, occurred_at: OccurredAt, asked: str) -> Self:
+        """Return it as believed at a time; refuse one that was abandoned by then."""
+        if not self._history:
+            self.ensure_exists()
+        then = self._at(occurred_at)
+        if then.abandoned:
+            raise RuleError(
+                f"goal {then.key!r} was abandoned and cannot be {asked}; retract that it was,"
+                " or set another one"
+            )
+        return then
+
+    def _as_revised(self, fact: GoalRevised) -> GoalSet:
+        """Return how the goal would have been set as it is after a revision."""
+        plain = {name: getattr(self, name) for name in ("title", "metric", "currency", "unit")}
+        its = {name: getattr(fact, name) for name in REVISABLE}
+        changed = {n: getattr(self, n) if it is None else it for n, it in its.items()}
+        made = GoalSet(goal=self.key, scope=self.scope, **plain, **changed)
+        _ensure_measurable(made, metric_of(made.metric))
+        _ensure_of(fact.evidence, made)
+        return made
+
+
+@lru_cache(maxsize=4096)
+def goal_id(key: str) -> UUID:
+    """Return the stream id of a goal; the same key is the same goal everywhere."""
+    return uuid5(GOALS, trimmed(unicodedata.normalize("NFC", key)))
+
+
+def _well_set(
+    named: dict[str, object],
+    target: Money | Decimal | int | str,
+    baseline: Decimal | int | str | None,
+    evidence: PastRange | None,
+) -> GoalSet:
+    """Return the goal as it is set, with its letters; refuse what can never be measured."""
+    if isinstance(target, Money):
+        money = target
+        target = _in(money, named["currency"])
+        named["currency"] = money.currency
+    metric = metric_of(str(named["metric"]))
+    fact = GoalSet.model_validate(
+        {
+            **named,
+            "metric": metric.key,
+            "target": number(target),
+            "baseline": _baseline(baseline, evidence),
+            "evidence": evidence,
+        }
+    )
+    _ensure_measurable(fact, metric)
+    _ensure_of(evidence, fact)
+    return fact.model_copy(update={"letters": _passed(fact, fact.baseline)})
+
+
+def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
+    """Return how the letters come out; refuse what fails one that somebody can mend."""
+    its = (goal.parent, goal.strategy, goal.why_achievable)
+    stated = Stated(metric_of(goal.metric), goal.target, baseline, *its)
+    letters = [*judged_letters(stated, goal.evidence)]
+    failed = next((each for each in letters if not each.passed), None)
+    if failed is None:
+        return tuple(
+            LetterCheck(letter=letter, passed=True, basis=basis) for letter, _, basis in letters
+        )
+    if failed.letter == "relevant":
+        raise RuleError(
+            f"goal {goal.goal!r} serves nothing (the R of SMART): name the goal above it,"
+            " parent=…, or the strategy, strategy=…"
+        )
+    shown = "nothing shows that it can be reached"
+    if failed.basis == "beyond_past_range" and goal.evidence is not None:
+        known = goal.evidence.known
+        shown = (
+            f"{goal.target} lies beyond all {len(known)} past periods, which came to"
+            f" {min(known)} … {max(known)}"
+        )
+    elif goal.evidence is not None:
+        shown = "no comparable past period is known"
+    raise RuleError(
+        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; hand in"
+        " what the past shows, check=flow.ask(GoalCheck(…)), or say why, why_achievable=…"
+    )
+
+
+def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
+    """Refuse what can never be measured, or reached."""
+    if fact.last_day < fact.first_day:
+        raise InputError(
+            f"a period cannot end ({fact.last_day}) before it starts ({fact.first_day})"
+        )
+    if fact.last_day - fact.first_day > LONGEST or not FIRST <= fact.first_day <= LAST:
+        raise InputError(
+            f"a goal is of {LONGEST.days // 365} years at most, between {FIRST} and {LAST};"
+            f" {fact.first_day} … {fact.last_day} is not"
+        )
+    if (metric.unit == "money") != (fact.currency is not None):
+        raise InputError(
+            f"{metric.key} is money; name the currency, such as currency='CNY'"
+            if metric.unit == "money"
+            else f"{metric.key} is no money; leave the currency out"
+        )
+    if metric.is_figure != (fact.unit is not None):
+        raise InputError(
+            f"{metric.key} is reported from outside; name its unit, such as unit='share'"
+            if metric.is_figure
+            else f"{metric.key} is measured in {metric.unit}; leave the unit out"
+        )
+    if metric.unit == "share" and not 0 <= fact.target <= 1:
+        raise InputError(f"{metric.key} is a share: 0.35 is 35%; {fact.target} is none")
+    if metric.unit != "money" and not metric.is_figure and fact.target < 0:
+        raise InputError(f"{metric.key} is never below 0; {fact.target} is no target")
+    _ensure_scope(fact.scope, metric)
+
+
+def _ensure_scope(scope: GoalScope, metric: Metric) -> None:
+    if metric.is_figure and scope.named:
+        raise InputError(
+            f"{metric.key} is reported as a whole; report one of its own for"
+            f" {', '.join(scope.named.values())} under another key"
+        )
+    if metric.at_stage == "must" and scope.stage is None:
+        raise InputError(f"{metric.key} is measured at a stage; name it, stage=…")
+    if metric.at_stage == "never" and scope.stage is not None:
+        raise InputError(f"{metric.key} is not measured at a stage; leave the stage out")
+
+
+def _ensure_of(evidence: PastRange | None, goal: GoalSet) -> None:
+    """Refuse what shows the past of something else."""
+    if evidence is None:
+        return
+    wanted = {"metric": goal.metric, "scope": goal.scope, "currency": goal.currency}
+    for name, value in wanted.items():
+        if getattr(evidence, name) != value:
+            raise InputError(
+                f"the check shows another {name} than the goal has; ask GoalCheck about what"
+                " the goal is of"
+            )
+
+
+def _evidence(check: PastRange | HasEvidence | None) -> PastRange | None:
+    return check if check is None or isinstance(check, PastRange) else check.evidence
+
+
+def _baseline(given: Decimal | int | str | None, evidence: PastRange | None) -> Decimal | None:
+    """Return where it stood before: as somebody says, or in the last period of the past."""
+    if given is not None:
+        return number(given)
+    known = [] if evidence is None else evidence.known
+    return known[-1] if known else None
+
+
+def _amount(given: Money | Decimal | int | str | None, currency: str | None) -> Decimal | None:
+    if isinstance(given, Money):
+        return _in(given, currency)
+    return None if given is None else number(given)
+
+
+def _in(money: Money, currency: object) -> Decimal:
+    if currency not in (None, money.currency):
+        raise InputError(f"the target is in {money.currency}, the goal in {currency}")
+    return money.amount

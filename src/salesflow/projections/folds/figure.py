@@ -1,0 +1,62 @@
+"""What is reported from outside: one row per figure and period, as last reported.
+
+Answers "how high was our market share in a quarter, and who says so?" for any moment. A later
+report of the same period ends the row of the one before it.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import sqlalchemy as sa
+
+from salesflow.domain.event import Event
+from salesflow.domain.figures import FigureReported, FiguresState
+from salesflow.domain.state import ReplayContext
+from salesflow.projections.table import (
+    Change,
+    IntervalFold,
+    IntervalTable,
+    Millionths,
+    Processes,
+    millionths,
+)
+
+__all__ = ["FIGURE_REPORT", "FIGURE_REPORTS"]
+
+FIGURE_REPORT: Final = IntervalTable(
+    "figure_report",
+    1,
+    keys=(
+        sa.Column("figure", sa.String(100)),
+        sa.Column("first_day", sa.String(10)),
+        sa.Column("last_day", sa.String(10)),
+    ),
+    attributes=(
+        sa.Column("value", Millionths),
+        sa.Column("unit", sa.String(100)),
+        sa.Column("source", sa.Text),
+    ),
+)
+"""`value` is in whole millionths of its unit; the days are ISO dates, both included."""
+
+
+class FigureReportRows:
+    """All outside figures on their way through their reports."""
+
+    __slots__ = ("_figures",)
+
+    def __init__(self, processes: Processes) -> None:
+        self._figures = FiguresState(ReplayContext(processes))
+
+    def apply(self, event: Event) -> Iterable[Change]:
+        """Take the next believed report; an irregular one changes nothing."""
+        fact = event.fact
+        if self._figures.evolve(event) is not None or not isinstance(fact, FigureReported):
+            return ()
+        key = (fact.figure, fact.first_day.isoformat(), fact.last_day.isoformat())
+        return ((key, (millionths(fact.value), fact.unit, fact.source)),)
+
+
+FIGURE_REPORTS: Final = IntervalFold(
+    FIGURE_REPORT, frozenset({FigureReported}), FigureReportRows
+)

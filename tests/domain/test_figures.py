@@ -1,0 +1,43 @@
+"""What is reported from outside: by period, with a source, in one unit for ever."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from salesflow.domain.figures import FIGURES_ID, Figures
+from salesflow.errors import InputError, RuleError
+
+Q1 = {"first_day": date(2026, 1, 1), "last_day": date(2026, 3, 31)}
+SHARE: dict[str, Any] = {"value": "0.12", "unit": "share", "source": "IDC", **Q1}
+
+
+def test_a_later_report_of_a_period_replaces_the_one_before() -> None:
+    figures = Figures.begin("market-share", **SHARE)
+    figures.report("market-share", **{**SHARE, "value": "0.13", "source": "IDC, revised"})
+    [(key, reported)] = figures.reports.items()
+    assert key == ("market-share", *Q1.values())
+    assert (reported.value, reported.source) == (Decimal("0.13"), "IDC, revised")
+    assert figures.id == FIGURES_ID
+
+
+def test_a_figure_stays_in_the_unit_it_was_first_reported_in() -> None:
+    figures = Figures.begin("market-share", **SHARE)
+    with pytest.raises(RuleError, match="'market-share' is reported in share, not in percent"):
+        figures.report("market-share", **{**SHARE, "unit": "percent"})
+
+
+def test_a_figure_may_be_named_as_the_metric_is() -> None:
+    figures = Figures.begin("figure:market-share", **SHARE)
+    assert [*figures.units] == ["market-share"]
+
+
+def test_a_period_that_ends_before_it_starts_is_refused() -> None:
+    with pytest.raises(InputError, match="cannot end"):
+        Figures.begin("market-share", **{**SHARE, "last_day": date(2025, 1, 1)})
+
+
+def test_a_report_names_its_source() -> None:
+    with pytest.raises(InputError, match="source"):
+        Figures.begin("market-share", **{**SHARE, "source": " "})
