@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from questions.shop import Shop, shop
 from questions.staff import closed, join_all, tell_rep
+from salesflow import Goal
 from salesflow.domain.rep import RepLeft
 from salesflow.domain.rep_development import (
     CareerPlanAgreed,
@@ -99,6 +101,19 @@ def test_level_and_next_step_follow_from_promotion_and_plan(sales: Shop) -> None
     assert (before.level, after.level) == (None, "senior")
     assert [step.level for step in before.career_plan if step.is_next] == ["senior"]
     assert [step.level for step in after.career_plan if step.is_next] == ["lead"]
+
+
+def test_goals_of_the_rep_stand_on_the_card_and_no_others(sales: Shop) -> None:
+    of: dict[str, Any] = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
+    of |= {"metric": "won", "strategy": "grow", "why_achievable": "more leads"}
+    with sales.flow.session() as session:
+        for key, rep in (("ann-26", "ann"), ("bob-26", "bob"), ("all", None)):
+            session.add(Goal.set(key, target=8, rep=rep, **of))
+    goals = sales.flow.ask(RepCard(rep="ann")).goals
+    assert [(each.goal, each.actual, each.attainment) for each in goals] == [
+        ("ann-26", Decimal(4), Decimal("0.5"))
+    ]
+    assert "ann-26" in sales.flow.ask(RepCard(rep="ann")).table()
 
 
 def test_team_and_lead_are_named(sales: Shop) -> None:

@@ -291,8 +291,8 @@ NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
         *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
-        *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
         *("metric", "skill"),
+        *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
     }
 )
 """Fields whose values are words of ours."""

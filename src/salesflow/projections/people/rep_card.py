@@ -31,10 +31,12 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
-from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
+from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
+from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement, MetricFigure
 from salesflow.projections.people.figure_text import FigureText
 from salesflow.projections.people.trainings import trainings_known
@@ -111,7 +113,8 @@ class RepCardView(MoneyView):
     )
     formula: ClassVar[str] = (
         "figures as in KPIs; a training is overdue that was not completed by the end of the day"
-        " it was due; the next level is the one of the career plan that comes behind the rep's"
+        " it was due; the next level is the one of the career plan that comes behind the rep's;"
+        " goals: those of the rep alone, attained as in goal-attainment"
     )
     rep: Annotated[Reference, FieldRole.TRAIT]
     period: Period
@@ -129,6 +132,8 @@ class RepCardView(MoneyView):
     skills: tuple[CardSkill, ...]
     trainings: tuple[CardTraining, ...]
     career_plan: tuple[CardStep, ...]
+    goals: tuple[GoalBeside, ...]
+    """Those of the rep whose period and the card's have a day in common."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the card out: who it is, figures, skills, trainings, the career plan."""
@@ -141,6 +146,7 @@ class RepCard(MoneyQuestion[RepCardView], PeriodQuestion[RepCardView]):
     name: ClassVar[str] = "rep-card"
     folds: ClassVar[tuple[str, ...]] = (
         *METRIC_FOLDS,
+        *GOAL_FOLDS,
         MEMBERSHIP.name,
         TRAINING.name,
         REP_TRAINING.name,
@@ -176,8 +182,22 @@ class RepCard(MoneyQuestion[RepCardView], PeriodQuestion[RepCardView]):
             skills=tuple(_skills(rep.ratings)),
             trainings=tuple(_trainings(rep.trainings.values(), reader, self.day(reader))),
             career_plan=tuple(_plan(rep)),
+            goals=tuple(_goals(reader, span, self.rep)),
             rates=exchange.used,
         )
+
+
+# What other subjects know of a rep joins here, as goals do: awards, and actions of reviews.
+
+
+def _goals(reader: Reader, span: Span, rep: str) -> list[GoalBeside]:
+    """Return the goals of a rep, of whatever days they are, that have a day of a period."""
+    spans = {
+        span_of(goal.first_day, goal.last_day, reader)
+        for goal in read_goals(reader)
+        if goal.scope.rep == rep and goal.first_day <= span.last and span.first <= goal.last_day
+    }
+    return goals_beside(reader, sorted(spans), None, MetricScope(owner=rep))
 
 
 def _rep(reader: Reader, reference: str) -> RepState:
@@ -280,6 +300,8 @@ class _CardLayout:
         """Yield a table for each part of the card that says anything."""
         yield self._head()
         yield self._figures()
+        if self._view.goals:
+            yield goal_table(self._view.goals, self._language)
         if self._view.skills:
             yield self._skills()
         if self._view.trainings:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
-from salesflow.domain.metric import Metric, MetricKey, metric_of
+from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
 from salesflow.domain.time import Moment
 from salesflow.domain.values import Currency, Key, Reference, SafeText, Value
 from salesflow.errors import InputError, NotFoundError
@@ -127,7 +127,7 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
     rates_usual: ClassVar[RateRule] = "event"
     training: Key
     """The training (its key)."""
-    metric: MetricKey | None = None
+    metric: MetricAsked | None = None
     """The figure of a rep to look at, such as win_rate. Default: the one it should move."""
     stage: Reference | None = None
     """Measure it at this stage, where it is one of a stage."""
