@@ -98,7 +98,7 @@ def _handle(event: Raw, lines: list[Line]) -> None:
             line["themes"] |= {*fact["themes"]}
             return
         if line["followed"] is None and (named is not None or _is_low(line)):
-            line["followed"] = (event["occurred"], fact.get("by"))
+            line["followed"] = (event["occurred"], fact.get("by"), event["position"])
             return
 
 

@@ -16,7 +16,7 @@ from salesflow.projections.folds.feedback import FEEDBACK, FEEDBACKS
 
 FOR_EVER = 2**61
 NAMES = [column.name for column in FEEDBACK.attributes]
-WORDS = ("survey", "survey", "feedback", "feedback")
+WORDS = ("survey", "survey", "feedback", "feedback", "followed", "tagged")
 ABOUT = (
     ("owner", "customer", "moved", "lost", "reopened"),
     ("lines", "quoted", "quoted", "quote_revised", "quote_accepted", "quote_accepted"),
@@ -91,4 +91,8 @@ def as_row(line: dict[str, Any]) -> dict[str, Any]:
         "score": line["score"],
         "worded": int(bool((line["text"] or "").strip())),
         "answered": int(line["answered"]),
+        "followed_up": line["followed"] and line["followed"][0],
+        "followed_up_by": line["followed"] and line["followed"][1],
+        "followed_up_position": line["followed"] and line["followed"][2],
+        "themes": "\n".join(sorted(line["themes"])) or None,
     }

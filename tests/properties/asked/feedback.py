@@ -14,7 +14,7 @@ from properties.asked.case import Case
 from properties.world import instant
 from salesflow.presentation.format import Estimate
 from salesflow.projections.feedback.feedback import Feedback, FeedbackFigures, FeedbackView
-from salesflow.projections.feedback.follow_up import FollowUps
+from salesflow.projections.feedback.follow_up import DetractorFollowUps
 
 __all__ = ["CASE", "said_of_estimate", "said_of_figures"]
 
@@ -70,7 +70,7 @@ def said(view: FeedbackView) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _said_of_follow_up(its: FollowUps) -> tuple[int, ...]:
+def _said_of_follow_up(its: DetractorFollowUps) -> tuple[int, ...]:
     if its.within_share is not None:
         assert its.within_share.value == Decimal(its.within) / its.due
     return its.detractors, its.followed_up, its.within, its.due

@@ -68,7 +68,7 @@ class BuyerReason(Value):
     """Won deals in which the buyer named it."""
 
 
-class _Asked(NamedTuple):
+class _InterviewedDeal(NamedTuple):
     """One closed deal with interviews."""
 
     outcome: str
@@ -91,7 +91,9 @@ def buyer_side(
     return _interviews(deals, first, asked, days, reader), tuple(_reasons(asked))
 
 
-def _asked(deals: HeldRows, deal: Column, reasons: Sequence[str | None]) -> Iterable[_Asked]:
+def _asked(
+    deals: HeldRows, deal: Column, reasons: Sequence[str | None]
+) -> Iterable[_InterviewedDeal]:
     """Yield the closed deals with interviews, and what their buyers named in any of them."""
     named: dict[int, set[str]] = {}
     for number, lines in zip(deal.tolist(), reasons, strict=True):
@@ -99,11 +101,11 @@ def _asked(deals: HeldRows, deal: Column, reasons: Sequence[str | None]) -> Iter
     places = np.array([*named], np.int64)
     told = deals.records("outcome", "because", rows=places)
     for (outcome, because), buyer in zip(told, named.values(), strict=True):
-        yield _Asked(outcome, because, frozenset(buyer - {""}))
+        yield _InterviewedDeal(outcome, because, frozenset(buyer - {""}))
 
 
 def _interviews(
-    deals: HeldRows, first: Column, asked: Sequence[_Asked], days: int, reader: Reader
+    deals: HeldRows, first: Column, asked: Sequence[_InterviewedDeal], days: int, reader: Reader
 ) -> Interviews:
     there = first != NEVER
     within = there & (np.where(there, first, 0) - deals["closed"] <= days * DAY)
@@ -124,7 +126,7 @@ def _interviews(
     )
 
 
-def _reasons(asked: Sequence[_Asked]) -> list[BuyerReason]:
+def _reasons(asked: Sequence[_InterviewedDeal]) -> list[BuyerReason]:
     lost, too, alone, won = (Counter[str]() for _ in range(4))
     for outcome, seller, buyer in asked:
         if outcome == "won":
@@ -156,6 +158,8 @@ def buyer_tables(
 ) -> list[TableOfView]:
     """Lay out who was asked, and what buyers say beside what sellers said."""
     names, language = written
+    if not interviews.interviewed:
+        return []
     rows = tuple(
         (
             names.label(each.reason, language),
@@ -164,8 +168,17 @@ def buyer_tables(
         )
         for each in reasons
     )
-    if not interviews.interviewed:
-        return []
+    columns = (
+        "Reason", "Lost, buyer says so", "Seller too", "Lost, seller alone",
+        "Won, buyer says so",
+    )  # fmt: skip
+    return [
+        _asked_table(interviews, days, language),
+        TableOfView("Reasons of buyers and sellers", columns, rows),
+    ]
+
+
+def _asked_table(interviews: Interviews, days: int, language: Language) -> TableOfView:
     counts = interviews.closed, interviews.interviewed, interviews.within
     figures = (
         *(f"{count:,}" for count in counts),
@@ -179,16 +192,9 @@ def buyer_tables(
         "Closed", "Interviewed", "In time", "Share in time", "Compared",
         "Buyer and seller agree",
     )  # fmt: skip
-    columns = (
-        "Reason", "Lost, buyer says so", "Seller too", "Lost, seller alone",
-        "Won, buyer says so",
-    )  # fmt: skip
-    return [
-        TableOfView(
-            "Interviews after the decision",
-            heads,
-            (figures,),
-            notes=(*notes, few) if interviews.few else notes,
-        ),
-        TableOfView("Reasons of buyers and sellers", columns, rows),
-    ]
+    return TableOfView(
+        "Interviews after the decision",
+        heads,
+        (figures,),
+        notes=(*notes, few) if interviews.few else notes,
+    )

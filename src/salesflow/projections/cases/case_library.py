@@ -104,7 +104,7 @@ class CaseLibraryView(View):
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the cases out, and of a single one all that was known of it when."""
-        lay = _Layout(ZoneInfo(self.timezone), language, self.names)
+        lay = _CasesLayout(ZoneInfo(self.timezone), language, self.names)
         listed = (
             f"{in_language('listed', language)} {len(self.cases):,}"
             f" · {in_language('in all', language)} {self.cases_total:,}"
@@ -123,7 +123,7 @@ class CaseLibraryView(View):
 
     def brief_tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay out the cases and what is to be learned from them."""
-        lay = _Layout(ZoneInfo(self.timezone), language, self.names)
+        lay = _CasesLayout(ZoneInfo(self.timezone), language, self.names)
         tables = lay.library(self.cases), lay.lessons(self.cases)
         return [tables[0], *(table for table in tables[1:] if table.rows)]
 
@@ -334,7 +334,7 @@ def _meant(cases: Iterable[PublishedCase]) -> Iterator[Meant]:
                 yield Meant(deal.process, deal.process_version, factor.factor)
 
 
-class _Layout:
+class _CasesLayout:
     """Writes cases for people in one language and time zone."""
 
     def __init__(self, zone: ZoneInfo, language: Language, names: Names) -> None:

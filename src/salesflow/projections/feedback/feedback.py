@@ -42,8 +42,8 @@ from salesflow.projections.core.question import (
 from salesflow.projections.core.statistics import mean, net_promoters, share
 from salesflow.projections.feedback.follow_up import (
     DetractorCase,
+    DetractorFollowUps,
     FeedbackTheme,
-    FollowUps,
     detractor_cases,
     feedback_themes,
     follow_up_tables,
@@ -246,8 +246,8 @@ class FeedbackView(View):
     """How many there are in all, the listed ones included."""
     within: int
     """After how many days a follow-up is late."""
-    follow_up: FollowUps
-    follow_up_before: FollowUps
+    follow_up: DetractorFollowUps
+    follow_up_before: DetractorFollowUps
     themes: tuple[FeedbackTheme, ...]
     """What feedback is about, as somebody tagged it; the most frequent first."""
     detractor_cases: tuple[DetractorCase, ...]

@@ -37,8 +37,8 @@ from salesflow.projections.folds.feedback import DETRACTOR_MAX
 
 __all__ = [
     "DetractorCase",
+    "DetractorFollowUps",
     "FeedbackTheme",
-    "FollowUps",
     "detractor_cases",
     "feedback_themes",
     "follow_up_tables",
@@ -49,7 +49,7 @@ __all__ = [
 PROMOTER_MIN: Final = 9
 
 
-class FollowUps(Value):
+class DetractorFollowUps(Value):
     """How many detractors somebody came back to, and in time."""
 
     detractors: int
@@ -99,7 +99,7 @@ def _low(rows: HeldRows) -> HeldRows:
     return rows.where(rows.known("score") & (rows["score"] <= DETRACTOR_MAX))
 
 
-def follow_ups(rows: HeldRows, days: int, as_of: int) -> FollowUps:
+def follow_ups(rows: HeldRows, days: int, as_of: int) -> DetractorFollowUps:
     """Count the detractors among rows of feedback, and who came back to them in time."""
     low = _low(rows)
     occurred, followed = low["occurred"], low["followed_up"]
@@ -107,7 +107,7 @@ def follow_ups(rows: HeldRows, days: int, as_of: int) -> FollowUps:
     within = is_followed & (followed - occurred <= days * DAY)
     due = within | (as_of - occurred > days * DAY)
     counts = [int(np.count_nonzero(each)) for each in (is_followed, within, due)]
-    return FollowUps(
+    return DetractorFollowUps(
         detractors=len(low),
         followed_up=counts[0],
         within=counts[1],
@@ -191,7 +191,7 @@ def _detractor(
 
 
 def follow_up_tables(
-    told: tuple[FollowUps, FollowUps],
+    told: tuple[DetractorFollowUps, DetractorFollowUps],
     themes: Iterable[FeedbackTheme],
     cases: Sequence[DetractorCase],
     days: int,
@@ -199,17 +199,10 @@ def follow_up_tables(
 ) -> list[TableOfView]:
     """Lay out who was followed up, and what feedback is about."""
     zone, language = written
-    now, before = told
-    periods = ("This period", now), ("Prior period", before)
-    figures = tuple(
-        (
-            in_language(name, language),
-            *(f"{count:,}" for count in (its.detractors, its.followed_up, its.within)),
-            estimate_text(its.within_share, percent=True),
-        )
-        for name, its in periods
-        if its.detractors
-    )
+    columns = (
+        "Time", "Deal", "Owner", "Score", "Followed up at", "By whom", "Days", "Result", "Text",
+        "Feedback event",
+    )  # fmt: skip
     listed = tuple(_case_row(each, zone) for each in cases)
     counted = tuple(
         (
@@ -219,21 +212,29 @@ def follow_up_tables(
         )
         for each in themes
     )
+    heads = "Theme", "Responses", "Responses, prior", "Promoters", "Detractors"
+    return [
+        _figures_table(told, days, language),
+        TableOfView("Detractors", columns, listed),
+        TableOfView("Feedback by theme", heads, counted),
+    ]
+
+
+def _figures_table(
+    told: tuple[DetractorFollowUps, DetractorFollowUps], days: int, language: Language
+) -> TableOfView:
+    rows = tuple(
+        (
+            in_language(name, language),
+            *(f"{count:,}" for count in (its.detractors, its.followed_up, its.within)),
+            estimate_text(its.within_share, percent=True),
+        )
+        for name, its in zip(("This period", "Prior period"), told, strict=True)
+        if its.detractors
+    )
     note = say("in time = within {days} days", language, days=days)
     heads = "Period", "Detractors", "Followed up", "In time", "Share in time"
-    columns = (
-        "Time", "Deal", "Owner", "Score", "Followed up at", "By whom", "Days", "Result", "Text",
-        "Feedback event",
-    )  # fmt: skip
-    return [
-        TableOfView("Follow-up on detractors", heads, figures, notes=(note,)),
-        TableOfView("Detractors", columns, listed),
-        TableOfView(
-            "Feedback by theme",
-            ("Theme", "Responses", "Responses, prior", "Promoters", "Detractors"),
-            counted,
-        ),
-    ]
+    return TableOfView("Follow-up on detractors", heads, rows, notes=(note,))
 
 
 def _case_row(each: DetractorCase, zone: ZoneInfo) -> tuple[str, ...]:

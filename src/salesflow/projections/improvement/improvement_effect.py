@@ -150,7 +150,7 @@ class ImprovementEffectView(MoneyView):
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out: what was tried, what moved, who is compared with whom."""
-        found = [*_Layout(self, language).tables()]
+        found = [*_EffectLayout(self, language).tables()]
         return [found[0], *(table for table in found[1:] if table.rows)]
 
 
@@ -249,7 +249,7 @@ def _starts(found: ImprovementState, reader: Reader) -> Iterator[TeamStarted]:
         )
 
 
-class _Layout:
+class _EffectLayout:
     """Lays the answer out for people."""
 
     def __init__(self, view: ImprovementEffectView, language: Language) -> None:

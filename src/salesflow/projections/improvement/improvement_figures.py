@@ -111,7 +111,7 @@ def figures_moved(
     )
     effect = estimate_effect(around.figures)
     beside = _before_after(
-        improvement, windows, around, _Measuring(reader, exchange, around.currency)
+        improvement, windows, around, _ReadWith(reader, exchange, around.currency)
     )
     return Moved(
         effect,
@@ -210,7 +210,7 @@ def _units(windows: EffectWindows, around: FiguresAround) -> Iterator[UnitAround
                     )
 
 
-class _Measuring(NamedTuple):
+class _ReadWith(NamedTuple):
     """What figures are read with."""
 
     reader: Reader
@@ -222,7 +222,7 @@ def _before_after(
     improvement: ImprovementState,
     windows: EffectWindows,
     around: FiguresAround,
-    measuring: _Measuring,
+    measuring: _ReadWith,
 ) -> BeforeAfter:
     """Set the figure of everybody after the first start beside that before it."""
     fact = improvement.proposed

@@ -6,7 +6,7 @@ figure would be of fewer days than those it is compared with. Leaves out what fo
 figures: that is `core.effects`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, NamedTuple
@@ -130,40 +130,47 @@ def figures_around(
     by: Literal["rep", "team"] = "rep",
     process: str | None = None,
 ) -> list[list[FiguresAround]]:
-    """Measure metrics for every rep (or team): of each windows, in their order, each metric.
+    """Measure metrics for every rep or team: of each windows, in their order, each metric.
 
-    What is measured at one stage, or at none, is read in one pass for all windows. Where a
-    process is named, of its deals alone.
+    What is measured at one stage, or at none, is read in one pass for all windows.
 
     Raises:
         InputError: for a metric that cannot be measured so, and for amounts in several
             currencies.
     """
     spans = [span for its in windows for span in its.spans]
-    found: dict[str | None, Measurement] = {}
-    for stage in dict.fromkeys(each.stage for each in measured):
-        within = MetricScope(stage=stage, process=process)
-        found[stage] = Measurement(reader, spans, within, by=by, exchange=exchange)
+    found = {
+        stage: Measurement(
+            reader, spans, MetricScope(stage=stage, process=process), by=by, exchange=exchange
+        )
+        for stage in dict.fromkeys(each.stage for each in measured)
+    }
     of_metrics = [found[each.stage].of(each.metric) for each in measured]
-    around, first = [], 0
+    return [*_by_windows(windows, measured, of_metrics)]
+
+
+def _by_windows(
+    windows: Sequence[EffectWindows],
+    measured: Sequence[Measured],
+    of_metrics: Sequence[Sequence[MetricFigure]],
+) -> Iterator[list[FiguresAround]]:
+    """Part what was measured in one pass by the windows that it is of."""
+    first = 0
     for its in windows:
         after = first + len(its.spans)
-        around.append(
-            [
-                _around(
-                    its,
-                    each.metric,
-                    [
-                        figure._replace(span=figure.span - first)
-                        for figure in figures
-                        if first <= figure.span < after
-                    ],
-                )
-                for each, figures in zip(measured, of_metrics, strict=True)
-            ]
-        )
+        yield [
+            _around(
+                its,
+                each.metric,
+                [
+                    figure._replace(span=figure.span - first)
+                    for figure in figures
+                    if first <= figure.span < after
+                ],
+            )
+            for each, figures in zip(measured, of_metrics, strict=True)
+        ]
         first = after
-    return around
 
 
 def _around(windows: EffectWindows, key: str, found: Sequence[MetricFigure]) -> FiguresAround:
