@@ -66,9 +66,6 @@ if TYPE_CHECKING:
     from salesflow.projections.incentives.commission_statement import CommissionStatement
     from salesflow.projections.incentives.contest_standings import ContestStandings
     from salesflow.projections.incentives.leaderboard import Leaderboard
-    from salesflow.projections.goals.goal_attainment import GoalAttainment
-    from salesflow.projections.goals.goal_check import GoalCheck
-    from salesflow.projections.goals.stage_kpis import StageKpis
     from salesflow.projections.people.coaching import Coaching
     from salesflow.projections.people.rep_card import RepCard
     from salesflow.projections.people.training_effect import TrainingEffect

@@ -172,7 +172,6 @@ def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
         "figure", "goal", "plan", "statement", "contest",
         "review", "case", "improvement",
         "alert",
-        "figure", "goal",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()

@@ -13,7 +13,7 @@ from salesflow.domain.deal.merging import DealMerged, DealUnmerged
 from salesflow.domain.values import Money
 from salesflow.engine import Session
 
-__all__ = ["COMMANDS", "Order", "open_deal"]
+__all__ = ["COMMANDS", "TOGETHER_ORDERS", "Order", "open_deal"]
 
 Order = Callable[[Session, Deal, int, OccurredAt, datetime | None], object]
 
@@ -169,6 +169,12 @@ COMMANDS: Final[dict[str, Order]] = {
         because="a new process",
         occurred_at=at,
     ),
+    "merge": lambda s, d, n, at, _: _merge(s, d, n, at),
+    "unmerge": lambda s, d, _, at, __: _unmerge(s, d, at),
+    "sell": lambda _, d, n, at, e: _sell(d, n, at, e),
+    "turn": lambda _, d, n, at, __: _turn(d, n, at),
+    "pair": lambda s, d, n, at, _: _pair(s, d, n, at),
+    "unpair": lambda s, d, *_: _unpair(s, d),
     "message": lambda _, d, n, at, __: d.post_message(
         "who knows?", to=(OWNERS[n % 3],) if n % 2 else (), channel="chat", occurred_at=at
     ),
@@ -189,6 +195,7 @@ COMMANDS: Final[dict[str, Order]] = {
     "observe": lambda _, d, n, at, __: d.observe_stance(
         person_id(n), "supporter", occurred_at=at
     ),
+<<<<<<< HEAD
     "follow_up": lambda _, d, n, at, __: d.follow_up_feedback(by=OWNERS[n % 3], occurred_at=at),
     "tag": lambda _, d, __, at, ___: d.tag_feedback(("price",), occurred_at=at),
     "interview": lambda _, d, n, at, __: d.hold_interview(
@@ -200,5 +207,12 @@ COMMANDS: Final[dict[str, Order]] = {
     "turn": lambda _, d, n, at, __: _turn(d, n, at),
     "pair": lambda s, d, n, at, _: _pair(s, d, n, at),
     "unpair": lambda s, d, *_: _unpair(s, d),
+=======
+>>>>>>> collaboration
 }
 """Every command that moves a figure; refusals are part of the game."""
+
+TOGETHER_ORDERS: Final = (
+    *("message", "confer", "ask", "help", "hand_over", "acknowledge", "identify", "observe"),
+)
+"""Those of them that move nothing but who works together."""

@@ -323,7 +323,11 @@ FACTS: Final[dict[str, Make]] = {
 }
 
 OFTEN = ("moved",) * 5 + ("owner", "forecast", "won", "lost", "reopened", "amended") * 2
-ANYTHING: Final = (*FACTS, *OFTEN)
+TOGETHER: Final = frozenset(
+    {"messaged", "conferred", "handed", "took", "member", "stance", "gone", "mapped"}
+)
+"""Words that move nothing but who works together: drawn where that is asked about alone."""
+ANYTHING: Final = (*(word for word in FACTS if word not in TOGETHER), *OFTEN)
 """Words to draw from, the usual ones more often."""
 
 THEMES: Final[tuple[tuple[str, ...], ...]] = (
@@ -351,9 +355,6 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
     ),
     ("offered", "cheapened", "contact", "doubted", "won", "lost", "reopened"),
     ("moved", "doubted", "assured", "rivalled", "asked", "helped", "won", "lost"),
-    ("messaged", "conferred", "joined", "left", "asked", "helped", "owner"),
-    ("owner", "owner", "handed", "took", "opened", "merged"),
-    ("member", "stance", "gone", "mapped", "contact", "won", "lost", "reopened"),
 )
 """What a history may be about: few words meet each other more often than many."""
 

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from hypothesis import strategies as st
 
-from properties.commands import COMMANDS, open_deal
+from properties.commands import COMMANDS, TOGETHER_ORDERS, open_deal
 from properties.customers import CUSTOMER_ORDERS, CUSTOMER_WORDS, give_customer
 from properties.effort import TALLY
 from properties.facts import THEMES, fact_about
@@ -49,6 +49,7 @@ from salesflow.projections.table import ReadTable
 
 __all__ = ["Act", "Clock", "Player", "acts", "customer_acts", "goal_acts", "rep_acts"]
 
+USUAL = tuple(name for name in COMMANDS if name not in TOGETHER_ORDERS)
 OFTEN = ("advance", "advance", "sell", "sell", "sell", "turn", "turn", "assign", "pair", "open")
 ORDER_WHENS = st.builds(
     When,
@@ -96,13 +97,17 @@ def acts(
     themes: Sequence[tuple[str, ...]] = THEMES,
     customers: int = 0,
     reps: int = 0,
+<<<<<<< HEAD
     goals: int = 0,
+=======
+    orders: Sequence[str] = (),
+>>>>>>> collaboration
 ) -> st.SearchStrategy[list[Act]]:
     """Draw a history of acts; usually deals are opened, customers and reps there first."""
     order = st.builds(
         Told,
         st.integers(0, deals - 1),
-        st.sampled_from((*COMMANDS, *OFTEN)),
+        st.sampled_from((*USUAL, *OFTEN, *orders)),
         st.integers(0, 59),
         ORDER_WHENS,
         st.one_of(st.none(), st.integers(0, len(DELTAS) - 1)),
@@ -114,13 +119,13 @@ def acts(
     first = st.tuples(*map(_begun, (*range(deals), *named, *staff, *aims))).map(list)
     gaps = st.integers(0, len(DELTAS) - 1)
     several = {"min_size": 1, "max_size": 4}
-    orders = st.lists(order, **several).map(tuple)  # type: ignore[arg-type]
+    given = st.lists(order, **several).map(tuple)  # type: ignore[arg-type]
     facts = st.lists(foreign, **several).map(tuple)  # type: ignore[arg-type]
     one = st.builds(
         Act,
         st.sampled_from(("session", "tolerant", "tolerant", "tolerant")),
         gaps,
-        orders,
+        given,
     )
     again = st.builds(Act, st.just("again"), gaps, order.map(lambda one: (one,)))
     other = st.builds(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from oracle.together import acts_of, handovers_of, members_of, requests_of
 from properties.asked import CASES
 from properties.asked.collaboration import asked
+from properties.commands import TOGETHER_ORDERS
 from properties.effort import TALLY, examples
 from properties.histories import Append, Book, Told, raw_of, told
 from properties.moments import Pick, moment_of, picks
@@ -55,7 +56,7 @@ def histories() -> st.SearchStrategy[list[Act]]:
     )
     together = st.builds(Act, st.sampled_from(("record", "append")), gaps, much)
     return st.tuples(
-        acts(3, least=2, most=4, themes=THEMES, reps=2),
+        acts(3, least=3, most=6, themes=THEMES, reps=2, orders=3 * TOGETHER_ORDERS),
         st.lists(together, min_size=5, max_size=9),
     ).map(lambda parts: parts[0] + parts[1])
 
