@@ -195,20 +195,11 @@ COMMANDS: Final[dict[str, Order]] = {
     "observe": lambda _, d, n, at, __: d.observe_stance(
         person_id(n), "supporter", occurred_at=at
     ),
-<<<<<<< HEAD
     "follow_up": lambda _, d, n, at, __: d.follow_up_feedback(by=OWNERS[n % 3], occurred_at=at),
     "tag": lambda _, d, __, at, ___: d.tag_feedback(("price",), occurred_at=at),
     "interview": lambda _, d, n, at, __: d.hold_interview(
         by="research", reasons=(("price",), ("timing",))[n % 2], occurred_at=at
     ),
-    "merge": lambda s, d, n, at, _: _merge(s, d, n, at),
-    "unmerge": lambda s, d, _, at, __: _unmerge(s, d, at),
-    "sell": lambda _, d, n, at, e: _sell(d, n, at, e),
-    "turn": lambda _, d, n, at, __: _turn(d, n, at),
-    "pair": lambda s, d, n, at, _: _pair(s, d, n, at),
-    "unpair": lambda s, d, *_: _unpair(s, d),
-=======
->>>>>>> collaboration
 }
 """Every command that moves a figure; refusals are part of the game."""
 

@@ -97,11 +97,8 @@ def acts(
     themes: Sequence[tuple[str, ...]] = THEMES,
     customers: int = 0,
     reps: int = 0,
-<<<<<<< HEAD
     goals: int = 0,
-=======
     orders: Sequence[str] = (),
->>>>>>> collaboration
 ) -> st.SearchStrategy[list[Act]]:
     """Draw a history of acts; usually deals are opened, customers and reps there first."""
     order = st.builds(
