@@ -292,6 +292,7 @@ IN_WORDS = frozenset(
     {
         *("outcome", "forecast_category", "channel", "direction"),
         *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
+        *("method", "reason", "happening", "state"),
     }
 )
 """Fields whose values are words of ours."""
