@@ -81,7 +81,7 @@ def evaluate(
     """Evaluate all alerts once: raise those whose condition is met, clear the others."""
     from salesflow.engine.alerts import AlertEvaluation, evaluate_alerts
 
-    with context.record(None) as flow:
+    with context.open() as flow:
         found: list[AlertEvaluation] = evaluate_alerts(flow, only=alert)
         context.screen.json([_as_json(each) for each in found])
         word = context.screen.word

@@ -293,6 +293,7 @@ IN_WORDS = frozenset(
         *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
         *("metric", "skill"),
         *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
+        *("method", "reason", "happening", "state"),
     }
 )
 """Fields whose values are words of ours."""
