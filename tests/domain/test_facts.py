@@ -241,6 +241,9 @@ def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
         "case.published",
         "alert.defined",
+        "contest.opened",
+        "plan.published",
+        "statement.issued",
         "deal.opened",
         "customer.registered",
         "figure.reported",

@@ -149,7 +149,7 @@ class CollaborationView(View):
         ]
 
 
-class _Standing(TypedDict):
+class _OpenNow(TypedDict):
     """What a view says of the deals that are open at the moment."""
 
     open_requests: tuple[OpenRequest, ...]
@@ -220,7 +220,7 @@ class Collaboration(PeriodQuestion[CollaborationView]):
             **self._standing(reader, asked, members),
         )
 
-    def _standing(self, reader: Reader, asked: "_AskedFor", members: HeldRows) -> _Standing:
+    def _standing(self, reader: Reader, asked: "_AskedFor", members: HeldRows) -> _OpenNow:
         """Look at the deals that are open at the moment: who waits, and who is covered."""
         deals, point = asked.open_deals(), reader.read_point
         waiting, as_of = asked.waiting(deals), np.full(len(deals), point.as_of)

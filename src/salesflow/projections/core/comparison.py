@@ -283,17 +283,15 @@ ViewT = TypeVar("ViewT", bound=View)
 SIDES = ("Figure", "Compared with", "As asked", "Difference")
 BEFORE, PRIOR = "before", "Prior period"
 RESOLVED = "Conversion of deals that left (ratio)"
-DIGITS_SHOWN = 8
-PLACES_SHOWN = 4
+DIGITS_SHOWN, PLACES_SHOWN = 8, 4
 BETWEEN = " · "
 ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
         *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
-        *("metric", "skill"),
         *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
-        *("method", "reason", "happening", "state"),
+        *("method", "reason", "happening", "state", "metric", "skill"),
     }
 )
 """Fields whose values are words of ours."""

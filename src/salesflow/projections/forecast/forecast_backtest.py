@@ -47,12 +47,12 @@ from salesflow.projections.scope import unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
 __all__ = [
+    "BacktestedRange",
     "CalibrationBand",
     "ForecastBacktest",
     "ForecastBacktestView",
     "HeldByRep",
     "HeldByWeek",
-    "PastRange",
     "RangesHeld",
 ]
 
@@ -63,7 +63,7 @@ BANDS: Final = 10
 KeyT = TypeVar("KeyT", tuple[RangeMethod, str], tuple[RangeMethod, int])
 
 
-class PastRange(Value):
+class BacktestedRange(Value):
     """A range that was made at the beginning of a week, and what the quarter came to."""
 
     method: Annotated[RangeMethod, FieldRole.KEY]
@@ -155,7 +155,7 @@ class ForecastBacktestView(View):
     weeks: tuple[HeldByWeek, ...]
     reps: tuple[HeldByRep, ...]
     calibration: tuple[CalibrationBand, ...]
-    ranges: tuple[PastRange, ...]
+    ranges: tuple[BacktestedRange, ...]
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay it out: how often ranges held, by week and rep, then the calibration."""
@@ -481,8 +481,8 @@ def _held_by_rep(made: Iterable[_Made]) -> Iterator[HeldByRep]:
         )
 
 
-def _past_range(each: _Made) -> PastRange:
-    return PastRange(
+def _past_range(each: _Made) -> BacktestedRange:
+    return BacktestedRange(
         method=each.method,
         currency=each.made.currency,
         first=each.span.first,

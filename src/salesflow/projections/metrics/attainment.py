@@ -29,8 +29,8 @@ from salesflow.projections.scope import By, Customers, MetricScope
 __all__ = [
     "Actual",
     "ExpectedBy",
+    "GoalActuals",
     "GoalStatus",
-    "Measured",
     "Progress",
     "WorkDays",
     "measured",
@@ -106,7 +106,7 @@ class Actual(NamedTuple):
     """Of an outside figure: who says so."""
 
 
-class Measured(NamedTuple):
+class GoalActuals(NamedTuple):
     """What goals came to, by their places, and at which rates amounts were converted."""
 
     actuals: list[Actual]
@@ -132,7 +132,7 @@ class _Batch(NamedTuple):
 
 def measured(
     goals: Sequence[GoalRow], reader: Reader, expected_by: ExpectedBy = "working_days"
-) -> Measured:
+) -> GoalActuals:
     """Measure goals, those of a kind together, over all of their periods at once."""
     actuals = [Actual(None, 0)] * len(goals)
     seasons: list[Fraction | None] = [None] * len(goals)
@@ -157,7 +157,7 @@ def measured(
             for number, season in zip(numbers, found.seasons(days), strict=True):
                 seasons[number] = season
     used = (exchange.used for exchange in exchanges.values())
-    return Measured(actuals, seasons, tuple(it for it in used if it is not None))
+    return GoalActuals(actuals, seasons, tuple(it for it in used if it is not None))
 
 
 def _batch(goal: GoalRow) -> _Batch:

@@ -35,7 +35,7 @@ from salesflow.projections.metrics.effect_windows import (
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.coaching_figures import (
     MEASURES,
-    Difference,
+    CoachedDifference,
     Measure,
     StageDifferences,
 )
@@ -227,7 +227,7 @@ class _WantedReps(NamedTuple):
     team: str | None
     any_team: bool
 
-    def fits(self, each: Difference) -> bool:
+    def fits(self, each: CoachedDifference) -> bool:
         """Whether a difference is of those asked about."""
         if self.rep is not None and each.rep != self.rep:
             return False
@@ -252,11 +252,11 @@ def _margins(apart: Estimate) -> float:
     return abs(value) / margin if margin else 0.0
 
 
-def _place(each: Difference) -> tuple[str, str, str, str, str]:
+def _place(each: CoachedDifference) -> tuple[str, str, str, str, str]:
     return (each.rep, each.team or "", *each.stage, each.measure)
 
 
-def _point(each: Difference, differences: StageDifferences) -> CoachingPoint:
+def _point(each: CoachedDifference, differences: StageDifferences) -> CoachingPoint:
     names = differences.names[each.stage]
     return CoachingPoint(
         rep=each.rep,

@@ -31,7 +31,7 @@ from salesflow.projections.metrics.visits import (
 )
 from salesflow.projections.scope import Teams
 
-__all__ = ["MEASURES", "Difference", "Measure", "StageDifferences"]
+__all__ = ["MEASURES", "CoachedDifference", "Measure", "StageDifferences"]
 
 Measure = Literal["conversion", "days", "follow_ups"]
 MEASURES: Final[Mapping[Measure, str]] = {
@@ -48,7 +48,7 @@ SHOWN: Final = 3
 """So many deals are named for a difference."""
 
 
-class Difference(NamedTuple):
+class CoachedDifference(NamedTuple):
     """How a rep differs from the others of the team at one stage, by one measure."""
 
     rep: str
@@ -110,12 +110,12 @@ class StageDifferences:
         """Of how many reps the first team stands for a time before they joined it."""
         return self._teams.before_joining
 
-    def found(self) -> Iterator[Difference]:
+    def found(self) -> Iterator[CoachedDifference]:
         """Yield how each rep differs from others of the team, where both have any figure."""
         for observed in self._observed.values():
             yield from self._differences(observed)
 
-    def deals(self, one: Difference) -> list[UUID]:
+    def deals(self, one: CoachedDifference) -> list[UUID]:
         """Name deals that show a difference: those furthest to its side, the newest first."""
         observed = self._observed[one.measure]
         visits, value = observed.visit[one.rows], observed.value[one.rows]
@@ -191,7 +191,7 @@ class StageDifferences:
         between[between < 0] = 0  # begun again by an opening of the same instant
         return between
 
-    def _differences(self, observed: _Observed) -> Iterator[Difference]:
+    def _differences(self, observed: _Observed) -> Iterator[CoachedDifference]:
         if not len(observed.visit):
             return
         together = grouped(observed.team, observed.stage)
@@ -207,7 +207,7 @@ class StageDifferences:
             if apart is None:
                 continue
             team = int(observed.team[row])
-            yield Difference(
+            yield CoachedDifference(
                 rep=words[int(observed.owner[row])],
                 team=None if team == NOTHING else names[team],
                 stage=self._stages[int(observed.stage[row])],
