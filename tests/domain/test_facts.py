@@ -169,6 +169,7 @@ def test_a_kind_says_whose_it_is_and_what_happened(fact: type[Fact]) -> None:
     whose, _, what = fact.kind.partition(".")
     assert whose in {
         "fact", "settings", "rates", "process", "team", "rep", "customer", "deal",
+        "plan", "statement", "contest",
     }  # fmt: skip
     assert what == what.lower()
     assert what.replace("_", "").isalpha()
@@ -236,12 +237,15 @@ def test_an_effect_is_never_before_the_decision() -> None:
 
 def test_openings_are_marked() -> None:
     assert {fact.kind for fact in CATALOGUE if fact.is_opening} == {
+        "contest.opened",
         "deal.opened",
         "customer.registered",
+        "plan.published",
         "process.published",
         "rates.published",
         "rep.joined",
         "settings.changed",
+        "statement.issued",
         "team.formed",
     }
 
