@@ -146,8 +146,6 @@ COMMANDS: Final[dict[str, Order]] = {
     "refund": lambda _, d, n, at, __: d.give_refund(
         money(n), because="a fault", occurred_at=at
     ),
-    "invoice": lambda _, d, n, at, __: d.issue_invoice(money(n), occurred_at=at),
-    "pay": lambda _, d, n, at, __: d.receive_payment(money(n), occurred_at=at),
     "repeat": lambda _, d, n, at, __: d.place_repeat_order(money(n), occurred_at=at),
     "assign": lambda _, d, n, at, e: d.assign_owner(
         OWNERS[n % 3], effective_from=e, occurred_at=at

@@ -44,9 +44,7 @@ from salesflow.domain.deal.after_sales import (
 from salesflow.domain.deal.billing import (
     ContractAmended,
     ForecastGiven,
-    InvoiceIssued,
     LineItemsAgreed,
-    PaymentReceived,
     RefundGiven,
     TermsAgreed,
 )
@@ -277,8 +275,6 @@ FACTS: Final[dict[str, Make]] = {
     "terms": lambda n, _: TermsAgreed(payment_days=n),
     "amended": lambda n, e: ContractAmended(amount=_perhaps(n), effective_from=e),
     "refund": lambda n, _: RefundGiven(amount=money(n)),
-    "invoiced": lambda n, _: InvoiceIssued(amount=money(n)),
-    "paid": lambda n, _: PaymentReceived(amount=money(n)),
     "repeat": lambda n, _: RepeatOrderPlaced(amount=_perhaps(n)),
     "owner": lambda n, e: OwnerAssigned(owner=OWNERS[n % 3], effective_from=e),
     "joined": lambda n, e: CollaboratorJoined(
@@ -335,7 +331,6 @@ THEMES: Final[tuple[tuple[str, ...], ...]] = (
     ("owner", "owner", "owner", "moved", "won"),
     ("won", "amended", "amended", "reopened", "lines", "forecast", "refund"),
     ("moved", "won", "lost", "disqualified", "reopened", "migrated"),
-    ("won", "invoiced", "paid", "paid", "refund", "repeat"),
     ("forecast", "forecast", "forecast", "moved", "lines", "reopened"),
     ("merged", "unmerged", "merged", "unmerged", "owner"),
     ("merged", "unmerged", "won", "lost", "reopened", "moved", "owner"),

@@ -24,6 +24,7 @@ from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact
 from salesflow.domain.exchange_rates import Rate
 from salesflow.domain.ids import new_id
+from salesflow.domain.incentive_plan import PlanTerms
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.values import SafeText
 from salesflow.errors import InputError
@@ -62,6 +63,7 @@ OPENING = DealOpened(process=STANDARD.key, process_version=1, stage="prospecting
 WHOLE: dict[type, st.SearchStrategy[Any]] = {
     ProcessVersion: st.just(STANDARD),
     FiscalCalendar: st.just(FiscalCalendar()),
+    PlanTerms: st.just(PlanTerms.model_validate({"rate": "0.05", "cap": "1000"})),
     Rate: st.builds(
         lambda n: Rate(currency="USD", rate=n),
         st.decimals("0.1", "9", places=4),

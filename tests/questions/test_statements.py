@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ import pytest
 from given import cny, opened
 from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import Shop, deal_id, publish, shop
+from salesflow.domain.contest import Contest
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.incentive_plan import IncentivePlan, PlanTerms
 from salesflow.projections.core.currency import MoneyQuestion
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
@@ -38,8 +41,34 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
+NEEDED = {"rep": "ann", "contest": "spring"}
+"""What questions cannot do without, beside a deal."""
+
+
+def found(sales: Shop) -> None:
+    """Publish a plan and announce a contest."""
+    day, last = date(2026, 1, 1), date(2026, 3, 31)
+    names: dict[str, Any] = {"name_en": "Spring", "name_zh": "春季", "occurred_at": day}
+    terms = PlanTerms(rate=Decimal("0.05"))
+    with sales.flow.session() as session:
+        session.add(
+            IncentivePlan.publish(
+                "ae",
+                **names,
+                currency="CNY",
+                period="quarter",
+                starts=day,
+                terms=terms,
+            )
+        )
+        days = {"first_day": day, "last_day": last}
+        session.add(Contest.open("spring", metric="orders", **names, **days))
+
+
 def sell(sales: Shop, first: int, after: int) -> None:
     """Let some deals live and end, each in its own way."""
+    if first == 1:
+        found(sales)
     for number in range(first, after):
         end = DealWon() if number % 2 else DealLost(because="price")
         sales.tell(
@@ -60,7 +89,9 @@ def asked(name: str) -> Question[View]:
         if field in PERIOD:
             given[field] = PERIOD[field]
         elif field == "deal":
-            given[field] = deal_id(1)
+            given[field] = deal_id(3 if name == "commission-estimate" else 1)
+        elif field in NEEDED and question.model_fields[field].is_required():
+            given[field] = NEEDED[field]
     return question.model_validate(given)
 
 
