@@ -290,9 +290,8 @@ ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
-        *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
-        *("metric", "skill"),
-        *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
+        *("outcome", "forecast_category", "channel", "direction", "standing", "status", "kind"),
+        *("detail", "factor", "figure", "movement", "made", "measure", "metric", "turn"),
     }
 )
 """Fields whose values are words of ours."""

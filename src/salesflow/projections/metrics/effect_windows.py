@@ -28,7 +28,7 @@ __all__ = [
     "WINDOWS",
     "EffectWindows",
     "FiguresAround",
-    "Measured",
+    "MetricAt",
     "figures_around",
     "windows_around",
 ]
@@ -39,7 +39,7 @@ NEVER: Final = 1 << 40
 Days = int
 
 
-class Measured(NamedTuple):
+class MetricAt(NamedTuple):
     """Which metric is looked at, and where."""
 
     metric: str
@@ -124,7 +124,7 @@ class FiguresAround(NamedTuple):
 def figures_around(
     reader: Reader,
     windows: Sequence[EffectWindows],
-    measured: Sequence[Measured],
+    measured: Sequence[MetricAt],
     exchange: CurrencyConverter | None = None,
 ) -> list[list[FiguresAround]]:
     """Measure metrics for every rep: of each windows, in their order, each metric.
