@@ -26,7 +26,7 @@ from salesflow.projections.metrics.effect_windows import (
     WINDOWS,
     EffectWindows,
     FiguresAround,
-    Measured,
+    MetricAt,
     figures_around,
     windows_around,
 )
@@ -105,7 +105,7 @@ def figures_moved(
         return Moved(None, (), None, None, "window_not_over")
     fact = improvement.proposed
     assert fact is not None, "it was proposed"
-    measured = Measured(fact.metric, fact.stage)
+    measured = MetricAt(fact.metric, fact.stage)
     [[around]] = figures_around(
         reader, [windows], [measured], exchange, by=by, process=fact.process
     )

@@ -28,7 +28,7 @@ __all__ = [
     "WINDOWS",
     "EffectWindows",
     "FiguresAround",
-    "Measured",
+    "MetricAt",
     "figures_around",
     "windows_around",
 ]
@@ -39,7 +39,7 @@ NEVER: Final = 1 << 40
 Days = int
 
 
-class Measured(NamedTuple):
+class MetricAt(NamedTuple):
     """Which metric is looked at, and where."""
 
     metric: str
@@ -124,7 +124,7 @@ class FiguresAround(NamedTuple):
 def figures_around(
     reader: Reader,
     windows: Sequence[EffectWindows],
-    measured: Sequence[Measured],
+    measured: Sequence[MetricAt],
     exchange: CurrencyConverter | None = None,
     *,
     by: Literal["rep", "team"] = "rep",
@@ -151,7 +151,7 @@ def figures_around(
 
 def _by_windows(
     windows: Sequence[EffectWindows],
-    measured: Sequence[Measured],
+    measured: Sequence[MetricAt],
     of_metrics: Sequence[Sequence[MetricFigure]],
 ) -> Iterator[list[FiguresAround]]:
     """Part what was measured in one pass by the windows that it is of."""

@@ -28,7 +28,7 @@ from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.metrics.effect_windows import (
-    Measured,
+    MetricAt,
     figures_around,
     windows_around,
 )
@@ -197,7 +197,7 @@ class Coaching(PeriodQuestion[CoachingView]):
             for key, days in sorted(completed.items())
         }
         windows = [windows_around(reader, each, self.window) for each in began.values()]
-        measured = [Measured(MEASURES[measure], stage) for stage, measure in asked]
+        measured = [MetricAt(MEASURES[measure], stage) for stage, measure in asked]
         every = figures_around(reader, windows, measured)
         for (key, days), of_training in zip(began.items(), every, strict=True):
             for (stage, measure), around in zip(asked, of_training, strict=True):

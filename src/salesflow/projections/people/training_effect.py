@@ -36,7 +36,7 @@ from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.metrics.effect_windows import (
     EffectWindows,
     FiguresAround,
-    Measured,
+    MetricAt,
     figures_around,
     windows_around,
 )
@@ -176,15 +176,15 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
             raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
         return known[self.training]
 
-    def _measured(self, offered: OfferedTraining) -> Measured:
+    def _measured(self, offered: OfferedTraining) -> MetricAt:
         if self.metric is not None:
-            return Measured(self.metric, self.stage)
+            return MetricAt(self.metric, self.stage)
         if offered.metric is None:
             raise InputError(
                 f"training {self.training!r} does not say what it should move; name a figure:"
                 " metric"
             )
-        return Measured(offered.metric, self.stage or offered.stage)
+        return MetricAt(offered.metric, self.stage or offered.stage)
 
 
 def _people(windows: EffectWindows, around: FiguresAround) -> Iterator[EffectPerson]:
