@@ -29,7 +29,8 @@ from simulated import demo, ran
 ASKED = (
     "bottlenecks", "case-library", "coaching", "conversion", "deals", "feedback", "flow",
     "forecast", "funnel", "funnel-trend", "goal-attainment", "goal-check", "kpis",
-    "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times", "win-loss",
+    "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times",
+    "strategy-review", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

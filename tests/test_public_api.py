@@ -55,6 +55,7 @@ PUBLIC = [
     "Stage",
     "StageKpis",
     "StageTimes",
+    "StrategyReview",
     "Team",
     "Training",
     "TrainingEffect",

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from salesflow.projections.pipeline.funnel_trend import FunnelTrend
     from salesflow.projections.pipeline.restatement import Restatement
     from salesflow.projections.review.retrospective import Retrospective
+    from salesflow.projections.review.strategy_review import StrategyReview
     from salesflow.projections.stages.bottlenecks import Bottlenecks
     from salesflow.projections.stages.conversion import Conversion
     from salesflow.projections.stages.stage_times import StageTimes
@@ -104,6 +105,7 @@ __all__ = [
     "Stage",
     "StageKpis",
     "StageTimes",
+    "StrategyReview",
     "Team",
     "Training",
     "TrainingEffect",
@@ -153,6 +155,7 @@ _HOMES = {
     "Stage": "domain.process",
     "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
+    "StrategyReview": "projections.review.strategy_review",
     "Team": "domain.team",
     "Training": "domain.training",
     "TrainingEffect": "projections.people.training_effect",
