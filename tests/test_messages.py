@@ -30,7 +30,8 @@ ASKED = (
     "alerts", "bottlenecks", "case-library", "coaching", "collaboration", "conversion",
     "deal-health", "deals", "feedback", "flow", "forecast", "forecast-backtest",
     "forecast-range", "funnel", "funnel-trend", "goal-attainment", "goal-check", "kpis",
-    "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times", "win-loss",
+    "process-diff", "restatement", "retrospective", "stage-kpis", "stage-times",
+    "strategy-review", "win-loss",
 )  # fmt: skip
 UNCHECKED = (
     *(("status",), ("check",), ("deal", "list"), ("log",), ("process", "list")),

@@ -73,6 +73,7 @@ PUBLIC = [
     "StageKpis",
     "StageTimes",
     "Statement",
+    "StrategyReview",
     "Team",
     "Tier",
     "Training",

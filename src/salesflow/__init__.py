@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from salesflow.projections.pipeline.funnel_trend import FunnelTrend
     from salesflow.projections.pipeline.restatement import Restatement
     from salesflow.projections.review.retrospective import Retrospective
+    from salesflow.projections.review.strategy_review import StrategyReview
     from salesflow.projections.stages.bottlenecks import Bottlenecks
     from salesflow.projections.stages.conversion import Conversion
     from salesflow.projections.stages.stage_times import StageTimes
@@ -142,6 +143,7 @@ __all__ = [
     "StageKpis",
     "StageTimes",
     "Statement",
+    "StrategyReview",
     "Team",
     "Tier",
     "Training",
@@ -198,6 +200,7 @@ _HOMES = {
     "Stage": "domain.process",
     "StageKpis": "projections.goals.stage_kpis",
     "StageTimes": "projections.stages.stage_times",
+    "StrategyReview": "projections.review.strategy_review",
     "Team": "domain.team",
     "Training": "domain.training",
     "TrainingEffect": "projections.people.training_effect",

@@ -100,6 +100,7 @@ CASES = {
     ),
     "stage-kpis": Case(lambda view: sum(it.rests_on for it in view.kpis), 0),
     "stage-times": Case(lambda view: sum(each.visits for each in view.stages), 3),
+    "strategy-review": Case(lambda view: sum(each.deals for each in view.funnel), 1),
     "training-effect": Case(
         lambda view: len(view.not_compared), 1, asked={"training": "nego-1", "metric": "won"}
     ),

@@ -61,7 +61,7 @@ def found(sales: Shop) -> None:
                 terms=terms,
             )
         )
-        days = {"first_day": day, "last_day": last}
+        days: dict[str, Any] = {"first_day": day, "last_day": last}
         session.add(Contest.open("spring", metric="orders", **names, **days))
 
 

@@ -51,6 +51,7 @@ QUESTION_HOMES: Final = {
     "retrospective": "salesflow.projections.review.retrospective:Retrospective",
     "stage-kpis": "salesflow.projections.goals.stage_kpis:StageKpis",
     "stage-times": "salesflow.projections.stages.stage_times:StageTimes",
+    "strategy-review": "salesflow.projections.review.strategy_review:StrategyReview",
     "training-effect": "salesflow.projections.people.training_effect:TrainingEffect",
     "win-loss": "salesflow.projections.cases.win_loss:WinLoss",
 }

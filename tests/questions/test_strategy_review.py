@@ -1,0 +1,87 @@
+"""A month looked at as a whole: each part as its own question answers it."""
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import pytest
+
+from given import cny, opened
+from questions.shop import Shop, deal_id, shop
+from salesflow import Case, Deal, Figures, Improvement, Retrospective, Review, StrategyReview
+from salesflow.domain.deal.after_sales import FeedbackReceived
+from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.figures import FIGURES_ID
+
+MAY = StrategyReview(from_=date(2026, 5, 1), to=date(2026, 6, 1))
+
+
+@pytest.fixture(scope="module")
+def sales() -> Iterator[Shop]:
+    with shop() as books:
+        books.turn("2026-05-02").tell(1, ("2026-05-01", opened(amount=cny("100"))))
+        books.tell(2, ("2026-04-01", opened(amount=cny("70"))))
+        books.turn("2026-05-20").tell(2, ("2026-05-20", DealLost(because="price")))
+        books.tell(2, ("2026-05-20", FeedbackReceived(scale="nps", score=2, text="slow")))
+        with books.flow.session() as s:
+            case = s.add(Case.publish("slow", deal=s.get(Deal, deal_id(2))))
+            case.note_lesson("Answer within a day")
+            review = s.add(Review.open("april", from_=date(2026, 4, 1), to=date(2026, 5, 1)))
+            review.agree_action("ask", text="Ask", owner="ann", due=date(2026, 5, 25))
+            trial = s.add(
+                Improvement.propose(
+                    "calls", hypothesis="It helps", change="strategy", metric="contacts"
+                )
+            )
+            trial.start()
+            book = s.get(Figures, FIGURES_ID)
+            for month, value in ((4, "0.11"), (5, "0.13")):
+                book.report(
+                    "market-share",
+                    value=value,
+                    unit="share",
+                    first_day=date(2026, month, 1),
+                    last_day=date(2026, month, 30),
+                    source="institute",
+                )
+        books.turn("2026-06-01")
+        yield books
+
+
+def test_all_that_the_strategy_is_judged_by_stands_side_by_side(sales: Shop) -> None:
+    view = sales.flow.ask(MAY, as_of="2026-05-31")
+    assert [(each.case, each.because, each.lessons) for each in view.cases] == [
+        ("slow", "price", ("Answer within a day",))
+    ]
+    assert [(it.figure, it.value, it.value_before) for it in view.market] == [
+        ("market-share", Decimal("0.13"), Decimal("0.11"))
+    ]
+    assert [(it.improvement, it.verdict) for it in view.improvements] == [
+        ("calls", "window_not_over")
+    ]
+    assert [(it.action, it.owner, it.overdue) for it in view.actions] == [("ask", "ann", True)]
+    assert (view.feedback.detractors, view.follow_up.followed_up) == (1, 0)
+    assert sum(stage.deals for stage in view.funnel) == 1
+    days = {"from_": date(2026, 5, 1), "to": date(2026, 6, 1)}
+    alone = sales.flow.ask(Retrospective.model_validate(days), as_of="2026-05-31")
+    assert view.figures == alone.figures
+
+
+def test_it_is_of_the_month_of_the_moment_unless_another_is_named(sales: Shop) -> None:
+    asked = sales.flow.ask(StrategyReview(), as_of="2026-05-31")
+    assert asked.period == sales.flow.ask(MAY, as_of="2026-05-31").period
+    assert asked.before.start.date() == date(2026, 4, 1)
+
+
+def test_a_past_month_has_the_funnel_of_its_end(sales: Shop) -> None:
+    april = StrategyReview(from_=date(2026, 4, 1), to=date(2026, 5, 1))
+    view = sales.flow.ask(april, as_of="2026-05-31")
+    assert sum(stage.deals for stage in view.funnel) == 1
+    assert view.cases == ()
+
+
+def test_people_read_it_from_top_to_bottom(sales: Shop) -> None:
+    titles = [table.title for table in sales.flow.ask(MAY).tables()]
+    assert titles[0] == "Strategy review"
+    assert titles[-3:] == ["Cases published", "Improvements", "Open actions of reviews"]
+    assert "战略回顾" in sales.flow.ask(MAY).table("zh")
