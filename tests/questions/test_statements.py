@@ -60,8 +60,8 @@ def found(sales: Shop) -> None:
                 terms=terms,
             )
         )
-        days = {"first_day": day, "last_day": last}
-        session.add(Contest.open("spring", metric="orders", **names, **days))
+        names |= {"first_day": day, "last_day": last}
+        session.add(Contest.open("spring", metric="orders", **names))
 
 
 def sell(sales: Shop, first: int, after: int) -> None:
