@@ -61,13 +61,8 @@ def found(sales: Shop) -> None:
                 terms=terms,
             )
         )
-<<<<<<< HEAD
         days: dict[str, Any] = {"first_day": day, "last_day": last}
         session.add(Contest.open("spring", metric="orders", **names, **days))
-=======
-        names |= {"first_day": day, "last_day": last}
-        session.add(Contest.open("spring", metric="orders", **names))
->>>>>>> incentives
 
 
 def sell(sales: Shop, first: int, after: int) -> None:
