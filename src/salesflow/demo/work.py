@@ -82,6 +82,8 @@ def _analyse_needs(life: DealLife) -> Life:
 def _find_buyers(life: DealLife) -> None:
     """Find out who decides, and note at the customer whom nobody knew yet."""
     found = life.buyers.find()
+    if not found:
+        return
     with life.office.session(life.plan.rep.id) as session:
         customer = session.get(Customer, life.office.customers[life.plan.company.name])
         for buyer in found:
