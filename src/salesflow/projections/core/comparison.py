@@ -288,12 +288,11 @@ PLACES_SHOWN = 4
 BETWEEN = " · "
 ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
-IN_WORDS = frozenset(
-    {
-        *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
-        *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
-    }
-)
+IN_WORDS = {
+    *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
+    *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
+    *("letter", "kpi"),
+}
 """Fields whose values are words of ours."""
 NAMED_BY_KEY = frozenset({"detail", "stage", "target"})
 """Fields that hold the key of a stage, or of what else an answer has a name for."""
