@@ -1,17 +1,26 @@
 """What questions cannot do without, and what has to be told so that there is such a thing."""
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from uuid import UUID
 
-from salesflow import Improvement, SalesFlow, Training
+from salesflow import Contest, Improvement, IncentivePlan, PlanTerms, SalesFlow, Training
 from salesflow.projections.core.question import Question, View
 
 __all__ = ["needed_by", "tell_what_is_needed"]
 
 
-def needed_by(question: type[Question[View]], deal: UUID) -> dict[str, object]:
+OF_OPEN_DEALS = {"commission-estimate"}
+"""Questions of a deal that has to be open."""
+BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def needed_by(
+    question: type[Question[View]], deal: UUID, open_deal: UUID | None = None
+) -> dict[str, object]:
     """Give the parameters that a question cannot do without."""
     known: dict[str, object] = {
-        "deal": deal,
+        "deal": open_deal or deal if question.name in OF_OPEN_DEALS else deal,
         "rep": "ann",
         "training": "nego-1",
         "contest": "spring",
@@ -30,5 +39,28 @@ def tell_what_is_needed(flow: SalesFlow) -> None:
         session.add(
             Improvement.propose(
                 "trial", hypothesis="Let them try it", change="process", metric="won"
+            )
+        )
+        session.add(
+            IncentivePlan.publish(
+                "ae",
+                name_en="All",
+                name_zh="全员",
+                currency="CNY",
+                period="quarter",
+                starts=BEGINS.date(),
+                terms=PlanTerms(rate=Decimal("0.05")),
+                occurred_at=BEGINS,
+            )
+        )
+        session.add(
+            Contest.open(
+                "spring",
+                name_en="Spring",
+                name_zh="春季",
+                metric="orders",
+                first_day=date(2026, 1, 1),
+                last_day=date(2026, 3, 31),
+                occurred_at=BEGINS,
             )
         )

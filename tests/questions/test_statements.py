@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Callable
 from datetime import date
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,10 @@ import pytest
 from given import cny, opened
 from questions.needed import needed_by, tell_what_is_needed
 from questions.shop import Shop, deal_id, publish, shop
-from salesflow.domain.contest import Contest
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import StageMoved
-from salesflow.domain.incentive_plan import IncentivePlan, PlanTerms
 from salesflow.projections.core.currency import MoneyQuestion
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
@@ -41,34 +38,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-NEEDED = {"rep": "ann", "contest": "spring"}
-"""What questions cannot do without, beside a deal."""
-
-
-def found(sales: Shop) -> None:
-    """Publish a plan and announce a contest."""
-    day, last = date(2026, 1, 1), date(2026, 3, 31)
-    names: dict[str, Any] = {"name_en": "Spring", "name_zh": "春季", "occurred_at": day}
-    terms = PlanTerms(rate=Decimal("0.05"))
-    with sales.flow.session() as session:
-        session.add(
-            IncentivePlan.publish(
-                "ae",
-                **names,
-                currency="CNY",
-                period="quarter",
-                starts=day,
-                terms=terms,
-            )
-        )
-        days: dict[str, Any] = {"first_day": day, "last_day": last}
-        session.add(Contest.open("spring", metric="orders", **names, **days))
-
-
 def sell(sales: Shop, first: int, after: int) -> None:
     """Let some deals live and end, each in its own way."""
-    if first == 1:
-        found(sales)
     for number in range(first, after):
         end = DealWon() if number % 2 else DealLost(because="price")
         sales.tell(
@@ -81,17 +52,18 @@ def sell(sales: Shop, first: int, after: int) -> None:
         )
 
 
+OF_OPEN_DEALS = {"commission-estimate", "deal-health"}
+
+
 def asked(name: str) -> Question[View]:
-    """Ask for the quarter, and where a question is about one deal, for the first."""
+    """Ask for the quarter, and where a question is about one deal, for the first or an open one."""
     question = QUESTIONS[name]
     given = needed_by(question, deal_id(1))
     for field in question.model_fields:
         if field in PERIOD:
             given[field] = PERIOD[field]
         elif field == "deal":
-            given[field] = deal_id(3 if name == "commission-estimate" else 1)
-        elif field in NEEDED and question.model_fields[field].is_required():
-            given[field] = NEEDED[field]
+            given[field] = deal_id(3 if name in OF_OPEN_DEALS else 1)
     return question.model_validate(given)
 
 
