@@ -1,5 +1,6 @@
 """What questions cannot do without, and what has to be told so that there is such a thing."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from salesflow import Improvement, SalesFlow, Training
@@ -24,6 +25,10 @@ def tell_what_is_needed(flow: SalesFlow) -> None:
         )
         session.add(
             Improvement.propose(
-                "trial", hypothesis="Let them try it", change="process", metric="won"
+                "trial",
+                hypothesis="Let them try it",
+                change="process",
+                metric="won",
+                occurred_at=datetime(2020, 1, 2, tzinfo=UTC),
             )
         )
