@@ -2,20 +2,21 @@
 
 import json
 import re
+from uuid import UUID
 
 import pytest
 
-from questions.needed import tell_what_is_needed
+from questions.needed import needed_by, tell_what_is_needed
 from salesflow import SalesFlow
 from salesflow.projections.registry import QUESTIONS
 from simulated import demo, ran
 
 pytestmark = pytest.mark.usefixtures("db")
+ERP = UUID("e4900000-0000-4000-8000-000000000001")
 OF_A_DEAL = {
-    "case-study": ("e490",),
-    "deal-timeline": ("e490",),
-    "rep-card": ("ann",),
-    "training-effect": ("nego-1",),
+    name: tuple(map(str, needed_by(question, ERP).values()))
+    for name, question in QUESTIONS.items()
+    if needed_by(question, ERP)
 }
 """What is asked about one thing, and which one."""
 THEN = {"case-study": "2026-03-20"}

@@ -38,7 +38,7 @@ def test_a_whole_number_of_a_table_says_what_it_holds(label: str) -> None:
     own = table.keys if isinstance(table, IntervalTable) else ()
     columns = [*own, *table.attributes]
     bare = [c.name for c in columns if type(c.type) is sa.BigInteger]
-    assert set(bare) <= {"position", "begun"}, (
+    assert set(bare) <= {"position", "begun", "followed_up_position"}, (
         f"{bare}: Instants or Millionths of projections/table.py; a plain count is sa.Integer"
     )
 

@@ -4,7 +4,16 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from uuid import UUID
 
-from salesflow import Contest, Improvement, IncentivePlan, PlanTerms, SalesFlow, Training
+from salesflow import (
+    STANDARD,
+    Contest,
+    Deal,
+    Improvement,
+    IncentivePlan,
+    PlanTerms,
+    SalesFlow,
+    Training,
+)
 from salesflow.projections.core.question import Question, View
 
 __all__ = ["needed_by", "tell_what_is_needed"]
@@ -12,6 +21,7 @@ __all__ = ["needed_by", "tell_what_is_needed"]
 
 OF_OPEN_DEALS = {"commission-estimate"}
 """Questions of a deal that has to be open."""
+OPEN_DEAL = UUID("0bea1000-0000-4000-8000-000000000001")
 BEGINS = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -20,7 +30,7 @@ def needed_by(
 ) -> dict[str, object]:
     """Give the parameters that a question cannot do without."""
     known: dict[str, object] = {
-        "deal": open_deal or deal if question.name in OF_OPEN_DEALS else deal,
+        "deal": (open_deal or OPEN_DEAL) if question.name in OF_OPEN_DEALS else deal,
         "rep": "ann",
         "training": "nego-1",
         "contest": "spring",
@@ -38,8 +48,15 @@ def tell_what_is_needed(flow: SalesFlow) -> None:
         )
         session.add(
             Improvement.propose(
-                "trial", hypothesis="Let them try it", change="process", metric="won"
+                "trial",
+                hypothesis="Let them try it",
+                change="process",
+                metric="won",
+                occurred_at=datetime(2020, 1, 2, tzinfo=UTC),
             )
+        )
+        session.add(
+            Deal.open(STANDARD, title="Open", owner="ann", occurred_at=BEGINS, id=OPEN_DEAL)
         )
         session.add(
             IncentivePlan.publish(
@@ -48,6 +65,7 @@ def tell_what_is_needed(flow: SalesFlow) -> None:
                 name_zh="全员",
                 currency="CNY",
                 period="quarter",
+                reps=("ann",),
                 starts=BEGINS.date(),
                 terms=PlanTerms(rate=Decimal("0.05")),
                 occurred_at=BEGINS,

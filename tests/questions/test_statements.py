@@ -56,7 +56,7 @@ OF_OPEN_DEALS = {"commission-estimate", "deal-health"}
 
 
 def asked(name: str) -> Question[View]:
-    """Ask for the quarter, and where a question is about one deal, for the first or an open one."""
+    """Ask for the quarter, and of a deal for the first, or for an open one."""
     question = QUESTIONS[name]
     given = needed_by(question, deal_id(1))
     for field in question.model_fields:

@@ -40,8 +40,8 @@ KNOWN = {
     "start": "there is no open stage 'nope'; deals have passed a, b, c",
     "team": "nobody has been in a team 'nope' by then; teams: east",
     "training": "there is no training 'nope'; there are: nego-1",
-    "plan": "no plan 'nope' is believed to exist by then; none is published",
-    "contest": "no contest 'nope' by then; none was announced",
+    "plan": "no plan 'nope' is believed to exist by then; there are ae",
+    "contest": "no contest 'nope' by then; there are spring",
     "quote": "has no quote 'nope'; there are none",
 }
 """Named by keys that there are in the data: unknown ones are refused with those known."""
@@ -87,7 +87,7 @@ METRICS = [each for each in TEXTS if each[1] == "metric"]
 
 def given(name: str, **more: object) -> dict[str, Any]:
     """Give a question what it cannot do without, and more."""
-    return {**needed_by(QUESTIONS[name], deal_id(1)), **more}
+    return {**needed_by(QUESTIONS[name], deal_id(1), deal_id(1)), **more}
 
 
 def refused(name: str, **more: object) -> str:

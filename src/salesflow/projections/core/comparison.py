@@ -291,6 +291,7 @@ IN_WORDS = {
     *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
     *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
     *("method", "reason", "happening", "state", "metric", "skill", "letter", "kpi"),
+    "department",
 }
 """Fields whose values are words of ours."""
 NAMED_BY_KEY = frozenset({"detail", "stage", "target"})

@@ -230,7 +230,7 @@ def _figures_table(
             estimate_text(its.within_share, percent=True),
         )
         for name, its in zip(("This period", "Prior period"), told, strict=True)
-        if its.detractors
+        if any(side.detractors for side in told)
     )
     note = say("in time = within {days} days", language, days=days)
     heads = "Period", "Detractors", "Followed up", "In time", "Share in time"

@@ -333,7 +333,7 @@ class _StrategyLayout:
             )
             for each in self._view.market
         )
-        columns = ("Figure", "Period", "Value", "Before", "Unit", "Source")
+        columns = ("Figure", "Reported for", "Value", "Before", "Unit", "Source")
         return TableOfView("Market figures", columns, rows)
 
     def _feedback(self) -> TableOfView:
@@ -342,7 +342,7 @@ class _StrategyLayout:
         rows = tuple(
             (days_text(period, self._zone), *figures_text(its))
             for period, its in sides
-            if its.responses or its.sent
+            if any(side.responses or side.sent for _, side in sides)
         )
         return TableOfView("Feedback", ("Period", *FIGURE_COLUMNS), rows)
 
