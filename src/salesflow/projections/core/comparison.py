@@ -290,9 +290,8 @@ ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
 IN_WORDS = frozenset(
     {
-        *("outcome", "forecast_category", "channel", "direction"),
+        *("outcome", "forecast_category", "channel", "direction", "method", "reason", "state"),
         *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
-        *("method", "reason", "happening", "state"),
     }
 )
 """Fields whose values are words of ours."""
