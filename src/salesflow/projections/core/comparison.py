@@ -287,21 +287,11 @@ DIGITS_SHOWN, PLACES_SHOWN = 8, 4
 BETWEEN = " · "
 ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
-<<<<<<< HEAD
 IN_WORDS = {
-    *("outcome", "forecast_category", "channel", "direction", "standing", "status"),
+    *("outcome", "forecast_category", "channel", "direction", "standing", "status", "kpi"),
     *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
-    *("method", "reason", "happening", "state", "metric", "skill", "letter", "kpi"),
-    "department",
+    *("method", "reason", "happening", "state", "metric", "skill", "letter", "department"),
 }
-=======
-IN_WORDS = frozenset(
-    {
-        *("outcome", "forecast_category", "channel", "direction", "method", "reason", "state"),
-        *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
-    }
-)
->>>>>>> leaders
 """Fields whose values are words of ours."""
 NAMED_BY_KEY = frozenset({"detail", "stage", "target"})
 """Fields that hold the key of a stage, or of what else an answer has a name for."""
