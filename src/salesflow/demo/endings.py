@@ -321,7 +321,7 @@ def go_on(life: DealLife) -> Life:
 def _leave(life: DealLife) -> Life:
     if life.maybe(STALLED):
         life.stage = ""
-    elif not life.maybe(min(0.97, PASSES[life.stage] + (life.plan.rep.skill - 1) * 0.3)):
+    elif not life.maybe(min(0.97, PASSES[life.stage] + (life.skill - 1) * 0.3)):
         yield from _end_badly(life)
     elif life.stage == "negotiation":
         yield from _win_or_go_back(life)

@@ -174,6 +174,8 @@ class Workplace:
 
 MANAGERS: Final = {"east": "lead-east", "south": "lead-south"}
 KNOWN_AT_OPENING: Final = 0.7
+TRAINED_MORE: Final = 0.15
+"""By how much the skill of a rep grows who completed the training."""
 
 
 @dataclass(frozen=True)
@@ -203,6 +205,8 @@ class Office(Workplace):
     """Deals that were won, in that order; some were lost again."""
     corrections: list[Correction] = field(default_factory=list)
     numbers: int = 0
+    trained: set[str] = field(default_factory=set)
+    """The reps who completed the training that lets them sell better."""
 
     def next_number(self) -> int:
         """Number the next deal."""
@@ -263,6 +267,12 @@ class DealLife:
     def when(self) -> datetime | None:
         """What the record says of the time; None for now."""
         return self.pace.when
+
+    @property
+    def skill(self) -> float:
+        """How well its rep sells by now."""
+        rep = self.plan.rep
+        return rep.skill + (TRAINED_MORE if rep.id in self.office.trained else 0)
 
     @property
     def manager(self) -> str:

@@ -11,6 +11,7 @@ from salesflow.adapters.logs import Progress
 from salesflow.demo.endings import live
 from salesflow.demo.house import customer_lives, house_lives, register, staff_lives
 from salesflow.demo.incidents import active_reps, incident_lives
+from salesflow.demo.management import management_lives
 from salesflow.demo.offers import offer_for
 from salesflow.demo.office import DealLife, DealPlan, Office
 from salesflow.demo.world import (
@@ -35,8 +36,20 @@ SCRIPT: Final = frozenset(
         "settings": "changed clock_accepted",
         "rates": "published",
         "process": "published retired",
-        "team": "formed renamed",
-        "rep": "joined moved left",
+        "team": "formed renamed lead_appointed",
+        "rep": "joined moved left promoted career_plan_agreed skill_assessed"
+        " training_assigned training_completed award_granted",
+        "training": "offered",
+        "figure": "reported",
+        "goal": "set locked checked_in revised",
+        "plan": "published acknowledged",
+        "statement": "issued line_disputed dispute_answered",
+        "contest": "opened closed",
+        "review": "opened finding_recorded action_agreed action_completed"
+        " action_carried_over closed",
+        "case": "published factor_noted lesson_noted linked",
+        "improvement": "proposed started concluded",
+        "alert": "defined raised cleared",
         "customer": "registered qualified marked_loyal contact_person_added"
         " contact_person_updated merged unmerged person_erased",
         "deal": "opened stage_moved migrated won lost disqualified reopened merged absorbed"
@@ -81,6 +94,7 @@ def simulate(
         *staff_lives(office),
         *customer_lives(office),
         *incident_lives(office),
+        *management_lives(office),
     ]
     for at, life in [*begun, (START, _arrivals(office))]:
         office.agenda.begin(life, at)

@@ -433,7 +433,7 @@ class Aggregate:
                 self._ensure_after_opening(noted.occurred)
                 self._as_of = max(before, noted.occurred)
         pending.append(noted)
-        if not self._version and len(pending) == 1:
+        if not self._version and len(pending) == 1 and self._loaded is None:
             track_new(self, self.noun, type(self).__name__)
         until = self._as_of
         event, own = noted.event(self._id, self._version, len(pending), now=until), vars(self)

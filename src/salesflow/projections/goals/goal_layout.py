@@ -36,6 +36,11 @@ INDENT: Final = "  "
 SCOPE: Final = ("team", "rep", "channel", "process", "stage")
 
 
+def goal_text(line: GoalLine) -> str:
+    """Return the key of a goal, by which commands name it, and its title."""
+    return line.goal if line.title is None else f"{line.goal} · {line.title}"
+
+
 class GoalLayout:
     """Writes goals in one language and time zone."""
 
@@ -89,7 +94,7 @@ class GoalLayout:
         """Lay out what the goals below each goal add up to."""
         rows = tuple(
             (
-                lines[each.goal].title or each.goal,
+                goal_text(lines[each.goal]),
                 ", ".join(key_text(part, self._language) for part in each.by.split(", ")),
                 f"{each.goals:,}",
                 self._value(lines[each.goal].target, lines[each.goal]),
@@ -169,7 +174,7 @@ class GoalLayout:
         return measure_text(value, metric, line.currency, line.unit)
 
     def _named(self, line: GoalLine) -> str:
-        return INDENT * line.depth + (line.title or line.goal)
+        return INDENT * line.depth + goal_text(line)
 
     def _scope(self, line: GoalLine) -> str:
         parts = [getattr(line, name) for name in SCOPE]

@@ -23,7 +23,7 @@ from salesflow.domain.values import Currency, Key, Money, Reference, Value, tidy
 from salesflow.domain.wording import quoted
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import amount_text, given_percent
+from salesflow.presentation.format import given_percent, money_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Question, Reader, View
@@ -102,16 +102,16 @@ class CommissionEstimateView(View):
                 each.rep,
                 each.plan,
                 given_percent(each.share),
-                amount_text(each.accrued, each.currency),
-                amount_text(each.credited, each.currency),
+                money_text(each.accrued, each.currency),
+                money_text(each.credited, each.currency),
                 parts_text(each.parts, each.currency, language),
-                amount_text(each.commission, each.currency),
+                money_text(each.commission, each.currency),
             )
             for each in self.estimates
         )
         notes = [in_language("no amount is known; forecast one, or name a quote", language)]
         if self.amount is not None:
-            at = amount_text(self.amount.amount, self.amount.currency)
+            at = money_text(self.amount.amount, self.amount.currency)
             notes = [say("estimated at {amount}, as if won now", language, amount=at)]
         if self.without_plan:
             reps = ", ".join(self.without_plan)

@@ -26,9 +26,9 @@ from salesflow.errors import InputError, RuleError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
     NO_VALUE,
-    amount_text,
     given_percent,
     local_day,
+    money_text,
     short_id,
     span_text,
 )
@@ -334,10 +334,10 @@ def _part_text(part: PartShown, currency: str, language: Language) -> str:
     name += f" {part.tier}" if part.tier is not None else ""
     name += f" {part.spiff}" if part.spiff is not None else ""
     if part.base is None or part.rate is None:
-        return f"{name} {amount_text(part.amount, currency)}"
+        return f"{name} {money_text(part.amount, currency)}"
     rate = given_percent(part.rate)
     rate += f" x {part.factor}" if part.factor is not None else ""
-    return f"{name} {rate}: {amount_text(part.base, currency)}"
+    return f"{name} {rate}: {money_text(part.base, currency)}"
 
 
 PART_NAMES: dict[PartKind, str] = {
@@ -497,7 +497,7 @@ class StatementLayout(NamedTuple):
                 local_day(each.occurred_at, self._zone),
                 short_id(each.deal),
                 key_text(each.event, self.language),
-                amount_text(each.amount, each.currency),
+                money_text(each.amount, each.currency),
                 self._word(NOT_CREDITED[each.reason]),
             )
             for each in self.view.not_credited
@@ -514,7 +514,7 @@ class StatementLayout(NamedTuple):
         return f"{name} {given_percent(accrual.rate)}{factor}"
 
     def _money(self, amount: Decimal | None) -> str:
-        return amount_text(amount, self.view.currency)
+        return money_text(amount, self.view.currency)
 
     def _word(self, word: str) -> str:
         return in_language(word, self.language)
