@@ -47,7 +47,7 @@ QUARTERS: Final = tuple(
 )[:6]
 
 
-def at(year: int, month: int, day: int, hour: int = 10) -> datetime:
+def _day(year: int, month: int, day: int, hour: int = 10) -> datetime:
     """Return an hour of a day of the house."""
     return datetime(year, month, day, hour, tzinfo=ZONE)
 
@@ -55,16 +55,16 @@ def at(year: int, month: int, day: int, hour: int = 10) -> datetime:
 def management_lives(office: Office) -> list[tuple[datetime, Life]]:
     """Return what leaders will do, and from when."""
     return [
-        (at(2024, 12, 9), _improve(office)),
-        (at(2025, 1, 7), _pursue_goals(office)),
-        (at(2025, 1, 15, 14), _report_market_share(office)),
-        (at(2025, 1, 20), _lead_teams(office)),
-        (at(2025, 3, 3), _train(office)),
-        (at(2025, 4, 10, 14), _hold_reviews(office)),
-        (at(2025, 5, 12), _publish_cases(office)),
-        (at(2025, 6, 20), _pay_commissions(office)),
-        (at(2026, 1, 8), _watch(office)),
-        (at(2026, 2, 25), _hold_a_contest(office)),
+        (_day(2024, 12, 9), _improve(office)),
+        (_day(2025, 1, 7), _pursue_goals(office)),
+        (_day(2025, 1, 15, 14), _report_market_share(office)),
+        (_day(2025, 1, 20), _lead_teams(office)),
+        (_day(2025, 3, 3), _train(office)),
+        (_day(2025, 4, 10, 14), _hold_reviews(office)),
+        (_day(2025, 5, 12), _publish_cases(office)),
+        (_day(2025, 6, 20), _pay_commissions(office)),
+        (_day(2026, 1, 8), _watch(office)),
+        (_day(2026, 2, 25), _hold_a_contest(office)),
     ]
 
 
@@ -175,11 +175,11 @@ def _lead_teams(office: Office) -> Life:
     for key, manager in MANAGERS.items():
         with office.session(PEOPLE) as session:
             session.get(Team, team_id(key)).appoint_lead(manager)
-    for half, day in enumerate((at(2025, 1, 22), at(2025, 7, 22), at(2026, 1, 22))):
+    for half, day in enumerate((_day(2025, 1, 22), _day(2025, 7, 22), _day(2026, 1, 22))):
         yield day
         for rep in _sellers(day.date()):
             _assess(office, rep, half)
-    yield at(2026, 2, 2)
+    yield _day(2026, 2, 2)
     with office.session(PEOPLE) as session:
         best = session.get(Rep, rep_id("east-01"))
         best.promote("senior", because="连续四个季度达成 / four good quarters in a row")
@@ -218,13 +218,13 @@ def _train(office: Office) -> Life:
                 metric="win_rate",
             )
         )
-    yield at(2025, 3, 10)
+    yield _day(2025, 3, 10)
     for id in TRAINED:
         with office.session(MANAGERS["east" if id.startswith("east") else "south"]) as session:
             session.get(Rep, rep_id(id)).assign_training(
                 TRAINING, due=date(2025, 6, 30), because="谈判阶段流失多 / loses in negotiation"
             )
-    yield at(2025, 6, 12, 17)
+    yield _day(2025, 6, 12, 17)
     for id in TRAINED:
         with office.session(PEOPLE) as session:
             session.get(Rep, rep_id(id)).complete_training(TRAINING, score=86, score_most=100)
@@ -327,7 +327,7 @@ def _hold_a_contest(office: Office) -> Life:
                 prizes=(Prize(rank=1, prize="标杆客户参访 / visit to a reference customer"),),
             )
         )
-    yield at(2026, 6, 3)
+    yield _day(2026, 6, 3)
     with office.apart():
         view = office.flow.ask(ContestStandings(contest="spring-2026"))
     results = view.results()
@@ -393,7 +393,7 @@ FACTORS: Final[Sequence[tuple[str, str]]] = (
 
 def _publish_cases(office: Office) -> Life:
     """Publish a won deal and a lost one every few months, with what is learnt of them."""
-    for number, day in enumerate((at(2025, 5, 12), at(2025, 9, 15), at(2026, 3, 16))):
+    for number, day in enumerate((_day(2025, 5, 12), _day(2025, 9, 15), _day(2026, 3, 16))):
         yield day
         for won in (True, False):
             deal = _worth_telling(office, number, won=won)
@@ -446,10 +446,10 @@ def _improve(office: Office) -> Life:
                 process_version=2,
             )
         )
-    yield at(2025, 1, 6, 11)
+    yield _day(2025, 1, 6, 11)
     with office.session(LEADER) as session:
         session.get(Improvement, improvement_id("trial-stage")).start()
-    yield at(2026, 1, 12)
+    yield _day(2026, 1, 12)
     with office.session(LEADER) as session:
         session.get(Improvement, improvement_id("trial-stage")).conclude(
             "adopted", because="后期流失减少 / fewer are lost late"
@@ -471,7 +471,7 @@ def _watch(office: Office) -> Life:
                 notify=(LEADER,),
             )
         )
-    month = at(2026, 2, 2, 8)
+    month = _day(2026, 2, 2, 8)
     while month < END:
         yield month
         with office.apart():
