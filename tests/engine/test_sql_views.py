@@ -100,7 +100,7 @@ def test_the_select_of_a_moment_gives_the_rows_of_that_moment(database_url: str)
 
 
 def test_a_table_that_is_not_there_has_no_select(flow: SalesFlow) -> None:
-    with pytest.raises(InputError, match="no read table 'deals'; there are booking"):
+    with pytest.raises(InputError, match="no read table 'deals'; there are alert, booking"):
         flow.sql("deals")
 
 

@@ -203,5 +203,6 @@ COMMANDS: Final[dict[str, Order]] = {
 
 TOGETHER_ORDERS: Final = (
     *("message", "confer", "ask", "help", "hand_over", "acknowledge", "identify", "observe"),
+    *("follow_up", "tag", "interview"),
 )
-"""Those of them that move nothing but who works together."""
+"""Those of them that move nothing but who works together, and what is made of feedback."""

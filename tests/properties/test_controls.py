@@ -43,7 +43,7 @@ from salesflow.projections.table import Cell, ReadPoint
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
 
-@examples(60, shrink=False)
+@examples(4 * 60, shrink=False)
 @given(history=acts(2))
 def states_agree(url: str, history: list[Act]) -> None:
     with Player(url) as player:
