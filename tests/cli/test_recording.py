@@ -115,18 +115,18 @@ def test_a_list_in_json_is_recorded_together_or_not_at_all(new: str, tmp_path: P
     file = tmp_path / "teams.json"
     teams = [{"key": "w1", "name_en": "West", "name-zh": "华西"}, {"key": "w2", "name_en": "W"}]
     file.write_text(json.dumps(teams))
-    told = ran("team", "form", "--from", str(file), "--db", new)
+    told = ran("team", "form", "--input", str(file), "--db", new)
     assert (told.code, told.out) == (2, "")
     assert f"{file}, object 2: --name-zh is missing" in told.err
     assert "w1" not in ran("team", "list", "--db", new).out
     file.write_text(json.dumps([{**team, "name_zh": "西"} for team in teams[1:]] + teams[:1]))
-    assert len(recorded(ran("team", "form", "--from", str(file), "--db", new, "--json"))) == 2
+    assert len(recorded(ran("team", "form", "--input", str(file), "--db", new, "--json"))) == 2
 
 
 def test_what_is_typed_goes_before_what_a_file_holds(new: str, tmp_path: Path) -> None:
     file = tmp_path / "team.json"
     file.write_text('{"key": "w1", "name_en": "West", "name_zh": "华西"}')
-    told = ran("team", "form", "w9", "--from", str(file), "--db", new, "--json")
+    told = ran("team", "form", "w9", "--input", str(file), "--db", new, "--json")
     assert recorded(told)[0]["fact"] == {"team": "w9", "name": {"en": "West", "zh": "华西"}}
 
 
@@ -145,7 +145,7 @@ def test_what_is_typed_goes_before_what_a_file_holds(new: str, tmp_path: Path) -
         ("deal advance 'ERP 上线' --because x --override contact", "write KEY=VALUE"),
         ("deal assign-owner 'ERP' ann", "did you mean 'ERP 上线'"),
         ("deal log-contact 'ERP 上线' --channel x --direction up", "up"),
-        ("team form w --name-en a --name-zh b --from /no/file", "No such file"),
+        ("team form w --name-en a --name-zh b --input /no/file", "No such file"),
     ],
 )
 def test_what_cannot_be_recorded_is_refused_with_the_way_out(

@@ -199,7 +199,9 @@ COMMANDS: Final = CommandGroup(
         "review": CommandGroup(
             "Reviews: figures fixed at a moment, findings, actions.",
             {
-                **_of(REVIEW, *ABOUT, "open", "record_finding", "agree_action"),
+                **_of(REVIEW, *ABOUT),
+                "open": ThingCommand(REVIEW, "open", f"{EVIDENCE}:REVIEW_OPENED"),
+                **_of(REVIEW, "record_finding", "agree_action"),
                 **_of(REVIEW, "complete_action", "drop_action", "carry_over_action"),
                 "close": ThingCommand(REVIEW, "close_review"),
             },

@@ -49,7 +49,14 @@ from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.known_names import MET
 
-__all__ = ["command_of", "question_asked", "question_parameters", "show_view"]
+__all__ = [
+    "command_of",
+    "period_asked",
+    "period_parameters",
+    "question_asked",
+    "question_parameters",
+    "show_view",
+]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -117,6 +124,21 @@ def question_asked(
     if _is_period(question.model_fields):
         given = _with_period(given, flow, known_at)
     return _asked(question, given, flow)
+
+
+def period_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
+    """Make the options by which the period of a question is typed."""
+    options = _period_options(question)
+    yield from ((name, annotation, None) for name, annotation in options.items())
+
+
+def period_asked(given: dict[str, object], flow: "SalesFlow") -> dict[str, object]:
+    """Turn a period that was typed into its first day and the day after its last one.
+
+    Raises:
+        InputError: when there is no such period, or it is said twice.
+    """
+    return _with_period(given, flow, None)
 
 
 def _show_answer(

@@ -1,7 +1,7 @@
 """`salesflow team form …`: a command for each command of an aggregate, made from its signature.
 
 What the command takes by place become arguments, the rest options; its docstring is the help.
-The thing it is given on is said first, by its key or name. `--from FILE` takes everything from
+The thing it is given on is said first, by its key or name. `--input FILE` takes everything from
 JSON: one object with the parameters by name, or a list of them, which is recorded together or
 not at all.
 """
@@ -63,10 +63,10 @@ CommandId = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
-From = Annotated[
+Input = Annotated[
     Path | None,
     typer.Option(
-        "--from",
+        "--input",
         metavar="FILE",
         help="Take what is not typed from JSON: an object with the parameters by name, or a"
         " list of them, which is recorded together or not at all. - is stdin.",
@@ -106,11 +106,11 @@ def command_of_aggregate(
         context: CommandContext,
         actor: str | None,
         command_id: str | None,
-        from_file: Path | None,
+        input_file: Path | None,
         timezone: str | None,
         **given: object,
     ) -> None:
-        asked = [*made.all_given(given, from_file)]
+        asked = [*made.all_given(given, input_file)]
         with context.record(timezone) as flow:
             made.run(context, flow, asked, actor, command_id)
 
@@ -119,7 +119,7 @@ def command_of_aggregate(
 
 
 RECORDING: Final[tuple[CommandParameter, ...]] = (
-    ("from_file", From, None),
+    ("input_file", Input, None),
     ("actor", Actor, None),
     ("command_id", CommandId, None),
     ("timezone", TimeZone, None),
