@@ -14,7 +14,12 @@ from uuid import UUID
 
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.process import ProcessPublished, SalesProcess
+from salesflow.domain.process import (
+    ProcessPublished,
+    ProcessVersion,
+    SalesProcess,
+    process_id,
+)
 from salesflow.domain.rep import Rep, rep_id
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import HistoryError, InputError, NotFoundError
@@ -23,9 +28,11 @@ __all__ = [
     "Called",
     "find_customer",
     "find_deal",
+    "find_process",
     "find_rep",
     "find_stage",
     "find_stream",
+    "find_version",
     "published_processes",
 ]
 
@@ -127,6 +134,38 @@ def published_processes(flow: "SalesFlow") -> list[SalesProcess]:
 
     ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=PROCESSES_MAX)
     return [flow.get(SalesProcess, id) for id in ids]
+
+
+def find_process(flow: "SalesFlow", key: str) -> SalesProcess:
+    """Return the published process of a key.
+
+    Raises:
+        NotFoundError: when none was published under it, naming those that were.
+    """
+    try:
+        return flow.get(SalesProcess, process_id(key))
+    except NotFoundError as error:
+        there = ", ".join(each.latest.key for each in published_processes(flow)) or "none"
+        raise NotFoundError(
+            f"no process {quoted(key)} has been published; there are {there}"
+        ) from error
+
+
+def find_version(process: SalesProcess, number: str | None) -> ProcessVersion:
+    """Return a version of a process; the latest where no number is said.
+
+    Raises:
+        NotFoundError: when there is no such version, naming those there are.
+    """
+    if not number:
+        return process.latest
+    found = process.versions.get(int(number)) if number.isdecimal() else None
+    if found is None:
+        known = ", ".join(map(str, sorted(process.versions)))
+        raise NotFoundError(
+            f"process {process.latest.key!r} has no version {number}; there are {known}"
+        )
+    return found
 
 
 def find_stream(flow: "SalesFlow", text: str) -> UUID:

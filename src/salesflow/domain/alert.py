@@ -7,12 +7,11 @@ begins to be met and cleared when it is met no longer, so that no state is told 
 is raised is a fact like others: delivery is for whoever reads them.
 """
 
-import unicodedata
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field
 
@@ -28,8 +27,8 @@ from salesflow.domain.values import (
     Reference,
     SafeText,
     Value,
+    id_of_key,
     number,
-    trimmed,
 )
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -349,7 +348,7 @@ def _ensure_sensible(fact: AlertDefined | AlertRevised) -> None:
 @lru_cache(maxsize=1024)
 def alert_id(key: str) -> UUID:
     """Return the stream id of an alert; the same key is the same alert everywhere."""
-    return uuid5(ALERTS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(ALERTS, key)
 
 
 def evidence_of(

@@ -6,20 +6,26 @@ the deal itself (`CaseStudy`); here stands what people add: factors, lessons, fo
 and the trainings that use it.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import State, appended
+from salesflow.domain.state import OpenedState, appended
 from salesflow.domain.time import Time
-from salesflow.domain.values import Key, Personal, Reason, Reference, SafeName, trimmed
+from salesflow.domain.values import (
+    Key,
+    Personal,
+    Reason,
+    Reference,
+    SafeName,
+    id_of_key,
+)
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import DealClosedError, InputError, RuleError
 
@@ -133,7 +139,7 @@ class CaseLesson(NamedTuple):
     event: Event
 
 
-class CaseState(State):
+class CaseState(OpenedState):
     """What people made of a deal by now."""
 
     key: str = ""
@@ -147,23 +153,11 @@ class CaseState(State):
     trainings: Sequence[str] = ()
     withdrawn: Event | None = None
     withdrawn_because: str | None = None
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
 
     @property
     def opening(self) -> Event | None:
         """The event that published it."""
         return self._opening
-
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
-        if self._opening is None:
-            self._opening = event
-        irregular = self._change(event, self._opening)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: CaseFact = event.fact  # type: ignore[assignment]
@@ -305,4 +299,4 @@ def _ensure_decided(deal: Deal, occurred_at: OccurredAt) -> None:
 @lru_cache(maxsize=1024)
 def case_id(key: str) -> UUID:
     """Return the stream id of a case; the same key is the same case everywhere."""
-    return uuid5(CASES, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(CASES, key)

@@ -6,19 +6,17 @@ beside it. Prizes are words here: what is not money is granted as an award (`rep
 what is money belongs into an incentive plan.
 """
 
-import unicodedata
-from collections.abc import Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.metric import MetricKey, metric_of
-from salesflow.domain.state import ReplayContext, State, appended
+from salesflow.domain.state import OpenedState, ReplayContext
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
     Currency,
@@ -29,7 +27,7 @@ from salesflow.domain.values import (
     Reference,
     SafeName,
     Value,
-    trimmed,
+    id_of_key,
 )
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -118,28 +116,17 @@ class ContestClosed(Fact):
 ContestFact = ContestOpened | ContestClosed
 
 
-class ContestState(State):
+class ContestState(OpenedState):
     """What a contest is about, and how it ended."""
 
     opened: ContestOpened | None = None
     results: ContestResults | None = None
     """None while it is not closed."""
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: ContestFact = event.fact  # type: ignore[assignment]
-        if self._opening is None:
-            self._opening = event
-        is_early = event.occurred < self._opening.occurred
-        irregular = Message("before the contest was opened") if is_early else self._change(fact)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
-
-    def _change(self, fact: ContestFact) -> Message | None:
+        if event.occurred < opening.occurred:
+            return Message("before the contest was opened")
         match fact:
             case ContestOpened():
                 if self.opened is not None:
@@ -235,4 +222,4 @@ def _ensure_ranked(metric: str, currency: str | None) -> None:
 @lru_cache(maxsize=1024)
 def contest_id(key: str) -> UUID:
     """Return the stream id of a contest; the same key is the same contest everywhere."""
-    return uuid5(CONTESTS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(CONTESTS, key)

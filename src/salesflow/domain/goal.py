@@ -8,13 +8,12 @@ is locked a goal changes only by a revision that says who changed it and why. Wh
 still holds by later knowledge is for the question `GoalAttainment`.
 """
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import ClassVar, Final, NamedTuple, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
@@ -41,8 +40,8 @@ from salesflow.domain.values import (
     Reference,
     SafeName,
     Share,
+    id_of_key,
     number,
-    trimmed,
 )
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -421,7 +420,7 @@ class Goal(Aggregate, GoalState):
 @lru_cache(maxsize=4096)
 def goal_id(key: str) -> UUID:
     """Return the stream id of a goal; the same key is the same goal everywhere."""
-    return uuid5(GOALS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(GOALS, key)
 
 
 def _well_set(

@@ -7,14 +7,13 @@ that nobody can say it was chosen. It is concluded as adopted, reverted or incon
 figures of that moment are asked for by `ImprovementEffect`, for ever the same.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field, Strict
 
@@ -24,7 +23,7 @@ from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.metric import MetricKey, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, State, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, with_item
 from salesflow.domain.values import (
     Count,
     Day,
@@ -33,8 +32,8 @@ from salesflow.domain.values import (
     Reason,
     Reference,
     Value,
+    id_of_key,
     number,
-    trimmed,
 )
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, RuleError
@@ -129,7 +128,7 @@ ImprovementFact = (
 )
 
 
-class ImprovementState(State):
+class ImprovementState(OpenedState):
     """What is tried, where it has started, and what was concluded by now."""
 
     key: str = ""
@@ -142,9 +141,6 @@ class ImprovementState(State):
     concluded: Event | None = None
     outcome: ImprovementOutcome | None = None
     because: str | None = None
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
 
     @property
     def opening(self) -> Event | None:
@@ -162,15 +158,6 @@ class ImprovementState(State):
         if self.concluded is not None:
             return "concluded"
         return "running" if self.starts else "proposed"
-
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
-        if self._opening is None:
-            self._opening = event
-        irregular = self._change(event, self._opening)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: ImprovementFact = event.fact  # type: ignore[assignment]
@@ -358,4 +345,4 @@ def _ensure_measurable(metric: str, stage: str | None) -> None:
 @lru_cache(maxsize=1024)
 def improvement_id(key: str) -> UUID:
     """Return the stream id of an improvement; the same key is the same one everywhere."""
-    return uuid5(IMPROVEMENTS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(IMPROVEMENTS, key)

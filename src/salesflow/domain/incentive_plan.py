@@ -11,14 +11,13 @@ nothing; tiers, accelerators and decelerators cut further bands. Marginal plans 
 its own rate, retroactive ones pay the rate that was reached on everything.
 """
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import Field, Strict, model_validator
 
@@ -26,7 +25,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, ReplayContext, State, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
 from salesflow.domain.time import FOREVER, from_instant
 from salesflow.domain.values import (
     EXACT,
@@ -42,6 +41,7 @@ from salesflow.domain.values import (
     SafeText,
     Share,
     Value,
+    id_of_key,
     trimmed,
 )
 from salesflow.domain.wording import Message, quoted
@@ -349,34 +349,22 @@ class Acknowledgement(NamedTuple):
     version: int
 
 
-class IncentivePlanState(State):
+class IncentivePlanState(OpenedState):
     """The versions of an incentive plan by now."""
 
     versions: Mapping[int, PlanVersion] = EMPTY
     last_day: date | None = None
     """The last day on which sales are credited; None while it is not retired."""
     acknowledged: Sequence[Acknowledgement] = ()
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
 
     @property
     def latest(self) -> PlanVersion:
         """The version published last."""
         return self.versions[max(self.versions)]
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: IncentivePlanFact = event.fact  # type: ignore[assignment]
-        if self._opening is None:
-            self._opening = event
-        irregular = self._change(fact, is_early=event.occurred < self._opening.occurred)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
-
-    def _change(self, fact: IncentivePlanFact, *, is_early: bool) -> Message | None:
-        if is_early:
+        if event.occurred < opening.occurred:
             return Message("before the plan was published")
         match fact:
             case PlanPublished(plan=plan):
@@ -558,4 +546,4 @@ class IncentivePlan(Aggregate, IncentivePlanState):
 @lru_cache(maxsize=1024)
 def plan_id(key: str) -> UUID:
     """Return the stream id of a plan; the same key is the same plan everywhere."""
-    return uuid5(PLANS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(PLANS, key)

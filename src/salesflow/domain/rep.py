@@ -8,13 +8,11 @@ can and learns, and where their career leads, counts while they are in a team
 (`rep_development.py`).
 """
 
-import unicodedata
-from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import ClassVar, Final, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
@@ -29,10 +27,10 @@ from salesflow.domain.rep_development import (
     TrainingAssigned,
     TrainingCompleted,
 )
-from salesflow.domain.state import appended
+from salesflow.domain.state import OpenedState
 from salesflow.domain.team import Team
 from salesflow.domain.training import Training
-from salesflow.domain.values import Name, Reason, Reference, number, trimmed
+from salesflow.domain.values import Name, Reason, Reference, id_of_key, number
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
@@ -88,7 +86,7 @@ MembershipFact = RepJoined | RepMoved | RepLeft
 RepFact = MembershipFact | AwardGranted | DevelopmentFact
 
 
-class RepState(AwardState, DevelopmentState):
+class RepState(OpenedState, AwardState, DevelopmentState):
     """Who a rep is, in which team, and what became of them, by now."""
 
     reference: str | None = None
@@ -96,18 +94,6 @@ class RepState(AwardState, DevelopmentState):
     name: str | None = None
     team: str | None = None
     """The key of the team; None before joining and after leaving."""
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
-
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
-        if self._opening is None:
-            self._opening = event
-        irregular = self._change(event, self._opening)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: RepFact = event.fact  # type: ignore[assignment]
@@ -368,7 +354,7 @@ class Rep(Awards, RepState):
 @lru_cache(maxsize=4096)
 def rep_id(reference: str) -> UUID:
     """Return the stream id of a rep; the same reference is the same rep everywhere."""
-    return uuid5(REPS, trimmed(unicodedata.normalize("NFC", reference)))
+    return id_of_key(REPS, reference)
 
 
 def _key(team: Team | str) -> str:

@@ -7,19 +7,26 @@ until they are done, dropped for a reason or carried over to the next review, wh
 over when it is opened; a review closes when none is left open.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, State, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
 from salesflow.domain.time import Time
-from salesflow.domain.values import Day, Key, Personal, Reason, Reference, Value, trimmed
+from salesflow.domain.values import (
+    Day,
+    Key,
+    Personal,
+    Reason,
+    Reference,
+    Value,
+    id_of_key,
+)
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, NotFoundError, RuleError
 
@@ -190,7 +197,7 @@ class AgreedAction(NamedTuple):
     """What came of it, or why it was dropped or carried over."""
 
 
-class ReviewState(State):
+class ReviewState(OpenedState):
     """What a review is of, and what was found and agreed in it by now."""
 
     key: str = ""
@@ -206,9 +213,6 @@ class ReviewState(State):
     """By their keys, those of the review before among them."""
     closed: Event | None = None
     summary: str | None = None
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
 
     @property
     def opening(self) -> Event | None:
@@ -224,15 +228,6 @@ class ReviewState(State):
     def carried_over(self) -> tuple[AgreedAction, ...]:
         """The actions left for the next review."""
         return tuple(each for each in self.actions.values() if each.state == "carried_over")
-
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
-        if self._opening is None:
-            self._opening = event
-        irregular = self._change(event, self._opening)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: ReviewFact = event.fact  # type: ignore[assignment]
@@ -486,4 +481,4 @@ def _ensure_period(from_: date, to: date, as_of: datetime | None, opened: Occurr
 @lru_cache(maxsize=1024)
 def review_id(key: str) -> UUID:
     """Return the stream id of a review; the same key is the same review everywhere."""
-    return uuid5(REVIEWS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(REVIEWS, key)

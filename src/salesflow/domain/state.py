@@ -42,6 +42,7 @@ __all__ = [
     "KeptStream",
     "KeptStreams",
     "LoadedStream",
+    "OpenedState",
     "ReadOnlyDict",
     "ReplayContext",
     "State",
@@ -172,6 +173,27 @@ class State:
         An irregular fact is one that later knowledge left without what it builds on, such as
         a refund on a deal whose win was retracted. It changes nothing.
         """
+        raise NotImplementedError
+
+
+class OpenedState(State):
+    """The state of a thing that its first fact opens, with the facts that count for nothing."""
+
+    irregular: Sequence[tuple[Event, str]] = ()
+    """Facts that later knowledge left without what they build on, each with the reason; they
+    count for nothing."""
+
+    def evolve(self, event: Event) -> str | None:
+        """Take in the next believed fact; return why it is irregular, None when it counts."""
+        if self._opening is None:
+            self._opening = event
+        irregular = self._change(event, self._opening)
+        if irregular is not None:
+            self.irregular = appended(self.irregular, (event, irregular))
+        return irregular
+
+    def _change(self, event: Event, opening: Event) -> str | None:
+        """Change by the next believed fact; return why it is irregular, None when it counts."""
         raise NotImplementedError
 
 

@@ -7,13 +7,12 @@ by hand) becomes a difference line too. The figures come from the question
 `commission-statement`, whose answer gives them as `figures`.
 """
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from pydantic import model_validator
 
@@ -21,7 +20,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, ReplayContext, State, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
     Count,
@@ -34,8 +33,8 @@ from salesflow.domain.values import (
     Reference,
     Share,
     Value,
+    id_of_key,
     number,
-    trimmed,
 )
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -239,29 +238,18 @@ class AgreedDifference(NamedTuple):
     causes: tuple[UUID, ...]
 
 
-class StatementState(State):
+class StatementState(OpenedState):
     """What an issued statement says, and what became of it by now."""
 
     figures: StatementFigures | None = None
     disputes: Mapping[int, Dispute] = EMPTY
     """The last dispute about each line, by its number."""
     agreed: Sequence[AgreedDifference] = ()
-    irregular: Sequence[tuple[Event, str]] = ()
-    """Facts that later knowledge left without what they build on, each with the reason; they
-    count for nothing."""
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: StatementFact = event.fact  # type: ignore[assignment]
-        if self._opening is None:
-            self._opening = event
-        is_early = event.occurred < self._opening.occurred
-        irregular = Message("before it was issued") if is_early else self._change(event, fact)
-        if irregular is not None:
-            self.irregular = appended(self.irregular, (event, irregular))
-        return irregular
-
-    def _change(self, event: Event, fact: StatementFact) -> Message | None:
+        if event.occurred < opening.occurred:
+            return Message("before it was issued")
         match fact:
             case StatementIssued():
                 if self.figures is not None:
@@ -406,5 +394,4 @@ def _ensure_adding_up(figures: StatementFigures) -> None:
 @lru_cache(maxsize=4096)
 def statement_id(plan: str, rep: str, first_day: date) -> UUID:
     """Return the stream id of the statement of a plan, a rep and the period that begins so."""
-    names = (trimmed(unicodedata.normalize("NFC", each)) for each in (plan, rep))
-    return uuid5(STATEMENTS, "\n".join((*names, first_day.isoformat())))
+    return id_of_key(STATEMENTS, plan, rep, first_day.isoformat())

@@ -6,17 +6,16 @@ reps joined and nobody formed is called by its key. Who leads it is told here: a
 sell, and so need be no rep.
 """
 
-import unicodedata
 from datetime import date, datetime
 from functools import lru_cache
 from typing import ClassVar, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State
-from salesflow.domain.values import Reason, Reference, Value, trimmed
+from salesflow.domain.values import Reason, Reference, Value, id_of_key
 from salesflow.domain.wording import Message
 from salesflow.errors import RuleError
 
@@ -186,4 +185,4 @@ class Team(PlannedAggregate, TeamState):
 @lru_cache(maxsize=1024)
 def team_id(key: str) -> UUID:
     """Return the stream id of a team; the same key is the same team everywhere."""
-    return uuid5(TEAMS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(TEAMS, key)

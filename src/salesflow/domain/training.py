@@ -5,18 +5,17 @@ it is told of the reps (`rep_development.py`); whether it moved anything is a qu
 retired training keeps its key: who completed it stays known.
 """
 
-import unicodedata
 from datetime import date, datetime
 from functools import lru_cache
 from typing import ClassVar, Self, assert_never, get_args
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.metric import MetricKey, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State
-from salesflow.domain.values import Key, Reason, Reference, Value, trimmed
+from salesflow.domain.values import Key, Reason, Reference, Value, id_of_key
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
 
@@ -217,4 +216,4 @@ def _course(
 @lru_cache(maxsize=1024)
 def training_id(key: str) -> UUID:
     """Return the stream id of a training; the same key is the same training everywhere."""
-    return uuid5(TRAININGS, trimmed(unicodedata.normalize("NFC", key)))
+    return id_of_key(TRAININGS, key)

@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Context, Decimal
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, NoReturn, Self
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pydantic import (
     AfterValidator,
@@ -66,6 +66,7 @@ __all__ = [
     "TextMark",
     "Value",
     "envelope_text",
+    "id_of_key",
     "is_blank",
     "is_plain_reference",
     "number",
@@ -288,6 +289,12 @@ def _checked_key(text: str) -> str:
     if len(checked) > KEY_LENGTH_MAX:
         raise ValueError(Message("longer than {length} characters", length=KEY_LENGTH_MAX))
     return checked
+
+
+def id_of_key(namespace: UUID, *keys: str) -> UUID:
+    """Return the stream id of what has a key, or several; it is the same everywhere."""
+    names = (trimmed(unicodedata.normalize("NFC", key)) for key in keys)
+    return uuid5(namespace, "\n".join(names))
 
 
 def is_blank(text: str) -> bool:

@@ -55,6 +55,7 @@ __all__ = [
     "Row",
     "Shares",
     "StateRows",
+    "changes_by",
     "millionths",
 ]
 
@@ -168,6 +169,30 @@ class OnState(Generic[StateT, ChangeT_co]):
     def __call__(self, processes: Processes) -> FoldState[ChangeT_co]:
         """Begin an entity with a state of its own."""
         return _RowsAndState(self.state(ReplayContext(processes)), self.rows())
+
+
+class _Following(Generic[StateT, ChangeT_co]):
+    """Rows of which none has to be remembered: they follow from the state and the fact."""
+
+    __slots__ = ("apply",)
+
+    def __init__(self, changes: Callable[[Event, StateT], Iterable[ChangeT_co]]) -> None:
+        self.apply = changes
+
+
+def changes_by(
+    state: type[StateT], changes: Callable[[Event, StateT], Iterable[ChangeT_co]]
+) -> OnState[StateT, ChangeT_co]:
+    """Begin entities whose rows follow from their state after a fact, and from that fact.
+
+    `changes` is given each fact that counts and the state after it.
+    """
+
+    def begin() -> _Following[StateT, ChangeT_co]:
+        return _Following(changes)
+
+    begin.__module__ = changes.__module__  # a fold is at home where its changes are
+    return OnState(state, begin)
 
 
 class _RowsAndState(Generic[StateT, ChangeT_co]):

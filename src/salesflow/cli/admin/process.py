@@ -5,15 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.context import CommandContext, with_context
-from salesflow.cli.ids import published_processes
+from salesflow.cli.ids import find_process, find_version, published_processes
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,
-    SalesProcess,
-    process_id,
 )
-from salesflow.domain.wording import quoted
-from salesflow.errors import NotFoundError
 from salesflow.presentation.format import given_percent, local_time
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
@@ -22,7 +18,7 @@ __all__ = ["list_processes", "show_process"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
-    from salesflow.engine import SalesFlow
+    pass
 
 
 @with_context
@@ -73,11 +69,8 @@ def show_process(
 ) -> None:
     """Show the stages of a process version: probability, exit criteria, tasks, longest stay."""
     with context.open() as flow:
-        process = _process(flow, key)
-        wanted = process.latest if version is None else process.versions.get(version)
-        if wanted is None:
-            known = ", ".join(map(str, sorted(process.versions)))
-            raise NotFoundError(f"process {key!r} has no version {version}; there are {known}")
+        process = find_process(flow, key)
+        wanted = find_version(process, None if version is None else str(version))
         context.screen.json(wanted.model_dump(mode="json"))
         context.screen.table(_stages(wanted, context.language))
         word = context.screen.word
@@ -118,13 +111,3 @@ def _stages(process: ProcessVersion, language: Language) -> TableOfView:
     named = f"{process.name(language)} v{process.version}"
     words = ("Category", "Forecast category")
     return TableOfView("", columns, rows, about=named, words=words)
-
-
-def _process(flow: "SalesFlow", key: str) -> SalesProcess:
-    try:
-        return flow.get(SalesProcess, process_id(key))
-    except NotFoundError as error:
-        there = ", ".join(each.latest.key for each in published_processes(flow)) or "none"
-        raise NotFoundError(
-            f"no process {quoted(key)} has been published; there are {there}"
-        ) from error

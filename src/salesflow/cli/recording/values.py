@@ -31,7 +31,13 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from salesflow.cli.context import day_text, time_text
-from salesflow.cli.ids import find_customer, find_deal, find_rep, published_processes
+from salesflow.cli.ids import (
+    find_customer,
+    find_deal,
+    find_process,
+    find_rep,
+    find_version,
+)
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
@@ -379,20 +385,13 @@ def _published(_: str, given: object, flow: "SalesFlow") -> object:
     if not isinstance(given, str) or given[:1] in ("{", "@"):
         return _value(ProcessVersion, given)
     key, _, number = given.partition(":")
-    processes = {each.latest.key: each for each in published_processes(flow)}
-    if key == STANDARD.key and key not in processes and number in ("", "1"):
-        return STANDARD
-    if key not in processes:
-        there = ", ".join(processes) or "none"
-        raise NotFoundError(f"no process {quoted(key)} has been published; there are {there}")
-    process = processes[key]
-    if not number:
-        return process.latest
-    wanted = process.versions.get(int(number)) if number.isdecimal() else None
-    if wanted is None:
-        known = ", ".join(map(str, sorted(process.versions)))
-        raise NotFoundError(f"process {key!r} has no version {number}; there are {known}")
-    return wanted
+    try:
+        process = find_process(flow, key)
+    except NotFoundError:
+        if key == STANDARD.key and number in ("", "1"):  # which is published when it is used
+            return STANDARD
+        raise
+    return find_version(process, number)
 
 
 def _instant(_: str, given: object, flow: "SalesFlow") -> datetime:

@@ -11,14 +11,13 @@ import sqlalchemy as sa
 
 from salesflow.domain.alert import AlertFact, AlertState
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    changes_by,
     millionths,
 )
 
@@ -42,31 +41,24 @@ ALERT: Final = IntervalTable(
 instant at which it was raised, null while it is not."""
 
 
-class AlertRows:
-    """One alert on the way through its history."""
-
-    __slots__ = ("_alert",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._alert = AlertState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        alert = self._alert
-        if alert.evolve(event) is not None or alert.watched is None:
-            return ()
-        raised = alert.raised
-        row = (
-            alert.key,
-            alert.watched.question,
-            alert.watched.figure,
-            alert.condition,
-            millionths(alert.threshold),
-            alert.days,
-            alert.standing,
-            None if raised is None else raised.effective,
-        )
-        return (((), row),)
+def _changes(_: Event, alert: AlertState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    if alert.watched is None:
+        return ()
+    raised = alert.raised
+    row = (
+        alert.key,
+        alert.watched.question,
+        alert.watched.figure,
+        alert.condition,
+        millionths(alert.threshold),
+        alert.days,
+        alert.standing,
+        None if raised is None else raised.effective,
+    )
+    return (((), row),)
 
 
-ALERTS: Final = IntervalFold(ALERT, frozenset(get_args(AlertFact)), AlertRows)
+ALERTS: Final = IntervalFold(
+    ALERT, frozenset(get_args(AlertFact)), changes_by(AlertState, _changes)
+)

@@ -12,13 +12,12 @@ import sqlalchemy as sa
 
 from salesflow.domain.case import CaseFact, CaseState
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
-    Processes,
+    changes_by,
 )
 
 __all__ = ["CASE", "CASES"]
@@ -40,32 +39,25 @@ CASE: Final = IntervalTable(
 """`state` is published or withdrawn, `withdrawn` is null while it is in the library."""
 
 
-class CaseRows:
-    """One case on its way through its history."""
-
-    __slots__ = ("_case",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._case = CaseState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        case = self._case
-        if case.evolve(event) is not None or case.published is None:
-            return ()
-        assert case.opening is not None, "it was published"
-        withdrawn = case.withdrawn
-        row = (
-            case.key,
-            case.deal,
-            "published" if withdrawn is None else "withdrawn",
-            case.opening.effective,
-            None if withdrawn is None else withdrawn.effective,
-            len(case.factors),
-            len(case.lessons),
-            len(case.trainings),
-        )
-        return (((), row),)
+def _changes(_: Event, case: CaseState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    if case.published is None:
+        return ()
+    assert case.opening is not None, "it was published"
+    withdrawn = case.withdrawn
+    row = (
+        case.key,
+        case.deal,
+        "published" if withdrawn is None else "withdrawn",
+        case.opening.effective,
+        None if withdrawn is None else withdrawn.effective,
+        len(case.factors),
+        len(case.lessons),
+        len(case.trainings),
+    )
+    return (((), row),)
 
 
-CASES: Final = IntervalFold(CASE, frozenset(get_args(CaseFact)), CaseRows)
+CASES: Final = IntervalFold(
+    CASE, frozenset(get_args(CaseFact)), changes_by(CaseState, _changes)
+)

@@ -11,8 +11,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.contest import ContestFact, ContestState
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, changes_by
 
 __all__ = ["CONTEST", "CONTESTS"]
 
@@ -33,31 +32,24 @@ CONTEST: Final = IntervalTable(
 """`contestants` is rep or team; the period's days are ISO dates."""
 
 
-class ContestRows:
-    """One contest on its way through its history."""
-
-    __slots__ = ("_contest",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._contest = ContestState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        contest = self._contest
-        if contest.evolve(event) is not None or contest.opened is None:
-            return ()
-        opened = contest.opened
-        row = (
-            opened.contest,
-            opened.title_en,
-            opened.title_zh,
-            opened.metric,
-            opened.by,
-            opened.first_day.isoformat(),
-            opened.last_day.isoformat(),
-            int(contest.results is not None),
-        )
-        return (((), row),)
+def _changes(_: Event, contest: ContestState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    if contest.opened is None:
+        return ()
+    opened = contest.opened
+    row = (
+        opened.contest,
+        opened.title_en,
+        opened.title_zh,
+        opened.metric,
+        opened.by,
+        opened.first_day.isoformat(),
+        opened.last_day.isoformat(),
+        int(contest.results is not None),
+    )
+    return (((), row),)
 
 
-CONTESTS: Final = IntervalFold(CONTEST, frozenset(get_args(ContestFact)), ContestRows)
+CONTESTS: Final = IntervalFold(
+    CONTEST, frozenset(get_args(ContestFact)), changes_by(ContestState, _changes)
+)

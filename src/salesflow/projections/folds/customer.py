@@ -21,8 +21,7 @@ from salesflow.domain.customer import (
     CustomerUnmerged,
 )
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, changes_by
 
 __all__ = ["CUSTOMER", "CUSTOMERS"]
 
@@ -41,28 +40,17 @@ CUSTOMER: Final = IntervalTable(
 qualified or loyal, as somebody judged it."""
 
 
-class CustomerRows:
-    """One customer on the way through its history."""
-
-    __slots__ = ("_customer",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._customer = CustomerState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        customer = self._customer
-        if customer.evolve(event) is not None:
-            return ()
-        since = customer.customer_since
-        row = (
-            None if since is None else since.isoformat(),
-            customer.standing,
-            customer.merged_into,
-            customer.segment,
-            customer.region,
-        )
-        return (((), row),)
+def _changes(_: Event, customer: CustomerState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    since = customer.customer_since
+    row = (
+        None if since is None else since.isoformat(),
+        customer.standing,
+        customer.merged_into,
+        customer.segment,
+        customer.region,
+    )
+    return (((), row),)
 
 
 CUSTOMERS: Final = IntervalFold(
@@ -76,5 +64,5 @@ CUSTOMERS: Final = IntervalFold(
             CustomerUnmerged,
         }
     ),
-    CustomerRows,
+    changes_by(CustomerState, _changes),
 )

@@ -11,13 +11,12 @@ import sqlalchemy as sa
 
 from salesflow.domain.event import Event
 from salesflow.domain.figures import FigureReported, FiguresState
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    changes_by,
     millionths,
 )
 
@@ -40,23 +39,15 @@ FIGURE_REPORT: Final = IntervalTable(
 """`value` is in whole millionths of its unit; the days are ISO dates, both included."""
 
 
-class FigureReportRows:
-    """All outside figures on their way through their reports."""
-
-    __slots__ = ("_figures",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._figures = FiguresState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed report; an irregular one changes nothing."""
-        fact = event.fact
-        if self._figures.evolve(event) is not None or not isinstance(fact, FigureReported):
-            return ()
-        key = (fact.figure, fact.first_day.isoformat(), fact.last_day.isoformat())
-        return ((key, (millionths(fact.value), fact.unit, fact.source)),)
+def _changes(event: Event, _: FiguresState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    fact = event.fact
+    if not isinstance(fact, FigureReported):
+        return ()
+    key = (fact.figure, fact.first_day.isoformat(), fact.last_day.isoformat())
+    return ((key, (millionths(fact.value), fact.unit, fact.source)),)
 
 
 FIGURE_REPORTS: Final = IntervalFold(
-    FIGURE_REPORT, frozenset({FigureReported}), FigureReportRows
+    FIGURE_REPORT, frozenset({FigureReported}), changes_by(FiguresState, _changes)
 )

@@ -12,14 +12,13 @@ import sqlalchemy as sa
 
 from salesflow.domain.event import Event
 from salesflow.domain.goal import GoalFact, GoalState
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
     Shares,
+    changes_by,
     millionths,
 )
 
@@ -59,35 +58,26 @@ both included. `standing` is set, locked or abandoned; `confidence` is that of t
 check-in."""
 
 
-class GoalRows:
-    """One goal on the way through its history."""
-
-    __slots__ = ("_goal",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._goal = GoalState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        goal = self._goal
-        if goal.evolve(event) is not None:
-            return ()
-        standing = "locked" if goal.locked else "set"
-        sure = goal.check_ins[-1].confidence if goal.check_ins else None
-        scope = goal.scope
-        row = (
-            *(goal.key, goal.title, goal.metric, millionths(goal.target)),
-            *(goal.currency, goal.unit),
-            None if goal.baseline is None else millionths(goal.baseline),
-            *(scope.team, scope.rep, scope.customer, scope.channel),
-            *(scope.process, scope.stage),
-            *(goal.first_day.isoformat(), goal.last_day.isoformat()),
-            *(goal.parent, goal.strategy, goal.responsible),
-            "abandoned" if goal.abandoned else standing,
-            len(goal.revisions),
-            None if sure is None else millionths(sure),
-        )
-        return (((), row),)
+def _changes(_: Event, goal: GoalState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    standing = "locked" if goal.locked else "set"
+    sure = goal.check_ins[-1].confidence if goal.check_ins else None
+    scope = goal.scope
+    row = (
+        *(goal.key, goal.title, goal.metric, millionths(goal.target)),
+        *(goal.currency, goal.unit),
+        None if goal.baseline is None else millionths(goal.baseline),
+        *(scope.team, scope.rep, scope.customer, scope.channel),
+        *(scope.process, scope.stage),
+        *(goal.first_day.isoformat(), goal.last_day.isoformat()),
+        *(goal.parent, goal.strategy, goal.responsible),
+        "abandoned" if goal.abandoned else standing,
+        len(goal.revisions),
+        None if sure is None else millionths(sure),
+    )
+    return (((), row),)
 
 
-GOALS: Final = IntervalFold(GOAL, frozenset(get_args(GoalFact)), GoalRows)
+GOALS: Final = IntervalFold(
+    GOAL, frozenset(get_args(GoalFact)), changes_by(GoalState, _changes)
+)

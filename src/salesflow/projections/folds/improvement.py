@@ -12,13 +12,12 @@ import sqlalchemy as sa
 
 from salesflow.domain.event import Event
 from salesflow.domain.improvement import ImprovementFact, ImprovementState
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
-    Processes,
+    changes_by,
 )
 
 __all__ = ["IMPROVEMENT", "IMPROVEMENTS"]
@@ -45,41 +44,30 @@ IMPROVEMENT: Final = IntervalTable(
 reverted or inconclusive; `started` is the first start, null before any."""
 
 
-class ImprovementRows:
-    """One improvement on its way through its history."""
-
-    __slots__ = ("_improvement",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._improvement = ImprovementState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        improvement = self._improvement
-        if improvement.evolve(event) is not None:
-            return ()
-        proposed = improvement.proposed
-        if proposed is None or improvement.opening is None:
-            return ()
-        starts = [start.effective for start in improvement.starts.values()]
-        concluded = improvement.concluded
-        row = (
-            improvement.key,
-            proposed.change,
-            proposed.metric,
-            proposed.stage,
-            proposed.process,
-            proposed.process_version,
-            improvement.progress,
-            improvement.outcome,
-            improvement.opening.effective,
-            min(starts, default=None),
-            None if concluded is None else concluded.effective,
-            len(starts),
-        )
-        return (((), row),)
+def _changes(_: Event, improvement: ImprovementState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    proposed = improvement.proposed
+    if proposed is None or improvement.opening is None:
+        return ()
+    starts = [start.effective for start in improvement.starts.values()]
+    concluded = improvement.concluded
+    row = (
+        improvement.key,
+        proposed.change,
+        proposed.metric,
+        proposed.stage,
+        proposed.process,
+        proposed.process_version,
+        improvement.progress,
+        improvement.outcome,
+        improvement.opening.effective,
+        min(starts, default=None),
+        None if concluded is None else concluded.effective,
+        len(starts),
+    )
+    return (((), row),)
 
 
 IMPROVEMENTS: Final = IntervalFold(
-    IMPROVEMENT, frozenset(get_args(ImprovementFact)), ImprovementRows
+    IMPROVEMENT, frozenset(get_args(ImprovementFact)), changes_by(ImprovementState, _changes)
 )

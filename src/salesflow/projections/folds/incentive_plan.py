@@ -16,8 +16,7 @@ from salesflow.domain.incentive_plan import (
     IncentivePlanState,
     PlanVersion,
 )
-from salesflow.domain.state import ReplayContext
-from salesflow.projections.table import Cell, Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Cell, Change, IntervalFold, IntervalTable, changes_by
 
 __all__ = ["INCENTIVE_PLAN", "INCENTIVE_PLANS"]
 
@@ -42,23 +41,10 @@ INCENTIVE_PLAN: Final = IntervalTable(
 `reps` and `teams` whom the version is for, one a line; both null where it is for all."""
 
 
-class PlanRows:
-    """One plan on its way through its history."""
-
-    __slots__ = ("_plan",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._plan = IncentivePlanState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        plan = self._plan
-        if plan.evolve(event) is not None:
-            return ()
-        last_day = None if plan.last_day is None else plan.last_day.isoformat()
-        return [
-            ((version.version,), _row(version, last_day)) for version in plan.versions.values()
-        ]
+def _changes(_: Event, plan: IncentivePlanState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    last_day = None if plan.last_day is None else plan.last_day.isoformat()
+    return [((version.version,), _row(version, last_day)) for version in plan.versions.values()]
 
 
 def _row(version: PlanVersion, last_day: str | None) -> tuple[Cell, ...]:
@@ -77,5 +63,7 @@ def _row(version: PlanVersion, last_day: str | None) -> tuple[Cell, ...]:
 
 
 INCENTIVE_PLANS: Final = IntervalFold(
-    INCENTIVE_PLAN, frozenset(get_args(IncentivePlanFact)), PlanRows
+    INCENTIVE_PLAN,
+    frozenset(get_args(IncentivePlanFact)),
+    changes_by(IncentivePlanState, _changes),
 )

@@ -13,8 +13,7 @@ import sqlalchemy as sa
 
 from salesflow.domain.event import Event
 from salesflow.domain.rep import MembershipFact, RepState
-from salesflow.domain.state import ReplayContext
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, changes_by
 
 __all__ = ["MEMBERSHIP", "MEMBERSHIPS"]
 
@@ -31,22 +30,11 @@ MEMBERSHIP: Final = IntervalTable(
 leaving), `event_id` the fact that put the rep there."""
 
 
-class MembershipRows:
-    """One rep on the way through their history."""
-
-    __slots__ = ("_rep",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._rep = RepState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        rep = self._rep
-        if rep.evolve(event) is not None:
-            return ()
-        return (((), (rep.reference, rep.team, event.event_id)),)
+def _changes(event: Event, rep: RepState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    return (((), (rep.reference, rep.team, event.event_id)),)
 
 
 MEMBERSHIPS: Final = IntervalFold(
-    MEMBERSHIP, frozenset(get_args(MembershipFact)), MembershipRows
+    MEMBERSHIP, frozenset(get_args(MembershipFact)), changes_by(RepState, _changes)
 )

@@ -12,8 +12,7 @@ import sqlalchemy as sa
 from salesflow.domain.event import Event
 from salesflow.domain.rep import RepFact, RepState
 from salesflow.domain.rep_development import CareerPlanAgreed, RepPromoted, next_step
-from salesflow.domain.state import ReplayContext
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, changes_by
 
 __all__ = ["REP_LEVEL", "REP_LEVELS"]
 
@@ -32,30 +31,22 @@ REP_LEVEL: Final = IntervalTable(
 which it should be reached; null where nobody said so."""
 
 
-class RepLevelRows:
-    """One rep on the way through their history."""
-
-    __slots__ = ("_rep",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._rep = RepState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        rep, fact = self._rep, event.fact
-        if rep.evolve(event) is not None or not isinstance(
-            fact, RepPromoted | CareerPlanAgreed
-        ):
-            return ()
-        step = next_step(rep.level, rep.career_plan)
-        row = (
-            rep.reference,
-            rep.level,
-            None if step is None else step.level,
-            None if step is None or step.due is None else step.due.isoformat(),
-            event.event_id,
-        )
-        return (((), row),)
+def _changes(event: Event, rep: RepState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    fact = event.fact
+    if not isinstance(fact, RepPromoted | CareerPlanAgreed):
+        return ()
+    step = next_step(rep.level, rep.career_plan)
+    row = (
+        rep.reference,
+        rep.level,
+        None if step is None else step.level,
+        None if step is None or step.due is None else step.due.isoformat(),
+        event.event_id,
+    )
+    return (((), row),)
 
 
-REP_LEVELS: Final = IntervalFold(REP_LEVEL, frozenset(get_args(RepFact)), RepLevelRows)
+REP_LEVELS: Final = IntervalFold(
+    REP_LEVEL, frozenset(get_args(RepFact)), changes_by(RepState, _changes)
+)

@@ -12,13 +12,12 @@ import sqlalchemy as sa
 from salesflow.domain.event import Event
 from salesflow.domain.rep import RepFact, RepState
 from salesflow.domain.rep_development import SkillAssessed
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    changes_by,
     millionths,
 )
 
@@ -42,29 +41,23 @@ REP_SKILL: Final = IntervalTable(
 the skill was assessed by then."""
 
 
-class RepSkillRows:
-    """One rep on the way through their history."""
-
-    __slots__ = ("_rep",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._rep = RepState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        rep, fact = self._rep, event.fact
-        if rep.evolve(event) is not None or not isinstance(fact, SkillAssessed):
-            return ()
-        row = (
-            rep.reference,
-            millionths(fact.score),
-            millionths(fact.scale_least),
-            millionths(fact.scale_most),
-            fact.assessed_by or event.actor,
-            sum(rating.skill == fact.skill for rating in rep.ratings),
-            event.event_id,
-        )
-        return (((fact.skill,), row),)
+def _changes(event: Event, rep: RepState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    fact = event.fact
+    if not isinstance(fact, SkillAssessed):
+        return ()
+    row = (
+        rep.reference,
+        millionths(fact.score),
+        millionths(fact.scale_least),
+        millionths(fact.scale_most),
+        fact.assessed_by or event.actor,
+        sum(rating.skill == fact.skill for rating in rep.ratings),
+        event.event_id,
+    )
+    return (((fact.skill,), row),)
 
 
-REP_SKILLS: Final = IntervalFold(REP_SKILL, frozenset(get_args(RepFact)), RepSkillRows)
+REP_SKILLS: Final = IntervalFold(
+    REP_SKILL, frozenset(get_args(RepFact)), changes_by(RepState, _changes)
+)

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from salesflow.domain.event import Event
 from salesflow.domain.rep import RepFact, RepState
 from salesflow.domain.rep_development import TrainingAssigned, TrainingCompleted, TrainingTaken
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.projections.table import (
     Change,
@@ -21,7 +20,7 @@ from salesflow.projections.table import (
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    changes_by,
     millionths,
 )
 
@@ -48,23 +47,13 @@ that was last, `first_completed` when it was completed for the first time; `scor
 reached then, of `score_most`."""
 
 
-class RepTrainingRows:
-    """One rep on the way through their history."""
-
-    __slots__ = ("_rep",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._rep = RepState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        rep, fact = self._rep, event.fact
-        if rep.evolve(event) is not None or not isinstance(
-            fact, TrainingAssigned | TrainingCompleted
-        ):
-            return ()
-        taken = rep.trainings[fact.training]
-        return (((taken.training,), (rep.reference, *_cells(taken), event.event_id)),)
+def _changes(event: Event, rep: RepState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    fact = event.fact
+    if not isinstance(fact, TrainingAssigned | TrainingCompleted):
+        return ()
+    taken = rep.trainings[fact.training]
+    return (((taken.training,), (rep.reference, *_cells(taken), event.event_id)),)
 
 
 def _cells(taken: TrainingTaken) -> tuple[str | int | None, ...]:
@@ -83,4 +72,6 @@ def _instant(at: datetime | None) -> int | None:
     return None if at is None else to_instant(at)
 
 
-REP_TRAININGS: Final = IntervalFold(REP_TRAINING, frozenset(get_args(RepFact)), RepTrainingRows)
+REP_TRAININGS: Final = IntervalFold(
+    REP_TRAINING, frozenset(get_args(RepFact)), changes_by(RepState, _changes)
+)

@@ -12,13 +12,12 @@ import sqlalchemy as sa
 
 from salesflow.domain.event import Event
 from salesflow.domain.review import ReviewFact, ReviewState
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
-    Processes,
+    changes_by,
 )
 
 __all__ = ["REVIEW", "REVIEWS"]
@@ -46,37 +45,30 @@ REVIEW: Final = IntervalTable(
 it; `state` is open or closed, `closed` is null while it is open."""
 
 
-class ReviewRows:
-    """One review on its way through its history."""
-
-    __slots__ = ("_review",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._review = ReviewState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        review = self._review
-        if review.evolve(event) is not None or review.opened is None:
-            return ()
-        assert review.opening is not None, "it was opened"
-        closed = review.closed
-        row = (
-            review.key,
-            None if review.from_ is None else review.from_.isoformat(),
-            None if review.to is None else review.to.isoformat(),
-            review.owner,
-            review.team,
-            review.process,
-            review.follows,
-            "open" if closed is None else "closed",
-            review.opening.effective,
-            None if closed is None else closed.effective,
-            len(review.findings),
-            len(review.actions),
-            len(review.open_actions),
-        )
-        return (((), row),)
+def _changes(_: Event, review: ReviewState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    if review.opened is None:
+        return ()
+    assert review.opening is not None, "it was opened"
+    closed = review.closed
+    row = (
+        review.key,
+        None if review.from_ is None else review.from_.isoformat(),
+        None if review.to is None else review.to.isoformat(),
+        review.owner,
+        review.team,
+        review.process,
+        review.follows,
+        "open" if closed is None else "closed",
+        review.opening.effective,
+        None if closed is None else closed.effective,
+        len(review.findings),
+        len(review.actions),
+        len(review.open_actions),
+    )
+    return (((), row),)
 
 
-REVIEWS: Final = IntervalFold(REVIEW, frozenset(get_args(ReviewFact)), ReviewRows)
+REVIEWS: Final = IntervalFold(
+    REVIEW, frozenset(get_args(ReviewFact)), changes_by(ReviewState, _changes)
+)

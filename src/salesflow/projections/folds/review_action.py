@@ -21,14 +21,13 @@ from salesflow.domain.review import (
     ReviewOpened,
     ReviewState,
 )
-from salesflow.domain.state import ReplayContext
 from salesflow.projections.table import (
     Change,
     Instants,
     IntervalFold,
     IntervalTable,
-    Processes,
     Row,
+    changes_by,
 )
 
 __all__ = ["REVIEW_ACTION", "REVIEW_ACTIONS"]
@@ -53,27 +52,19 @@ carried_over, `ended` is when it came to that; `agreed_in` is the review that ag
 first, `event_id` the event that brought it into this one."""
 
 
-class ReviewActionRows:
-    """The actions of one review on its way through its history."""
-
-    __slots__ = ("_review",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._review = ReviewState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        review, fact = self._review, event.fact
-        if review.evolve(event) is not None or review.opened is None:
-            return ()
-        match fact:
-            case ReviewOpened():
-                changed = [*review.actions]
-            case ActionAgreed() | ActionCompleted() | ActionDropped() | ActionCarriedOver():
-                changed = [fact.action]
-            case _:
-                changed = []  # no other fact is about an action
-        return [((key,), _row(review.key, review.actions[key])) for key in changed]
+def _changes(event: Event, review: ReviewState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    fact = event.fact
+    if review.opened is None:
+        return ()
+    match fact:
+        case ReviewOpened():
+            changed = [*review.actions]
+        case ActionAgreed() | ActionCompleted() | ActionDropped() | ActionCarriedOver():
+            changed = [fact.action]
+        case _:
+            changed = []  # no other fact is about an action
+    return [((key,), _row(review.key, review.actions[key])) for key in changed]
 
 
 def _row(review: str, action: AgreedAction) -> Row:
@@ -90,5 +81,5 @@ def _row(review: str, action: AgreedAction) -> Row:
 
 
 REVIEW_ACTIONS: Final = IntervalFold(
-    REVIEW_ACTION, frozenset(get_args(ReviewFact)), ReviewActionRows
+    REVIEW_ACTION, frozenset(get_args(ReviewFact)), changes_by(ReviewState, _changes)
 )

@@ -11,7 +11,6 @@ from typing import Final, get_args
 import sqlalchemy as sa
 
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.statement import StatementFact, StatementFigures, StatementState
 from salesflow.domain.time import to_instant
 from salesflow.domain.values import MOST
@@ -21,7 +20,7 @@ from salesflow.projections.table import (
     IntervalFold,
     IntervalTable,
     Millionths,
-    Processes,
+    changes_by,
     millionths,
 )
 
@@ -51,20 +50,11 @@ figures, `agreed` what corrections and accepted disputes come to, which the next
 where that is more than an amount can hold)."""
 
 
-class StatementRows:
-    """One statement on its way through its history."""
-
-    __slots__ = ("_statement",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._statement = StatementState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        statement = self._statement
-        if statement.evolve(event) is not None or statement.figures is None:
-            return ()
-        return (((), _row(statement, statement.figures)),)
+def _changes(_: Event, statement: StatementState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    if statement.figures is None:
+        return ()
+    return (((), _row(statement, statement.figures)),)
 
 
 def _row(statement: StatementState, figures: StatementFigures) -> tuple[str | int | None, ...]:
@@ -86,4 +76,6 @@ def _row(statement: StatementState, figures: StatementFigures) -> tuple[str | in
     )
 
 
-STATEMENTS: Final = IntervalFold(STATEMENT, frozenset(get_args(StatementFact)), StatementRows)
+STATEMENTS: Final = IntervalFold(
+    STATEMENT, frozenset(get_args(StatementFact)), changes_by(StatementState, _changes)
+)

@@ -10,9 +10,8 @@ from typing import Final, get_args
 import sqlalchemy as sa
 
 from salesflow.domain.event import Event
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.training import TrainingFact, TrainingState
-from salesflow.projections.table import Change, IntervalFold, IntervalTable, Processes
+from salesflow.projections.table import Change, IntervalFold, IntervalTable, changes_by
 
 __all__ = ["TRAINING", "TRAININGS"]
 
@@ -35,31 +34,24 @@ move (at `stage`, where it is one of a stage), `retired` 1 from when it is given
 `event_id` the fact that says so."""
 
 
-class TrainingRows:
-    """One training on the way through its history."""
-
-    __slots__ = ("_training",)
-
-    def __init__(self, processes: Processes) -> None:
-        self._training = TrainingState(ReplayContext(processes))
-
-    def apply(self, event: Event) -> Iterable[Change]:
-        """Take the next believed fact; an irregular one changes nothing."""
-        training = self._training
-        if training.evolve(event) is not None or training.course is None:
-            return ()
-        course = training.course
-        row = (
-            training.key,
-            course.name_en,
-            course.name_zh,
-            "\n".join(course.skills) or None,
-            course.metric,
-            course.stage,
-            int(training.is_retired),
-            event.event_id,
-        )
-        return (((), row),)
+def _changes(event: Event, training: TrainingState) -> Iterable[Change]:
+    """Return what a fact that counts changed."""
+    if training.course is None:
+        return ()
+    course = training.course
+    row = (
+        training.key,
+        course.name_en,
+        course.name_zh,
+        "\n".join(course.skills) or None,
+        course.metric,
+        course.stage,
+        int(training.is_retired),
+        event.event_id,
+    )
+    return (((), row),)
 
 
-TRAININGS: Final = IntervalFold(TRAINING, frozenset(get_args(TrainingFact)), TrainingRows)
+TRAININGS: Final = IntervalFold(
+    TRAINING, frozenset(get_args(TrainingFact)), changes_by(TrainingState, _changes)
+)
