@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 
-TRAININGS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a11")
+TRAININGS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a21")
 
 
 class TrainingCourse(Value):
