@@ -15,15 +15,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field
 
-from salesflow.domain.event import believed_history, in_effect
 from salesflow.domain.improvement import (
+    Improvement,
     ImprovementChange,
     ImprovementOutcome,
     ImprovementState,
     improvement_id,
 )
 from salesflow.domain.metric import MetricKey, metric_of
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Key, Personal, Reference, Value
 from salesflow.errors import NotFoundError
@@ -41,6 +40,7 @@ from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRu
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.effects import Effect
 from salesflow.projections.core.question import Reader, ensure_no_flag
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.improvement import IMPROVEMENT
 from salesflow.projections.improvement.improvement_figures import (
     BeforeAfter,
@@ -224,12 +224,7 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
 
 def _read(key: str, reader: Reader) -> ImprovementState:
     """Return an improvement as believed at the moment."""
-    as_of, known_at = reader.read_point.as_of, reader.read_point.known_at
-    history = believed_history(reader.events(improvement_id(key)), known_at)
-    state = ImprovementState(ReplayContext(reader.processes, reader.timezone, as_of))
-    if history and history[0].effective <= as_of:
-        for event in in_effect(history, as_of):
-            state.evolve(event)
+    state = state_of(Improvement, ImprovementState, reader.events(improvement_id(key)), reader)
     if state.proposed is None:
         known = sorted(filter(None, reader.columns(IMPROVEMENT).cells("improvement")))
         names = ", ".join(known) or "none"
