@@ -11,7 +11,7 @@ would: also while merged, and after another outcome.
 """
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Final, get_args
+from typing import Final, get_args
 
 from salesflow.domain.arguments import internal
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
@@ -84,8 +84,6 @@ class DealState(
     AfterSalesState,
 ):
     """All that is so of one deal by now; before its opening nothing but that."""
-
-    openings: ClassVar[tuple[type[Fact], ...]] = (DealOpened,)
 
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""
