@@ -33,6 +33,7 @@ __all__ = [
     "day_after",
     "day_number",
     "end_of_day",
+    "ensure_days",
     "ensure_not_future",
     "from_instant",
     "instant_from",
@@ -212,14 +213,23 @@ def start_of_last_days(days: int, at: Instant, timezone: ZoneInfo) -> Instant:
     return start_of_day(last - timedelta(days=days - 1), timezone)
 
 
+def ensure_days(first: date, last: date) -> None:
+    """Refuse days of which the last lies before the first.
+
+    Raises:
+        InputError: naming both.
+    """
+    if last < first:
+        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+
+
 def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:
     """Return the first instant of some days and the first that is not of them any more.
 
     Raises:
         InputError: when the last day lies before the first, or no such day is known.
     """
-    if last < first:
-        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+    ensure_days(first, last)
     return start_of_day(first, timezone), start_of_next_day(last, timezone)
 
 
