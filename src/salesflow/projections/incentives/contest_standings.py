@@ -34,8 +34,8 @@ from salesflow.projections.core.currency import CurrencyConverter, MoneyView
 from salesflow.projections.core.question import Question, Reader, span_of
 from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.contest import CONTEST
-from salesflow.projections.incentives.leaderboard import figure_text
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
+from salesflow.projections.metrics.figure_text import FigureText
 
 __all__ = ["ContestStanding", "ContestStandings", "ContestStandingsView"]
 
@@ -136,7 +136,7 @@ class ContestStandingsView(MoneyView):
         return _rank_text(each.fixed_rank), each.key, fixed, each.prize or NO_VALUE, *now
 
     def _figure(self, figure: Decimal | None, language: Language) -> str:
-        return figure_text(figure, self.unit, self.currency, language)
+        return FigureText(self.unit, language, self.currency).figure(figure)
 
 
 class ContestStandings(Question[ContestStandingsView]):
