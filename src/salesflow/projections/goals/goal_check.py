@@ -231,11 +231,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             return
         measured = Measurement(reader, spans, scope_of(self._scope()), exchange=exchange)
         for figure, past in zip(measured.of(metric.key), spans, strict=True):
-            money = exchange.currency if metric.unit == "money" else None
-            value = figure.value
-            if money is not None:
-                there = figure.amounts or metric.kind == "accumulating"
-                value = figure.in_currency(money) if there else None
+            value = figure.in_unit(metric, exchange.currency)
             yield PastValue(
                 first_day=past.first,
                 last_day=past.last,

@@ -83,15 +83,9 @@ def _figures(
     figures: Mapping[str | None, MetricFigure],
     currency: str | None,
 ) -> Iterator[Ranked]:
-    grows = metric.kind == "accumulating"
     for participant in sorted(named):
         found = figures.get(participant)
-        value = None if found is None else found.value
-        if found is not None and metric.unit == "money" and currency is not None:
-            has = any(total.currency == currency for total in found.amounts)
-            value = found.in_currency(currency) if has else None
-        if value is None and grows:
-            value = NOTHING
+        value = metric.of_nothing if found is None else found.in_unit(metric, currency)
         yield Ranked(None, participant, value, currency, 0 if found is None else found.n)
 
 
