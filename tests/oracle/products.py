@@ -1,6 +1,6 @@
 """What was sold of a product, naively: each booking times the part of its win that it is.
 
-The parts of a win are those of the lines agreed by then, else of the accepted quote's; exact
+The parts of a win are those of the lines agreed by then, else of the accepted quote's: exact
 fractions, so that what is shared out in millionths is met to some of them.
 """
 
@@ -116,12 +116,7 @@ class _Told:
 
 
 def _parts(lines: Lines) -> Parts:
-    worth = [
-        Fraction(line.get("quantity", 1))
-        * Fraction(line["unit_price"]["amount"])
-        * (1 - Fraction(line.get("discount", 0)))
-        for line in lines
-    ]
+    worth = [_worth(line) for line in lines]
     whole = sum(worth)
     if not whole or len({line["unit_price"]["currency"] for line in lines}) > 1:
         return {}
@@ -129,3 +124,9 @@ def _parts(lines: Lines) -> Parts:
     for line, amount in zip(lines, worth, strict=True):
         parts[line["product"]] = parts.get(line["product"], Fraction(0)) + amount / whole
     return parts
+
+
+def _worth(line: dict[str, Any]) -> Fraction:
+    """Give what a line comes to, to the millionth."""
+    price, off = Fraction(line["unit_price"]["amount"]), Fraction(line.get("discount", 0))
+    return Fraction(round(Fraction(line.get("quantity", 1)) * price * (1 - off) * 10**6), 10**6)
