@@ -24,7 +24,7 @@ LEVELS = (
     "figure:share",
 )
 LOWER = ("lost", "cycle_days")
-SCOPE = ("team", "rep", "customer", "channel", "process", "stage")
+SCOPE = ("team", "rep", "customer", "channel", "product", "process", "stage")
 DAY = timedelta(days=1)
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.metric import Metric, MetricKey, metric_of
+from salesflow.domain.metric import OF_PRODUCTS, Metric, MetricKey, metric_of
 from salesflow.domain.smart import (
     GoalScope,
     HasEvidence,
@@ -297,6 +297,7 @@ class Goal(Aggregate, GoalState):
         rep: str | None = None,
         customer: UUID | None = None,
         channel: str | None = None,
+        product: str | None = None,
         process: str | None = None,
         stage: str | None = None,
         parent: str | None = None,
@@ -311,7 +312,7 @@ class Goal(Aggregate, GoalState):
         Without it say why it can be reached; always say which goal or strategy it serves.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
-        scope |= {"process": process, "stage": stage}
+        scope |= {"product": product, "process": process, "stage": stage}
         named: dict[str, object] = {"title": title, "unit": unit, "parent": parent}
         named |= {"strategy": strategy, "responsible": responsible, "currency": currency}
         named |= {"why_achievable": why_achievable, "goal": key, "metric": metric}
@@ -514,6 +515,10 @@ def _ensure_scope(scope: GoalScope, metric: Metric) -> None:
         raise InputError(
             f"{metric.key} is reported as a whole; report one of its own for"
             f" {', '.join(scope.named.values())} under another key"
+        )
+    if scope.product is not None and not metric.of_products:
+        raise InputError(
+            f"{metric.key} is not measured of a product; {' and '.join(OF_PRODUCTS)} are"
         )
     if metric.at_stage == "must" and scope.stage is None:
         raise InputError(f"{metric.key} is measured at a stage; name it, stage=…")

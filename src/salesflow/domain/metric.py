@@ -20,6 +20,7 @@ from salesflow.errors import InputError
 __all__ = [
     "FIGURE",
     "METRICS",
+    "OF_PRODUCTS",
     "STAGE_KPIS",
     "Metric",
     "MetricAsked",
@@ -52,6 +53,11 @@ class Metric(NamedTuple):
     """Which direction is better; None where only who reports an outside figure knows."""
     at_stage: AtStage = "never"
     """Whether it can be, or has to be, measured at a named stage."""
+
+    @property
+    def of_products(self) -> bool:
+        """Whether it can be measured of one product: what was sold of it."""
+        return self.key in OF_PRODUCTS
 
     def name(self, language: str = "en") -> str:
         """Return its name in English (`en`) or Chinese (`zh`)."""
@@ -116,6 +122,9 @@ _ALL: Final = (
 
 METRICS: Final[Mapping[str, Metric]] = {each.key: each for each in _ALL}
 """Every metric by its key. It may only grow: goals that are recorded name them."""
+
+OF_PRODUCTS: Final = ("sales", "won")
+"""The metrics that can be measured of one product."""
 
 STAGE_KPIS: Final[Mapping[str, str]] = {
     "lead_conversion": "stage_conversion",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Values = dict[str, Any]
-SCOPE: Final = ("team", "rep", "customer", "channel", "process", "stage")
+SCOPE: Final = ("team", "rep", "customer", "channel", "product", "process", "stage")
 SERVES: Final = ("parent", "strategy", "why_achievable", "baseline", "unit")
 
 

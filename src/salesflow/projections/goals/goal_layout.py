@@ -33,7 +33,7 @@ from salesflow.projections.metrics.goal_text import basis_text, measure_text
 __all__ = ["GoalLayout"]
 
 INDENT: Final = "  "
-SCOPE: Final = ("team", "rep", "channel", "process", "stage")
+SCOPE: Final = ("team", "rep", "channel", "product", "process", "stage")
 
 
 def goal_text(line: GoalLine) -> str:
