@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from given import PLAIN, cny, opened
-from questions.shop import Shop, shop, told
-from salesflow import ExternalEvent, Improvement, ImprovementEffect, Rep
+from questions.shop import Shop, publish, shop, told
+from salesflow import ExternalEvent, Improvement, ImprovementEffect, Money, Rep
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.improvement import ImprovementProposed, improvement_id
@@ -177,6 +177,25 @@ def test_before_and_after_of_a_rate_of_amounts_is_the_change_of_those_amounts(
     assert told(found.before, found.after, found.change.value) == (
         *(Decimal("0.9"), Decimal("0.1"), Decimal("-0.8")),
     )
+
+
+def test_amounts_are_told_in_one_currency_or_not_at_all(sales: Shop) -> None:
+    publish(sales, "2026-01-02", CNY="7.0")
+    publish(sales, "2026-03-02", CNY="7.2")
+    propose(sales, *TEAMS[:1], metric="sales")
+    amounts = (cny("700"), Money("50", "USD"), Money("100", "USD"))
+    for number, (day, amount) in enumerate(
+        zip(("02-10", "03-10", "03-11"), amounts, strict=True), 20
+    ):
+        start = opened(PLAIN, amount=amount, owner="r0")
+        sales.tell(number, (f"2026-{day}", start), (f"2026-{day} 12:00", DealWon()))
+    with pytest.raises(InputError, match="CNY and USD, which are never added up"):
+        ask(sales)
+    view = ask(sales, report_currency="CNY")
+    [r0] = [each for each in view.units if each.unit == TEAMS[0]]
+    assert told(r0.before, r0.after) == (Decimal(700), Decimal(1080))  # 150 x 7.2
+    assert view.rates is not None
+    assert view.currency == "CNY"
 
 
 def test_deals_closed_under_the_new_version_stand_beside_the_others(sales: Shop) -> None:
