@@ -543,7 +543,9 @@ class Aggregate:
 
     def _ensure_after_opening(self, occurred: Instant) -> None:
         opening = self._history[0] if self._history else None
-        if opening is None or not (is_untimed(opening) or occurred < opening.occurred):
+        if opening is None or opening.fact.is_entry:
+            return
+        if not (is_untimed(opening) or occurred < opening.occurred):
             return
         untimed = is_untimed(opening)
         when = "just now" if untimed else f"at {opening.occurred_at.isoformat()}"

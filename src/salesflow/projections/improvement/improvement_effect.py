@@ -210,8 +210,9 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
         if event is None or found.outcome is None:
             return None
         then = EarlierReader(reader, as_of=event.effective, known_at=event.recorded)
+        started = _state(self.improvement, then)  # by what was known of the starts then
         moved: Moved = figures_moved(
-            found, then, self.exchange(then), by=self.by, days=self.window
+            started, then, self.exchange(then), by=self.by, days=self.window
         )
         return AtConclusion(
             outcome=found.outcome,
@@ -223,17 +224,23 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
 
 
 def _read(key: str, reader: Reader) -> ImprovementState:
-    """Return an improvement as believed at the moment."""
+    """Return an improvement as believed at the moment, if there is one."""
+    state = _state(key, reader)
+    if state.proposed is None:
+        known = sorted(filter(None, reader.columns(IMPROVEMENT).cells("improvement")))
+        names = ", ".join(known) or "none"
+        raise NotFoundError(f"there is no improvement {key!r} by then; there are {names}")
+    return state
+
+
+def _state(key: str, reader: Reader) -> ImprovementState:
+    """Return an improvement as believed at the moment, which may be nothing."""
     as_of, known_at = reader.read_point.as_of, reader.read_point.known_at
     history = believed_history(reader.events(improvement_id(key)), known_at)
     state = ImprovementState(ReplayContext(reader.processes, reader.timezone, as_of))
     if history and history[0].effective <= as_of:
         for event in in_effect(history, as_of):
             state.evolve(event)
-    if state.proposed is None:
-        known = sorted(filter(None, reader.columns(IMPROVEMENT).cells("improvement")))
-        names = ", ".join(known) or "none"
-        raise NotFoundError(f"there is no improvement {key!r} by then; there are {names}")
     return state
 
 

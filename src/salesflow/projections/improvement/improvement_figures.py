@@ -7,7 +7,7 @@ conclusion.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 
@@ -52,6 +52,10 @@ ImprovementVerdict = Literal[
 ]  # fmt: skip
 
 
+BY_VALUE: Final = ("win_rate_by_value",)
+"""Rates of amounts: no count of deals stands behind them, and so no interval of a rate."""
+
+
 class UnitAround(Value):
     """A team or a rep in the windows of one start, with the figures that count."""
 
@@ -74,8 +78,9 @@ class BeforeAfter(Value):
     after: Decimal | None
     n_after: int
     change: Estimate | None
-    """Of a rate with its Newcombe interval; of anything else the mean change of those who
-    started, with an interval by Student's t."""
+    """Of a rate of deals, customers or answers with its Newcombe interval; of anything else (a
+    rate of amounts too) the mean change of those who started, with an interval by Student's
+    t."""
 
 
 class Moved(NamedTuple):
@@ -235,7 +240,7 @@ def _before_after(
     both = [sides.get(number) for number in range(2)]
     before, after = (_value(each, measuring.currency) for each in both)
     counts = [0 if each is None else each.n for each in both]
-    if metric.unit == "share":
+    if metric.unit == "share" and metric.key not in BY_VALUE:
         shares = [
             Share(0 if value is None else round(value * n), n)
             for value, n in zip((before, after), counts, strict=True)
