@@ -4,7 +4,8 @@ What refuses a command or a question lies below the command line, and names a pa
 Python does: `parent=…`, `currency='CNY'`, `score_most`, `GoalSet: goal: …`. Whoever typed a
 command is told the option or argument of that parameter instead. It is done here once for all
 commands, from what each of them takes, and not in each message. What a message repeats in
-quotes is what was typed, and stays as it is.
+quotes is what was typed, and stays as it is. A module of its own, since it is loaded where
+something is refused alone.
 """
 
 import re

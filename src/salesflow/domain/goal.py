@@ -466,7 +466,8 @@ def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
         )
     shown = "nothing shows that it can be reached"
     way_out = (
-        "hand in the answer of goal-check, check=…, or say why it can be, why_achievable=…"
+        "hand in what the past shows, check=flow.ask(GoalCheck(…)), or say why,"
+        " why_achievable=…"
     )
     if goal.evidence is not None:
         shown = "no comparable past period is known"

@@ -127,7 +127,7 @@ RECORDING: Final[tuple[CommandParameter, ...]] = (
 )
 
 
-class _Asked(NamedTuple):
+class _OneCommand(NamedTuple):
     """What was given for one command, and how refusals name what it is of."""
 
     place: str
@@ -170,7 +170,9 @@ class _Command:
         if self.prepared is not None:
             yield from self.prepared.more
 
-    def all_given(self, typed: Mapping[str, object], file: Path | None) -> Iterator["_Asked"]:
+    def all_given(
+        self, typed: Mapping[str, object], file: Path | None
+    ) -> Iterator["_OneCommand"]:
         """Yield what is given for each command: what is typed, above what a file holds."""
         said = {name: value for name, value in typed.items() if value not in (None, (), [])}
         known = {each.name: each for each in self.takes}
@@ -197,13 +199,13 @@ class _Command:
                 )
             placed = [str(found[each.name]) for each in self.takes if each.placed]
             called = placed[:1] if self.makes_new else placed[: len(self.whose)]
-            yield _Asked(_at(file, number, documents), " ".join(called), found)
+            yield _OneCommand(_at(file, number, documents), " ".join(called), found)
 
     def run(
         self,
         context: CommandContext,
         flow: "SalesFlow",
-        asked: Sequence[_Asked],
+        asked: Sequence[_OneCommand],
         actor: str | None,
         command_id: str | None,
     ) -> None:
@@ -222,7 +224,7 @@ class _Command:
         told = [each for each in results if isinstance(each, str | UUID)]
         show_receipt(context, flow, receipt, told)
 
-    def _read(self, flow: "SalesFlow", asked: _Asked) -> _Asked:
+    def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""
         given = asked.values
         with self._named_as_typed(asked):
@@ -249,7 +251,7 @@ class _Command:
         """The parameters that nobody types."""
         return self.prepared.provides if self.prepared else frozenset()
 
-    def _give(self, session: "Session", flow: "SalesFlow", asked: _Asked) -> object:
+    def _give(self, session: "Session", flow: "SalesFlow", asked: _OneCommand) -> object:
         loaded = {n: it(session) if callable(it) else it for n, it in asked.values.items()}
         placed = [loaded.pop(each.name) for each in self.own if each.placed]
         if asked.id is None:
@@ -261,7 +263,7 @@ class _Command:
         return getattr(thing, self.function.__name__)(*placed, **loaded)
 
     def _ensure_new(
-        self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _Asked
+        self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
     ) -> None:
         """Refuse to make what is there; what has no key is always another one."""
         if not made.id_given:
@@ -283,7 +285,7 @@ class _Command:
         )
 
     @contextmanager
-    def _named_as_typed(self, asked: _Asked) -> Iterator[None]:
+    def _named_as_typed(self, asked: _OneCommand) -> Iterator[None]:
         """Let refusals name a thing as it was typed, and where in a file that stands."""
         try:
             yield
