@@ -16,9 +16,10 @@ from salesflow.domain.arguments import internal
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.metric import FIGURE
 from salesflow.domain.state import EMPTY, ReplayContext, State, with_item
+from salesflow.domain.time import ensure_period
 from salesflow.domain.values import Day, Key, Number, Personal, SafeName, number
 from salesflow.domain.wording import Message
-from salesflow.errors import InputError, RuleError
+from salesflow.errors import RuleError
 
 __all__ = ["FIGURES_ID", "FigureFact", "FigureReported", "Figures", "Reported"]
 
@@ -146,8 +147,7 @@ class Figures(Aggregate, FiguresState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Report how high a figure was in a period; a later report of it replaces this one."""
-        if last_day < first_day:
-            raise InputError(f"a period cannot end ({last_day}) before it starts ({first_day})")
+        ensure_period(first_day, last_day)
         fact = FigureReported(
             figure=figure.removeprefix(FIGURE),
             value=number(value),

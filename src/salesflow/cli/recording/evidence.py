@@ -88,7 +88,8 @@ def _answered(
 
     def prepare(flow: "SalesFlow", values: Values) -> Values:
         given = {name: values.get(name) for name in names}
-        view = flow.ask(question_asked(question, given, flow))
+        asked = question_asked(question, given, flow)
+        view = flow.ask(asked, as_of=values.get("occurred_at"))
         own = {name: value for name, value in values.items() if name not in names}
         return own | {parameter: take(view)}
 
@@ -99,7 +100,8 @@ STATEMENT_ISSUED: Final = _answered(CommissionStatement, "figures", lambda view:
 
 
 def _decided(flow: "SalesFlow", values: Values) -> Values:
-    view = flow.ask(ContestStandings(contest=values["key"]))
+    asked = ContestStandings(contest=values["key"])
+    view = flow.ask(asked, as_of=values.get("occurred_at"))
     return values | {"results": view.results()}
 
 
