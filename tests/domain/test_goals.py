@@ -108,7 +108,7 @@ def test_without_a_baseline_it_is_the_last_past_period() -> None:
 
 
 def test_a_target_beyond_the_past_needs_a_reason() -> None:
-    beyond = r"500000 lies beyond all 2 past periods, which came to 300000 … 410000; hand in"
+    beyond = r"500000 lies beyond all 2 past periods, which came to 300000 … 410000; take"
     with pytest.raises(RuleError, match=beyond):
         Goal.set("q3", **SALES, parent="year", check=past("300000", None, "410000"))
     seen = past("300000", "410000")

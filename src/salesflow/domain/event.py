@@ -95,6 +95,11 @@ class Fact(Value):
         """Return from when the fact holds; the same instant unless it was planned ahead."""
         return occurred
 
+    @property
+    def figures_seen(self) -> "tuple[datetime | None, datetime | None]":
+        """The moment of the figures that it rests on, as of and known at; mostly of none."""
+        return None, None
+
 
 class PlannedFact(Fact):
     """A fact that may take effect later than it was decided."""

@@ -16,9 +16,10 @@ from salesflow.domain.arguments import internal
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.metric import FIGURE
 from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, with_item
+from salesflow.domain.time import ensure_period
 from salesflow.domain.values import Day, Key, Number, Personal, SafeName, number
 from salesflow.domain.wording import Message
-from salesflow.errors import InputError, RuleError
+from salesflow.errors import RuleError
 
 __all__ = ["FIGURES_ID", "FigureFact", "FigureReported", "Figures", "Reported"]
 
@@ -149,8 +150,7 @@ class Figures(Aggregate, FiguresState):
 
         Reports of earlier times may be told later, in whatever order.
         """
-        if last_day < first_day:
-            raise InputError(f"a period cannot end ({last_day}) before it starts ({first_day})")
+        ensure_period(first_day, last_day)
         fact = FigureReported(
             figure=figure.removeprefix(FIGURE),
             value=number(value),

@@ -496,17 +496,22 @@ def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
             " parent=…, or the strategy, strategy=…"
         )
     shown = "nothing shows that it can be reached"
+    way_out = (
+        "hand in what the past shows, check=flow.ask(GoalCheck(…)), or say why,"
+        " why_achievable=…"
+    )
+    if goal.evidence is not None:
+        shown = "no comparable past period is known"
+        way_out = "say why it can be reached, why_achievable=…"
     if failed.basis == "beyond_past_range" and goal.evidence is not None:
         known = goal.evidence.known
         shown = (
             f"{goal.target} lies beyond all {len(known)} past periods, which came to"
             f" {min(known)} … {max(known)}"
         )
-    elif goal.evidence is not None:
-        shown = "no comparable past period is known"
+        way_out = f"take another target, or {way_out}"
     raise RuleError(
-        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; hand in"
-        " what the past shows, check=flow.ask(GoalCheck(…)), or say why, why_achievable=…"
+        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; {way_out}"
     )
 
 
