@@ -3,13 +3,15 @@
 import json
 import os
 import re
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from salesflow import Deal, Money, SalesFlow
+from salesflow import Customer, Deal, ExternalEvent, Goal, Money, SalesFlow
 from salesflow.cli.ids import Called
+from salesflow.domain.goal import GoalLocked, goal_id
 from salesflow.presentation.deal_view import attribute_texts, deal_json
 from salesflow.projections.pipeline.deals import Deals, DealStanding
 from simulated import demo, ran
@@ -98,3 +100,39 @@ def test_what_did_not_change_is_no_change() -> None:
         for change in step["changes"]
     ]
     assert [change for change in changes if change["before"] == change["after"]] == []
+
+
+@pytest.mark.usefixtures("db")
+def test_who_has_a_say_is_called_by_the_customers_entry_where_the_deal_names_an_id_alone() -> (
+    None
+):
+    with SalesFlow(os.environ["SALESFLOW_DB"]) as flow, flow.session() as s:
+        deal = s.get(Deal, UUID(ERP))
+        assert deal.customer_id is not None
+        wang = s.get(Customer, deal.customer_id).add_person(name="王敏")
+        deal.identify_committee_member(person_id=wang, roles=("champion",))
+        nobody = deal.identify_committee_member(person_id=UUID(int=7))
+    shown = json.loads(ran("deal", "show", ERP, "--json").out)["buying_committee"]
+    told = {each["person_id"]: each["name"] for each in shown}
+    assert (told[str(wang)], told[str(nobody)]) == ("王敏", None)
+    assert "王敏 (" in ran("deal", "show", ERP).out
+
+
+@pytest.mark.usefixtures("db")
+def test_what_is_irregular_of_a_goal_is_counted_and_says_why() -> None:
+    db = os.environ["SALESFLOW_DB"]
+    with SalesFlow(db) as flow, flow.session() as s:
+        first, last = date(2030, 1, 1), date(2030, 3, 31)
+        q1: dict[str, Any] = {"metric": "won", "target": 3, "strategy": "x"}
+        q1 |= {"why_achievable": "y"}
+        s.add(Goal.set("q1", **q1, first_day=first, last_day=last))
+    locked = GoalLocked(by="eva")
+    with SalesFlow(db) as flow:
+        flow.record(
+            [ExternalEvent(goal_id("q1"), locked), ExternalEvent(goal_id("q1"), locked)]
+        )
+    assert json.loads(ran("goal", "show", "q1", "--json").out)["irregular"] == 1
+    assert "Data anomalies" in ran("goal", "show", "q1").out
+    events = json.loads(ran("goal", "history", "q1", "--json").out)["events"]
+    assert [each["irregular"] for each in events] == [None, None, "the goal was locked before"]
+    assert "irregular: the goal was locked before" in ran("goal", "history", "q1").out

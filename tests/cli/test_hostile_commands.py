@@ -22,6 +22,7 @@ from salesflow import SalesFlow
 from salesflow.cli import main
 from salesflow.cli.app import app
 from salesflow.cli.context import CommandContext
+from words_of_python import python_in
 
 LINES = int(os.environ.get("SALESFLOW_LINES") or (60 if TORTURE == 1 else 500 * TORTURE))
 LINES_A_CATCH_UP = 50
@@ -169,6 +170,8 @@ def _wrong(line: tuple[str, ...], code: int, said: bytes, told: str) -> str:
         told = told[told.rindex(PROGRESS) :].partition("salesflow: ")[2]
     if told.count("\n") > 1 or (code and not told) or len(told) > 2_100:
         return f"{told.count(chr(10))} lines, {len(told)} characters on stderr: {told[:500]}"
+    if code and python_in(told):
+        return f"words of Python, {python_in(told)!r}: {told[:500]}"
     if b"\x1b]" in said or "\x1b]" in told or b"\xe2\x80\xae" in said:
         return "what a terminal obeys"
     if "--json" in line and code == 0 and said.startswith((b"{", b"[")):

@@ -80,6 +80,14 @@ def test_a_table_fits_its_width_and_loses_no_word(table: TableOfView, width: int
     assert words <= set(" ".join(lines).split())
 
 
+@pytest.mark.parametrize("table", [FUNNEL, QUOTES, HISTORY, KPIS], ids=["f", "d", "h", "k"])
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_a_table_is_laid_out_in_however_few_columns(table: TableOfView, width: int) -> None:
+    empty = TableOfView("", ("", "", ""), (("", "", ""), *(("合同", "1", ""),) * 9))
+    assert shown(table, width)
+    assert shown(empty, width)
+
+
 def test_texts_give_way_before_columns_move_together() -> None:
     assert any(line.startswith(" Negotiation and ") for line in shown(FUNNEL, 80))
 

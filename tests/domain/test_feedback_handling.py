@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from given import decides, event, opened, refuses
+from given import HOUR, START, decides, event, on, opened, refuses
 from salesflow.domain.deal.after_sales import (
     FeedbackFollowedUp,
     FeedbackReceived,
@@ -50,6 +50,25 @@ def test_feedback_that_is_not_there_is_neither_followed_up_nor_tagged() -> None:
         when=lambda deal: deal.tag_feedback(()),
         error=InputError,
         match="name a theme",
+    )
+
+
+def test_nobody_comes_back_about_feedback_before_it_was_received_or_that_needs_no_answer() -> (
+    None
+):
+    refuses(
+        given=[opened(), on(LOW, START + HOUR)],
+        when=lambda deal: deal.follow_up_feedback(
+            by="ann", feedback=event(2), occurred_at=START + HOUR / 2
+        ),
+        error=RuleError,
+        match="was received at .* later than that",
+    )
+    refuses(
+        given=[opened(), FeedbackReceived(scale="nps", score=9)],
+        when=lambda deal: deal.follow_up_feedback(by="ann"),
+        error=RuleError,
+        match="no feedback of a detractor at that time; name the one that was followed up",
     )
 
 

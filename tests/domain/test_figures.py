@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from given import SHANGHAI
 from salesflow.domain.figures import FIGURES_ID, Figures
+from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError, RuleError
 
 Q1 = {"first_day": date(2026, 1, 1), "last_day": date(2026, 3, 31)}
@@ -26,6 +28,31 @@ def test_a_figure_stays_in_the_unit_it_was_first_reported_in() -> None:
     figures = Figures.begin("market-share", **SHARE)
     with pytest.raises(RuleError, match="'market-share' is reported in share, not in percent"):
         figures.report("market-share", **{**SHARE, "unit": "percent"})
+
+
+def test_a_report_of_an_earlier_time_may_be_told_later_and_replaces_nothing() -> None:
+    figures = in_shanghai()
+    figures.report("market-share", **SHARE, occurred_at=date(2026, 4, 20))
+    early = {**SHARE, "value": "0.1", "source": "IDC, preliminary"}
+    figures.report("market-share", **early, occurred_at=date(2026, 4, 2))
+    assert [each.source for each in figures.reports.values()] == ["IDC"]
+    then = figures.at(date(2026, 4, 3))
+    assert [each.source for each in then.reports.values()] == ["IDC, preliminary"]
+    assert not figures.irregular
+
+
+def test_a_report_of_an_earlier_time_is_in_the_unit_of_the_later_ones() -> None:
+    figures = in_shanghai()
+    figures.report("market-share", **SHARE, occurred_at=date(2026, 4, 20))
+    with pytest.raises(RuleError, match="'market-share' is reported in share, not in points"):
+        figures.report(
+            "market-share", **{**SHARE, "unit": "points"}, occurred_at=date(2026, 4, 2)
+        )
+
+
+def in_shanghai() -> Figures:
+    """Begin an empty book whose days are those of Shanghai."""
+    return Figures.new(FIGURES_ID, ReplayContext(zone=SHANGHAI))
 
 
 def test_a_figure_may_be_named_as_the_metric_is() -> None:

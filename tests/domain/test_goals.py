@@ -108,7 +108,7 @@ def test_without_a_baseline_it_is_the_last_past_period() -> None:
 
 
 def test_a_target_beyond_the_past_needs_a_reason() -> None:
-    beyond = r"500000 lies beyond all 2 past periods, which came to 300000 … 410000; hand in"
+    beyond = r"500000 lies beyond all 2 past periods, which came to 300000 … 410000; take"
     with pytest.raises(RuleError, match=beyond):
         Goal.set("q3", **SALES, parent="year", check=past("300000", None, "410000"))
     seen = past("300000", "410000")
@@ -248,6 +248,36 @@ def test_what_later_knowledge_leaves_without_ground_counts_for_nothing() -> None
         *("the goal was abandoned before", "the goal was set before"),
     ]
     assert state.target == Decimal(500000)
+
+
+def test_days_that_a_retraction_turned_round_are_no_period_of_a_goal() -> None:
+    given = the_set(Goal.set("q3", **WELL_SET))
+    later = GoalRevised(first_day=date(2026, 10, 1))  # the last day was moved before, wrongly
+    state, said = state_of(given, later, GoalRevised(target=Decimal(9)))
+    assert said == [None, "its period ends before it begins", None]
+    assert (state.first_day, state.last_day, state.target) == (*Q3.values(), Decimal(9))
+    assert [why for _, why in state.irregular] == [said[1]]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"last_day": date(2026, 6, 30)}, "its period ends before it begins"),
+        ({"last_day": date(9999, 12, 31)}, "its period lies beyond the calendar"),
+        ({"currency": None}, "sales is money, and no currency is named"),
+        ({"scope": GoalScope(stage="a")}, "sales is not measured at a stage"),
+        ({"metric": "stage_conversion"}, "stage_conversion is measured at a stage, and none"),
+    ],
+)
+def test_a_goal_of_another_system_that_nothing_can_be_measured_for_is_irregular(
+    wrong: dict[str, Any], why: str
+) -> None:
+    given = the_set(Goal.set("q3", **WELL_SET)).model_copy(update=wrong)
+    state, (said, *_) = state_of(given, GoalLocked())
+    assert said is not None
+    assert said.startswith(why)
+    assert state.key == ""
+    assert [event.fact for event, _ in state.irregular] == [given, GoalLocked()]
 
 
 def test_a_goal_of_another_key_is_irregular() -> None:

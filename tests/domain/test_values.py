@@ -1,14 +1,19 @@
 """Money, text, shares, instants: exact, marked, and refused when they can never be right."""
 
 import sys
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
+from pkgutil import walk_packages
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from given import SHANGHAI, cny
+from salesflow import domain
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.time import (
@@ -163,3 +168,15 @@ def test_a_time_zone_has_a_name_of_the_iana() -> None:
     for name in ("Mars/Base", "../etc/passwd", ""):
         with pytest.raises(InputError, match="is not a time zone"):
             zone(name)
+
+
+def test_no_two_kinds_of_things_make_the_same_id_of_a_key() -> None:
+    names = (each.name for each in walk_packages(domain.__path__, "salesflow.domain."))
+    spaces = {
+        name: value
+        for module in map(import_module, names)
+        for name, value in vars(module).items()
+        if isinstance(value, UUID) and value.int
+    }
+    assert {"TRAININGS", "PLANS", "GOALS", "RATES_ID"} <= spaces.keys()
+    assert [*Counter(spaces.values()).values()] == [1] * len(spaces)

@@ -3,7 +3,7 @@
 Written from the words of the specification: a fact counts when it was recorded by then and no
 standing retraction names it; a retraction may itself be retracted. The history begins with
 the standing opening fact that was recorded first; the rest follows in order of effect, then
-of occurrence, then of position.
+of occurrence, then of position. Of a book, which none of its entries opens, all do.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,7 @@ OPENINGS = (
     *("plan.published", "statement.issued", "contest.opened"),
     *("review.opened", "improvement.proposed", "case.published", "alert.defined"),
 )
+BOOKS = ("figure.reported", "rates.published")
 
 
 def instant(text: str) -> int:
@@ -69,10 +70,13 @@ def believed(events: list[Raw], known_at: int) -> list[Raw]:
     openings = [event for event in facts if event["kind"] in OPENINGS]
     if not openings:
         return []
+    in_order = sorted(
+        facts, key=lambda event: (effect_of(event), event["occurred"], event["position"])
+    )
+    if openings[0]["kind"] in BOOKS:
+        return in_order
     opening = openings[0]
     for other in openings:
         if other["position"] < opening["position"]:
             opening = other
-    rest = [event for event in facts if event is not opening]
-    rest.sort(key=lambda event: (effect_of(event), event["occurred"], event["position"]))
-    return [opening, *rest]
+    return [opening, *(event for event in in_order if event is not opening)]

@@ -131,19 +131,24 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
             mode = _mode(versions, sale[0])
             mine = credits.setdefault((deal, sale), [])
             booked = {w[3] for each in upto for w in each[4] if w[0] == sale}
-            for currency in sorted(each for each in booked if each is not None):
-                counted = _counted(upto, sales, sale, currency, mode)
+            counts = {
+                currency: _counted(upto, sales, sale, currency, mode)
+                for currency in sorted(each for each in booked if each is not None)
+            }
+            for currency, counted in counts.items():
+                level = levels.get((deal, sale, currency), NOTHING)
+                if counted < level:
+                    swaps = len({w[3] for w in what}) > 1 and what[0][1] == "amended"
+                    taken = _take(world, mine, at, currency, level - counted, swaps)
+                    left = [c["left"] for c in mine if c["currency"] == currency]
+                    stays = level - taken if any(left) or level <= 0 else counted
+                    levels[deal, sale, currency] = stays
+            for currency, counted in counts.items():
                 level = levels.get((deal, sale, currency), NOTHING)
                 if counted > max(level, NOTHING):
                     more = counted - max(level, NOTHING)
                     mine.append(_credit(world, at, currency, more, team, share, mine))
-                elif counted < level:
-                    swaps = len({w[3] for w in what}) > 1 and what[0][1] == "amended"
-                    lost = level - counted
-                    taken = _take(world, mine, at, currency, lost, swaps)
-                    left = [c["left"] for c in mine if c["currency"] == currency]
-                    counted = level - taken if any(left) or level <= 0 else counted
-                levels[deal, sale, currency] = counted
+                levels[deal, sale, currency] = max(level, counted)
         del event
     return _totals([credit for each in credits.values() for credit in each])
 
@@ -212,7 +217,7 @@ def _credit(
     if version is not None:
         rate = _rate(world, currency, version["currency"], day)
         version = None if rate is None else version
-    paid = {key for credit in before for key in credit["bonuses"]}
+    paid = {key for credit in before if credit["left"] > 0 for key in credit["bonuses"]}
     spiffs, bonuses = [], {}
     for spiff in version["terms"].get("spiffs", []) if version else []:
         first, last = spiff.get("first_day", "0"), spiff.get("last_day", "9")

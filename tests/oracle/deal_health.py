@@ -188,7 +188,9 @@ def _cuts(seen: _Seen, now: tuple[Decimal, str] | None) -> list[tuple[Raw, Decim
 
 def _talks(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[str, Any]:
     """Go through the contacts of a deal, and see who was there and who answered."""
-    found: dict[str, Any] = {"contacts": [], "waiting": [], "people": {}, "in": 0, "next": None}
+    found: dict[str, Any] = {"contacts": [], "waiting": [], "in": 0, "next": None}
+    names, ids = set(), set()
+    found |= {"people": 0, "named": None}
     for event, state in replay(events, stream, known_at):
         if event["occurred"] > as_of or event["kind"] != "deal.contact_logged":
             continue
@@ -202,10 +204,13 @@ def _talks(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[st
             found["waiting"] = []
         elif fact.get("direction") == "out":
             found["waiting"].append(event)
-        for name in fact.get("participants", []):
-            key = " ".join(name.lower().split())
-            if key and key not in found["people"]:
-                found["people"][key] = event
+        names |= {" ".join(name.lower().split()) for name in fact.get("participants", [])} - {
+            ""
+        }
+        ids |= set(fact.get("contact_people") or [])
+        found["people"] = max(len(names), len(ids))
+        if found["people"] and found["named"] is None:
+            found["named"] = event
     return found
 
 
@@ -226,8 +231,8 @@ def _of_talks(
             at = since[0]["occurred"]
             ids = tuple(event["event_id"] for event in about)
             found[name] = (at, Fraction(seen.as_of - at, DAY), Fraction(days), ids)
-    if len(talk["people"]) == 1:
-        [event] = talk["people"].values()
+    if talk["people"] == 1:
+        event = talk["named"]
         ids = (event["event_id"],)
         found["single_contact"] = (event["occurred"], Fraction(1), None, ids)
     if talk["contacts"] and talk["next"] is None:

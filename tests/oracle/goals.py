@@ -24,7 +24,7 @@ LEVELS = (
     "figure:share",
 )
 LOWER = ("lost", "cycle_days")
-SCOPE = ("team", "rep", "customer", "channel", "process", "stage")
+SCOPE = ("team", "rep", "customer", "channel", "product", "process", "stage")
 DAY = timedelta(days=1)
 
 
@@ -43,7 +43,8 @@ def _goal(events: list[Raw], as_of: int, known_at: int) -> Goal | None:
         if event["occurred"] > as_of or event["occurred"] < history[0]["occurred"]:
             continue
         if kind == "goal.set":
-            if event is history[0] and str(uuid5(GOALS, fact["goal"])) == event["stream"]:
+            is_its = str(uuid5(GOALS, fact["goal"])) == event["stream"]
+            if event is history[0] and is_its and _can_be_measured(fact):
                 goal = _set(fact)
         elif goal is None or goal["standing"] == "abandoned":
             continue
@@ -71,7 +72,18 @@ def _set(fact: dict[str, Any]) -> Goal:
     }
 
 
+def _can_be_measured(fact: dict[str, Any]) -> bool:
+    if fact["metric"] == "sales" and fact.get("currency") is None:
+        return False
+    if fact["metric"] == "stage_days" and fact["scope"].get("stage") is None:
+        return False
+    return bool(fact["first_day"] <= fact["last_day"])
+
+
 def _revise(goal: Goal, fact: dict[str, Any]) -> None:
+    days = [fact.get(name) or goal[name].isoformat() for name in ("first_day", "last_day")]
+    if days[1] < days[0]:
+        return
     before = goal["target"]
     for name in ("target", "baseline"):
         if fact.get(name) is not None:

@@ -39,14 +39,16 @@ def improvement_at(
     found |= _moved(events, state["starts"], fact, days, at)
     if state["concluded"] is not None:
         then = (min(state["concluded"][1], as_of), min(state["concluded"][2], known_at))
-        moved = _moved(events, state["starts"], fact, days, then)
+        known = believed(of_stream(events, stream_of_improvement(key)), then[1])
+        starts = _replayed(known, then[0])["starts"]
+        moved = _moved(events, starts, fact, days, then)
         found["then"] = {name: moved[name] for name in ("estimates", "beside")}
     return found
 
 
 def _replayed(history: list[Raw], as_of: int) -> dict[str, Any]:
     state: dict[str, Any] = {"starts": {}, "planned": {}, "concluded": None}
-    for event in history[1:]:
+    for event in history[1:] if history else ():
         fact = event["payload"]
         if event["occurred"] < history[0]["occurred"] or effect_of(event) > as_of:
             continue

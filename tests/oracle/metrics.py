@@ -17,6 +17,7 @@ from oracle.customers import survivors_at
 from oracle.deals import deals_of, processes_of
 from oracle.groups import Whose, groups_of
 from oracle.kpis import kpis_in
+from oracle.products import product_metrics_in
 from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 from oracle.visits import Step, way_at
@@ -65,6 +66,8 @@ def metrics_in(
             for metric in metrics
         }
     exchange = exchange or Exchange(events, Asked(None, "event", None), *at)
+    if scope.get("product") is not None:
+        return product_metrics_in(events, scope["product"], span, at, by, only, exchange)
     lines = kpis_in(events, span, at, by=by, only=only, days=90, exchange=exchange)
     found = {}
     for metric in metrics:

@@ -48,6 +48,8 @@ METRICS: Final[tuple[dict[str, Any], ...]] = (
     {"metric": "cycle_days", "target": Decimal(2), "baseline": Decimal(9)},
     {"metric": "sales", "currency": "USD", "target": Decimal(0)},
     {"metric": "contacts_per_deal", "target": Decimal(2)},
+    {"metric": "sales", "target": Decimal(5)},  # of another system: no command sets it so
+    {"metric": "stage_days", "target": Decimal(5)},
     {
         "metric": "figure:share",
         "target": Decimal("0.4"),
@@ -71,7 +73,9 @@ def goal_fact(goal: int, what: str, n: int) -> Fact:
         return _report(n)
     match what:
         case "revised":
-            first, last = DAYS[n % len(DAYS)] if n % 3 == 0 else (None, None)
+            first, last = DAYS[n % len(DAYS)] if n % 3 != 1 else (None, None)
+            if n % 3 == 2:  # which may end before the period begins
+                first, last = (None, last) if n % 2 else (first, None)
             target = Decimal(n) if n % 2 else None
             because = {"by": "eva", "because": "so be it"} if n % 4 else {}
             return GoalRevised.model_validate(

@@ -2,6 +2,7 @@
 
 from datetime import date
 from itertools import zip_longest
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -17,9 +18,14 @@ from properties.rates import Publication, publications, publish, publish_all
 from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import at
+from salesflow.projections.core.currency import MoneyQuestion
 from salesflow.projections.core.question import PeriodQuestion, Question, View
+from salesflow.projections.registry import QUESTIONS
 
 MONEY = ("flow", "forecast", "funnel", "funnel-trend", "kpis", "leaderboard", "win-loss")
+PAGE = Path(__file__).parents[2] / "docs" / "one-currency.md"
+ELSEWHERE = ("improvement-effect", "rep-card", "stage-kpis", "training-effect")
+"""Those whose naive replays know no rates: what they measure are metrics, as `kpis` does."""
 SOLD = tuple(theme for theme in THEMES if "won" in theme)
 BEGUN = (
     Act("record", 2, (Told(0, "opened", 16), Told(1, "opened", 22), Told(2, "opened", 31))),
@@ -73,3 +79,10 @@ def test_amounts_in_one_currency_are_those_of_a_naive_replay(
                 wanted = CASES[name].wanted(raw, question, as_of, known_at)
                 assert CASES[name].said(view) == wanted, (question, as_of, known_at, shown(raw))
                 assert player.flow.ask(question, at=view.moment) == view
+
+
+def test_every_question_in_one_currency_is_asked_here_or_said_to_be_elsewhere() -> None:
+    in_one = {name for name, each in QUESTIONS.items() if issubclass(each, MoneyQuestion)}
+    assert {*MONEY, *ELSEWHERE} == in_one
+    page = PAGE.read_text(encoding="utf-8")
+    assert [name for name in sorted(in_one) if f"`{name}`" not in page] == []

@@ -666,6 +666,38 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-03", "700 -200 -500")],  # 500 + 200; 4,000 x 5 %; 6,000 x 5 % + 200
     ),
+    "a SPIFF bonus that was taken back is paid again when the sale stands again": (
+        [
+            plan(spiffs=({"key": "all", "bonus": "200"},)),
+            won(1, "03-10", "10000"),
+            amended(1, "03-11", "0"),
+            amended(1, "03-12", "10000"),
+            amended(1, "03-13", "12000"),
+        ],
+        # 10,000 x 5 % + 200, all of it back, all of it again; 2,000 x 5 %
+        [Paid("2026-03", "700 -700 700 100")],
+    ),
+    "a SPIFF bonus is paid again when a payment that was given back comes in": (
+        [
+            plan(crediting="payment", spiffs=({"key": "all", "bonus": "200"},)),
+            won(1, "03-10", "10000"),
+            paid(1, "03-11", "4000"),
+            refunded(1, "03-12", "4000"),
+            paid(1, "03-13", "4000"),
+        ],
+        [Paid("2026-03", "400 -400 400")],  # 4,000 x 5 % + 200
+    ),
+    "a SPIFF bonus stays when a contract is amended into another currency": (
+        [
+            plan(spiffs=({"key": "all", "bonus": "200"},)),
+            rates("03-01", CNY="7"),
+            won(1, "03-10", "1000", currency="USD"),
+            amended(1, "03-11", "7000"),
+            won(2, "03-12", "7000"),
+            amended(2, "03-13", "1000", currency="USD"),
+        ],
+        [Paid("2026-03", "550 550")],  # 7,000 x 5 % + 200; what is exchanged changes nothing
+    ),
     "no cap touches a SPIFF": (
         [plan(cap="300", spiffs=({"key": "all", "bonus": "200"},)), won(1, "03-10", "10000")],
         [Paid("2026-03", "500")],  # 300 + 200

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -108,6 +109,16 @@ def test_one_person_written_in_two_ways_is_a_single_contact(books: Shop) -> None
     )
     assert reasons(books)["single_contact"].event_ids == (books.events(1)[1].event_id,)
     books.tell(1, ("2026-03-04", contact("out", "Bo")))
+    assert "single_contact" not in reasons(books)
+
+
+def test_people_whom_contacts_name_by_id_are_counted_as_those_named(books: Shop) -> None:
+    li, bo = UUID(int=1), UUID(int=2)
+    met = contact("out", "Li Wei").model_copy(update={"contact_people": (li,)})
+    by_id = contact("in").model_copy(update={"contact_people": (bo,)})
+    books.tell(1, ("2026-03-01", opened()), ("2026-03-02", met))
+    assert reasons(books)["single_contact"].event_ids == (books.events(1)[1].event_id,)
+    books.tell(1, ("2026-03-03", by_id))
     assert "single_contact" not in reasons(books)
 
 

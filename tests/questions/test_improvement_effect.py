@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from given import PLAIN, cny, opened
-from questions.shop import Shop, shop
-from salesflow import ExternalEvent, Improvement, ImprovementEffect, Rep
+from questions.shop import Shop, publish, shop, told
+from salesflow import ExternalEvent, Improvement, ImprovementEffect, Money, Rep
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.improvement import ImprovementProposed, improvement_id
@@ -40,13 +40,13 @@ def calls(sales: Shop, effect: int, started: int) -> None:
     """Log calls: around ten in each window, more of them after the start by those who did."""
     chance = Random(11)
     for number in range(len(TEAMS)):
-        told = []
+        logged = []
         for window in (-2, -1, 0):
             more = effect if window == 0 and number < started else 0
             for _ in range(10 + chance.randrange(-2, 3) + more):
                 day = START + timedelta(days=60 * window + chance.randrange(60))
-                told.append((day.isoformat(), CALL))
-        sales.tell(number, *told)
+                logged.append((day.isoformat(), CALL))
+        sales.tell(number, *logged)
 
 
 def propose(sales: Shop, *teams: str | None, **given: object) -> None:
@@ -61,9 +61,9 @@ def propose(sales: Shop, *teams: str | None, **given: object) -> None:
             trial.start(team=team, occurred_at=START)
 
 
-def ask(sales: Shop, **asked: object) -> ImprovementEffectView:
+def ask(sales: Shop, as_of: str = "2026-05-31", **asked: object) -> ImprovementEffectView:
     question = ImprovementEffect.model_validate({"improvement": "calls", **asked})
-    return sales.flow.ask(question, as_of="2026-05-31")
+    return sales.flow.ask(question, as_of=as_of)
 
 
 def test_teams_that_started_are_compared_with_those_that_had_not(sales: Shop) -> None:
@@ -141,6 +141,61 @@ def test_a_concluded_improvement_is_told_as_of_its_conclusion_and_now(sales: Sho
         ImprovementEffect(improvement="calls"), known_at=view.moment.known_at
     )
     assert again == view
+
+
+def test_what_is_told_later_of_starts_changes_nothing_of_what_was_known_at_the_conclusion(
+    sales: Shop,
+) -> None:
+    calls(sales, 8, 4)
+    propose(sales, *TEAMS[:4])
+    with sales.flow.session() as s:
+        s.get(Improvement, improvement_id("calls")).conclude("adopted", because="it did")
+    concluded = ask(sales, "2026-06-30").concluded
+    assert concluded is not None
+    assert concluded.effect is not None
+    with sales.flow.session() as s:
+        s.get(Improvement, improvement_id("calls")).start(team=TEAMS[4], occurred_at=START)
+    view = ask(sales, "2026-06-30")
+    assert view.effect is not None
+    assert (view.effect.treated.people, view.concluded) == (5, concluded)
+
+
+def test_before_and_after_of_a_rate_of_amounts_is_the_change_of_those_amounts(
+    sales: Shop,
+) -> None:
+    propose(sales, None, metric="win_rate_by_value")
+    ends = {"9": DealWon(), "1": DealLost(because="price")}
+    for number, (day, amount) in enumerate(
+        (("02-10", "9"), ("02-10", "1"), ("03-10", "9"), ("03-10", "1")), 20
+    ):
+        end = ends[amount if day == "02-10" else "91".replace(amount, "")]
+        start = opened(PLAIN, amount=cny(f"{amount}00"), owner="r0")
+        sales.tell(number, (f"2026-{day}", start), (f"2026-{day} 12:00", end))
+    found = ask(sales).before_after
+    assert found is not None
+    assert found.change is not None
+    assert told(found.before, found.after, found.change.value) == (
+        *(Decimal("0.9"), Decimal("0.1"), Decimal("-0.8")),
+    )
+
+
+def test_amounts_are_told_in_one_currency_or_not_at_all(sales: Shop) -> None:
+    publish(sales, "2026-01-02", CNY="7.0")
+    publish(sales, "2026-03-02", CNY="7.2")
+    propose(sales, *TEAMS[:1], metric="sales")
+    amounts = (cny("700"), Money("50", "USD"), Money("100", "USD"))
+    for number, (day, amount) in enumerate(
+        zip(("02-10", "03-10", "03-11"), amounts, strict=True), 20
+    ):
+        start = opened(PLAIN, amount=amount, owner="r0")
+        sales.tell(number, (f"2026-{day}", start), (f"2026-{day} 12:00", DealWon()))
+    with pytest.raises(InputError, match="CNY and USD, which are never added up"):
+        ask(sales)
+    view = ask(sales, report_currency="CNY")
+    [r0] = [each for each in view.units if each.unit == TEAMS[0]]
+    assert told(r0.before, r0.after) == (Decimal(700), Decimal(1080))  # 150 x 7.2
+    assert view.rates is not None
+    assert view.currency == "CNY"
 
 
 def test_deals_closed_under_the_new_version_stand_beside_the_others(sales: Shop) -> None:

@@ -347,8 +347,11 @@ def with_context(
             with _warned(context.language):
                 function(context, **given)
         except SalesflowError as error:
+            from salesflow.cli.refusals import options_of, refusal_text
+
             message, *rest = error.args
-            error.args = (say(message, context.language), *rest)
+            said, typed = say(message, context.language), options_of(signature.parameters)
+            error.args = (refusal_text(error, said, typed), *rest)
             raise
 
     if own is None:
@@ -357,7 +360,8 @@ def with_context(
     parameters = [*_signature_of(own), *COMMON]
     command.__name__ = function.__name__
     command.__doc__ = function.__doc__
-    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    signature = inspect.Signature(parameters)
+    command.__signature__ = signature  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     return command
 

@@ -291,24 +291,33 @@ def _listed(shown: Iterable[str]) -> str:
 
 
 class Called:
-    """Names customers and reps, each looked up once."""
+    """Names customers, their people and reps, each looked up once."""
 
     def __init__(self, flow: "SalesFlow") -> None:
         self._flow = flow
-        self._customers: dict[UUID, str] = {}
+        self._customers: dict[UUID, Customer | None] = {}
         self._reps: dict[str, str | None] = {}
 
     def customer(self, deal: Deal) -> str:
         """Name the customer of a deal; by the id where no name is known."""
+        customer = self._customer(deal)
+        name = None if customer is None else customer.name
+        return name or ("" if deal.customer_id is None else str(deal.customer_id))
+
+    def person(self, deal: Deal, person_id: UUID) -> str | None:
+        """Name a contact person of the customer of a deal; None where no name is known."""
+        customer = self._customer(deal)
+        person = None if customer is None else customer.people.get(person_id)
+        return None if person is None else person.name
+
+    def _customer(self, deal: Deal) -> Customer | None:
         id = deal.customer_id
-        if id is None:
-            return ""
-        if id not in self._customers:
+        if id is not None and id not in self._customers:
             try:
-                self._customers[id] = self._flow.get(Customer, id).name or str(id)
+                self._customers[id] = self._flow.get(Customer, id)
             except (NotFoundError, HistoryError):
-                self._customers[id] = str(id)
-        return self._customers[id]
+                self._customers[id] = None
+        return None if id is None else self._customers[id]
 
     def rep(self, reference: str | None) -> str:
         """Write a rep's id and the name beside it."""

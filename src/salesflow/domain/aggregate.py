@@ -237,6 +237,8 @@ class Aggregate:
         times = [each.occurred for each in self._pending if each.occurred is not None]
         if times and max(times) > context.latest:
             times = self._cut_ahead()
+        for each in self._pending:
+            self._ensure_seen(each)
         if context.now < FOREVER:
             self._as_of = max(context.now, *times) if times else context.now
         self._rebuild()
@@ -432,6 +434,7 @@ class Aggregate:
             if noted.occurred is not None:
                 self._ensure_after_opening(noted.occurred)
                 self._as_of = max(before, noted.occurred)
+        self._ensure_seen(noted)
         pending.append(noted)
         if not self._version and len(pending) == 1 and self._loaded is None:
             track_new(self, self.noun, type(self).__name__)
@@ -515,6 +518,28 @@ class Aggregate:
             ensure_not_future(occurred, latest)
         return min(occurred, latest)
 
+    def _ensure_seen(self, noted: PendingEvent) -> None:
+        """Refuse what rests on figures that nobody can have seen by then."""
+        as_of, known_at = noted.fact.figures_seen
+        latest = self._context.latest
+        if (as_of is None and known_at is None) or latest == FOREVER:
+            return
+        said = until = latest if noted.occurred is None else noted.occurred
+        if noted.precision == "day":
+            day = from_instant(said).astimezone(self._context.timezone).date()
+            until = end_of_day(day, self._context.timezone)
+        if as_of is not None and to_instant(as_of) > until + SKEW:
+            raise InputError(
+                f"the figures of this {self.noun} are as of {as_of.isoformat()}, later than"
+                f" {from_instant(said).isoformat()}, when it happens; take those of then"
+            )
+        if known_at is not None and to_instant(known_at) > latest + SKEW:
+            raise InputError(
+                f"the figures of this {self.noun} cannot be those known at"
+                f" {known_at.isoformat()}, which lies in the future: it is"
+                f" {from_instant(latest).isoformat()}"
+            )
+
     def _ensure_no_id(self) -> None:
         if self.has_id:
             raise InputError(
@@ -543,7 +568,9 @@ class Aggregate:
 
     def _ensure_after_opening(self, occurred: Instant) -> None:
         opening = self._history[0] if self._history else None
-        if opening is None or not (is_untimed(opening) or occurred < opening.occurred):
+        if opening is None or opening.fact.is_entry:
+            return
+        if not (is_untimed(opening) or occurred < opening.occurred):
             return
         untimed = is_untimed(opening)
         when = "just now" if untimed else f"at {opening.occurred_at.isoformat()}"

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import State
+from salesflow.domain.state import OpenedState
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
     Count,
@@ -149,7 +149,7 @@ AlertFact = (
 )
 
 
-class AlertState(State):
+class AlertState(OpenedState):
     """What an alert watches, and whether it is raised by now."""
 
     key: str = ""
@@ -171,22 +171,21 @@ class AlertState(State):
             return "retired"
         return "clear" if self.raised is None else "raised"
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: AlertFact = event.fact  # type: ignore[assignment]
-        if self._opening is None:
-            self._opening = event
-        if event.occurred < self._opening.occurred:
+        if event.occurred < opening.occurred:
             return Message("before the alert was defined")
         if self.retired:
             return Message("the alert was retired before")
-        return self._change(fact, event)
+        return self._take(fact, event, opening)
 
-    def _change(self, fact: AlertFact, event: Event) -> str | None:
+    def _take(self, fact: AlertFact, event: Event, opening: Event) -> Message | None:
         match fact:
             case AlertDefined():
-                if event is not self._opening:
+                if event is not opening:
                     return Message("the alert was defined before")
+                if alert_id(fact.alert) != event.stream_id:
+                    return Message("it names another alert, {alert}", alert=repr(fact.alert))
                 self.key = fact.alert
                 self._watch(fact)
             case AlertRevised():

@@ -71,6 +71,11 @@ class CasePublished(Fact):
     """The case shows what was known by then; all that was recorded when it was published when
     left out."""
 
+    @property
+    def figures_seen(self) -> tuple[datetime | None, datetime | None]:
+        """The moment of the figures that it shows."""
+        return self.as_of, self.known_at
+
 
 class FactorNoted(Fact):
     """Somebody judged what the deal was decided by."""

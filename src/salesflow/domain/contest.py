@@ -6,7 +6,7 @@ beside it. Prizes are words here: what is not money is granted as an award (`rep
 what is money belongs into an incentive plan.
 """
 
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, Self, assert_never, get_args
 from uuid import UUID
@@ -17,7 +17,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.metric import MetricKey, ensure_currency, ensure_ranked, metric_of
 from salesflow.domain.state import OpenedState, ReplayContext
-from salesflow.domain.time import Time
+from salesflow.domain.time import Time, ensure_period
 from salesflow.domain.values import (
     Currency,
     Day,
@@ -112,6 +112,11 @@ class ContestClosed(Fact):
     results: ContestResults
     because: Reason | None = None
 
+    @property
+    def figures_seen(self) -> tuple[datetime | None, datetime | None]:
+        """The moment of the figures that it rests on."""
+        return self.results.as_of, self.results.known_at
+
 
 ContestFact = ContestOpened | ContestClosed
 
@@ -182,6 +187,7 @@ class Contest(Aggregate, ContestState):
             participants=participants,
             prizes=prizes,
         )
+        ensure_period(fact.first_day, fact.last_day)
         if len({*fact.participants}) < len(fact.participants):
             raise InputError("somebody is named twice among those who take part")
         self = cls.new(contest_id(fact.contest), ReplayContext())

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, State, with_item, with_member, without
+from salesflow.domain.state import EMPTY, OpenedState, with_item, with_member, without
 from salesflow.domain.values import Day, Flag, Name, Personal, Reason, SafeReason, SafeText
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, NotFoundError, RuleError
@@ -139,7 +139,7 @@ class ContactPerson(NamedTuple):
     phone: str | None = None
 
 
-class CustomerState(State):
+class CustomerState(OpenedState):
     """What is so of one customer by now."""
 
     name: str | None = None
@@ -155,16 +155,14 @@ class CustomerState(State):
     erased: Set[UUID] = frozenset()
     """The people who were erased."""
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: CustomerFact = event.fact  # type: ignore[assignment]
-        if self._opening is None and isinstance(fact, CustomerRegistered):
-            self._opening = event
-        if self._opening is None or event.occurred < self._opening.occurred:
+        is_open = isinstance(opening.fact, CustomerRegistered)
+        if not is_open or event.occurred < opening.occurred:
             return BEFORE_REGISTERING
         match fact:
             case CustomerRegistered():
-                return self._register(fact, event)
+                return self._register(fact, event, opening)
             case CustomerQualified():
                 self.standing = "qualified" if self.standing == "prospect" else self.standing
             case CustomerMarkedLoyal():
@@ -183,8 +181,10 @@ class CustomerState(State):
                 assert_never(fact)
         return None
 
-    def _register(self, fact: CustomerRegistered, event: Event) -> Message | None:
-        if event is not self._opening:
+    def _register(
+        self, fact: CustomerRegistered, event: Event, opening: Event
+    ) -> Message | None:
+        if event is not opening:
             return Message("the customer was registered before")
         self.name, self.natural_person = fact.name, fact.natural_person
         self.customer_since = fact.customer_since

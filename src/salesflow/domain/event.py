@@ -59,6 +59,9 @@ class Fact(Value):
     version: ClassVar[int] = 1
     is_opening: ClassVar[bool] = False
     """Whether this fact opens its stream (DealOpened, CustomerRegistered …)."""
+    is_entry: ClassVar[bool] = False
+    """Whether it is an entry of a book (RatesPublished, FigureReported): each of them opens the
+    stream as well as any other, so that one of an earlier time may be recorded later."""
     upcasts: ClassVar[Mapping[int, Upcast]] = {}
     retraction_error: ClassVar[str | None] = None
     """Why a fact of this kind cannot be retracted by itself; None when it can."""
@@ -91,6 +94,11 @@ class Fact(Value):
     def effective(self, occurred: Instant) -> Instant:
         """Return from when the fact holds; the same instant unless it was planned ahead."""
         return occurred
+
+    @property
+    def figures_seen(self) -> "tuple[datetime | None, datetime | None]":
+        """The moment of the figures that it rests on, as of and known at; mostly of none."""
+        return None, None
 
 
 class PlannedFact(Fact):
@@ -254,9 +262,10 @@ def retracted_ids(known: Iterable[Event]) -> set[UUID]:
 def believed_history(events: Iterable[Event], known_at: Instant = FOREVER) -> list[Event]:
     """Return the believed history of one entity: the opening first, then in order of effect.
 
-    The opening is the standing opening fact of the lowest position. Without one nothing is
-    believed and the list is empty. Facts that happened before the opening stay in the list
-    (behind it, in order); whether they count is for the domain to say.
+    The opening is the standing opening fact of the lowest position; of a book of entries the
+    first of them in order of effect. Without one nothing is believed and the list is empty.
+    Facts that happened before the opening stay in the list (behind it, in order); whether they
+    count is for the domain to say.
     """
     known = [*events]
     if known_at < FOREVER:
@@ -285,6 +294,8 @@ def _believed(events: list[Event]) -> list[Event]:
     openings = [event for event in facts if event.fact.is_opening]
     if not openings:
         return []
+    if openings[0].fact.is_entry:
+        return sorted(facts, key=order_key)
     opening = min(openings, key=lambda event: event.position)
     rest = sorted((event for event in facts if event is not opening), key=order_key)
     return [opening, *rest]

@@ -48,6 +48,7 @@ class RatesPublished(Fact):
     kind: ClassVar[str] = "rates.published"
     name_zh: ClassVar[str] = "汇率发布"
     is_opening: ClassVar[bool] = True
+    is_entry: ClassVar[bool] = True
     day: Day
     base: Currency
     rates: tuple[Rate, ...]

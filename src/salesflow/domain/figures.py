@@ -15,8 +15,8 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import internal
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.metric import FIGURE
-from salesflow.domain.state import EMPTY, ReplayContext, State, with_item
-from salesflow.domain.time import ensure_days
+from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, with_item
+from salesflow.domain.time import ensure_period
 from salesflow.domain.values import Day, Key, Number, Personal, SafeName, number
 from salesflow.domain.wording import Message
 from salesflow.errors import RuleError
@@ -33,6 +33,7 @@ class FigureReported(Fact):
     kind: ClassVar[str] = "figure.reported"
     name_zh: ClassVar[str] = "外部指标上报"
     is_opening: ClassVar[bool] = True
+    is_entry: ClassVar[bool] = True
     figure: Key
     """The key of the figure, such as market-share; metrics name it figure:market-share."""
     value: Number
@@ -59,7 +60,7 @@ class Reported(NamedTuple):
     source: str
 
 
-class FiguresState(State):
+class FiguresState(OpenedState):
     """What is reported from outside by now."""
 
     reports: Mapping[tuple[str, date, date], Reported] = EMPTY
@@ -67,8 +68,7 @@ class FiguresState(State):
     units: Mapping[str, str] = EMPTY
     """In which unit each figure was first reported."""
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, _: Event) -> Message | None:
         fact: FigureFact = event.fact  # type: ignore[assignment]
         match fact:
             case FigureReported():
@@ -146,8 +146,11 @@ class Figures(Aggregate, FiguresState):
         note: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Report how high a figure was in a period; a later report of it replaces this one."""
-        ensure_days(first_day, last_day)
+        """Report how high a figure was in a period; a later report of it replaces this one.
+
+        Reports of earlier times may be told later, in whatever order.
+        """
+        ensure_period(first_day, last_day)
         fact = FigureReported(
             figure=figure.removeprefix(FIGURE),
             value=number(value),
@@ -157,7 +160,7 @@ class Figures(Aggregate, FiguresState):
             source=source,
             note=note,
         )
-        known = self._at(occurred_at).units.get(fact.figure, fact.unit)
+        known = self.units.get(fact.figure, fact.unit)  # by then, and by what came later
         if known != fact.unit:
             raise RuleError(
                 f"{fact.figure!r} is reported in {known}, not in {fact.unit}; report it in"

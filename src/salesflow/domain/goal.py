@@ -23,6 +23,7 @@ from salesflow.domain.metric import (
     MetricKey,
     ensure_at_stage,
     ensure_currency,
+    ensure_of_product,
     metric_of,
 )
 from salesflow.domain.smart import (
@@ -33,7 +34,7 @@ from salesflow.domain.smart import (
     Stated,
     judged_letters,
 )
-from salesflow.domain.state import State, appended
+from salesflow.domain.state import OpenedState, appended
 from salesflow.domain.time import Instant, ensure_days
 from salesflow.domain.values import (
     Currency,
@@ -189,7 +190,7 @@ class GoalCheckIn(NamedTuple):
     """The actor who recorded it."""
 
 
-class GoalState(State):
+class GoalState(OpenedState):
     """What a goal is by now."""
 
     key: str = ""
@@ -213,11 +214,8 @@ class GoalState(State):
     revisions: Sequence[GoalRevision] = ()
     check_ins: Sequence[GoalCheckIn] = ()
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
-        if self._opening is None:
-            self._opening = event
-        if event.occurred < self._opening.occurred:
+    def _change(self, event: Event, opening: Event) -> Message | None:
+        if event.occurred < opening.occurred:
             return BEFORE_SETTING
         fact: GoalFact = event.fact  # type: ignore[assignment]
         if not isinstance(fact, GoalSet) and (self.abandoned or not self.key):
@@ -226,7 +224,7 @@ class GoalState(State):
             case GoalSet():
                 return self._set(fact, event)
             case GoalRevised():
-                self._revise(fact, event)
+                return self._revise(fact, event)
             case GoalLocked():
                 if self.locked:
                     return Message("the goal was locked before")
@@ -245,6 +243,10 @@ class GoalState(State):
             return Message("it names another goal, {goal}", goal=repr(fact.goal))
         if event is not self._opening:
             return Message("the goal was set before")
+        if (
+            why := _immeasurable(fact) or _no_period(fact.first_day, fact.last_day)
+        ) is not None:
+            return why
         self.key, self.title, self.metric = fact.goal, fact.title, fact.metric
         self.target, self.currency, self.unit = fact.target, fact.currency, fact.unit
         self.baseline, self.scope = fact.baseline, fact.scope
@@ -254,7 +256,10 @@ class GoalState(State):
         self.evidence, self.letters = fact.evidence, fact.letters
         return None
 
-    def _revise(self, fact: GoalRevised, event: Event) -> None:
+    def _revise(self, fact: GoalRevised, event: Event) -> Message | None:
+        first, last = fact.first_day or self.first_day, fact.last_day or self.last_day
+        if (why := _no_period(first, last)) is not None:
+            return why
         before = self.target
         for name in REVISABLE:
             value = getattr(fact, name)
@@ -272,12 +277,38 @@ class GoalState(State):
             self.locked,
         )
         self.revisions = appended(self.revisions, revision)
+        return None
 
 
 REVISABLE: Final = (
     *("target", "baseline", "first_day", "last_day", "parent", "strategy"),
     *("responsible", "why_achievable", "evidence"),
 )
+
+
+def _no_period(first: date, last: date) -> Message | None:
+    """Return why some days are no period that anything can be measured in; None when they are.
+
+    No command leaves a goal with such days; another system may say them, and so may revisions
+    of which one was retracted.
+    """
+    if last < first:
+        return Message("its period ends before it begins")
+    if first < FIRST or last > LAST:
+        return Message("its period lies beyond the calendar")
+    return None
+
+
+def _immeasurable(fact: GoalSet) -> Message | None:
+    """Return why nothing can ever be measured for a goal that another system set."""
+    metric = metric_of(fact.metric)
+    if metric.unit == "money" and fact.currency is None:
+        return Message("{metric} is money, and no currency is named", metric=metric.key)
+    if metric.at_stage == "must" and fact.scope.stage is None:
+        return Message("{metric} is measured at a stage, and none is named", metric=metric.key)
+    if metric.at_stage == "never" and fact.scope.stage is not None:
+        return Message("{metric} is not measured at a stage", metric=metric.key)
+    return None
 
 
 class Goal(Aggregate, GoalState):
@@ -303,6 +334,7 @@ class Goal(Aggregate, GoalState):
         rep: str | None = None,
         customer: UUID | None = None,
         channel: str | None = None,
+        product: str | None = None,
         process: str | None = None,
         stage: str | None = None,
         parent: str | None = None,
@@ -317,7 +349,7 @@ class Goal(Aggregate, GoalState):
         Without it say why it can be reached; always say which goal or strategy it serves.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
-        scope |= {"process": process, "stage": stage}
+        scope |= {"product": product, "process": process, "stage": stage}
         named: dict[str, object] = {"title": title, "unit": unit, "parent": parent}
         named |= {"strategy": strategy, "responsible": responsible, "currency": currency}
         named |= {"why_achievable": why_achievable, "goal": key, "metric": metric}
@@ -471,17 +503,22 @@ def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
             " parent=…, or the strategy, strategy=…"
         )
     shown = "nothing shows that it can be reached"
+    way_out = (
+        "hand in what the past shows, check=flow.ask(GoalCheck(…)), or say why,"
+        " why_achievable=…"
+    )
+    if goal.evidence is not None:
+        shown = "no comparable past period is known"
+        way_out = "say why it can be reached, why_achievable=…"
     if failed.basis == "beyond_past_range" and goal.evidence is not None:
         known = goal.evidence.known
         shown = (
             f"{goal.target} lies beyond all {len(known)} past periods, which came to"
             f" {min(known)} … {max(known)}"
         )
-    elif goal.evidence is not None:
-        shown = "no comparable past period is known"
+        way_out = f"take another target, or {way_out}"
     raise RuleError(
-        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; hand in"
-        " what the past shows, check=flow.ask(GoalCheck(…)), or say why, why_achievable=…"
+        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; {way_out}"
     )
 
 
@@ -513,6 +550,7 @@ def _ensure_scope(scope: GoalScope, metric: Metric) -> None:
             f"{metric.key} is reported as a whole; report one of its own for"
             f" {', '.join(scope.named.values())} under another key"
         )
+    ensure_of_product(metric, scope.product)
     ensure_at_stage(metric, scope.stage)
 
 

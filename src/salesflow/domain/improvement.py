@@ -24,6 +24,7 @@ from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, with_item
+from salesflow.domain.time import LAST_DAY
 from salesflow.domain.values import (
     Count,
     Day,
@@ -267,6 +268,11 @@ class Improvement(PlannedAggregate, ImprovementState):
             )
         if then.starts:
             raise RuleError(f"improvement {then.key!r} has started; its order is what it was")
+        if (LAST_DAY - first).days < every_days * len(then.teams):
+            raise InputError(
+                f"the last of {len(then.teams)} teams, {every_days} days apart, would start"
+                f" after {LAST_DAY}; let them start sooner after one another"
+            )
         order = drawn_order(then.teams, seed)
         starts = tuple(
             TeamStart(team=team, day=first + timedelta(days=place * every_days))

@@ -26,7 +26,7 @@ from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
-from salesflow.domain.time import FOREVER, from_instant
+from salesflow.domain.time import FOREVER, ensure_period, from_instant
 from salesflow.domain.values import (
     EXACT,
     MOST,
@@ -436,6 +436,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
             teams=teams,
             terms=terms,
         )
+        ensure_period(plan.starts, plan.starts)
         self = cls.new(plan_id(plan.key), ReplayContext())
         self._record(PlanPublished(plan=plan), occurred_at)
         return self
@@ -459,6 +460,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         then = self._at(occurred_at)
         before = then.latest
         require_reason(because, "another version of a plan")
+        ensure_period(starts, starts)
         self._ensure_not_back(starts, occurred_at)
         then._ensure_followed(starts, terms.accrual if continues else before.terms.accrual)
         version = before.model_copy(
@@ -479,6 +481,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         require_reason(because, "retiring a plan")
         if then.last_day is not None:
             raise RuleError(f"plan {then.latest.key!r} is retired already, by {then.last_day}")
+        ensure_period(last_day, last_day)
         self._ensure_not_back(last_day, occurred_at)
         self._record(PlanRetired(last_day=last_day, because=because), occurred_at)
 

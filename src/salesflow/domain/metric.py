@@ -21,6 +21,7 @@ from salesflow.errors import InputError
 __all__ = [
     "FIGURE",
     "METRICS",
+    "OF_PRODUCTS",
     "STAGE_KPIS",
     "Metric",
     "MetricAsked",
@@ -29,6 +30,7 @@ __all__ = [
     "MetricUnit",
     "ensure_at_stage",
     "ensure_currency",
+    "ensure_of_product",
     "ensure_ranked",
     "figure_key",
     "metric_of",
@@ -56,6 +58,11 @@ class Metric(NamedTuple):
     """Which direction is better; None where only who reports an outside figure knows."""
     at_stage: AtStage = "never"
     """Whether it can be, or has to be, measured at a named stage."""
+
+    @property
+    def of_products(self) -> bool:
+        """Whether it can be measured of one product: what was sold of it."""
+        return self.key in OF_PRODUCTS
 
     def name(self, language: str = "en") -> str:
         """Return its name in English (`en`) or Chinese (`zh`)."""
@@ -130,6 +137,9 @@ _ALL: Final = (
 METRICS: Final[Mapping[str, Metric]] = {each.key: each for each in _ALL}
 """Every metric by its key. It may only grow: goals that are recorded name them."""
 
+OF_PRODUCTS: Final = ("sales", "won")
+"""The metrics that can be measured of one product."""
+
 STAGE_KPIS: Final[Mapping[str, str]] = {
     "lead_conversion": "stage_conversion",
     "contact_count": "contacts_per_deal",
@@ -169,6 +179,18 @@ def ensure_at_stage(metric: Metric, stage: str | None) -> None:
         raise InputError(
             f"{metric.key} is not measured at a stage; leave the stage out, or take one of"
             f" {', '.join(those)}"
+        )
+
+
+def ensure_of_product(metric: Metric, product: str | None) -> None:
+    """Refuse a product for a metric that cannot be measured of one.
+
+    Raises:
+        InputError: with those that can be.
+    """
+    if product is not None and not metric.of_products:
+        raise InputError(
+            f"{metric.key} is not measured of a product; {' and '.join(OF_PRODUCTS)} are"
         )
 
 

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, ReplayContext, State, with_item, with_member
+from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, with_item, with_member
 from salesflow.domain.time import Instant
 from salesflow.domain.values import (
     Flag,
@@ -325,7 +325,7 @@ class ProcessRetired(Fact):
 ProcessFact = ProcessPublished | ProcessRetired
 
 
-class SalesProcessState(State):
+class SalesProcessState(OpenedState):
     """The versions of a sales process by now."""
 
     versions: Mapping[int, ProcessVersion] = EMPTY
@@ -341,8 +341,7 @@ class SalesProcessState(State):
         """The versions that new deals are opened under, the newest last."""
         return tuple(self.versions[n] for n in sorted(self.versions) if n not in self.retired)
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, _: Event) -> Message | None:
         fact: ProcessFact = event.fact  # type: ignore[assignment]
         match fact:
             case ProcessPublished(process=process):

@@ -17,7 +17,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
-from salesflow.domain.time import Time
+from salesflow.domain.time import ONE_DAY, Time, ensure_period
 from salesflow.domain.values import (
     Day,
     Key,
@@ -93,6 +93,11 @@ class ReviewOpened(Fact):
     known_at: Time | None = None
     """What was known by then is in its figures; all that was recorded when it was opened when
     left out."""
+
+    @property
+    def figures_seen(self) -> tuple[datetime | None, datetime | None]:
+        """The moment of the figures that it fixes."""
+        return self.as_of, self.known_at
 
 
 class FindingRecorded(Fact):
@@ -468,6 +473,7 @@ def _ensure_period(from_: date, to: date, as_of: datetime | None, opened: Occurr
         raise InputError(
             f"a period from {from_} to {to} holds no day; `to` is the first day after it"
         )
+    ensure_period(from_, to - ONE_DAY)
     if as_of is not None and (from_ - as_of.date()).days > 1:
         raise InputError(
             f"as_of lies before the period begins on {from_}: nothing of it would be seen"

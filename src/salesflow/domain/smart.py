@@ -12,7 +12,17 @@ from uuid import UUID
 
 from salesflow.domain.metric import Metric, MetricKey
 from salesflow.domain.time import Time
-from salesflow.domain.values import Count, Currency, Day, Flag, Key, Number, Reference, Value
+from salesflow.domain.values import (
+    Count,
+    Currency,
+    Day,
+    Flag,
+    Key,
+    Number,
+    Reference,
+    SafeText,
+    Value,
+)
 
 __all__ = [
     "LETTERS",
@@ -56,6 +66,8 @@ class GoalScope(Value):
     customer: UUID | None = None
     channel: Reference | None = None
     """A lead source."""
+    product: SafeText | None = None
+    """As the lines of quotes and agreements name it."""
     process: Key | None = None
     stage: Key | None = None
 

@@ -8,7 +8,7 @@ by hand) becomes a difference line too. The figures come from the question
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal, NamedTuple, Self, assert_never, get_args
@@ -179,6 +179,11 @@ class StatementIssued(Fact):
         " the difference"
     )
     figures: StatementFigures
+
+    @property
+    def figures_seen(self) -> tuple[datetime | None, datetime | None]:
+        """The moment of the figures that it rests on."""
+        return self.figures.as_of, self.figures.known_at
 
 
 class StatementCorrected(Fact):

@@ -14,7 +14,7 @@ from uuid import UUID
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.state import State
+from salesflow.domain.state import OpenedState
 from salesflow.domain.values import Reason, Reference, Value, id_of_key
 from salesflow.domain.wording import Message
 from salesflow.errors import RuleError
@@ -80,7 +80,7 @@ class TeamLeadReleased(PlannedFact):
 TeamFact = TeamFormed | TeamRenamed | TeamLeadAppointed | TeamLeadReleased
 
 
-class TeamState(State):
+class TeamState(OpenedState):
     """What a team is called by now, and who leads it."""
 
     key: str = ""
@@ -89,16 +89,13 @@ class TeamState(State):
     lead: str | None = None
     """Who leads it; None where nobody does, or nobody said so."""
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: TeamFact = event.fact  # type: ignore[assignment]
-        if self._opening is None:
-            self._opening = event
-        if event.occurred < self._opening.occurred:
+        if event.occurred < opening.occurred:
             return Message("before the team was formed")
         match fact:
             case TeamFormed():
-                if event is not self._opening:
+                if event is not opening:
                     return Message("the team was formed before")
                 self.key = fact.team
                 self.name_en, self.name_zh = fact.name.en, fact.name.zh

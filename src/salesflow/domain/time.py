@@ -21,7 +21,9 @@ from salesflow.errors import InputError
 
 __all__ = [
     "DAY",
+    "FIRST_DAY",
     "FOREVER",
+    "LAST_DAY",
     "MICROSECOND",
     "ONE_DAY",
     "SKEW",
@@ -35,6 +37,7 @@ __all__ = [
     "end_of_day",
     "ensure_days",
     "ensure_not_future",
+    "ensure_period",
     "from_instant",
     "instant_from",
     "instant_of",
@@ -132,6 +135,11 @@ class Period(Value):
         return cls(start=from_instant(start), end=from_instant(end))
 
 
+FIRST_DAY: Final = date(1900, 1, 2)
+LAST_DAY: Final = date(9999, 12, 29)
+"""The first and the last day that are whole days in every time zone."""
+
+
 def to_instant(at: datetime) -> Instant:
     """Turn an aware datetime into microseconds since 1970 UTC.
 
@@ -195,6 +203,19 @@ def day_after(day: date) -> date:
     if day == date.max:
         raise InputError(f"{day} is the last day there is; name one before it")
     return day + ONE_DAY
+
+
+def ensure_period(first: date, last: date) -> None:
+    """Refuse days, both of them included, that are no period, or that nobody can ask about.
+
+    Raises:
+        InputError: saying which days there are.
+    """
+    ensure_days(first, last)
+    if first < FIRST_DAY or last > LAST_DAY:
+        raise InputError(
+            f"a period lies between {FIRST_DAY} and {LAST_DAY}; {first} … {last} does not"
+        )
 
 
 def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:

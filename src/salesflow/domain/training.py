@@ -14,7 +14,7 @@ from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
-from salesflow.domain.state import State
+from salesflow.domain.state import OpenedState
 from salesflow.domain.values import Key, Reason, Reference, Value, id_of_key
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -78,23 +78,20 @@ class TrainingRetired(PlannedFact):
 TrainingFact = TrainingOffered | TrainingRevised | TrainingRetired
 
 
-class TrainingState(State):
+class TrainingState(OpenedState):
     """What a training is by now."""
 
     key: str = ""
     course: TrainingCourse | None = None
     is_retired: bool = False
 
-    def evolve(self, event: Event) -> str | None:
-        """Take in the next believed fact; return why it is irregular, None when it counts."""
+    def _change(self, event: Event, opening: Event) -> Message | None:
         fact: TrainingFact = event.fact  # type: ignore[assignment]
-        if self._opening is None:
-            self._opening = event
-        if event.occurred < self._opening.occurred or event.effective < self._opening.effective:
+        if event.occurred < opening.occurred or event.effective < opening.effective:
             return Message("before the training was offered")
         match fact:
             case TrainingOffered():
-                if event is not self._opening:
+                if event is not opening:
                     return Message("the training was offered before")
                 if training_id(fact.training) != event.stream_id:
                     return Message(

@@ -12,9 +12,11 @@ from datetime import timedelta
 from decimal import Decimal
 from inspect import get_annotations
 from typing import Final, NamedTuple, Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.committee import CommitteeMember
 from salesflow.domain.deal.quotes import Quote
 from salesflow.domain.event import Event
 from salesflow.domain.process import Label
@@ -45,10 +47,13 @@ QUOTE = ("state", "total", "valid_until", "expires_at", "revisions", "lines")
 
 
 class NameLookup(Protocol):
-    """NameLookup customers and reps, whose ids are all that a deal holds of them."""
+    """NameLookup customers, their people and reps: a deal may hold no more than their ids."""
 
     def customer(self, deal: Deal) -> str:
         """Return the customer's name; their id where no name is known, "" without one."""
+
+    def person(self, deal: Deal, person_id: UUID) -> str | None:
+        """Return the name of a contact person of the customer; None where none is known."""
 
     def rep(self, reference: str | None) -> str:
         """Return a rep's id and the name beside it."""
@@ -166,6 +171,14 @@ def _budget(it: _Shown) -> str:
 def _decision(it: _Shown) -> str:
     decision = it.deal.decision
     return "" if decision is None else decision.how or it.word("mapped")
+
+
+def _committee(it: _Shown) -> list[CommitteeMember]:
+    """Return who has a say, by the name that the deal tells, or else the customer's entry."""
+    return [
+        member._replace(name=member.name or it.names.person(it.deal, member.person_id))
+        for member in it.deal.committee.values()
+    ]
 
 
 def _tasks(it: _Shown) -> str:
@@ -357,9 +370,9 @@ ATTRIBUTES: Final = (
     ),
     _Attribute(
         "buying_committee",
-        lambda it: [*it.deal.committee.values()],
+        _committee,
         "Buying committee",
-        text=lambda it: committee_text(it.deal.committee.values(), it.zone, it.language),
+        text=lambda it: committee_text(_committee(it), it.zone, it.language),
         made_of=("committee",),
     ),
     _Attribute(

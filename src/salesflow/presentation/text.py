@@ -261,7 +261,7 @@ def _broken(line: str, width: int) -> Iterator[str]:
             continue
         if begun:
             yield begun
-        *full, begun = chop_cells(word, width)
+        *full, begun = chop_cells(word, max(width, 1)) or [word]  # of nothing there is none
         yield from full
     yield begun
 

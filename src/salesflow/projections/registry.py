@@ -31,6 +31,7 @@ from salesflow.projections.folds.incentive_plan import INCENTIVE_PLANS
 from salesflow.projections.folds.interview import INTERVIEWS
 from salesflow.projections.folds.membership import MEMBERSHIPS
 from salesflow.projections.folds.pipeline import PIPELINE_LEDGER
+from salesflow.projections.folds.product_booking import PRODUCT_BOOKINGS
 from salesflow.projections.folds.receipt import RECEIPTS
 from salesflow.projections.folds.rep_level import REP_LEVELS
 from salesflow.projections.folds.rep_skill import REP_SKILLS
@@ -73,6 +74,7 @@ FOLDS: Final[dict[str, Fold]] = {
         INTERVIEWS,
         MEMBERSHIPS,
         PIPELINE_LEDGER,
+        PRODUCT_BOOKINGS,
         RECEIPTS,
         REP_LEVELS,
         REP_SKILLS,

@@ -364,6 +364,8 @@ class MetricScope(NamedTuple):
     """A lead source."""
     stage: str | None = None
     """The stage at which something is measured, in whichever process has it."""
+    product: str | None = None
+    """What was sold, by the lines of the sale."""
 
 
 EVERYTHING: Final = MetricScope()

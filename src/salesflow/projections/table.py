@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -135,6 +135,13 @@ class CopyableRows:
     """
 
     __slots__: tuple[str, ...] = ()
+    _held: ClassVar[tuple[str, ...]] = ()
+    """All that its class and those above it name in their slots."""
+
+    def __init_subclass__(cls, **arguments: object) -> None:
+        """Note what a class holds beside what the class above it does."""
+        super().__init_subclass__(**arguments)
+        cls._held = (*cls._held, *cls.__dict__.get("__slots__", ()))
 
     def __copy__(self) -> Self:
         """Return rows that keep what these hold now."""
@@ -149,8 +156,8 @@ class CopyableRows:
 
     def values(self) -> dict[str, Any]:
         """Return all that is held, by name."""
-        if self.__slots__:
-            return {name: getattr(self, name) for name in self.__slots__}
+        if self._held:
+            return {name: getattr(self, name) for name in self._held}
         return vars(self) if hasattr(self, "__dict__") else {}
 
 

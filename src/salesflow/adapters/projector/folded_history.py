@@ -196,15 +196,15 @@ def chunks(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
 
 
 def with_late(history: Sequence[Event], append: Sequence[Event]) -> ChangedHistory:
-    """Put the facts of an append where they belong, behind the opening."""
-    facts = [*history]
+    """Put the facts of an append where they belong, behind what opens the history."""
+    facts, opened = [*history], 0 if history[0].fact.is_entry else 1
     for event in append:
-        insort(facts, event, 1, key=order_key)
+        insort(facts, event, opened, key=order_key)
     first, last = min(append, key=order_key), max(append, key=order_key)
     return ChangedHistory(
         facts,
-        bisect_left(facts, order_key(first), 1, key=order_key),
-        len(facts) - bisect_right(facts, order_key(last), 1, key=order_key),
+        bisect_left(facts, order_key(first), opened, key=order_key),
+        len(facts) - bisect_right(facts, order_key(last), opened, key=order_key),
     )
 
 

@@ -7,9 +7,9 @@ not at all.
 """
 
 import inspect
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
@@ -20,6 +20,7 @@ import typer
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
 from salesflow.cli.recording.helps import HELPS
+from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -30,7 +31,7 @@ from salesflow.cli.recording.values import (
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.domain.wording import quoted
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
 from salesflow.presentation.fact_text import summarize_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
@@ -126,6 +127,18 @@ RECORDING: Final[tuple[CommandParameter, ...]] = (
 )
 
 
+class _OneCommand(NamedTuple):
+    """What was given for one command, and how refusals name what it is of."""
+
+    place: str
+    """Where in a file it stands; nothing where that is plain."""
+    called: str
+    """What it is called by whoever typed it."""
+    values: dict[str, object]
+    id: UUID | None = None
+    """Whose stream it is; None of what it makes."""
+
+
 class _Command:
     """One command of a kind of aggregate, as the command line gives it."""
 
@@ -159,7 +172,7 @@ class _Command:
 
     def all_given(
         self, typed: Mapping[str, object], file: Path | None
-    ) -> Iterator[dict[str, object]]:
+    ) -> Iterator["_OneCommand"]:
         """Yield what is given for each command: what is typed, above what a file holds."""
         said = {name: value for name, value in typed.items() if value not in (None, (), [])}
         known = {each.name: each for each in self.takes}
@@ -170,7 +183,7 @@ class _Command:
             named = {_parameter_name(name): value for name, value in document.items()}
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
-                there = ", ".join([*known, *sorted(more)])
+                there = ", ".join(map(quoted, [*known, *sorted(more)]))
                 raise InputError(
                     f"{_at(file, number, documents)}there is no {quoted(unknown[0])}; there"
                     f" are {there}"
@@ -178,66 +191,116 @@ class _Command:
             found = {n: v for n, v in named.items() if v is not None} | said
             missing = [p for p in self.takes if p.required and p.name not in found]
             if missing:
-                named_here = ", ".join(_shown_name(each) for each in missing)
+                named_here = ", ".join(each.typed for each in missing)
                 verb = "is" if len(missing) == 1 else "are"
                 raise InputError(
                     f"{_at(file, number, documents)}{named_here} {verb} missing; write it,"
                     " or see --help"
                 )
-            yield found
+            placed = [str(found[each.name]) for each in self.takes if each.placed]
+            called = placed[:1] if self.makes_new else placed[: len(self.whose)]
+            yield _OneCommand(_at(file, number, documents), " ".join(called), found)
 
     def run(
         self,
         context: CommandContext,
         flow: "SalesFlow",
-        asked: Sequence[dict[str, object]],
+        asked: Sequence[_OneCommand],
         actor: str | None,
         command_id: str | None,
     ) -> None:
         """Record all of them in one session, and show what was recorded."""
-        completed = [self._read(flow, given) for given in asked]
+        completed = [self._read(flow, each) for each in asked]
         results: list[object] = []
 
         def record(session: "Session") -> None:
             results.clear()
-            results.extend(self._give(session, id, given) for id, given in completed)
+            for each in completed:
+                with self._named_as_typed(each):
+                    results.append(self._give(session, flow, each))
 
         receipt = flow.run(record, actor=actor, command_id=command_id)
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
         show_receipt(context, flow, receipt, told)
 
-    def _read(
-        self, flow: "SalesFlow", given: dict[str, object]
-    ) -> tuple[UUID | None, dict[str, object]]:
-        values = {
-            each.name: each.read(given[each.name], flow)
-            for each in self.takes
-            if each.name in given
-        }
-        if self.prepared is not None:
-            more = {name: given[name] for name, _, _ in self.prepared.more if name in given}
-            values = self.prepared.prepare(flow, values | more)
-        if self.makes_new:
-            return None, values
-        whose = {each.name: values.pop(self._named(each)) for each in self.whose}
-        return stream_of(self.kind, whose, flow), values
+    def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
+        """Read what was typed, and complete it by what the engine answers."""
+        given = asked.values
+        with self._named_as_typed(asked):
+            values = {
+                each.name: each.read(given[each.name], flow)
+                for each in self.takes
+                if each.name in given
+            }
+            id = None
+            if not self.makes_new:
+                whose = {each.name: values[self._named(each)] for each in self.whose}
+                id = stream_of(self.kind, whose, flow)
+        with self._named_as_typed(asked._replace(id=id)):
+            if self.prepared is not None:
+                more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
+                values = self.prepared.prepare(flow, values | more)
+        own = {each.name for each in self.own}
+        return asked._replace(
+            id=id, values={name: it for name, it in values.items() if name in own | self._told}
+        )
 
-    def _give(self, session: "Session", id: UUID | None, given: Mapping[str, object]) -> object:
-        loaded = {name: it(session) if callable(it) else it for name, it in given.items()}
+    @property
+    def _told(self) -> frozenset[str]:
+        """The parameters that nobody types."""
+        return self.prepared.provides if self.prepared else frozenset()
+
+    def _give(self, session: "Session", flow: "SalesFlow", asked: _OneCommand) -> object:
+        loaded = {n: it(session) if callable(it) else it for n, it in asked.values.items()}
         placed = [loaded.pop(each.name) for each in self.own if each.placed]
-        if id is None:
+        if asked.id is None:
             made = self.function(*placed, **loaded)
             assert isinstance(made, Aggregate)
+            self._ensure_new(session, flow, made, asked)
             return session.add(made)
-        try:
-            thing = session.get(self.kind, id)
-        except NotFoundError as error:
-            raise NotFoundError(
-                f"there is no such {self.kind.noun}; `salesflow {word_of(self.kind)} list`"
-                " shows those there are"
-            ) from error
+        thing = session.get(self.kind, asked.id)
         return getattr(thing, self.function.__name__)(*placed, **loaded)
+
+    def _ensure_new(
+        self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
+    ) -> None:
+        """Refuse to make what is there; what has no key is always another one."""
+        if not made.id_given:
+            return
+        called, word = f"{made.noun} {quoted(asked.called)}", word_of(self.kind)
+        try:
+            session.get(self.kind, made.id)
+        except NotFoundError:
+            if flow.log.stream(made.id):
+                raise RuleError(
+                    f"{called} was recorded before, and its opening was retracted; take that"
+                    f" retraction back with `salesflow retract` (`salesflow {word} history`"
+                    " lists it), or take another key"
+                ) from None
+            return
+        raise InputError(
+            f"{called} is there already, or named twice; `salesflow {word} list` shows those"
+            " there are: change it, or take another key"
+        )
+
+    @contextmanager
+    def _named_as_typed(self, asked: _OneCommand) -> Iterator[None]:
+        """Let refusals name a thing as it was typed, and where in a file that stands."""
+        try:
+            yield
+        except SalesflowError as error:
+            message, *rest = error.args
+            if asked.id is not None and str(asked.id) in str(message):
+                noun, word = self.kind.noun, word_of(self.kind)
+                called = f"{noun} {quoted(asked.called)}"
+                message = str(message).replace(f"{noun} {asked.id}", called)
+                if isinstance(error, NotFoundError):
+                    message = (
+                        f"there is no {called}; `salesflow {word} list` shows those there are"
+                    )
+            error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
+            raise
 
 
 def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
@@ -280,10 +343,6 @@ def _parameter_name(name: str) -> str:
     return name.replace("-", "_")
 
 
-def _shown_name(each: Parameter) -> str:
-    return each.name.upper() if each.placed else flag_of(each.name)
-
-
 def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
     if file is None or len(documents) < 2:
         return ""
@@ -294,13 +353,14 @@ def _documents(file: Path) -> list[dict[str, object]]:
     """Read one object, or a list of them."""
     text = sys.stdin.read() if str(file) == "-" else read_file(file)
     try:
-        found = json.loads(text, parse_float=str)
-    except ValueError as error:
-        raise InputError(f"{file} is no JSON: {error}") from error
+        found = json_in(text)
+    except InputError as error:
+        raise InputError(f"{file} {error}") from error
     many = found if isinstance(found, list) else [found]
-    if not many or not all(isinstance(each, dict) for each in many):
+    documents = [each for each in many if isinstance(each, dict)]
+    if not many or len(documents) < len(many):
         raise InputError(f"{file} has to hold a JSON object, or a list of them")
-    return many
+    return documents
 
 
 # Whose a command is: what identifies a thing of each kind.

@@ -15,7 +15,7 @@ from salesflow.cli.ask import (
 )
 from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.goal import Goal, goal_id
-from salesflow.domain.time import ONE_DAY
+from salesflow.domain.time import day_after
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
 from salesflow.projections.goals.goal_check import GoalCheck
@@ -30,13 +30,16 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Values = dict[str, Any]
-SCOPE: Final = ("team", "rep", "customer", "channel", "process", "stage")
+SCOPE: Final = ("team", "rep", "customer", "channel", "product", "process", "stage")
 SERVES: Final = ("parent", "strategy", "why_achievable", "baseline", "unit")
 
 
 def _past_of(flow: "SalesFlow", goal: Values, occurred_at: object) -> object:
     """Ask what the past shows of a goal as it is to be set."""
     target, currency = goal["target"], goal.get("currency")
+    first, last = goal["first_day"], goal["last_day"]
+    if last < first:
+        raise InputError(f"--last-day {last} lies before --first-day {first}")
     if isinstance(target, Money):
         currency = currency or target.currency
         target = target.amount
@@ -45,8 +48,8 @@ def _past_of(flow: "SalesFlow", goal: Values, occurred_at: object) -> object:
         metric=goal["metric"],
         target=target,
         currency=currency,
-        from_=goal["first_day"],
-        to=goal["last_day"] + ONE_DAY,
+        from_=first,
+        to=day_after(last),
         **{name: value for name, value in named.items() if value is not None},
     )
     return flow.ask(question, as_of=occurred_at).evidence  # type: ignore[arg-type]
@@ -85,7 +88,8 @@ def _answered(
 
     def prepare(flow: "SalesFlow", values: Values) -> Values:
         given = {name: values.get(name) for name in names}
-        view = flow.ask(question_asked(question, given, flow))
+        asked = question_asked(question, given, flow)
+        view = flow.ask(asked, as_of=values.get("occurred_at"))
         own = {name: value for name, value in values.items() if name not in names}
         return own | {parameter: take(view)}
 
@@ -96,7 +100,8 @@ STATEMENT_ISSUED: Final = _answered(CommissionStatement, "figures", lambda view:
 
 
 def _decided(flow: "SalesFlow", values: Values) -> Values:
-    view = flow.ask(ContestStandings(contest=values["key"]))
+    asked = ContestStandings(contest=values["key"])
+    view = flow.ask(asked, as_of=values.get("occurred_at"))
     return values | {"results": view.results()}
 
 

@@ -7,7 +7,7 @@ module of its own, so that a new kind of value is read in one place.
 """
 
 import inspect
-import json
+import re
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -38,12 +38,13 @@ from salesflow.cli.ids import (
     find_rep,
     find_version,
 )
+from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.time import from_instant, read_day, start_of_day
-from salesflow.domain.values import Money, shown
-from salesflow.domain.wording import quoted, reason_of
+from salesflow.domain.values import Money
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
 __all__ = ["Parameter", "flag_of", "id_function", "parameters_of"]
@@ -56,6 +57,8 @@ NOT_GIVEN: Final = frozenset({"id"})
 """Parameters that are not for people: a session gives a new thing its id."""
 REPS: Final = frozenset({"owner", "rep", "person", "by", "overridden_by", "member"})
 """Parameters that name a rep, who may be said by name."""
+NO_SHARES: Final = frozenset({"amount", "score", "score_most", "scale_least", "scale_most"})
+"""Parameters whose number is no part of something, so that a percentage says nothing."""
 FILE_MAX: Final = 16 * 1024 * 1024
 PAIR: Final = "="
 
@@ -76,6 +79,11 @@ class Parameter(NamedTuple):
     def is_flag(self) -> bool:
         """Whether it is said by its name alone."""
         return self.kind is bool
+
+    @property
+    def typed(self) -> str:
+        """How help and messages call it: an option, or an argument in capitals."""
+        return self.name.upper() if self.placed else flag_of(self.name)
 
     @property
     def choices(self) -> object | None:
@@ -127,11 +135,11 @@ class Parameter(NamedTuple):
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"]))
             said = f"{where}: " if where else ""
-            raise InputError(f"{flag_of(self.name)}: {said}{reason_of(first)}") from error
+            raise InputError(f"{self.typed}: {said}{json_reason(first)}") from None
         except InputError as error:
             text = str(error)
-            begun = text.startswith(flag_of(self.name))
-            raise InputError(text if begun else f"{flag_of(self.name)}: {text}") from error
+            begun = text.startswith(self.typed)
+            raise InputError(text if begun else f"{self.typed}: {text}") from error
 
     def _one(self, kind: object, given: object, flow: "SalesFlow") -> object:
         if isinstance(kind, type) and issubclass(kind, Aggregate):
@@ -140,6 +148,8 @@ class Parameter(NamedTuple):
             return FINDERS[kind](self.name, given, flow)
         if self.name in REPS and kind is str and isinstance(given, str) and given.strip():
             return find_rep(flow, given, known=lambda _: False)
+        if self.name in NO_SHARES and str(given).strip().endswith("%"):
+            raise InputError(f"{quoted(given)} is a share of what? write the number itself")
         return _value(kind, given)
 
 
@@ -235,7 +245,9 @@ def _money(given: object) -> Money:
         if amount:
             return Money(amount.replace(",", "").strip(), currency.upper())
         raise InputError(f"{quoted(given)} is no amount; write it like '98000 CNY'")
-    return Money.model_validate_json(json.dumps(given))
+    if isinstance(given, Mapping):
+        return Money.model_validate(given)
+    raise InputError(f"{json_shown(given)} is no amount; write it like '98000 CNY'")
 
 
 def _time(given: object) -> datetime | date:
@@ -250,17 +262,27 @@ def _day(given: object) -> date:
     return read_day(day_text(str(given)))
 
 
+CURRENCY: Final = re.compile(r"[A-Za-z]{3}")
+WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+
+
 def _whole(given: object) -> int:
-    try:
-        return int(str(given).replace(",", ""))
-    except ValueError:
-        raise InputError(f"{shown(given)} is not a whole number") from None
+    text = str(given).strip().replace(",", "")
+    if isinstance(given, bool) or not WHOLE_NUMBER.fullmatch(text):
+        raise InputError(f"{json_shown(given)} is not a whole number, such as 12")
+    return int(text)
 
 
 def _number(given: object) -> str:
-    if isinstance(given, float):
-        raise InputError(f"{given} may be rounded; write it as text, such as {str(given)!r}")
+    """Read a number, of which a percentage is a hundredth; JSON may have it as text or not."""
+    if isinstance(given, bool) or not isinstance(given, int | str):
+        raise InputError(f"{json_shown(given)} is not a number")
     text = str(given).strip().replace(",", "")
+    number, _, currency = text.rpartition(" ")
+    if number and CURRENCY.fullmatch(currency):
+        raise InputError(
+            f"{quoted(given)} has a currency where only a number is taken; write {number}"
+        )
     if not text.endswith("%"):
         return text
     try:
@@ -270,21 +292,20 @@ def _number(given: object) -> str:
 
 
 def _amount_or_number(given: object) -> object:
-    text = str(given).strip()
-    is_amount = not isinstance(given, str) or " " in text
-    return _money(given) if is_amount and not isinstance(given, int | float) else _number(given)
+    is_amount = " " in given.strip() if isinstance(given, str) else isinstance(given, Mapping)
+    return _money(given) if is_amount else _number(given)
 
 
 def _flag(given: object) -> bool:
     if isinstance(given, bool):
         return given
-    raise InputError(f"{shown(given)} is neither true nor false")
+    raise InputError(f"{json_shown(given)} is neither true nor false")
 
 
 def _text(given: object) -> str:
     if isinstance(given, str):
         return given
-    raise InputError(f"{shown(given)} is not a text")
+    raise InputError(f"{json_shown(given)} is not a text")
 
 
 READERS: Final[Mapping[object, Callable[[object], object]]] = {
@@ -304,7 +325,7 @@ def _value(kind: object, given: object) -> object:
     if kind in READERS:
         return READERS[kind](given)
     if get_origin(kind) is Literal and given not in get_args(kind):
-        raise InputError(f"{shown(given)} is not one of {', '.join(get_args(kind))}")
+        raise InputError(f"{json_shown(given)} is not one of {', '.join(get_args(kind))}")
     if isinstance(kind, type) and _is_record(kind):
         return TypeAdapter(kind).validate_python(_json(given))
     return given
@@ -316,10 +337,10 @@ def _json(given: object) -> object:
         return given
     text = read_file(Path(given[1:])) if given.startswith("@") else given
     try:
-        return json.loads(text, parse_float=str)
-    except ValueError as error:
+        return json_in(text)
+    except InputError as error:
         raise InputError(
-            f"{quoted(given)} is no JSON ({error}); write it in single quotes, or @FILE"
+            f"{quoted(given)} {error}; write JSON in single quotes, or @FILE"
         ) from error
 
 
@@ -361,7 +382,10 @@ def _thing(kind: type[Aggregate], text: str, flow: "SalesFlow") -> object:
     assert isinstance(id, UUID)
 
     def load(session: "Session") -> Aggregate:
-        return session.get(kind, id)
+        try:
+            return session.get(kind, id)
+        except NotFoundError as error:
+            raise NotFoundError(f"there is no {kind.noun} {quoted(text)}") from error
 
     return load
 

@@ -17,13 +17,14 @@ from salesflow.domain.deal.core import (
     require_positive,
     require_text,
 )
-from salesflow.domain.event import Event, Fact
+from salesflow.domain.event import Event, Fact, in_effect
 from salesflow.domain.state import appended
 from salesflow.domain.values import Key, Money, Personal, Reference, SafeName, SafeText
 from salesflow.domain.wording import Message
 from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError
 
 __all__ = [
+    "DETRACTOR_MAX",
     "SCALES",
     "AfterSales",
     "AfterSalesState",
@@ -36,6 +37,7 @@ __all__ = [
     "ServiceDelivered",
     "ServiceFact",
     "SurveySent",
+    "is_of_detractor",
 ]
 
 
@@ -46,6 +48,8 @@ SCALES: Final[Mapping[Scale, tuple[int, int]]] = {
     "ces": (1, 7),
 }
 """Lowest and highest score of each scale."""
+DETRACTOR_MAX: Final = 6
+"""The highest score of a detractor, of 10."""
 
 
 class ServiceDelivered(Fact):
@@ -159,6 +163,12 @@ ServiceFact = (
 )
 
 
+def is_of_detractor(feedback: FeedbackReceived) -> bool:
+    """Return whether somebody says that they would not recommend us."""
+    score = feedback.score
+    return feedback.scale == "nps" and score is not None and score <= DETRACTOR_MAX
+
+
 class AfterSalesState(DealCore):
     """What happened between the customer and us beside and after the sale."""
 
@@ -263,6 +273,12 @@ class AfterSales(DealCommands, AfterSalesState):
     ) -> None:
         """Note who came back to the customer about their feedback, and what came of it."""
         self._ensure_feedback(feedback, occurred_at)
+        said = self._at(occurred_at).feedback
+        if feedback is None and not any(map(is_of_detractor, said)):
+            raise RuleError(
+                f"deal {self.id} has no feedback of a detractor at that time; name the one that"
+                " was followed up, feedback=…"
+            )
         by = require_text(by, "who followed up")
         self._record(FeedbackFollowedUp(feedback=feedback, by=by, result=result), occurred_at)
 
@@ -307,13 +323,20 @@ class AfterSales(DealCommands, AfterSalesState):
         self._record(fact, occurred_at)
 
     def _ensure_feedback(self, feedback: UUID | None, occurred_at: OccurredAt) -> None:
+        then = self._at(occurred_at)
         if feedback is None:
-            if not self._at(occurred_at).feedback:
+            if not then.feedback:
                 raise RuleError(f"deal {self.id} has no feedback at that time")
             return
-        events = (event for event in self._stored if event.event_id == feedback)
-        if not any(isinstance(event.fact, FeedbackReceived) for event in events):
+        events = (event for event in self._history if event.event_id == feedback)
+        found = next((e for e in events if isinstance(e.fact, FeedbackReceived)), None)
+        if found is None:
             raise NotFoundError(
                 f"deal {self.id} has no feedback {feedback}; name the event with which it was"
                 " received"
+            )
+        if occurred_at is not None and found not in in_effect([*self._history], then._as_of):
+            raise RuleError(
+                f"feedback {feedback} of deal {self.id} was received at"
+                f" {found.occurred_at.isoformat()}, later than that"
             )

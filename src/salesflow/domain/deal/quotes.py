@@ -5,9 +5,11 @@ end of its `valid_until` without anybody recording it. Quotes never move the dea
 outcome, and their paperwork may go on after the deal is closed.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from fractions import Fraction
 from typing import ClassVar, Literal, NamedTuple, Self, assert_never, get_args
 from zoneinfo import ZoneInfo
 
@@ -52,6 +54,7 @@ __all__ = [
     "QuotesState",
     "addable_lines",
     "expiry_of",
+    "product_parts",
     "total_of",
 ]
 
@@ -101,6 +104,19 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     if len(currencies) != 1 or abs(amount) > MOST:
         return None
     return Money(tidy(amount), currencies.pop())
+
+
+def product_parts(lines: Sequence[QuoteLine]) -> dict[str, Fraction]:
+    """Return which part of what lines come to each product is.
+
+    None of any where they come to nothing, or are in several currencies.
+    """
+    total = sum((Fraction(line.amount) for line in lines), Fraction(0))
+    can_be = total and len({line.unit_price.currency for line in lines}) == 1
+    parts: dict[str, Fraction] = defaultdict(Fraction)
+    for line in lines if can_be else ():
+        parts[line.product] += Fraction(line.amount) / total
+    return parts
 
 
 def addable_lines(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:

@@ -14,7 +14,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from salesflow.domain.deal.after_sales import FeedbackFollowedUp, FeedbackReceived
+from salesflow.domain.deal.after_sales import (
+    DETRACTOR_MAX,
+    FeedbackFollowedUp,
+    FeedbackReceived,
+)
 from salesflow.domain.event import Event
 from salesflow.domain.time import DAY, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
@@ -33,7 +37,6 @@ from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NO_NUMBER, HeldRows
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import decimal_of, share
-from salesflow.projections.folds.feedback import DETRACTOR_MAX
 
 __all__ = [
     "DetractorCase",

@@ -3,7 +3,7 @@
 Answers "when did we last talk, do they answer, with how many of their people, and what comes
 next?" for any moment; the health of deals reads it. The row that holds says what all contacts
 up to then come to. Leaves out who took part and what was said, which is personal: people are
-counted by the names that contacts give them.
+counted by the names and the ids that contacts give them.
 """
 
 from collections.abc import Iterable
@@ -43,7 +43,8 @@ ENGAGEMENT: Final = IntervalTable(
 )
 """`replies` are contacts that the customer began, `unanswered` those of ours since the last of
 them, the first of which was at `unanswered_since` (null where there is none). `people` are the
-participants named by now, each once; `next_step` is 1 where the last contact names one."""
+participants known by now, by name or by id: as many as names or as ids, whichever are more,
+since one person may be named both ways; `next_step` is 1 where the last contact names one."""
 
 
 class Contacted(NamedTuple):
@@ -56,7 +57,10 @@ class Contacted(NamedTuple):
 class EngagementRows(CopyableRows):
     """One deal on its way through its contacts."""
 
-    __slots__ = ("contacts", "last", "next_step", "people", "replies", "unanswered")
+    __slots__ = (
+        *("contacts", "first_named", "ids", "last", "names", "next_step", "replies"),
+        "unanswered",
+    )
 
     def __init__(self) -> None:
         self.contacts = 0
@@ -65,8 +69,17 @@ class EngagementRows(CopyableRows):
         self.next_step = False
         self.unanswered: list[Contacted] = []
         """The contacts of ours since the customer last began one."""
-        self.people: dict[str, UUID] = {}
-        """The participants named by now, and the contact that named each first."""
+        self.names: set[str] = set()
+        self.ids: set[UUID] = set()
+        """The participants by now, as contacts name them: by name, or by the id of the contact
+        person."""
+        self.first_named: Contacted | None = None
+        """The first contact that names anybody."""
+
+    @property
+    def people(self) -> int:
+        """So many people took part by now, or more."""
+        return max(len(self.names), len(self.ids))
 
     def apply(self, event: Event, _: DealSummary) -> Iterable[Change]:
         """Take the next fact that counts; only a contact changes anything."""
@@ -81,7 +94,7 @@ class EngagementRows(CopyableRows):
             self.replies,
             len(self.unanswered),
             first,
-            len(self.people),
+            self.people,
             int(self.next_step),
         )
         return (((), row),)
@@ -95,9 +108,10 @@ class EngagementRows(CopyableRows):
             self.unanswered.clear()
         elif fact.direction == "out":
             self.unanswered.append(contact)
-        for name in map(_as_told_apart, fact.participants):
-            if name:
-                self.people.setdefault(name, contact.event_id)
+        self.names |= set(filter(None, map(_as_told_apart, fact.participants)))
+        self.ids |= set(fact.contact_people or ())
+        if self.first_named is None and self.people:
+            self.first_named = contact
 
 
 def _as_told_apart(name: str) -> str:

@@ -18,6 +18,7 @@ from salesflow.domain.deal.after_sales import (
     FeedbackReceived,
     FeedbackTagged,
     SurveySent,
+    is_of_detractor,
 )
 from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.quotes import (
@@ -73,8 +74,6 @@ FEEDBACK: Final = IntervalTable(
 answer is not answered. `followed_up` is when somebody first came back to the customer about an
 answer, `followed_up_position` the fact that says so."""
 
-DETRACTOR_MAX: Final = 6
-"""The highest score of a detractor, of 10."""
 ANSWERED: Final = 13
 """Where a row says whether a survey is answered."""
 NOT_FOLLOWED_UP: Final = (None, None, None, None)
@@ -191,7 +190,7 @@ class FeedbackRows(CopyableRows):
     ) -> Iterable[Change]:
         """Note an answer; it settles the last survey sent that it may be to."""
         row = self._row(event, fact, deal)
-        is_low = fact.scale == "nps" and fact.score is not None and fact.score <= DETRACTOR_MAX
+        is_low = is_of_detractor(fact)
         self._answers.append(Answered(event.position, event.event_id, is_low, row))
         yield (event.position,), row
         for number in reversed(range(len(self._waiting))):

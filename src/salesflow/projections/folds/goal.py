@@ -39,6 +39,7 @@ GOAL: Final = IntervalTable(
         sa.Column("rep", sa.Text),
         sa.Column("customer_id", sa.Uuid),
         sa.Column("channel", sa.Text),
+        sa.Column("product", sa.Text),
         sa.Column("process", sa.Text),
         sa.Column("stage", sa.Text),
         sa.Column("first_day", sa.String(10)),
@@ -53,8 +54,8 @@ GOAL: Final = IntervalTable(
 )
 """`goal` is the key of the goal, `parent` that of the one above it. `target` and `baseline` are
 in whole millionths, of money in `currency`, of outside figures in `unit`. A null in team, rep,
-customer, channel, process and stage is all of them. `first_day` and `last_day` are ISO dates,
-both included. `standing` is set, locked or abandoned; `confidence` is that of the last
+customer, channel, product, process and stage is all of them. `first_day` and `last_day` are ISO
+dates, both included. `standing` is set, locked or abandoned; `confidence` is that of the last
 check-in."""
 
 
@@ -68,7 +69,7 @@ def _changes(_: Event, goal: GoalState) -> Iterable[Change]:
         *(goal.currency, goal.unit),
         None if goal.baseline is None else millionths(goal.baseline),
         *(scope.team, scope.rep, scope.customer, scope.channel),
-        *(scope.process, scope.stage),
+        *(scope.product, scope.process, scope.stage),
         *(goal.first_day.isoformat(), goal.last_day.isoformat()),
         *(goal.parent, goal.strategy, goal.responsible),
         "abandoned" if goal.abandoned else standing,

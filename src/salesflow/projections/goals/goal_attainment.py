@@ -19,7 +19,7 @@ from salesflow.domain.goal import GoalState
 from salesflow.domain.metric import MetricAsked, metric_of
 from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
 from salesflow.domain.time import Moment, from_instant
-from salesflow.domain.values import Day, Reference, Value, tidy
+from salesflow.domain.values import Day, Reference, SafeText, Value, tidy
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.messages import Language, in_language, say_count
@@ -157,6 +157,8 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     """Only goals of this team (its key)."""
     rep: Reference | None = None
     """Only goals of this rep."""
+    product: SafeText | None = None
+    """Only goals of this product, as lines of quotes and agreements name it."""
     expected_by: ExpectedBy = "working_days"
     """What share is expected by now: working_days that are over, or seasonality, what the same
     period of the year before had come to by then. Default: working_days."""
@@ -202,6 +204,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             and self.metric in (None, goal.metric.key)
             and self.team in (None, goal.scope.team)
             and self.rep in (None, goal.scope.rep)
+            and self.product in (None, goal.scope.product)
         ]
 
     def _days(self, reader: Reader) -> tuple[date, date]:

@@ -33,6 +33,7 @@ from salesflow.domain.values import (
     Reason,
     Reference,
     SafeName,
+    SafeText,
     Value,
     tidy,
 )
@@ -162,6 +163,8 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     """Of this rep."""
     customer: UUID | None = None
     """Of this customer."""
+    product: SafeText | None = None
+    """Only of this product, as lines of quotes and agreements name it; sales and won can be."""
     channel: Reference | None = None
     """Of deals from this lead source."""
     process: Reference | None = None

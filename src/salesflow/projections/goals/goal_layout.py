@@ -34,7 +34,7 @@ from salesflow.projections.metrics.figure_text import FigureText
 __all__ = ["GoalLayout"]
 
 INDENT: Final = "  "
-SCOPE: Final = ("team", "rep", "channel", "process", "stage")
+SCOPE: Final = ("team", "rep", "channel", "product", "process", "stage")
 
 
 def goal_text(line: GoalLine) -> str:

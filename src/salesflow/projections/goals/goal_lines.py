@@ -56,6 +56,7 @@ class GoalLine(Value):
     rep: Reference | None
     customer: UUID | None
     channel: Reference | None
+    product: SafeText | None
     process: Reference | None
     stage: Reference | None
     first: date

@@ -6,7 +6,7 @@ like it. There is no score: reasons are counted and told, each with the facts be
 out what to do about it, and everything about closed deals.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, NamedTuple
@@ -144,7 +144,8 @@ class DealHealthView(View):
         " pushed repeatedly = close date moved later at least so many times; amount cut = below"
         " what it was before a cut, ever since; no reply = outbound contacts without an inbound"
         " one since more than so many days; no contact = none for more than so many days, since"
-        " the opening where there was none; single contact = contacts name one participant; no"
+        " the opening where there was none; single contact = contacts name one participant, by"
+        " name or by id; no"
         " next step = the last contact names none; probability above history = stated above the"
         " 95% Wilson interval of won ÷ closed (won, lost, disqualified) deals that stood in the"
         " stage at least as long; per currency, largest amount first; no score: reasons are"
@@ -470,9 +471,9 @@ class _Evidence:
 
     def single_contact(self) -> HealthReason:
         """Since they were first named; that contact."""
-        [event_id] = self._behind.talks.people.values()
-        [since] = [e.occurred for e in self._events() if e.event_id == event_id]
-        return _reason("single_contact", since, Decimal(1), None, [event_id])
+        first = self._behind.talks.first_named
+        assert first is not None, "whoever was counted was named"
+        return _reason("single_contact", first.at, Decimal(1), None, [first.event_id])
 
     def no_next_step(self) -> HealthReason:
         """Since the last contact."""
@@ -494,9 +495,6 @@ class _Evidence:
 
     def _of(self, column: Column) -> int:
         return int(column[self._number])
-
-    def _events(self) -> Iterable[Event]:
-        return self._behind.by_position.values()
 
     def _days(
         self,

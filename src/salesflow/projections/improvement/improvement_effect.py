@@ -189,8 +189,9 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
         if event is None or found.outcome is None:
             return None
         then = EarlierReader(reader, as_of=event.effective, known_at=event.recorded)
+        started = _state(self.improvement, then)  # by what was known of the starts then
         moved: Moved = figures_moved(
-            found, then, self.exchange(then), by=self.by, days=self.window
+            started, then, self.exchange(then), by=self.by, days=self.window
         )
         return AtConclusion(
             outcome=found.outcome,
@@ -202,13 +203,18 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
 
 
 def _read(key: str, reader: Reader) -> ImprovementState:
-    """Return an improvement as believed at the moment."""
-    state = state_of(Improvement, ImprovementState, reader.events(improvement_id(key)), reader)
+    """Return an improvement as believed at the moment, if there is one."""
+    state = _state(key, reader)
     if state.proposed is None:
         known = sorted(filter(None, reader.columns(IMPROVEMENT).cells("improvement")))
         names = ", ".join(known) or "none"
         raise NotFoundError(f"there is no improvement {key!r} by then; there are {names}")
     return state
+
+
+def _state(key: str, reader: Reader) -> ImprovementState:
+    """Return an improvement as believed at the moment, which may be nothing."""
+    return state_of(Improvement, ImprovementState, reader.events(improvement_id(key)), reader)
 
 
 def _starts(found: ImprovementState, reader: Reader) -> Iterator[TeamStarted]:

@@ -74,6 +74,10 @@ OWN_VERDICTS: Final[Mapping[str, Message]] = {
 """What is said where nothing is compared; else the verdict of the effect is said."""
 
 
+BY_VALUE: Final = ("win_rate_by_value",)
+"""Rates of amounts: no count of deals stands behind them, and so no interval of a rate."""
+
+
 class UnitAround(Value):
     """A team or a rep in the windows of one start, with the figures that count."""
 
@@ -96,8 +100,9 @@ class BeforeAfter(Value):
     after: Decimal | None
     n_after: int
     change: Estimate | None
-    """Of a rate with its Newcombe interval; of anything else the mean change of those who
-    started, with an interval by Student's t."""
+    """Of a rate of deals, customers or answers with its Newcombe interval; of anything else (a
+    rate of amounts too) the mean change of those who started, with an interval by Student's
+    t."""
 
 
 class Moved(NamedTuple):
@@ -256,7 +261,7 @@ def _before_after(
         for each in both
     )
     counts = [0 if each is None else each.n for each in both]
-    if metric.unit == "share":
+    if metric.unit == "share" and metric.key not in BY_VALUE:
         shares = [
             Share(0 if value is None else round(value * n), n)
             for value, n in zip((before, after), counts, strict=True)

@@ -302,18 +302,24 @@ class CommissionBook:
     def _settle(
         self, sale: Sale, book: DealBook, together: Sequence[SaleChange], touched: "Touched"
     ) -> None:
-        """Credit what counts of a sale beside what did before, or take back what does not."""
-        by = self._plan.credits_by(self._plan.day(sale.key.at))
-        for currency in sorted(book.booked[sale.key]):
-            level = (sale.key, currency)
-            counted = book.counted(sale.key, currency, by)
-            before = self._levels[level]
-            if counted > max(before, NOTHING):
-                more = counted - max(before, NOTHING)
+        """Take back what of a sale counts no more, then credit what did not before."""
+        by, levels = self._plan.credits_by(self._plan.day(sale.key.at)), self._levels
+        counts = {
+            currency: book.counted(sale.key, currency, by)
+            for currency in sorted(book.booked[sale.key])
+        }
+        for currency, counted in counts.items():
+            before = levels[sale.key, currency]
+            if counted < before:
+                levels[sale.key, currency] = self._lower(
+                    sale, together, (currency, before, counted), touched
+                )
+        for currency, counted in counts.items():
+            before = levels[sale.key, currency]
+            more = counted - max(before, NOTHING)
+            if more > 0:
                 self._credit(sale, together[0], (currency, more), touched)
-            elif counted < before:
-                counted = self._lower(sale, together, (currency, before, counted), touched)
-            self._levels[level] = counted
+            levels[sale.key, currency] = max(before, counted)
 
     def _lower(
         self,
@@ -503,8 +509,13 @@ def _lowers(together: Iterable[SaleChange], currency: str) -> bool:
 def _spiffs(
     version: PlanVersion, sale: Sale, day: date, before: Sequence[SaleCredit]
 ) -> Iterator[SpiffShare]:
-    """Yield the SPIFFs that pay for a credit; a bonus is paid with the first one alone."""
-    paid = {each.spiff.key for credit in before for each in credit.spiffs if each.has_bonus}
+    """Yield the SPIFFs that pay for a credit; a bonus is paid with one of a sale alone.
+
+    That is the first of which something is left: what was taken back whole took its bonus
+    along, and whatever is credited after that pays it again.
+    """
+    there = [credit for credit in before if credit.left > 0]
+    paid = {each.spiff.key for credit in there for each in credit.spiffs if each.has_bonus}
     for spiff in version.terms.spiffs:
         part = Fraction(1) if spiff.product is None else sale.products.get(spiff.product)
         is_his = spiff.customers == "all" or sale.is_new

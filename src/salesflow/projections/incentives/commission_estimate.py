@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.deal import Deal
-from salesflow.domain.deal.quotes import Quote, QuoteLine, total_of
+from salesflow.domain.deal.quotes import Quote, QuoteLine, product_parts, total_of
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.process import VersionNumber
@@ -40,7 +40,6 @@ from salesflow.projections.incentives.commission_book import (
 from salesflow.projections.incentives.commission_reading import (
     COMMISSION_FOLDS,
     PlanSchedule,
-    parts_of_lines,
     plan_named,
     read_plans,
     read_sales,
@@ -233,7 +232,7 @@ class _DealAsIfWon(NamedTuple):
             share,
             team=team,
             is_new=asks_new and _is_new(self.reader, self.deal.customer_id),
-            products=parts_of_lines(self.lines),
+            products=product_parts(self.lines),
         )
 
     def _estimate(

@@ -16,7 +16,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from salesflow.domain.calendar import Days, FiscalCalendar
-from salesflow.domain.deal.quotes import QuoteLine
+from salesflow.domain.deal.quotes import product_parts
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.incentive_plan import (
     IncentivePlan,
@@ -49,7 +49,6 @@ __all__ = [
     "COMMISSION_FOLDS",
     "PlanSchedule",
     "RepSales",
-    "parts_of_lines",
     "plan_named",
     "read_plans",
     "read_sales",
@@ -332,20 +331,10 @@ def _products(
         for event in believed(events, reader):
             deal.evolve(event)
             if event.event_id in wins:
-                found.setdefault(wins[event.event_id], product_parts(deal))
+                found.setdefault(wins[event.event_id], _parts_of(deal))
     return found
 
 
-def product_parts(deal: DealState) -> dict[str, Fraction]:
-    """Return which part of what a deal sells each product is, by its lines as they stand."""
+def _parts_of(deal: DealState) -> dict[str, Fraction]:
     accepted = deal.accepted_quote
-    return parts_of_lines(deal.line_items or (accepted.lines if accepted else ()))
-
-
-def parts_of_lines(lines: Sequence[QuoteLine]) -> dict[str, Fraction]:
-    """Return which part of what lines come to each product is; no part of nothing."""
-    total = sum((Fraction(line.amount) for line in lines), Fraction(0))
-    parts: dict[str, Fraction] = defaultdict(Fraction)
-    for line in lines if total else ():
-        parts[line.product] += Fraction(line.amount) / total
-    return parts
+    return product_parts(deal.line_items or (accepted.lines if accepted else ()))

@@ -32,6 +32,7 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.folds.product_booking import PRODUCT_BOOKING
 from salesflow.projections.metrics.visits import Steps, read_steps
 from salesflow.projections.scope import Attribution, Grouping
 from salesflow.projections.table import Processes
@@ -132,6 +133,11 @@ class KpiTables:
         return self._reader.columns(BOOKING)
 
     @computed_once
+    def product_bookings(self) -> HeldRows:
+        """What of each booking each product is."""
+        return self._reader.columns(PRODUCT_BOOKING)
+
+    @computed_once
     def contacts(self) -> HeldRows:
         """The contacts with customers."""
         return self._reader.columns(CONTACT)
@@ -196,7 +202,10 @@ class KpiRows:
 
     @computed_once
     def _netted_bookings(self) -> tuple[SpanRows, Column]:
-        bookings, times = _netted(self._happened(self._tables.bookings, "occurred", BOOKED))
+        bookings, product = self._tables.bookings, self._grouping.within.product
+        if product is not None:
+            bookings = self._tables.product_bookings.among("product", product)
+        bookings, times = _netted(self._happened(bookings, "occurred", BOOKED))
         return self._put(bookings, "occurred", BOOKED), times
 
     @property
@@ -235,7 +244,10 @@ class KpiRows:
     def closed(self) -> SpanRows:
         """The deals that closed."""
         having = {**NOT_MERGED, **self._at_stage}
-        return self._in_spans(self._tables.standing, "closed", CLOSED, having)
+        closings, product = self._tables.standing, self._grouping.within.product
+        if product is not None:
+            closings = _sold(closings, self._tables.product_bookings.among("product", product))
+        return self._in_spans(closings, "closed", CLOSED, having)
 
     @computed_once
     def outcome_of_closed(self) -> Column:
@@ -421,6 +433,15 @@ class KpiRows:
 def _count_in_win_rates(outcome: Column) -> Flags:
     """Return which of some outcomes, by their numbers, count in win rates."""
     return np.isin(outcome, [OUTCOMES.index(each) for each in WIN_RATE])
+
+
+def _sold(closings: HeldRows, bookings: HeldRows) -> HeldRows:
+    """Return the closings that are wins with any of some bookings."""
+    booked, closed = bookings.cut("entity_id", "credited"), closings.cut("entity_id", "closed")
+    alike = grouped(*(np.append(*both) for both in zip(booked, closed, strict=True)))
+    times = np.zeros(len(alike.first), np.int64)
+    np.add.at(times, alike.of[: bookings.count], bookings["sign"])
+    return closings.where(times[alike.of[bookings.count :]] > 0)
 
 
 def _netted(rows: HeldRows) -> tuple[HeldRows, Column]:

@@ -20,7 +20,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.metric import Metric, ensure_at_stage, metric_of
+from salesflow.domain.metric import Metric, ensure_at_stage, ensure_of_product, metric_of
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Total
@@ -36,6 +36,7 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.product_booking import PRODUCT_BOOKING
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.metrics.kpi_figures import (
     Lines,
@@ -66,7 +67,7 @@ METRIC_FOLDS: Final = tuple(
     table.name
     for table in (
         *(BOOKING, CLOSING, CONTACT, CUSTOMER),
-        *(DEAL_STATE, FEEDBACK, MEMBERSHIP, STAGE_VISIT),
+        *(DEAL_STATE, FEEDBACK, MEMBERSHIP, PRODUCT_BOOKING, STAGE_VISIT),
     )
 )
 """The tables that metrics are worked out from, for whoever asks a question of them."""
@@ -184,6 +185,7 @@ class Measurement:
         if metric.is_figure:
             raise InputError(f"{key} is reported from outside; it is not worked out from deals")
         ensure_at_stage(metric, stage)
+        ensure_of_product(metric, self._grouping.within.product)
         return self._figures(FIGURES[metric.key])
 
     def deals(self, key: str, number: int = 0) -> list[DealBehind]:
