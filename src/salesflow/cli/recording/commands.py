@@ -32,8 +32,8 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import summarize_fact
-from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import fact_name, in_language
 from salesflow.presentation.table import TableOfView
@@ -41,7 +41,6 @@ from salesflow.presentation.table import TableOfView
 __all__ = [
     "Prepared",
     "command_of_aggregate",
-    "event_json",
     "identifier_of",
     "stream_of",
     "word_of",
@@ -429,7 +428,9 @@ def show_receipt(
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [event_json(event) for event in events],
+            "recorded": [
+                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
+            ],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
@@ -467,17 +468,3 @@ def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
         ),
         key=lambda event: event.position,
     )
-
-
-def event_json(event: Event) -> dict[str, object]:
-    """Return an event as JSON."""
-    return {
-        "position": event.position,
-        "event_id": str(event.event_id),
-        "stream_id": str(event.stream_id),
-        "kind": event.fact.kind,
-        "occurred_at": plain(event.occurred_at),
-        "recorded_at": plain(event.recorded_at),
-        "actor": event.actor,
-        "fact": plain(event.fact.model_dump(exclude_none=True)),
-    }
