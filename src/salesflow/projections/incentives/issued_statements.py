@@ -128,7 +128,7 @@ def differences(
         if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
     }
     told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
-    reasons = {each: told.reason(each, deals.get(each), each in now) for each in unlike}
+    reasons = {each: told.reason(each, each in now) for each in unlike}
     own = {each: told.causes(each, deals.get(each), reasons[each]) for each in unlike}
     others = tuple(dict.fromkeys(cause for each in own.values() for cause in each))
     return [
@@ -183,9 +183,8 @@ class _Since:
         self._known = {event.event_id for events in self._new.values() for event in events}
         self._beside = [event for stream in beside for event in self._new.get(stream, ())]
 
-    def reason(self, event_id: UUID, deal: UUID | None, is_known_now: bool) -> DifferenceReason:
+    def reason(self, event_id: UUID, is_known_now: bool) -> DifferenceReason:
         """Say why a line differs."""
-        del deal
         if event_id in self._known:
             return "late"
         if not is_known_now and event_id in self._retracted:
