@@ -53,8 +53,9 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.attainment import scope_of
 from salesflow.projections.metrics.figure_text import FigureText
-from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, OutsideFigures, read_goals
+from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
+from salesflow.projections.metrics.outside_figures import OutsideFigures
 
 __all__ = ["GoalCheck", "GoalCheckView", "LetterJudged"]
 

@@ -1,7 +1,6 @@
 """What an improvement moved: the figures of teams or reps around the starts, and what follows.
 
-It is a module of its own: it is worked out twice for a concluded improvement, now and as of the
-conclusion.
+For a concluded improvement it is worked out twice, now and as of the conclusion.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,8 +1,8 @@
 """Who stands where by a metric: ranks in which equal figures share a place.
 
-Leaderboards and contests rank alike, so it is a module of its own. Whoever was in a team
-at the end of the period, or at the moment, is ranked too, with nothing where there is nothing
-to be measured. Ranks go by the exact figures.
+Leaderboards and contests rank alike. Whoever was in a team at the end of the period, or at the
+moment, is ranked too, with nothing where there is nothing to be measured. Ranks go by the exact
+figures.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -22,8 +22,9 @@ from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter, RatesUsed
 from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import decimal_of
-from salesflow.projections.metrics.goal_rows import GoalRow, OutsideFigures
+from salesflow.projections.metrics.goal_rows import GoalRow
 from salesflow.projections.metrics.metric_values import KpiTables, Measurement, MetricFigure
+from salesflow.projections.metrics.outside_figures import OutsideFigures
 from salesflow.projections.scope import By, Customers, MetricScope
 
 __all__ = [

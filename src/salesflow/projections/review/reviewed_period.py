@@ -39,12 +39,9 @@ from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.review import REVIEW
-from salesflow.projections.review.retrospective_figures import (
-    FigureMoved,
-    ReviewScope,
-    Unit,
-)
+from salesflow.projections.review.retrospective_figures import FigureMoved, Unit
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.review.review_scope import ReviewScope
 from salesflow.projections.scope import Teams
 
 __all__ = [
