@@ -183,10 +183,10 @@ def ensure_at_stage(metric: Metric, stage: str | None) -> None:
 
 
 def ensure_of_product(metric: Metric, product: str | None) -> None:
-    """Refuse a product for a metric that cannot be measured of one.
+    """Refuse a metric that cannot be measured of one product.
 
     Raises:
-        InputError: with those that can be.
+        InputError: naming those that can.
     """
     if product is not None and not metric.of_products:
         raise InputError(

@@ -205,6 +205,16 @@ def day_after(day: date) -> date:
     return day + ONE_DAY
 
 
+def ensure_days(first: date, last: date) -> None:
+    """Refuse days of which the last lies before the first.
+
+    Raises:
+        InputError: naming both.
+    """
+    if last < first:
+        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+
+
 def ensure_period(first: date, last: date) -> None:
     """Refuse days, both of them included, that are no period, or that nobody can ask about.
 
@@ -232,16 +242,6 @@ def start_of_last_days(days: int, at: Instant, timezone: ZoneInfo) -> Instant:
     """Return when so many days begin that end with the day of an instant."""
     last = from_instant(at).astimezone(timezone).date()
     return start_of_day(last - timedelta(days=days - 1), timezone)
-
-
-def ensure_days(first: date, last: date) -> None:
-    """Refuse days of which the last lies before the first.
-
-    Raises:
-        InputError: naming both.
-    """
-    if last < first:
-        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
 
 
 def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant, Instant]:
