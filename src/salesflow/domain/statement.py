@@ -251,9 +251,12 @@ class StatementState(OpenedState):
         if event.occurred < opening.occurred:
             return Message("before it was issued")
         match fact:
-            case StatementIssued():
+            case StatementIssued(figures=figures):
                 if self.figures is not None:
                     return Message("the statement was issued before")
+                its = statement_id(figures.plan, figures.rep, figures.first_day)
+                if its != event.stream_id:
+                    return Message("it is of another plan, rep or period")
                 self.figures = fact.figures
             case StatementCorrected():
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
