@@ -267,6 +267,32 @@ def test_a_market_share_is_a_goal_like_others() -> None:
     )
 
 
+def test_the_past_of_a_figure_is_judged_again_by_what_is_reported_now() -> None:
+    with now() as sales:
+        said: dict[str, Any] = {"unit": "share", "source": "IDC"}
+        said |= {"first_day": date(2026, 4, 1)}
+        said |= {"last_day": date(2026, 6, 30)}
+        with sales.flow.session() as session:
+            book = session.get(Figures, FIGURES_ID)
+            book.report("market", value="0.25", occurred_at=on("2026-07-01"), **said)
+        asked: dict[str, Any] = {"metric": "figure:market", "unit": "share", "target": "0.2"}
+        asked |= {"baseline": "0.1"}
+        check = GoalCheck.model_validate({**asked, "from_": "2026-07-01", "to": "2026-10-01"})
+        given = {**asked, "check": sales.flow.ask(check), "why_achievable": None}
+        set_goal(sales, "share", **given, occurred_at=on("2026-07-02"))
+
+        def achievable() -> tuple[bool | None, bool | None]:
+            letters = of(sales, "2026-07-31", goal="share").letters
+            [found] = [each for each in letters if each.letter == "achievable"]
+            return found.passed, found.passed_now
+
+        assert achievable() == (True, True)
+        with sales.flow.session() as session:
+            book = session.get(Figures, FIGURES_ID)
+            book.report("market", value="0.15", occurred_at=on("2026-07-20"), **said)
+        assert achievable() == (True, False)
+
+
 def test_a_goal_tells_the_deals_it_rests_on_the_latest_first() -> None:
     with now() as sales:
         set_goal(sales, "q3", metric="sales", target=Money(500, "CNY"), rep="ann")
