@@ -267,6 +267,24 @@ def test_a_market_share_is_a_goal_like_others() -> None:
     )
 
 
+def test_a_report_that_is_told_late_stands_from_its_own_time_until_the_next_one() -> None:
+    with now() as sales:
+        set_goal(sales, "share", metric="figure:market", target="0.2", unit="share")
+        said: dict[str, Any] = {"unit": "share", "source": "IDC", **Q3}
+        for day, value in (("2026-10-20", "0.15"), ("2026-10-01", "0.12"), ("2026-10-10", "1")):
+            with sales.flow.session() as session:
+                book = session.get(Figures, FIGURES_ID)
+                book.report("market", value=value, occurred_at=on(day), **said)
+        wrong = sales.flow.history(FIGURES_ID)[-1]
+        sales.retract(wrong)
+        asked = {"from_": "2026-07-01", "to": "2026-10-01"}
+        actual = [
+            of(sales, f"2026-{day}", **asked).goals[0].actual
+            for day in ("09-30", "10-01", "10-19", "10-20")
+        ]
+    assert actual == [None, *told(Decimal("0.12"), Decimal("0.12"), Decimal("0.15"))]
+
+
 def test_the_past_of_a_figure_is_judged_again_by_what_is_reported_now() -> None:
     with now() as sales:
         said: dict[str, Any] = {"unit": "share", "source": "IDC"}
