@@ -23,6 +23,7 @@ from salesflow import (
     StageKpis,
 )
 from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
 from salesflow.domain.deal.stages import DealOpened, StageMoved
@@ -320,6 +321,20 @@ def test_a_goal_tells_the_deals_it_rests_on_the_latest_first() -> None:
         view = of(sales, "2026-07-31", goal="q3", limit=1)
     assert [each.deal for each in view.deals] == [deal_id(2)]
     assert view.deals_total == 2
+
+
+def test_a_goal_of_orders_tells_the_deals_that_were_ordered_under_again() -> None:
+    with now() as sales:
+        set_goal(sales, "orders", metric="orders", target=3)
+        set_goal(sales, "each", metric="sales_per_customer", target=3, currency="CNY")
+        won(sales, 1, "2026-06-02", "10")
+        again = RepeatOrderPlaced(amount=cny("5"))
+        sales.tell(1, ("2026-07-05", again), ("2026-07-06", again))
+        won(sales, 2, "2026-07-03", "10")
+        for goal in ("orders", "each"):
+            view = of(sales, "2026-07-31", goal=goal)
+            assert [each.deal for each in view.deals] == [deal_id(1), deal_id(2)]
+            assert view.deals[0].at == on("2026-07-06")
 
 
 def test_letters_are_judged_again_by_what_is_known_now() -> None:
