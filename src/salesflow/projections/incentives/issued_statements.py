@@ -130,6 +130,30 @@ def differences(
     of what is known now, then what is no longer believed. Where a plan pays for first sales
     (`by_first_sales`), what is known of a customer's other sales may have made a difference.
     """
+    unlike, deals, now = _unlike(statement, issued, known_now)
+    told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
+    reasons = {each: told.reason(each, each in now) for each in unlike}
+    why = {each: (deals.get(each), reasons[each]) for each in unlike}
+    causes = told.causes_of(why, by_first_sales)
+    return [
+        Difference(
+            first_day=statement.figures.first_day,
+            event_id=event_id,
+            deal=deals.get(event_id),
+            reason=reasons[event_id],
+            causes=causes[event_id],
+            amount=amount,
+        )
+        for event_id, amount in unlike.items()
+    ]
+
+
+def _unlike(
+    statement: IssuedStatement,
+    issued: Sequence[IssuedStatement],
+    known_now: Iterable[EarnedLine],
+) -> tuple[dict[UUID, Decimal], dict[UUID, UUID], Collection[UUID]]:
+    """Return by how much each event is paid otherwise by now, the deals, and what is known."""
     now, deals = _sums((each.event_id, each.deal, each.amount) for each in known_now)
     said, more = _sums(
         (each.event_id, each.deal, each.amount) for each in statement.figures.lines
@@ -137,34 +161,12 @@ def differences(
     paid, settled = defaultdict(Decimal, said), _settled(statement.figures.first_day, issued)
     for event_id, amount in settled.items():
         paid[event_id] += amount
-    deals |= more
     unlike = {
         event_id: amount
         for event_id in dict.fromkeys((*now, *said, *settled))
         if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
     }
-    told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
-    reasons = {each: told.reason(each, deals.get(each), each in now) for each in unlike}
-    own = {each: told.causes(each, deals.get(each), reasons[each]) for each in unlike}
-    if by_first_sales:
-        own = {
-            each: causes or told.causes_of_first_sale(deals.get(each))
-            for each, causes in own.items()
-        }
-    others = tuple(dict.fromkeys(cause for each in own.values() for cause in each))
-    if not all(own.values()) and not others:
-        others = told.causes_in_other_sales()
-    return [
-        Difference(
-            first_day=statement.figures.first_day,
-            event_id=event_id,
-            deal=deals.get(event_id),
-            reason=reasons[event_id],
-            causes=own[event_id] or others,
-            amount=amount,
-        )
-        for event_id, amount in unlike.items()
-    ]
+    return unlike, deals | more, now.keys()
 
 
 def _sums(
@@ -211,14 +213,29 @@ class _Since:
         self._known = {event.event_id for events in self._new.values() for event in events}
         self._beside = [event for stream in beside for event in self._new.get(stream, ())]
 
-    def reason(self, event_id: UUID, deal: UUID | None, is_known_now: bool) -> DifferenceReason:
+    def reason(self, event_id: UUID, is_known_now: bool) -> DifferenceReason:
         """Say why a line differs."""
-        del deal
         if event_id in self._known:
             return "late"
         if not is_known_now and event_id in self._retracted:
             return "retracted"
         return "changed"
+
+    def causes_of(
+        self, unlike: Mapping[UUID, tuple[UUID | None, DifferenceReason]], by_first_sales: bool
+    ) -> dict[UUID, tuple[UUID, ...]]:
+        """Return the events that made each difference; the deals and the reasons are given.
+
+        Of a line that nothing of its own moved, what moved the others did, or other sales.
+        """
+        own = {event_id: self.causes(event_id, *each) for event_id, each in unlike.items()}
+        if by_first_sales:
+            for event_id, (deal, _) in unlike.items():
+                own[event_id] = own[event_id] or self.causes_of_first_sale(deal)
+        others = tuple(dict.fromkeys(cause for each in own.values() for cause in each))
+        if not all(own.values()) and not others:
+            others = self.causes_in_other_sales()
+        return {event_id: causes or others for event_id, causes in own.items()}
 
     def causes(
         self, event_id: UUID, deal: UUID | None, reason: DifferenceReason
