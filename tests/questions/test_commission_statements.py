@@ -156,6 +156,21 @@ def test_a_retracted_sale_is_taken_back_with_the_retraction_as_cause() -> None:
         assert (difference.reason, difference.causes) == ("retracted", (retraction.event_id,))
 
 
+def test_a_sale_that_was_paid_late_and_retracted_then_is_taken_back_with_its_cause() -> None:
+    with payroll(
+        plan(),
+        won(1, "03-10", "10000"),
+        issued("04-01", "2026-03"),
+        late("04-05", won(2, "03-20", "2000")),
+        issued("05-01", "2026-04"),
+        retracted(2, "05-05", DealWon),
+    ) as found:
+        [difference] = found.asks("ann", "2026-05").differences
+        retraction = found.flow.history(deal_id(2))[-1]
+        assert told(difference.reason, difference.commission) == ("retracted", -100)
+        assert (difference.deal, difference.causes) == (deal_id(2), (retraction.event_id,))
+
+
 def test_an_earlier_sale_is_the_cause_of_what_it_moves_in_the_tiers() -> None:
     with payroll(
         plan(tiers=TIERS),

@@ -158,7 +158,8 @@ def _unlike(
     said, more = _sums(
         (each.event_id, each.deal, each.amount) for each in statement.figures.lines
     )
-    paid, settled = defaultdict(Decimal, said), _settled(statement.figures.first_day, issued)
+    settled, others = _settled(statement.figures.first_day, issued)
+    paid = defaultdict(Decimal, said)
     for event_id, amount in settled.items():
         paid[event_id] += amount
     unlike = {
@@ -166,7 +167,7 @@ def _unlike(
         for event_id in dict.fromkeys((*now, *said, *settled))
         if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
     }
-    return unlike, deals | more, now.keys()
+    return unlike, others | deals | more, now.keys()
 
 
 def _sums(
@@ -181,13 +182,19 @@ def _sums(
     return dict(amounts), deals
 
 
-def _settled(first_day: date, issued: Iterable[IssuedStatement]) -> Mapping[UUID, Decimal]:
+def _settled(
+    first_day: date, issued: Iterable[IssuedStatement]
+) -> tuple[dict[UUID, Decimal], dict[UUID, UUID]]:
+    """Return what later statements have settled of one, and which deal each line is of."""
     settled: dict[UUID, Decimal] = defaultdict(Decimal)
+    deals: dict[UUID, UUID] = {}
     for each in issued:
         for line in each.figures.differences:
             if line.first_day == first_day and line.reason in FIGURED:
                 settled[line.event_id] += line.amount
-    return settled
+                if line.deal is not None:
+                    deals[line.event_id] = line.deal
+    return dict(settled), deals
 
 
 class _Since:
@@ -215,11 +222,9 @@ class _Since:
 
     def reason(self, event_id: UUID, is_known_now: bool) -> DifferenceReason:
         """Say why a line differs."""
-        if event_id in self._known:
-            return "late"
         if not is_known_now and event_id in self._retracted:
             return "retracted"
-        return "changed"
+        return "late" if event_id in self._known else "changed"
 
     def causes_of(
         self, unlike: Mapping[UUID, tuple[UUID | None, DifferenceReason]], by_first_sales: bool
