@@ -19,6 +19,7 @@ from questions.paying import (
     issued,
     joined,
     late,
+    left,
     paid,
     payroll,
     plan,
@@ -169,6 +170,38 @@ def test_a_sale_that_was_paid_late_and_retracted_then_is_taken_back_with_its_cau
         retraction = found.flow.history(deal_id(2))[-1]
         assert told(difference.reason, difference.commission) == ("retracted", -100)
         assert (difference.deal, difference.causes) == (deal_id(2), (retraction.event_id,))
+
+
+def test_a_sale_told_late_pays_no_more_than_the_guarantee_would_have_left_of_it() -> None:
+    with payroll(
+        plan(guarantee="1000"),
+        won(1, "03-10", "10000"),  # 500, and 500 of the guarantee
+        issued("04-01", "2026-03"),
+        won(3, "04-10", "40000"),
+        late("04-15", won(2, "03-12", "8000")),  # 400 more, of which the guarantee paid as much
+    ) as found:
+        view = found.asks("ann", "2026-04")
+        sale, guarantee = view.differences
+        assert told(sale.commission, guarantee.commission) == (400, -400)
+        assert view.issued is None
+        assert told(view.totals.payable) == (2000,)
+        statement = found.flow.history(statement_id("ae", "ann", date(2026, 3, 1)))[0]
+        assert (guarantee.event_id, guarantee.reason) == (statement.event_id, "changed")
+        assert guarantee.causes == sale.causes
+        found.issue("ann", "2026-04")
+        assert found.asks("ann", "2026-05").differences == ()
+
+
+def test_a_guarantee_is_taken_back_for_the_days_after_a_rep_had_left() -> None:
+    with payroll(
+        plan(guarantee="3100"),
+        joined("01-05"),
+        issued("04-01", "2026-03"),
+        late("04-05", left("03-11")),
+    ) as found:
+        [difference] = found.asks("ann", "2026-04").differences
+        assert told(difference.commission) == (-2100,)  # 21 of 31 days x 3,100
+        assert len(difference.causes) == 1
 
 
 def test_an_earlier_sale_is_the_cause_of_what_it_moves_in_the_tiers() -> None:

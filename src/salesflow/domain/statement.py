@@ -116,7 +116,8 @@ class DifferenceLine(Value):
     first_day: Day
     """The first day of the period whose statement it is about."""
     event_id: UUID
-    """The booking, invoice or payment whose line differs; the agreement where one does."""
+    """The booking, invoice or payment whose line differs; the agreement where one does; the
+    statement itself where its guarantee does."""
     deal: UUID | None = None
     reason: DifferenceReason
     """`late`: not known when the statement was issued; `retracted`: no longer believed;

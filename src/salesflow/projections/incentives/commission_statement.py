@@ -215,15 +215,23 @@ class _StatementMaker:
         return [*found, *agreed_differences(self._issued, period.first)]
 
     def _differences(self, statement: IssuedStatement) -> list[Difference]:
-        versions = self._plan.plan.versions.values()
+        versions, lines = self._plan.plan.versions.values(), self._lines_of(statement)
         spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
         return differences(
             self._reader,
             statement,
             self._issued,
-            self._lines_of(statement),
+            lines,
+            guaranteed=self._guaranteed(statement.figures, lines),
             by_first_sales=any(spiff.customers == "new" for spiff in spiffs),
         )
+
+    def _guaranteed(self, figures: StatementFigures, lines: Iterable[EarnedLine]) -> Decimal:
+        """Return what the guarantee adds to a period by now, with what was paid in it since."""
+        earned = sum((line.amount for line in lines), NOTHING)
+        earned += sum((line.amount for line in figures.differences), NOTHING)
+        due = self._due(Days(figures.first_day, figures.last_day))
+        return settle(earned, due, NOTHING).guaranteed
 
     def _next_after(self, statement: IssuedStatement) -> Days:
         return self._plan.period(statement.figures.last_day + ONE_DAY)

@@ -122,15 +122,20 @@ def differences(
     issued: Sequence[IssuedStatement],
     known_now: Iterable[EarnedLine],
     *,
+    guaranteed: Decimal,
     by_first_sales: bool,
 ) -> list[Difference]:
     """Return what of a statement differs from the lines its period comes to by now.
 
     What other statements have settled of it is no difference any more. They come in the order
-    of what is known now, then what is no longer believed. Where a plan pays for first sales
-    (`by_first_sales`), what is known of a customer's other sales may have made a difference.
+    of what is known now, then what is no longer believed. What the guarantee adds by now
+    (`guaranteed`) differs as a line does, under the event of the statement itself. Where a plan
+    pays for first sales (`by_first_sales`), what is known of a customer's other sales may have
+    made a difference.
     """
-    unlike, deals, now = _unlike(statement, issued, known_now)
+    unlike, deals, now = _unlike(statement, issued, known_now, guaranteed)
+    if not unlike:
+        return []
     told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
     reasons = {each: told.reason(each, each in now) for each in unlike}
     why = {each: (deals.get(each), reasons[each]) for each in unlike}
@@ -152,12 +157,15 @@ def _unlike(
     statement: IssuedStatement,
     issued: Sequence[IssuedStatement],
     known_now: Iterable[EarnedLine],
+    guaranteed: Decimal,
 ) -> tuple[dict[UUID, Decimal], dict[UUID, UUID], Collection[UUID]]:
     """Return by how much each event is paid otherwise by now, the deals, and what is known."""
     now, deals = _sums((each.event_id, each.deal, each.amount) for each in known_now)
     said, more = _sums(
         (each.event_id, each.deal, each.amount) for each in statement.figures.lines
     )
+    now[statement.event_id] = guaranteed
+    said[statement.event_id] = statement.figures.guaranteed
     settled, others = _settled(statement.figures.first_day, issued)
     paid = defaultdict(Decimal, said)
     for event_id, amount in settled.items():
@@ -211,7 +219,7 @@ class _Since:
         )
         known_at = self._then.read_point.known_at
         beside = (plan_id(figures.plan), rep_id(figures.rep), RATES_ID, SETTINGS_ID)
-        streams = reader.streams({*deals, *beside}) if deals else {}
+        streams = reader.streams({*deals, *beside})
         self._new = {
             stream: [event for event in events if event.recorded > known_at]
             for stream, events in streams.items()
@@ -283,8 +291,10 @@ class _Since:
         That is in the entries that count as the customer, or did, and in all that was sold to
         them.
         """
+        if deal is None:
+            return ()
         bookings = self._reader.columns(BOOKING)
-        mine = bookings.where(bookings.has("entity_id", *filter(None, (deal,))))
+        mine = bookings.where(bookings.has("entity_id", deal))
         entries = {
             entry
             for reader in (self._reader, self._then)
