@@ -136,6 +136,9 @@ class ContestState(OpenedState):
             case ContestOpened():
                 if self.opened is not None:
                     return Message("the contest was opened before")
+                if contest_id(fact.contest) != event.stream_id:
+                    its = repr(fact.contest)
+                    return Message("it names another contest, {contest}", contest=its)
                 self.opened = fact
             case ContestClosed():
                 if self.results is not None:

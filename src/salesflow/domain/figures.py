@@ -71,6 +71,8 @@ class FiguresState(OpenedState):
     def _change(self, event: Event, _: Event) -> Message | None:
         fact: FigureFact = event.fact  # type: ignore[assignment]
         match fact:
+            case FigureReported() if fact.last_day < fact.first_day:
+                return Message("its period ends before it begins")
             case FigureReported():
                 unit = self.units.get(fact.figure, fact.unit)
                 if unit != fact.unit:

@@ -105,7 +105,7 @@ _ALL: Final = (
     _grows("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
     _grows("new_customers", "New customers", "新客户数量"),
     _grows("contacts", "Activities", "跟进次数", at_stage="may"),
-    _grows("stage_entries", "Deals entering the stage", "进入阶段商机数", at_stage="must"),
+    _grows("stage_entries", "Entries into the stage", "进入阶段次数", at_stage="must"),
     _stands("win_rate", "Win rate", "成交率", "share", at_stage="may"),
     _stands("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
     _stands("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),

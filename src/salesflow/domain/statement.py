@@ -116,7 +116,8 @@ class DifferenceLine(Value):
     first_day: Day
     """The first day of the period whose statement it is about."""
     event_id: UUID
-    """The booking, invoice or payment whose line differs; the agreement where one does."""
+    """The booking, invoice or payment whose line differs; the agreement where one does; the
+    statement itself where its guarantee does."""
     deal: UUID | None = None
     reason: DifferenceReason
     """`late`: not known when the statement was issued; `retracted`: no longer believed;
@@ -256,9 +257,12 @@ class StatementState(OpenedState):
         if event.occurred < opening.occurred:
             return Message("before it was issued")
         match fact:
-            case StatementIssued():
+            case StatementIssued(figures=figures):
                 if self.figures is not None:
                     return Message("the statement was issued before")
+                its = statement_id(figures.plan, figures.rep, figures.first_day)
+                if its != event.stream_id:
+                    return Message("it is of another plan, rep or period")
                 self.figures = fact.figures
             case StatementCorrected():
                 self._agree(event, "corrected", None, fact.amount, fact.causes)

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.goal import GoalState
-from salesflow.domain.metric import MetricAsked, metric_of
+from salesflow.domain.metric import MetricAsked
 from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Day, Reference, SafeText, Value, tidy
@@ -295,7 +295,7 @@ def _letters(
 def _past_now(goal: GoalRow, state: GoalState, reader: Reader) -> PastRange | None:
     """Return the past that was shown when the goal was set, as it is known now."""
     past = state.evidence
-    if past is None or not past.values or metric_of(past.metric).is_figure:
+    if past is None or not past.values:
         return past
     days = [(each.first_day, each.last_day) for each in past.values]
     again = [goal._replace(first_day=first, last_day=last) for first, last in days]

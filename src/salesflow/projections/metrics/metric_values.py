@@ -115,13 +115,16 @@ class DealBehind(NamedTuple):
 def _latest(found: tuple[HeldRows, Column]) -> list[DealBehind]:
     """Return the deals of rows, each once, the latest first."""
     rows, at = found
-    order = np.argsort(-at, kind="stable")
-    deals = rows.cells("entity_id", order)
+    return _each_once(map(DealBehind, rows.cells("entity_id"), at.tolist()))
+
+
+def _each_once(behind: Iterable[DealBehind]) -> list[DealBehind]:
+    """Return deals each once, with the last of what happened to it, the latest first."""
     latest: dict[UUID, Instant] = {}
-    for deal, when in zip(deals, at[order].tolist(), strict=True):
-        latest.setdefault(deal, when)
-    found_: list[DealBehind] = [DealBehind(*each) for each in latest.items()]
-    return sorted(found_, key=lambda it: (-it.at, it.deal.int))
+    for deal, at in behind:
+        latest[deal] = max(at, latest.get(deal, at))
+    found = [DealBehind(*each) for each in latest.items()]
+    return sorted(found, key=lambda it: (-it.at, it.deal.int))
 
 
 def metric_values(
@@ -194,6 +197,9 @@ class Measurement:
         A deal is there once, with the last of what happened to it. None of those metrics that
         are of customers, or of what stands open.
         """
+        made_of = MADE_OF.get(metric_of(key).key)
+        if made_of is not None:
+            return _each_once(one for each in made_of for one in self.deals(each, number))
         figure = FIGURES[metric_of(key).key]
         if figure.at_stage:
             return _latest(self._stage.behind(figure.part, number))
@@ -263,7 +269,11 @@ BEHIND: Final = {
     "csat": ("occurred", "scores"),
 }
 """When what a part counts happened, and which rows those are; all others count closings."""
-CLOSED_PARTS: Final = ("decided", "ordered")
+MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "orders": ("won", "repeat_orders"),
+    "sales_per_customer": ("sales",),
+}
+"""The metrics whose deals are behind a metric that is made of several, or of another one."""
 OUTCOMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "lost": ("lost",),
     "disqualified": ("disqualified",),
@@ -356,7 +366,7 @@ class _Layer:
         at, name = BEHIND.get(part, ("closed", "closed"))
         found: SpanRows = getattr(rows, name)
         kept = found.span == place
-        if part in CLOSED_PARTS:
+        if part == "decided":
             outcomes = OUTCOMES_OF.get(metric, ("won",))
             kept &= np.isin(rows.outcome_of_closed, [OUTCOMES.index(name) for name in outcomes])
         elif part in ("velocity", "customers"):
