@@ -40,8 +40,8 @@ from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.improvement import IMPROVEMENT
 from salesflow.projections.improvement.improvement_figures import (
     BeforeAfter,
+    ImprovementMeasured,
     ImprovementVerdict,
-    Moved,
     Unit,
     UnitAround,
     VersionRate,
@@ -190,7 +190,7 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
             return None
         then = EarlierReader(reader, as_of=event.effective, known_at=event.recorded)
         started = _state(self.improvement, then)  # by what was known of the starts then
-        moved: Moved = figures_moved(
+        moved: ImprovementMeasured = figures_moved(
             started, then, self.exchange(then), by=self.by, days=self.window
         )
         return AtConclusion(
