@@ -160,6 +160,17 @@ def test_what_is_wrong_in_a_file_is_said_with_its_place_and_nothing_of_it_is_rec
     assert '"n1"' not in there
 
 
+def test_an_id_of_another_command_is_refused_and_of_the_same_one_is_not(team: str) -> None:
+    issue = ("statement", "issue", "ann", "--month", "2026-05", "--command-id", "may")
+    first, again = (ran(*issue, "--db", team, "--json") for _ in range(2))
+    assert [json.loads(each.out)["again"] for each in (first, again)] == [False, True]
+    assert json.loads(first.out)["recorded"] == json.loads(again.out)["recorded"]
+    june = ("statement", "issue", "ann", "--month", "2026-06", "--command-id", "may")
+    refused(ran(*june, "--db", team), "for another request")
+    other = ("team", "form", "may", "--name-en", "M", "--name-zh", "M", "--command-id", "may")
+    refused(ran(*other, "--db", team), "for another request")
+
+
 def test_a_number_with_a_currency_is_refused_with_the_number(team: str) -> None:
     told = ran("deal", "give-refund", "ERP", "5 CNY %", "--because", "x", "--db", team)
     assert told.code in (1, 2)

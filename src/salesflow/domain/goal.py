@@ -495,6 +495,8 @@ def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
             f"a goal is of {LONGEST.days // 365} years at most, between {FIRST} and {LAST};"
             f" {fact.first_day} … {fact.last_day} is not"
         )
+    if fact.parent == fact.goal:
+        raise InputError(f"goal {fact.goal!r} cannot serve itself; name the goal above it")
     if (metric.unit == "money") != (fact.currency is not None):
         raise InputError(
             f"{metric.key} is money; name the currency, such as currency='CNY'"

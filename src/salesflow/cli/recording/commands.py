@@ -7,9 +7,11 @@ not at all.
 """
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
@@ -216,16 +218,22 @@ class _Command:
         command_id: str | None,
     ) -> None:
         """Record all of them in one session, and show what was recorded."""
-        completed = [self._read(flow, each) for each in asked]
+        completed: list[_OneCommand] = []
         results: list[object] = []
 
-        def record(session: "Session") -> None:
+        def record(session: "Session") -> None:  # not called where it was recorded before
             results.clear()
+            completed[:] = [self._read(flow, each) for each in asked]
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
 
-        receipt = flow.run(record, actor=actor, command_id=command_id)
+        receipt = flow.run(
+            record,
+            actor=actor,
+            command_id=command_id,
+            fingerprint=self._fingerprint(asked) if command_id is not None else None,
+        )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
         notes_of = self.prepared.notes if self.prepared else _no_notes
@@ -253,6 +261,11 @@ class _Command:
         return asked._replace(
             id=id, values={name: it for name, it in values.items() if name in own | self._told}
         )
+
+    def _fingerprint(self, asked: Sequence[_OneCommand]) -> str:
+        """Tell commands that were typed otherwise apart, where they are given one id."""
+        typed = [self.kind.noun, self.function.__name__, *(each.values for each in asked)]
+        return sha256(json.dumps(typed, sort_keys=True).encode()).hexdigest()
 
     @property
     def _told(self) -> frozenset[str]:

@@ -52,7 +52,7 @@ def measure_text(
         case "share":
             return given_percent(round(value, 3))
         case "count" | None:
-            return f"{value.normalize():,f}"
+            return f"{round(value, 2).normalize():,f}"
         case "days" | "number":
             return number_text(value)
         case other:
