@@ -8,7 +8,6 @@ not at all.
 
 import inspect
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -372,7 +371,7 @@ def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
 
 def _documents(file: Path) -> list[dict[str, object]]:
     """Read one object, or a list of them."""
-    text = sys.stdin.read() if str(file) == "-" else read_file(file)
+    text = read_file(file)
     try:
         found = json_in(text)
     except InputError as error:

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.deal.quotes import Quote, QuoteLine, total_of
+from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.process import VersionNumber
@@ -168,7 +169,7 @@ class CommissionEstimate(Question[CommissionEstimateView]):
     def _open_deal(self, reader: Reader) -> DealState:
         deal = DealState(ReplayContext(reader.processes, reader.timezone))
         history = believed(reader, reader.events(self.deal))
-        if not history:
+        if not history or not isinstance(history[0].fact, DealOpened):
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
         for event in history:
             deal.evolve(event)
