@@ -31,12 +31,17 @@ from salesflow.cli.recording.values import (
 )
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
+from salesflow.domain.goal import Goal
+from salesflow.domain.process import SalesProcess
+from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.team import Team
+from salesflow.domain.training import Training
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
 from salesflow.presentation.fact_text import summarize_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
-from salesflow.presentation.messages import Language, fact_name, in_language
+from salesflow.presentation.messages import Language, fact_name, in_language, say
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -236,7 +241,12 @@ class _Command:
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
         notes_of = self.prepared.notes if self.prepared else _no_notes
-        notes = [n for it in completed for n in notes_of(flow, it.values, context.language)]
+        notes = [
+            note
+            for each in completed
+            for ask in (notes_of, _unknown_keys)
+            for note in ask(flow, each.values, context.language)
+        ]
         show_receipt(context, flow, receipt, told, notes)
 
     def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
@@ -321,6 +331,33 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
+
+
+REFERRED: Final[Mapping[str, type[Aggregate]]] = {
+    "team": Team,
+    "teams": Team,
+    "training": Training,
+    "parent": Goal,
+    "process": SalesProcess,
+}
+"""Parameters that name a thing by its key, which nobody has to have made before."""
+
+
+def _unknown_keys(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say which things a command names that there are not: a key may be mistyped."""
+    for name, kind in REFERRED.items():
+        given = values.get(name)
+        for key in given if isinstance(given, tuple) else (given,):
+            if not isinstance(key, str) or (kind, key) == (SalesProcess, STANDARD.key):
+                continue
+            id = id_function(kind)(key)
+            if isinstance(id, UUID) and not flow.log.stream(id):
+                yield say(
+                    "{key} is not there yet; {command} shows what is",
+                    language,
+                    key=quoted(key),
+                    command=f"`salesflow {word_of(kind)} list`",
+                )
 
 
 def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
