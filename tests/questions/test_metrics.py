@@ -57,7 +57,7 @@ def test_spans_may_overlap_and_each_has_its_own_figure() -> None:
         sales.tell(1, ("2026-02-10", opened(amount=cny("100"))), ("2026-02-20", DealWon()))
         sales.tell(2, ("2026-03-10", opened(amount=cny("30"))), ("2026-03-20", DealWon()))
         figures = measured(sales, "sales", MARCH, FIRST_QUARTER, MARCH)
-    sums = [figure.in_currency("CNY") for figure in figures]
+    sums = [figure.in_unit(METRICS["sales"], "CNY") for figure in figures]
     assert sums == [Decimal(30), Decimal(130), Decimal(30)]
     assert [figure.n for figure in figures] == [1, 2, 1]
 

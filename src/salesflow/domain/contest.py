@@ -16,7 +16,7 @@ from pydantic import Field, Strict, model_validator
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.metric import MetricKey, ensure_currency, ensure_ranked, metric_of
-from salesflow.domain.state import OpenedState, ReplayContext
+from salesflow.domain.state import OpenedState
 from salesflow.domain.time import Time, ensure_period
 from salesflow.domain.values import (
     Currency,
@@ -193,7 +193,7 @@ class Contest(Aggregate, ContestState):
         ensure_period(fact.first_day, fact.last_day)
         if len({*fact.participants}) < len(fact.participants):
             raise InputError("somebody is named twice among those who take part")
-        self = cls.new(contest_id(fact.contest), ReplayContext())
+        self = cls.new(contest_id(fact.contest))
         self._record(fact, occurred_at)
         return self
 

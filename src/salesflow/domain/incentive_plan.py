@@ -25,7 +25,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
 from salesflow.domain.time import FOREVER, ensure_period, from_instant
 from salesflow.domain.values import (
     EXACT,
@@ -450,7 +450,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
             terms=terms,
         )
         ensure_period(plan.starts, plan.starts)
-        self = cls.new(plan_id(plan.key), ReplayContext())
+        self = cls.new(plan_id(plan.key))
         self._record(PlanPublished(plan=plan), occurred_at)
         return self
 

@@ -8,6 +8,7 @@ outside and named `figure:<key>`.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator
@@ -66,6 +67,15 @@ class Metric(NamedTuple):
     def name(self, language: str = "en") -> str:
         """Return its name in English (`en`) or Chinese (`zh`)."""
         return self.name_zh if language == "zh" else self.name_en
+
+    @property
+    def of_nothing(self) -> Decimal | None:
+        """What it comes to where nothing happened: 0 of what is counted or adds up.
+
+        None of shares, days and averages, which are undefined of nothing.
+        """
+        is_sum = self.kind == "accumulating" or self.unit == "count"
+        return Decimal(0) if is_sum else None
 
     @property
     def is_figure(self) -> bool:

@@ -20,7 +20,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
     Count,
@@ -310,9 +310,7 @@ class Statement(Aggregate, StatementState):
     def issue(cls, figures: StatementFigures, *, occurred_at: OccurredAt = None) -> Self:
         """Tell a rep what is paid for a period, by the figures of `commission-statement`."""
         _ensure_adding_up(figures)
-        self = cls.new(
-            statement_id(figures.plan, figures.rep, figures.first_day), ReplayContext()
-        )
+        self = cls.new(statement_id(figures.plan, figures.rep, figures.first_day))
         self._record(StatementIssued(figures=figures), occurred_at)
         return self
 

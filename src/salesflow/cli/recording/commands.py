@@ -38,8 +38,8 @@ from salesflow.domain.team import Team
 from salesflow.domain.training import Training
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import summarize_fact
-from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import Language, fact_name, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -47,7 +47,6 @@ from salesflow.presentation.table import TableOfView
 __all__ = [
     "Prepared",
     "command_of_aggregate",
-    "event_json",
     "identifier_of",
     "stream_of",
     "word_of",
@@ -490,7 +489,9 @@ def show_receipt(
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [event_json(event) for event in events],
+            "recorded": [
+                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
+            ],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
@@ -530,17 +531,3 @@ def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
         ),
         key=lambda event: event.position,
     )
-
-
-def event_json(event: Event) -> dict[str, object]:
-    """Return an event as JSON."""
-    return {
-        "position": event.position,
-        "event_id": str(event.event_id),
-        "stream_id": str(event.stream_id),
-        "kind": event.fact.kind,
-        "occurred_at": plain(event.occurred_at),
-        "recorded_at": plain(event.recorded_at),
-        "actor": event.actor,
-        "fact": plain(event.fact.model_dump(exclude_none=True)),
-    }

@@ -1,8 +1,7 @@
 """JSON as it is typed, or stands in a file: read strictly, and refused in its own words.
 
 A key that is given twice is refused, since one of its values would be lost; so is what JSON has
-no word for, such as NaN. Numbers with a point stay texts, since they may not be rounded. A
-module of its own, since options and files are read alike.
+no word for, such as NaN. Numbers with a point stay texts, since they may not be rounded.
 """
 
 import json

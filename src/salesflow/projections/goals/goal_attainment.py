@@ -55,7 +55,11 @@ from salesflow.projections.metrics.attainment import (
     progress_of,
     scope_of,
 )
-from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, GoalRow, read_goals
+from salesflow.projections.metrics.goal_rows import (
+    GOAL_FOLDS,
+    GoalRow,
+    read_goals,
+)
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, DealBehind, Measurement
 
 __all__ = ["DealOfGoal", "GoalAttainment", "GoalAttainmentView"]

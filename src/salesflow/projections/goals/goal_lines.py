@@ -1,7 +1,4 @@
-"""The lines of goals: a tree of them, what those below add up to, and what was said of them.
-
-It is a module of its own, beside the question: how goals stand to one another, and no figure.
-"""
+"""The lines of goals: a tree of them, what those below add up to, and what was said of them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

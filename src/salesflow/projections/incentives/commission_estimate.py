@@ -157,7 +157,6 @@ class CommissionEstimate(Question[CommissionEstimateView]):
         paid = {each.rep for each in found}
         return CommissionEstimateView(
             moment=moment,
-            timezone=reader.timezone.key,
             deal=self.deal,
             quote=self.quote,
             amount=amount,

@@ -165,7 +165,6 @@ class _StatementMaker:
         found, latest = self._figured(period, issued), self._plan.latest
         return CommissionStatementView(
             moment=moment,
-            timezone=self._reader.timezone.key,
             plan=latest.key,
             plan_en=latest.name_en,
             plan_zh=latest.name_zh,

@@ -20,7 +20,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.metric import ensure_at_stage, ensure_of_product, metric_of
+from salesflow.domain.metric import Metric, ensure_at_stage, ensure_of_product, metric_of
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Total
@@ -92,10 +92,17 @@ class MetricFigure(NamedTuple):
     n: int
     """How many it rests on: bookings, deals, customers, answers or visits."""
 
-    def in_currency(self, currency: str) -> Decimal:
-        """Return the sum in a currency; nothing was sold in one that is not there."""
-        found = (total.amount for total in self.amounts if total.currency == currency)
-        return next(found, Decimal(0))
+    def in_unit(self, metric: Metric, currency: str | None = None) -> Decimal | None:
+        """Return it as one number; of money the sum in a currency, or in the only one.
+
+        Of money in several currencies, of which none is named, it is None.
+        """
+        if metric.unit != "money":
+            return self.value
+        found = [it.amount for it in self.amounts if currency in (None, it.currency)]
+        if not found:
+            return metric.of_nothing
+        return found[0] if len(found) == 1 else None
 
 
 class DealBehind(NamedTuple):
