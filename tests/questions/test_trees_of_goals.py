@@ -63,6 +63,6 @@ def test_goals_that_serve_one_another_are_said_to_do_so_and_counted_once(
 def test_what_is_needed_is_shown_to_two_places(flow: SalesFlow) -> None:
     with flow.session() as s:
         s.add(Goal.set("a", strategy="s", **ONE))
-    shown = [cell for table in flow.ask(GoalAttainment.model_validate(ASKED)).tables() for row in table.rows
-             for cell in row]  # fmt: skip
+    view = flow.ask(GoalAttainment.model_validate(ASKED))
+    shown = [cell for table in view.tables() for row in table.rows for cell in row]
     assert max(len(cell.partition(".")[2]) for cell in shown) <= 2
