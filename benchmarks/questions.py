@@ -220,7 +220,7 @@ def _there(flow: SalesFlow, moment: str, end: datetime) -> Iterator[tuple[str, s
     """Yield what there is at a moment besides that deal: of keys the first in their order."""
     now = as_of(moment, end) or end
     for name, (table, column) in KEYS.items():
-        order = [table.c.first_day.desc()] if name == "goal" else []
+        order = [table.c.last_day.desc()] if name == "goal" else []
         for (key,) in _rows(flow, table, now, sa.select(table.c[column]), order):
             yield name, key
             break

@@ -24,7 +24,7 @@ from salesflow.presentation.format import NO_VALUE, percent_text
 from salesflow.presentation.messages import Language, key_text, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import places_among
-from salesflow.projections.core.columns import Column, Words
+from salesflow.projections.core.columns import Column
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Question, Reader, Span, View, span_of
 from salesflow.projections.core.statistics import decimal_of, ratio
@@ -317,26 +317,32 @@ def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
 class _Came(NamedTuple):
     """What a quarter came to."""
 
-    won: Mapping[tuple[int, int], tuple[int, int]]
-    """By the codes of owner and currency, how many deals were won and for how much."""
+    by_owner: Mapping[tuple[str | None, str], int]
+    """For how much deals were won, by owner and currency; the same of all owners."""
+    of_all: Mapping[str, int]
     deals: Column
     """The codes of the deals won."""
     closed: Column
 
-    def of(self, made: RangeMade, words: Mapping[str, Words]) -> int:
+    def of(self, made: RangeMade) -> int:
         """Return what came of the deals that a range is of, in millionths."""
-        return sum(
-            amount
-            for (owner, currency), (_, amount) in self.won.items()
-            if words["currency"][currency] == made.currency
-            and (made.of_all or words["owner"][owner] == made.owner)
-        )
+        if made.of_all:
+            return self.of_all.get(made.currency, 0)
+        return self.by_owner.get((made.owner, made.currency), 0)
 
 
 def _came(reader: Reader, span: Span, scope: RangeScope) -> _Came:
     end = reader.read_point._replace(as_of=span.end - 1)
     won = won_in(known_deals(reader, end, span, scope), span, span.end - 1)
-    return _Came(amounts_won(won), won["entity_id"], won["closed"])
+    owners, currencies = won.words["owner"], won.words["currency"]
+    by_owner = {
+        (owners[owner], currencies[currency]): amount
+        for (owner, currency), (_, amount) in amounts_won(won).items()
+    }
+    of_all: dict[str, int] = defaultdict(int)
+    for (_, currency), amount in by_owner.items():
+        of_all[currency] += amount
+    return _Came(by_owner, of_all, won["entity_id"], won["closed"])
 
 
 class _Made(NamedTuple):
@@ -371,11 +377,11 @@ class _Tested:
         if not len(known.closing):
             self.unknown += 1
             return
-        at, words = known.horizon.at, known.open.words
+        at = known.horizon.at
         for method in METHODS:
             made = ranges_at(known, method, by_rep=method == "history")
             for each in made.lines:
-                actual = came.of(each, words)
+                actual = came.of(each)
                 result = _Made(method, span, week, at, each, actual)
                 (self.all if each.of_all else self.reps).append(result)
             self._given[method].append(made.likely)

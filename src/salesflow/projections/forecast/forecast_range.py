@@ -7,6 +7,7 @@ worth. How far such ranges held is another question, `forecast-backtest`. Leaves
 orders, amended contracts and refunds: it is about deals that close.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
@@ -217,15 +218,24 @@ def ranges_at(known: KnownDeals, method: RangeMethod, *, by_rep: bool) -> MadeRa
     likely = probabilities(known, method)
     found = drawn(known, likely, method)
     won = amounts_won(won_in(known, known.span, known.horizon.at))
-    keys = {*found.lines, *won}
     owner_of, currency_of = known.open.words["owner"], known.open.words["currency"]
+    place = {line: number for number, line in enumerate(found.lines)}
+    alike: dict[int, list[Line]] = defaultdict(list)
+    for key in sorted({*place, *won}, key=lambda each: unnamed_last(owner_of[each[0]])):
+        alike[key[1]].append(key)
+    each_rep = found.each_percentiles() if by_rep else ()
     lines = []
-    for code in sorted({currency for _, currency in keys}, key=lambda each: currency_of[each]):
-        alike = [key for key in keys if key[1] == code]
-        lines.append(_made(None, currency_of[code], alike, found, won))
-        ordered = sorted(alike, key=lambda key: unnamed_last(owner_of[key[0]]))
-        for key in ordered if by_rep else ():
-            made = _made(owner_of[key[0]], currency_of[code], [key], found, won)
+    for code in sorted(alike, key=currency_of.__getitem__):
+        keys, currency = alike[code], currency_of[code]
+        places = [place[key] for key in keys if key in place]
+        together = found.percentiles(places)
+        lines.append(_made((None, currency), [*map(won.get, keys)], found, places, together))
+        for key in keys if by_rep else ():
+            number, whose = place.get(key), (owner_of[key[0]], currency)
+            if number is None:
+                made = _made(whose, [won.get(key)], found, [], (0, 0, 0))
+            else:
+                made = _made(whose, [won.get(key)], found, [number], each_rep[number])
             lines.append(made._replace(of_all=False))
     return MadeRanges(method, likely, lines, found.windows, found.without_amount)
 
@@ -240,25 +250,23 @@ def amounts_won(won: HeldRows) -> Mapping[Line, tuple[int, int]]:
 
 
 def _made(
-    owner: str | None,
-    currency: str,
-    keys: Sequence[Line],
+    whose: tuple[str | None, str],
+    won: Sequence[tuple[int, int] | None],
     found: Drawn,
-    won: Mapping[Line, tuple[int, int]],
+    places: Sequence[int],
+    rest: tuple[int, int, int],
 ) -> RangeMade:
-    mine = np.array([line in keys for line in found.lines], np.bool_)
-    rest = found.percentiles(mine)
-    won_deals, amount = (sum(won.get(key, (0, 0))[n] for key in keys) for n in (0, 1))
-    places = np.flatnonzero(mine).tolist()
+    """Put what is won already and the range of the rest together, of owner and currency."""
+    deals, amount = (sum(each[n] for each in won if each is not None) for n in (0, 1))
+    low, middle, high = rest
     return RangeMade(
         True,
-        owner,
-        currency,
+        *whose,
         sum(found.deals[n] for n in places),
         sum(found.expected[n] for n in places),
-        won_deals,
+        deals,
         amount,
-        *(amount + each for each in rest),
+        *(amount + low, amount + middle, amount + high),
     )
 
 
