@@ -217,7 +217,7 @@ def ranges_at(known: KnownDeals, method: RangeMethod, *, by_rep: bool) -> MadeRa
     """Return the ranges of all together by currency, and those of each rep."""
     likely = probabilities(known, method)
     found = drawn(known, likely, method)
-    won = amounts_won(won_in(known, known.span, known.horizon.at))
+    won = amounts_won(won_in(known.closing, known.scope.owner, known.span, known.horizon.at))
     owner_of, currency_of = known.open.words["owner"], known.open.words["currency"]
     place = {line: number for number, line in enumerate(found.lines)}
     alike: dict[int, list[Line]] = defaultdict(list)

@@ -52,6 +52,7 @@ __all__ = [
     "Line",
     "RangeMethod",
     "RangeScope",
+    "closed_deals",
     "drawn",
     "known_deals",
     "probabilities",
@@ -133,8 +134,7 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
     wanted = deals.fitting({"process": scope.process, "owner": scope.owner})
     deals = deals.where(wanted & deals.has("outcome", "open"))
     deals = deals.ordered(_order_of_ids(deals))
-    closing = _rows(reader, CLOSING, at)
-    closing = closing.where(closing.fitting({"process": scope.process}))
+    closing = closed_deals(reader, at, scope)
     visits = _rows(reader, STAGE_VISIT, at, ended=True)
     mine = visits.fitting({"process": scope.process}) & visits.has("outcome", "open")
     visits = visits.where(mine)
@@ -161,6 +161,12 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
     )
 
 
+def closed_deals(reader: Reader, at: ReadPoint, scope: RangeScope) -> HeldRows:
+    """Read how all deals of the process asked about closed, as known at a moment."""
+    closing = _rows(reader, CLOSING, at)
+    return closing.where(closing.fitting({"process": scope.process}))
+
+
 def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> VisitsSeen:
     """Return from which to which age each visit is looked at, and was won in time."""
     (at, opens, lasts), start = horizon, visits["valid_from"]
@@ -181,10 +187,9 @@ def _rows(
     return reader.columns(table, as_of=at.as_of, known_at=at.known_at, ended=ended)
 
 
-def won_in(known: KnownDeals, span: Span, until: Instant) -> HeldRows:
-    """Return the deals that stand won and closed in a period by an instant, as asked about."""
-    closing = known.closing
-    found = closing.has("outcome", "won") & closing.fitting({"owner": known.scope.owner})
+def won_in(closing: HeldRows, owner: str | None, span: Span, until: Instant) -> HeldRows:
+    """Return the deals that stand won and closed in a period by an instant, of an owner."""
+    found = closing.has("outcome", "won") & closing.fitting({"owner": owner})
     found &= (closing["closed"] >= span.start) & (closing["closed"] <= min(span.end - 1, until))
     return closing.where(found)
 
