@@ -90,8 +90,18 @@ class MadeRanges(NamedTuple):
     likely: Column
     """How likely each open deal is won in the period, in millionths."""
     lines: list[RangeMade]
-    windows: int
-    without_amount: int
+    drawn: Drawn
+    won: Mapping[Line, tuple[int, int]]
+    """How many deals are won already and for how much, in millionths."""
+
+    def of_lines(self) -> Iterator[tuple[Line, int, int]]:
+        """Yield low and high of each owner and currency, by their codes."""
+        drawn = zip(self.drawn.lines, self.drawn.each_percentiles(), strict=True)
+        for line, (low, _, high) in drawn:
+            amount = self.won[line][1] if line in self.won else 0
+            yield line, amount + low, amount + high
+        for line in self.won.keys() - set(self.drawn.lines):
+            yield line, self.won[line][1], self.won[line][1]
 
 
 class RangeLine(Value):
@@ -206,8 +216,8 @@ class ForecastRange(PeriodQuestion[ForecastRangeView]):
         return ForecastRangeView(
             moment=moment,
             period=span.period(),
-            windows=max(each.windows for each in made),
-            without_amount=max(each.without_amount for each in made),
+            windows=max(each.drawn.windows for each in made),
+            without_amount=max(each.drawn.without_amount for each in made),
             lines=tuple(_lines(made, of_all=True)),
             reps=tuple(_lines(made[:1], of_all=False)),
         )
@@ -221,12 +231,14 @@ def ranges_at(known: KnownDeals, method: RangeMethod, *, by_rep: bool) -> MadeRa
     owner_of, currency_of = known.open.words["owner"], known.open.words["currency"]
     place = {line: number for number, line in enumerate(found.lines)}
     alike: dict[int, list[Line]] = defaultdict(list)
-    for key in sorted({*place, *won}, key=lambda each: unnamed_last(owner_of[each[0]])):
+    for key in {*place, *won}:
         alike[key[1]].append(key)
     each_rep = found.each_percentiles() if by_rep else ()
     lines = []
     for code in sorted(alike, key=currency_of.__getitem__):
         keys, currency = alike[code], currency_of[code]
+        if by_rep:
+            keys.sort(key=lambda each: unnamed_last(owner_of[each[0]]))
         places = [place[key] for key in keys if key in place]
         together = found.percentiles(places)
         lines.append(_made((None, currency), [*map(won.get, keys)], found, places, together))
@@ -237,7 +249,7 @@ def ranges_at(known: KnownDeals, method: RangeMethod, *, by_rep: bool) -> MadeRa
             else:
                 made = _made(whose, [won.get(key)], found, [number], each_rep[number])
             lines.append(made._replace(of_all=False))
-    return MadeRanges(method, likely, lines, found.windows, found.without_amount)
+    return MadeRanges(method, likely, lines, found, won)
 
 
 def amounts_won(won: HeldRows) -> Mapping[Line, tuple[int, int]]:

@@ -91,16 +91,17 @@ def _drawn_of(known: KnownDeals) -> WeekDrawn:
     at, deals = known.horizon.at, known.open["entity_id"]
     if not len(known.closing):
         return WeekDrawn(at, False, (), (), deals, {})
-    made = [ranges_at(known, method, by_rep=method == "history") for method in METHODS]
+    made = [ranges_at(known, method, by_rep=False) for method in METHODS]
+    owners, currencies = known.open.words["owner"], known.open.words["currency"]
     return WeekDrawn(
         at,
         True,
-        tuple((its.method, each) for its in made for each in its.lines if each.of_all),
+        tuple((its.method, each) for its in made for each in its.lines),
         tuple(
-            ((each.owner, each.currency), each.low, each.high)
+            ((owners[owner], currencies[currency]), low, high)
             for its in made
-            for each in its.lines
-            if not each.of_all
+            if its.method == "history"
+            for (owner, currency), low, high in its.of_lines()
         ),
         deals,
         {its.method: its.likely.astype(np.int32) for its in made},
