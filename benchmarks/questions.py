@@ -6,7 +6,7 @@
 
 Every question is asked as of the end of the log and as of a year before it, in a process of
 its own (`asking`), of logs in the demo's mix and in a skewed one (`long_log`, `skewed_log`), on
-both databases. Eight of them are also answered by SQL as an analyst would write it, by DuckDB
+both databases. Ten of them are also answered by SQL as an analyst would write it, by DuckDB
 over Parquet files of the same rows (`duckdb_sql`). Both answers are compared before anything is
 timed; where they differ the run says how, and fails.
 
