@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Final, NamedTuple
 
 from salesflow import SalesFlow
@@ -123,6 +123,8 @@ class Task(NamedTuple):
     rounds: int
     seconds: float
     """Once so long has gone by nothing more is asked, but three times in any case."""
+    processor: bool = False
+    """Whether what the processor takes is measured, and not what the clock on the wall says."""
 
 
 class Measured(NamedTuple):
@@ -162,13 +164,13 @@ def measured(task: Task) -> Measured:
     """Ask again and again in this process."""
     clock = clock_at_end(task.url, task.tenant)
     took: list[float] = []
-    begun = perf_counter()
+    begun, stands = perf_counter(), process_time if task.processor else perf_counter
     with SalesFlow(task.url, tenant=task.tenant, create=False, clock=clock) as flow:
         while len(took) <= task.rounds:
-            start = perf_counter()
+            start = stands()
             question = question_of(task.name, task.moment, clock(), task.given)
             answer = flow.ask(question, as_of=as_of(task.moment, clock()))
-            took.append((perf_counter() - start) * 1_000)
+            took.append((stands() - start) * 1_000)
             del answer  # which nobody waits for
             if len(took) > LEAST and perf_counter() - begun > task.seconds:
                 break

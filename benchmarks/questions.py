@@ -1,7 +1,8 @@
 """How fast is every question, how much memory does it take, and how does that grow?
 
     python -m benchmarks.questions [--events N …] [--db …] [--mix …] [--questions NAME …]
-                                   [--rounds N] [--seconds N] [--keep FOLDER] [--json FILE]
+                                   [--rounds N] [--seconds N] [--processor]
+                                   [--keep FOLDER] [--json FILE]
     python -m benchmarks.questions --quick
 
 Every question is asked as of the end of the log and as of a year before it, in a process of
@@ -98,6 +99,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--questions", nargs="+", choices=ASKED, default=[*ASKED], help="which of them")
     add("--rounds", type=int, default=ROUNDS, help="so many warm answers of each, at most")
     add("--seconds", type=float, default=SECONDS, help="so long each is asked, at most")
+    add("--processor", action="store_true", help="count time of the processor, not the clock's")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
     add("--quick", action="store_true", help="a small skewed log on SQLite, few rounds")
     given = parser.parse_args(arguments)
@@ -114,7 +116,7 @@ def measured(log: MadeLog, given: argparse.Namespace) -> Iterator[Figures]:
         SystemExit: when the answers of both sides differ.
     """
     there = asked_about(log.url)
-    theirs = by_sql(log, [name for name in given.questions if name in COMPARED], given.rounds)
+    theirs = by_sql(log, [name for name in given.questions if name in COMPARED], given)
     print(
         f"{'question':<28}{'moment':<8}{'first ms':>10}{'median ms':>11}{'p95 ms':>10}"
         f"{'peak MB':>9}{'DuckDB ms':>11}"
@@ -125,7 +127,8 @@ def measured(log: MadeLog, given: argparse.Namespace) -> Iterator[Figures]:
                 print(f"{name:<28}{moment:<8}nothing there to ask about", flush=True)
                 continue
             about = there[moment]
-            task = Task(log.url, TENANT, name, moment, about, given.rounds, given.seconds)
+            often = given.rounds, given.seconds, given.processor
+            task = Task(log.url, TENANT, name, moment, about, *often)
             figures, first = asked(log, task, theirs.get((name, moment)))
             duckdb = figures.duckdb_ms_median
             print(
@@ -154,7 +157,9 @@ def asked(log: MadeLog, task: Task, duckdb: float | None) -> tuple[Figures, floa
     return figures, found.first
 
 
-def by_sql(log: MadeLog, names: Sequence[str], rounds: int) -> Mapping[Key, float]:
+def by_sql(
+    log: MadeLog, names: Sequence[str], given: argparse.Namespace
+) -> Mapping[Key, float]:
     """Return the median milliseconds of the SQL side, whose answers were compared before.
 
     Raises:
@@ -180,7 +185,10 @@ def by_sql(log: MadeLog, names: Sequence[str], rounds: int) -> Mapping[Key, floa
         if wrong:
             raise SystemExit("\n".join([f"the answers differ on {log}", *wrong]))
         return {
-            key: round(median(sql.milliseconds(key[0], view, rounds)), 3)
+            key: round(
+                median(sql.milliseconds(key[0], view, given.rounds, processor=given.processor)),
+                3,
+            )
             for key, view in answers.items()
         }
 
