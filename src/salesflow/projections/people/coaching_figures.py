@@ -58,7 +58,7 @@ class WantedReps(NamedTuple):
     any_team: bool
 
     def fit(self, rep: str, team: str | None, count: int) -> bool:
-        """Return whether a rep of a team is asked about, with so many figures on either side."""
+        """Return whether a rep is asked about of whom, or of the others, so much is known."""
         if count < FEWEST or (self.rep is not None and rep != self.rep):
             return False
         return self.any_team or team == self.team
