@@ -98,9 +98,12 @@ def long_log(url: str, tenant: str, events: int, demo: Sequence[StoredEvent]) ->
 
 
 def _append(log: EventLog, append: Sequence[StoredEvent], house: "_House", copies: int) -> None:
-    """Tell an append once for each copy."""
-    numbers = range(copies if all(map(house.is_copied, append)) else 1)
-    log.append_many([[house.draft(event, number) for event in append] for number in numbers])
+    """Tell an append once for each copy, of what the company has once in the first alone."""
+    copied = [*filter(house.is_copied, append)]
+    told = [append, *[copied] * (copies - 1)] if copied else [append]
+    log.append_many(
+        [[house.draft(event, number) for event in its] for number, its in enumerate(told)]
+    )
 
 
 class _House(NamedTuple):
