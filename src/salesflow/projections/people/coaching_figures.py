@@ -76,8 +76,9 @@ class CoachedDifference(NamedTuple):
     others: Fraction
     others_count: int
     apart: Estimate
-    rows: Column
-    """Of the rep's deals that were counted, as places among those of the measure."""
+    group: int
+    """The number of the rep's group among those of the measure, and the group of each row."""
+    groups: Column
 
 
 class _Observed(NamedTuple):
@@ -134,7 +135,8 @@ class StageDifferences:
     def deals(self, one: CoachedDifference) -> list[UUID]:
         """Name deals that show a difference: those furthest to its side, the newest first."""
         observed = self._observed[one.measure]
-        visits, value = observed.visit[one.rows], observed.value[one.rows]
+        rows = np.flatnonzero(one.groups == one.group)
+        visits, value = observed.visit[rows], observed.value[rows]
         side = 1 if one.apart.value > 0 else -1
         if one.measure == "conversion":
             of_side = value == (1 if side > 0 else 0)
@@ -218,8 +220,9 @@ class StageDifferences:
         sums = _GroupSums.of(observed, each.of, len(each.first))
         names, words = self._teams.names, self.steps.rows.words["owner"]
         of_group = together.of[each.first]
-        for number, rows in enumerate(each.rows()):
-            whole, row = int(of_group[number]), int(each.first[number])
+        for number, (whole, row) in enumerate(
+            zip(of_group.tolist(), each.first.tolist(), strict=True)
+        ):
             rep, code = words[int(observed.owner[row])], int(observed.team[row])
             team = None if code == NOTHING else names[code]
             count, of_all = sums.counts[number], all_sums.counts[whole]
@@ -239,7 +242,8 @@ class StageDifferences:
                 others=others.mean,
                 others_count=others.size,
                 apart=apart,
-                rows=rows,
+                group=number,
+                groups=each.of,
             )
 
 
