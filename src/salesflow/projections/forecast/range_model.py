@@ -43,6 +43,8 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.conversions_by_age import ConversionsByAge, VisitsSeen
+from salesflow.projections.forecast.quarter_pace import QuarterPace, StageDays
+from salesflow.projections.forecast.wins_in_doubt import WinsInDoubt, wins_in_doubt
 from salesflow.projections.table import AMOUNT_SCALE, IntervalTable, ReadPoint
 
 __all__ = [
@@ -72,6 +74,7 @@ WINDOW_STEP: Final = 7 * DAY
 POOL_MOST: Final = 1_000
 """So many of the last wins say what a deal without an amount may bring."""
 DRAW_BITS: Final = 16
+MILLION: Final = np.uint64(AMOUNT_SCALE)
 LIMIT_MOST: Final = (1 << DRAW_BITS) - 1
 LIKELY_PARTS: Final = AMOUNT_SCALE * AMOUNT_SCALE >> DRAW_BITS
 """A probability times a factor, both in millionths, by this is one of so many bits."""
@@ -122,9 +125,12 @@ class KnownDeals(NamedTuple):
     won_at: Column
     """When the deal of each visit was won, where it stands won; else `NO_NUMBER`."""
     conversions: ConversionsByAge
+    pace: QuarterPace
     closing: HeldRows
     """How all deals of the process asked about closed."""
     scope: RangeScope
+    in_doubt: WinsInDoubt
+    """The wins of the period so far whose amounts may be wrong."""
 
 
 def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) -> KnownDeals:
@@ -148,17 +154,22 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
         is_won = (row >= 0) & closing.has("outcome", "won")[row]
         won_at = np.where(is_won, closing["closed"][row], NO_NUMBER)
     horizon = Horizon.of(span, at.as_of)
+    start = visits["valid_from"]
+    days = StageDays(visits["process"], visits["stage"], start, until, until == won_at)
+    won = _won_in(closing, scope, span, at.as_of)
     return KnownDeals(
         horizon,
         span,
         deals,
-        visits["valid_from"][stands][place],
+        start[stands][place],
         visits,
         until,
         won_at,
         ConversionsByAge(_seen(visits, until, won_at, horizon)),
+        QuarterPace.of(days, at.as_of, span, reader),
         closing,
         scope,
+        wins_in_doubt(won, reader, at, scope.process),
     )
 
 
@@ -178,8 +189,11 @@ def _rows(
 
 def won_in(known: KnownDeals, span: Span, until: Instant) -> HeldRows:
     """Return the deals that stand won and closed in a period by an instant, as asked about."""
-    closing = known.closing
-    found = closing.has("outcome", "won") & closing.fitting({"owner": known.scope.owner})
+    return _won_in(known.closing, known.scope, span, until)
+
+
+def _won_in(closing: HeldRows, scope: RangeScope, span: Span, until: Instant) -> HeldRows:
+    found = closing.has("outcome", "won") & closing.fitting({"owner": scope.owner})
     found &= (closing["closed"] >= span.start) & (closing["closed"] <= min(span.end - 1, until))
     return closing.where(found)
 
@@ -197,6 +211,8 @@ def probabilities(known: KnownDeals, method: RangeMethod) -> Column:
     undated = ~deals.known("expected_close")
     said = np.where(_expected_within(known) | undated, deals["probability"], 0) / AMOUNT_SCALE
     likely = known.conversions.likely(deals["process"], deals["stage"], age, said)
+    at, opens, lasts = known.horizon
+    likely = known.pace.hurried(likely, at + opens, at + lasts)
     millionths = np.round(likely * AMOUNT_SCALE, HALVES)  # so that a half is one, exactly
     return np.rint(millionths).astype(np.int64)
 
@@ -274,9 +290,10 @@ def _factors(known: KnownDeals, base: Instant, count: int) -> Column:
     likely = known.conversions.likely(
         visits["process"][visit], visits["stage"][visit], began - start[visit]
     )
+    won_at, (_, opens, lasts) = known.won_at[visit], known.horizon
+    likely = known.pace.hurried(likely, began + opens, began + lasts)
     expected = np.bincount(window, likely, count)
     by_chance = np.bincount(window, likely * (1 - likely), count)
-    won_at, (_, opens, lasts) = known.won_at[visit], known.horizon
     won = np.bincount(window, (won_at > began + opens) & (won_at <= began + lasts), count)
     squares = by_chance / np.maximum(expected * expected, TINY)
     ratios = won / np.maximum(expected, TINY)
@@ -341,33 +358,37 @@ class Drawn(NamedTuple):
 
 def drawn(known: KnownDeals, likely: Column, method: RangeMethod) -> Drawn:
     """Draw what the rest of the period may bring, beyond what is won in it by the moment."""
-    is_over = known.horizon.lasts == 0
-    windows = NO_WINDOWS if is_over or method == "process" else _windows(known)
+    is_drawn = method == "history" and known.horizon.lasts > 0
+    windows = _windows(known) if is_drawn else NO_WINDOWS
+    doubt = known.in_doubt if is_drawn else known.in_doubt.none()
     amounts = _Amounts.of(known)
     kept = _in_lines(known, amounts.currency)
     owners, currencies = (
         np.concatenate(each)
         for each in (
-            (known.open["owner"][kept], windows.owner),
-            (amounts.currency[kept], windows.currency),
+            (known.open["owner"][kept], windows.owner, doubt.won["owner"]),
+            (amounts.currency[kept], windows.currency, doubt.won["currency"]),
         )
     )
     alike = grouped(owners, currencies)
-    codes = np.stack([owners, currencies])[:, alike.first]
-    deals, count = len(kept), len(alike.first)
-    unit = _unit(amounts.amount[kept], amounts.pools, windows.amount)
+    line, brought, doubted = np.split(alike.of, np.cumsum([len(kept), len(windows.owner)]))
+    count = len(alike.first)
+    recorded = doubt.won["amount"]
+    unit = _unit(amounts.amount[kept], amounts.pools, windows.amount, recorded, doubt.stood)
     new = np.zeros((max(windows.many, 1), count), np.int64)
-    np.add.at(new, (windows.window, alike.of[deals:]), windows.amount // unit)
+    np.add.at(new, (windows.window, brought), windows.amount // unit)
     new = _spread_out(new, _widened(windows.many, known.horizon.lasts))
-    runs = _Runs(known, likely[kept], amounts.of_some(kept, unit), alike.of[:deals], windows)
+    runs = _Runs(known, likely[kept], amounts.of_some(kept, unit), line, windows)
+    found = runs.total(new)
+    runs.correct(found, doubted, doubt.stood // unit - recorded // unit, doubt.corrected)
     return Drawn(
-        [(o, c) for o, c in codes.T.tolist()],
-        runs.total(new),
-        np.bincount(alike.of[:deals], minlength=count).tolist(),
-        exact_sums(likely[kept], alike.of[:deals], count).tolist(),
+        [*zip(owners[alike.first].tolist(), currencies[alike.first].tolist(), strict=True)],
+        found,
+        np.bincount(line, minlength=count).tolist(),
+        exact_sums(likely[kept], line, count).tolist(),
         unit,
         windows.many,
-        len(known.open) - deals,
+        len(known.open) - len(kept),
     )
 
 
@@ -505,6 +526,13 @@ class _Runs:
             found[at : at + len(won), self._lines] += np.add.reduceat(won, self._first, axis=1)
             at += len(won)
         return found
+
+    def correct(
+        self, found: NDArray[np.int64], lines: Column, difference: Column, corrected: int
+    ) -> None:
+        """Correct wins that are in doubt, each in as many runs as such ones are corrected."""
+        for line, each in zip(lines.tolist(), difference.tolist(), strict=True):
+            found[:, line] += (self._source.random_raw(RUNS) % MILLION < corrected) * each
 
     def _each(self, window: Column) -> Iterator[NDArray[np.int64]]:
         """Yield what each deal brings in some runs: a row per run, 0 where it is not won."""
