@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -24,20 +24,27 @@ from salesflow.presentation.format import NO_VALUE, percent_text
 from salesflow.presentation.messages import Language, key_text, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import places_among
-from salesflow.projections.core.columns import Column, Words
-from salesflow.projections.core.currency import unscaled
-from salesflow.projections.core.question import Question, Reader, Span, View, span_of
+from salesflow.projections.core.columns import Column
+from salesflow.projections.core.currency import (
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+    unscaled,
+)
+from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import decimal_of, ratio
 from salesflow.projections.forecast.forecast_range import (
     METHODS,
     RANGE_FORMULA,
     RangeMade,
+    Whose,
     amounts_won,
     ranges_at,
 )
 from salesflow.projections.forecast.range_model import (
     FOLDS_OF_RANGES,
     KnownDeals,
+    RangeBasis,
     RangeMethod,
     RangeScope,
     known_deals,
@@ -52,6 +59,7 @@ __all__ = [
     "ForecastBacktest",
     "ForecastBacktestView",
     "HeldByRep",
+    "HeldByTeam",
     "HeldByWeek",
     "RangesHeld",
 ]
@@ -118,6 +126,18 @@ class HeldByRep(Value):
     came_above: int
 
 
+class HeldByTeam(Value):
+    """How often ranges held of the deals of those who were in a team then, by history."""
+
+    team: Annotated[Reference | None, FieldRole.KEY]
+    """None for reps who were in none."""
+    ranges: int
+    held: int
+    held_share: Decimal | None
+    came_below: int
+    came_above: int
+
+
 class CalibrationBand(Value):
     """Of the deals that were given about so much, how many were won in time."""
 
@@ -132,13 +152,14 @@ class CalibrationBand(Value):
     """The share of the forecasts whose deal was won by the end of the quarter."""
 
 
-class ForecastBacktestView(View):
+class ForecastBacktestView(MoneyView):
     """How far past ranges held, and how right the probabilities of deals were."""
 
     population: ClassVar[str] = (
         "a range for the first instant of every week of the last quarters that are over; what"
         " came: deals that stood won at the quarter's end and closed in it, as known at the"
-        " moment; reps: those in which a deal was open, expected or won"
+        " moment; reps and teams: those in which a deal was open, expected or won, a team being"
+        " those who were in it at the instant of the range"
     )
     formula: ClassVar[str] = (
         "held = what came lies within the range, for which 80% is aimed at; error = mean of"
@@ -154,6 +175,7 @@ class ForecastBacktestView(View):
     totals: tuple[RangesHeld, ...]
     weeks: tuple[HeldByWeek, ...]
     reps: tuple[HeldByRep, ...]
+    teams: tuple[HeldByTeam, ...]
     calibration: tuple[CalibrationBand, ...]
     ranges: tuple[BacktestedRange, ...]
 
@@ -165,7 +187,8 @@ class ForecastBacktestView(View):
             held._replace(notes=notes),
             self._calibration(language),
             self._weeks(language),
-            self._reps(),
+            _parts_table("Ranges that held by rep", "Owner", self._reps()),
+            _parts_table("Ranges that held by team", "Team", self._teams()),
         ]
         return [found[0], *(table for table in found[1:] if table.rows)]
 
@@ -214,20 +237,29 @@ class ForecastBacktestView(View):
         columns = ("Method", "Week", "Ranges", "Held", "Share that held", "Error of the middle")
         return TableOfView("Ranges that held by week", columns, rows)
 
-    def _reps(self) -> TableOfView:
-        rows = tuple(
-            (
-                each.owner or NO_VALUE,
-                f"{each.ranges:,}",
-                f"{each.held:,}",
-                percent_text(each.held_share),
-                f"{each.came_below:,}",
-                f"{each.came_above:,}",
-            )
-            for each in self.reps
+    def _reps(self) -> Iterator[tuple[str | None, HeldByRep]]:
+        return ((each.owner, each) for each in self.reps)
+
+    def _teams(self) -> Iterator[tuple[str | None, HeldByTeam]]:
+        return ((each.team, each) for each in self.teams)
+
+
+def _parts_table(
+    title: str, head: str, parts: Iterable[tuple[str | None, HeldByRep | HeldByTeam]]
+) -> TableOfView:
+    rows = tuple(
+        (
+            name or NO_VALUE,
+            f"{each.ranges:,}",
+            f"{each.held:,}",
+            percent_text(each.held_share),
+            f"{each.came_below:,}",
+            f"{each.came_above:,}",
         )
-        columns = ("Owner", "Ranges", "Held", "Share that held", "Came below", "Came above")
-        return TableOfView("Ranges that held by rep", columns, rows)
+        for name, each in parts
+    )
+    columns = (head, "Ranges", "Held", "Share that held", "Came below", "Came above")
+    return TableOfView(title, columns, rows)
 
 
 def _held_table(
@@ -254,11 +286,15 @@ def _held_table(
     return TableOfView(title, columns, rows)
 
 
-class ForecastBacktest(Question[ForecastBacktestView]):
+class ForecastBacktest(MoneyQuestion[ForecastBacktestView]):
     """How far did the ranges of past forecasts hold, and how right were probabilities?"""
 
     name: ClassVar[str] = "forecast-backtest"
     folds: ClassVar[tuple[str, ...]] = tuple(sorted(FOLDS_OF_RANGES))
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is, for ranges and what came: period_end (of each quarter) or
+    fixed."""
     quarters: Annotated[int, Field(ge=1, le=QUARTERS_MOST, strict=True)] = 4
     """Of how many last fiscal quarters, those that are over. Default: 4."""
     known: Literal["then", "moment"] = "then"
@@ -270,12 +306,13 @@ class ForecastBacktest(Question[ForecastBacktestView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ForecastBacktestView:
         """Draw the ranges of every week, and lay what came beside them."""
-        spans = [*self._spans(reader)]
+        spans, exchange = [*self._spans(reader)], self.exchange(reader)
+        basis = RangeBasis(RangeScope(self.process, self.owner), exchange)
         tested = _Tested()
         for span in spans:
-            came = _came(reader, span, RangeScope(self.process, self.owner))
+            came = _came(reader, span, basis)
             for week, at in enumerate(_weeks(span, reader), 1):
-                tested.add(self._known(reader, at, span), came, span, week)
+                tested.add(self._known(reader, at, span, basis), came, span, week)
         totals, weeks = tested.by(_method_and_currency), tested.by(_method_and_week)
         return ForecastBacktestView(
             moment=moment,
@@ -284,9 +321,15 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             weeks_unknown=tested.unknown,
             totals=tuple(_held(key, found) for key, found in totals),
             weeks=tuple(_held_in_week(key, found) for key, found in weeks),
-            reps=tuple(_held_by_rep(tested.reps)),
+            reps=tuple(
+                HeldByRep(owner=name, **held) for name, held in _held_by(tested.parts["rep"])
+            ),
+            teams=tuple(
+                HeldByTeam(team=name, **held) for name, held in _held_by(tested.parts["team"])
+            ),
             calibration=tuple(tested.calibration()),
             ranges=tuple(map(_past_range, tested.all)),
+            rates=exchange.used,
         )
 
     def _spans(self, reader: Reader) -> Iterator[Span]:
@@ -299,11 +342,11 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             day = days.first
         yield from reversed(found)
 
-    def _known(self, reader: Reader, at: Instant, span: Span) -> KnownDeals:
+    def _known(self, reader: Reader, at: Instant, span: Span, basis: RangeBasis) -> KnownDeals:
         point = reader.read_point
         known_at = min(at, point.known_at) if self.known == "then" else point.known_at
         then = point._replace(as_of=at, known_at=known_at)
-        return known_deals(reader, then, span, RangeScope(self.process, self.owner))
+        return known_deals(reader, then, span, basis)
 
 
 def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
@@ -323,19 +366,25 @@ class _Came(NamedTuple):
     """The codes of the deals won."""
     closed: Column
 
-    def of(self, made: RangeMade, words: Mapping[str, Words]) -> int:
+    def of(self, made: RangeMade, known: KnownDeals) -> int:
         """Return what came of the deals that a range is of, in millionths."""
+        words, whose = known.open.words, made.whose
         return sum(
             amount
             for (owner, currency), (_, amount) in self.won.items()
             if words["currency"][currency] == made.currency
-            and (made.of_all or words["owner"][owner] == made.owner)
+            and (whose == "all" or _part_of(words["owner"][owner], whose, known) == made.name)
         )
 
 
-def _came(reader: Reader, span: Span, scope: RangeScope) -> _Came:
+def _part_of(owner: str | None, whose: Whose, known: KnownDeals) -> str | None:
+    return owner if whose == "rep" else known.team_of(owner)
+
+
+def _came(reader: Reader, span: Span, basis: RangeBasis) -> _Came:
     end = reader.read_point._replace(as_of=span.end - 1)
-    won = won_in(known_deals(reader, end, span, scope), span, span.end - 1)
+    known = known_deals(reader, end, span, basis._replace(with_teams=False))
+    won = won_in(known, span, span.end - 1)
     return _Came(amounts_won(won), won["entity_id"], won["closed"])
 
 
@@ -360,7 +409,7 @@ class _Tested:
 
     def __init__(self) -> None:
         self.all: list[_Made] = []
-        self.reps: list[_Made] = []
+        self.parts: dict[Whose, list[_Made]] = {"rep": [], "team": []}
         self.unknown = 0
         self._given: dict[RangeMethod, list[Column]] = {method: [] for method in METHODS}
         self._won: list[Column] = []
@@ -371,13 +420,12 @@ class _Tested:
         if not len(known.closing):
             self.unknown += 1
             return
-        at, words = known.horizon.at, known.open.words
+        at = known.horizon.at
         for method in METHODS:
-            made = ranges_at(known, method, by_rep=method == "history")
+            made = ranges_at(known, method, in_parts=method == "history")
             for each in made.lines:
-                actual = came.of(each, words)
-                result = _Made(method, span, week, at, each, actual)
-                (self.all if each.of_all else self.reps).append(result)
+                result = _Made(method, span, week, at, each, came.of(each, known))
+                self.parts.get(each.whose, self.all).append(result)
             self._given[method].append(made.likely)
         place = places_among(came.deals, known.open["entity_id"])
         closed = np.append(came.closed, at)[place]
@@ -464,20 +512,23 @@ def _held_in_week(key: tuple[RangeMethod, int], found: Sequence[_Made]) -> HeldB
     )
 
 
-def _held_by_rep(made: Iterable[_Made]) -> Iterator[HeldByRep]:
+def _held_by(made: Iterable[_Made]) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield how often the ranges of each rep or team held, by name."""
     found: dict[str | None, list[_Made]] = defaultdict(list)
     for each in made:
         if each.made.low < each.made.high or each.side:
-            found[each.made.owner].append(each)
-    for owner in sorted(found, key=unnamed_last):
-        held, below, above = _sides(found[owner])
-        yield HeldByRep(
-            owner=owner,
-            ranges=len(found[owner]),
-            held=held,
-            held_share=ratio(held, len(found[owner])),
-            came_below=below,
-            came_above=above,
+            found[each.made.name].append(each)
+    for name in sorted(found, key=unnamed_last):
+        held, below, above = _sides(found[name])
+        yield (
+            name,
+            {
+                "ranges": len(found[name]),
+                "held": held,
+                "held_share": ratio(held, len(found[name])),
+                "came_below": below,
+                "came_above": above,
+            },
         )
 
 

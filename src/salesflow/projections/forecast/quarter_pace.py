@@ -16,12 +16,12 @@ import math
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.time import DAY, ONE_DAY, Instant, from_instant, start_of_day
 from salesflow.errors import InputError
 from salesflow.projections.core.column_groups import grouped
@@ -58,7 +58,9 @@ class QuarterPace(NamedTuple):
     passed: Shares
     """How much usual time, in microseconds, passes until each of the times."""
 
-    def hurried(self, likely: Shares, since: Column | Instant, until: Column | Instant) -> Shares:
+    def hurried(
+        self, likely: Shares, since: Column | Instant, until: Column | Instant
+    ) -> Shares:
         """Return what is likely within a span, the odds being as many times as usual."""
         times = self.over(since, until)
         hurried: Shares = likely * times / (1 - likely + likely * times)
@@ -85,7 +87,7 @@ class QuarterPace(NamedTuple):
         edges = np.minimum(begins, at)
         won, expected = _counted(visits, edges)
         pace = _beyond_chance(
-            np.bincount(weeks, won, WEEKS), np.bincount(weeks, expected, WEEKS)
+            *(np.bincount(weeks, each, WEEKS).astype(np.float64) for each in (won, expected))
         )
         times = begins.astype(np.float64)
         passed = np.append(0.0, np.cumsum(np.diff(times) * pace[weeks]))
@@ -115,11 +117,10 @@ def _quarter_ends(at: Instant, span: Span, reader: Reader) -> list[Instant]:
 
 
 def _weeks(ends: Sequence[Instant]) -> tuple[Column, Column]:
-    """Return where weeks begin and the last one ends, and how many weeks each lies before the
-    end of its quarter."""
+    """Return where weeks begin, and where the last one ends; and which week each is."""
     begins: list[Instant] = []
     weeks: list[int] = []
-    for first, end in zip(ends[:-1], ends[1:], strict=True):
+    for first, end in pairwise(ends):
         for week in range(WEEKS - 1, -1, -1):
             begun = first if week == WEEKS - 1 else max(first, end - (week + 1) * WEEK)
             if begun < end - week * WEEK:
@@ -155,7 +156,8 @@ def _stood(since: Column, weight: Shares, edges: Column) -> Shares:
     whole = np.append(0.0, np.cumsum(weight))
     moments = np.append(0.0, np.cumsum(weight * (begun - base)))
     place = np.searchsorted(begun, edges, "left")
-    return whole[place] * (edges - base) - moments[place]
+    stood: Shares = whole[place] * (edges - base) - moments[place]
+    return stood
 
 
 def _beyond_chance(won: Shares, expected: Shares) -> Shares:

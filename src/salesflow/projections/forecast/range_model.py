@@ -38,13 +38,17 @@ from salesflow.projections.core.columns import (
     HeldRows,
     Words,
 )
+from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.conversions_by_age import ConversionsByAge, VisitsSeen
+from salesflow.projections.forecast.converted_rows import rows_in_currency
 from salesflow.projections.forecast.quarter_pace import QuarterPace, StageDays
 from salesflow.projections.forecast.wins_in_doubt import WinsInDoubt, wins_in_doubt
+from salesflow.projections.scope import Teams
 from salesflow.projections.table import AMOUNT_SCALE, IntervalTable, ReadPoint
 
 __all__ = [
@@ -52,6 +56,7 @@ __all__ = [
     "Drawn",
     "KnownDeals",
     "Line",
+    "RangeBasis",
     "RangeMethod",
     "RangeScope",
     "drawn",
@@ -62,7 +67,9 @@ __all__ = [
 
 
 RangeMethod = Literal["history", "process"]
-FOLDS_OF_RANGES: Final = tuple(table.name for table in (CLOSING, DEAL_STATE, STAGE_VISIT))
+FOLDS_OF_RANGES: Final = tuple(
+    table.name for table in (CLOSING, DEAL_STATE, MEMBERSHIP, STAGE_VISIT)
+)
 HALVES: Final = 6
 RUNS: Final = 999
 LOW, MIDDLE, HIGH = 99, 499, 899
@@ -95,6 +102,14 @@ class RangeScope(NamedTuple):
 
     process: str | None
     owner: str | None
+
+
+class RangeBasis(NamedTuple):
+    """What ranges are made of: which deals, in which currency, and by which teams."""
+
+    scope: RangeScope
+    exchange: CurrencyConverter
+    with_teams: bool = True
 
 
 class Horizon(NamedTuple):
@@ -131,17 +146,31 @@ class KnownDeals(NamedTuple):
     scope: RangeScope
     in_doubt: WinsInDoubt
     """The wins of the period so far whose amounts may be wrong."""
+    teams: Teams | None
+    """Who is in which team; None where nobody asks."""
+
+    def team_of(self, rep: str | None) -> str | None:
+        """Return in which team a rep is at the moment; None for in none."""
+        stay = None if self.teams is None else self.teams.stay(rep, self.horizon.at)
+        return None if stay is None or stay.start > self.horizon.at else stay.team
 
 
-def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) -> KnownDeals:
-    """Read what was known at a moment."""
+def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) -> KnownDeals:
+    """Read what was known at a moment; amounts at the rates of the period's last day."""
+    scope, exchange = basis.scope, basis.exchange
+    day = exchange.day(span.end - 1, event=None, closing=None)
     deals = _rows(reader, DEAL_STATE, at)
     wanted = deals.fitting({"process": scope.process, "owner": scope.owner})
     deals = deals.where(wanted & deals.has("outcome", "open"))
+    had = deals.known("currency")
+    deals, _ = rows_in_currency(deals, had, exchange, day)
+    deals = deals.where(deals.known("currency") == had)
     ids = deals.cells("entity_id")
     deals = deals.ordered(np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp))
     closing = _rows(reader, CLOSING, at)
     closing = closing.where(closing.fitting({"process": scope.process}))
+    in_doubt = wins_in_doubt(_won_in(closing, scope, span, at.as_of), reader, at, scope.process)
+    closing, _ = rows_in_currency(closing, closing.has("outcome", "won"), exchange, day)
     visits = _rows(reader, STAGE_VISIT, at, ended=True)
     mine = visits.fitting({"process": scope.process}) & visits.has("outcome", "open")
     visits = visits.where(mine)
@@ -156,7 +185,6 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
     horizon = Horizon.of(span, at.as_of)
     start = visits["valid_from"]
     days = StageDays(visits["process"], visits["stage"], start, until, until == won_at)
-    won = _won_in(closing, scope, span, at.as_of)
     return KnownDeals(
         horizon,
         span,
@@ -169,7 +197,8 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
         QuarterPace.of(days, at.as_of, span, reader),
         closing,
         scope,
-        wins_in_doubt(won, reader, at, scope.process),
+        in_doubt.converted(exchange, day),
+        Teams.read(reader, known_at=at.known_at) if basis.with_teams else None,
     )
 
 
