@@ -167,7 +167,8 @@ class ForecastRangeView(MoneyView):
     in_doubt: tuple[WinInDoubt, ...]
     """Wins in the period whose amounts are to be looked at."""
     corrected: Decimal | None
-    """The share of such wins that is taken to be corrected; None where there are none."""
+    """The share of runs in which they are corrected; None where there are none or nothing is
+    drawn any more."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the ranges out: all together by method, then each rep."""
@@ -193,11 +194,13 @@ class ForecastRangeView(MoneyView):
             )
             for each in self.in_doubt
         )
-        note = say(
-            "far from what the deal stood at, for which it counts in {share} of the runs",
-            language,
-            share=percent_text(self.corrected),
-        )
+        note = in_language("far from what the deal stood at just before", language)
+        if self.corrected is not None:
+            note = say(
+                "far from what the deal stood at, for which it counts in {share} of the runs",
+                language,
+                share=percent_text(self.corrected),
+            )
         columns = ("Deal", "Owner", "Won for", "Stood at before")
         return TableOfView("Wins in doubt", columns, rows, notes=(note,))
 
@@ -281,7 +284,7 @@ class ForecastRange(MoneyQuestion[ForecastRangeView], PeriodQuestion[ForecastRan
             reps=tuple(_lines(made[:1], "rep") if self.by == "owner" else ()),
             teams=tuple(_lines(made[:1], "team") if self.by == "team" else ()),
             in_doubt=tuple(_in_doubt(known)),
-            corrected=unscaled(known.in_doubt.corrected) if len(known.in_doubt.won) else None,
+            corrected=_corrected(known),
             rates=exchange.used,
         )
 
@@ -356,6 +359,11 @@ def _lines(made: Iterable[MadeRanges], whose: Whose) -> Iterator[RangeLine]:
                 middle=unscaled(each.middle),
                 high=unscaled(each.high),
             )
+
+
+def _corrected(known: KnownDeals) -> Decimal | None:
+    is_drawn = len(known.in_doubt.won) > 0 and known.horizon.lasts > 0
+    return unscaled(known.in_doubt.corrected) if is_drawn else None
 
 
 def _in_doubt(known: KnownDeals) -> Iterator[WinInDoubt]:

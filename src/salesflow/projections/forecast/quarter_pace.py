@@ -38,11 +38,16 @@ QUARTERS_AHEAD: Final = 8
 """Beyond so many quarters before and behind a moment no week differs from others."""
 FAR: Final = 1 << 59
 TINY: Final = 1e-300
+PACE_MOST: Final = 10.0
+"""No week brings more times as many wins."""
 Shares = NDArray[np.float64]
 
 
 class StageDays(NamedTuple):
-    """Visits to stages: from when to when they lasted, and which of them ended with a win."""
+    """Visits to stages: from when to when they lasted, and which of them ended with a win.
+
+    A visit that lasted no time tells nothing.
+    """
 
     process: Column
     stage: Column
@@ -166,8 +171,8 @@ def _beyond_chance(won: Shares, expected: Shares) -> Shares:
     What differs from week to week has a variance of what chance gives, which is what was
     expected, and of as many squares of it as the pace varies by.
     """
-    apart, whole = won - expected, math.fsum((expected * expected).tolist())
+    apart = np.where(expected > 0, won - expected, 0.0)
+    whole = math.fsum((expected * expected).tolist())
     beyond = math.fsum((apart * apart).tolist()) - math.fsum(expected.tolist())
     varies = max(0.0, beyond / max(whole, TINY))
-    pace: Shares = 1 + apart * varies / (varies * expected + 1)
-    return pace
+    return np.minimum(1 + apart * varies / (varies * expected + 1), PACE_MOST)

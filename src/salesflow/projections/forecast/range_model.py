@@ -184,7 +184,8 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) ->
         won_at = np.where(is_won, closing["closed"][row], NO_NUMBER)
     horizon = Horizon.of(span, at.as_of)
     start = visits["valid_from"]
-    days = StageDays(visits["process"], visits["stage"], start, until, until == won_at)
+    won = (until == won_at) & (until > start)
+    days = StageDays(visits["process"], visits["stage"], start, until, won)
     return KnownDeals(
         horizon,
         span,
