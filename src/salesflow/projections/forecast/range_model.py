@@ -9,7 +9,8 @@ the others.
 
 By `history` each run also takes one past window of the same length: what was then won of deals
 that had not been opened yet is won again, and all open deals are as many times as likely to be
-won as they were then (less what chance alone explains). So runs differ as past windows did.
+won as they were then (less what chance alone explains). So runs differ as past windows did. How much faster deals are won towards the end of a quarter is
+said by `quarter_pace`, which wins may be wrong by `wins_in_doubt`.
 
 Everything is worked out in whole numbers, but for means and roots of a few; the numbers drawn
 come from a counter (Philox) whose key follows from the instants, so that they are the same for
@@ -20,6 +21,7 @@ Source: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 201
 
 import math
 from collections.abc import Iterator, Mapping
+from datetime import date
 from hashlib import sha256
 from statistics import NormalDist
 from typing import Final, Literal, NamedTuple
@@ -159,15 +161,7 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) ->
     """Read what was known at a moment; amounts at the rates of the period's last day."""
     scope, exchange = basis.scope, basis.exchange
     day = exchange.day(span.end - 1, event=None, closing=None)
-    deals = _rows(reader, DEAL_STATE, at)
-    wanted = deals.fitting({"process": scope.process, "owner": scope.owner})
-    deals = deals.where(wanted & deals.has("outcome", "open"))
-    had = deals.known("currency")
-    deals, _ = rows_in_currency(deals, had, exchange, day)
-    deals = deals.where(deals.known("currency") == had)
-    ids = deals.cells("entity_id")
-    deals = deals.ordered(np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp))
-    closing = _rows(reader, CLOSING, at)
+    deals, closing = _open(reader, at, basis, day), _rows(reader, CLOSING, at)
     closing = closing.where(closing.fitting({"process": scope.process}))
     in_doubt = wins_in_doubt(_won_in(closing, scope, span, at.as_of), reader, at, scope.process)
     closing, _ = rows_in_currency(closing, closing.has("outcome", "won"), exchange, day)
@@ -201,6 +195,18 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) ->
         in_doubt.converted(exchange, day),
         Teams.read(reader, known_at=at.known_at) if basis.with_teams else None,
     )
+
+
+def _open(reader: Reader, at: ReadPoint, basis: RangeBasis, day: date) -> HeldRows:
+    """Return the open deals that are asked about, in order of their ids."""
+    deals = _rows(reader, DEAL_STATE, at)
+    wanted = deals.fitting({"process": basis.scope.process, "owner": basis.scope.owner})
+    deals = deals.where(wanted & deals.has("outcome", "open"))
+    had = deals.known("currency")
+    deals, _ = rows_in_currency(deals, had, basis.exchange, day)
+    deals = deals.where(deals.known("currency") == had)
+    ids = deals.cells("entity_id")
+    return deals.ordered(np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp))
 
 
 def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> VisitsSeen:
