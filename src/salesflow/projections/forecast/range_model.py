@@ -9,8 +9,9 @@ the others.
 
 By `history` each run also takes one past window of the same length: what was then won of deals
 that had not been opened yet is won again, and all open deals are as many times as likely to be
-won as they were then (less what chance alone explains). So runs differ as past windows did. How much faster deals are won towards the end of a quarter is
-said by `quarter_pace`, which wins may be wrong by `wins_in_doubt`.
+won as they were then (less what chance alone explains). So runs differ as past windows did.
+How much faster deals are won towards the end of a quarter is said by `quarter_pace`, which wins
+may be wrong by `wins_in_doubt`.
 
 Everything is worked out in whole numbers, but for means and roots of a few; the numbers drawn
 come from a counter (Philox) whose key follows from the instants, so that they are the same for
