@@ -28,7 +28,7 @@ from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column
 from salesflow.projections.core.question import Reader, Span
 
-__all__ = ["QuarterPace", "StageDays"]
+__all__ = ["QuarterPace", "StageDays", "hurried"]
 
 WEEK: Final = 7 * DAY
 WEEKS: Final = 13
@@ -63,14 +63,6 @@ class QuarterPace(NamedTuple):
     passed: Shares
     """How much usual time, in microseconds, passes until each of the times."""
 
-    def hurried(
-        self, likely: Shares, since: Column | Instant, until: Column | Instant
-    ) -> Shares:
-        """Return what is likely within a span, the odds being as many times as usual."""
-        times = self.over(since, until)
-        hurried: Shares = likely * times / (1 - likely + likely * times)
-        return hurried
-
     def over(self, since: Column | Instant, until: Column | Instant) -> Shares:
         """Return the mean of a span; 1 where it has no length."""
         if len(self.times) == 1:
@@ -101,6 +93,12 @@ class QuarterPace(NamedTuple):
             np.concatenate([[first], times, [last]]),
             np.concatenate([[-FAR], passed, [passed[-1] + FAR]]),
         )
+
+
+def hurried(likely: Shares, times: Shares) -> Shares:
+    """Return what is likely where the odds are so many times as usual."""
+    found: Shares = likely * times / (1 - likely + likely * times)
+    return found
 
 
 def _quarter_ends(at: Instant, span: Span, reader: Reader) -> list[Instant]:
@@ -155,13 +153,11 @@ def _usual(visits: StageDays) -> Shares:
 
 def _stood(since: Column, weight: Shares, edges: Column) -> Shares:
     """Return the weighted time that has passed since some instants, until each of others."""
-    order = np.argsort(since, kind="stable")
-    begun, weight = since[order], weight[order]
-    base = int(edges[0])
-    whole = np.append(0.0, np.cumsum(weight))
-    moments = np.append(0.0, np.cumsum(weight * (begun - base)))
-    place = np.searchsorted(begun, edges, "left")
-    stood: Shares = whole[place] * (edges - base) - moments[place]
+    base, places = int(edges[0]), len(edges) + 1
+    place = np.searchsorted(edges, since, "left")  # the first that is not before it
+    whole = np.cumsum(np.bincount(place, weight, places))[:-1]
+    moments = np.cumsum(np.bincount(place, weight * (since - base), places))[:-1]
+    stood: Shares = whole * (edges - base) - moments
     return stood
 
 

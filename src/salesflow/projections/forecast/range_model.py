@@ -49,7 +49,7 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.conversions_by_age import ConversionsByAge, VisitsSeen
 from salesflow.projections.forecast.converted_rows import rows_in_currency
-from salesflow.projections.forecast.quarter_pace import QuarterPace, StageDays
+from salesflow.projections.forecast.quarter_pace import QuarterPace, StageDays, hurried
 from salesflow.projections.forecast.wins_in_doubt import WinsInDoubt, wins_in_doubt
 from salesflow.projections.scope import Teams
 from salesflow.projections.table import AMOUNT_SCALE, IntervalTable, ReadPoint
@@ -249,7 +249,7 @@ def probabilities(known: KnownDeals, method: RangeMethod) -> Column:
     said = np.where(_expected_within(known) | undated, deals["probability"], 0) / AMOUNT_SCALE
     likely = known.conversions.likely(deals["process"], deals["stage"], age, said)
     at, opens, lasts = known.horizon
-    likely = known.pace.hurried(likely, at + opens, at + lasts)
+    likely = hurried(likely, known.pace.over(at + opens, at + lasts))
     millionths = np.round(likely * AMOUNT_SCALE, HALVES)  # so that a half is one, exactly
     return np.rint(millionths).astype(np.int64)
 
@@ -328,7 +328,8 @@ def _factors(known: KnownDeals, base: Instant, count: int) -> Column:
         visits["process"][visit], visits["stage"][visit], began - start[visit]
     )
     won_at, (_, opens, lasts) = known.won_at[visit], known.horizon
-    likely = known.pace.hurried(likely, began + opens, began + lasts)
+    begun = base - np.arange(count) * WINDOW_STEP
+    likely = hurried(likely, known.pace.over(begun + opens, begun + lasts)[window])
     expected = np.bincount(window, likely, count)
     by_chance = np.bincount(window, likely * (1 - likely), count)
     won = np.bincount(window, (won_at > began + opens) & (won_at <= began + lasts), count)
