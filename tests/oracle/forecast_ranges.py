@@ -87,9 +87,11 @@ class Known:
         if money is None or self.only.get("exchange") is None:
             return money
         end = self.span[1] - 1
-        return self.only["exchange"].convert(
-            money, end=end, event=None, closing=None, of=stream
-        )
+        exchange = self.only["exchange"]
+        found = exchange.convert(money, end=end, event=None, closing=None, of=stream)
+        if found is not None and abs(found[0]) * MILLION >= 2**63:
+            raise OverflowError("more than 64 bits hold")
+        return found
 
     def team_of(self, owner: str | None) -> str | None:
         """Say in which team somebody is at the moment."""
