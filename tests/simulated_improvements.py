@@ -91,6 +91,28 @@ class Asked(NamedTuple):
     """What each rep sold in each month."""
     months: int
     """How long a window is."""
+    effect: Figures
+    """What it does to a rep of each team, in a month."""
+
+    def by_rep(self) -> "Asked":
+        """Return the same with reps compared, each of whom started with their team."""
+        windows = {
+            name: np.column_stack(
+                [
+                    self.reps[:, at + far : at + far + self.months].mean(axis=1)
+                    for at in self.figures.starts
+                ]
+            )
+            for name, far in (
+                ("earlier", -2 * self.months),
+                ("before", -self.months),
+                ("after", 0),
+            )
+        }
+        told = self.figures._replace(started=self.figures.started[self.team_of], **windows)
+        compared = (told.is_treated() & told.is_compared().any(axis=0)).any(axis=1)
+        truth = float(self.effect[self.team_of][compared].mean())
+        return self._replace(figures=told, truth=truth)
 
 
 def organisation(case: ImprovementCase, draw: np.random.RandomState) -> Asked:
@@ -117,7 +139,8 @@ def organisation(case: ImprovementCase, draw: np.random.RandomState) -> Asked:
     ]
     earlier, before, after = windows
     told = EffectFigures(started, np.array(starts), months, before, after, earlier)
-    return Asked(told, _truth(case, told, effect, team_of), team_of, each, months)
+    truth = _truth(case, told, effect, team_of)
+    return Asked(told, truth, team_of, each, months, effect)
 
 
 def _truth(
@@ -197,12 +220,15 @@ class ImprovementTally(NamedTuple):
         return count / max(self.organisations - self.too_few, 1)
 
 
-def tallied(case: ImprovementCase, organisations: int, seed: int) -> ImprovementTally:
+def tallied(
+    case: ImprovementCase, organisations: int, seed: int, *, by_rep: bool = False
+) -> ImprovementTally:
     """Simulate organisations of one case, and compare what is said with what was true."""
     draw = np.random.RandomState(seed)
     counts = np.zeros(6, np.int64)
     for _ in range(organisations):
         asked = organisation(case, draw)
+        asked = asked.by_rep() if by_rep else asked
         effect = estimate_effect(asked.figures, permuted=False)
         counts += [*_said(effect, asked.truth)]
     return ImprovementTally(organisations, *counts.tolist())
@@ -291,13 +317,14 @@ def main() -> None:
     options.add_argument("--organisations", type=int, default=200)
     options.add_argument("--events", type=int, default=0, help="of each kind, through events")
     options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--by-rep", action="store_true", help="compare reps, not teams")
     given = options.parse_args()
     sys.stdout.write(
         "| chosen | effect | starts | figure | range | changes | adjusted | both | evidence |"
         " too few |\n|---|---|---|---|---|---|---|---|---|---|\n"
     )
     for case in CASES:
-        found = tallied(case, given.organisations, given.seed)
+        found = tallied(case, given.organisations, given.seed, by_rep=given.by_rep)
         counts = (
             *(found.covered, found.covered_by_changes, found.covered_by_adjusted),
             *(found.both, found.evidence),
