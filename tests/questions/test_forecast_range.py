@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from given import cny, opened
-from questions.shop import Shop, deal_id, publish, shop
+from questions.shop import Shop, deal_id, publish, shop, told
 from salesflow import Rep
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import Fact
@@ -133,7 +133,7 @@ def test_a_win_for_ten_times_what_its_deal_stood_at_is_in_doubt_and_named() -> N
         books.tell(900, ("2026-04-03", DealWon(amount=cny("1000"))))
         view = books.flow.ask(ForecastRange.model_validate(APRIL), as_of="2026-04-05")
         [doubt] = view.in_doubt
-        assert (doubt.deal, doubt.won, doubt.stood) == (deal_id(900), 1000, 100)
+        assert (doubt.deal, *told(doubt.won, doubt.stood)) == (deal_id(900), *told(1000, 100))
         assert view.corrected == Decimal("0.5"), "nothing is known of such wins"
         [line] = [each for each in view.lines if each.method == "history"]
         assert line.won == 1000
