@@ -53,7 +53,9 @@ def json_shown(value: object) -> str:
 
 def json_reason(error: ErrorDetails) -> str:
     """Return what is wrong with a value that was given as JSON."""
-    if error["type"] in ("model_type", "model_attributes_type"):
+    if error.get("ctx", {}).get("class_name") == "Money":
+        reason = 'must be like {"amount": "98000", "currency": "CNY"}'
+    elif error["type"] in ("model_type", "model_attributes_type"):
         reason = "must be a JSON object, such as {...}"
     else:
         reason = reason_of({**error, "input": ""})

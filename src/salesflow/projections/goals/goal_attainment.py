@@ -8,6 +8,7 @@ now, and the deals it rests on. Leaves out whether a goal would be well set: tha
 `GoalCheck`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final
@@ -43,6 +44,7 @@ from salesflow.projections.goals.goal_lines import (
     check_in_lines,
     goal_line,
     goal_states,
+    in_circles,
     revision_lines,
     splits_of,
 )
@@ -143,6 +145,10 @@ class GoalAttainmentView(View):
         lost = ", ".join(it.goal for it in self.goals if it.parent_known is False)
         if lost:
             found.append(f"{in_language('the parent goal is not set:', language)} {lost}")
+        circle = ", ".join(in_circles({it.goal: it.parent for it in self.goals}))
+        if circle:
+            said = in_language("goals that serve one another in a circle:", language)
+            found.append(f"{said} {circle}")
         for rates in self.rates:
             found += rates.left_out_said(language)
         return tuple(found)
@@ -253,11 +259,13 @@ def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:
         raise NotFoundError(
             f"there is no goal {key!r} at that moment{perhaps(key, by_key)}; goals: {known}"
         )
+    serving: dict[str | None, list[GoalRow]] = defaultdict(list)
+    for goal in every:
+        serving[goal.parent].append(goal)
     found, waiting = {key: by_key[key]}, [key]
     while waiting:
-        above = waiting.pop()
-        for goal in every:
-            if goal.parent == above and goal.key not in found:
+        for goal in serving[waiting.pop()]:
+            if goal.key not in found:
                 found[goal.key] = goal
                 waiting.append(goal.key)
     return [*found.values()]
