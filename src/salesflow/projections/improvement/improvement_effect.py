@@ -97,10 +97,11 @@ class ImprovementEffectView(MoneyView):
     formula: ClassVar[str] = (
         "windows: so many days up to the day of a start, and as many from it on; difference of"
         " mean changes with Welch's interval; difference after at the same figure before, with"
-        " its HC3 interval; placebo = the same one window earlier; range = where the effect lies"
-        " if it is between both estimates (Imbens and Manski); evidence = both intervals exclude"
-        " 0 on the same side and none of the placebo does; nobody to compare with: after -"
-        " before, of a rate with its Newcombe interval, else the mean change with Student's t;"
+        " its HC3 interval; placebo = the same one window earlier; range = where the effect"
+        " lies if it is between both estimates (Imbens and Manski); evidence = both intervals"
+        " exclude 0 on the same side and none of the placebo does; nobody to compare with:"
+        " after - before, of a rate with its Newcombe interval, else the mean change with"
+        " Student's t;"
         " by version: win rate under the version - under all others, Newcombe; 95%"
     )
     improvement: Key
