@@ -96,7 +96,7 @@ WRONG: dict[str, tuple[Callable[[Session], object], str]] = {
         decide(results(datetime(2026, 6, 2, tzinfo=UTC), "zoe")), "'zoe' does not take part"
     ),
     "a text is no day": (
-        lambda _: statement_id("ae", "ann", "2026-05-01"),  # type: ignore[arg-type]
+        lambda _: statement_id("ae", "ann", "2026-05-01"),
         "'2026-05-01' is no day",
     ),
     "a number is no key": (lambda _: goal_id(5), "5 is no key"),
