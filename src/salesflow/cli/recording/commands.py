@@ -489,9 +489,7 @@ def show_receipt(
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [
-                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
-            ],
+            "recorded": [*map(_recorded_json, events)],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
@@ -519,6 +517,10 @@ def show_receipt(
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
         context.screen.line(in_language(note, language), "yellow")
+
+
+def _recorded_json(event: Event) -> dict[str, Any]:
+    return {"stream_id": str(event.stream_id), **event_json(event)}
 
 
 def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
