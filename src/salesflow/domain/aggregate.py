@@ -52,13 +52,7 @@ from salesflow.domain.time import (
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, NotFoundError, RuleError
 
-__all__ = [
-    "NO_EVENT",
-    "Aggregate",
-    "OccurredAt",
-    "PendingEvent",
-    "is_untimed",
-]
+__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "PendingEvent", "is_untimed"]
 
 
 UNASSIGNED = UUID(int=0)
