@@ -485,3 +485,86 @@ def test_a_retrospective_shows_targets_and_results() -> None:
         told("east", 1, "attained")
     ]
     assert "Goals" in whole.table()
+
+
+def test_a_level_that_stood_beyond_its_target_is_held_or_not_and_never_by_percentages() -> None:
+    with now() as sales:
+        set_goal(sales, "rate", metric="win_rate", target="0.7", baseline="0.6")
+        with sales.flow.session(actor="eva") as session:  # the target falls below the baseline
+            session.get(Goal, goal_id("rate")).revise(
+                target="0.5", occurred_at=on("2026-07-01")
+            )
+        won(sales, 1, "2026-07-02", "1")
+        july, autumn = (
+            line(of(sales, when, goal="rate"), "rate") for when in ("2026-07-31", "2026-10-01")
+        )
+        table = of(sales, "2026-10-01", goal="rate").table()
+    assert told(july.attainment, july.expected_now, july.pace) == (None, None, None)
+    assert told(july.status, autumn.status, autumn.attainment) == ("on_track", "attained", None)
+    assert " 0%" not in table
+
+
+def test_a_level_that_is_to_be_kept_has_no_percentage() -> None:
+    with now() as sales:
+        set_goal(sales, "rate", metric="win_rate", target="0.5", baseline="0.5")
+        won(sales, 1, "2026-07-02", "1")
+        july = line(of(sales, "2026-07-31"), "rate")
+        kpis = sales.flow.ask(Kpis.model_validate(ASKED_Q3), as_of="2026-10-01")
+    assert told(july.attainment, july.pace, july.expected_now) == (None, None, Decimal("0.5"))
+    assert [told(it.attainment, it.status) for it in kpis.goals] == [(None, "attained")]
+
+
+def test_a_limit_is_kept_or_not_and_nothing_lost_is_no_zero_percent() -> None:
+    with now() as sales:
+        set_goal(sales, "lost", metric="lost", target=2)
+        autumn = line(of(sales, "2026-10-01", goal="lost"), "lost")
+    assert told(autumn.actual, autumn.attainment, autumn.pace) == (0, None, None)
+    assert autumn.status == "attained"
+
+
+def test_what_is_still_missing_is_missing_in_the_direction_that_is_better() -> None:
+    with now() as sales:
+        set_goal(sales, "fast", metric="cycle_days", target=10, baseline=30)
+        set_goal(sales, "q3", metric="orders", target=1)
+        sales.tell(1, ("2026-07-01 00:00", opened()), ("2026-07-26 00:00", DealWon()))
+        won(sales, 2, "2026-07-02", "1")
+        pace = of(sales, "2026-07-31").tables()[1]
+    place = pace.columns.index("Still missing")
+    assert [row[place] for row in pace.rows] == ["2.5", "–"]
+
+
+def test_goals_in_a_circle_are_no_part_of_one_another() -> None:
+    with now() as sales:
+        set_goal(sales, "a", metric="orders", target=1, parent="b")
+        set_goal(sales, "b", metric="orders", target=2, parent="a")
+        set_goal(sales, "c", metric="orders", target=1, parent="b")
+        view = of(sales, "2026-07-31", goal="b")
+    assert [told(each.goal, each.goals, each.target) for each in view.splits] == [("b", 1, 1)]
+    assert view.in_circles == ("b", "a")
+    assert "serve one another in a circle and are not added up: b, a" in view.table()
+
+
+def test_goals_without_a_year_before_are_said_to_be_expected_by_working_days() -> None:
+    with now() as sales:
+        won(sales, 1, "2025-08-02", "1")
+        set_goal(sales, "known", metric="orders", target=3)
+        set_goal(sales, "new", metric="lost", target=3)
+        set_goal(sales, "rate", metric="win_rate", target="0.5")
+        seasonal = of(sales, "2026-07-31", expected_by="seasonality").table()
+        plain = of(sales, "2026-07-31").table()
+    assert "since nothing is known of the year before: new" in seasonal
+    assert "since a level has no season: rate" in seasonal
+    assert "expected by working days" not in plain
+
+
+def test_the_check_of_a_goal_says_that_the_past_is_beyond_it() -> None:
+    with now() as sales:
+        won(sales, 1, "2026-05-02", "1")
+        asked = {"metric": "win_rate", "target": "0.6", **ASKED_Q3}
+        view = sales.flow.ask(GoalCheck.model_validate(asked), as_of="2026-07-01")
+        assert view.baseline is None
+        assert "with 100%, lies beyond the target already, so it is no baseline" in view.table()
+        with pytest.raises(InputError, match="baseline 70% lies beyond the target 60% already"):
+            sales.flow.ask(GoalCheck.model_validate({**asked, "baseline": "0.7"}))
+        with pytest.raises(InputError, match=r"0\.35 is 35%; 60 is none"):
+            sales.flow.ask(GoalCheck.model_validate({**asked, "target": 60}))

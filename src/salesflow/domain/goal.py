@@ -25,7 +25,11 @@ from salesflow.domain.smart import (
     LetterCheck,
     PastRange,
     Stated,
-    judged_letters,
+    baseline_of,
+    ensure_target,
+    passed_letters,
+    unshown,
+    wants_more,
 )
 from salesflow.domain.state import OpenedState, appended
 from salesflow.domain.time import Instant
@@ -389,7 +393,10 @@ class Goal(Aggregate, GoalState):
         )
         if not any(getattr(fact, name) is not None for name in REVISABLE):
             raise InputError("name at least one thing to revise, such as target")
-        letters = _passed(then._as_revised(fact), then.baseline)
+        made = then._as_revised(fact)
+        letters = _passed(made)
+        if fact.why_achievable is None and fact.because is None:
+            then._ensure_no_new_reason(made)
         self._record(fact.model_copy(update={"letters": letters}), occurred_at)
 
     def lock(
@@ -443,9 +450,26 @@ class Goal(Aggregate, GoalState):
         its = {name: getattr(fact, name) for name in REVISABLE}
         changed = {n: getattr(self, n) if it is None else it for n, it in its.items()}
         made = GoalSet(goal=self.key, scope=self.scope, **plain, **changed)
-        _ensure_measurable(made, metric_of(made.metric))
+        metric = metric_of(made.metric)
+        _ensure_measurable(made, metric)
         _ensure_of(fact.evidence, made)
+        if fact.baseline is not None:
+            baseline_of(metric, made.target, fact.baseline, None)
         return made
+
+    def _ensure_no_new_reason(self, made: GoalSet) -> None:
+        """Refuse a harder target of which only an old reason says that it can be reached."""
+        metric, target = metric_of(made.metric), made.target
+        more = wants_more(metric, target, made.baseline)
+        is_harder = target > self.target if more else target < self.target
+        shown = unshown(_stated(made), made.evidence) if is_harder else None
+        if shown is not None:
+            raise RuleError(
+                f"goal {self.key!r} is not shown to be achievable (the A of SMART) when it is"
+                f" revised: {shown}, and what was said of {self.target} may not hold of"
+                f" {target}; say why it can be reached, why_achievable=…, or why it is"
+                " revised, because=…"
+            )
 
 
 @lru_cache(maxsize=4096)
@@ -471,48 +495,25 @@ def _well_set(
             **named,
             "metric": metric.key,
             "target": number(target),
-            "baseline": _baseline(baseline, evidence),
+            "baseline": None if baseline is None else number(baseline),
             "evidence": evidence,
         }
     )
     _ensure_measurable(fact, metric)
     _ensure_of(evidence, fact)
-    return fact.model_copy(update={"letters": _passed(fact, fact.baseline)})
+    stood = baseline_of(metric, fact.target, fact.baseline, evidence)
+    fact = fact.model_copy(update={"baseline": stood})
+    return fact.model_copy(update={"letters": _passed(fact)})
 
 
-def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
-    """Return how the letters come out; refuse what fails one that somebody can mend."""
-    its = (goal.parent, goal.strategy, goal.why_achievable)
-    stated = Stated(metric_of(goal.metric), goal.target, baseline, *its)
-    letters = [*judged_letters(stated, goal.evidence)]
-    failed = next((each for each in letters if not each.passed), None)
-    if failed is None:
-        return tuple(
-            LetterCheck(letter=letter, passed=True, basis=basis) for letter, _, basis in letters
-        )
-    if failed.letter == "relevant":
-        raise RuleError(
-            f"goal {goal.goal!r} serves nothing (the R of SMART): name the goal above it,"
-            " parent=…, or the strategy, strategy=…"
-        )
-    shown = "nothing shows that it can be reached"
-    way_out = (
-        "hand in what the past shows, check=flow.ask(GoalCheck(…)), or say why,"
-        " why_achievable=…"
-    )
-    if goal.evidence is not None:
-        shown = "no comparable past period is known"
-        way_out = "say why it can be reached, why_achievable=…"
-    if failed.basis == "beyond_past_range" and goal.evidence is not None:
-        known = goal.evidence.known
-        shown = (
-            f"{goal.target} lies beyond all {len(known)} past periods, which came to"
-            f" {min(known)} … {max(known)}"
-        )
-        way_out = f"take another target, or {way_out}"
-    raise RuleError(
-        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; {way_out}"
-    )
+def _passed(goal: GoalSet) -> tuple[LetterCheck, ...]:
+    """Return how the letters come out; refuse what fails some that somebody can mend."""
+    return passed_letters(goal.goal, _stated(goal), goal.evidence)
+
+
+def _stated(goal: GoalSet) -> Stated:
+    its = (goal.baseline, goal.parent, goal.strategy, goal.why_achievable)
+    return Stated(metric_of(goal.metric), goal.target, *its)
 
 
 def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
@@ -538,10 +539,12 @@ def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
             if metric.is_figure
             else f"{metric.key} is measured in {metric.unit}; leave the unit out"
         )
-    if metric.unit == "share" and not 0 <= fact.target <= 1:
-        raise InputError(f"{metric.key} is a share: 0.35 is 35%; {fact.target} is none")
-    if metric.unit != "money" and not metric.is_figure and fact.target < 0:
-        raise InputError(f"{metric.key} is never below 0; {fact.target} is no target")
+    ensure_target(metric, fact.unit, fact.target, fact.baseline)
+    if fact.parent == fact.goal:
+        raise InputError(
+            f"goal {fact.goal!r} cannot serve itself; name the goal above it, parent=…, or the"
+            " strategy, strategy=…"
+        )
     _ensure_scope(fact.scope, metric)
 
 
@@ -576,14 +579,6 @@ def _ensure_of(evidence: PastRange | None, goal: GoalSet) -> None:
 
 def _evidence(check: PastRange | HasEvidence | None) -> PastRange | None:
     return check if check is None or isinstance(check, PastRange) else check.evidence
-
-
-def _baseline(given: Decimal | int | str | None, evidence: PastRange | None) -> Decimal | None:
-    """Return where it stood before: as somebody says, or in the last period of the past."""
-    if given is not None:
-        return number(given)
-    known = [] if evidence is None else evidence.known
-    return known[-1] if known else None
 
 
 def _amount(given: Money | Decimal | int | str | None, currency: str | None) -> Decimal | None:

@@ -43,6 +43,7 @@ from salesflow.projections.goals.goal_lines import (
     check_in_lines,
     goal_line,
     goal_states,
+    in_circles,
     revision_lines,
     splits_of,
 )
@@ -78,12 +79,13 @@ class GoalAttainmentView(View):
         " shares of who is credited"
     )
     formula: ClassVar[str] = (
-        "of what accumulates: attainment = actual ÷ target, expected = target x share elapsed,"
-        " pace = actual ÷ expected, projected = actual ÷ share elapsed; of a level: attainment"
-        " = (actual − baseline) ÷ (target − baseline), expected = baseline + (target −"
-        " baseline) x share elapsed, pace = attainment ÷ share elapsed, projected = actual;"
-        " share elapsed = working days over ÷ working days of the period, or what the same"
-        " period of the year"
+        "of what accumulates: attainment = actual ÷ target where more is better, expected ="
+        " target x share elapsed, pace = actual ÷ expected, projected = actual ÷ share elapsed;"
+        " of a level: attainment = (actual − baseline) ÷ (target − baseline), expected ="
+        " baseline + (target − baseline) x share elapsed, pace = attainment ÷ share elapsed,"
+        " projected = actual; without a percentage: a limit, and a level whose baseline is"
+        " unknown or not short of the target; share elapsed = working days over ÷ working days"
+        " of the period, or what the same period of the year"
         " before had come to by then; on track = projected reaches the target, of a level pace"
         " of 1 or more; attained or missed = by the target once the period is over; needed per"
         " day = (target − actual) ÷ working days left; amounts in the goal's currency at the"
@@ -92,6 +94,11 @@ class GoalAttainmentView(View):
     goals: tuple[GoalLine, ...]
     splits: tuple[GoalSplit, ...]
     """What goals below a goal add up to, where they are listed."""
+    in_circles: tuple[Reference, ...]
+    """Goals listed that serve themselves, at once or by way of others: they are no part of
+    what is added up."""
+    expected_by: ExpectedBy
+    """By what share of the period goals were asked to be expected."""
     goals_elsewhere: int
     """How many goals are set that are not listed."""
     revisions: tuple[RevisionLine, ...]
@@ -135,9 +142,28 @@ class GoalAttainmentView(View):
         lost = ", ".join(it.goal for it in self.goals if it.parent_known is False)
         if lost:
             found.append(f"{in_language('the parent goal is not set:', language)} {lost}")
+        if self.in_circles:
+            those = ", ".join(self.in_circles)
+            said = "these goals serve one another in a circle and are not added up:"
+            found.append(f"{in_language(said, language)} {those}")
+        found += self._unseasonal(language)
         for rates in self.rates:
             found += rates.left_out_said(language)
         return tuple(found)
+
+    def _unseasonal(self, language: Language) -> Iterator[str]:
+        """Say which goals are expected by working days although the season was asked for."""
+        if self.expected_by != "seasonality":
+            return
+        plain = [line for line in self.goals if line.expected_by != "seasonality"]
+        grows = {each.goal: metric_of(each.metric).kind == "accumulating" for each in plain}
+        for kind, why in (
+            (True, "expected by working days, since nothing is known of the year before:"),
+            (False, "expected by working days, since a level has no season:"),
+        ):
+            those = ", ".join(goal for goal, it in grows.items() if it is kind)
+            if those:
+                yield f"{in_language(why, language)} {those}"
 
 
 class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
@@ -180,12 +206,14 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             goal_line(placed, actual, progress_of(placed.goal, actual.value, days, it), known)
             for placed, actual, it in zip(tree, found.actuals, found.seasons, strict=True)
         ]
-        actuals = {line.goal: line.actual for line in lines}
+        actuals, circles = {line.goal: line.actual for line in lines}, in_circles(every)
         detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
             goals=tuple(lines),
-            splits=tuple(splits_of(goals, actuals)),
+            splits=tuple(splits_of(goals, actuals, circles)),
+            in_circles=tuple(goal.key for goal in goals if goal.key in circles),
+            expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),
             rates=found.rates,
             **detail,

@@ -23,6 +23,9 @@ from salesflow.domain.smart import (
     PastRange,
     PastValue,
     Stated,
+    baseline_of,
+    ensure_target,
+    is_beyond_target,
     judged_letters,
 )
 from salesflow.domain.time import Moment, Period, from_instant
@@ -86,9 +89,11 @@ class GoalCheckView(MoneyView):
         " at the last rate on or before the day of each booking"
     )
     metric: MetricKey
+    unit: Key | None
+    """Of a figure from outside, as it was named."""
     target: Number | None
     baseline: Number | None
-    """As named, or what the last period came to."""
+    """As named, or what the last period came to, where that does not lie beyond the target."""
     period: Period
     evidence: PastRange
     """What the past shows; `Goal.set` keeps it as its check."""
@@ -115,25 +120,49 @@ class GoalCheckView(MoneyView):
             for each in self.letters
         )
         days = days_text(self.period, ZoneInfo(self.timezone))
-        target = measure_text(self.target, metric, self.evidence.currency)
+        target = measure_text(self.target, metric, self.evidence.currency, self.unit)
         about = " · ".join((metric.name(language), target, days))
-        notes: tuple[str, ...] = ()
+        notes = [*self.baseline_notes(language)]
         if self.parent_known is False:
-            notes = (in_language("the parent goal is not set at that moment", language),)
+            notes.append(in_language("the parent goal is not set at that moment", language))
         columns = ("SMART", "Passed", "Because of")
-        return TableOfView("Goal check", columns, rows, about=about, notes=notes)
+        return TableOfView("Goal check", columns, rows, about=about, notes=tuple(notes))
+
+    def baseline_notes(self, language: Language = "en") -> Iterator[str]:
+        """Say what the past makes of the baseline, where nobody named one."""
+        metric, known = metric_of(self.metric), self.evidence.known
+        if self.target is None or not known:
+            return
+        last, unit = known[-1], self.unit
+        stood = measure_text(last, metric, self.evidence.currency, unit)
+        if self.baseline is None and is_beyond_target(metric, self.target, last):
+            yield say(
+                "the last past period, with {stood}, lies beyond the target already, so it is"
+                " no baseline: the level is held or not held, without a percentage",
+                language,
+                stood=stood,
+            )
+        elif metric.better is None and self.baseline == last and self.target < last:
+            yield say(
+                "less is taken to be better, since the last period came to {stood}; name a"
+                " baseline below the target where more is better",
+                language,
+                stood=stood,
+            )
 
     def _past(self, metric: Metric, language: Language) -> TableOfView:
         currency = self.evidence.currency
         rows = tuple(
             (
                 span_text(past.first_day, past.last_day),
-                measure_text(past.value, metric, currency),
+                measure_text(past.value, metric, currency, self.unit),
                 f"{past.count:,}",
             )
             for past in self.evidence.values
         )
-        low, high = (measure_text(it, metric, currency) for it in (self.low, self.high))
+        low, high = (
+            measure_text(it, metric, currency, self.unit) for it in (self.low, self.high)
+        )
         note = say("range of the past: {low} … {high}", language, low=low, high=high)
         notes = (note,) if self.low is not None else ()
         return TableOfView("Past periods", ("Period", "Result", "Rests on"), rows, notes=notes)
@@ -196,11 +225,14 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             position=moment.position,
         )
         known = evidence.known
-        baseline = known[-1] if self.baseline is None and known else self.baseline
+        if self.target is not None:
+            ensure_target(metric, self.unit, self.target, self.baseline)
+        baseline = baseline_of(metric, self.target, self.baseline, evidence)
         parents = {goal.key for goal in read_goals(reader) if goal.standing != "abandoned"}
         return GoalCheckView(
             moment=moment,
             metric=metric.key,
+            unit=self.unit,
             target=self.target,
             baseline=baseline,
             period=span.period(),

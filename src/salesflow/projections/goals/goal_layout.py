@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.metric import Metric, metric_of
+from salesflow.domain.smart import wants_more
 from salesflow.presentation.format import (
     NO_VALUE,
     given_percent,
@@ -39,6 +40,15 @@ SCOPE: Final = ("team", "rep", "channel", "product", "process", "stage")
 def goal_text(line: GoalLine) -> str:
     """Return the key of a goal, by which commands name it, and its title."""
     return line.goal if line.title is None else f"{line.goal} · {line.title}"
+
+
+def _missing(line: GoalLine) -> Decimal | None:
+    """Return what is still missing, in the direction that is better; None once reached."""
+    if line.gap is None:
+        return None
+    more = wants_more(metric_of(line.metric), line.target, line.baseline)
+    missing = line.gap if more else -line.gap
+    return missing if missing > 0 else None
 
 
 class GoalLayout:
@@ -78,7 +88,7 @@ class GoalLayout:
                 self._value(line.expected_now, line),
                 percent_text(line.pace),
                 self._value(line.projected, line),
-                self._value(line.gap, line),
+                self._value(_missing(line), line),
                 f"{line.days_left:,}",
                 self._value(line.needed_per_day, line),
             )

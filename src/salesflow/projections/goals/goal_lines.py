@@ -4,7 +4,7 @@ It is a module of its own, beside the question: how goals stand to one another, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Final, NamedTuple
@@ -37,6 +37,7 @@ __all__ = [
     "check_in_lines",
     "goal_line",
     "goal_states",
+    "in_circles",
     "revision_lines",
     "splits_of",
 ]
@@ -215,13 +216,31 @@ def goal_line(
 SAME: Final = "same scope and period"
 
 
+def in_circles(goals: Iterable[GoalRow]) -> frozenset[str]:
+    """Return the keys of goals that serve themselves, at once or by way of others.
+
+    No command of the command line sets them so; an import may, and so may commands that are
+    recorded late.
+    """
+    above = {goal.key: goal.parent for goal in goals}
+
+    def serves_itself(key: str) -> bool:
+        seen, at = set[str](), above[key]
+        while at is not None and at in above and at not in seen and at != key:
+            seen.add(at)
+            at = above[at]
+        return at == key
+
+    return frozenset(filter(serves_itself, above))
+
+
 def splits_of(
-    goals: Sequence[GoalRow], actuals: Mapping[str, Decimal | None]
+    goals: Sequence[GoalRow], actuals: Mapping[str, Decimal | None], circles: Set[str]
 ) -> Iterator[GoalSplit]:
     """Yield what the goals below each goal add up to, for each way in which they share it out.
 
     Only metrics that accumulate can be added up, and only goals of the same metric and
-    currency that are pursued.
+    currency that are pursued. Goals that serve one another in a circle are no part of it.
     """
     by_key = {goal.key: goal for goal in goals if goal.metric.kind == "accumulating"}
     shared: dict[tuple[str, str], list[GoalRow]] = defaultdict(list)
@@ -231,7 +250,8 @@ def splits_of(
             goal.metric,
             goal.currency,
         )
-        if above is not None and alike and goal.standing != "abandoned":
+        counts = goal.standing != "abandoned" and goal.key not in circles
+        if above is not None and alike and counts:
             shared[above.key, _shares_by(above, goal)].append(goal)
     for (key, by), below in sorted(shared.items()):
         target = sum((goal.target for goal in below), Decimal(0))
