@@ -563,7 +563,7 @@ def test_the_check_of_a_goal_says_that_the_past_is_beyond_it() -> None:
         asked = {"metric": "win_rate", "target": "0.6", **ASKED_Q3}
         view = sales.flow.ask(GoalCheck.model_validate(asked), as_of="2026-07-01")
         assert view.baseline is None
-        assert "with 100%, lies beyond the target already, so it is no baseline" in view.table()
+        assert "stood before, 100%, lies beyond the target already" in view.table()
         with pytest.raises(InputError, match="baseline 70% lies beyond the target 60% already"):
             sales.flow.ask(GoalCheck.model_validate({**asked, "baseline": "0.7"}))
         with pytest.raises(InputError, match=r"0\.35 is 35%; 60 is none"):

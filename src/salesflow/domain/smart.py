@@ -248,7 +248,14 @@ def unshown(goal: Stated, past: PastRange | None) -> str | None:
     target, count = _written(goal.target, goal.metric), len(past.known)
     periods = "the one past period, which" if count == 1 else f"all {count} past periods, which"
     came = low if count == 1 else f"{low} … {high}"
-    return f"{target} lies beyond {periods} came to {came}" if beyond else None
+    less = "" if goal.metric.better or more else f" ({LESS})"
+    return f"{target} lies beyond {periods} came to {came}{less}" if beyond else None
+
+
+LESS: Final = (
+    "less is taken to be better, since it lies below what it stood at before; name a baseline"
+    " below it, baseline=…, where more is better"
+)
 
 
 def _written(value: Decimal, metric: Metric) -> str:

@@ -92,6 +92,10 @@ def _no_notes(*_: object) -> Iterator[str]:
     return iter(())
 
 
+def _nothing(*_: object) -> None:
+    return None
+
+
 class Prepared(NamedTuple):
     """What a command takes beside its own parameters, and what completes it."""
 
@@ -101,6 +105,8 @@ class Prepared(NamedTuple):
     more: tuple[CommandParameter, ...] = ()
     notes: "Callable[[SalesFlow, Given, Language], Iterator[str]]" = _no_notes
     """What whoever typed it should know besides, of what was recorded."""
+    ensure: "Callable[[SalesFlow, Given, Sequence[Given]], None]" = _nothing
+    """Refuses what was given for one command, beside what was given for all of them."""
 
 
 def command_of_aggregate(
@@ -217,6 +223,11 @@ class _Command:
     ) -> None:
         """Record all of them in one session, and show what was recorded."""
         completed = [self._read(flow, each) for each in asked]
+        if self.prepared is not None:
+            together = [each.values for each in asked]
+            for each in asked:
+                with self._named_as_typed(each):
+                    self.prepared.ensure(flow, each.values, together)
         results: list[object] = []
 
         def record(session: "Session") -> None:
@@ -229,7 +240,11 @@ class _Command:
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
         notes_of = self.prepared.notes if self.prepared else _no_notes
-        notes = [n for it in completed for n in notes_of(flow, it.values, context.language)]
+        notes = [
+            n
+            for it in completed
+            for n in notes_of(flow, {"id": it.id, **it.values}, context.language)
+        ]
         show_receipt(context, flow, receipt, told, notes)
 
     def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:

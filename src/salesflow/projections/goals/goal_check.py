@@ -7,13 +7,13 @@ of the comparable periods before the goal's that are over, as believed at the mo
 how far goals are attained: that is `GoalAttainment`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
 from salesflow.domain.smart import (
@@ -32,14 +32,17 @@ from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import (
     Currency,
     Key,
+    Money,
     Number,
     Reason,
     Reference,
     SafeName,
     SafeText,
     Value,
+    number,
     tidy,
 )
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, span_text
@@ -59,11 +62,13 @@ from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, OutsideFigures, 
 from salesflow.projections.metrics.goal_text import basis_text, measure_text
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
 
-__all__ = ["GoalCheck", "GoalCheckView", "LetterJudged"]
+__all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "baseline_note"]
 
 PERIODS: Final = 4
 PERIODS_MOST: Final = 40
 PLACES: Final = Decimal("0.000001")
+COUNTED: Final = {"count": "whole numbers", "number": "plain numbers"}
+"""What people call the units that have no name of their own."""
 
 
 class LetterJudged(Value):
@@ -122,33 +127,14 @@ class GoalCheckView(MoneyView):
         days = days_text(self.period, ZoneInfo(self.timezone))
         target = measure_text(self.target, metric, self.evidence.currency, self.unit)
         about = " · ".join((metric.name(language), target, days))
-        notes = [*self.baseline_notes(language)]
+        known = self.evidence.known
+        named = self.baseline is not None and self.baseline not in known[-1:]
+        note = baseline_note(self, self.evidence, language, named=named)
+        notes = [] if note is None else [note]
         if self.parent_known is False:
             notes.append(in_language("the parent goal is not set at that moment", language))
         columns = ("SMART", "Passed", "Because of")
         return TableOfView("Goal check", columns, rows, about=about, notes=tuple(notes))
-
-    def baseline_notes(self, language: Language = "en") -> Iterator[str]:
-        """Say what the past makes of the baseline, where nobody named one."""
-        metric, known = metric_of(self.metric), self.evidence.known
-        if self.target is None or not known:
-            return
-        last, unit = known[-1], self.unit
-        stood = measure_text(last, metric, self.evidence.currency, unit)
-        if self.baseline is None and is_beyond_target(metric, self.target, last):
-            yield say(
-                "the last past period, with {stood}, lies beyond the target already, so it is"
-                " no baseline: the level is held or not held, without a percentage",
-                language,
-                stood=stood,
-            )
-        elif metric.better is None and self.baseline == last and self.target < last:
-            yield say(
-                "less is taken to be better, since the last period came to {stood}; name a"
-                " baseline below the target where more is better",
-                language,
-                stood=stood,
-            )
 
     def _past(self, metric: Metric, language: Language) -> TableOfView:
         currency = self.evidence.currency
@@ -168,6 +154,48 @@ class GoalCheckView(MoneyView):
         return TableOfView("Past periods", ("Period", "Result", "Rests on"), rows, notes=notes)
 
 
+class _Stood(Protocol):
+    """A goal, or the check of one."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def target(self) -> Decimal | None: ...
+    @property
+    def baseline(self) -> Decimal | None: ...
+
+
+def baseline_note(
+    goal: _Stood, past: PastRange, language: Language, *, named: bool = False
+) -> str | None:
+    """Say what follows from where a goal stood before, where nobody would expect it.
+
+    `named` is whether somebody named its baseline.
+    """
+    metric, target, known = metric_of(goal.metric), goal.target, past.known
+    before = known[-1] if goal.baseline is None and known else goal.baseline
+    if target is None or before is None or named:
+        return None
+    stood = measure_text(before, metric, past.currency, goal.unit)
+    if is_beyond_target(metric, target, before):
+        return say(
+            "where it stood before, {stood}, lies beyond the target already: the level is held"
+            " or not held, without a percentage",
+            language,
+            stood=stood,
+        )
+    if metric.better is None and target < before:
+        return say(
+            "less is taken to be better, since it stood at {stood} before; name a baseline"
+            " below the target where more is better",
+            language,
+            stood=stood,
+        )
+    return None
+
+
 class GoalCheck(PeriodQuestion[GoalCheckView]):
     """Would a goal be well set, and was so much ever reached?"""
 
@@ -176,7 +204,8 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     metric: MetricAsked = "won"
     """What is measured: sales, orders, win_rate …, or figure:<key>. Default: won."""
     target: Number | None = None
-    """What is to be reached; of shares 0.35 is 35%. Left out, only the past is shown."""
+    """What is to be reached: 12, '700000 CNY', of shares 0.35 or 35%. Left out, only the past
+    is shown."""
     currency: Currency | None = None
     """Of money: such as CNY. Default: the report currency of the settings."""
     unit: Key | None = None
@@ -205,6 +234,44 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     """Why it can be reached, where the past does not show it."""
     periods: Annotated[int, Field(ge=1, le=PERIODS_MOST, strict=True)] = PERIODS
     """How many periods before to look at. Default: 4."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_currency(cls, given: object) -> object:
+        """Take an amount with its currency for the target, as a goal takes it."""
+        if not isinstance(given, Mapping):
+            return given
+        target, currency = given.get("target"), given.get("currency")
+        if isinstance(target, str):
+            amount, _, code = target.strip().rpartition(" ")
+            target = (
+                Money(amount.replace(",", ""), code.upper())
+                if amount and code.isalpha()
+                else target
+            )
+        if not isinstance(target, Money):
+            return given
+        if currency not in (None, target.currency):
+            raise InputError(f"the target is in {target.currency}, the goal in {currency}")
+        return {**given, "target": target.amount, "currency": target.currency}
+
+    @field_validator("target", "baseline", mode="before")
+    @classmethod
+    def _share(cls, given: object, info: ValidationInfo) -> object:
+        """Read a percentage of what is a share."""
+        if not isinstance(given, str) or not given.strip().endswith("%"):
+            return given
+        metric = metric_of(info.data.get("metric", "won"))
+        if metric.unit not in (None, "share"):
+            counted = COUNTED.get(metric.unit, metric.unit)
+            raise ValueError(
+                Message(
+                    "a percentage is a share, and {metric} is counted in {unit}",
+                    metric=metric.key,
+                    unit=counted,
+                )
+            )
+        return number(given.strip().removesuffix("%").strip()) / 100
 
     def answer(self, reader: Reader, moment: Moment) -> GoalCheckView:
         """Look at the past, and judge every letter."""
