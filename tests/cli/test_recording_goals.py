@@ -38,7 +38,7 @@ def given(db: str, command: str, *more: str) -> Ran:
 
 
 REFUSED = {
-    "goal set me --metric orders --target 1 --quarter 2026-Q3 --parent me": "cannot serve itself",
+    "goal set me --metric orders --target 1 --year 2026 --parent me": "cannot serve itself",
     "goal revise y26 --parent q3": "in a circle: y26 → q3 → y26; name another goal above,"
     " --parent",
     "goal set x --metric orders --target 1 --quarter 2026-Q3 --parent y62": "no goal 'y62' that"
@@ -59,17 +59,19 @@ REFUSED = {
     " shown to be achievable",
     "goal set x --metric orders --target 9 --strategy s": "name the period: --quarter, --month",
     "goal set x --metric orders --target 9 --strategy s --from 2026-01-01": "--to is missing",
-    "goal set x --metric orders --target 9 --strategy s --year 2026 --first-day 2026-01-01":
+    "goal set x --metric orders --target 9 --strategy s --year 2026 --first-day 2026-01-01": ""
     "--first-day, --year: say the period in one way only",
     "goal set x --metric orders --target 9 --strategy s --last-day 2026-01-01": "--first-day is"
     " missing",
     "goal set x --metric orders --target 9 --strategy s --first-day 2026-09-30"
-    " --last-day 2026-07-01": "the last day, 2026-07-01, lies before the first day, 2026-09-30",
+    " --last-day 2026-07-01": "--last-day 2026-07-01 lies before --first-day 2026-09-30",
     "goal revise q3 --target '9000000 CNY'": "lies beyond",
+    "goal revise q3 --last-day 2026-06-01": "2026-06-01, lies before the first day, 2026-07-01",
     "goal set x --metric win_rate --target 60% --baseline 70% --year 2026 --strategy s": "the"
-    " baseline 70% lies beyond the target 60% already; take another target, or leave --baseline",
+    " baseline 70% lies beyond the target 60% already; take another target, or leave"
+    " --baseline out",
     "ask goal-check --metric win_rate --target 60% --baseline 70%": "leave --baseline out",
-    "ask goal-check --metric orders --target 60%": "orders is counted in whole numbers",
+    "ask goal-check --metric orders --target 6%": "orders is counted in whole numbers",
 }  # fmt: skip
 
 

@@ -530,7 +530,7 @@ def test_what_is_still_missing_is_missing_in_the_direction_that_is_better() -> N
         won(sales, 2, "2026-07-02", "1")
         pace = of(sales, "2026-07-31").tables()[1]
     place = pace.columns.index("Still missing")
-    assert [row[place] for row in pace.rows] == ["2.5", "–"]
+    assert [row[place] for row in pace.rows] == ["2.5 d", "–"]
 
 
 def test_goals_in_a_circle_are_no_part_of_one_another() -> None:

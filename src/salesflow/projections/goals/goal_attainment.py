@@ -19,7 +19,7 @@ from salesflow.domain.goal import GoalState
 from salesflow.domain.metric import MetricAsked, metric_of
 from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
 from salesflow.domain.time import Moment, from_instant
-from salesflow.domain.values import Day, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Day, Reference, SafeName, Value, tidy
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.messages import Language, in_language, say_count
@@ -183,7 +183,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     """Only goals of this team (its key)."""
     rep: Reference | None = None
     """Only goals of this rep."""
-    product: SafeText | None = None
+    product: SafeName | None = None
     """Only goals of this product, as lines of quotes and agreements name it."""
     expected_by: ExpectedBy = "working_days"
     """What share is expected by now: working_days that are over, or seasonality, what the same

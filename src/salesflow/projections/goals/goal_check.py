@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
+from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_currency, metric_of
 from salesflow.domain.smart import (
     Basis,
     GoalScope,
@@ -37,7 +37,6 @@ from salesflow.domain.values import (
     Reason,
     Reference,
     SafeName,
-    SafeText,
     Value,
     number,
     tidy,
@@ -57,9 +56,10 @@ from salesflow.projections.core.question import (
     span_before,
 )
 from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.attainment import scope_of
+from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, OutsideFigures, read_goals
-from salesflow.projections.metrics.goal_text import basis_text, measure_text
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
 
 __all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "baseline_note"]
@@ -125,7 +125,7 @@ class GoalCheckView(MoneyView):
             for each in self.letters
         )
         days = days_text(self.period, ZoneInfo(self.timezone))
-        target = measure_text(self.target, metric, self.evidence.currency, self.unit)
+        target = self._text(metric, language).beside_target(self.target)
         about = " · ".join((metric.name(language), target, days))
         known = self.evidence.known
         named = self.baseline is not None and self.baseline not in known[-1:]
@@ -137,21 +137,22 @@ class GoalCheckView(MoneyView):
         return TableOfView("Goal check", columns, rows, about=about, notes=tuple(notes))
 
     def _past(self, metric: Metric, language: Language) -> TableOfView:
-        currency = self.evidence.currency
+        text = self._text(metric, language)
         rows = tuple(
             (
                 span_text(past.first_day, past.last_day),
-                measure_text(past.value, metric, currency, self.unit),
+                text.beside_target(past.value),
                 f"{past.count:,}",
             )
             for past in self.evidence.values
         )
-        low, high = (
-            measure_text(it, metric, currency, self.unit) for it in (self.low, self.high)
-        )
+        low, high = map(text.beside_target, (self.low, self.high))
         note = say("range of the past: {low} … {high}", language, low=low, high=high)
         notes = (note,) if self.low is not None else ()
         return TableOfView("Past periods", ("Period", "Result", "Rests on"), rows, notes=notes)
+
+    def _text(self, metric: Metric, language: Language) -> FigureText:
+        return FigureText(metric.unit or self.unit, language, self.evidence.currency)
 
 
 class _Stood(Protocol):
@@ -178,7 +179,8 @@ def baseline_note(
     before = known[-1] if goal.baseline is None and known else goal.baseline
     if target is None or before is None or named:
         return None
-    stood = measure_text(before, metric, past.currency, goal.unit)
+    unit = metric.unit or goal.unit
+    stood = FigureText(unit, language, past.currency).beside_target(before)
     if is_beyond_target(metric, target, before):
         return say(
             "where it stood before, {stood}, lies beyond the target already: the level is held"
@@ -218,7 +220,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     """Of this rep."""
     customer: UUID | None = None
     """Of this customer."""
-    product: SafeText | None = None
+    product: SafeName | None = None
     """Only of this product, as lines of quotes and agreements name it; sales and won can be."""
     channel: Reference | None = None
     """Of deals from this lead source."""
@@ -313,13 +315,10 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
 
     def _in(self, reader: Reader) -> str | None:
         """Return the currency of a metric of money; none of any other."""
-        if metric_of(self.metric).unit != "money":
-            if self.currency is not None:
-                raise InputError(f"{self.metric} is no money; leave the currency out")
-            return None
-        found = self.currency or reader.report_currency
-        if found is None:
-            raise InputError(f"{self.metric} is money; name the currency, such as CNY")
+        metric, found = metric_of(self.metric), self.currency
+        if metric.unit == "money":
+            found = found or reader.report_currency
+        ensure_currency(metric, found)
         return found
 
     def _scope(self) -> GoalScope:

@@ -29,9 +29,11 @@ from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.metrics.effect_windows import (
     MetricAt,
+    WindowDays,
     figures_around,
     windows_around,
 )
+from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.coaching_figures import (
     MEASURES,
@@ -39,8 +41,7 @@ from salesflow.projections.people.coaching_figures import (
     Measure,
     StageDifferences,
 )
-from salesflow.projections.people.figure_text import FigureText
-from salesflow.projections.people.training_effect import WINDOW, WindowDays
+from salesflow.projections.people.training_effect import WINDOW
 from salesflow.projections.people.trainings import completions, trainings_known
 from salesflow.projections.scope import Teams, early_reps_note
 
