@@ -41,8 +41,8 @@ from salesflow.domain.smart import (
 from salesflow.domain.state import OpenedState, appended
 from salesflow.domain.time import Instant, ensure_days
 from salesflow.domain.values import (
-    Currency,
     Day,
+    GivenCurrency,
     Key,
     Money,
     Number,
@@ -94,7 +94,7 @@ class GoalSet(Fact):
     """What is measured: sales, win_rate …, or figure:<key> for a figure from outside."""
     target: Number
     """What is to be reached: an amount, a count, days; of shares 0.35 is 35%."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """Of a metric of money."""
     unit: Key | None = None
     """Of a figure from outside: what it is counted in."""

@@ -24,6 +24,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     Strict,
     ValidationError,
+    ValidationInfo,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -50,6 +51,7 @@ __all__ = [
     "Day",
     "Exact",
     "Flag",
+    "GivenCurrency",
     "GivenTime",
     "Heard",
     "Key",
@@ -359,7 +361,53 @@ Personal = Annotated[str, Strict(), AfterValidator(_checked_text), TextMark(pers
 """Text about a person, and all free text: at most 10,000 characters, lines allowed."""
 
 Currency = Annotated[str, Strict(), Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
-"""An ISO 4217 code such as CNY."""
+"""An ISO 4217 code such as CNY, as it was recorded."""
+
+MEANT_BY: Final[Mapping[str, str]] = {
+    "RMB": "CNY",
+    "YEN": "JPY",
+    "WON": "KRW",
+    "NTD": "TWD",
+    "NIS": "ILS",
+    "UKP": "GBP",
+    "STG": "GBP",
+    "SFR": "CHF",
+    "DKR": "DKK",
+    "NKR": "NOK",
+    "SKR": "SEK",
+}
+"""Codes that people use for a currency which has another one in ISO 4217."""
+RECORDED: Final = "recorded"
+"""The context in which values are made of what was recorded, whatever it is called today."""
+
+
+@dataclass(frozen=True)
+class KnownCode:
+    """Refuses, of what is given in Python, the codes by which people mean another one.
+
+    A second code would be a currency of its own, for which no rate is ever published.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """Return pydantic what to call, in Python alone."""
+        schema = handler(source)
+        looked = core_schema.with_info_before_validator_function(_known_code, schema)
+        return core_schema.json_or_python_schema(json_schema=schema, python_schema=looked)
+
+
+def _known_code(given: object, info: ValidationInfo) -> object:
+    meant = MEANT_BY.get(given) if isinstance(given, str) else None
+    if meant is None or info.context == RECORDED:
+        return given
+    raise ValueError(
+        Message("{code} is no code of ISO 4217; write {meant}", code=given, meant=meant)
+    )
+
+
+GivenCurrency = Annotated[Currency, KnownCode()]
+"""An ISO 4217 code as somebody gives it; one by which another is meant is refused."""
 
 Count = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
 """A whole number of things."""
@@ -475,7 +523,7 @@ class Money(Value):
     """
 
     amount: Number
-    currency: Currency
+    currency: GivenCurrency
 
     def __init__(self, amount: Decimal | str | int, currency: str) -> None:
         super().__init__(amount=amount, currency=currency)
@@ -483,16 +531,30 @@ class Money(Value):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
     __init__.__defaults__ = (None, None)  # so that what is left out is refused as a field is
 
+    @classmethod
+    def recorded(cls, amount: Decimal, currency: str) -> Self:
+        """Return an amount in a currency that stands in the log, whatever its code.
+
+        Raises:
+            InputError: where the amount has no room.
+        """
+        given = {"amount": amount, "currency": currency}
+        try:
+            made: Self = cls.__pydantic_validator__.validate_python(given, context=RECORDED)
+        except ValidationError as error:
+            raise InputError(cls._complaint(error)) from error
+        return made
+
     def __add__(self, other: "Money") -> "Money":
         self._same_currency(other)
-        return Money(self.amount + other.amount, self.currency)
+        return Money.recorded(self.amount + other.amount, self.currency)
 
     def __sub__(self, other: "Money") -> "Money":
         self._same_currency(other)
-        return Money(self.amount - other.amount, self.currency)
+        return Money.recorded(self.amount - other.amount, self.currency)
 
     def __neg__(self) -> "Money":
-        return Money(-self.amount, self.currency)
+        return Money.recorded(-self.amount, self.currency)
 
     def __str__(self) -> str:
         return f"{self.amount:,} {self.currency}"

@@ -7,6 +7,7 @@ of the comparable periods before the goal's that are over, as believed at the mo
 how far goals are attained: that is `GoalAttainment`.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Protocol
@@ -30,7 +31,7 @@ from salesflow.domain.smart import (
 )
 from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import (
-    Currency,
+    GivenCurrency,
     Key,
     Money,
     Number,
@@ -66,6 +67,7 @@ __all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "baseline_no
 
 PERIODS: Final = 4
 PERIODS_MOST: Final = 40
+AMOUNT: Final = re.compile(r"(.+) ([A-Za-z]+)").fullmatch
 PLACES: Final = Decimal("0.000001")
 COUNTED: Final = {"count": "whole numbers", "number": "plain numbers"}
 """What people call the units that have no name of their own."""
@@ -208,7 +210,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     target: Number | None = None
     """What is to be reached: 12, '700000 CNY', of shares 0.35 or 35%. Left out, only the past
     is shown."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """Of money: such as CNY. Default: the report currency of the settings."""
     unit: Key | None = None
     """Of a figure from outside: the unit it is reported in."""
@@ -244,18 +246,16 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         if not isinstance(given, Mapping):
             return given
         target, currency = given.get("target"), given.get("currency")
-        if isinstance(target, str):
-            amount, _, code = target.strip().rpartition(" ")
-            target = (
-                Money(amount.replace(",", ""), code.upper())
-                if amount and code.isalpha()
-                else target
-            )
-        if not isinstance(target, Money):
+        amount, code = target, None
+        if isinstance(target, Money):
+            amount, code = target.amount, target.currency
+        elif isinstance(target, str) and (found := AMOUNT(target.strip())):
+            amount, code = found[1].replace(",", "").strip(), found[2].upper()
+        if code is None:
             return given
-        if currency not in (None, target.currency):
-            raise InputError(f"the target is in {target.currency}, the goal in {currency}")
-        return {**given, "target": target.amount, "currency": target.currency}
+        if currency not in (None, code):
+            raise InputError(f"the target is in {code}, the goal in {currency}")
+        return {**given, "target": amount, "currency": code}
 
     @field_validator("target", "baseline", mode="before")
     @classmethod
