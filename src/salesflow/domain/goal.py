@@ -91,7 +91,7 @@ class GoalSet(Fact):
     title: SafeName | None = None
     """What people call it; its key where nothing is said."""
     metric: MetricKey
-    """What is measured: sales, win_rate …, or figure:<key> for a figure from outside."""
+    """What is measured, by key or name; figure:<key> is a figure from outside."""
     target: Number
     """What is to be reached: an amount, a count, days; of shares 0.35 is 35%."""
     currency: GivenCurrency | None = None

@@ -69,14 +69,19 @@ class GoalScope(Value):
     """Of whom a goal is; all that is named has to be so, nothing named is the whole company."""
 
     team: Reference | None = None
+    """Of this team (its key)."""
     rep: Reference | None = None
+    """Of this rep, by id or name."""
     customer: UUID | None = None
+    """Of this customer: its name, its id, first digits of it, or SOURCE:OBJECT."""
     channel: Reference | None = None
-    """A lead source."""
+    """Of deals from this lead source, such as web or fair."""
     product: SafeText | None = None
-    """As the lines of quotes and agreements name it."""
+    """Of this product, as lines of quotes and agreements name it; sales and won can be."""
     process: Key | None = None
+    """Of deals of this process (its key)."""
     stage: Key | None = None
+    """Measured at this stage, by key or name."""
 
     @property
     def named(self) -> dict[str, str]:

@@ -51,6 +51,7 @@ __all__ = [
     "Day",
     "Exact",
     "Flag",
+    "Given",
     "GivenCurrency",
     "GivenTime",
     "Heard",

@@ -17,6 +17,7 @@ from uuid import UUID
 
 import typer
 
+from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
 from salesflow.cli.recording.helps import HELPS
@@ -359,7 +360,11 @@ def _field_texts(kind: type[Aggregate]) -> dict[str, str]:
     for fact in kind.facts:
         for name, text in field_docstrings(fact).items():
             found.setdefault(name, text)
-    return {**HELPS, **found}
+    scopes = (each.model_fields["scope"] for each in kind.facts if "scope" in each.model_fields)
+    spread = [it.annotation for it in scopes if isinstance(it.annotation, type)]
+    within = {n: text for each in spread for n, text in field_docstrings(each).items()}
+    helps = {**HELPS, **within, **found}
+    return helps | {"metric": f"{helps['metric']} {METRICS_THERE_ARE}"}
 
 
 def _parameter_name(name: str) -> str:
