@@ -568,3 +568,45 @@ def test_the_check_of_a_goal_says_that_the_past_is_beyond_it() -> None:
             sales.flow.ask(GoalCheck.model_validate({**asked, "baseline": "0.7"}))
         with pytest.raises(InputError, match=r"0\.35 is 35%; 60 is none"):
             sales.flow.ask(GoalCheck.model_validate({**asked, "target": 60}))
+
+
+def test_periods_without_a_goal_and_people_in_no_team_below_are_named() -> None:
+    with now() as sales:
+        with sales.flow.session() as session:
+            session.add(Rep.join("ann", team="east", name="Ann", occurred_at=on("2026-01-01")))
+        year = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
+        set_goal(sales, "year", metric="sales", target=Money(900, "CNY"), **year)
+        below = {"metric": "sales", "parent": "year"}
+        for days in ({"first_day": date(2026, 1, 1), "last_day": date(2026, 3, 31)}, Q3):
+            key = f"east-{days['first_day']}"
+            set_goal(sales, key, target=Money(200, "CNY"), team="east", **below, **days)
+        won(sales, 1, "2026-07-02", "70", owner="ann")
+        won(sales, 2, "2026-07-02", "30", owner="bob")
+        view = of(sales, "2026-07-31", goal="year")
+    [split] = view.splits
+    assert told(split.actual, split.actual_gap, split.target_gap) == (70, 30, 500)
+    assert split.periods_without == ("2026-Q2", "2026-Q4")
+    assert "year: no goals below for 2026-Q2, 2026-Q4" in view.table()
+    assert (
+        "30 CNY of what year came to is counted by no goal below: credited to" in view.table()
+    )
+    assert "2026-Q3" in view.table()
+
+
+def test_goals_for_other_days_than_the_goal_above_are_not_added_up() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="orders", target=10)
+        days = {"first_day": date(2026, 9, 1), "last_day": date(2026, 10, 31)}
+        set_goal(sales, "late", metric="orders", target=4, parent="q3", **days)
+        view = of(sales, "2026-07-31", goal="q3")
+    assert view.splits == ()
+    assert "are not within those of the goal above: late" in view.table()
+
+
+def test_periods_of_any_days_without_a_goal_are_named_by_their_ends() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="orders", target=10)
+        days = {"first_day": date(2026, 7, 5), "last_day": date(2026, 8, 10)}
+        set_goal(sales, "some", metric="orders", target=4, parent="q3", **days)
+        [split] = of(sales, "2026-07-31", goal="q3").splits
+    assert split.periods_without == ("2026-07-01 … 2026-07-04", "2026-08-11 … 2026-09-30")

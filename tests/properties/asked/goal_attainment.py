@@ -185,6 +185,8 @@ def _splits(
             alike = ("metric", "currency")
             if (
                 above["goal"] == goal["parent"]
+                and above["first_day"] <= goal["first_day"]
+                and goal["last_day"] <= above["last_day"]
                 and not _serves(above, goal["goal"], every, [])
                 and all(above[name] == goal[name] for name in alike)
                 and goal["metric"] in ("sales", "orders", "created", "lost")

@@ -44,6 +44,7 @@ from salesflow.projections.goals.goal_lines import (
     goal_line,
     goal_states,
     in_circles,
+    is_within,
     revision_lines,
     splits_of,
 )
@@ -146,10 +147,25 @@ class GoalAttainmentView(View):
             those = ", ".join(self.in_circles)
             said = "these goals serve one another in a circle and are not added up:"
             found.append(f"{in_language(said, language)} {those}")
+        found += self._apart(language)
         found += self._unseasonal(language)
         for rates in self.rates:
             found += rates.left_out_said(language)
         return tuple(found)
+
+    def _apart(self, language: Language) -> Iterator[str]:
+        """Say which goals are not added up since their days are not those of the goal above."""
+        by_key, apart = {line.goal: line for line in self.goals}, []
+        for line in self.goals:
+            above = by_key.get(line.parent or "", line)
+            adds_up = metric_of(line.metric).kind == "accumulating"
+            alike = (line.metric, line.currency) == (above.metric, above.currency)
+            inside = is_within((line.first, line.last), (above.first, above.last))
+            if adds_up and alike and not inside:
+                apart.append(line.goal)
+        if apart:
+            said = "not added up, since their days are not within those of the goal above:"
+            yield f"{in_language(said, language)} {', '.join(apart)}"
 
     def _unseasonal(self, language: Language) -> Iterator[str]:
         """Say which goals are expected by working days although the season was asked for."""
@@ -203,7 +219,13 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         goals = [placed.goal for placed in tree]
         found, days = measured(goals, reader, self.expected_by), WorkDays.read(reader)
         lines = [
-            goal_line(placed, actual, progress_of(placed.goal, actual.value, days, it), known)
+            goal_line(
+                placed,
+                actual,
+                progress_of(placed.goal, actual.value, days, it),
+                known,
+                reader.calendar,
+            )
             for placed, actual, it in zip(tree, found.actuals, found.seasons, strict=True)
         ]
         actuals, circles = {line.goal: line.actual for line in lines}, in_circles(every)
@@ -211,7 +233,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         return GoalAttainmentView(
             moment=moment,
             goals=tuple(lines),
-            splits=tuple(splits_of(goals, actuals, circles)),
+            splits=tuple(splits_of(goals, actuals, circles, reader.calendar)),
             in_circles=tuple(goal.key for goal in goals if goal.key in circles),
             expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),

@@ -3,7 +3,7 @@
 It is a module of its own: what people read of goals, and no figure.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -23,6 +23,7 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.goals.goal_lines import (
+    PERIOD,
     CheckInLine,
     GoalLine,
     GoalSplit,
@@ -35,6 +36,19 @@ from salesflow.projections.metrics.figure_text import FigureText
 __all__ = ["GoalLayout"]
 
 INDENT: Final = "  "
+HALF_A_CENT: Final = Decimal("0.005")
+"""A difference below it comes of amounts being converted one by one."""
+ELSE: Final = {
+    "team": "credited to people in no team below",
+    "rep": "credited to people without a goal below",
+    "customer": "of other customers",
+    "channel": "of other channels",
+    "product": "of other products",
+    "process": "of other processes",
+    "stage": "at other stages",
+    "period": "of days without a goal below",
+}
+"""Of whom or what is that which no goal below counts, by what these share out."""
 SCOPE: Final = ("team", "rep", "channel", "product", "process", "stage")
 
 
@@ -66,7 +80,7 @@ class GoalLayout:
                 self._named(line),
                 metric_of(line.metric).name(self._language),
                 self._scope(line),
-                span_text(line.first, line.last),
+                line.quarter or span_text(line.first, line.last),
                 self._value(line.target, line),
                 self._value(line.actual, line),
                 percent_text(line.attainment),
@@ -103,6 +117,7 @@ class GoalLayout:
 
     def splits(self, splits: Sequence[GoalSplit], lines: Mapping[str, GoalLine]) -> TableOfView:
         """Lay out what the goals below each goal add up to."""
+        notes = tuple(note for each in splits for note in self._split_notes(each, lines))
         rows = tuple(
             (
                 goal_text(lines[each.goal]),
@@ -120,7 +135,40 @@ class GoalLayout:
             "Goal", "Shared out by", "Goals below", "Target value", "Sum of targets below",
             "Gap in targets", "Sum of results below",
         )  # fmt: skip
-        return TableOfView("Goals below", columns, rows)
+        return TableOfView("Goals below", columns, rows, notes=notes)
+
+    def _split_notes(self, split: GoalSplit, lines: Mapping[str, GoalLine]) -> Iterator[str]:
+        """Say what is missing in the sums of the goals below a goal, and why."""
+        if split.periods_without and split.target_gap > 0:
+            yield say(
+                "{goal}: no goals below for {periods}, which the gap in targets includes",
+                self._language,
+                goal=split.goal,
+                periods=", ".join(split.periods_without),
+            )
+        gap = split.actual_gap
+        if gap is None or abs(gap) < HALF_A_CENT:
+            return
+        parts = [part for part in split.by.split(", ") if part in ELSE]
+        if PERIOD in parts and not split.periods_without:
+            parts.remove(PERIOD)
+        whose = f" {self._word('or')} ".join(self._word(ELSE[part]) for part in parts)
+        if gap > 0 and whose:
+            yield say(
+                "{amount} of what {goal} came to is counted by no goal below: {whose}",
+                self._language,
+                amount=self._value(gap, lines[split.goal]),
+                goal=split.goal,
+                whose=whose,
+            )
+        elif gap < 0:
+            yield say(
+                "the goals below {goal} count {amount} more than it does: some of it is counted"
+                " by several of them",
+                self._language,
+                amount=self._value(-gap, lines[split.goal]),
+                goal=split.goal,
+            )
 
     def letters(self, letters: Sequence[LetterThen]) -> TableOfView:
         """Lay out the letters of SMART, when the goal was set and by now."""
