@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -18,7 +19,7 @@ from salesflow.domain.improvement import (
     drawn_order,
     improvement_id,
 )
-from salesflow.errors import InputError, RuleError, SalesflowError
+from salesflow.errors import InputError, RuleError
 
 TRIAL = improvement_id("trial")
 TEAMS = ("east", "north", "south", "west")
@@ -40,22 +41,9 @@ def decides(
     )
 
 
-def refuses(
-    *,
-    given: Sequence[Given],
-    when: Callable[[Improvement], object],
-    match: str,
-    error: type[SalesflowError] = RuleError,
-) -> None:
-    testing.refuses(
-        given=given,
-        when=when,
-        error=error,
-        match=match,
-        kind=Improvement,
-        id=TRIAL,
-        timezone=SHANGHAI,
-    )
+refuses = partial(
+    testing.refuses, kind=Improvement, id=TRIAL, timezone=SHANGHAI, error=RuleError
+)
 
 
 def judged(*given: Given) -> list[str | None]:

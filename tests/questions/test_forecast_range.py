@@ -10,7 +10,11 @@ from given import cny, opened
 from questions.shop import Shop, shop
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import Fact
-from salesflow.projections.forecast.forecast_backtest import ForecastBacktest
+from salesflow.projections.forecast import weeks_drawn
+from salesflow.projections.forecast.forecast_backtest import (
+    ForecastBacktest,
+    ForecastBacktestView,
+)
 from salesflow.projections.forecast.forecast_range import ForecastRange, RangeLine
 
 APRIL = {"from_": date(2026, 4, 1), "to": date(2026, 5, 1)}
@@ -115,3 +119,31 @@ def test_what_came_is_laid_beside_every_week_of_a_quarter_that_is_over(books: Sh
 def test_the_second_half_of_a_quarter_is_no_quarter_that_is_over(books: Shop) -> None:
     before = books.flow.ask(ForecastBacktest(quarters=1, known="moment"), as_of="2026-03-30")
     assert {each.first for each in before.ranges} == {date(2025, 10, 1)}
+
+
+@pytest.mark.parametrize("held", [weeks_drawn.HELD_MOST, 0])
+def test_what_is_told_later_changes_what_came_and_no_week_as_known_then(
+    monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr(weeks_drawn, "HELD_MOST", held)
+    with shop() as books:
+        for number, day in enumerate(range(5, 30), 1):
+            when = f"2025-12-{day:02}"
+            books.turn(when).tell(number, (when, opened(amount=cny("100"))))
+            if number % 2:
+                books.tell(number, (when, DealWon()))
+        books.turn("2026-02-16").tell(2, ("2026-02-16", DealWon()))
+        then, known = ForecastBacktest(quarters=1), ForecastBacktest(quarters=1, known="moment")
+        asked = books.turn("2026-05-01").flow.ask
+        before = asked(then), asked(known)
+        books.tell(4, ("2026-01-20", DealWon(amount=cny("7000"))))
+        after = asked(then), asked(known)
+
+    def ranges(view: ForecastBacktestView) -> list[tuple[Decimal, ...]]:
+        return [(each.low, each.middle, each.high) for each in view.ranges]
+
+    assert len(before[0].ranges) == 26
+    assert ranges(after[0]) == ranges(before[0])
+    assert {each.actual for each in before[0].ranges} == {Decimal(100)}
+    assert {each.actual for each in after[0].ranges} == {Decimal(7100)}
+    assert ranges(after[1]) != ranges(before[1])

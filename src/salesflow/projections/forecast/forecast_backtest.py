@@ -24,7 +24,7 @@ from salesflow.presentation.format import NO_VALUE, percent_text
 from salesflow.presentation.messages import Language, key_text, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import places_among
-from salesflow.projections.core.columns import Column, Words
+from salesflow.projections.core.columns import Column
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Question, Reader, Span, View, span_of
 from salesflow.projections.core.statistics import decimal_of, ratio
@@ -33,18 +33,17 @@ from salesflow.projections.forecast.forecast_range import (
     RANGE_FORMULA,
     RangeMade,
     amounts_won,
-    ranges_at,
 )
 from salesflow.projections.forecast.range_model import (
     FOLDS_OF_RANGES,
-    KnownDeals,
     RangeMethod,
     RangeScope,
-    known_deals,
+    closed_deals,
     won_in,
 )
+from salesflow.projections.forecast.weeks_drawn import WeekDrawn, WeeksDrawn
 from salesflow.projections.scope import unnamed_last
-from salesflow.projections.table import AMOUNT_SCALE
+from salesflow.projections.table import AMOUNT_SCALE, ReadPoint
 
 __all__ = [
     "BacktestedRange",
@@ -270,12 +269,12 @@ class ForecastBacktest(Question[ForecastBacktestView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ForecastBacktestView:
         """Draw the ranges of every week, and lay what came beside them."""
-        spans = [*self._spans(reader)]
-        tested = _Tested()
+        spans, scope = [*self._spans(reader)], RangeScope(self.process, self.owner)
+        tested, drawn = _Tested(), WeeksDrawn(reader, scope)
         for span in spans:
-            came = _came(reader, span, RangeScope(self.process, self.owner))
+            came = _came(reader, span, scope)
             for week, at in enumerate(_weeks(span, reader), 1):
-                tested.add(self._known(reader, at, span), came, span, week)
+                tested.add(drawn.of(span, self._then(reader, at)), came, span, week)
         totals, weeks = tested.by(_method_and_currency), tested.by(_method_and_week)
         return ForecastBacktestView(
             moment=moment,
@@ -284,7 +283,7 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             weeks_unknown=tested.unknown,
             totals=tuple(_held(key, found) for key, found in totals),
             weeks=tuple(_held_in_week(key, found) for key, found in weeks),
-            reps=tuple(_held_by_rep(tested.reps)),
+            reps=tuple(tested.reps()),
             calibration=tuple(tested.calibration()),
             ranges=tuple(map(_past_range, tested.all)),
         )
@@ -299,11 +298,11 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             day = days.first
         yield from reversed(found)
 
-    def _known(self, reader: Reader, at: Instant, span: Span) -> KnownDeals:
+    def _then(self, reader: Reader, at: Instant) -> ReadPoint:
+        """Return the moment at which a range is drawn."""
         point = reader.read_point
         known_at = min(at, point.known_at) if self.known == "then" else point.known_at
-        then = point._replace(as_of=at, known_at=known_at)
-        return known_deals(reader, then, span, RangeScope(self.process, self.owner))
+        return point._replace(as_of=at, known_at=known_at)
 
 
 def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
@@ -317,26 +316,26 @@ def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
 class _Came(NamedTuple):
     """What a quarter came to."""
 
-    won: Mapping[tuple[int, int], tuple[int, int]]
-    """By the codes of owner and currency, how many deals were won and for how much."""
+    by_owner: Mapping[tuple[str | None, str], int]
+    """For how much deals were won, by owner and currency; the same of all owners."""
+    of_all: Mapping[str, int]
     deals: Column
     """The codes of the deals won."""
     closed: Column
 
-    def of(self, made: RangeMade, words: Mapping[str, Words]) -> int:
-        """Return what came of the deals that a range is of, in millionths."""
-        return sum(
-            amount
-            for (owner, currency), (_, amount) in self.won.items()
-            if words["currency"][currency] == made.currency
-            and (made.of_all or words["owner"][owner] == made.owner)
-        )
-
 
 def _came(reader: Reader, span: Span, scope: RangeScope) -> _Came:
     end = reader.read_point._replace(as_of=span.end - 1)
-    won = won_in(known_deals(reader, end, span, scope), span, span.end - 1)
-    return _Came(amounts_won(won), won["entity_id"], won["closed"])
+    won = won_in(closed_deals(reader, end, scope), scope.owner, span, span.end - 1)
+    owners, currencies = won.words["owner"], won.words["currency"]
+    by_owner = {
+        (owners[owner], currencies[currency]): amount
+        for (owner, currency), (_, amount) in amounts_won(won).items()
+    }
+    of_all: dict[str, int] = defaultdict(int)
+    for (_, currency), amount in by_owner.items():
+        of_all[currency] += amount
+    return _Came(by_owner, of_all, won["entity_id"], won["closed"])
 
 
 class _Made(NamedTuple):
@@ -352,7 +351,11 @@ class _Made(NamedTuple):
     @property
     def side(self) -> int:
         """Where what came lies: 0 within the range, -1 below it, 1 above."""
-        return (self.actual > self.made.high) - (self.actual < self.made.low)
+        return _side(self.actual, self.made.low, self.made.high)
+
+
+def _side(actual: int, low: int, high: int) -> int:
+    return (actual > high) - (actual < low)
 
 
 class _Tested:
@@ -360,29 +363,43 @@ class _Tested:
 
     def __init__(self) -> None:
         self.all: list[_Made] = []
-        self.reps: list[_Made] = []
         self.unknown = 0
+        self._sides: dict[str | None, list[int]] = defaultdict(list)
         self._given: dict[RangeMethod, list[Column]] = {method: [] for method in METHODS}
         self._won: list[Column] = []
         self._deals: list[Column] = []
 
-    def add(self, known: KnownDeals, came: _Came, span: Span, week: int) -> None:
-        """Make the ranges of a week."""
-        if not len(known.closing):
+    def add(self, drawn: WeekDrawn, came: _Came, span: Span, week: int) -> None:
+        """Lay what came beside the ranges of a week."""
+        if not drawn.is_known:
             self.unknown += 1
             return
-        at, words = known.horizon.at, known.open.words
-        for method in METHODS:
-            made = ranges_at(known, method, by_rep=method == "history")
-            for each in made.lines:
-                actual = came.of(each, words)
-                result = _Made(method, span, week, at, each, actual)
-                (self.all if each.of_all else self.reps).append(result)
-            self._given[method].append(made.likely)
-        place = places_among(came.deals, known.open["entity_id"])
-        closed = np.append(came.closed, at)[place]
-        self._won.append((place >= 0) & (closed > at))
-        self._deals.append(known.open["entity_id"])
+        for method, made in drawn.of_all:
+            actual = came.of_all.get(made.currency, 0)
+            self.all.append(_Made(method, span, week, drawn.at, made, actual))
+        for whose, low, high in drawn.of_reps:
+            side = _side(came.by_owner.get(whose, 0), low, high)
+            if low < high or side:
+                self._sides[whose[0]].append(side)
+        for method, likely in drawn.likely.items():
+            self._given[method].append(likely)
+        place = places_among(came.deals, drawn.deals)
+        closed = np.append(came.closed, drawn.at)[place]
+        self._won.append((place >= 0) & (closed > drawn.at))
+        self._deals.append(drawn.deals)
+
+    def reps(self) -> Iterator[HeldByRep]:
+        """Yield how often ranges held of the deals of each rep, nobody's last."""
+        for owner in sorted(self._sides, key=unnamed_last):
+            held, below, above = _counts(self._sides[owner])
+            yield HeldByRep(
+                owner=owner,
+                ranges=len(self._sides[owner]),
+                held=held,
+                held_share=ratio(held, len(self._sides[owner])),
+                came_below=below,
+                came_above=above,
+            )
 
     def by(self, key: Callable[[_Made], KeyT]) -> list[tuple[KeyT, list[_Made]]]:
         """Return the ranges of all reps together, in groups."""
@@ -420,10 +437,13 @@ def _method_and_week(each: _Made) -> tuple[RangeMethod, int]:
     return each.method, each.week
 
 
-def _sides(found: Sequence[_Made]) -> tuple[int, int, int]:
+def _counts(sides: Sequence[int]) -> tuple[int, int, int]:
     """Return how many held, and of how many what came lay below and above."""
-    sides = [each.side for each in found]
     return sides.count(0), sides.count(-1), sides.count(1)
+
+
+def _sides(found: Iterable[_Made]) -> tuple[int, int, int]:
+    return _counts([each.side for each in found])
 
 
 def _error(found: Iterable[_Made]) -> Decimal | None:
@@ -462,23 +482,6 @@ def _held_in_week(key: tuple[RangeMethod, int], found: Sequence[_Made]) -> HeldB
         held_share=ratio(held, len(found)),
         error=_error(found),
     )
-
-
-def _held_by_rep(made: Iterable[_Made]) -> Iterator[HeldByRep]:
-    found: dict[str | None, list[_Made]] = defaultdict(list)
-    for each in made:
-        if each.made.low < each.made.high or each.side:
-            found[each.made.owner].append(each)
-    for owner in sorted(found, key=unnamed_last):
-        held, below, above = _sides(found[owner])
-        yield HeldByRep(
-            owner=owner,
-            ranges=len(found[owner]),
-            held=held,
-            held_share=ratio(held, len(found[owner])),
-            came_below=below,
-            came_above=above,
-        )
 
 
 def _past_range(each: _Made) -> BacktestedRange:

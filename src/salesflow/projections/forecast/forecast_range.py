@@ -7,6 +7,7 @@ worth. How far such ranges held is another question, `forecast-backtest`. Leaves
 orders, amended contracts and refunds: it is about deals that close.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
@@ -89,8 +90,18 @@ class MadeRanges(NamedTuple):
     likely: Column
     """How likely each open deal is won in the period, in millionths."""
     lines: list[RangeMade]
-    windows: int
-    without_amount: int
+    drawn: Drawn
+    won: Mapping[Line, tuple[int, int]]
+    """How many deals are won already and for how much, in millionths."""
+
+    def of_lines(self) -> Iterator[tuple[Line, int, int]]:
+        """Yield low and high of each owner and currency, by their codes."""
+        drawn = zip(self.drawn.lines, self.drawn.each_percentiles(), strict=True)
+        for line, (low, _, high) in drawn:
+            amount = self.won[line][1] if line in self.won else 0
+            yield line, amount + low, amount + high
+        for line in self.won.keys() - set(self.drawn.lines):
+            yield line, self.won[line][1], self.won[line][1]
 
 
 class RangeLine(Value):
@@ -205,8 +216,8 @@ class ForecastRange(PeriodQuestion[ForecastRangeView]):
         return ForecastRangeView(
             moment=moment,
             period=span.period(),
-            windows=max(each.windows for each in made),
-            without_amount=max(each.without_amount for each in made),
+            windows=max(each.drawn.windows for each in made),
+            without_amount=max(each.drawn.without_amount for each in made),
             lines=tuple(_lines(made, of_all=True)),
             reps=tuple(_lines(made[:1], of_all=False)),
         )
@@ -216,18 +227,29 @@ def ranges_at(known: KnownDeals, method: RangeMethod, *, by_rep: bool) -> MadeRa
     """Return the ranges of all together by currency, and those of each rep."""
     likely = probabilities(known, method)
     found = drawn(known, likely, method)
-    won = amounts_won(won_in(known, known.span, known.horizon.at))
-    keys = {*found.lines, *won}
+    won = amounts_won(won_in(known.closing, known.scope.owner, known.span, known.horizon.at))
     owner_of, currency_of = known.open.words["owner"], known.open.words["currency"]
+    place = {line: number for number, line in enumerate(found.lines)}
+    alike: dict[int, list[Line]] = defaultdict(list)
+    for key in {*place, *won}:
+        alike[key[1]].append(key)
+    each_rep = found.each_percentiles() if by_rep else ()
     lines = []
-    for code in sorted({currency for _, currency in keys}, key=lambda each: currency_of[each]):
-        alike = [key for key in keys if key[1] == code]
-        lines.append(_made(None, currency_of[code], alike, found, won))
-        ordered = sorted(alike, key=lambda key: unnamed_last(owner_of[key[0]]))
-        for key in ordered if by_rep else ():
-            made = _made(owner_of[key[0]], currency_of[code], [key], found, won)
+    for code in sorted(alike, key=currency_of.__getitem__):
+        keys, currency = alike[code], currency_of[code]
+        if by_rep:
+            keys.sort(key=lambda each: unnamed_last(owner_of[each[0]]))
+        places = [place[key] for key in keys if key in place]
+        together = found.percentiles(places)
+        lines.append(_made((None, currency), [*map(won.get, keys)], found, places, together))
+        for key in keys if by_rep else ():
+            number, whose = place.get(key), (owner_of[key[0]], currency)
+            if number is None:
+                made = _made(whose, [won.get(key)], found, [], (0, 0, 0))
+            else:
+                made = _made(whose, [won.get(key)], found, [number], each_rep[number])
             lines.append(made._replace(of_all=False))
-    return MadeRanges(method, likely, lines, found.windows, found.without_amount)
+    return MadeRanges(method, likely, lines, found, won)
 
 
 def amounts_won(won: HeldRows) -> Mapping[Line, tuple[int, int]]:
@@ -240,25 +262,23 @@ def amounts_won(won: HeldRows) -> Mapping[Line, tuple[int, int]]:
 
 
 def _made(
-    owner: str | None,
-    currency: str,
-    keys: Sequence[Line],
+    whose: tuple[str | None, str],
+    won: Sequence[tuple[int, int] | None],
     found: Drawn,
-    won: Mapping[Line, tuple[int, int]],
+    places: Sequence[int],
+    rest: tuple[int, int, int],
 ) -> RangeMade:
-    mine = np.array([line in keys for line in found.lines], np.bool_)
-    rest = found.percentiles(mine)
-    won_deals, amount = (sum(won.get(key, (0, 0))[n] for key in keys) for n in (0, 1))
-    places = np.flatnonzero(mine).tolist()
+    """Put what is won already and the range of the rest together, of owner and currency."""
+    deals, amount = (sum(each[n] for each in won if each is not None) for n in (0, 1))
+    low, middle, high = rest
     return RangeMade(
         True,
-        owner,
-        currency,
+        *whose,
         sum(found.deals[n] for n in places),
         sum(found.expected[n] for n in places),
-        won_deals,
+        deals,
         amount,
-        *(amount + each for each in rest),
+        *(amount + low, amount + middle, amount + high),
     )
 
 

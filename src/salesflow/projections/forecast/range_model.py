@@ -19,7 +19,7 @@ Source: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 201
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from statistics import NormalDist
 from typing import Final, Literal, NamedTuple
@@ -52,6 +52,7 @@ __all__ = [
     "Line",
     "RangeMethod",
     "RangeScope",
+    "closed_deals",
     "drawn",
     "known_deals",
     "probabilities",
@@ -132,10 +133,8 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
     deals = _rows(reader, DEAL_STATE, at)
     wanted = deals.fitting({"process": scope.process, "owner": scope.owner})
     deals = deals.where(wanted & deals.has("outcome", "open"))
-    ids = deals.cells("entity_id")
-    deals = deals.ordered(np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp))
-    closing = _rows(reader, CLOSING, at)
-    closing = closing.where(closing.fitting({"process": scope.process}))
+    deals = deals.ordered(_order_of_ids(deals))
+    closing = closed_deals(reader, at, scope)
     visits = _rows(reader, STAGE_VISIT, at, ended=True)
     mine = visits.fitting({"process": scope.process}) & visits.has("outcome", "open")
     visits = visits.where(mine)
@@ -162,6 +161,12 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
     )
 
 
+def closed_deals(reader: Reader, at: ReadPoint, scope: RangeScope) -> HeldRows:
+    """Read how all deals of the process asked about closed, as known at a moment."""
+    closing = _rows(reader, CLOSING, at)
+    return closing.where(closing.fitting({"process": scope.process}))
+
+
 def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> VisitsSeen:
     """Return from which to which age each visit is looked at, and was won in time."""
     (at, opens, lasts), start = horizon, visits["valid_from"]
@@ -170,16 +175,22 @@ def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> 
     return VisitsSeen(visits["process"], visits["stage"], seen, in_time, early)
 
 
+def _order_of_ids(rows: HeldRows) -> Column:
+    """Return the order of rows by the ids of their deals."""
+    digits = rows.words["entity_id"].as_put_in(rows["entity_id"])
+    halves = np.frombuffer(bytes.fromhex("".join(digits)), ">u8").reshape(-1, 2)
+    return np.lexsort([halves[:, 1], halves[:, 0]])
+
+
 def _rows(
     reader: Reader, table: IntervalTable, at: ReadPoint, *, ended: bool = False
 ) -> HeldRows:
     return reader.columns(table, as_of=at.as_of, known_at=at.known_at, ended=ended)
 
 
-def won_in(known: KnownDeals, span: Span, until: Instant) -> HeldRows:
-    """Return the deals that stand won and closed in a period by an instant, as asked about."""
-    closing = known.closing
-    found = closing.has("outcome", "won") & closing.fitting({"owner": known.scope.owner})
+def won_in(closing: HeldRows, owner: str | None, span: Span, until: Instant) -> HeldRows:
+    """Return the deals that stand won and closed in a period by an instant, of an owner."""
+    found = closing.has("outcome", "won") & closing.fitting({"owner": owner})
     found &= (closing["closed"] >= span.start) & (closing["closed"] <= min(span.end - 1, until))
     return closing.where(found)
 
@@ -332,11 +343,19 @@ class Drawn(NamedTuple):
     without_amount: int
     """Open deals that have no amount, and no win to draw one from: they bring nothing."""
 
-    def percentiles(self, lines: Flags) -> tuple[int, int, int]:
+    def percentiles(self, lines: Sequence[int]) -> tuple[int, int, int]:
         """Return the 10th, 50th and 90th percentile of some lines together, in millionths."""
         sums = np.sort(self.runs[:, lines].sum(axis=1))
         low, middle, high = (int(sums[n]) * self.unit for n in (LOW, MIDDLE, HIGH))
         return low, middle, high
+
+    def each_percentiles(self) -> list[tuple[int, int, int]]:
+        """Return the same of each line by itself."""
+        sums = np.sort(np.ascontiguousarray(self.runs.T), axis=1)
+        return [
+            (low * self.unit, middle * self.unit, high * self.unit)
+            for low, middle, high in sums[:, [LOW, MIDDLE, HIGH]].tolist()
+        ]
 
 
 def drawn(known: KnownDeals, likely: Column, method: RangeMethod) -> Drawn:
@@ -464,13 +483,14 @@ def _wins(known: KnownDeals, process: int) -> tuple[Column, int]:
     code = min(counts, key=lambda each: (-counts[each], words[each]))
     won = won.where(won["currency"] == code)
     last = foremost(POOL_MOST, -won["closed"])
-    ids, closed = won.cells("entity_id", last), won["closed"][last].tolist()
-    order = sorted(range(len(last)), key=lambda n: (-closed[n], ids[n]))[:POOL_MOST]
-    return won["amount"][last[order]], code
+    won = won.ordered(last)
+    won = won.ordered(_order_of_ids(won))
+    order = np.argsort(-won["closed"], kind="stable")[:POOL_MOST]
+    return won["amount"][order], code
 
 
 class _Runs:
-    """Runs of the rest of a period, of deals that stand line by line."""
+    """Runs of the rest of a period, of deals in the order in which lots are drawn for them."""
 
     def __init__(
         self,
@@ -480,10 +500,9 @@ class _Runs:
         line: Column,
         windows: _Windows,
     ) -> None:
-        self._first = np.flatnonzero(np.append(True, line[1:] != line[:-1])[: len(line)])
-        self._lines = line[self._first]
-        self._amounts, self._windows = amounts, windows
+        self._line, self._amounts, self._windows = line, amounts, windows
         self._lacking = np.flatnonzero(amounts.pooled)
+        self._place = np.cumsum(amounts.pooled != 0) - 1
         factors = windows.factors if windows.many else np.full(1, AMOUNT_SCALE)
         limits = likely[None, :] * factors[:, None] // LIKELY_PARTS
         self._limits = np.minimum(limits, LIMIT_MOST).astype(np.uint16)
@@ -500,14 +519,16 @@ class _Runs:
             found = new[window]
         else:
             window, found = np.zeros(RUNS, np.intp), np.zeros((RUNS, new.shape[1]), np.int64)
-        at = 0
-        for won in self._each(window):
-            found[at : at + len(won), self._lines] += np.add.reduceat(won, self._first, axis=1)
-            at += len(won)
+        cells = found.reshape(-1)
+        for cell, brings in self._each(window, new.shape[1]):
+            np.add.at(cells, cell, brings)
         return found
 
-    def _each(self, window: Column) -> Iterator[NDArray[np.int64]]:
-        """Yield what each deal brings in some runs: a row per run, 0 where it is not won."""
+    def _each(self, window: Column, lines: int) -> Iterator[tuple[Column, Column]]:
+        """Yield what each deal brings that is won in some runs, and to which run and line.
+
+        Cells are counted run by run. Few deals are won, so that nothing is looked up of others.
+        """
         deals, lacking = self._limits.shape[1], len(self._lacking)
         halves, words = -(-deals // 4), -(-lacking // 2)
         each = halves + words
@@ -516,12 +537,15 @@ class _Runs:
             some = window[first : first + many]
             raw = self._source.random_raw(len(some) * each).reshape(len(some), each)
             draws = np.ascontiguousarray(raw[:, :halves]).astype("<u8", copy=False)
-            is_won = draws.view("<u2")[:, :deals] < self._limits[some]
-            brings = is_won * self._amounts.amount
+            limits = self._limits if len(self._limits) == 1 else self._limits[some]
+            won = np.flatnonzero(draws.view("<u2")[:, :deals] < limits)
+            run, deal = np.divmod(won, deals)
+            brings = self._amounts.amount[deal]
             if lacking:
                 picks = np.ascontiguousarray(raw[:, halves:]).astype("<u8", copy=False)
-                which = picks.view("<u4")[:, :lacking] % self._amounts.pooled[self._lacking]
-                pool = self._amounts.pool[self._lacking] + which.astype(np.int64)
-                won = is_won[:, self._lacking]
-                brings[:, self._lacking] = won * self._amounts.pools[pool]
-            yield brings
+                here = np.flatnonzero(self._amounts.pooled[deal])
+                place, of = self._place[deal[here]], deal[here]
+                which = picks.view("<u4")[run[here], place] % self._amounts.pooled[of]
+                pool = self._amounts.pool[of] + which.astype(np.int64)
+                brings[here] = self._amounts.pools[pool]
+            yield (run + first) * lines + self._line[deal], brings

@@ -8,6 +8,7 @@ now, and the deals it rests on. Leaves out whether a goal would be well set: tha
 `GoalCheck`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final
@@ -55,7 +56,11 @@ from salesflow.projections.metrics.attainment import (
     progress_of,
     scope_of,
 )
-from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, GoalRow, read_goals
+from salesflow.projections.metrics.goal_rows import (
+    GOAL_FOLDS,
+    GoalRow,
+    read_goals,
+)
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, DealBehind, Measurement
 
 __all__ = ["DealOfGoal", "GoalAttainment", "GoalAttainmentView"]
@@ -145,7 +150,7 @@ class GoalAttainmentView(View):
             found.append(f"{in_language('the parent goal is not set:', language)} {lost}")
         if self.in_circles:
             those = ", ".join(self.in_circles)
-            said = "these goals serve one another in a circle and are not added up:"
+            said = "goals that serve one another in a circle:"
             found.append(f"{in_language(said, language)} {those}")
         found += self._apart(language)
         found += self._unseasonal(language)
@@ -228,7 +233,10 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             )
             for placed, actual, it in zip(tree, found.actuals, found.seasons, strict=True)
         ]
-        actuals, circles = {line.goal: line.actual for line in lines}, in_circles(every)
+        actuals, circles = (
+            {line.goal: line.actual for line in lines},
+            frozenset(in_circles({it.key: it.parent for it in every})),
+        )
         detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
@@ -295,11 +303,13 @@ def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:
         raise NotFoundError(
             f"there is no goal {key!r} at that moment{perhaps(key, by_key)}; goals: {known}"
         )
+    serving: dict[str | None, list[GoalRow]] = defaultdict(list)
+    for goal in every:
+        serving[goal.parent].append(goal)
     found, waiting = {key: by_key[key]}, [key]
     while waiting:
-        above = waiting.pop()
-        for goal in every:
-            if goal.parent == above and goal.key not in found:
+        for goal in serving[waiting.pop()]:
+            if goal.key not in found:
                 found[goal.key] = goal
                 waiting.append(goal.key)
     return [*found.values()]
@@ -341,7 +351,7 @@ def _letters(
 def _past_now(goal: GoalRow, state: GoalState, reader: Reader) -> PastRange | None:
     """Return the past that was shown when the goal was set, as it is known now."""
     past = state.evidence
-    if past is None or not past.values or metric_of(past.metric).is_figure:
+    if past is None or not past.values:
         return past
     days = [(each.first_day, each.last_day) for each in past.values]
     again = [goal._replace(first_day=first, last_day=last) for first, last in days]

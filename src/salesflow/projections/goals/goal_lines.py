@@ -1,7 +1,4 @@
-"""The lines of goals: a tree of them, what those below add up to, and what was said of them.
-
-It is a module of its own, beside the question: how goals stand to one another, and no figure.
-"""
+"""The lines of goals: a tree of them, what those below add up to, and what was said of them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
@@ -117,7 +114,7 @@ class GoalSplit(Value):
     actual: Decimal | None
     """The sum of what they came to."""
     actual_gap: Decimal | None
-    """What the goal above came to and none of them did; below 0 where several count the same."""
+    """What the goal above came to beyond them; below 0 where several of them count the same."""
     periods_without: tuple[SafeText, ...]
     """Periods of the goal above that none below is for, where they share it out so."""
 
@@ -178,18 +175,37 @@ def as_tree(goals: Sequence[GoalRow]) -> list[Placed]:
         below[goal.parent or ""].append(goal)
     found: dict[str, Placed] = {}
 
-    def place(goal: GoalRow, depth: int) -> None:
-        if goal.key not in found:
-            found[goal.key] = Placed(goal, depth)
-            for each in below[goal.key]:
-                place(each, depth + 1)
+    def place(top: GoalRow) -> None:
+        waiting = [Placed(top, 0)]
+        while waiting:  # and not by recursion: a tree is as deep as people make it
+            placed = waiting.pop()
+            if placed.goal.key not in found:
+                found[placed.goal.key] = placed
+                lower = [Placed(each, placed.depth + 1) for each in below[placed.goal.key]]
+                waiting += reversed(lower)
 
     for goal in goals:
         if goal.parent not in keys:
-            place(goal, 0)
+            place(goal)
     for goal in goals:  # what is left serves itself in a circle
-        place(goal, 0)
+        place(goal)
     return [*found.values()]
+
+
+def in_circles(parents: Mapping[str, str | None]) -> list[str]:
+    """Return the goals that serve themselves by way of others, by what each one serves."""
+    found, seen = [], set[str]()
+    for begin in parents:
+        way: dict[str, None] = {}
+        key: str | None = begin
+        while key is not None and key in parents and key not in way and key not in seen:
+            way[key] = None
+            key = parents[key]
+        if key in way:
+            walked = [*way]
+            found += walked[walked.index(key) :]
+        seen |= way.keys()
+    return found
 
 
 def goal_line(
@@ -231,24 +247,6 @@ def goal_line(
 SAME: Final = "same scope and period"
 PERIOD: Final = "period"
 SPANS: Final[tuple[Span, ...]] = ("month", "quarter", "year")
-
-
-def in_circles(goals: Iterable[GoalRow]) -> frozenset[str]:
-    """Return the keys of goals that serve themselves, at once or by way of others.
-
-    No command of the command line sets them so; an import may, and so may commands that are
-    recorded late.
-    """
-    above = {goal.key: goal.parent for goal in goals}
-
-    def serves_itself(key: str) -> bool:
-        seen, at = set[str](), above[key]
-        while at is not None and at in above and at not in seen and at != key:
-            seen.add(at)
-            at = above[at]
-        return at == key
-
-    return frozenset(filter(serves_itself, above))
 
 
 def splits_of(

@@ -1,7 +1,6 @@
 """What an improvement moved: the figures of teams or reps around the starts, and what follows.
 
-It is a module of its own: it is worked out twice for a concluded improvement, now and as of the
-conclusion.
+For a concluded improvement it is worked out twice, now and as of the conclusion.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ from salesflow.projections.metrics.effect_windows import (
     figures_around,
     windows_around,
 )
-from salesflow.projections.metrics.metric_values import Measurement, MetricFigure
+from salesflow.projections.metrics.metric_values import Measurement
 from salesflow.projections.scope import MetricScope, Teams
 
 __all__ = [
@@ -256,7 +255,10 @@ def _before_after(
     measured = Measurement(measuring.reader, spans, within, exchange=measuring.exchange)
     sides = {each.span: each for each in measured.of(fact.metric)}
     both = [sides.get(number) for number in range(2)]
-    before, after = (_value(each, measuring.currency) for each in both)
+    before, after = (
+        metric.of_nothing if each is None else each.in_unit(metric, measuring.currency)
+        for each in both
+    )
     counts = [0 if each is None else each.n for each in both]
     if metric.unit == "share" and metric.key not in BY_VALUE:
         shares = [
@@ -277,14 +279,6 @@ def _before_after(
         n_after=counts[1],
         change=change,
     )
-
-
-def _value(figure: MetricFigure | None, currency: str | None) -> Decimal | None:
-    if figure is None:
-        return None
-    if currency is not None:
-        return figure.in_currency(currency) if figure.amounts else None
-    return figure.value
 
 
 class VersionRate(Value):

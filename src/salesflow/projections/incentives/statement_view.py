@@ -1,7 +1,6 @@
 """What a commission statement says, and how it is laid out for people.
 
-It is a module of its own since the layout is as long as the figuring, and an estimate shows its
-lines in the same words.
+An estimate shows its lines in the same words.
 """
 
 from collections.abc import Callable, Iterable, Sequence
