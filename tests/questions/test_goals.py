@@ -11,6 +11,7 @@ import pytest
 from given import cny, opened
 from questions.shop import Shop, deal_id, publish, shop, told
 from salesflow import (
+    Customer,
     Figures,
     Forecast,
     Goal,
@@ -669,3 +670,43 @@ def test_periods_of_any_days_without_a_goal_are_named_by_their_ends() -> None:
         set_goal(sales, "some", metric="orders", target=4, parent="q3", **days)
         [split] = of(sales, "2026-07-31", goal="q3").splits
     assert split.periods_without == ("2026-07-01 … 2026-07-04", "2026-08-11 … 2026-09-30")
+
+
+def test_deals_behind_a_goal_say_what_they_add_and_what_is_left_out_without_a_rate() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="sales", target=Money(500, "CNY"), rep="ann")
+        sales.tell(
+            1,
+            ("2026-07-02", opened(amount=cny("100"), owner="ann")),
+            ("2026-07-02", CollaboratorJoined(person="bob", credit=Decimal("0.3"))),
+            ("2026-07-03", DealWon()),
+        )
+        dollars = opened(amount=Money("10", "USD"), owner="ann")
+        sales.tell(2, ("2026-07-04", dollars), ("2026-07-04", DealWon()))
+        lacking = of(sales, "2026-07-31", goal="q3")
+        publish(sales, "2026-06-30", base="USD", CNY="7")
+        view = of(sales, "2026-07-31", goal="q3")
+    assert [told(it.owner, it.amount) for it in view.deals] == [("ann", 70), ("ann", 70)]
+    assert sum(each.amount or 0 for each in view.deals) == line(view, "q3").actual
+    assert "(10 USD without a rate)" in lacking.table()
+    assert "left out for want of a rate: 10 USD; publish one with" in lacking.table()
+    assert "without a rate" not in view.table()
+
+
+def test_deals_behind_a_goal_of_a_count_name_their_owners_alone() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="orders", target=2)
+        won(sales, 1, "2026-07-02", "100")
+        view = of(sales, "2026-07-31", goal="q3")
+        [deals] = [it for it in view.tables() if it.title == "Deals behind the goal"]
+    assert deals.columns == ("Deal", "Owner", "Day")
+    assert view.deals[0].amount is None
+
+
+def test_a_goal_of_a_customer_is_shown_with_the_name() -> None:
+    with now() as sales:
+        with sales.flow.session() as session:
+            acme = session.add(Customer.register(name="Acme", occurred_at=on("2026-01-01")))
+        set_goal(sales, "acme", metric="orders", target=2, customer=acme.id, channel="web")
+        view = of(sales, "2026-07-31")
+    assert view.named_tables()[0].rows[0][2] == "web · Acme"

@@ -9,9 +9,11 @@ now, and the deals it rests on. Leaves out whether a goal would be well set: tha
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Final
+from decimal import Decimal
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -23,9 +25,15 @@ from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Day, Reference, SafeName, Value, tidy
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Total, totals
 from salesflow.presentation.messages import Language, in_language, say_count
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.currency import RatesUsed
+from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
+    CurrencyConverter,
+    RatesUsed,
+    unscaled,
+)
 from salesflow.projections.core.question import (
     Limit,
     PeriodQuestion,
@@ -33,7 +41,8 @@ from salesflow.projections.core.question import (
     View,
     span_of,
 )
-from salesflow.projections.goals.goal_layout import GoalLayout
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.goals.goal_layout import DealLine, GoalLayout
 from salesflow.projections.goals.goal_lines import (
     CheckInLine,
     GoalLine,
@@ -61,7 +70,12 @@ from salesflow.projections.metrics.goal_rows import (
     GoalRow,
     read_goals,
 )
-from salesflow.projections.metrics.metric_values import METRIC_FOLDS, DealBehind, Measurement
+from salesflow.projections.metrics.metric_values import (
+    METRIC_FOLDS,
+    BookedPart,
+    DealBehind,
+    Measurement,
+)
 
 __all__ = ["DealOfGoal", "GoalAttainment", "GoalAttainmentView"]
 
@@ -74,6 +88,12 @@ class DealOfGoal(Value):
     deal: Annotated[UUID, FieldRole.KEY]
     at: datetime
     """When the last of what counts happened."""
+    owner: Reference | None
+    """Who owns it at the moment."""
+    amount: Decimal | None
+    """What it adds to sales, in the goal's currency; None of a goal for anything else."""
+    without_rate: tuple[Total, ...]
+    """What it would add, and is left out since no rate is known, a currency each."""
 
 
 class GoalAttainmentView(View):
@@ -114,12 +134,15 @@ class GoalAttainmentView(View):
     deals: tuple[DealOfGoal, ...]
     """The latest deals that the goal rests on."""
     deals_total: int
+    sales_without_rate: tuple[Total, ...]
+    """What all its deals would add, and is left out since no rate is known, a currency each."""
     rates: tuple[RatesUsed, ...]
     """The rates by which amounts were converted, a currency each."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the goals out as a tree; what there is nothing to say of is left out."""
-        lay = GoalLayout(ZoneInfo(self.timezone), language)
+        called = {each.customer: each.name for each in self.names.customers}
+        lay = GoalLayout(ZoneInfo(self.timezone), language, called)
         units = {line.goal: line for line in self.goals}
         tables = [
             lay.goals(self.goals, self._notes(language)),
@@ -128,9 +151,16 @@ class GoalAttainmentView(View):
             lay.letters(self.letters),
             lay.revisions(self.revisions, units),
             lay.check_ins(self.check_ins),
-            lay.deals(((it.deal, it.at) for it in self.deals), self.deals_total),
+            self._deals(lay),
         ]
         return [tables[0], *(table for table in tables[1:] if table.rows)]
+
+    def _deals(self, lay: GoalLayout) -> TableOfView:
+        lines = [
+            DealLine(it.deal, it.at, it.owner, it.amount, it.without_rate) for it in self.deals
+        ]
+        currency = self.goals[0].currency if self.deals else None
+        return lay.deals(lines, self.deals_total, currency, self.sales_without_rate)
 
     def _notes(self, language: Language) -> tuple[str, ...]:
         found = []
@@ -277,21 +307,30 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     ) -> dict[str, Any]:
         """Tell all that was said of the goal asked about."""
         if self.goal is None:
-            return {"revisions": (), "check_ins": (), "letters": (), "deals": ()} | {
-                "deals_total": 0
-            }
+            nothing = ("revisions", "check_ins", "letters", "deals", "sales_without_rate")
+            return {**dict.fromkeys(nothing, ()), "deals_total": 0}
         goal, states = goals[0], goal_states(goals[:1], reader)
         state = states[goal.key]
-        deals = _deals(goal, reader)
+        deals, parts = _deals(goal, reader)
+        listed = deals[: self.limit]
+        owners = _owners([each.deal for each in listed], reader)
+        counted = _Counted.of(goal, parts, reader)
         return {
             "revisions": tuple(revision_lines(goal.key, state)),
             "check_ins": tuple(check_in_lines(goal.key, state)),
             "letters": tuple(_letters(goal, state, reader, every)),
             "deals": tuple(
-                DealOfGoal(deal=each.deal, at=from_instant(each.at))
-                for each in deals[: self.limit]
+                DealOfGoal(
+                    deal=each.deal,
+                    at=from_instant(each.at),
+                    owner=owners.get(each.deal),
+                    amount=counted.amounts.get(each.deal),
+                    without_rate=totals(counted.left_out.get(each.deal, ())),
+                )
+                for each in listed
             ),
             "deals_total": len(deals),
+            "sales_without_rate": totals(chain.from_iterable(counted.left_out.values())),
         }
 
 
@@ -315,11 +354,42 @@ def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:
     return [*found.values()]
 
 
-def _deals(goal: GoalRow, reader: Reader) -> list[DealBehind]:
+def _deals(goal: GoalRow, reader: Reader) -> tuple[list[DealBehind], list[BookedPart]]:
+    """Return the deals a goal rests on, and of sales what counts of their bookings."""
     if goal.metric.is_figure:
-        return []
-    span = span_of(*goal.days, reader)
-    return Measurement(reader, [span], scope_of(goal.scope)).deals(goal.metric.key)
+        return [], []
+    measured_ = Measurement(reader, [span_of(*goal.days, reader)], scope_of(goal.scope))
+    of_sales = goal.metric.key == "sales"
+    return measured_.deals(goal.metric.key), measured_.booked_parts() if of_sales else []
+
+
+def _owners(deals: Sequence[UUID], reader: Reader) -> dict[UUID, str | None]:
+    rows = reader.columns(DEAL_STATE).among("entity_id", *deals)
+    return dict(zip(rows.cells("entity_id"), rows.cells("owner"), strict=True))
+
+
+class _Counted(NamedTuple):
+    """What deals add to the sales of a goal, and what is left out for want of a rate."""
+
+    amounts: Mapping[UUID, Decimal]
+    left_out: Mapping[UUID, Sequence[tuple[str | None, Decimal, Decimal]]]
+
+    @classmethod
+    def of(cls, goal: GoalRow, parts: Iterable[BookedPart], reader: Reader) -> "_Counted":
+        """Convert each booking as the sum of all of them is."""
+        exchange = CurrencyConverter(reader, goal.currency)
+        amounts: dict[UUID, Decimal] = defaultdict(Decimal)
+        left_out: dict[UUID, list[tuple[str | None, Decimal, Decimal]]] = defaultdict(list)
+        for each in parts:
+            day = exchange.day(each.at, event=each.at, closing=None)
+            into = exchange.into(each.currency, day, of=each.deal)
+            if into.currency is None and each.currency is not None:
+                amount = unscaled(each.amount * each.part, places=2 * AMOUNT_PLACES)
+                left_out[each.deal].append((each.currency, amount, Decimal(1)))
+                continue
+            millionths = into.millionths(each.amount) * each.part
+            amounts[each.deal] += unscaled(millionths, places=2 * AMOUNT_PLACES)
+        return cls(amounts, left_out)
 
 
 def _letters(

@@ -1,9 +1,10 @@
 """Goals laid out for people: the tree with its figures, and what was said of one goal."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -11,11 +12,14 @@ from salesflow.domain.metric import metric_of
 from salesflow.domain.smart import wants_more
 from salesflow.presentation.format import (
     NO_VALUE,
+    Total,
     given_percent,
     local_day,
+    money_text,
     percent_text,
     short_id,
     span_text,
+    totals_text,
 )
 from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
@@ -30,7 +34,7 @@ from salesflow.projections.goals.goal_lines import (
 from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.figure_text import FigureText
 
-__all__ = ["GoalLayout"]
+__all__ = ["DealLine", "GoalLayout"]
 
 INDENT: Final = "  "
 HALF_A_CENT: Final = Decimal("0.005")
@@ -63,12 +67,28 @@ def _missing(line: GoalLine) -> Decimal | None:
     return missing if missing > 0 else None
 
 
+class DealLine(NamedTuple):
+    """A deal behind a goal, and what it adds to sales."""
+
+    deal: UUID
+    at: datetime
+    owner: str | None
+    amount: Decimal | None
+    left_out: Sequence[Total]
+
+
 class GoalLayout:
     """Writes goals in one language and time zone."""
 
-    def __init__(self, timezone: ZoneInfo, language: Language) -> None:
+    def __init__(
+        self,
+        timezone: ZoneInfo,
+        language: Language,
+        customers: Mapping[UUID, str] = MappingProxyType({}),
+    ) -> None:
         self._timezone = timezone
         self._language: Language = language
+        self._customers = customers
 
     def goals(self, lines: Sequence[GoalLine], notes: tuple[str, ...]) -> TableOfView:
         """Lay out the tree of goals."""
@@ -216,14 +236,48 @@ class GoalLayout:
         )
         return TableOfView("Goal check-ins", ("Day", "Confidence", "Note", "By"), rows)
 
-    def deals(self, deals: Iterable[tuple[UUID, datetime]], total: int) -> TableOfView:
-        """Lay out the deals that a goal rests on."""
-        rows = tuple((short_id(deal), local_day(at, self._timezone)) for deal, at in deals)
-        notes: tuple[str, ...] = ()
+    def deals(
+        self,
+        deals: Sequence[DealLine],
+        total: int,
+        currency: str | None,
+        left_out: Sequence[Total],
+    ) -> TableOfView:
+        """Lay out the deals that a goal rests on; of sales with what each of them adds."""
+        of_sales = any(each.amount is not None or each.left_out for each in deals)
+        rows = tuple(
+            (
+                short_id(each.deal),
+                *((self._counted(each, currency),) if of_sales else ()),
+                each.owner or NO_VALUE,
+                local_day(each.at, self._timezone),
+            )
+            for each in deals
+        )
+        notes = []
         if len(rows) < total:
             shown, whole = f"{len(rows):,}", f"{total:,}"
-            notes = (say("{shown} of {total} deals", self._language, shown=shown, total=whole),)
-        return TableOfView("Deals behind the goal", ("Deal", "Day"), rows, notes=notes)
+            notes.append(
+                say("{shown} of {total} deals", self._language, shown=shown, total=whole)
+            )
+        if left_out:
+            notes.append(
+                say(
+                    "left out for want of a rate: {amounts}; publish one with {command}",
+                    self._language,
+                    amounts=totals_text(left_out),
+                    command="`salesflow import rates`",
+                )
+            )
+        columns = ("Deal", *(("Counted",) if of_sales else ()), "Owner", "Day")
+        return TableOfView("Deals behind the goal", columns, rows, notes=tuple(notes))
+
+    def _counted(self, deal: DealLine, currency: str | None) -> str:
+        """Write what a deal adds, and in brackets what it would with a rate."""
+        without = self._word("without a rate")
+        lacking = [f"({totals_text(deal.left_out)} {without})"] if deal.left_out else []
+        counted = [] if deal.amount is None else [money_text(deal.amount, currency)]
+        return " ".join([*counted, *lacking]) or NO_VALUE
 
     def _value(self, value: Decimal | None, line: GoalLine) -> str:
         return FigureText(line.unit, self._language, line.currency).beside_target(value)
@@ -233,7 +287,8 @@ class GoalLayout:
 
     def _scope(self, line: GoalLine) -> str:
         parts = [getattr(line, name) for name in SCOPE]
-        customer = None if line.customer is None else short_id(line.customer)
+        id = line.customer
+        customer = None if id is None else self._customers.get(id) or short_id(id)
         return " · ".join(filter(None, [*parts, customer])) or self._word("all")
 
     def _passed(self, passed: bool | None) -> str:
