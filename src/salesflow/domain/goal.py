@@ -348,9 +348,10 @@ class Goal(Aggregate, GoalState):
         check: PastRange | HasEvidence | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Set a goal; `check` is what the past showed, the answer of `GoalCheck`.
+        """Set a goal: what is to be reached, of whom and until when.
 
-        Without it say why it can be reached; always say which goal or strategy it serves.
+        Say which goal or strategy it serves. That it can be reached the past shows (`check`,
+        the answer of `GoalCheck`, which the command line asks for itself), or somebody says why.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
         scope |= {"product": product, "process": process, "stage": stage}

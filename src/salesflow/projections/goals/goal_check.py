@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from salesflow.domain.calendar import Days
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_currency, metric_of
 from salesflow.domain.smart import (
     Basis,
@@ -103,6 +104,10 @@ class GoalCheckView(MoneyView):
     baseline: Number | None
     """As named, or what the last period came to, where that does not lie beyond the target."""
     period: Period
+    quarter: SafeName | None
+    """What the period is called where it is a fiscal quarter, as 2026-Q3."""
+    quarters_past: tuple[SafeName | None, ...]
+    """The same of each past period."""
     evidence: PastRange
     """What the past shows; `Goal.set` keeps it as its check."""
     low: Number | None
@@ -127,7 +132,7 @@ class GoalCheckView(MoneyView):
             )
             for each in self.letters
         )
-        days = days_text(self.period, ZoneInfo(self.timezone))
+        days = self.quarter or days_text(self.period, ZoneInfo(self.timezone))
         target = self._text(metric, language).beside_target(self.target)
         about = " · ".join((metric.name(language), target, days))
         known = self.evidence.known
@@ -143,11 +148,11 @@ class GoalCheckView(MoneyView):
         text = self._text(metric, language)
         rows = tuple(
             (
-                span_text(past.first_day, past.last_day),
+                quarter or span_text(past.first_day, past.last_day),
                 text.beside_target(past.value),
                 f"{past.count:,}",
             )
-            for past in self.evidence.values
+            for quarter, past in zip(self.quarters_past, self.evidence.values, strict=True)
         )
         low, high = map(text.beside_target, (self.low, self.high))
         note = say("range of the past: {low} … {high}", language, low=low, high=high)
@@ -306,6 +311,11 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             target=self.target,
             baseline=baseline,
             period=span.period(),
+            quarter=reader.calendar.quarter_name(Days(span.first, span.last)),
+            quarters_past=tuple(
+                reader.calendar.quarter_name(Days(past.first_day, past.last_day))
+                for past in values
+            ),
             evidence=evidence,
             low=min(known, default=None),
             high=max(known, default=None),
