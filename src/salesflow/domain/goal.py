@@ -401,10 +401,7 @@ class Goal(Aggregate, GoalState):
         )
         if not any(getattr(fact, name) is not None for name in REVISABLE):
             raise InputError("name at least one thing to revise, such as target")
-        made = then._as_revised(fact)
-        letters = _passed(made)
-        if fact.why_achievable is None and fact.because is None:
-            then._ensure_no_new_reason(made)
+        letters = then._letters_after(fact)
         self._record(fact.model_copy(update={"letters": letters}), occurred_at)
 
     def lock(
@@ -464,6 +461,14 @@ class Goal(Aggregate, GoalState):
         if fact.baseline is not None:
             baseline_of(metric, made.target, fact.baseline, None)
         return made
+
+    def _letters_after(self, fact: GoalRevised) -> tuple[LetterCheck, ...]:
+        """Return how the letters come out after a revision; refuse what fails some."""
+        made = self._as_revised(fact)
+        letters = _passed(made)
+        if fact.why_achievable is None and fact.because is None:
+            self._ensure_no_new_reason(made)
+        return letters
 
     def _ensure_no_new_reason(self, made: GoalSet) -> None:
         """Refuse a harder target of which only an old reason says that it can be reached."""

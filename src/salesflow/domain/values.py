@@ -24,10 +24,10 @@ from pydantic import (
     GetJsonSchemaHandler,
     Strict,
     ValidationError,
-    ValidationInfo,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from salesflow.domain.currency_codes import RECORDED, KnownCode
 from salesflow.domain.wording import (
     AT_LEAST,
     AT_MOST,
@@ -371,49 +371,6 @@ Personal = Annotated[str, Strict(), AfterValidator(_checked_text), TextMark(pers
 
 Currency = Annotated[str, Strict(), Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
 """An ISO 4217 code such as CNY, as it was recorded."""
-
-MEANT_BY: Final[Mapping[str, str]] = {
-    "RMB": "CNY",
-    "YEN": "JPY",
-    "WON": "KRW",
-    "NTD": "TWD",
-    "NIS": "ILS",
-    "UKP": "GBP",
-    "STG": "GBP",
-    "SFR": "CHF",
-    "DKR": "DKK",
-    "NKR": "NOK",
-    "SKR": "SEK",
-}
-"""Codes that people use for a currency which has another one in ISO 4217."""
-RECORDED: Final = "recorded"
-"""The context in which values are made of what was recorded, whatever it is called today."""
-
-
-@dataclass(frozen=True)
-class KnownCode:
-    """Refuses, of what is given in Python, the codes by which people mean another one.
-
-    A second code would be a currency of its own, for which no rate is ever published.
-    """
-
-    def __get_pydantic_core_schema__(
-        self, source: object, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        """Return pydantic what to call, in Python alone."""
-        schema = handler(source)
-        looked = core_schema.with_info_before_validator_function(_known_code, schema)
-        return core_schema.json_or_python_schema(json_schema=schema, python_schema=looked)
-
-
-def _known_code(given: object, info: ValidationInfo) -> object:
-    meant = MEANT_BY.get(given) if isinstance(given, str) else None
-    if meant is None or info.context == RECORDED:
-        return given
-    raise ValueError(
-        Message("{code} is no code of ISO 4217; write {meant}", code=given, meant=meant)
-    )
-
 
 GivenCurrency = Annotated[Currency, KnownCode()]
 """An ISO 4217 code as somebody gives it; one by which another is meant is refused."""
