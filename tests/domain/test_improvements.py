@@ -106,6 +106,26 @@ def test_the_order_of_teams_is_drawn_by_a_seed_that_draws_it_again() -> None:
     assert improvement.progress == "proposed", "it starts nobody"
 
 
+def test_a_seed_that_nobody_chose_is_recorded_with_the_order_it_draws() -> None:
+    seeds = set()
+    for _ in range(3):
+        trial = read(Improvement, [PROPOSED], id=TRIAL, now=NOW)
+        trial.stagger(first=day("2026-07-01"))
+        assert trial.seed is not None
+        assert [*trial.planned_starts] == drawn_order(TEAMS, trial.seed)
+        seeds.add(trial.seed)
+    assert len(seeds) > 1, "it is another one each time"
+
+
+def test_an_order_is_drawn_once_so_that_nobody_draws_until_they_like_it() -> None:
+    trial = read(Improvement, [PROPOSED], id=TRIAL, now=NOW)
+    trial.stagger(seed=7, first=day("2026-07-01"))
+    with pytest.raises(
+        RuleError, match="was drawn by the seed 7; to draw another one, retract"
+    ):
+        trial.stagger(first=day("2026-07-01"))
+
+
 def test_an_order_is_drawn_of_several_teams_before_any_has_started() -> None:
     alone = PROPOSED.model_copy(update={"teams": ("east",)})
     for given, match in (

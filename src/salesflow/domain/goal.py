@@ -350,8 +350,7 @@ class Goal(Aggregate, GoalState):
     ) -> Self:
         """Set a goal: what is to be reached, of whom and until when.
 
-        Say which goal or strategy it serves. That it can be reached the past shows: `check`,
-        the answer of `GoalCheck`, which the command line asks itself. Else somebody says why.
+        Say what it serves, and why it can be reached where `check`, the past, does not show it.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
         scope |= {"product": product, "process": process, "stage": stage}

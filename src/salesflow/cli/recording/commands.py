@@ -534,8 +534,7 @@ def show_receipt(
     context.screen.table(
         TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
     )
-    for each in results:
-        context.screen.line(f"{word('Key')}: {each}")
+    context.screen.lines(f"{word('Key')}: {each}" for each in results)
     context.screen.lines(notes, "yellow")
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"

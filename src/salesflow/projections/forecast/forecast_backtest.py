@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -25,23 +25,30 @@ from salesflow.presentation.messages import Language, key_text, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.columns import Column
-from salesflow.projections.core.currency import unscaled
-from salesflow.projections.core.question import Question, Reader, Span, View, span_of
+from salesflow.projections.core.currency import (
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+    unscaled,
+)
+from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import decimal_of, ratio
 from salesflow.projections.forecast.forecast_range import (
     METHODS,
     RANGE_FORMULA,
     RangeMade,
+    Whose,
     amounts_won,
 )
 from salesflow.projections.forecast.range_model import (
     FOLDS_OF_RANGES,
+    RangeBasis,
     RangeMethod,
     RangeScope,
     closed_deals,
     won_in,
 )
-from salesflow.projections.forecast.weeks_drawn import WeekDrawn, WeeksDrawn
+from salesflow.projections.forecast.weeks_drawn import PartDrawn, WeekDrawn, WeeksDrawn
 from salesflow.projections.scope import unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE, ReadPoint
 
@@ -51,6 +58,7 @@ __all__ = [
     "ForecastBacktest",
     "ForecastBacktestView",
     "HeldByRep",
+    "HeldByTeam",
     "HeldByWeek",
     "RangesHeld",
 ]
@@ -117,6 +125,18 @@ class HeldByRep(Value):
     came_above: int
 
 
+class HeldByTeam(Value):
+    """How often ranges held of the deals of those who were in a team then, by history."""
+
+    team: Annotated[Reference | None, FieldRole.KEY]
+    """None for reps who were in none."""
+    ranges: int
+    held: int
+    held_share: Decimal | None
+    came_below: int
+    came_above: int
+
+
 class CalibrationBand(Value):
     """Of the deals that were given about so much, how many were won in time."""
 
@@ -131,13 +151,14 @@ class CalibrationBand(Value):
     """The share of the forecasts whose deal was won by the end of the quarter."""
 
 
-class ForecastBacktestView(View):
+class ForecastBacktestView(MoneyView):
     """How far past ranges held, and how right the probabilities of deals were."""
 
     population: ClassVar[str] = (
         "a range for the first instant of every week of the last quarters that are over; what"
         " came: deals that stood won at the quarter's end and closed in it, as known at the"
-        " moment; reps: those in which a deal was open, expected or won"
+        " moment; reps and teams: those in which a deal was open, expected or won, a team being"
+        " those who were in it at the instant of the range"
     )
     formula: ClassVar[str] = (
         "held = what came lies within the range, for which 80% is aimed at; error = mean of"
@@ -153,6 +174,7 @@ class ForecastBacktestView(View):
     totals: tuple[RangesHeld, ...]
     weeks: tuple[HeldByWeek, ...]
     reps: tuple[HeldByRep, ...]
+    teams: tuple[HeldByTeam, ...]
     calibration: tuple[CalibrationBand, ...]
     ranges: tuple[BacktestedRange, ...]
 
@@ -164,7 +186,8 @@ class ForecastBacktestView(View):
             held._replace(notes=notes),
             self._calibration(language),
             self._weeks(language),
-            self._reps(),
+            _parts_table("Ranges that held by rep", "Owner", self._reps()),
+            _parts_table("Ranges that held by team", "Team", self._teams()),
         ]
         return [found[0], *(table for table in found[1:] if table.rows)]
 
@@ -213,20 +236,29 @@ class ForecastBacktestView(View):
         columns = ("Method", "Week", "Ranges", "Held", "Share that held", "Error of the middle")
         return TableOfView("Ranges that held by week", columns, rows)
 
-    def _reps(self) -> TableOfView:
-        rows = tuple(
-            (
-                each.owner or NO_VALUE,
-                f"{each.ranges:,}",
-                f"{each.held:,}",
-                percent_text(each.held_share),
-                f"{each.came_below:,}",
-                f"{each.came_above:,}",
-            )
-            for each in self.reps
+    def _reps(self) -> Iterator[tuple[str | None, HeldByRep]]:
+        return ((each.owner, each) for each in self.reps)
+
+    def _teams(self) -> Iterator[tuple[str | None, HeldByTeam]]:
+        return ((each.team, each) for each in self.teams)
+
+
+def _parts_table(
+    title: str, head: str, parts: Iterable[tuple[str | None, HeldByRep | HeldByTeam]]
+) -> TableOfView:
+    rows = tuple(
+        (
+            name or NO_VALUE,
+            f"{each.ranges:,}",
+            f"{each.held:,}",
+            percent_text(each.held_share),
+            f"{each.came_below:,}",
+            f"{each.came_above:,}",
         )
-        columns = ("Owner", "Ranges", "Held", "Share that held", "Came below", "Came above")
-        return TableOfView("Ranges that held by rep", columns, rows)
+        for name, each in parts
+    )
+    columns = (head, "Ranges", "Held", "Share that held", "Came below", "Came above")
+    return TableOfView(title, columns, rows)
 
 
 def _held_table(
@@ -253,11 +285,15 @@ def _held_table(
     return TableOfView(title, columns, rows)
 
 
-class ForecastBacktest(Question[ForecastBacktestView]):
+class ForecastBacktest(MoneyQuestion[ForecastBacktestView]):
     """How far did the ranges of past forecasts hold, and how right were probabilities?"""
 
     name: ClassVar[str] = "forecast-backtest"
     folds: ClassVar[tuple[str, ...]] = tuple(sorted(FOLDS_OF_RANGES))
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is, for ranges and what came: period_end (of each quarter) or
+    fixed."""
     quarters: Annotated[int, Field(ge=1, le=QUARTERS_MOST, strict=True)] = 4
     """Of how many last fiscal quarters, those that are over. Default: 4."""
     known: Literal["then", "moment"] = "then"
@@ -269,10 +305,11 @@ class ForecastBacktest(Question[ForecastBacktestView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ForecastBacktestView:
         """Draw the ranges of every week, and lay what came beside them."""
-        spans, scope = [*self._spans(reader)], RangeScope(self.process, self.owner)
-        tested, drawn = _Tested(), WeeksDrawn(reader, scope)
+        spans, exchange = [*self._spans(reader)], self.exchange(reader)
+        basis = RangeBasis(RangeScope(self.process, self.owner), exchange)
+        tested, drawn = _Tested(), WeeksDrawn(reader, basis)
         for span in spans:
-            came = _came(reader, span, scope)
+            came = _came(reader, span, basis)
             for week, at in enumerate(_weeks(span, reader), 1):
                 tested.add(drawn.of(span, self._then(reader, at)), came, span, week)
         totals, weeks = tested.by(_method_and_currency), tested.by(_method_and_week)
@@ -283,9 +320,15 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             weeks_unknown=tested.unknown,
             totals=tuple(_held(key, found) for key, found in totals),
             weeks=tuple(_held_in_week(key, found) for key, found in weeks),
-            reps=tuple(tested.reps()),
+            reps=tuple(
+                HeldByRep(owner=name, **held) for name, held in _held_by(tested.sides["rep"])
+            ),
+            teams=tuple(
+                HeldByTeam(team=name, **held) for name, held in _held_by(tested.sides["team"])
+            ),
             calibration=tuple(tested.calibration()),
             ranges=tuple(map(_past_range, tested.all)),
+            rates=exchange.used,
         )
 
     def _spans(self, reader: Reader) -> Iterator[Span]:
@@ -323,10 +366,17 @@ class _Came(NamedTuple):
     """The codes of the deals won."""
     closed: Column
 
+    def by_team(self, drawn: WeekDrawn) -> dict[tuple[str | None, str], int]:
+        """Return the same by the team that each owner was in when a range was drawn."""
+        found: dict[tuple[str | None, str], int] = defaultdict(int)
+        for (owner, currency), amount in self.by_owner.items():
+            found[drawn.team_of(owner), currency] += amount
+        return found
 
-def _came(reader: Reader, span: Span, scope: RangeScope) -> _Came:
+
+def _came(reader: Reader, span: Span, basis: RangeBasis) -> _Came:
     end = reader.read_point._replace(as_of=span.end - 1)
-    won = won_in(closed_deals(reader, end, scope), scope.owner, span, span.end - 1)
+    won = won_in(closed_deals(reader, end, span, basis), basis.scope.owner, span, span.end - 1)
     owners, currencies = won.words["owner"], won.words["currency"]
     by_owner = {
         (owners[owner], currencies[currency]): amount
@@ -364,7 +414,11 @@ class _Tested:
     def __init__(self) -> None:
         self.all: list[_Made] = []
         self.unknown = 0
-        self._sides: dict[str | None, list[int]] = defaultdict(list)
+        self.sides: dict[Whose, dict[str | None, list[int]]] = {
+            "rep": defaultdict(list),
+            "team": defaultdict(list),
+        }
+        """Where what came lies, of the ranges of each rep and team, by history."""
         self._given: dict[RangeMethod, list[Column]] = {method: [] for method in METHODS}
         self._won: list[Column] = []
         self._deals: list[Column] = []
@@ -377,10 +431,8 @@ class _Tested:
         for method, made in drawn.of_all:
             actual = came.of_all.get(made.currency, 0)
             self.all.append(_Made(method, span, week, drawn.at, made, actual))
-        for whose, low, high in drawn.of_reps:
-            side = _side(came.by_owner.get(whose, 0), low, high)
-            if low < high or side:
-                self._sides[whose[0]].append(side)
+        self._lay("rep", drawn.of_reps, came.by_owner)
+        self._lay("team", drawn.of_teams, came.by_team(drawn))
         for method, likely in drawn.likely.items():
             self._given[method].append(likely)
         place = places_among(came.deals, drawn.deals)
@@ -388,18 +440,17 @@ class _Tested:
         self._won.append((place >= 0) & (closed > drawn.at))
         self._deals.append(drawn.deals)
 
-    def reps(self) -> Iterator[HeldByRep]:
-        """Yield how often ranges held of the deals of each rep, nobody's last."""
-        for owner in sorted(self._sides, key=unnamed_last):
-            held, below, above = _counts(self._sides[owner])
-            yield HeldByRep(
-                owner=owner,
-                ranges=len(self._sides[owner]),
-                held=held,
-                held_share=ratio(held, len(self._sides[owner])),
-                came_below=below,
-                came_above=above,
-            )
+    def _lay(
+        self,
+        whose: Whose,
+        ranges: Iterable[PartDrawn],
+        came: Mapping[tuple[str | None, str], int],
+    ) -> None:
+        """Lay what came beside the ranges of parts; nothing is said where there is nothing."""
+        for part, low, high in ranges:
+            side = _side(came.get(part, 0), low, high)
+            if low < high or side:
+                self.sides[whose][part[0]].append(side)
 
     def by(self, key: Callable[[_Made], KeyT]) -> list[tuple[KeyT, list[_Made]]]:
         """Return the ranges of all reps together, in groups."""
@@ -482,6 +533,24 @@ def _held_in_week(key: tuple[RangeMethod, int], found: Sequence[_Made]) -> HeldB
         held_share=ratio(held, len(found)),
         error=_error(found),
     )
+
+
+def _held_by(
+    sides: Mapping[str | None, Sequence[int]],
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield how often the ranges of each rep or team held, by name, nobody's last."""
+    for name in sorted(sides, key=unnamed_last):
+        ranges, (held, below, above) = len(sides[name]), _counts(sides[name])
+        yield (
+            name,
+            {
+                "ranges": ranges,
+                "held": held,
+                "held_share": ratio(held, ranges),
+                "came_below": below,
+                "came_above": above,
+            },
+        )
 
 
 def _past_range(each: _Made) -> BacktestedRange:

@@ -8,7 +8,7 @@ how far goals are attained: that is `GoalAttainment`.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Protocol
 from uuid import UUID
@@ -312,10 +312,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             baseline=baseline,
             period=span.period(),
             quarter=reader.calendar.quarter_name(Days(span.first, span.last)),
-            quarters_past=tuple(
-                reader.calendar.quarter_name(Days(past.first_day, past.last_day))
-                for past in values
-            ),
+            quarters_past=_quarters(values, reader),
             evidence=evidence,
             low=min(known, default=None),
             high=max(known, default=None),
@@ -367,6 +364,11 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         stated = Stated(metric, self.target, baseline, *its)
         for letter, passed, basis in judged_letters(stated, past):
             yield LetterJudged(letter=letter, passed=passed, basis=basis)
+
+
+def _quarters(values: Iterable[PastValue], reader: Reader) -> tuple[str | None, ...]:
+    days = (Days(past.first_day, past.last_day) for past in values)
+    return tuple(map(reader.calendar.quarter_name, days))
 
 
 def _spans_before(span: Span, periods: int, reader: Reader) -> Sequence[Span]:
