@@ -83,6 +83,7 @@ PLAN: Final = f"{DOMAIN}incentive_plan:IncentivePlan"
 STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
+GOALS: Final = f"{HOME}recording.goals"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
@@ -165,14 +166,17 @@ COMMANDS: Final = CommandGroup(
             "Goals: set them, check in, revise them.",
             {
                 **_of(GOAL, *ABOUT),
-                "set": ThingCommand(GOAL, "set", f"{EVIDENCE}:GOAL_SET"),
-                "revise": ThingCommand(GOAL, "revise", f"{EVIDENCE}:GOAL_REVISED"),
+                "set": ThingCommand(GOAL, "set", f"{GOALS}:GOAL_SET"),
+                "revise": ThingCommand(GOAL, "revise", f"{GOALS}:GOAL_REVISED"),
                 **_of(GOAL, "lock", "check_in", "abandon"),
             },
         ),
         "figure": CommandGroup(
             "Figures from outside, such as a market share.",
-            _of(FIGURES, "report", "show", "history"),
+            {
+                "report": ThingCommand(FIGURES, "report", f"{GOALS}:FIGURE_REPORTED"),
+                **_of(FIGURES, "show", "history"),
+            },
         ),
         "plan": CommandGroup(
             "Incentive plans: what reps are paid for.",

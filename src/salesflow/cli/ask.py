@@ -32,6 +32,7 @@ from salesflow.cli.context import (
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep, find_stage
 from salesflow.domain.calendar import Days
+from salesflow.domain.metric import METRICS
 from salesflow.domain.time import (
     FOREVER,
     ONE_DAY,
@@ -51,6 +52,7 @@ from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.known_names import MET
 
 __all__ = [
+    "METRICS_THERE_ARE",
     "command_of",
     "period_asked",
     "period_parameters",
@@ -324,8 +326,14 @@ def _parameter(name: str, field: FieldInfo) -> CommandParameter:
     return name, Annotated[kind | None, option], None  # type: ignore[operator]
 
 
+METRICS_THERE_ARE: Final = f"There are {', '.join(METRICS)}; their names are taken too."
+"""What the help of an option says that takes a metric."""
+
+
 def _help_of(name: str, field: FieldInfo) -> str:
     text = field.description or _default_text(field)
+    if name == "metric":
+        return f"{text} {METRICS_THERE_ARE}"
     if UUID in _kinds(field.annotation) and _finder(name) is not None:
         called = "title" if _finder(name) is find_deal else "name"
         return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."

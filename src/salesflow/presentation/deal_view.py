@@ -222,7 +222,7 @@ def _sums(amounts: Iterable[Money | None]) -> list[Money]:
     for money in amounts:
         if money is not None:
             sums[money.currency] = sums.get(money.currency, Decimal(0)) + money.amount
-    return [Money(amount, currency) for currency, amount in sorted(sums.items())]
+    return [Money.recorded(amount, currency) for currency, amount in sorted(sums.items())]
 
 
 def _money(amounts: Iterable[Money]) -> str:

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import typer
 
+from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
 from salesflow.cli.recording.helps import HELPS
@@ -97,6 +98,10 @@ def _no_notes(*_: object) -> Iterator[str]:
     return iter(())
 
 
+def _nothing(*_: object) -> None:
+    return None
+
+
 class Prepared(NamedTuple):
     """What a command takes beside its own parameters, and what completes it."""
 
@@ -106,6 +111,8 @@ class Prepared(NamedTuple):
     more: tuple[CommandParameter, ...] = ()
     notes: "Callable[[SalesFlow, Given, Language], Iterator[str]]" = _no_notes
     """What whoever typed it should know besides, of what was recorded."""
+    ensure: "Callable[[SalesFlow, Given, Sequence[Given]], None]" = _nothing
+    """Refuses what was given for one command, beside what was given for all of them."""
 
 
 def command_of_aggregate(
@@ -227,6 +234,7 @@ class _Command:
         def record(session: "Session") -> None:  # not called where it was recorded before
             results.clear()
             completed[:] = [self._read(flow, each) for each in asked]
+            self._ensure(flow, asked)
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
@@ -244,9 +252,18 @@ class _Command:
             note
             for each in completed
             for ask in (notes_of, _unknown_keys)
-            for note in ask(flow, each.values, context.language)
+            for note in ask(flow, {"id": each.id, **each.values}, context.language)
         ]
         show_receipt(context, flow, receipt, told, notes)
+
+    def _ensure(self, flow: "SalesFlow", asked: Sequence[_OneCommand]) -> None:
+        """Refuse what was given for one of them, beside what was given for the others."""
+        if self.prepared is None:
+            return
+        together = [each.values for each in asked]
+        for each in asked:
+            with self._named_as_typed(each):
+                self.prepared.ensure(flow, each.values, together)
 
     def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""
@@ -392,7 +409,11 @@ def _field_texts(kind: type[Aggregate]) -> dict[str, str]:
     for fact in kind.facts:
         for name, text in field_docstrings(fact).items():
             found.setdefault(name, text)
-    return {**HELPS, **found}
+    scopes = (each.model_fields["scope"] for each in kind.facts if "scope" in each.model_fields)
+    spread = [it.annotation for it in scopes if isinstance(it.annotation, type)]
+    within = {n: text for each in spread for n, text in field_docstrings(each).items()}
+    helps = {**HELPS, **within, **found}
+    return helps | {"metric": f"{helps['metric']} {METRICS_THERE_ARE}"}
 
 
 def _parameter_name(name: str) -> str:
@@ -511,8 +532,7 @@ def show_receipt(
     context.screen.table(
         TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
     )
-    for each in results:
-        context.screen.line(f"{word('Key')}: {each}")
+    context.screen.lines(f"{word('Key')}: {each}" for each in results)
     context.screen.lines(notes, "yellow")
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"

@@ -47,7 +47,7 @@ HELPS: Final[Mapping[str, str]] = {
     """ '{"product": "ERP", "quantity": "1", "unit_price": {"amount": "98000", "currency":"""
     """ "CNY"}}', or @FILE.""",
     "mapping": "The new stage of each stage that is called otherwise, OLD=NEW.",
-    "metric": "What is measured: sales, orders, win_rate …",
+    "metric": "What is measured, by key or name.",
     "name": "What it or they are called.",
     "name_en": "Its name in English.",
     "name_zh": "Its name in Chinese.",

@@ -49,7 +49,7 @@ from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["Parameter", "flag_of", "id_function", "parameters_of"]
+__all__ = ["Parameter", "Percentage", "flag_of", "id_function", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -275,6 +275,19 @@ def _whole(given: object) -> int:
     return int(text)
 
 
+class Percentage(str):
+    """A share that was typed as a percentage: 0.45, and 45% as it was typed."""
+
+    __slots__ = ("typed",)
+    typed: str
+
+    def __new__(cls, share: str, typed: str) -> Self:
+        """Take the share, and what was typed for it."""
+        made = super().__new__(cls, share)
+        made.typed = typed
+        return made
+
+
 def _number(given: object) -> str:
     """Read a number, of which a percentage is a hundredth; JSON may have it as text or not."""
     if isinstance(given, bool) or not isinstance(given, int | str):
@@ -288,7 +301,7 @@ def _number(given: object) -> str:
     if not text.endswith("%"):
         return text
     try:
-        return f"{Decimal(text[:-1].strip()) / 100:f}"
+        return Percentage(f"{Decimal(text[:-1].strip()) / 100:f}", text)
     except ArithmeticError:
         raise InputError(f"{quoted(text)} is not a number") from None
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.metric import MetricKey, MetricUnit, ensure_ranked, metric_of
+from salesflow.domain.metric import MetricAsked, MetricUnit, ensure_ranked, metric_of
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
@@ -82,7 +82,7 @@ class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView
     name: ClassVar[str] = "leaderboard"
     folds: ClassVar[tuple[str, ...]] = METRIC_FOLDS
     rates_usual: ClassVar[RateRule] = "event"
-    metric: MetricKey = "sales"
+    metric: MetricAsked = "sales"
     """By which metric, such as sales, orders, win_rate, new_customers, csat. Default: sales."""
     by: RankedBy = "rep"
     """Rank reps or teams. Default: reps."""

@@ -56,6 +56,7 @@ from salesflow.projections.scope import EVERYTHING, By, Group, Grouping, MetricS
 
 __all__ = [
     "METRIC_FOLDS",
+    "BookedPart",
     "ContributingDeal",
     "KpiTables",
     "Measurement",
@@ -110,6 +111,17 @@ class ContributingDeal(NamedTuple):
 
     deal: UUID
     at: Instant
+
+
+class BookedPart(NamedTuple):
+    """What counts of a booking of a deal: `part` millionths of its amount in millionths."""
+
+    deal: UUID
+    at: Instant
+    amount: int
+    currency: str | None
+    part: int
+    """Below 0 of what was taken back."""
 
 
 def _latest(found: tuple[HeldRows, Column]) -> list[ContributingDeal]:
@@ -207,6 +219,14 @@ class Measurement:
             for place, numbers in enumerate(layer.numbers):
                 if number in numbers:
                     return _latest(layer.rows_of(metric_of(key).key, figure.part, place))
+        return []
+
+    def booked_parts(self, number: int = 0) -> list[BookedPart]:
+        """Return what counts of each booking in one of the spans, which sales are made of."""
+        for layer in self._layers:
+            for place, numbers in enumerate(layer.numbers):
+                if number in numbers:
+                    return layer.booked_parts(place)
         return []
 
     def _figures(self, figure: "_Figure") -> list[MetricFigure]:
@@ -375,6 +395,15 @@ class _Layer:
             kept &= found.rows.has("kind", "repeated")
         chosen = found.rows.ordered(np.flatnonzero(kept))
         return chosen, chosen[at]
+
+    def booked_parts(self, place: int) -> list[BookedPart]:
+        """Return what counts of each booking in a span."""
+        booked, times = self._rows.booked, self._rows.booked_times
+        kept = np.flatnonzero(booked.span == place)
+        rows = booked.rows.ordered(kept)
+        parts = (times[kept] * rows["share"]).tolist()
+        each = (rows.cells("entity_id"), rows["occurred"].tolist(), rows.amounts().tolist())
+        return [*map(BookedPart, *each, rows.cells("currency"), parts)]
 
     def _lines(self, *cells: Column) -> Lines:
         return Lines(cells, len(self._spans), self._grouping)

@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
+from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.metric import metric_of
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -41,6 +42,8 @@ class PeriodGoal(Value):
     metric: Reference
     unit: Reference
     currency: Currency | None
+    quarter: SafeText | None
+    """What its period is called where that is a fiscal quarter, as 2026-Q3."""
     target: Decimal
     actual: Decimal | None
     attainment: Decimal | None
@@ -63,7 +66,7 @@ def period_goals(
         return []
     found, over = measured(goals, reader), WorkDays.read(reader)
     lines = [
-        _line(goal, actual.value, by, over)
+        _line(goal, actual.value, by, over, reader.calendar)
         for goal, actual in zip(goals, found.actuals, strict=True)
     ]
     return sorted(lines, key=lambda it: (it.first, it.last, unnamed_last(it.group), it.goal))
@@ -98,7 +101,13 @@ def _is_of(goal: GoalRow, by: str | None, within: MetricScope) -> bool:
     )
 
 
-def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays) -> PeriodGoal:
+def _line(
+    goal: GoalRow,
+    actual: Decimal | None,
+    by: str | None,
+    over: WorkDays,
+    calendar: FiscalCalendar,
+) -> PeriodGoal:
     progress = progress_of(goal, actual, over)
     return PeriodGoal(
         first=goal.first_day,
@@ -109,6 +118,7 @@ def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays)
         metric=goal.metric.key,
         unit=goal.metric.unit or goal.unit or "number",
         currency=goal.currency,
+        quarter=calendar.quarter_name(Days(*goal.days)),
         target=goal.target,
         actual=actual,
         attainment=progress.attainment,
@@ -125,7 +135,7 @@ def goal_table(goals: Sequence[PeriodGoal], language: Language) -> TableOfView:
             each.title or each.goal,
             metric_of(each.metric).name(language),
             each.group or NO_VALUE,
-            span_text(each.first, each.last),
+            each.quarter or span_text(each.first, each.last),
             *map(
                 FigureText(each.unit, language, each.currency).beside_target,
                 (each.target, each.actual),

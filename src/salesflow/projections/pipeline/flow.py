@@ -22,7 +22,15 @@ from pydantic import model_validator
 from salesflow.domain.ids import UuidSequence
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.time import Instant, Moment, Period
-from salesflow.domain.values import Currency, Day, Reference, SafeText, Value, tidy
+from salesflow.domain.values import (
+    Currency,
+    Day,
+    GivenCurrency,
+    Reference,
+    SafeText,
+    Value,
+    tidy,
+)
 from salesflow.presentation.format import NO_VALUE, days_text, money_text
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
@@ -182,7 +190,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """Only what belonged to the reps of this team (its key) when they were in it."""
     outcome: Outcome = "open"
     """Cells of which outcome. Default: open."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """Only cells in this currency."""
     forecast_category: ForecastCategory | None = None
     """Only cells of this forecast category."""
