@@ -172,7 +172,12 @@ COMMANDS: Final = CommandGroup(
         ),
         "figure": CommandGroup(
             "Figures from outside, such as a market share.",
-            _of(FIGURES, "report", "show", "history"),
+            {
+                "list": f"{HOME}recording.listings:list_figures",
+                "show": f"{HOME}recording.listings:show_figure",
+                "history": f"{HOME}recording.listings:figure_history",
+                **_of(FIGURES, "report"),
+            },
         ),
         "plan": CommandGroup(
             "Incentive plans: what reps are paid for.",
@@ -194,7 +199,11 @@ COMMANDS: Final = CommandGroup(
             },
         ),
         "award": CommandGroup(
-            "Awards that are no money.", {"grant": ThingCommand(REP, "grant_award")}
+            "Awards that are no money.",
+            {
+                "list": f"{HOME}recording.listings:list_awards",
+                "grant": ThingCommand(REP, "grant_award"),
+            },
         ),
         "review": CommandGroup(
             "Reviews: figures fixed at a moment, findings, actions.",
