@@ -18,6 +18,7 @@ from salesflow.domain.metric import METRICS, MetricUnit
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Key, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, Estimate, Interval, days_text, short_id
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -39,7 +40,6 @@ from salesflow.projections.people.coaching_figures import (
     Measure,
     StageDifferences,
 )
-from salesflow.projections.people.figure_text import FigureText
 from salesflow.projections.people.training_effect import WINDOW, WindowDays
 from salesflow.projections.people.trainings import completions, trainings_known
 from salesflow.projections.scope import Teams, early_reps_note

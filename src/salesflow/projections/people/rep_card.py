@@ -21,6 +21,7 @@ from salesflow.domain.team import TeamState, team_id
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Key, Number, Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     Total,
@@ -38,7 +39,6 @@ from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement, MetricFigure
-from salesflow.projections.people.figure_text import FigureText
 from salesflow.projections.people.trainings import trainings_known
 from salesflow.projections.scope import MetricScope
 
