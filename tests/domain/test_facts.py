@@ -1,11 +1,14 @@
 """Facts and the catalogue: what is stored of them, and what is ever read back."""
 
+import inspect
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from sys import modules
 from typing import Any, ClassVar
+from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
@@ -283,3 +286,16 @@ def test_facts_told_alike_are_read_once_and_differ_by_kind() -> None:
     one, same, other = CATALOGUE.read_all(rows)
     assert one is same
     assert type(other) is not type(one)
+
+
+def ids_by_key(key: str) -> Iterator[UUID]:
+    for module in sorted({aggregate.__module__ for aggregate in AGGREGATES}):
+        for name, of_key in vars(modules[module]).items():
+            own = getattr(of_key, "__module__", None) == module
+            if own and name.endswith("_id") and len(inspect.signature(of_key).parameters) == 1:
+                yield of_key(key)
+
+
+def test_things_of_different_kinds_with_one_key_are_never_one_stream() -> None:
+    ids = [*ids_by_key("onboarding")]
+    assert len({*ids}) == len(ids) >= 10

@@ -164,7 +164,7 @@ def test_a_goal_that_serves_nothing_is_refused_with_the_way_out() -> None:
         ({"metric": "orders", "target": -1}, "never below 0"),
         ({"metric": "figure:share", "target": 1}, "name its unit"),
         ({"metric": "orders", "target": 1, "unit": "points"}, "leave the unit out"),
-        ({"metric": "stage_days", "target": 9}, "measured at a stage; name it"),
+        ({"metric": "stage_days", "target": 9}, "measured at a stage; name one"),
         ({"stage": "negotiation"}, "sales is not measured at a stage"),
         ({"last_day": date(2026, 6, 30)}, r"cannot end \(2026-06-30\) before it starts"),
         ({"last_day": date(2126, 6, 30)}, "20 years at most"),

@@ -288,7 +288,7 @@ def test_a_contest_says_what_is_wrong_with_it(flow: SalesFlow) -> None:
         "last_day": date(2026, 2, 28),
     }
     wrong: list[tuple[dict[str, Any], str]] = [
-        ({"metric": "sales"}, "name the currency in which it is ranked"),
+        ({"metric": "sales"}, "sales is money; name the currency"),
         ({"currency": "CNY"}, "orders is no money; leave the currency out"),
         ({"metric": "stage_days"}, "is measured at a stage"),
         ({"metric": "figure:share"}, "is reported from outside"),

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import UUID, uuid4
@@ -11,13 +12,49 @@ from uuid import UUID, uuid4
 import pytest
 
 from databases import plain_connection
-from salesflow import STANDARD, Deal, ExternalEvent, SalesFlow
+from questions.needed import BEGINS, OPEN_DEAL, tell_what_is_needed
+from salesflow import (
+    STANDARD,
+    Alert,
+    Alerts,
+    Case,
+    CaseLibrary,
+    CommissionEstimate,
+    CommissionStatement,
+    ContestStandings,
+    Deal,
+    ExternalEvent,
+    Goal,
+    GoalAttainment,
+    ImprovementEffect,
+    Rep,
+    RepCard,
+    Retrospective,
+    Review,
+    SalesFlow,
+    Statement,
+    Team,
+)
+from salesflow.domain.alert import WatchedFigure, alert_id
+from salesflow.domain.case import case_id
 from salesflow.domain.catalogue import FactCatalogue
+from salesflow.domain.contest import contest_id
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact, FactRetracted
+from salesflow.domain.figures import FIGURES_ID
+from salesflow.domain.goal import goal_id
+from salesflow.domain.improvement import improvement_id
+from salesflow.domain.incentive_plan import plan_id
+from salesflow.domain.process import process_id
+from salesflow.domain.rep import rep_id
+from salesflow.domain.review import review_id
+from salesflow.domain.statement import statement_id
+from salesflow.domain.team import team_id
+from salesflow.domain.training import training_id
 from salesflow.domain.values import Reference, SafeText
 from salesflow.errors import HistoryError, InputError
+from salesflow.projections.core.question import Question, View
 from salesflow.projections.pipeline.deal_timeline import DealTimeline
 from salesflow.projections.pipeline.funnel import Funnel
 
@@ -118,6 +155,66 @@ def test_a_database_with_facts_of_ones_own_opened_without_them_says_what_to_hand
         poorer.get(Deal, deal)
     assert "acme.demo_given" in str(caught.value)
     assert "SalesFlow(url, facts=[…])" in str(caught.value)
+
+
+OF_MANAGEMENT: list[Question[View]] = [
+    GoalAttainment(goal="q1"),
+    RepCard(rep="ann", from_=date(2026, 1, 1), to=date(2026, 4, 1)),
+    Retrospective(review="q1"),
+    CaseLibrary(),
+    ImprovementEffect(improvement="trial"),
+    Alerts(alert="won"),
+    CommissionStatement(rep="ann", from_=date(2026, 1, 1), to=date(2026, 4, 1)),
+    ContestStandings(contest="spring"),
+    CommissionEstimate(deal=OPEN_DEAL),
+]
+
+
+def manage(flow: SalesFlow) -> list[UUID]:
+    """Let there be one of each kind of thing; return their streams."""
+    tell_what_is_needed(flow)
+    days: dict[str, Any] = {"first_day": date(2026, 1, 1), "last_day": date(2026, 3, 31)}
+    with flow.session(actor="eva") as s:
+        deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann", occurred_at=BEGINS))
+        deal.win(occurred_at=BEGINS)
+        s.add(Team.form("east", name_en="East", name_zh="东", occurred_at=BEGINS))
+        s.add(Rep.join("ann", team="east", name="Ann", occurred_at=BEGINS))
+        why: dict[str, Any] = {
+            "strategy": "grow",
+            "why_achievable": "two hires",
+            "occurred_at": BEGINS,
+        }
+        s.add(Goal.set("q1", metric="won", target=5, **days, **why))
+        s.add(Review.open("q1", from_=days["first_day"], to=date(2026, 4, 1)))
+        s.add(Case.publish("good", deal=deal))
+        watched = WatchedFigure(question="funnel", parameters="{}", figure="open_deals")
+        s.add(Alert.define("won", watched=watched, condition="above", threshold="1"))
+    statement = flow.ask(
+        CommissionStatement(rep="ann", from_=date(2026, 1, 1), to=date(2026, 4, 1))
+    ).figures()
+    flow.run(lambda s: s.add(Statement.issue(statement)))
+    return [
+        *(OPEN_DEAL, team_id("east"), rep_id("ann"), goal_id("q1"), review_id("q1")),
+        *(case_id("good"), improvement_id("trial"), alert_id("won"), plan_id("ae")),
+        *(statement_id("ae", "ann", days["first_day"]), contest_id("spring")),
+        *(training_id("nego-1"), process_id("standard"), FIGURES_ID),
+    ]
+
+
+def test_a_fact_of_ones_own_in_the_stream_of_any_thing_changes_no_answer(
+    sqlite_url: str,
+) -> None:
+    with SalesFlow(sqlite_url, facts=OWN) as flow:
+        streams = manage(flow)
+        before = [flow.ask(question).to_dict() for question in OF_MANAGEMENT]
+        flow.record([ExternalEvent(stream, DemoGiven(product="MES")) for stream in streams])
+        after = [flow.ask(question).to_dict() for question in OF_MANAGEMENT]
+    assert [told(each) for each in after] == [told(each) for each in before]
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer without its moment."""
+    return {name: value for name, value in answer.items() if name != "moment"}
 
 
 def test_a_thing_of_ones_own_has_a_stream_of_its_own(flow: SalesFlow) -> None:

@@ -32,6 +32,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.cases import case_hits, case_texts
 from salesflow.projections.cases.case_library import CaseLibraryView
 from salesflow.projections.core.earlier_reader import EarlierReader
+from salesflow.projections.core.replaying import believed
 
 KEYS = ("c0", "c1", "c2")
 QUESTIONS = 14
@@ -133,12 +134,10 @@ def _names_are_not_searched(patch: pytest.MonkeyPatch) -> None:
 
 
 def _what_was_taken_back_is_told_since(patch: pytest.MonkeyPatch) -> None:
-    right = case_hits.effective_history
-
     def history(events: Any, reader: Any) -> Any:  # noqa: ANN401
-        return right(events, reader) if isinstance(reader, EarlierReader) else events
+        return believed(events, reader) if isinstance(reader, EarlierReader) else events
 
-    patch.setattr(case_hits, "effective_history", history)
+    patch.setattr(case_hits, "believed", history)
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,9 @@ from salesflow.engine import SalesFlow
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole, bare, field_roles, item_of
 from salesflow.presentation.format import Total
-from salesflow.projections.core.comparison import Comparison, FigureChange, RecordChange
+from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import ENVELOPE, Question, View
+from salesflow.projections.core.record_changes import FigureChange, RecordChange
 
 
 @examples(6, shrink=False)

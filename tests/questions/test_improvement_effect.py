@@ -75,7 +75,7 @@ def test_teams_that_started_are_compared_with_those_that_had_not(sales: Shop) ->
     assert view.verdict == "evidence"
     assert view.effect.changes is not None
     assert 6 < view.effect.changes.value < 10
-    assert "Evidence: both estimates lie on one side of 0" in view.table()
+    assert "Evidence: both intervals lie on the same side of 0" in view.table()
 
 
 def test_where_nothing_helped_there_is_no_evidence(sales: Shop) -> None:
@@ -83,7 +83,7 @@ def test_where_nothing_helped_there_is_no_evidence(sales: Shop) -> None:
     propose(sales, *TEAMS[:4])
     view = ask(sales)
     assert view.verdict == "no_evidence"
-    assert "No evidence: not both estimates lie on one side of 0" in view.table()
+    assert "No evidence: not both intervals lie on the same side of 0" in view.table()
 
 
 def test_where_everybody_changed_at_once_it_is_before_and_after(sales: Shop) -> None:

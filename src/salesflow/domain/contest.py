@@ -15,7 +15,7 @@ from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.metric import MetricKey, ensure_currency, ensure_ranked, metric_of
 from salesflow.domain.state import OpenedState, ReplayContext
 from salesflow.domain.time import Time, ensure_period
 from salesflow.domain.values import (
@@ -169,7 +169,9 @@ class Contest(Aggregate, ContestState):
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Announce a contest over a period, for reps or for teams."""
-        _ensure_ranked(metric, currency)
+        ranked_by = metric_of(metric)
+        ensure_ranked(ranked_by)
+        ensure_currency(ranked_by, currency)
         ranks = [each.rank for each in prizes]
         if len({*ranks}) < len(ranks):
             raise InputError("two prizes are for one rank; name both in one prize")
@@ -204,25 +206,6 @@ class Contest(Aggregate, ContestState):
         if then.results is not None:
             raise RuleError("the contest is closed already; its results stand")
         self._record(ContestClosed(results=results, because=because), occurred_at)
-
-
-def _ensure_ranked(metric: str, currency: str | None) -> None:
-    """Refuse a metric by which reps or teams cannot be ranked.
-
-    Raises:
-        InputError: saying why.
-    """
-    found = metric_of(metric)
-    if found.is_figure or found.at_stage == "must":
-        why = "is reported from outside" if found.is_figure else "is measured at a stage"
-        raise InputError(f"{found.key} {why}; nobody is ranked by it")
-    if found.unit == "money" and currency is None:
-        raise InputError(
-            f"{found.key} is money: name the currency in which it is ranked, such as"
-            " currency='CNY'"
-        )
-    if found.unit != "money" and currency is not None:
-        raise InputError(f"{found.key} is no money; leave the currency out")
 
 
 @lru_cache(maxsize=1024)

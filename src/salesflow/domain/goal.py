@@ -18,7 +18,14 @@ from uuid import UUID
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.metric import OF_PRODUCTS, Metric, MetricKey, metric_of
+from salesflow.domain.metric import (
+    Metric,
+    MetricKey,
+    ensure_at_stage,
+    ensure_currency,
+    ensure_of_product,
+    metric_of,
+)
 from salesflow.domain.smart import (
     GoalScope,
     HasEvidence,
@@ -28,7 +35,7 @@ from salesflow.domain.smart import (
     judged_letters,
 )
 from salesflow.domain.state import OpenedState, appended
-from salesflow.domain.time import Instant
+from salesflow.domain.time import Instant, ensure_days
 from salesflow.domain.values import (
     Currency,
     Day,
@@ -517,21 +524,13 @@ def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
 
 def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
     """Refuse what can never be measured, or reached."""
-    if fact.last_day < fact.first_day:
-        raise InputError(
-            f"a period cannot end ({fact.last_day}) before it starts ({fact.first_day})"
-        )
+    ensure_days(fact.first_day, fact.last_day)
     if fact.last_day - fact.first_day > LONGEST or not FIRST <= fact.first_day <= LAST:
         raise InputError(
             f"a goal is of {LONGEST.days // 365} years at most, between {FIRST} and {LAST};"
             f" {fact.first_day} … {fact.last_day} is not"
         )
-    if (metric.unit == "money") != (fact.currency is not None):
-        raise InputError(
-            f"{metric.key} is money; name the currency, such as currency='CNY'"
-            if metric.unit == "money"
-            else f"{metric.key} is no money; leave the currency out"
-        )
+    ensure_currency(metric, fact.currency)
     if metric.is_figure != (fact.unit is not None):
         raise InputError(
             f"{metric.key} is reported from outside; name its unit, such as unit='share'"
@@ -551,14 +550,8 @@ def _ensure_scope(scope: GoalScope, metric: Metric) -> None:
             f"{metric.key} is reported as a whole; report one of its own for"
             f" {', '.join(scope.named.values())} under another key"
         )
-    if scope.product is not None and not metric.of_products:
-        raise InputError(
-            f"{metric.key} is not measured of a product; {' and '.join(OF_PRODUCTS)} are"
-        )
-    if metric.at_stage == "must" and scope.stage is None:
-        raise InputError(f"{metric.key} is measured at a stage; name it, stage=…")
-    if metric.at_stage == "never" and scope.stage is not None:
-        raise InputError(f"{metric.key} is not measured at a stage; leave the stage out")
+    ensure_of_product(metric, scope.product)
+    ensure_at_stage(metric, scope.stage)
 
 
 def _ensure_of(evidence: PastRange | None, goal: GoalSet) -> None:

@@ -20,7 +20,7 @@ from pydantic import Field, Strict
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, with_item
@@ -342,10 +342,7 @@ def _ensure_measurable(metric: str, stage: str | None) -> None:
             f"{metric} is reported from outside, and nobody can be compared by it; name a"
             " metric that is worked out from deals"
         )
-    if found.at_stage == "must" and stage is None:
-        raise InputError(f"{metric} is measured at a stage; name one")
-    if found.at_stage == "never" and stage is not None:
-        raise InputError(f"{metric} is not measured at a stage; leave stage out")
+    ensure_at_stage(found, stage)
 
 
 @lru_cache(maxsize=1024)

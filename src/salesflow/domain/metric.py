@@ -27,6 +27,10 @@ __all__ = [
     "MetricKey",
     "MetricKind",
     "MetricUnit",
+    "ensure_at_stage",
+    "ensure_currency",
+    "ensure_of_product",
+    "ensure_ranked",
     "figure_key",
     "metric_of",
 ]
@@ -150,6 +154,59 @@ def metric_of(key: str) -> Metric:
         f"there is no metric {quoted(key)}{perhaps(key, METRICS)}; there are"
         f" {', '.join(METRICS)}, and {FIGURE}<key> for a figure reported from outside"
     )
+
+
+def ensure_at_stage(metric: Metric, stage: str | None) -> None:
+    """Refuse a metric that has to be measured at a stage and is not, or the other way round.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if metric.at_stage == "must" and stage is None:
+        raise InputError(f"{metric.key} is measured at a stage; name one, stage=…")
+    if metric.at_stage == "never" and stage is not None:
+        those = (each.key for each in METRICS.values() if each.at_stage != "never")
+        raise InputError(
+            f"{metric.key} is not measured at a stage; leave the stage out, or take one of"
+            f" {', '.join(those)}"
+        )
+
+
+def ensure_of_product(metric: Metric, product: str | None) -> None:
+    """Refuse a metric that cannot be measured of one product.
+
+    Raises:
+        InputError: naming those that can.
+    """
+    if product is not None and not metric.of_products:
+        raise InputError(
+            f"{metric.key} is not measured of a product; {' and '.join(OF_PRODUCTS)} are"
+        )
+
+
+def ensure_currency(metric: Metric, currency: str | None) -> None:
+    """Refuse money without a currency, and a currency of anything else.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if (metric.unit == "money") != (currency is not None):
+        raise InputError(
+            f"{metric.key} is money; name the currency, such as currency='CNY'"
+            if metric.unit == "money"
+            else f"{metric.key} is no money; leave the currency out"
+        )
+
+
+def ensure_ranked(metric: Metric) -> None:
+    """Refuse a metric by which nobody can be ranked.
+
+    Raises:
+        InputError: saying why.
+    """
+    if metric.is_figure or metric.at_stage == "must":
+        why = "is reported from outside" if metric.is_figure else "is measured at a stage"
+        raise InputError(f"{metric.key} {why}; nobody is ranked by it")
 
 
 def figure_key(metric: str) -> str | None:

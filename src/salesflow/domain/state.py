@@ -27,7 +27,6 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.arguments import guarded, internal
 from salesflow.domain.event import (
     Event,
-    Fact,
     UnreadableFact,
     believed_history,
     comes_after,
@@ -122,8 +121,6 @@ class State:
     be changed.
     """
 
-    openings: ClassVar[tuple[type[Fact], ...]] = (Fact,)
-    """The facts that open such a thing; all, where none but its own are among its history."""
     _context: ReplayContext
     _opening: Event | None
     """The first of the believed history; the first one taken in where it is left out."""
@@ -138,8 +135,7 @@ class State:
         self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
     ) -> None:
         self._context = context
-        is_ours = opening is not None and isinstance(opening.fact, self.openings)
-        self._opening = opening if is_ours else None
+        self._opening = opening
 
     @internal
     def belong_to(self, context: ReplayContext) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "day_after",
     "day_number",
     "end_of_day",
+    "ensure_days",
     "ensure_not_future",
     "ensure_period",
     "from_instant",
@@ -204,14 +205,23 @@ def day_after(day: date) -> date:
     return day + ONE_DAY
 
 
+def ensure_days(first: date, last: date) -> None:
+    """Refuse days of which the last lies before the first.
+
+    Raises:
+        InputError: naming both.
+    """
+    if last < first:
+        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+
+
 def ensure_period(first: date, last: date) -> None:
     """Refuse days, both of them included, that are no period, or that nobody can ask about.
 
     Raises:
         InputError: saying which days there are.
     """
-    if last < first:
-        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+    ensure_days(first, last)
     if first < FIRST_DAY or last > LAST_DAY:
         raise InputError(
             f"a period lies between {FIRST_DAY} and {LAST_DAY}; {first} … {last} does not"
@@ -240,8 +250,7 @@ def start_and_end(first: date, last: date, timezone: ZoneInfo) -> tuple[Instant,
     Raises:
         InputError: when the last day lies before the first, or no such day is known.
     """
-    if last < first:
-        raise InputError(f"a period cannot end ({last}) before it starts ({first})")
+    ensure_days(first, last)
     return start_of_day(first, timezone), start_of_next_day(last, timezone)
 
 

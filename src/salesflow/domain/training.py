@@ -12,7 +12,7 @@ from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.metric import MetricKey, metric_of
+from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import OpenedState
 from salesflow.domain.values import Key, Reason, Reference, Value, id_of_key
@@ -202,11 +202,10 @@ def _course(
     )
     if len(set(course.skills)) < len(course.skills):
         raise InputError(f"skills: each is named once, not {', '.join(course.skills)}")
-    at_stage = "never" if course.metric is None else metric_of(course.metric).at_stage
-    if course.stage is not None and at_stage == "never":
-        raise InputError(f"stage: {course.metric or 'no metric'} is not measured at a stage")
-    if course.stage is None and at_stage == "must":
-        raise InputError(f"stage: {course.metric} is measured at a stage; name one")
+    if course.metric is not None:
+        ensure_at_stage(metric_of(course.metric), course.stage)
+    elif course.stage is not None:
+        raise InputError("stage: it is of a metric; name that too, metric=…")
     return course
 
 

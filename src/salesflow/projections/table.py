@@ -178,7 +178,7 @@ class OnState(Generic[StateT, ChangeT_co]):
         return _RowsAndState(self.state(ReplayContext(processes)), self.rows())
 
 
-class _Following(Generic[StateT, ChangeT_co]):
+class _Following(CopyableRows, Generic[StateT, ChangeT_co]):
     """Rows of which none has to be remembered: they follow from the state and the fact."""
 
     __slots__ = ("apply",)

@@ -200,13 +200,14 @@ class JointFold:
 def folded_jointly(folds: Sequence[Fold]) -> list[list[int]]:
     """Return the numbers of the folds that are folded together, those on one state.
 
-    A fold that does not listen to the opening of its entities sees another history.
+    They listen to the same openings. One that listens to none sees a history of its own.
     """
     groups: dict[object, list[int]] = {}
     for number, fold in enumerate(folds):
+        openings = frozenset(fact for fact in fold.facts if fact.is_opening)
         start, group = fold.start, object()
-        if isinstance(start, OnState) and fold.facts.issuperset(start.state.openings):
-            group = start.state
+        if isinstance(start, OnState) and openings:
+            group = start.state, openings
         groups.setdefault(group, []).append(number)
     return list(groups.values())
 

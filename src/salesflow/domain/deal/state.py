@@ -11,7 +11,7 @@ would: also while merged, and after another outcome.
 """
 
 from collections.abc import Callable, Iterator
-from typing import ClassVar, Final, get_args
+from typing import Final, get_args
 
 from salesflow.domain.arguments import internal
 from salesflow.domain.deal.activities import ActivityFact, ActivityState
@@ -65,7 +65,7 @@ from salesflow.domain.deal.stages import (
 )
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import TASK_COMPLETED
-from salesflow.domain.state import appended, values_of, with_item
+from salesflow.domain.state import EMPTY_CONTEXT, ReplayContext, appended, values_of, with_item
 from salesflow.domain.wording import Message
 
 __all__ = ["STATE_FACTS", "DealState", "DealSummary"]
@@ -85,7 +85,12 @@ class DealState(
 ):
     """All that is so of one deal by now; before its opening nothing but that."""
 
-    openings: ClassVar[tuple[type[Fact], ...]] = (DealOpened,)
+    def __init__(
+        self, context: ReplayContext = EMPTY_CONTEXT, opening: Event | None = None
+    ) -> None:
+        """Begin with the event that opened the deal; one that opened something else is none."""
+        is_ours = opening is not None and isinstance(opening.fact, DealOpened)
+        super().__init__(context, opening if is_ours else None)
 
     def evolve(self, event: Event) -> str | None:
         """Take in the next believed fact; return why it is irregular, None when it counts."""

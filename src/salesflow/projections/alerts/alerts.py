@@ -13,6 +13,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.alert import (
+    Alert,
     AlertCleared,
     AlertCondition,
     AlertEvaluated,
@@ -21,7 +22,7 @@ from salesflow.domain.alert import (
     AlertStanding,
     AlertState,
 )
-from salesflow.domain.event import Event, believed_history, in_effect
+from salesflow.domain.event import Event
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Key, Reference, SafeText, Value
@@ -31,6 +32,7 @@ from salesflow.presentation.format import NO_VALUE, local_time
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Limit, Question, Reader, View
+from salesflow.projections.core.replaying import believed
 from salesflow.projections.folds.alert import ALERT
 
 __all__ = ["AlertHappening", "AlertLine", "Alerts", "AlertsView"]
@@ -178,9 +180,8 @@ class _Told:
     """One alert, and what of its history counts."""
 
     def __init__(self, events: list[Event], reader: Reader) -> None:
-        believed = believed_history(events, reader.read_point.known_at)
         self.alert = AlertState(ReplayContext(reader.processes))
-        history = in_effect(believed, reader.read_point.as_of)
+        history = believed(events, reader, of=Alert)
         self._history = [event for event in history if self.alert.evolve(event) is None]
 
     def line(self) -> AlertLine:

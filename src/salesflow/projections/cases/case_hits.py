@@ -11,12 +11,11 @@ from uuid import UUID
 
 import numpy as np
 
-from salesflow.domain.case import CaseState, Tendency, case_id
+from salesflow.domain.case import Case, CaseState, Tendency, case_id
 from salesflow.domain.deal.activities import CompetitorNamed, ContactLogged, ObjectionRaised
 from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.quotes import QuoteIssued, QuoteLine, QuoteRevised
-from salesflow.domain.event import Event, Fact, believed_history, in_effect
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.event import Event, Fact
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Currency, Heard, Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -26,6 +25,7 @@ from salesflow.projections.core.columns import NOTHING, HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.question import Reader
+from salesflow.projections.core.replaying import believed, state_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.scope import stage_name
@@ -42,7 +42,6 @@ __all__ = [
     "at_moments",
     "case_reader",
     "changes_since",
-    "effective_history",
     "hit_of",
     "products_of",
     "read_cases",
@@ -179,16 +178,8 @@ class CaseChange(Value):
 
 def read_cases(reader: Reader, wanted: HeldRows) -> list[CaseState]:
     """Replay cases whose rows hold at the moment, the newest first."""
-    as_of, known_at = reader.read_point.as_of, reader.read_point.known_at
-    keys = wanted.cells("case_key")
-    streams = reader.streams([case_id(key) for key in keys])
-    found = []
-    for events in streams.values():
-        history = believed_history(events, known_at)
-        state = CaseState(ReplayContext(reader.processes, reader.timezone, as_of), history[0])
-        for event in in_effect(history, as_of):
-            state.evolve(event)
-        found.append(state)
+    streams = reader.streams([case_id(key) for key in wanted.cells("case_key")])
+    found = [state_of(Case, CaseState, events, reader) for events in streams.values()]
     return sorted(found, key=_newest_first)
 
 
@@ -336,7 +327,7 @@ COUNTED: Final[dict[str, tuple[type[Fact], ...]]] = {
 def _at_moment(
     known: Literal["at_closing", "as_published", "now"], id: UUID, reader: Reader
 ) -> CaseAtMoment:
-    history = effective_history(reader.events(id), reader)
+    history = believed(reader.events(id), reader)
     facts = [event.fact for event in history]
     named = {fact.competitor for fact in facts if isinstance(fact, CompetitorNamed)}
     counts: dict[str, Any] = {
@@ -353,22 +344,13 @@ def _at_moment(
     )
 
 
-def effective_history(events: list[Event], reader: Reader) -> list[Event]:
-    """Return what is believed of a stream at the moment, and in effect."""
-    history = believed_history(events, reader.read_point.known_at)
-    if not history or history[0].effective > reader.read_point.as_of:
-        return []
-    return [*in_effect(history, reader.read_point.as_of)]
-
-
 def changes_since(case: CaseState, reader: Reader) -> Iterator[CaseChange]:
     """Yield the facts in which what is known now differs from what was known in a case."""
     assert case.deal is not None, "its row holds"
     then = case_reader(case, reader)
     events = reader.events(case.deal)
     before, now = (
-        {event.event_id: event for event in effective_history(events, each)}
-        for each in (then, reader)
+        {event.event_id: event for event in believed(events, each)} for each in (then, reader)
     )
     for id, event in sorted({**before, **now}.items(), key=lambda it: it[1].position):
         if id in before and id in now:

@@ -39,7 +39,6 @@ from salesflow.projections.cases.case_hits import (
     at_moments,
     case_reader,
     changes_since,
-    effective_history,
     hit_of,
     products_of,
     read_cases,
@@ -57,6 +56,7 @@ from salesflow.projections.cases.case_texts import (
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import Limit, Question, Reader, View
+from salesflow.projections.core.replaying import believed
 from salesflow.projections.folds.case import CASE
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
@@ -244,7 +244,7 @@ class CaseLibrary(Question[CaseLibraryView]):
         for each in reversed(some):
             deal = each.case.deal
             events = [] if deal is None else streams.get(deal, [])
-            history = effective_history(events, reader)
+            history = believed(events, reader)
             matching = _matches(each, history, words, reader)
             if matching is not None and self._fits_facts(each, history, reader):
                 hits.insert(0, _SearchedCase(each, history, matching))

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event, believed_history
+from salesflow.domain.event import Event
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.errors import DealClosedError, NotFoundError
@@ -72,6 +72,7 @@ from salesflow.projections.cases.similar_cases import (
     walk,
 )
 from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.replaying import believed
 from salesflow.projections.core.statistics import decimal_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
@@ -447,7 +448,7 @@ class CaseStudy(Question[CaseStudyView]):
         """
         this = self._closed(reader)
         zone = reader.timezone
-        history = _in_effect(reader.events(self.deal), reader)
+        history = believed(reader.events(self.deal), reader)
         path = walk(history, reader.processes)
         here, closing = (self._deal(events, reader) for events in (history, _closing(path)))
         steps = read_steps(reader, self.deal)
@@ -495,11 +496,6 @@ class CaseStudy(Question[CaseStudyView]):
         return Deal.replay(self.deal, events, context=context, as_of=reader.read_point.as_of)
 
 
-def _in_effect(events: list[Event], reader: Reader) -> list[Event]:
-    history = believed_history(events, reader.read_point.known_at)
-    return [event for event in history if event.effective <= reader.read_point.as_of]
-
-
 def _closing(path: Sequence[HistoryStep]) -> list[Event]:
     return [here.event for here in path_to_closing(path)]
 
@@ -511,7 +507,7 @@ def _others(
     by_deal = {each.other.deal: each for each in found}
     streams = reader.streams(by_deal)
     return [
-        (each, walk(_in_effect(streams[deal], reader), reader.processes))
+        (each, walk(believed(streams[deal], reader), reader.processes))
         for deal, each in by_deal.items()
     ]
 

@@ -197,7 +197,7 @@ VERDICTS: Final = {
         " groups changed in the window before"
     ),
     "too_few": Message(
-        "Too few to conclude anything: fewer than 3 people in a group; the figures are shown"
+        "Too few to conclude anything: fewer than 3 in a group; the figures are shown"
         " and nothing more"
     ),
     "no_comparison": Message(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
+from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_currency, metric_of
 from salesflow.domain.smart import (
     Basis,
     GoalScope,
@@ -37,7 +37,6 @@ from salesflow.domain.values import (
     Value,
     tidy,
 )
-from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import days_text, span_text
 from salesflow.presentation.messages import Language, in_language, key_text, say
@@ -51,9 +50,10 @@ from salesflow.projections.core.question import (
     span_before,
 )
 from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.attainment import scope_of
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, OutsideFigures, read_goals
-from salesflow.projections.metrics.goal_text import basis_text, measure_text
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
 
 __all__ = ["GoalCheck", "GoalCheckView", "LetterJudged"]
@@ -115,7 +115,7 @@ class GoalCheckView(MoneyView):
             for each in self.letters
         )
         days = days_text(self.period, ZoneInfo(self.timezone))
-        target = measure_text(self.target, metric, self.evidence.currency)
+        target = self._text(metric, language).beside_target(self.target)
         about = " · ".join((metric.name(language), target, days))
         notes: tuple[str, ...] = ()
         if self.parent_known is False:
@@ -124,19 +124,22 @@ class GoalCheckView(MoneyView):
         return TableOfView("Goal check", columns, rows, about=about, notes=notes)
 
     def _past(self, metric: Metric, language: Language) -> TableOfView:
-        currency = self.evidence.currency
+        text = self._text(metric, language)
         rows = tuple(
             (
                 span_text(past.first_day, past.last_day),
-                measure_text(past.value, metric, currency),
+                text.beside_target(past.value),
                 f"{past.count:,}",
             )
             for past in self.evidence.values
         )
-        low, high = (measure_text(it, metric, currency) for it in (self.low, self.high))
+        low, high = map(text.beside_target, (self.low, self.high))
         note = say("range of the past: {low} … {high}", language, low=low, high=high)
         notes = (note,) if self.low is not None else ()
         return TableOfView("Past periods", ("Period", "Result", "Rests on"), rows, notes=notes)
+
+    def _text(self, metric: Metric, language: Language) -> FigureText:
+        return FigureText(metric.unit, language, self.evidence.currency)
 
 
 class GoalCheck(PeriodQuestion[GoalCheckView]):
@@ -214,13 +217,10 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
 
     def _in(self, reader: Reader) -> str | None:
         """Return the currency of a metric of money; none of any other."""
-        if metric_of(self.metric).unit != "money":
-            if self.currency is not None:
-                raise InputError(f"{self.metric} is no money; leave the currency out")
-            return None
-        found = self.currency or reader.report_currency
-        if found is None:
-            raise InputError(f"{self.metric} is money; name the currency, such as CNY")
+        metric, found = metric_of(self.metric), self.currency
+        if metric.unit == "money":
+            found = found or reader.report_currency
+        ensure_currency(metric, found)
         return found
 
     def _scope(self) -> GoalScope:

@@ -10,7 +10,7 @@ from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.metric import Metric, metric_of
+from salesflow.domain.metric import metric_of
 from salesflow.presentation.format import (
     NO_VALUE,
     given_percent,
@@ -28,7 +28,8 @@ from salesflow.projections.goals.goal_lines import (
     LetterThen,
     RevisionLine,
 )
-from salesflow.projections.metrics.goal_text import basis_text, measure_text
+from salesflow.projections.goals.smart_text import basis_text
+from salesflow.presentation.figure_text import FigureText
 
 __all__ = ["GoalLayout"]
 
@@ -170,8 +171,7 @@ class GoalLayout:
         return TableOfView("Deals behind the goal", ("Deal", "Day"), rows, notes=notes)
 
     def _value(self, value: Decimal | None, line: GoalLine) -> str:
-        metric: Metric = metric_of(line.metric)
-        return measure_text(value, metric, line.currency, line.unit)
+        return FigureText(line.unit, self._language, line.currency).beside_target(value)
 
     def _named(self, line: GoalLine) -> str:
         return INDENT * line.depth + goal_text(line)

@@ -10,14 +10,13 @@ from decimal import Decimal
 from typing import Annotated, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.domain.event import Event, believed_history, in_effect
-from salesflow.domain.goal import GoalState
+from salesflow.domain.goal import Goal, GoalState
 from salesflow.domain.smart import Basis, Letter
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Currency, Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.projections.core.question import Reader
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.metrics.attainment import (
     Actual,
     ExpectedBy,
@@ -258,15 +257,8 @@ def _shares_by(above: GoalRow, goal: GoalRow) -> str:
 def goal_states(goals: Iterable[GoalRow], reader: Reader) -> dict[str, GoalState]:
     """Replay the streams of some goals, for what is said of them beyond their rows."""
     ids = {goal.id: goal.key for goal in goals}
-    return {ids[id]: _replayed(events, reader) for id, events in reader.streams(ids).items()}
-
-
-def _replayed(events: list[Event], reader: Reader) -> GoalState:
-    state = GoalState(ReplayContext(reader.processes))
-    history = believed_history(events, reader.read_point.known_at)
-    for event in in_effect(history, reader.read_point.as_of):
-        state.evolve(event)
-    return state
+    streams = reader.streams(ids)
+    return {ids[id]: state_of(Goal, GoalState, streams[id], reader) for id in streams}
 
 
 def revision_lines(key: str, goal: GoalState) -> Iterator[RevisionLine]:

@@ -29,7 +29,7 @@ from salesflow.projections.core.currency import (
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.metrics.goal_text import measure_text
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import (
     METRIC_FOLDS,
     KpiTables,
@@ -103,15 +103,16 @@ class StageKpisView(MoneyView):
         several = len({each.process for each in self.kpis}) > 1
         name = line.stage_zh if language == "zh" else line.stage_en
         metric = None if line.metric is None else METRICS[line.metric]
+        text = FigureText(None if metric is None else metric.unit, language)
         reached = {True: "yes", False: "no"}
         return (
             f"{line.process}: {name}" if several else name,
             line.kpi if metric is None else metric.name(language),
-            totals_text(line.amounts) if line.amounts else _text(line.value, metric),
-            _text(line.target, metric),
+            totals_text(line.amounts) if line.amounts else text.beside_target(line.value),
+            text.beside_target(line.target),
             NO_VALUE if line.met is None else in_language(reached[line.met], language),
             f"{line.rests_on:,}",
-            _text(line.value_before, metric),
+            text.beside_target(line.value_before),
         )
 
 
@@ -231,9 +232,3 @@ def _met(value: Decimal | None, target: Decimal | None, metric: Metric | None) -
     if value is None or target is None or metric is None:
         return None
     return value <= target if metric.better == "lower" else value >= target
-
-
-def _text(value: Decimal | None, metric: Metric | None) -> str:
-    if metric is None or metric.unit == "money":
-        return NO_VALUE if value is None else f"{value.normalize():,f}"
-    return measure_text(value, metric, None)

@@ -19,7 +19,7 @@ from pydantic import Field
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealSummary
-from salesflow.domain.event import Event, believed_history, in_effect
+from salesflow.domain.event import Event
 from salesflow.domain.ids import uuids_of_bytes
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import (
@@ -51,6 +51,7 @@ from salesflow.projections.core.amounts import Amounts
 from salesflow.projections.core.columns import Column, HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Limit, Question, Reader, View
+from salesflow.projections.core.replaying import believed
 from salesflow.projections.core.statistics import share
 from salesflow.projections.deal_figures import DealFigures, figures_of
 from salesflow.projections.folds.deal_state import DEAL_STATE
@@ -350,8 +351,7 @@ class _Behind(NamedTuple):
 
 
 def _behind(events: Sequence[Event], reader: Reader) -> _Behind:
-    believed = believed_history(events, reader.read_point.known_at)
-    history = in_effect(believed, reader.read_point.as_of)
+    history = believed(events, reader)
     deal, talks = DealSummary(ReplayContext(reader.processes)), EngagementRows()
     before: DealFigures | None = None
     closing_said = likely_said = history[0]

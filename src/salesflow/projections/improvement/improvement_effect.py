@@ -13,17 +13,14 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import BeforeValidator, Field
-
-from salesflow.domain.event import believed_history, in_effect
 from salesflow.domain.improvement import (
+    Improvement,
     ImprovementChange,
     ImprovementOutcome,
     ImprovementState,
     improvement_id,
 )
 from salesflow.domain.metric import MetricKey, metric_of
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Key, Personal, Reference, Value
 from salesflow.errors import NotFoundError
@@ -31,8 +28,6 @@ from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
-    Interval,
-    money_text,
     percent_text,
 )
 from salesflow.presentation.messages import Language, in_language, say
@@ -40,7 +35,8 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.effects import Effect
-from salesflow.projections.core.question import Reader, ensure_no_flag
+from salesflow.projections.core.question import Reader
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.improvement import IMPROVEMENT
 from salesflow.projections.improvement.improvement_figures import (
     BeforeAfter,
@@ -50,35 +46,18 @@ from salesflow.projections.improvement.improvement_figures import (
     UnitAround,
     VersionRate,
     figures_moved,
+    verdict_of_improvement,
     version_rates,
 )
+from salesflow.projections.metrics.effect_tables import estimates_table, groups_table
+from salesflow.projections.metrics.effect_windows import WindowDays
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 
 __all__ = ["ImprovementEffect", "ImprovementEffectView"]
 
 
 WINDOW: Final = 60
-WindowDays = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=7, le=1_095)]
-SENTENCES: Final = {
-    "evidence": "Evidence: both estimates lie on one side of 0, and the placebo does not",
-    "no_evidence": "No evidence: not both estimates lie on one side of 0",
-    "differed_before": (
-        "No evidence: the teams drifted apart in the window before already, when nothing had"
-        " been done"
-    ),
-    "no_placebo": "No evidence: it is not known how the teams changed in the window before",
-    "too_few": "Too few to conclude anything: fewer than 3 in a group",
-    "changed_since": (
-        "Everybody changed at once: this is before and after. The figure changed, and nothing"
-        " tells whether it would have changed anyway"
-    ),
-    "no_change_since": (
-        "Everybody changed at once: this is before and after. No evidence: the interval of the"
-        " change includes 0, or there is none"
-    ),
-    "window_not_over": "No window after a start is over yet",
-    "not_started": "It has not started yet",
-}
 NARROW: Final = (
     "Reps of one team changed together: the intervals are too narrow for what can be told of"
     " teams"
@@ -235,13 +214,7 @@ def _read(key: str, reader: Reader) -> ImprovementState:
 
 def _state(key: str, reader: Reader) -> ImprovementState:
     """Return an improvement as believed at the moment, which may be nothing."""
-    as_of, known_at = reader.read_point.as_of, reader.read_point.known_at
-    history = believed_history(reader.events(improvement_id(key)), known_at)
-    state = ImprovementState(ReplayContext(reader.processes, reader.timezone, as_of))
-    if history and history[0].effective <= as_of:
-        for event in in_effect(history, as_of):
-            state.evolve(event)
-    return state
+    return state_of(Improvement, ImprovementState, reader.events(improvement_id(key)), reader)
 
 
 def _starts(found: ImprovementState, reader: Reader) -> Iterator[TeamStarted]:
@@ -264,6 +237,7 @@ class _EffectLayout:
         self._language: Language = language
         self._zone = ZoneInfo(view.timezone)
         self._metric = metric_of(view.metric)
+        self._text = FigureText(self._metric.unit, language, view.currency)
 
     def tables(self) -> Iterator[TableOfView]:
         """Yield the tables in their order."""
@@ -290,12 +264,12 @@ class _EffectLayout:
             "Stage": view.stage,
             "Process": view.process,
             "Version": None if view.process_version is None else f"{view.process_version}",
-            "Expected effect": None if expected is None else self._difference(expected),
+            "Expected effect": None if expected is None else self._text.difference(expected),
             "State": in_language(view.state, language),
             "Seed of the order": None if view.seed is None else f"{view.seed}",
         }
         rows = tuple((in_language(name, language), text) for name, text in said.items() if text)
-        notes = [in_language(SENTENCES[view.verdict], language)]
+        notes = [say(verdict_of_improvement(view.verdict), language)]
         effect = view.effect
         if effect is not None and effect.detectable is not None:
             notes.append(
@@ -305,7 +279,7 @@ class _EffectLayout:
                     language,
                     started=effect.treated.people,
                     others=effect.compared.people,
-                    least=self._size(effect.detectable),
+                    least=self._text.size(effect.detectable),
                 )
             )
         if view.by == "rep":
@@ -323,41 +297,21 @@ class _EffectLayout:
         return TableOfView("Starts", ("Team", "Planned start", "Started"), rows)
 
     def _estimates(self, title: str, effect: Effect) -> TableOfView:
-        told = {
-            "Difference of mean changes": (effect.changes, effect.placebo_changes),
-            "Baseline-adjusted difference": (effect.adjusted, effect.placebo_adjusted),
-        }
-        rows = tuple(
-            (name, *self._estimate(real), *self._estimate(placebo))
-            for name, (real, placebo) in told.items()
-        )
-        columns = ("Estimate", "Effect", "95% interval", "Placebo", "95% interval of placebo")
-        return TableOfView(title, columns, rows, about=self._windows(), words=("Estimate",))
+        return estimates_table(title, effect, self._text, about=self._windows())
 
     def _windows(self) -> str:
         return say("windows of {days} days", self._language, days=self._view.days)
 
     def _groups(self, effect: Effect) -> TableOfView:
-        groups = {"started": effect.treated, "not yet started": effect.compared}
-        rows = tuple(
-            (
-                name,
-                f"{group.people:,}",
-                self._figure(group.before),
-                self._figure(group.after),
-                self._difference(group.change),
-            )
-            for name, group in groups.items()
-        )
-        columns = ("Group", "Count", "Before", "After", "Change")
         title = "Teams compared, means" if self._view.by == "team" else "Reps compared, means"
-        return TableOfView(title, columns, rows, words=("Group",))
+        groups = ("started", "not yet started")
+        return groups_table(title, effect, self._text, groups=groups, counted="Count")
 
     def _before_after(self, title: str, it: BeforeAfter) -> TableOfView:
-        change, interval = self._estimate(it.change)
+        text = self._text
         row = (
-            str(it.start), self._figure(it.before), f"{it.n_before:,}", self._figure(it.after),
-            f"{it.n_after:,}", change, interval,
+            str(it.start), text.figure(it.before), f"{it.n_before:,}", text.figure(it.after),
+            f"{it.n_after:,}", *text.estimate(it.change),
         )  # fmt: skip
         columns = (
             "First start", "Before", "Rests on, before", "After", "Rests on, after", "Change",
@@ -388,8 +342,8 @@ class _EffectLayout:
                 str(it.start),
                 it.unit,
                 it.group.replace("_", " "),
-                *(self._figure(value) for value in (it.earlier, it.before, it.after)),
-                self._difference(it.change),
+                *(self._text.figure(value) for value in (it.earlier, it.before, it.after)),
+                self._text.difference(it.change),
             )
             for it in self._view.units
         )
@@ -402,7 +356,7 @@ class _EffectLayout:
         row = (
             in_language(it.outcome, language),
             it.because or NO_VALUE,
-            in_language(SENTENCES[it.verdict], language),
+            say(verdict_of_improvement(it.verdict), language),
         )
         columns = ("Conclusion", "Reason", "What could be said then")
         yield TableOfView("Conclusion", columns, (row,))
@@ -410,37 +364,6 @@ class _EffectLayout:
             yield self._estimates("What it moved, as concluded", it.effect)
         if it.before_after is not None:
             yield self._before_after("Before and after, as concluded", it.before_after)
-
-    def _estimate(self, estimate: Estimate | None) -> tuple[str, str]:
-        if estimate is None:
-            return NO_VALUE, NO_VALUE
-        return self._difference(estimate.value), self._interval(estimate.interval)
-
-    def _interval(self, interval: Interval | None) -> str:
-        if interval is None:
-            return NO_VALUE
-        return f"{self._difference(interval.low)} … {self._difference(interval.high)}"
-
-    def _figure(self, value: Decimal | None) -> str:
-        if value is None:
-            return NO_VALUE
-        return percent_text(value) if self._metric.unit == "share" else self._number(value)
-
-    def _difference(self, value: Decimal | None) -> str:
-        if value is None:
-            return NO_VALUE
-        sign = "+" if value > 0 else "-" if value < 0 else ""
-        return f"{sign}{self._size(abs(value))}"
-
-    def _size(self, value: Decimal) -> str:
-        if self._metric.unit == "share":
-            return f"{value * 100:,.1f} {in_language('points', self._language)}"
-        return self._number(value)
-
-    def _number(self, value: Decimal) -> str:
-        if self._metric.unit == "money" and self._view.currency is not None:
-            return money_text(value, self._view.currency)
-        return f"{value:,.0f}" if value == value.to_integral_value() else f"{value:,.2f}"
 
 
 def _day(day: date | None) -> str:

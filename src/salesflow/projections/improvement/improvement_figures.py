@@ -7,7 +7,7 @@ conclusion.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -15,10 +15,17 @@ from salesflow.domain.improvement import EVERYWHERE, ImprovementState
 from salesflow.domain.metric import metric_of
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Reference, Value
+from salesflow.domain.wording import Message
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.effects import Effect, estimate_effect, mean_change
+from salesflow.projections.core.effects import (
+    Effect,
+    Verdict,
+    estimate_effect,
+    mean_change,
+    verdict_text,
+)
 from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import Share, difference
 from salesflow.projections.folds.closing import CLOSING
@@ -27,6 +34,7 @@ from salesflow.projections.metrics.effect_windows import (
     EffectWindows,
     FiguresAround,
     MetricAt,
+    compared_around,
     figures_around,
     windows_around,
 )
@@ -41,6 +49,7 @@ __all__ = [
     "UnitAround",
     "VersionRate",
     "figures_moved",
+    "verdict_of_improvement",
     "version_rates",
 ]
 
@@ -50,6 +59,19 @@ ImprovementVerdict = Literal[
     "evidence", "no_evidence", "differed_before", "no_placebo", "too_few", "changed_since",
     "no_change_since", "window_not_over", "not_started",
 ]  # fmt: skip
+OWN_VERDICTS: Final[Mapping[str, Message]] = {
+    "changed_since": Message(
+        "Everybody changed at once: this is before and after. The figure changed, and nothing"
+        " tells whether it would have changed anyway"
+    ),
+    "no_change_since": Message(
+        "Everybody changed at once: this is before and after. No evidence: the interval of the"
+        " change includes 0, or there is none"
+    ),
+    "window_not_over": Message("No window after a start is over yet"),
+    "not_started": Message("It has not started yet"),
+}
+"""What is said where nothing is compared; else the verdict of the effect is said."""
 
 
 BY_VALUE: Final = ("win_rate_by_value",)
@@ -127,6 +149,11 @@ def figures_moved(
     )
 
 
+def verdict_of_improvement(verdict: ImprovementVerdict) -> Message:
+    """Return what follows, as a sentence."""
+    return OWN_VERDICTS.get(verdict) or verdict_text(cast(Verdict, verdict))
+
+
 def _verdict(effect: Effect, beside: BeforeAfter) -> ImprovementVerdict:
     """Return what follows; where nobody can be compared, what before and after can say."""
     if effect.verdict != "no_comparison":
@@ -194,25 +221,16 @@ def _member(teams: Teams, rep: str, at: int) -> str | None:
 
 def _units(windows: EffectWindows, around: FiguresAround) -> Iterator[UnitAround]:
     """Yield who is compared at each start, those who started first."""
-    figures = around.figures
-    flags: dict[Literal["started", "not_yet_started"], np.ndarray] = {
-        "started": figures.is_treated(),
-        "not_yet_started": figures.is_compared(),
-    }
-    for place, start in enumerate(windows.starts):
-        for group, members in flags.items():
-            for number, unit in enumerate(windows.reps):
-                earlier, before, after = around.of(unit, place)
-                if members[number, place] and before is not None and after is not None:
-                    yield UnitAround(
-                        start=start,
-                        unit=unit,
-                        group=group,
-                        earlier=earlier,
-                        before=before,
-                        after=after,
-                        change=after - before,
-                    )
+    for each in compared_around(windows, around):
+        yield UnitAround(
+            start=each.start,
+            unit=each.unit,
+            group="started" if each.has_started else "not_yet_started",
+            earlier=each.earlier,
+            before=each.before,
+            after=each.after,
+            change=each.after - each.before,
+        )
 
 
 class _ReadWith(NamedTuple):

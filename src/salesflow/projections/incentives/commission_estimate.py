@@ -13,11 +13,11 @@ from uuid import UUID
 
 import numpy as np
 
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.quotes import Quote, QuoteLine, product_parts, total_of
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.values import Currency, Key, Money, Reference, Value, tidy
 from salesflow.domain.wording import quoted
@@ -27,6 +27,7 @@ from salesflow.presentation.format import given_percent, money_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.core.replaying import believed, state_of
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.incentives.commission_book import (
@@ -39,7 +40,6 @@ from salesflow.projections.incentives.commission_book import (
 from salesflow.projections.incentives.commission_reading import (
     COMMISSION_FOLDS,
     PlanSchedule,
-    believed,
     plan_named,
     read_plans,
     read_sales,
@@ -165,12 +165,10 @@ class CommissionEstimate(Question[CommissionEstimateView]):
         )
 
     def _open_deal(self, reader: Reader) -> DealState:
-        deal = DealState(ReplayContext(reader.processes, reader.timezone))
-        history = believed(reader, reader.events(self.deal))
-        if not history:
+        events = reader.events(self.deal)
+        if not believed(events, reader):
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
-        for event in history:
-            deal.evolve(event)
+        deal = state_of(Deal, DealState, events, reader)
         if not deal.is_open:
             raise DealClosedError(
                 f"deal {self.deal} is {deal.status} at that moment; what a won one pays is in"

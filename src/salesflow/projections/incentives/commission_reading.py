@@ -18,9 +18,8 @@ import sqlalchemy as sa
 from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.deal.quotes import product_parts
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, believed_history, in_effect
 from salesflow.domain.incentive_plan import (
-    IncentivePlanFact,
+    IncentivePlan,
     IncentivePlanState,
     PlanVersion,
 )
@@ -31,6 +30,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader
+from salesflow.projections.core.replaying import believed, state_of
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.incentive_plan import INCENTIVE_PLAN
@@ -49,7 +49,6 @@ __all__ = [
     "COMMISSION_FOLDS",
     "PlanSchedule",
     "RepSales",
-    "believed",
     "plan_named",
     "read_plans",
     "read_sales",
@@ -70,12 +69,6 @@ IN_BOOKINGS: Final = (
 IN_RECEIPTS: Final = (
     *("entity_id", "event_id", "occurred", "position", "sign", "kind", "amount", "currency"),
 )
-
-
-def believed(reader: Reader, events: Sequence[Event]) -> list[Event]:
-    """Return what of a stream is believed to have happened by the moment."""
-    at = reader.read_point
-    return in_effect(believed_history(events, at.known_at), at.as_of)
 
 
 class PlanSchedule:
@@ -158,10 +151,7 @@ def read_plans(reader: Reader) -> dict[str, PlanSchedule]:
     streams = reader.streams({row[0] for row in reader.rows(ids)})
     found: dict[str, PlanSchedule] = {}
     for events in streams.values():
-        state = IncentivePlanState(ReplayContext(reader.processes))
-        for event in believed(reader, events):
-            if isinstance(event.fact, IncentivePlanFact):
-                state.evolve(event)
+        state = state_of(IncentivePlan, IncentivePlanState, events, reader)
         if state.versions:
             found[state.latest.key] = PlanSchedule(reader, state)
     return dict(sorted(found.items()))
@@ -338,7 +328,7 @@ def _products(
     found: dict[SaleKey, dict[str, Fraction]] = {}
     for events in streams.values():
         deal = DealState(ReplayContext(reader.processes))
-        for event in believed(reader, events):
+        for event in believed(events, reader):
             deal.evolve(event)
             if event.event_id in wins:
                 found.setdefault(wins[event.event_id], _parts_of(deal))

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from salesflow.domain.contest import (
-    ContestFact,
+    Contest,
     ContestOpened,
     ContestRank,
     ContestResults,
@@ -22,7 +22,6 @@ from salesflow.domain.contest import (
     contest_id,
 )
 from salesflow.domain.metric import MetricUnit, metric_of
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Key, Reference, SafeText, Value, tidy
 from salesflow.domain.wording import quoted
@@ -33,10 +32,10 @@ from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import CurrencyConverter, MoneyView
 from salesflow.projections.core.question import Question, Reader, span_of
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.contest import CONTEST
-from salesflow.projections.incentives.commission_reading import believed
-from salesflow.projections.incentives.leaderboard import figure_text
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
+from salesflow.presentation.figure_text import FigureText
 
 __all__ = ["ContestStanding", "ContestStandings", "ContestStandingsView"]
 
@@ -137,7 +136,7 @@ class ContestStandingsView(MoneyView):
         return _rank_text(each.fixed_rank), each.key, fixed, each.prize or NO_VALUE, *now
 
     def _figure(self, figure: Decimal | None, language: Language) -> str:
-        return figure_text(figure, self.unit, self.currency, language)
+        return FigureText(self.unit, language, self.currency).figure(figure)
 
 
 class ContestStandings(Question[ContestStandingsView]):
@@ -183,10 +182,7 @@ class ContestStandings(Question[ContestStandingsView]):
         )
 
     def _contest(self, reader: Reader) -> ContestState:
-        state = ContestState(ReplayContext(reader.processes))
-        for event in believed(reader, reader.events(contest_id(self.contest))):
-            if isinstance(event.fact, ContestFact):
-                state.evolve(event)
+        state = state_of(Contest, ContestState, reader.events(contest_id(self.contest)), reader)
         if state.opened is None:
             known = sa.select(CONTEST.c.contest).where(CONTEST.visible_at(reader.read_point))
             names = sorted(row[0] for row in reader.rows(known))

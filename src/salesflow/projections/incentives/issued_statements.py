@@ -20,18 +20,17 @@ from salesflow.domain.exchange_rates import RATES_ID
 from salesflow.domain.incentive_plan import plan_id
 from salesflow.domain.rep import rep_id
 from salesflow.domain.settings import SETTINGS_ID
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.statement import (
     DifferenceReason,
-    StatementFact,
+    Statement,
     StatementFigures,
     StatementState,
 )
 from salesflow.domain.time import to_instant
 from salesflow.projections.core.question import Reader
+from salesflow.projections.core.replaying import believed, state_of
 from salesflow.projections.folds.statement import STATEMENT
 from salesflow.projections.incentives.commission_book import EarnedLine
-from salesflow.projections.incentives.commission_reading import believed
 
 __all__ = ["Difference", "IssuedStatement", "agreed_differences", "differences", "read_issued"]
 
@@ -68,15 +67,9 @@ def read_issued(reader: Reader, plan: str, rep: str) -> list[IssuedStatement]:
     )
     found = []
     for events in reader.streams([row[0] for row in reader.rows(ids)]).values():
-        state, history = (
-            StatementState(ReplayContext(reader.processes)),
-            believed(reader, events),
-        )
-        for event in history:
-            if isinstance(event.fact, StatementFact):
-                state.evolve(event)
+        state = state_of(Statement, StatementState, events, reader)
         if state.figures is not None:
-            opening = history[0]
+            opening = believed(events, reader)[0]
             found.append(
                 IssuedStatement(opening.event_id, opening.occurred_at, state.figures, state)
             )

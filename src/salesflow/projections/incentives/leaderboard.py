@@ -10,20 +10,20 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.metric import MetricKey, MetricUnit, metric_of
+from salesflow.domain.metric import MetricKey, MetricUnit, ensure_ranked, metric_of
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
-from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import NO_VALUE, amount_text, days_text, percent_text
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.format import NO_VALUE, days_text
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.scope import MetricScope
 
-__all__ = ["Leaderboard", "LeaderboardView", "Standing", "figure_text", "standing_of"]
+__all__ = ["Leaderboard", "LeaderboardView", "Standing", "standing_of"]
 
 
 class Standing(Value):
@@ -67,7 +67,7 @@ class LeaderboardView(MoneyView):
             (
                 NO_VALUE if each.rank is None else str(each.rank),
                 each.key,
-                figure_text(each.figure, self.unit, each.currency, language),
+                FigureText(self.unit, language, each.currency).figure(each.figure),
                 f"{each.count:,}",
             )
             for each in self.standings
@@ -98,9 +98,7 @@ class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView
             InputError: for a metric that nobody can be ranked by.
         """
         metric = metric_of(self.metric)
-        if metric.is_figure or metric.at_stage == "must":
-            why = "is reported from outside" if metric.is_figure else "is measured at a stage"
-            raise InputError(f"{metric.key} {why}; nobody is ranked by it")
+        ensure_ranked(metric)
         span, exchange = self.span(reader), self.exchange(reader)
         within = MetricScope(team=self.team, process=self.process)
         rows = Ranking(reader, metric.key, span, self.by, exchange).rows(within)
@@ -128,23 +126,3 @@ def standing_of(row: Ranked) -> Standing:
         figure=None if row.figure is None else tidy(row.figure),
         count=row.n,
     )
-
-
-def figure_text(
-    figure: Decimal | None, unit: MetricUnit, currency: str | None, language: Language
-) -> str:
-    """Write a figure in its unit; a dash where there is none."""
-    if figure is None:
-        return NO_VALUE
-    match unit:
-        case "money":
-            text = amount_text(round(figure, 2), currency)
-            return f"{figure:,}" if currency is None else text
-        case "share":
-            return percent_text(figure)
-        case "days":
-            return f"{figure:,.1f} {in_language('days', language)}"
-        case "count":
-            return f"{figure:,.0f}"
-        case _:
-            return f"{figure:,.1f}"

@@ -9,17 +9,18 @@ figures: that is `core.effects`.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import numpy as np
 import sqlalchemy as sa
+from pydantic import BeforeValidator, Field
 
 from salesflow.domain.metric import metric_of
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.effects import EffectFigures
-from salesflow.projections.core.question import Reader, Span, span_of
+from salesflow.projections.core.question import Reader, Span, ensure_no_flag, span_of
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.metrics.metric_values import Measurement, MetricFigure
 from salesflow.projections.scope import MetricScope, Teams
@@ -29,6 +30,9 @@ __all__ = [
     "EffectWindows",
     "FiguresAround",
     "MetricAt",
+    "UnitCompared",
+    "WindowDays",
+    "compared_around",
     "figures_around",
     "windows_around",
 ]
@@ -37,6 +41,8 @@ WINDOWS: Final = ("earlier", "before", "after")
 """In their order: each ends where the next one begins, `after` begins on the day of a start."""
 NEVER: Final = 1 << 40
 Days = int
+WindowDays = Annotated[Days, BeforeValidator(ensure_no_flag), Field(ge=7, le=1_095)]
+"""How long the windows are, as a question takes it."""
 
 
 class MetricAt(NamedTuple):
@@ -119,6 +125,29 @@ class FiguresAround(NamedTuple):
         """Return the figures of a rep in the windows of a start, in the order of WINDOWS."""
         width = len(WINDOWS)
         return tuple(self.values[rep][width * start : width * (start + 1)])
+
+
+class UnitCompared(NamedTuple):
+    """A rep or a team in the windows of one start, with figures in both."""
+
+    start: date
+    unit: str
+    has_started: bool
+    earlier: Decimal | None
+    before: Decimal
+    after: Decimal
+
+
+def compared_around(windows: EffectWindows, around: FiguresAround) -> Iterator[UnitCompared]:
+    """Yield who is compared at each start, those who started first."""
+    figures = around.figures
+    sides = {True: figures.is_treated(), False: figures.is_compared()}
+    for place, start in enumerate(windows.starts):
+        for has_started, members in sides.items():
+            for number, unit in enumerate(windows.reps):
+                earlier, before, after = around.of(unit, place)
+                if members[number, place] and before is not None and after is not None:
+                    yield UnitCompared(start, unit, has_started, earlier, before, after)
 
 
 def figures_around(

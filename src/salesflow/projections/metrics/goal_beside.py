@@ -22,8 +22,8 @@ from salesflow.projections.metrics.attainment import (
     measured,
     progress_of,
 )
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GoalRow, read_goals
-from salesflow.projections.metrics.goal_text import measure_text
 from salesflow.projections.scope import MetricScope, unnamed_last
 
 __all__ = ["GoalBeside", "goal_table", "goals_beside", "sales_goal"]
@@ -126,9 +126,9 @@ def goal_table(goals: Sequence[GoalBeside], language: Language) -> TableOfView:
             metric_of(each.metric).name(language),
             each.group or NO_VALUE,
             span_text(each.first, each.last),
-            *(
-                measure_text(it, metric_of(each.metric), each.currency, each.unit)
-                for it in (each.target, each.actual)
+            *map(
+                FigureText(each.unit, language, each.currency).beside_target,
+                (each.target, each.actual),
             ),
             percent_text(each.attainment),
             percent_text(each.pace),

@@ -20,7 +20,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.metric import METRICS, OF_PRODUCTS, metric_of
+from salesflow.domain.metric import ensure_at_stage, ensure_of_product, metric_of
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Total
@@ -177,17 +177,8 @@ class Measurement:
         metric, stage = metric_of(key), self._grouping.within.stage
         if metric.is_figure:
             raise InputError(f"{key} is reported from outside; it is not worked out from deals")
-        if metric.at_stage == "must" and stage is None:
-            raise InputError(f"{metric.key} is measured at a stage; name one")
-        if metric.at_stage == "never" and stage is not None:
-            at_stage = (each.key for each in METRICS.values() if each.at_stage != "never")
-            raise InputError(
-                f"{metric.key} is not measured at a stage; there are {', '.join(at_stage)}"
-            )
-        if self._grouping.within.product is not None and not metric.of_products:
-            raise InputError(
-                f"{metric.key} is not measured of a product; {' and '.join(OF_PRODUCTS)} are"
-            )
+        ensure_at_stage(metric, stage)
+        ensure_of_product(metric, self._grouping.within.product)
         return self._figures(FIGURES[metric.key])
 
     def deals(self, key: str, number: int = 0) -> list[DealBehind]:

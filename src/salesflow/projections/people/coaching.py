@@ -18,7 +18,6 @@ from salesflow.domain.metric import METRICS, MetricUnit
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Key, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, Estimate, Interval, days_text, short_id
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -30,9 +29,11 @@ from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.metrics.effect_windows import (
     MetricAt,
+    WindowDays,
     figures_around,
     windows_around,
 )
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.coaching_figures import (
     MEASURES,
@@ -40,7 +41,7 @@ from salesflow.projections.people.coaching_figures import (
     Measure,
     StageDifferences,
 )
-from salesflow.projections.people.training_effect import WINDOW, WindowDays
+from salesflow.projections.people.training_effect import WINDOW
 from salesflow.projections.people.trainings import completions, trainings_known
 from salesflow.projections.scope import Teams, early_reps_note
 

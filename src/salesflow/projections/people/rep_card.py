@@ -12,12 +12,10 @@ from decimal import Decimal
 from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.event import Event, believed_history
 from salesflow.domain.metric import METRICS, MetricKey
-from salesflow.domain.rep import RepState, rep_id
+from salesflow.domain.rep import Rep, RepState, rep_id
 from salesflow.domain.rep_development import SkillRating, TrainingTaken, next_step
-from salesflow.domain.state import ReplayContext, State
-from salesflow.domain.team import TeamState, team_id
+from salesflow.domain.team import Team, TeamState, team_id
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Key, Number, Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
@@ -33,9 +31,11 @@ from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement, MetricFigure
@@ -202,23 +202,11 @@ def _goals(reader: Reader, span: Span, rep: str) -> list[GoalBeside]:
 
 def _rep(reader: Reader, reference: str) -> RepState:
     """Replay what is told of a rep up to the moment."""
-    state = RepState(ReplayContext(reader.processes))
-    _replay(state, reader.events(rep_id(reference)), reader)
-    return state
+    return state_of(Rep, RepState, reader.events(rep_id(reference)), reader)
 
 
 def _team(reader: Reader, key: str) -> TeamState:
-    state = TeamState()
-    _replay(state, reader.events(team_id(key)), reader)
-    return state
-
-
-def _replay(state: State, events: Iterable[Event], reader: Reader) -> None:
-    """Let a state take in what is believed to hold by the moment."""
-    as_of = reader.read_point.as_of
-    for event in believed_history(events, reader.read_point.known_at):
-        if event.effective <= as_of:
-            state.evolve(event)
+    return state_of(Team, TeamState, reader.events(team_id(key)), reader)
 
 
 def _figure(key: str, found: Sequence[MetricFigure]) -> CardFigure:

@@ -7,40 +7,42 @@ sent to a training are seldom chosen at random. Leaves out what a training costs
 does after the window.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Annotated, Any, ClassVar, Final, Literal
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
-
-from pydantic import BeforeValidator, Field
 
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
 from salesflow.domain.time import Moment
 from salesflow.domain.values import Currency, Key, Reference, SafeText, Value
 from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.figure_text import FigureText
-from salesflow.presentation.format import NO_VALUE, Estimate, percent_text
+from salesflow.presentation.format import percent_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.effects import (
     Effect,
-    GroupChange,
     estimate_effect,
     verdict_text,
 )
-from salesflow.projections.core.question import Reader, ensure_no_flag
+from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
+from salesflow.projections.metrics.effect_tables import estimates_table, groups_table
 from salesflow.projections.metrics.effect_windows import (
     EffectWindows,
     FiguresAround,
     MetricAt,
+    WindowDays,
+    compared_around,
     figures_around,
     windows_around,
 )
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.trainings import (
     OfferedTraining,
@@ -53,7 +55,6 @@ __all__ = ["TrainingEffect", "TrainingEffectView"]
 
 
 WINDOW: Final = 90
-WindowDays = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=7, le=1_095)]
 Group = Literal["trained", "not_yet_trained"]
 Why = Literal["window_not_over", "not_in_a_team", "no_figure", "nobody_to_compare"]
 
@@ -188,41 +189,21 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
 
 
 def _people(windows: EffectWindows, around: FiguresAround) -> Iterator[EffectPerson]:
-    """Yield who is compared at each start, the trained first."""
-    figures = around.figures
-    treated, compared = figures.is_treated(), figures.is_compared()
-    for place, start in enumerate(windows.starts):
-        groups: Mapping[Group, Any] = {"trained": treated, "not_yet_trained": compared}
-        members = {
-            group: [*_members(windows, around, place, flags[:, place])]
-            for group, flags in groups.items()
-        }
-        if not all(members.values()):
+    """Yield who is compared at each start that has people in both groups, the trained first."""
+    for start, units in groupby(compared_around(windows, around), key=attrgetter("start")):
+        compared = [*units]
+        if len({each.has_started for each in compared}) < 2:
             continue
-        for group, rows in members.items():
-            for rep, found in rows:
-                earlier, before, after = found
-                assert before is not None
-                assert after is not None
-                yield EffectPerson(
-                    start=start - timedelta(days=1),
-                    rep=rep,
-                    group=group,
-                    earlier=earlier,
-                    before=before,
-                    after=after,
-                    change=after - before,
-                )
-
-
-def _members(
-    windows: EffectWindows, around: FiguresAround, place: int, flags: Iterable[bool]
-) -> Iterator[tuple[str, tuple[Decimal | None, ...]]]:
-    for rep, is_one in zip(windows.reps, flags, strict=True):
-        if is_one:
-            found = around.of(rep, place)
-            if None not in found[1:]:
-                yield rep, found
+        for each in compared:
+            yield EffectPerson(
+                start=start - timedelta(days=1),
+                rep=each.unit,
+                group="trained" if each.has_started else "not_yet_trained",
+                earlier=each.earlier,
+                before=each.before,
+                after=each.after,
+                change=each.after - each.before,
+            )
 
 
 def _not_compared(
@@ -257,18 +238,15 @@ class _Layout:
         self._text = FigureText(self._metric.unit, language, view.currency)
 
     def tables(self) -> Iterator[TableOfView]:
-        yield self._estimates()
-        yield self._groups()
+        effect, text = self._view.effect, self._text
+        notes = tuple(self._notes(effect))
+        yield estimates_table("Training effect", effect, text, about=self._about(), notes=notes)
+        groups = ("trained", "not yet trained")
+        yield groups_table("Groups, mean per rep", effect, text, groups=groups, counted="Reps")
         if self._view.people:
             yield self._people()
         if self._view.not_compared:
             yield self._left_out()
-
-    def _estimate(self, estimate: Estimate | None) -> tuple[str, str]:
-        if estimate is None:
-            return NO_VALUE, NO_VALUE
-        text = self._text
-        return text.difference(estimate.value), text.interval(estimate.interval)
 
     def _about(self) -> str:
         view, language = self._view, self._language
@@ -278,31 +256,6 @@ class _Layout:
             parts.append((view.stage_zh if language == "zh" else view.stage_en) or view.stage)
         parts.append(say("windows of {days} days", language, days=view.days))
         return " · ".join(parts)
-
-    def _estimates(self) -> TableOfView:
-        effect = self._view.effect
-        rows = [
-            (
-                "Difference of mean changes",
-                *self._estimate(effect.changes),
-                *self._estimate(effect.placebo_changes),
-            ),
-            (
-                "Baseline-adjusted difference",
-                *self._estimate(effect.adjusted),
-                *self._estimate(effect.placebo_adjusted),
-            ),
-            ("Range of both", NO_VALUE, self._text.interval(effect.range), NO_VALUE, NO_VALUE),
-        ]
-        columns = ("Estimate", "Effect", "95% interval", "Placebo", "95% interval of placebo")
-        return TableOfView(
-            "Training effect",
-            columns,
-            tuple(rows),
-            notes=tuple(self._notes(effect)),
-            about=self._about(),
-            words=("Estimate",),
-        )
 
     def _notes(self, effect: Effect) -> Iterator[str]:
         language = self._language
@@ -330,24 +283,6 @@ class _Layout:
                 p=percent_text(chance.p),
                 ways=f"{chance.ways:,}",
             )
-
-    def _groups(self) -> TableOfView:
-        groups: Mapping[str, GroupChange] = {
-            "trained": self._view.effect.treated,
-            "not yet trained": self._view.effect.compared,
-        }
-        rows = tuple(
-            (
-                name,
-                f"{group.people:,}",
-                self._text.figure(group.before),
-                self._text.figure(group.after),
-                self._text.difference(group.change),
-            )
-            for name, group in groups.items()
-        )
-        columns = ("Group", "Reps", "Before", "After", "Change")
-        return TableOfView("Groups, mean per rep", columns, rows, words=("Group",))
 
     def _people(self) -> TableOfView:
         rows = tuple(

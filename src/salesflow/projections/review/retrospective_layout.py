@@ -30,6 +30,7 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.win_loss import LossReason
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.forecast.forecast_figures import SlippageLine
+from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.pipeline.flow import FlowFigures
 from salesflow.projections.review.retrospective_deals import (
     Bottleneck,
@@ -44,7 +45,6 @@ from salesflow.projections.review.retrospective_figures import (
     MovementBeside,
     ScoreMoved,
     Theme,
-    Unit,
 )
 
 __all__ = ["RetrospectiveLayout"]
@@ -82,8 +82,9 @@ class RetrospectiveLayout:
 
     def figure_row(self, each: FigureMoved) -> tuple[str, str, str, str]:
         """Write one figure: what it is, its values now and before, the difference."""
-        now, before = (self._number(n, each) for n in (each.value, each.value_before))
-        return self._figure(each), now, before, self._signed(each.difference, each)
+        text = FigureText(each.unit, self.language, each.currency)
+        now, before = map(text.figure, (each.value, each.value_before))
+        return self._figure(each), now, before, text.difference(each.difference)
 
     def joined_later(self) -> str:
         """Say that a rep's first team stands for a time before it."""
@@ -322,23 +323,6 @@ class RetrospectiveLayout:
         label = name[0].upper() + name[1:]
         shown = each.unit != "money" and each.currency is not None
         return f"{label} {each.currency}" if shown else label
-
-    def _number(self, number: Decimal | None, each: FigureMoved) -> str:
-        if number is None:
-            return NO_VALUE
-        if each.currency is not None and each.unit == "money":
-            return money_text(number, each.currency)
-        written: dict[Unit, str] = {
-            "count": f"{number:,f}",
-            "share": percent_text(number),
-            "days": number_text(number),
-        }
-        return written[each.unit]
-
-    def _signed(self, difference: Decimal | None, each: FigureMoved) -> str:
-        if each.unit == "share" and difference is not None:
-            return f"{difference * 100:+z.1f} {self.word('points')}"
-        return _plus(difference, self._number(difference, each))
 
     def _points(self, each: ScoreMoved) -> str:
         if each.difference is None:

@@ -17,9 +17,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from salesflow.domain.event import believed_history, in_effect
-from salesflow.domain.review import ActionState, AgreedAction, ReviewState, review_id
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.review import ActionState, AgreedAction, Review, ReviewState, review_id
 from salesflow.domain.time import Instant, from_instant, to_instant
 from salesflow.domain.values import (
     EXACT_DIGITS,
@@ -38,6 +36,7 @@ from salesflow.projections.core.columns import NO_NUMBER, Column, HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.question import Reader, Span
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.review import REVIEW
 from salesflow.projections.review.retrospective_figures import (
@@ -165,13 +164,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _review(key: str, reader: Reader) -> ReviewState | None:
-    as_of = reader.read_point.as_of
-    history = believed_history(reader.events(review_id(key)), reader.read_point.known_at)
-    if not history or history[0].effective > as_of:
-        return None
-    state = ReviewState(ReplayContext(reader.processes, reader.timezone, as_of), history[0])
-    for event in in_effect(history, as_of):
-        state.evolve(event)
+    state = state_of(Review, ReviewState, reader.events(review_id(key)), reader)
     return state if state.opened is not None else None
 
 

@@ -27,7 +27,7 @@ from salesflow.presentation.format import (
     short_id,
     span_text,
 )
-from salesflow.presentation.messages import Language, in_language, key_text
+from salesflow.presentation.messages import Language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_library import CaseLibrary
 from salesflow.projections.core.currency import unscaled
@@ -58,11 +58,11 @@ from salesflow.projections.folds.review_action import REVIEW_ACTION
 from salesflow.projections.goals.goal_attainment import GoalAttainment
 from salesflow.projections.goals.goal_layout import GoalLayout
 from salesflow.projections.goals.goal_lines import GoalLine
-from salesflow.projections.improvement.improvement_effect import (
-    SENTENCES,
-    ImprovementEffect,
+from salesflow.projections.improvement.improvement_effect import ImprovementEffect
+from salesflow.projections.improvement.improvement_figures import (
+    ImprovementVerdict,
+    verdict_of_improvement,
 )
-from salesflow.projections.improvement.improvement_figures import ImprovementVerdict
 from salesflow.projections.pipeline.funnel import Funnel, FunnelStage, FunnelView
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
 from salesflow.projections.review.retrospective_figures import FigureMoved
@@ -370,7 +370,7 @@ class _StrategyLayout:
                 key_text(each.metric, self._language),
                 NO_VALUE
                 if each.verdict is None
-                else in_language(SENTENCES[each.verdict], self._language),
+                else say(verdict_of_improvement(each.verdict), self._language),
             )
             for each in self._view.improvements
         )
