@@ -11,6 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.metric import metric_of
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     given_percent,
@@ -29,7 +30,6 @@ from salesflow.projections.goals.goal_lines import (
     RevisionLine,
 )
 from salesflow.projections.goals.smart_text import basis_text
-from salesflow.presentation.figure_text import FigureText
 
 __all__ = ["GoalLayout"]
 

@@ -12,6 +12,7 @@ from typing import Annotated
 from salesflow.domain.metric import metric_of
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, percent_text, span_text
 from salesflow.presentation.messages import Language, key_text
 from salesflow.presentation.table import TableOfView
@@ -22,7 +23,6 @@ from salesflow.projections.metrics.attainment import (
     measured,
     progress_of,
 )
-from salesflow.presentation.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GoalRow, read_goals
 from salesflow.projections.scope import MetricScope, unnamed_last
 
