@@ -53,7 +53,7 @@ class ThingCommand(NamedTuple):
 ABOUT: Final = {
     "list": "List those there are, as of any moment.",
     "show": "Show how one stood at a moment.",
-    "history": "List every event of one with its envelope.",
+    "history": "List every event of one: when, by whom and what.",
 }
 """Commands that are there for all things with a key, and what they do."""
 
@@ -356,13 +356,15 @@ def _help_of_thing(command: ThingCommand) -> str:
     """Read the docstring of a command of an aggregate, which a base of it may hold."""
     if command.method in ABOUT:
         return ABOUT[command.method]
+    from salesflow.cli.recording.helps import help_text
+
     module, _, name = command.home.partition(":")
     classes: dict[str, ast.ClassDef] = {}
     for more in _classes_near(module):
         classes |= more
         found = _method(classes, name, command.method)
         if found is not None:
-            return cleandoc(ast.get_docstring(found) or "")
+            return help_text(ast.get_docstring(found) or "")
     return f"Is a command of {command.home}."
 
 

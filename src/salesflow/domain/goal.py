@@ -312,7 +312,10 @@ def _immeasurable(fact: GoalSet) -> Message | None:
 
 
 class Goal(Aggregate, GoalState):
-    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it."""
+    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it.
+
+    What the past shows of one, which setting it takes as `check`, is the answer of `GoalCheck`.
+    """
 
     noun: ClassVar[str] = "goal"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(GoalFact)
@@ -344,9 +347,9 @@ class Goal(Aggregate, GoalState):
         check: PastRange | HasEvidence | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Set a goal; `check` is what the past showed, the answer of `GoalCheck`.
+        """Set a goal, with what the past shows of it, and the goal or strategy that it serves.
 
-        Without it say why it can be reached; always say which goal or strategy it serves.
+        Where the past does not show that it can be reached, say why it can.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
         scope |= {"product": product, "process": process, "stage": stage}

@@ -253,9 +253,10 @@ class Improvement(PlannedAggregate, ImprovementState):
         every_days: Annotated[int, Strict(), Field(ge=1)] = 30,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Draw the order in which the teams start, so many days apart; `seed` draws it again.
+        """Draw the order in which the teams start, so many days apart.
 
-        It starts nobody: give `start` for each team when its day has come.
+        Drawn by the same seed it is the same order. It starts nobody: start it in each team
+        when its day has come.
         """
         then = self._at(occurred_at)
         then._ensure_not_concluded("draw an order")

@@ -160,9 +160,9 @@ class Rep(Awards, RepState):
         effective_from: datetime | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Take a new rep into a team; `rep` is the id deals will name as owner.
+        """Take a new rep into a team, under the id that deals name as owner.
 
-        Until `effective_from` there is no such rep.
+        Where a later day is named, there is no such rep before it.
         """
         if not name.strip():
             raise InputError("a rep needs a name")

@@ -26,7 +26,12 @@ from salesflow.domain.values import Money
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import given_percent
 from salesflow.presentation.messages import Language, in_language, key_text
-from salesflow.presentation.people_text import committee_text, handovers_text, roles_text
+from salesflow.presentation.people_text import (
+    committee_text,
+    handovers_text,
+    help_text,
+    roles_text,
+)
 from salesflow.presentation.value_text import exact_money_text, value_text
 
 __all__ = [
@@ -142,8 +147,9 @@ def _collaborators(it: _Shown) -> str:
 
 
 def _help(it: _Shown) -> str:
-    asked = it.deal.help_requests.values()
-    return "; ".join(f"{a.key} {it.word('given' if a.given else 'asked for')}" for a in asked)
+    return "\n".join(
+        help_text(each, it.names.rep, it.language) for each in it.deal.help_requests.values()
+    )
 
 
 def _last_contact(it: _Shown) -> str:

@@ -22,12 +22,13 @@ from salesflow.presentation.value_text import (
     record_fields,
 )
 
-__all__ = ["describe_fact", "summarize_fact"]
+__all__ = ["describe_fact", "summarize_fact", "told_in_full"]
 
 
 STAGES: Final = frozenset({"stage", "target"})
 FIELD_MAX: Final = 60
 LINE_MAX: Final = 160
+FULL_MAX: Final = 600
 """Characters of a field, and of a fact, where a line tells it."""
 
 
@@ -47,6 +48,16 @@ def describe_fact(
     writer = ValueText(language, zone, rep=rep)
     fields = _fields(fact, writer, None if language == "en" else process, unit)
     return " · ".join(f"{name} {text}" for name, text in fields)
+
+
+def told_in_full(
+    fact: Fact, language: Language, zone: ZoneInfo, rep: Callable[[str], str]
+) -> str:
+    """Return all that a fact says; a line of one that would fill a page, such as a process."""
+    if isinstance(fact, ProcessPublished):
+        return summarize_fact(fact, language, zone, rep)
+    text = describe_fact(fact, language, zone, rep)
+    return text if len(text) <= FULL_MAX else summarize_fact(fact, language, zone, rep)
 
 
 def summarize_fact(

@@ -19,8 +19,9 @@ import typer
 
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
-from salesflow.cli.recording.helps import HELPS
+from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
+from salesflow.cli.recording.subjects import Subjects
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -32,7 +33,7 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
-from salesflow.presentation.fact_text import summarize_fact
+from salesflow.presentation.fact_text import told_in_full
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import fact_name, in_language
@@ -115,7 +116,7 @@ def command_of_aggregate(
         with context.record(timezone) as flow:
             made.run(context, flow, asked, actor, command_id)
 
-    command.__doc__ = inspect.getdoc(made.function)
+    command.__doc__ = help_text(made.function.__doc__ or "")
     return with_context(command, [*made.options(), *RECORDING])
 
 
@@ -164,7 +165,7 @@ class _Command:
 
     def options(self) -> Iterator[CommandParameter]:
         """Make arguments and options; none is required here, since JSON may hold it."""
-        helps = _field_texts(self.kind)
+        helps = _field_texts(self.kind, self.function)
         for each in self.takes:
             yield _option(each, helps.get(each.name, ""))
         if self.prepared is not None:
@@ -328,15 +329,37 @@ def _option(each: Parameter, text: str) -> CommandParameter:
     return each.name, Annotated[kind | None, option], None
 
 
-def _field_texts(kind: type[Aggregate]) -> dict[str, str]:
-    """Return what the docstrings below the fields of its facts say, by field."""
+def _field_texts(kind: type[Aggregate], function: Callable[..., object]) -> dict[str, str]:
+    """Return what its parameters mean, by name.
+
+    The docstrings below the fields of the facts that it records say so; where they do not,
+    what is said of all commands, and at last a field of that name of another fact.
+    """
     from salesflow.projections.core.question import field_docstrings
 
-    found: dict[str, str] = {}
+    own: dict[str, str] = {}
+    others: dict[str, str] = {}
+    names = {*_names_in(kind, function, 2)}
     for fact in kind.facts:
+        found = own if fact.__name__ in names else others
         for name, text in field_docstrings(fact).items():
             found.setdefault(name, text)
-    return {**HELPS, **found}
+    of_command = {
+        name: text for (command, name), text in HELPS_OF.items() if command == function.__name__
+    }
+    return {**others, **HELPS, **own, **of_command}
+
+
+def _names_in(
+    kind: type[Aggregate], function: Callable[..., object], deep: int
+) -> Iterator[str]:
+    """Yield what the code of a command names, and that of the methods it calls."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    for name in code.co_names if code is not None else ():
+        yield name
+        called = getattr(kind, name, None) if deep else None
+        if name.startswith("_") and callable(called):
+            yield from _names_in(kind, called, deep - 1)
 
 
 def _parameter_name(name: str) -> str:
@@ -437,19 +460,20 @@ def show_receipt(
     )
     zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
     language = context.language
+    subjects = Subjects(flow)
     rows = tuple(
         (
             f"{event.position:,}",
-            local_time(event.occurred_at, zone),
+            local_time(event.occurred_at, zone, exact=False),
+            subjects.name(event),
             fact_name(type(event.fact), language),
-            summarize_fact(event.fact, language, zone, called.rep),
+            told_in_full(event.fact, language, zone, called.rep),
         )
         for event in events
     )
     title = "Events recorded before" if receipt.again else "Events recorded"
-    context.screen.table(
-        TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
-    )
+    columns = ("Event no.", "Occurred", "Subject", "Event", "Details")
+    context.screen.table(TableOfView(title, columns, rows))
     for each in results:
         context.screen.line(f"{word('Key')}: {each}")
     if receipt.again:

@@ -93,7 +93,7 @@ def show_figure(
 def figure_history(
     context: CommandContext, figure: FigureKey = None, known_at: KnownAt = None
 ) -> None:
-    """List every report of a figure with its envelope, those that were replaced too."""
+    """List every report of a figure: when, by whom and what, those that were replaced too."""
     with context.open() as flow:
         events = flow.history(FIGURES_ID, known_at=known_at)
         if figure is not None:
