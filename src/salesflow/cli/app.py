@@ -1,6 +1,7 @@
 """The command line put together: the first word, its options and what it lists."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -289,8 +290,22 @@ class LazyGroup(TyperGroup):
         return name, _loaded(name, self._listed()[name]) if name else command, rest
 
 
+REQUIRED: Final = re.compile(r"\[(?!OPTIONS)[A-Z_]+\]")
+"""How an argument is written that need not be typed."""
+
+
 class OneValueEach(TyperCommand):
     """A command that refuses an option which takes one value and is given several."""
+
+    def collect_usage_pieces(
+        self,
+        ctx: Any,  # noqa: ANN401 - a private class of Typer
+    ) -> list[str]:
+        """Write what is typed, or else stands in a file of input, as what is required."""
+        pieces = super().collect_usage_pieces(ctx)
+        if all(each.name != "input_file" for each in self.params):
+            return pieces
+        return [f"{{{each[1:-1]}}}" if REQUIRED.fullmatch(each) else each for each in pieces]
 
     def parse_args(
         self,

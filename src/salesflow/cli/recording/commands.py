@@ -54,6 +54,8 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow, Session
 
 PANEL: Final = "Recording"
+WORD: Final = "WORD"
+"""What stands for a word of a closed list, which the help names."""
 Actor = Annotated[
     str | None, typer.Option("--actor", help="Who says so.", rich_help_panel=PANEL)
 ]
@@ -310,17 +312,20 @@ def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
 
 def _option(each: Parameter, text: str) -> CommandParameter:
     kind: Any = each.choices or str
+    one_of = f"One of {', '.join(get_args(each.choices))}." if each.choices else ""
+    text = " ".join(filter(None, (text, one_of)))
     if each.is_flag:
         option = typer.Option(flag_of(each.name), help=text, show_default=False)
         return each.name, Annotated[bool, option], False
     if each.is_list:
         kind = list[str]
-    metavar = None if each.choices else each.hint
+    metavar = WORD if each.choices else each.hint
     if each.placed:
+        kind = str if each.choices else kind
+        text = f"{text} Required, here or by --input.".strip()
         argument = typer.Argument(metavar=each.name.upper(), help=text, show_default=False)
         return each.name, Annotated[kind | None, argument], None
-    words = ", ".join(get_args(each.choices)) if each.is_list else ""
-    again = f"{words and f'One of {words}. '}May be given again." if each.is_list else ""
+    again = "May be given again." if each.is_list else ""
     need = "Required." if each.required else ""
     help_text = " ".join(filter(None, (text, again, need)))
     option = typer.Option(

@@ -33,6 +33,7 @@ FigureKey = Annotated[
         show_default=False,
     ),
 ]
+REPORTED = "Reports of outside figures"
 REPORTS = ("Figure", "Period", "Value", "Unit", "Source", "Reported", "Note")
 
 
@@ -57,7 +58,7 @@ def list_figures(context: CommandContext, as_of: AsOf = None, known_at: KnownAt 
             for key in sorted(latest)
         )
         columns = ("Figure", "Periods", "Latest period", "Value", "Unit", "Source", "Reported")
-        context.screen.table(TableOfView("Outside figures", columns, rows))
+        context.screen.table(TableOfView("Outside figures", columns, rows, by_weight=True))
         context.screen.moment(read.moment, read.zone)
 
 
@@ -85,7 +86,7 @@ def show_figure(
             {"reports": [_json(*each) for each in reports], "moment": plain(read.moment)}
         )
         rows = tuple(_cells(*each, read) for each in reports)
-        context.screen.table(TableOfView("Reports of outside figures", REPORTS, rows))
+        context.screen.table(TableOfView(REPORTED, REPORTS, rows, by_weight=True))
         context.screen.moment(read.moment, read.zone)
 
 
@@ -178,7 +179,7 @@ def list_awards(context: CommandContext, as_of: AsOf = None, known_at: KnownAt =
             for award, rep in given
         )
         columns = ("Rep", "Award", "Kind", "Granted", "Contest", "Reason")
-        context.screen.table(TableOfView("Awards", columns, rows))
+        context.screen.table(TableOfView("Awards", columns, rows, by_weight=True))
         context.screen.moment(read.moment, read.zone)
 
 

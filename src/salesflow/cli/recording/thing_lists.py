@@ -139,12 +139,12 @@ def _goal(goal: Goal, read: ThingsRead) -> tuple[str, ...]:
     state = "abandoned" if goal.abandoned else "locked" if goal.locked else "set"
     return (
         goal.key,
-        goal.title or NO_VALUE,
         _measured_by(goal.metric, goal.scope.stage, read),
         _whose(goal, read),
         span_text(goal.first_day, goal.last_day),
         unit.written(goal.target, read.language),
         read.word(state),
+        goal.title or NO_VALUE,
         given_percent(sure),
         read.names.rep(goal.responsible) or NO_VALUE,
         goal.parent or NO_VALUE,
@@ -307,7 +307,7 @@ LISTS: Final[dict[str, ThingList]] = {
     ),
     "goal": ThingList(
         (
-            *("Goal", "Title", "Metric", "For", "Period", "Target", "State", "Confidence"),
+            *("Goal", "Metric", "For", "Period", "Target", "State", "Title", "Confidence"),
             *("Responsible", "Parent goal"),
         ),
         _goal,

@@ -150,7 +150,7 @@ def _list(
         (*listed.cells(thing, read), *([ids[id]] if id in ids else [])) for id, thing in things
     )
     columns = (*listed.columns, *(["Id"] if ids else []))
-    context.screen.table(TableOfView(title_of_list(kind), columns, rows))
+    context.screen.table(TableOfView(title_of_list(kind), columns, rows, by_weight=True))
     context.screen.moment(read.moment, read.zone)
 
 
