@@ -205,7 +205,10 @@ class DevelopmentState(State):
         again = TrainingTaken(
             training=taken.training, assigned_at=taken.assigned_at, due=taken.due
         )
-        self._note(again, open_one=before is not None and before.is_open)
+        if before is not None and not taken.is_open:  # completed at the very instant
+            self._note(taken, open_one=True)
+        else:
+            self._note(again, open_one=before is not None and before.is_open)
         self.trainings = with_item(self.trainings, taken.training, taken)
 
     def _complete(self, taken: TrainingTaken, before: TrainingTaken | None) -> None:

@@ -31,6 +31,7 @@ from salesflow.cli.recording.values import (
 )
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
+from salesflow.domain.process import ProcessVersion
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
 from salesflow.presentation.fact_text import told_in_full
@@ -122,6 +123,9 @@ def command_of_aggregate(
     return with_context(command, [*made.options(), *RECORDING])
 
 
+PROCESS: Final = "process"
+STAGES: Final = "stages"
+"""What only a version of a process has of all that is published."""
 RECORDING: Final[tuple[CommandParameter, ...]] = (
     ("input_file", Input, None),
     ("actor", Actor, None),
@@ -182,7 +186,7 @@ class _Command:
         more = {name for name, _, _ in (self.prepared.more if self.prepared else ())}
         said = {n: v for n, v in said.items() if v is not False or n not in known}
         documents = [{}] if file is None else _documents(file)
-        for number, document in enumerate(documents, 1):
+        for number, document in enumerate(map(self._as_named, documents), 1):
             named = {_parameter_name(name): value for name, value in document.items()}
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
@@ -203,6 +207,16 @@ class _Command:
             placed = [str(found[each.name]) for each in self.takes if each.placed]
             called = placed[:1] if self.makes_new else placed[: len(self.whose)]
             yield _OneCommand(_at(file, number, documents), " ".join(called), found)
+
+    def _as_named(self, document: dict[str, object]) -> dict[str, object]:
+        """Take a process that is to be published as `process show` prints it, with its key."""
+        publishes = any(
+            each.name == PROCESS and each.kind is ProcessVersion for each in self.own
+        )
+        if not publishes or PROCESS in document or STAGES not in document:
+            return document
+        key = {} if self.makes_new else {self._named(self.whose[0]): document.get("key")}
+        return {PROCESS: document, **key}
 
     def run(
         self,

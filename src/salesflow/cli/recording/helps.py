@@ -20,6 +20,9 @@ def help_text(docstring: str) -> str:
     return SECTION.sub("", cleandoc(docstring)).strip()
 
 
+A_PROCESS: Final = (
+    "The process as JSON, or @FILE: what `salesflow process show KEY --json` prints, changed."
+)
 HELPS_OF: Final[Mapping[tuple[str, str], str]] = {
     ("advance", "because"): "Why it may go on, such as what the customer said.",
     ("advance_to", "because"): "Why it may go on, such as what the customer said.",
@@ -29,6 +32,8 @@ HELPS_OF: Final[Mapping[tuple[str, str], str]] = {
     ("note_factor", "text"): "More about it, in your words.",
     ("open", "amount"): "What it may be worth, such as '98000 CNY'.",
     ("forecast", "amount"): "What it may be worth, such as '98000 CNY'.",
+    ("publish", "process"): A_PROCESS,
+    ("publish_version", "process"): f"{A_PROCESS} It needs a higher version.",
 }
 """What a parameter of one command means, by the command and its own name."""
 

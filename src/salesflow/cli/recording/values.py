@@ -411,6 +411,8 @@ def _published(_: str, given: object, flow: "SalesFlow") -> object:
 
     What is to be published is a version as JSON.
     """
+    if isinstance(given, str) and given.endswith(".json") and Path(given).is_file():
+        given = f"@{given}"
     if not isinstance(given, str) or given[:1] in ("{", "@"):
         return _value(ProcessVersion, given)
     key, _, number = given.partition(":")
