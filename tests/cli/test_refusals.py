@@ -63,6 +63,9 @@ REFUSED = {
     "plan supersede ae --starts 2026-02-01 --because x --terms '{\"rate\": \"0.1\"}'":
         "--occurred-at",
     f"{CONTEST} --metric sales": "--currency CNY",
+    "deal open standard --owner ann --title x --amount '1e400 CNY'": "--amount: amount: write",
+    "deal issue-quote MES --valid-until 2999-01-01 --lines"
+    ' \'{"product": "a", "quantity": "1", "unit_price": "98 CNY"}\'': "must be like",
     "contest open c --name-en C --name-zh C --metric orders --first-day 2026-06-30"
     " --last-day 2026-01-01": "a contest ends before it begins",
     "review open r1 --month 2026-05": "review 'r1' is there already",
@@ -70,6 +73,16 @@ REFUSED = {
     "review open r2 --month 2026-05 --as-of 2026-01-01": "--as-of",
     "review agree-action r1 '' --text x --owner ann --due 2027-01-01":
         "ACTION: must not be blank",
+    "case publish c --deal MES": "is open at that time",
+    "statement issue zoe --month 2026-05": "there was never a rep 'zoe'",
+    "statement issue ann --month 2025-05": "no version of plan ae is in force",
+    "statement issue ann --month 2026-05 --occurred-at 2026-05-20": "is not over",
+    "statement issue ann --month 2030-05": "is not over",
+    "review open r2 --month 2026-05 --known-at 2999-01-01": "lies in the future",
+    "contest open c --name-en C --name-zh C --metric orders --first-day 0001-01-01"
+    " --last-day 9999-12-31": "a period lies between 1900-01-02 and",
+    "goal set g --metric orders --target 1 --first-day 9999-12-31 --last-day 9999-12-31"
+    " --strategy s": "9999-12-31 is the last day there is",
     "improvement propose i --hypothesis x --change process --metric win_rate"
     " --process-version 3": "--process-version 3",
     "alert define a1 --question deal-health --figure open_deals --condition above"
@@ -150,11 +163,48 @@ def test_what_is_wrong_in_a_file_is_said_with_its_place_and_nothing_of_it_is_rec
     assert '"n1"' not in there
 
 
+def test_an_id_of_another_command_is_refused_and_of_the_same_one_is_not(team: str) -> None:
+    issue = ("statement", "issue", "ann", "--month", "2026-05", "--command-id", "may")
+    first, again = (ran(*issue, "--db", team, "--json") for _ in range(2))
+    assert [json.loads(each.out)["again"] for each in (first, again)] == [False, True]
+    assert json.loads(first.out)["recorded"] == json.loads(again.out)["recorded"]
+    june = ("statement", "issue", "ann", "--month", "2026-06", "--command-id", "may")
+    refused(ran(*june, "--db", team), "for another request")
+    other = ("team", "form", "may", "--name-en", "M", "--name-zh", "M", "--command-id", "may")
+    refused(ran(*other, "--db", team), "for another request")
+
+
 def test_a_number_with_a_currency_is_refused_with_the_number(team: str) -> None:
     told = ran("deal", "give-refund", "ERP", "5 CNY %", "--because", "x", "--db", team)
     assert told.code in (1, 2)
     told = ran("goal", "check-in", "q4", "--confidence", "5 CNY", "--db", team)
     refused(told, "write 5")
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    {
+        "rep join zed --name Zed --team typo": "typo",
+        "rep assign-training ann typo": "typo",
+        "review open r9 --month 2026-05 --team typo": "typo",
+        "improvement propose i9 --hypothesis x --change process --metric win_rate"
+        " --process typo --teams east": "typo",
+        "goal set g9 --metric orders --target 1 --first-day 2026-10-01 --last-day 2026-12-31"
+        " --parent typo --why-achievable x": "typo",
+        "rep join zoe --name Zoe --team east": "",
+        "improvement propose i8 --hypothesis x --change process --metric win_rate"
+        " --process standard --teams east": "",
+    }.items(),
+    ids=count(),
+)
+def test_a_key_of_what_is_not_there_is_recorded_and_said_to_be_so(
+    team: str, line: str, key: str
+) -> None:
+    told = ran(*shlex.split(line), "--db", team, "--json")
+    assert told.code == 0, told.err
+    notes = json.loads(told.out).get("notes", [])
+    assert len(notes) == bool(key)
+    assert all(f"'{key}' is not there yet; `salesflow" in note for note in notes)
 
 
 def test_what_was_typed_is_repeated_as_it_was_typed() -> None:

@@ -7,9 +7,10 @@ not at all.
 """
 
 import inspect
-import sys
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
@@ -31,19 +32,22 @@ from salesflow.cli.recording.values import (
 )
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.goal import Goal
+from salesflow.domain.process import ProcessVersion, SalesProcess
+from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.team import Team
+from salesflow.domain.training import Training
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import told_in_full
-from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
-from salesflow.presentation.messages import fact_name, in_language
+from salesflow.presentation.messages import Language, fact_name, in_language, say
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
     "Prepared",
     "command_of_aggregate",
-    "event_json",
     "identifier_of",
     "stream_of",
     "word_of",
@@ -92,6 +96,10 @@ Prepare = Callable[["SalesFlow", dict[str, object]], dict[str, object]]
 """Completes what was given by what the engine answers, such as the evidence of a goal."""
 
 
+def _no_notes(*_: object) -> Iterator[str]:
+    return iter(())
+
+
 class Prepared(NamedTuple):
     """What a command takes beside its own parameters, and what completes it."""
 
@@ -99,6 +107,8 @@ class Prepared(NamedTuple):
     provides: frozenset[str] = frozenset()
     """Parameters of the command that are worked out, and never typed."""
     more: tuple[CommandParameter, ...] = ()
+    notes: "Callable[[SalesFlow, Given, Language], Iterator[str]]" = _no_notes
+    """What whoever typed it should know besides, of what was recorded."""
 
 
 def command_of_aggregate(
@@ -227,19 +237,32 @@ class _Command:
         command_id: str | None,
     ) -> None:
         """Record all of them in one session, and show what was recorded."""
-        completed = [self._read(flow, each) for each in asked]
+        completed: list[_OneCommand] = []
         results: list[object] = []
 
-        def record(session: "Session") -> None:
+        def record(session: "Session") -> None:  # not called where it was recorded before
             results.clear()
+            completed[:] = [self._read(flow, each) for each in asked]
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
 
-        receipt = flow.run(record, actor=actor, command_id=command_id)
+        receipt = flow.run(
+            record,
+            actor=actor,
+            command_id=command_id,
+            fingerprint=self._fingerprint(asked) if command_id is not None else None,
+        )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
-        show_receipt(context, flow, receipt, told)
+        notes_of = self.prepared.notes if self.prepared else _no_notes
+        notes = [
+            note
+            for each in completed
+            for ask in (notes_of, _unknown_keys)
+            for note in ask(flow, each.values, context.language)
+        ]
+        show_receipt(context, flow, receipt, told, notes)
 
     def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""
@@ -262,6 +285,11 @@ class _Command:
         return asked._replace(
             id=id, values={name: it for name, it in values.items() if name in own | self._told}
         )
+
+    def _fingerprint(self, asked: Sequence[_OneCommand]) -> str:
+        """Tell commands that were typed otherwise apart, where they are given one id."""
+        typed = [self.kind.noun, self.function.__name__, *(each.values for each in asked)]
+        return sha256(json.dumps(typed, sort_keys=True).encode()).hexdigest()
 
     @property
     def _told(self) -> frozenset[str]:
@@ -318,6 +346,33 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
+
+
+REFERRED: Final[Mapping[str, type[Aggregate]]] = {
+    "team": Team,
+    "teams": Team,
+    "training": Training,
+    "parent": Goal,
+    "process": SalesProcess,
+}
+"""Parameters that name a thing by its key, which nobody has to have made before."""
+
+
+def _unknown_keys(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say which things a command names that there are not: a key may be mistyped."""
+    for name, kind in REFERRED.items():
+        given = values.get(name)
+        for key in given if isinstance(given, tuple) else (given,):
+            if not isinstance(key, str) or (kind, key) == (SalesProcess, STANDARD.key):
+                continue
+            id = id_function(kind)(key)
+            if isinstance(id, UUID) and not flow.log.stream(id):
+                yield say(
+                    "{key} is not there yet; {command} shows what is",
+                    language,
+                    key=quoted(key),
+                    command=f"`salesflow {word_of(kind)} list`",
+                )
 
 
 def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
@@ -393,7 +448,7 @@ def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
 
 def _documents(file: Path) -> list[dict[str, object]]:
     """Read one object, or a list of them."""
-    text = sys.stdin.read() if str(file) == "-" else read_file(file)
+    text = read_file(file)
     try:
         found = json_in(text)
     except InputError as error:
@@ -465,16 +520,23 @@ FOUND_BY_NAME: Final[Mapping[str, "Callable[[SalesFlow, str], UUID]"]] = {
 
 
 def show_receipt(
-    context: CommandContext, flow: "SalesFlow", receipt: "Receipt", results: Sequence[object]
+    context: CommandContext,
+    flow: "SalesFlow",
+    receipt: "Receipt",
+    results: Sequence[object],
+    notes: Sequence[str] = (),
 ) -> None:
     """Show the events of an append, and what the commands gave back."""
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [event_json(event) for event in events],
+            "recorded": [
+                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
+            ],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
+            **({"notes": [*notes]} if notes else {}),
         }
     )
     zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
@@ -495,6 +557,7 @@ def show_receipt(
     context.screen.table(TableOfView(title, columns, rows))
     for each in results:
         context.screen.line(f"{word('Key')}: {each}")
+    context.screen.lines(notes, "yellow")
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
         context.screen.line(in_language(note, language), "yellow")
@@ -510,17 +573,3 @@ def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
         ),
         key=lambda event: event.position,
     )
-
-
-def event_json(event: Event) -> dict[str, object]:
-    """Return an event as JSON."""
-    return {
-        "position": event.position,
-        "event_id": str(event.event_id),
-        "stream_id": str(event.stream_id),
-        "kind": event.fact.kind,
-        "occurred_at": plain(event.occurred_at),
-        "recorded_at": plain(event.recorded_at),
-        "actor": event.actor,
-        "fact": plain(event.fact.model_dump(exclude_none=True)),
-    }

@@ -6,8 +6,7 @@ thing needs nothing here.
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
@@ -19,21 +18,18 @@ from salesflow.cli.context import (
     KnownAt,
     with_context,
 )
+from salesflow.cli.history import events_json, history_table, marks_of
 from salesflow.cli.ids import Called
-from salesflow.cli.recording.commands import event_json, identifier_of, stream_of, word_of
+from salesflow.cli.recording.commands import identifier_of, stream_of, word_of
 from salesflow.cli.recording.thing_lists import LISTS
 from salesflow.cli.recording.thing_shown import shown_of, shown_values, values_shown
 from salesflow.cli.recording.things_read import ThingsRead
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event, retracted_ids
-from salesflow.domain.time import from_instant
-from salesflow.errors import HistoryError, NotFoundError
-from salesflow.presentation.fact_text import describe_fact
+from salesflow.domain.event import Event
+from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import plain
-from salesflow.presentation.format import distinct_ids, local_time
-from salesflow.presentation.messages import fact_name, say
+from salesflow.presentation.format import distinct_ids
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.value_text import NO_UNIT, Unit
 
 __all__ = ["command_about", "show_events", "shown_values", "title_of_list"]
 
@@ -180,66 +176,12 @@ def show_events(
     known_at: str | None,
 ) -> None:
     """Show events of a thing with their envelopes, and which of them do not count."""
-    marks = _marks(kind, flow, events, known_at)
+    marks = marks_of(kind, flow, events, known_at)
     context.screen.json(
         {
             kind.noun.replace(" ", "_"): said,
-            "events": [
-                {
-                    **event_json(event),
-                    "effective_from": plain(from_instant(event.effective)),
-                    "remark": marks.get(event.event_id, ("", ""))[0] or None,
-                    "irregular": marks.get(event.event_id, ("", ""))[1] or None,
-                }
-                for event in events
-            ],
+            "events": events_json(events, Called(flow), marks, stream="stream_id"),
             "position": flow.log.head().position,
         }
     )
-    unit = NO_UNIT
-    for event in events:
-        unit = unit.within(event.fact)
-    rows = _history_rows(context, flow, events, marks, unit)
-    context.screen.table(TableOfView("Event history", HISTORY, rows, about=said))
-
-
-def _history_rows(
-    context: CommandContext, flow: "SalesFlow", events: list[Event], marks: Marks, unit: Unit
-) -> tuple[tuple[str, ...], ...]:
-    zone, names, word = flow.settings().timezone, Called(flow), context.screen.word
-    language, rows = context.language, []
-    for event in events:
-        mark, why = marks.get(event.event_id, ("", ""))
-        rows.append(
-            (
-                f"{event.position:,}",
-                local_time(event.occurred_at, zone),
-                local_time(event.recorded_at, zone),
-                names.rep(event.actor),
-                f"{word(mark)}: {say(why, language)}" if why else word(mark),
-                str(event.event_id),
-                fact_name(type(event.fact), language),
-                describe_fact(event.fact, language, zone, names.rep, unit=unit),
-            )
-        )
-    return tuple(rows)
-
-
-HISTORY: Final = (
-    *("Event no.", "Occurred", "Recorded", "Actor", "Remark", "Event ID", "Event", "Details"),
-)
-
-
-def _marks(
-    kind: type[Aggregate],
-    flow: "SalesFlow",
-    events: list[Event],
-    known_at: str | None,
-) -> Marks:
-    """Return of each event that does not count why: retracted, or irregular."""
-    marks = dict.fromkeys(retracted_ids(events), ("retracted", ""))
-    with suppress(NotFoundError, HistoryError):
-        thing = flow.get(kind, events[0].stream_id, known_at=known_at)
-        odd: Sequence[tuple[Event, str]] = getattr(thing, "irregular", ())
-        marks |= {event.event_id: ("irregular", why) for event, why in odd}
-    return marks
+    context.screen.table(history_table(context, flow, events, marks, about=said))

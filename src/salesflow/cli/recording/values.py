@@ -8,6 +8,7 @@ module of its own, so that a new kind of value is read in one place.
 
 import inspect
 import re
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -41,6 +42,7 @@ from salesflow.cli.ids import (
 )
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.deal import Deal
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.time import from_instant, read_day, start_of_day
@@ -205,7 +207,7 @@ def _meant(kinds: list[object]) -> tuple[object, object]:
         return AMOUNT_OR_NUMBER, None
     if datetime in kinds and date not in kinds:
         return TIME_ALONE, None
-    for kind in (bool, Money, Decimal, int, datetime, date, UUID):
+    for kind in (Deal, bool, Money, Decimal, int, datetime, date, UUID):
         if kind in kinds:
             return kind, None
     texts = [kind for kind in kinds if kind is str]
@@ -349,15 +351,26 @@ def _json(given: object) -> object:
         ) from error
 
 
+def _typed_in() -> bytes:
+    """Return what comes by stdin, as it comes."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("nothing can be read from stdin, which is closed; name a file")
+    plain = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read().encode() if plain is None else bytes(plain.read(FILE_MAX + 1))
+
+
 def read_file(path: Path) -> str:
-    """Return what stands in a file.
+    """Return what stands in a file; - is stdin.
 
     Raises:
         InputError: when it is too large for what is typed, or no text in UTF-8.
         OSError: when it cannot be read.
     """
-    with path.open("rb") as file:
-        found = file.read(FILE_MAX + 1)
+    if str(path) == "-":
+        found = _typed_in()
+    else:
+        with path.open("rb") as file:
+            found = file.read(FILE_MAX + 1)
     if len(found) > FILE_MAX:
         raise InputError(f"{path} holds more than {FILE_MAX // 2**20} MiB")
     try:

@@ -1,7 +1,6 @@
 """What a commission statement says, and how it is laid out for people.
 
-It is a module of its own since the layout is as long as the figuring, and an estimate shows its
-lines in the same words.
+An estimate shows its lines in the same words.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -222,19 +221,10 @@ class CommissionStatementView(View):
 
         Raises:
             InputError: while the period is not over.
-            RuleError: when a statement was issued for it by the moment.
+            RuleError: when a statement was issued for it by the moment, or no version of the
+                plan is in force in it and nothing is to be settled.
         """
-        if self.issued is not None:
-            raise RuleError(
-                f"a statement of plan {self.plan} was issued to {self.rep} for the period from"
-                f" {self.first_day} at {self.issued.issued_at.isoformat()}; it never changes,"
-                " and the next one pays what differs"
-            )
-        if self.to_date:
-            raise InputError(
-                f"the period ends with {self.last_day} and is not over; ask as of that day, or"
-                " later"
-            )
+        self._ensure_to_be_issued()
         totals = self.totals
         return StatementFigures(
             plan=self.plan,
@@ -253,6 +243,25 @@ class CommissionStatementView(View):
             payable=totals.payable,
             draw_balance=totals.draw_balance,
         )
+
+    def _ensure_to_be_issued(self) -> None:
+        if self.issued is not None:
+            raise RuleError(
+                f"a statement of plan {self.plan} was issued to {self.rep} for the period from"
+                f" {self.first_day} at {self.issued.issued_at.isoformat()}; it never changes,"
+                " and the next one pays what differs"
+            )
+        if self.to_date:
+            raise InputError(
+                f"the period ends with {self.last_day} and is not over; ask as of that day, or"
+                " later"
+            )
+        if not (self.versions or self.lines or self.differences):
+            raise RuleError(
+                f"no version of plan {self.plan} is in force from {self.first_day} to"
+                f" {self.last_day}, and nothing is to be paid or taken back; issue one for a"
+                " period in which it is"
+            )
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the statement out: what it comes to, its lines, what differs, what is reached."""
