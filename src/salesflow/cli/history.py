@@ -116,7 +116,8 @@ class _HistoryWriter:
         self._streams = distinct_ids({event.stream_id for event in events})
         self._unit = NO_UNIT  # of the figures of a goal, which only its setting names
         for event in events:
-            self._unit = self._unit.within(event.fact)
+            figures = getattr(event.fact, "figures", None)
+            self._unit = self._unit.within(event.fact).within(figures)
 
     def row(self, event: Event, process: ProcessVersion | None) -> tuple[str, ...]:
         """Write an event; by its process stages and tasks are named."""

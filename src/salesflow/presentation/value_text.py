@@ -26,7 +26,7 @@ from salesflow.domain.metric import metric_of
 from salesflow.domain.process import CRITERIA
 from salesflow.domain.rep_development import CareerStep
 from salesflow.domain.smart import GoalScope, LetterCheck, PastValue
-from salesflow.domain.statement import LinePart
+from salesflow.domain.statement import LinePart, StatementFigures
 from salesflow.domain.team import TeamName
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Exact, Money, tidy
@@ -68,6 +68,8 @@ __all__ = [
 
 CHOSEN: Final = frozenset({"department", "lead_source", "topic"})
 """Fields of words of one's own choice, some of which have Chinese names."""
+KEYS: Final = frozenset({"level", "skill"})
+"""Fields of keys of one's own choice, which read better with blanks."""
 CHANNEL: Final = "channel"
 """A field of few values, which have names in both languages as those of a closed list do."""
 NAMES_FIELDS: Final = "cleared"
@@ -224,7 +226,7 @@ class ValueText:
 
     def line(self, record: object, unit: Unit = NO_UNIT) -> str:
         """Write a record on one line: its fields, each behind its label."""
-        writer = WRITERS.get(type(record))
+        writer = WRITERS.get(type(record)) or SHORTENED.get(type(record))
         if writer is not None:
             return writer(record, self, unit.within(record))
         return ", ".join(f"{label} {text}" for label, text in self.fields(record, unit))
@@ -303,6 +305,8 @@ class ValueText:
             return word_known(value, self.language)
         if name == "metric":
             return metric_name(value, self.language)
+        if name in KEYS:
+            return key_text(value, self.language)
         return None
 
     def _listed(
@@ -459,6 +463,21 @@ def _part(part: LinePart, text: ValueText, unit: Unit) -> str:
     )
 
 
+def _statement(figures: StatementFigures, text: ValueText, unit: Unit) -> str:
+    period = span_text(figures.first_day, figures.last_day)
+    amounts = (
+        f"{label_text(name, text.language)} {_amount(getattr(figures, name), text, unit)}"
+        for name in ("earned", "payable")
+    )
+    counts = (
+        f"{label_text(name, text.language)} {len(getattr(figures, name)):,}"
+        for name in ("lines", "differences")
+        if getattr(figures, name)
+    )
+    whose = f"{figures.plan} {text.rep(figures.rep)}"
+    return ", ".join((whose, period, *amounts, *counts))
+
+
 Writer = Callable[[Any, ValueText, Unit], str]
 WRITERS: Final[Mapping[type, Writer]] = {
     Accelerator: _faster,
@@ -476,3 +495,5 @@ WRITERS: Final[Mapping[type, Writer]] = {
     Tier: _tier,
     WatchedFigure: _watched,
 }
+SHORTENED: Final[Mapping[type, Writer]] = {StatementFigures: _statement}
+"""Records that would fill a page on one line; `show` has all of them."""

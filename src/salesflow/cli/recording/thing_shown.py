@@ -14,12 +14,12 @@ from salesflow.cli.recording.thing_lists import LISTS, rep_state, training_state
 from salesflow.cli.recording.things_read import ThingsRead
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.alert import Alert
-from salesflow.domain.case import CasePublished
+from salesflow.domain.case import Case
 from salesflow.domain.event import Event
 from salesflow.domain.incentive_plan import IncentivePlan
 from salesflow.domain.rep import Rep
 from salesflow.domain.rep_development import SKILLS, TrainingTaken
-from salesflow.domain.review import ReviewOpened
+from salesflow.domain.review import Review
 from salesflow.domain.smart import PastRange
 from salesflow.domain.state import values_of
 from salesflow.domain.team import Team
@@ -41,7 +41,7 @@ __all__ = ["shown_of", "shown_values", "values_shown"]
 NOT_SHOWN: Final = frozenset({"irregular"})
 OF_RULES: Final = frozenset(
     {
-        *(("case", "published"), ("review", "opened"), ("training", "key")),
+        ("training", "key"),
         *(("rep", "trainings"), ("rep", "levels_reached"), ("rep", "left_at")),
         *(("alert", "retired"), ("alert", "condition"), ("alert", "threshold")),
         *(("alert", "days"), ("alert", "watched"), ("improvement", "key")),
@@ -371,22 +371,20 @@ def _version(plan: IncentivePlan, number: int, read: ThingsRead) -> TableOfView:
 VERSION: Final = frozenset({"key", "version"})
 
 
-def _review(review: Any, read: ThingsRead, shown: ThingShown) -> None:  # noqa: ANN401 - see MORE
-    _opened(review.opening, review.opened, read, shown)
+def _review(review: Review, read: ThingsRead, shown: ThingShown) -> None:
+    _opened(review.opening, "Opened", read, shown)
     _add(shown, review, read, "State")
 
 
-def _case(case: Any, read: ThingsRead, shown: ThingShown) -> None:  # noqa: ANN401 - see MORE
-    _opened(case.opening, case.published, read, shown)
+def _case(case: Case, read: ThingsRead, shown: ThingShown) -> None:
+    _opened(case.opening, "Published", read, shown)
     _add(shown, case, read, "State")
 
 
-def _opened(
-    opening: Event, fact: ReviewOpened | CasePublished, read: ThingsRead, shown: ThingShown
-) -> None:
+def _opened(opening: Event | None, label: str, read: ThingsRead, shown: ThingShown) -> None:
     """Say when it was opened or published, and at which moment its figures stand."""
-    label = "Opened" if isinstance(fact, ReviewOpened) else "Published"
-    as_of, known_at = fact.figures_seen
+    assert opening is not None, "a thing that is there was opened"
+    as_of, known_at = opening.fact.figures_seen
     rows = (
         (label, opening),
         ("Figures as of", as_of or opening),
