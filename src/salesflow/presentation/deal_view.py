@@ -147,9 +147,8 @@ def _collaborators(it: _Shown) -> str:
 
 
 def _help(it: _Shown) -> str:
-    return "\n".join(
-        help_text(each, it.names.rep, it.language) for each in it.deal.help_requests.values()
-    )
+    asked = it.deal.help_requests.values()
+    return "\n".join(help_text(each, it.names.rep, it.language) for each in asked)
 
 
 def _last_contact(it: _Shown) -> str:

@@ -539,28 +539,31 @@ def show_receipt(
             **({"notes": [*notes]} if notes else {}),
         }
     )
-    zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
-    language = context.language
-    subjects = Subjects(flow)
-    rows = tuple(
-        (
+    title = "Events recorded before" if receipt.again else "Events recorded"
+    columns = ("Event no.", "Occurred", "Subject", "Event", "Details")
+    rows = tuple(_rows_of(flow, events, context.language))
+    context.screen.table(TableOfView(title, columns, rows))
+    for each in results:
+        context.screen.line(f"{context.screen.word('Key')}: {each}")
+    context.screen.lines(notes, "yellow")
+    if receipt.again:
+        note = "this command was recorded before; nothing was recorded again"
+        context.screen.line(in_language(note, context.language), "yellow")
+
+
+def _rows_of(
+    flow: "SalesFlow", events: Sequence[Event], language: Language
+) -> Iterator[tuple[str, ...]]:
+    """Yield events as people read them, each with the thing it is of."""
+    zone, called, subjects = flow.settings().timezone, Called(flow), Subjects(flow)
+    for event in events:
+        yield (
             f"{event.position:,}",
             local_time(event.occurred_at, zone, exact=False),
             subjects.name(event),
             fact_name(type(event.fact), language),
             told_in_full(event.fact, language, zone, called.rep),
         )
-        for event in events
-    )
-    title = "Events recorded before" if receipt.again else "Events recorded"
-    columns = ("Event no.", "Occurred", "Subject", "Event", "Details")
-    context.screen.table(TableOfView(title, columns, rows))
-    for each in results:
-        context.screen.line(f"{word('Key')}: {each}")
-    context.screen.lines(notes, "yellow")
-    if receipt.again:
-        note = "this command was recorded before; nothing was recorded again"
-        context.screen.line(in_language(note, language), "yellow")
 
 
 def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
