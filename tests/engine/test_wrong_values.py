@@ -23,6 +23,7 @@ from salesflow.demo.world import TurnedClock
 from salesflow.domain.contest import ContestRank, ContestResults, contest_id
 from salesflow.domain.goal import goal_id
 from salesflow.domain.incentive_plan import plan_id
+from salesflow.domain.statement import statement_id
 from salesflow.domain.team import team_id
 from salesflow.engine.alerts import watched_figure
 from salesflow.errors import InputError, NotFoundError, SalesflowError
@@ -93,6 +94,10 @@ WRONG: dict[str, tuple[Callable[[Session], object], str]] = {
     ),
     "nobody is ranked who takes no part": (
         decide(results(datetime(2026, 6, 2, tzinfo=UTC), "zoe")), "'zoe' does not take part"
+    ),
+    "a text is no day": (
+        lambda _: statement_id("ae", "ann", "2026-05-01"),
+        "'2026-05-01' is no day",
     ),
     "a number is no key": (lambda _: goal_id(5), "5 is no key"),
 }  # fmt: skip

@@ -13,7 +13,7 @@ from salesflow.errors import InputError
 
 Q4: dict[str, Any] = {"first_day": date(2026, 10, 1), "last_day": date(2026, 12, 31)}
 ONE: dict[str, Any] = {"metric": "orders", "target": 3, "why_achievable": "x", **Q4}
-ASKED = {"from_": date(2026, 10, 1), "to": date(2027, 1, 1)}
+ASKED: dict[str, Any] = {"from_": date(2026, 10, 1), "to": date(2027, 1, 1)}
 DEEP = 1_100
 """Deeper than calls may be nested."""
 

@@ -28,10 +28,10 @@ from salesflow.domain.metric import (
 )
 from salesflow.domain.smart import (
     GoalScope,
+    GoalStatement,
     HasEvidence,
     LetterCheck,
     PastRange,
-    Stated,
     judged_letters,
 )
 from salesflow.domain.state import OpenedState, appended
@@ -493,7 +493,7 @@ def _well_set(
 def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
     """Return how the letters come out; refuse what fails one that somebody can mend."""
     its = (goal.parent, goal.strategy, goal.why_achievable)
-    stated = Stated(metric_of(goal.metric), goal.target, baseline, *its)
+    stated = GoalStatement(metric_of(goal.metric), goal.target, baseline, *its)
     letters = [*judged_letters(stated, goal.evidence)]
     failed = next((each for each in letters if not each.passed), None)
     if failed is None:

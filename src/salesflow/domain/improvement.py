@@ -262,26 +262,7 @@ class Improvement(PlannedAggregate, ImprovementState):
         It is drawn once. It starts nobody: start it in each team when its day has come.
         """
         then = self._at(occurred_at)
-        then._ensure_not_concluded("draw an order")
-        if every_days < 1:
-            raise InputError(f"teams start at least a day apart, not {every_days}")
-        if len(then.teams) < 2:
-            raise RuleError(
-                f"improvement {then.key!r} names {len(then.teams)} teams; an order is drawn of"
-                " two or more, which are named when it is proposed"
-            )
-        if then.starts:
-            raise RuleError(f"improvement {then.key!r} has started; its order is what it was")
-        if (LAST_DAY - first).days < every_days * len(then.teams):
-            raise InputError(
-                f"the last of {len(then.teams)} teams, {every_days} days apart, would start"
-                f" after {LAST_DAY}; let them start sooner after one another"
-            )
-        if then.seed is not None:
-            raise RuleError(
-                f"the order of improvement {then.key!r} was drawn by the seed {then.seed}; to"
-                " draw another one, retract that and say why"
-            )
+        then._ensure_can_be_drawn(first, every_days)
         seed = randbelow(SEEDS) if seed is None else seed
         order = drawn_order(then.teams, seed)
         starts = tuple(
@@ -289,6 +270,29 @@ class Improvement(PlannedAggregate, ImprovementState):
             for place, team in enumerate(order)
         )
         self._record(ImprovementStaggered(seed=seed, starts=starts), occurred_at)
+
+    def _ensure_can_be_drawn(self, first: date, every_days: int) -> None:
+        """Refuse an order that cannot be drawn, or not any more."""
+        self._ensure_not_concluded("draw an order")
+        if every_days < 1:
+            raise InputError(f"teams start at least a day apart, not {every_days}")
+        if len(self.teams) < 2:
+            raise RuleError(
+                f"improvement {self.key!r} names {len(self.teams)} teams; an order is drawn of"
+                " two or more, which are named when it is proposed"
+            )
+        if self.starts:
+            raise RuleError(f"improvement {self.key!r} has started; its order is what it was")
+        if (LAST_DAY - first).days < every_days * len(self.teams):
+            raise InputError(
+                f"the last of {len(self.teams)} teams, {every_days} days apart, would start"
+                f" after {LAST_DAY}; let them start sooner after one another"
+            )
+        if self.seed is not None:
+            raise RuleError(
+                f"the order of improvement {self.key!r} was drawn by the seed {self.seed}; to"
+                " draw another one, retract that and say why"
+            )
 
     def start(
         self,

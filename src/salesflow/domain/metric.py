@@ -83,13 +83,13 @@ class Metric(NamedTuple):
         return self.key.startswith(FIGURE)
 
 
-def _grows(
+def _accumulating(
     key: str, en: str, zh: str, better: Better = "higher", at_stage: AtStage = "never"
 ) -> Metric:
     return Metric(key, en, zh, "count", "accumulating", better, at_stage)
 
 
-def _stands(
+def _level(
     key: str, en: str, zh: str, unit: MetricUnit, better: Better = "higher", **at: AtStage
 ) -> Metric:
     return Metric(key, en, zh, unit, "level", better, at.get("at_stage", "never"))
@@ -97,39 +97,39 @@ def _stands(
 
 _ALL: Final = (
     Metric("sales", "Sales", "销售额", "money", "accumulating"),
-    _grows("orders", "Orders", "订单数量"),
-    _grows("repeat_orders", "Repeat orders", "重复订单数量"),
-    _grows("created", "Deals created", "新建商机数"),
-    _grows("won", "Deals won", "赢单数", at_stage="may"),
-    _grows("lost", "Deals lost", "输单数", "lower", "may"),
-    _grows("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
-    _grows("new_customers", "New customers", "新客户数量"),
-    _grows("contacts", "Activities", "跟进次数", at_stage="may"),
-    _grows("stage_entries", "Entries into the stage", "进入阶段次数", at_stage="must"),
-    _stands("win_rate", "Win rate", "成交率", "share", at_stage="may"),
-    _stands("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
-    _stands("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),
-    _stands("cycle_days", "Sales cycle, median", "销售周期（中位数）", "days", "lower"),
-    _stands("cycle_days_mean", "Sales cycle, mean", "销售周期（平均）", "days", "lower"),
-    _stands("cycle_days_p90", "Sales cycle, P90", "销售周期（P90）", "days", "lower"),
-    _stands("repeat_rate", "Repeat purchase rate", "重复购买率", "share"),
-    _stands(
+    _accumulating("orders", "Orders", "订单数量"),
+    _accumulating("repeat_orders", "Repeat orders", "重复订单数量"),
+    _accumulating("created", "Deals created", "新建商机数"),
+    _accumulating("won", "Deals won", "赢单数", at_stage="may"),
+    _accumulating("lost", "Deals lost", "输单数", "lower", "may"),
+    _accumulating("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
+    _accumulating("new_customers", "New customers", "新客户数量"),
+    _accumulating("contacts", "Activities", "跟进次数", at_stage="may"),
+    _accumulating("stage_entries", "Entries into the stage", "进入阶段次数", at_stage="must"),
+    _level("win_rate", "Win rate", "成交率", "share", at_stage="may"),
+    _level("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
+    _level("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),
+    _level("cycle_days", "Sales cycle, median", "销售周期（中位数）", "days", "lower"),
+    _level("cycle_days_mean", "Sales cycle, mean", "销售周期（平均）", "days", "lower"),
+    _level("cycle_days_p90", "Sales cycle, P90", "销售周期（P90）", "days", "lower"),
+    _level("repeat_rate", "Repeat purchase rate", "重复购买率", "share"),
+    _level(
         "contacts_per_deal", "Activities per deal", "单商机跟进次数", "number", at_stage="may"
     ),
-    _stands("first_response_days", "First response, median", "首次响应时间", "days", "lower"),
-    _stands("csat", "Customer satisfaction", "客户满意度", "share", at_stage="may"),
-    _stands("velocity", "Sales velocity per day", "日均销售速度", "money"),
-    _stands("qualified_deals", "Qualified open deals", "合格商机数", "count"),
-    _stands("sales_per_customer", "Sales per customer", "成交客户平均销售额", "money"),
-    _stands("stage_conversion", "Stage conversion", "阶段转化率", "share", at_stage="must"),
-    _stands(
+    _level("first_response_days", "First response, median", "首次响应时间", "days", "lower"),
+    _level("csat", "Customer satisfaction", "客户满意度", "share", at_stage="may"),
+    _level("velocity", "Sales velocity per day", "日均销售速度", "money"),
+    _level("qualified_deals", "Qualified open deals", "合格商机数", "count"),
+    _level("sales_per_customer", "Sales per customer", "成交客户平均销售额", "money"),
+    _level("stage_conversion", "Stage conversion", "阶段转化率", "share", at_stage="must"),
+    _level(
         "stage_conversion_resolved",
         "Stage conversion of deals that left",
         "已离开商机的阶段转化率",
         "share",
         at_stage="must",
     ),
-    _stands(
+    _level(
         "stage_days", "Days in stage, median", "阶段停留天数", "days", "lower", at_stage="must"
     ),
 )

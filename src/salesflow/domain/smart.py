@@ -28,15 +28,15 @@ __all__ = [
     "LETTERS",
     "Basis",
     "GoalScope",
+    "GoalStatement",
     "HasEvidence",
     "JudgedLetter",
     "Letter",
     "LetterCheck",
     "PastRange",
     "PastValue",
-    "Stated",
+    "is_higher_better",
     "judged_letters",
-    "wants_more",
 ]
 
 
@@ -122,7 +122,7 @@ class HasEvidence(Protocol):
         """What the past shows."""
 
 
-class Stated(NamedTuple):
+class GoalStatement(NamedTuple):
     """What somebody states of a goal, as far as its letters rest on it."""
 
     metric: Metric
@@ -142,7 +142,7 @@ class JudgedLetter(NamedTuple):
     basis: Basis
 
 
-def judged_letters(goal: Stated, past: PastRange | None) -> Iterator[JudgedLetter]:
+def judged_letters(goal: GoalStatement, past: PastRange | None) -> Iterator[JudgedLetter]:
     """Yield how each letter comes out, by the past that is shown."""
     yield JudgedLetter("specific", True, "metric_and_scope")
     outside = goal.metric.is_figure
@@ -157,10 +157,10 @@ def judged_letters(goal: Stated, past: PastRange | None) -> Iterator[JudgedLette
     yield JudgedLetter("time_bound", True, "period")
 
 
-def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
+def _achievable(goal: GoalStatement, past: PastRange | None) -> JudgedLetter:
     if goal.target is None:
         return JudgedLetter("achievable", None, "nothing_named")
-    more = wants_more(goal.metric, goal.target, goal.baseline)
+    more = is_higher_better(goal.metric, goal.target, goal.baseline)
     beyond = _is_beyond(goal.target, past, more)
     if beyond is False:
         return JudgedLetter("achievable", True, "within_past_range")
@@ -171,7 +171,7 @@ def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
     )
 
 
-def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
+def is_higher_better(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
     """Return whether a goal is reached from below.
 
     That is so of most metrics, whatever was reached before; of a figure from outside, which

@@ -35,6 +35,7 @@ from salesflow.domain.values import (
     Value,
     id_of_key,
     number,
+    shown,
 )
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -401,4 +402,7 @@ def _ensure_adding_up(figures: StatementFigures) -> None:
 @lru_cache(maxsize=4096)
 def statement_id(plan: str, rep: str, first_day: date) -> UUID:
     """Return the stream id of the statement of a plan, a rep and the period that begins so."""
+    day: object = first_day
+    if not isinstance(day, date):
+        raise InputError(f"{shown(day)} is no day; write a date")
     return id_of_key(STATEMENTS, plan, rep, first_day.isoformat())

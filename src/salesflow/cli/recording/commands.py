@@ -530,9 +530,7 @@ def show_receipt(
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [
-                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
-            ],
+            "recorded": [*map(_recorded_json, events)],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
@@ -564,6 +562,10 @@ def _rows_of(
             fact_name(type(event.fact), language),
             told_in_full(event.fact, language, zone, called.rep),
         )
+
+
+def _recorded_json(event: Event) -> dict[str, Any]:
+    return {"stream_id": str(event.stream_id), **event_json(event)}
 
 
 def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:

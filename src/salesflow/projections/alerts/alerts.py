@@ -173,7 +173,7 @@ class Alerts(Question[AlertsView]):
         if self.alert is None and self.state is None:
             rows = rows.where(rows.has("state", "clear", "raised"))
         streams = reader.streams(rows.cells("entity_id"))
-        told = [_Told(events, reader) for events in streams.values()]
+        told = [_AlertHistory(events, reader) for events in streams.values()]
         told.sort(key=lambda each: each.alert.key)
         history = [happening for each in told for happening in each.happenings()]
         history.sort(key=lambda each: (each.at, each.position, each.event_id), reverse=True)
@@ -187,7 +187,7 @@ class Alerts(Question[AlertsView]):
         )
 
 
-class _Told:
+class _AlertHistory:
     """One alert, and what of its history counts."""
 
     def __init__(self, events: list[Event], reader: Reader) -> None:

@@ -19,7 +19,13 @@ import numpy as np
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import NO_VALUE, days_text, money_text, percent_text
+from salesflow.presentation.format import (
+    NO_VALUE,
+    days_text,
+    money_text,
+    percent_text,
+    short_id,
+)
 from salesflow.presentation.messages import Language, in_language, key_text, say, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
@@ -31,18 +37,20 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader
-from salesflow.projections.forecast.range_model import (
+from salesflow.projections.forecast.known_deals import (
     FOLDS_OF_RANGES,
-    Drawn,
     KnownDeals,
-    Line,
     RangeBasis,
-    RangeMethod,
     RangeScope,
-    drawn,
     known_deals,
-    probabilities,
     won_in,
+)
+from salesflow.projections.forecast.range_model import (
+    Drawn,
+    Line,
+    RangeMethod,
+    drawn,
+    probabilities,
 )
 from salesflow.projections.scope import unnamed_last
 
@@ -212,7 +220,7 @@ class ForecastRangeView(MoneyView):
     def _in_doubt(self, language: Language) -> TableOfView:
         rows = tuple(
             (
-                str(each.deal),
+                short_id(each.deal),
                 each.owner or NO_VALUE,
                 money_text(each.won, each.currency),
                 money_text(each.stood, each.currency),

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.goal import GoalState
 from salesflow.domain.metric import MetricAsked
-from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
+from salesflow.domain.smart import GoalStatement, PastRange, PastValue, judged_letters
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Day, Reference, SafeText, Value, tidy
 from salesflow.errors import NotFoundError
@@ -60,7 +60,11 @@ from salesflow.projections.metrics.goal_rows import (
     GoalRow,
     read_goals,
 )
-from salesflow.projections.metrics.metric_values import METRIC_FOLDS, DealBehind, Measurement
+from salesflow.projections.metrics.metric_values import (
+    METRIC_FOLDS,
+    ContributingDeal,
+    Measurement,
+)
 
 __all__ = ["DealOfGoal", "GoalAttainment", "GoalAttainmentView"]
 
@@ -267,7 +271,7 @@ def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:
     return [*found.values()]
 
 
-def _deals(goal: GoalRow, reader: Reader) -> list[DealBehind]:
+def _deals(goal: GoalRow, reader: Reader) -> list[ContributingDeal]:
     if goal.metric.is_figure:
         return []
     span = span_of(*goal.days, reader)
@@ -280,7 +284,7 @@ def _letters(
     """Judge each letter again by what is known now, beside how it came out then."""
     above = every.get(goal.parent or "")
     serves = goal.parent if above is not None and above.standing != "abandoned" else None
-    stated = Stated(
+    stated = GoalStatement(
         goal.metric,
         goal.target,
         goal.baseline,

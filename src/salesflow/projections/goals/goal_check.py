@@ -19,10 +19,10 @@ from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_curre
 from salesflow.domain.smart import (
     Basis,
     GoalScope,
+    GoalStatement,
     Letter,
     PastRange,
     PastValue,
-    Stated,
     judged_letters,
 )
 from salesflow.domain.time import Moment, Period, from_instant
@@ -256,7 +256,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         self, metric: Metric, past: PastRange, baseline: Decimal | None
     ) -> Iterator[LetterJudged]:
         its = (self.parent, self.strategy, self.why_achievable)
-        stated = Stated(metric, self.target, baseline, *its)
+        stated = GoalStatement(metric, self.target, baseline, *its)
         for letter, passed, basis in judged_letters(stated, past):
             yield LetterJudged(letter=letter, passed=passed, basis=basis)
 

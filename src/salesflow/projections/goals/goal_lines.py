@@ -24,10 +24,10 @@ from salesflow.projections.metrics.goal_rows import GoalRow
 
 __all__ = [
     "CheckInLine",
+    "GoalInTree",
     "GoalLine",
     "GoalSplit",
     "LetterThen",
-    "Placed",
     "RevisionLine",
     "as_tree",
     "check_in_lines",
@@ -147,14 +147,14 @@ class LetterThen(Value):
     basis_now: Basis
 
 
-class Placed(NamedTuple):
+class GoalInTree(NamedTuple):
     """A goal in its tree."""
 
     goal: GoalRow
     depth: int
 
 
-def as_tree(goals: Sequence[GoalRow]) -> list[Placed]:
+def as_tree(goals: Sequence[GoalRow]) -> list[GoalInTree]:
     """Put goals in the order of their tree, each below the one that it serves.
 
     Goals that serve one another in a circle stand where the first of them does.
@@ -162,15 +162,15 @@ def as_tree(goals: Sequence[GoalRow]) -> list[Placed]:
     keys, below = {goal.key for goal in goals}, defaultdict[str, list[GoalRow]](list)
     for goal in goals:
         below[goal.parent or ""].append(goal)
-    found: dict[str, Placed] = {}
+    found: dict[str, GoalInTree] = {}
 
     def place(top: GoalRow) -> None:
-        waiting = [Placed(top, 0)]
+        waiting = [GoalInTree(top, 0)]
         while waiting:  # and not by recursion: a tree is as deep as people make it
             placed = waiting.pop()
             if placed.goal.key not in found:
                 found[placed.goal.key] = placed
-                lower = [Placed(each, placed.depth + 1) for each in below[placed.goal.key]]
+                lower = [GoalInTree(each, placed.depth + 1) for each in below[placed.goal.key]]
                 waiting += reversed(lower)
 
     for goal in goals:
@@ -198,7 +198,7 @@ def in_circles(parents: Mapping[str, str | None]) -> list[str]:
 
 
 def goal_line(
-    placed: Placed, actual: Actual, progress: Progress, known: Iterable[str]
+    placed: GoalInTree, actual: Actual, progress: Progress, known: Iterable[str]
 ) -> GoalLine:
     """Return the line of a goal."""
     goal = placed.goal

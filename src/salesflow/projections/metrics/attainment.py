@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from salesflow.domain.computed_once import computed_once
 from salesflow.domain.metric import Metric
 from salesflow.domain.settings import SETTINGS_ID, settings_after
-from salesflow.domain.smart import GoalScope, wants_more
+from salesflow.domain.smart import GoalScope, is_higher_better
 from salesflow.domain.time import ONE_DAY, from_instant
 from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter, RatesUsed
@@ -371,7 +371,7 @@ def _status(
         return "not_started"
     if actual is None:
         return "unknown"
-    more = wants_more(goal.metric, goal.target, goal.baseline)
+    more = is_higher_better(goal.metric, goal.target, goal.baseline)
     reached = actual >= goal.target if more else actual <= goal.target
     if last_over >= goal.last_day:
         return "attained" if reached else "missed"

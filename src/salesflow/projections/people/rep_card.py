@@ -36,9 +36,9 @@ from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
-from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement, MetricFigure
+from salesflow.projections.metrics.period_goals import PeriodGoal, goal_table, period_goals
 from salesflow.projections.people.trainings import trainings_known
 from salesflow.projections.scope import MetricScope
 
@@ -138,7 +138,7 @@ class RepCardView(MoneyView):
     skills: tuple[CardSkill, ...]
     trainings: tuple[CardTraining, ...]
     career_plan: tuple[CardStep, ...]
-    goals: tuple[GoalBeside, ...]
+    goals: tuple[PeriodGoal, ...]
     """Those of the rep whose period and the card's have a day in common."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
@@ -197,14 +197,14 @@ class RepCard(MoneyQuestion[RepCardView], PeriodQuestion[RepCardView]):
 # What other subjects know of a rep joins here, as goals do: awards, and actions of reviews.
 
 
-def _goals(reader: Reader, span: Span, rep: str) -> list[GoalBeside]:
+def _goals(reader: Reader, span: Span, rep: str) -> list[PeriodGoal]:
     """Return the goals of a rep, of whatever days they are, that have a day of a period."""
     spans = {
         span_of(goal.first_day, goal.last_day, reader)
         for goal in read_goals(reader)
         if goal.scope.rep == rep and goal.first_day <= span.last and span.first <= goal.last_day
     }
-    return goals_beside(reader, sorted(spans), None, MetricScope(owner=rep))
+    return period_goals(reader, sorted(spans), None, MetricScope(owner=rep))
 
 
 def _rep(reader: Reader, reference: str) -> RepState:

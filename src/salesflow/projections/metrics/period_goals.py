@@ -26,10 +26,10 @@ from salesflow.projections.metrics.attainment import (
 from salesflow.projections.metrics.goal_rows import GoalRow, read_goals
 from salesflow.projections.scope import MetricScope, unnamed_last
 
-__all__ = ["GoalBeside", "goal_table", "goals_beside", "sales_goal"]
+__all__ = ["PeriodGoal", "goal_table", "period_goals", "sales_goal"]
 
 
-class GoalBeside(Value):
+class PeriodGoal(Value):
     """A goal of the days and the group that a figure is of."""
 
     first: Annotated[date, FieldRole.KEY]
@@ -49,9 +49,9 @@ class GoalBeside(Value):
     status: GoalStatus
 
 
-def goals_beside(
+def period_goals(
     reader: Reader, spans: Sequence[Span], by: str | None, within: MetricScope
-) -> list[GoalBeside]:
+) -> list[PeriodGoal]:
     """Return the goals of some spans and of those who are asked about, in order."""
     days = {(span.first, span.last) for span in spans}
     goals = [
@@ -98,9 +98,9 @@ def _is_of(goal: GoalRow, by: str | None, within: MetricScope) -> bool:
     )
 
 
-def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays) -> GoalBeside:
+def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays) -> PeriodGoal:
     progress = progress_of(goal, actual, over)
-    return GoalBeside(
+    return PeriodGoal(
         first=goal.first_day,
         last=goal.last_day,
         group=None if by is None else goal.scope.named[by],
@@ -118,7 +118,7 @@ def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays)
     )
 
 
-def goal_table(goals: Sequence[GoalBeside], language: Language) -> TableOfView:
+def goal_table(goals: Sequence[PeriodGoal], language: Language) -> TableOfView:
     """Lay goals out beside what they came to."""
     rows = tuple(
         (
