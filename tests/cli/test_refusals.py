@@ -36,7 +36,7 @@ CONTEST = "contest open c --name-en C --name-zh C --first-day 2026-01-01 --last-
 REFUSED = {
     f"{GOAL} --metric sales --target '1 CNY'": "--parent",
     f"{GOAL} --metric sales --target '9999999999 CNY' --strategy s": "--why-achievable",
-    f"{GOAL} --metric sales --target 5 --strategy s": "such as CNY",
+    f"{GOAL} --metric sales --target 5 --strategy s": "such as --currency CNY",
     f"{GOAL} --metric figure:x --target 5 --strategy s": "--unit share",
     f"{GOAL} --metric orders --target 1 --strategy ''": "--strategy: must not be blank",
     "goal set '' --metric orders --target 1 --first-day 2026-10-01 --last-day 2026-12-31"
