@@ -211,3 +211,32 @@ def test_what_is_shown_of_a_thing_is_labelled_in_chinese_too(home: str) -> None:
     labels = [called(value) for value in shown_values(kind)]
     labels += [kind.noun.capitalize(), *([] if kind is Figures else [title_of_list(kind)])]
     assert [label for label in labels if in_language(label, "zh") == label] == []
+
+
+def test_what_process_show_prints_is_what_publish_version_takes(
+    new: str, tmp_path: Path
+) -> None:
+    shown = ran("process", "show", "standard", "--json", "--db", new).out
+    file = tmp_path / "process.json"
+    file.write_text(shown)
+    told = ran("process", "publish-version", "--input", str(file), "--db", new)
+    assert "published version 1; 1 cannot follow it; write 2 as its version" in told.err
+    ways = (("--input", str(file)), ("standard", f"@{file}"), ("standard", str(file)))
+    for version, way in enumerate(ways, 2):
+        file.write_text(shown.replace('"version": 1,', f'"version": {version},'))
+        told = ran("process", "publish-version", *way, "--db", new)
+        assert told.code == 0, told.err
+    file.write_text(shown.replace('"key": "standard"', '"key": "own"'))
+    assert ran("process", "publish", "--input", str(file), "--db", new).code == 0
+    listed = ran("process", "list", "--db", new).out
+    assert "1, 2, 3, 4" in listed
+    assert "own" in listed
+
+
+def test_what_is_recorded_names_the_thing_it_is_of(new: str, tmp_path: Path) -> None:
+    file = tmp_path / "wins.json"
+    ran("deal", "open", "standard", "--title", "MES", "--owner", "ann", "--db", new)
+    file.write_text('[{"deal": "ERP 上线"}, {"deal": "MES", "amount": "7 CNY"}]')
+    lines = ran("deal", "win", "--input", str(file), "--db", new).out.splitlines()
+    assert [next(line for line in lines if name in line) for name in ("ERP 上线", "MES")]
+    assert not any("…" in line for line in lines)

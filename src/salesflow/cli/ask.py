@@ -67,6 +67,8 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 
+WORD: Final = "WORD"
+"""What stands for a word of a closed list, which the help names."""
 QuestionClass = type[Question[View]]
 Brief = Annotated[
     bool,
@@ -317,10 +319,15 @@ def _parameter(name: str, field: FieldInfo) -> CommandParameter:
     if several:
         kind = list[str]
     text = _help_of(name, field)
+    metavar = None
+    if choices is not None:
+        metavar, words = WORD, get_args(choices)
+        if not all(word in text for word in words):
+            text = f"{text} One of {', '.join(map(str, words))}."
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
         return name, Annotated[kind, argument], inspect.Parameter.empty
-    option = typer.Option(_flag(name), help=text, show_default=False)
+    option = typer.Option(_flag(name), metavar=metavar, help=text, show_default=False)
     if kind is bool:
         return name, Annotated[bool, option], bool(field.get_default())
     return name, Annotated[kind | None, option], None  # type: ignore[operator]

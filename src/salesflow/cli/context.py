@@ -403,11 +403,13 @@ def _url(given: str, said_by: str) -> str:
 # What people see: aligned tables, local times, thousands separators, a moment line.
 #
 # On a terminal a table is coloured and fits its width (see `presentation.text`); nothing is
-# ever cut off. Piped, there is no colour, no width and no space at a line's end: every row is
-# one line per amount. With `--json` stdout holds one JSON document and nothing else: UTF-8
-# whatever the terminal is set to, and escaped as well where that is something else. Progress
-# bars live on stderr in any case.
+# ever cut off. Piped, there is no colour, no width but that of $COLUMNS where it is set, and no
+# space at a line's end: every row is one line per amount. With `--json` stdout holds one JSON
+# document and nothing else: UTF-8 whatever the terminal is set to, and escaped as well where
+# that is something else. Progress bars live on stderr in any case.
 
+COLUMNS = re.compile(r"[1-9][0-9]{0,3}")
+"""A width that is said to whoever prints into a pipe."""
 BYTES = ["B", "KiB", "MiB", "GiB"]
 
 
@@ -516,11 +518,12 @@ def size_of(count: int) -> str:
 def _console(stream: object) -> Console:
     console = Console(file=stream, highlight=False, emoji=False)  # type: ignore[arg-type]
     if not console.is_terminal:
-        console = Console(  # nothing is cut off or wrapped in a pipe or a file
+        columns = os.environ.get("COLUMNS", "")
+        console = Console(  # nothing is cut off or wrapped in a pipe, unless its width is said
             file=stream,  # type: ignore[arg-type]
             highlight=False,
             emoji=False,
-            width=PIPE_WIDTH,
+            width=int(columns) if COLUMNS.fullmatch(columns) else PIPE_WIDTH,
             color_system=None,
         )
     return console

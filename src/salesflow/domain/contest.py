@@ -204,7 +204,7 @@ class Contest(Aggregate, ContestState):
         because: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Fix the results, by the `results` of the question `contest-standings`."""
+        """Fix the results, as the question contest-standings has them."""
         then = self._at(occurred_at)
         if then.results is not None:
             raise RuleError("the contest is closed already; its results stand")

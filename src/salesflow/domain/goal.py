@@ -316,7 +316,10 @@ def _immeasurable(fact: GoalSet) -> Message | None:
 
 
 class Goal(Aggregate, GoalState):
-    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it."""
+    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it.
+
+    What the past shows of one, which setting it takes as `check`, is the answer of `GoalCheck`.
+    """
 
     noun: ClassVar[str] = "goal"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(GoalFact)

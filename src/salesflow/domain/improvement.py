@@ -259,8 +259,7 @@ class Improvement(PlannedAggregate, ImprovementState):
     ) -> None:
         """Draw the order in which the teams start, so many days apart, and record its seed.
 
-        It is drawn once, so that nobody draws until they like it. It starts nobody: give
-        `start` for each team when its day has come.
+        It is drawn once. It starts nobody: start it in each team when its day has come.
         """
         then = self._at(occurred_at)
         then._ensure_can_be_drawn(first, every_days)

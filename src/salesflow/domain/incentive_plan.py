@@ -468,7 +468,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         """Publish the next version, in force from a day on; the terms stand by themselves.
 
         Whom it is for stays as it is where that is left out. It starts no earlier than the day
-        on which it is agreed (`occurred_at`): what was earned until then stays earned.
+        on which it is agreed: what was earned until then stays earned.
         """
         then = self._at(occurred_at)
         before = then.latest

@@ -29,6 +29,7 @@ from salesflow.domain.rep_development import (
 )
 from salesflow.domain.state import OpenedState
 from salesflow.domain.team import Team
+from salesflow.domain.time import from_instant
 from salesflow.domain.training import Training
 from salesflow.domain.values import Name, Reason, Reference, id_of_key, number
 from salesflow.domain.wording import Message
@@ -94,6 +95,8 @@ class RepState(OpenedState, AwardState, DevelopmentState):
     name: str | None = None
     team: str | None = None
     """The key of the team; None before joining and after leaving."""
+    left_at: datetime | None = None
+    """When they left, of somebody who is in no team."""
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: RepFact = event.fact  # type: ignore[assignment]
@@ -108,7 +111,9 @@ class RepState(OpenedState, AwardState, DevelopmentState):
             case RepMoved():
                 return self._leave_for(fact.team, MOVED_TEAMLESS)
             case RepLeft():
-                return self._leave_for(None, LEFT_TEAMLESS)
+                left = self._leave_for(None, LEFT_TEAMLESS)
+                self.left_at = from_instant(event.effective) if left is None else self.left_at
+                return left
             case (
                 RepPromoted()
                 | CareerPlanAgreed()
@@ -128,7 +133,7 @@ class RepState(OpenedState, AwardState, DevelopmentState):
             return Message("it names another rep, {rep}", rep=repr(fact.rep))
         if self.team is not None:
             return Message("joined while in team {team}", team=repr(self.team))
-        self.reference, self.team = fact.rep, fact.team
+        self.reference, self.team, self.left_at = fact.rep, fact.team, None
         self.name = fact.name or self.name
         return None
 
@@ -155,9 +160,9 @@ class Rep(Awards, RepState):
         effective_from: datetime | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Take a new rep into a team; `rep` is the id deals will name as owner.
+        """Take a new rep into a team, under the id that deals name as owner.
 
-        Until `effective_from` there is no such rep.
+        Where a later day is named, there is no such rep before it.
         """
         if not name.strip():
             raise InputError("a rep needs a name")

@@ -21,8 +21,9 @@ import typer
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
-from salesflow.cli.recording.helps import HELPS
+from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
+from salesflow.cli.recording.subjects import Subjects
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -33,14 +34,14 @@ from salesflow.cli.recording.values import (
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.domain.goal import Goal
-from salesflow.domain.process import SalesProcess
+from salesflow.domain.process import ProcessVersion, SalesProcess
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.team import Team
 from salesflow.domain.training import Training
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
 from salesflow.presentation.deal_view import event_json
-from salesflow.presentation.fact_text import summarize_fact
+from salesflow.presentation.fact_text import told_in_full
 from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import Language, fact_name, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -59,6 +60,8 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow, Session
 
 PANEL: Final = "Recording"
+WORD: Final = "WORD"
+"""What stands for a word of a closed list, which the help names."""
 Actor = Annotated[
     str | None, typer.Option("--actor", help="Who says so.", rich_help_panel=PANEL)
 ]
@@ -133,10 +136,13 @@ def command_of_aggregate(
         with context.record(timezone) as flow:
             made.run(context, flow, asked, actor, command_id)
 
-    command.__doc__ = inspect.getdoc(made.function)
+    command.__doc__ = help_text(made.function.__doc__ or "")
     return with_context(command, [*made.options(), *RECORDING])
 
 
+PROCESS: Final = "process"
+STAGES: Final = "stages"
+"""What only a version of a process has of all that is published."""
 RECORDING: Final[tuple[CommandParameter, ...]] = (
     ("input_file", Input, None),
     ("actor", Actor, None),
@@ -182,7 +188,7 @@ class _Command:
 
     def options(self) -> Iterator[CommandParameter]:
         """Make arguments and options; none is required here, since JSON may hold it."""
-        helps = _field_texts(self.kind)
+        helps = _field_texts(self.kind, self.function)
         for each in self.takes:
             yield _option(each, helps.get(each.name, ""))
         if self.prepared is not None:
@@ -197,7 +203,7 @@ class _Command:
         more = {name for name, _, _ in (self.prepared.more if self.prepared else ())}
         said = {n: v for n, v in said.items() if v is not False or n not in known}
         documents = [{}] if file is None else _documents(file)
-        for number, document in enumerate(documents, 1):
+        for number, document in enumerate(map(self._as_named, documents), 1):
             named = {_parameter_name(name): value for name, value in document.items()}
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
@@ -218,6 +224,16 @@ class _Command:
             placed = [str(found[each.name]) for each in self.takes if each.placed]
             called = placed[:1] if self.makes_new else placed[: len(self.whose)]
             yield _OneCommand(_at(file, number, documents), " ".join(called), found)
+
+    def _as_named(self, document: dict[str, object]) -> dict[str, object]:
+        """Take a process that is to be published as `process show` prints it, with its key."""
+        publishes = any(
+            each.name == PROCESS and each.kind is ProcessVersion for each in self.own
+        )
+        if not publishes or PROCESS in document or STAGES not in document:
+            return document
+        key = {} if self.makes_new else {self._named(self.whose[0]): document.get("key")}
+        return {PROCESS: document, **key}
 
     def run(
         self,
@@ -382,17 +398,20 @@ def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
 
 def _option(each: Parameter, text: str) -> CommandParameter:
     kind: Any = each.choices or str
+    one_of = f"One of {', '.join(get_args(each.choices))}." if each.choices else ""
+    text = " ".join(filter(None, (text, one_of)))
     if each.is_flag:
         option = typer.Option(flag_of(each.name), help=text, show_default=False)
         return each.name, Annotated[bool, option], False
     if each.is_list:
         kind = list[str]
-    metavar = None if each.choices else each.hint
+    metavar = WORD if each.choices else each.hint
     if each.placed:
+        kind = str if each.choices else kind
+        text = f"{text} Required, here or by --input.".strip()
         argument = typer.Argument(metavar=each.name.upper(), help=text, show_default=False)
         return each.name, Annotated[kind | None, argument], None
-    words = ", ".join(get_args(each.choices)) if each.is_list else ""
-    again = f"{words and f'One of {words}. '}May be given again." if each.is_list else ""
+    again = "May be given again." if each.is_list else ""
     need = "Required." if each.required else ""
     help_text = " ".join(filter(None, (text, again, need)))
     option = typer.Option(
@@ -401,19 +420,41 @@ def _option(each: Parameter, text: str) -> CommandParameter:
     return each.name, Annotated[kind | None, option], None
 
 
-def _field_texts(kind: type[Aggregate]) -> dict[str, str]:
-    """Return what the docstrings below the fields of its facts say, by field."""
+def _field_texts(kind: type[Aggregate], function: Callable[..., object]) -> dict[str, str]:
+    """Return what its parameters mean, by name.
+
+    The docstrings below the fields of the facts that it records say so; where they do not,
+    what is said of all commands, and at last a field of that name of another fact.
+    """
     from salesflow.projections.core.question import field_docstrings
 
-    found: dict[str, str] = {}
+    own: dict[str, str] = {}
+    others: dict[str, str] = {}
+    names = {*_names_in(kind, function, 2)}
     for fact in kind.facts:
+        found = own if fact.__name__ in names else others
         for name, text in field_docstrings(fact).items():
             found.setdefault(name, text)
     scopes = (each.model_fields["scope"] for each in kind.facts if "scope" in each.model_fields)
     spread = [it.annotation for it in scopes if isinstance(it.annotation, type)]
     within = {n: text for each in spread for n, text in field_docstrings(each).items()}
-    helps = {**HELPS, **within, **found}
+    of_command = {
+        name: text for (command, name), text in HELPS_OF.items() if command == function.__name__
+    }
+    helps = {**others, **HELPS, **within, **own, **of_command}
     return helps | {"metric": f"{helps['metric']} {METRICS_THERE_ARE}"}
+
+
+def _names_in(
+    kind: type[Aggregate], function: Callable[..., object], deep: int
+) -> Iterator[str]:
+    """Yield what the code of a command names, and that of the methods it calls."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    for name in code.co_names if code is not None else ():
+        yield name
+        called = getattr(kind, name, None) if deep else None
+        if name.startswith("_") and callable(called):
+            yield from _names_in(kind, called, deep - 1)
 
 
 def _parameter_name(name: str) -> str:
@@ -517,26 +558,30 @@ def show_receipt(
             **({"notes": [*notes]} if notes else {}),
         }
     )
-    zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
-    language = context.language
-    rows = tuple(
-        (
-            f"{event.position:,}",
-            local_time(event.occurred_at, zone),
-            fact_name(type(event.fact), language),
-            summarize_fact(event.fact, language, zone, called.rep),
-        )
-        for event in events
-    )
     title = "Events recorded before" if receipt.again else "Events recorded"
-    context.screen.table(
-        TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
-    )
-    context.screen.lines(f"{word('Key')}: {each}" for each in results)
+    columns = ("Event no.", "Occurred", "Subject", "Event", "Details")
+    rows = tuple(_rows_of(flow, events, context.language))
+    context.screen.table(TableOfView(title, columns, rows))
+    context.screen.lines(f"{context.screen.word('Key')}: {each}" for each in results)
     context.screen.lines(notes, "yellow")
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
-        context.screen.line(in_language(note, language), "yellow")
+        context.screen.line(in_language(note, context.language), "yellow")
+
+
+def _rows_of(
+    flow: "SalesFlow", events: Sequence[Event], language: Language
+) -> Iterator[tuple[str, ...]]:
+    """Yield events as people read them, each with the thing it is of."""
+    zone, called, subjects = flow.settings().timezone, Called(flow), Subjects(flow)
+    for event in events:
+        yield (
+            f"{event.position:,}",
+            local_time(event.occurred_at, zone, exact=False),
+            subjects.name(event),
+            fact_name(type(event.fact), language),
+            told_in_full(event.fact, language, zone, called.rep),
+        )
 
 
 def _recorded_json(event: Event) -> dict[str, Any]:

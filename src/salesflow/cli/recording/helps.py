@@ -4,10 +4,38 @@ What a fact says of its own field, by the docstring below it, goes before this. 
 own, since it is text alone.
 """
 
+import re
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Final
 
-__all__ = ["HELPS"]
+__all__ = ["HELPS", "HELPS_OF", "help_text"]
+
+SECTION: Final = re.compile(r"\n\s*\n?\s*(?:Args|Raises|Returns|Yields):\n.*", re.DOTALL)
+"""What a docstring says to callers in Python alone."""
+
+
+def help_text(docstring: str) -> str:
+    """Return what a docstring says to whoever types the command."""
+    return SECTION.sub("", cleandoc(docstring)).strip()
+
+
+A_PROCESS: Final = (
+    "The process as JSON, or @FILE: what `salesflow process show KEY --json` prints, changed."
+)
+HELPS_OF: Final[Mapping[tuple[str, str], str]] = {
+    ("advance", "because"): "Why it may go on, such as what the customer said.",
+    ("advance_to", "because"): "Why it may go on, such as what the customer said.",
+    ("correct", "amount"): "What is paid in difference; below nothing it is taken back.",
+    ("give_refund", "amount"): "How much was paid back, such as '500 CNY'.",
+    ("lock", "by"): "Who agreed to it.",
+    ("note_factor", "text"): "More about it, in your words.",
+    ("open", "amount"): "What it may be worth, such as '98000 CNY'.",
+    ("forecast", "amount"): "What it may be worth, such as '98000 CNY'.",
+    ("publish", "process"): A_PROCESS,
+    ("publish_version", "process"): f"{A_PROCESS} It needs a higher version.",
+}
+"""What a parameter of one command means, by the command and its own name."""
 
 HELPS: Final[Mapping[str, str]] = {
     "action": "The key of the action.",
@@ -89,7 +117,7 @@ HELPS: Final[Mapping[str, str]] = {
     "service": "What was delivered.",
     "skills": "A skill: communication, negotiation, product_knowledge, or one of yours.",
     "solution": "What was proposed.",
-    "stage": "The key of the stage.",
+    "stage": "The key of the stage, or its name.",
     "starts": "The first day on which it is in force.",
     "summary": "What was said.",
     "survey": "Key of the survey.",

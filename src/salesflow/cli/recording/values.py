@@ -37,6 +37,7 @@ from salesflow.cli.ids import (
     find_deal,
     find_process,
     find_rep,
+    find_stage,
     find_version,
 )
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
@@ -59,6 +60,8 @@ NOT_GIVEN: Final = frozenset({"id"})
 """Parameters that are not for people: a session gives a new thing its id."""
 REPS: Final = frozenset({"owner", "rep", "person", "by", "overridden_by", "member"})
 """Parameters that name a rep, who may be said by name."""
+STAGES: Final = frozenset({"stage"})
+"""Parameters that name a stage of a process, which may be said by name."""
 NO_SHARES: Final = frozenset({"amount", "score", "score_most", "scale_least", "scale_most"})
 """Parameters whose number is no part of something, so that a percentage says nothing."""
 FILE_MAX: Final = 16 * 1024 * 1024
@@ -148,6 +151,8 @@ class Parameter(NamedTuple):
             return _thing(kind, str(given), flow)
         if kind in FINDERS:
             return FINDERS[kind](self.name, given, flow)
+        if self.name in STAGES and kind is str and isinstance(given, str):
+            return find_stage(flow, given)
         if self.name in REPS and kind is str and isinstance(given, str) and given.strip():
             return find_rep(flow, given, known=lambda _: False)
         if self.name in NO_SHARES and str(given).strip().endswith("%"):
@@ -432,6 +437,8 @@ def _published(_: str, given: object, flow: "SalesFlow") -> object:
 
     What is to be published is a version as JSON.
     """
+    if isinstance(given, str) and given.endswith(".json") and Path(given).is_file():
+        given = f"@{given}"
     if not isinstance(given, str) or given[:1] in ("{", "@"):
         return _value(ProcessVersion, given)
     key, _, number = given.partition(":")

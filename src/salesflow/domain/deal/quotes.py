@@ -404,7 +404,7 @@ class Quotes(DealCommands, QuotesState):
         )
 
     def expire_quote(self, quote: str, *, occurred_at: OccurredAt = None) -> None:
-        """Say that an offer has run out; one with a `valid_until` does so by itself."""
+        """Say that an offer has run out; one with a last valid day does so by itself."""
         self._at(occurred_at)._ensure_quote(quote, "expire", WITH_CUSTOMER)
         self._record(QuoteExpired(quote=quote), occurred_at)
 

@@ -46,6 +46,7 @@ from salesflow.domain.values import (
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import days_text, span_text
 from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
@@ -60,7 +61,6 @@ from salesflow.projections.core.question import (
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.attainment import scope_of
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
 from salesflow.projections.metrics.outside_figures import OutsideFigures

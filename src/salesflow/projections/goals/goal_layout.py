@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.metric import metric_of
 from salesflow.domain.smart import is_higher_better
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     Total,
@@ -32,7 +33,6 @@ from salesflow.projections.goals.goal_lines import (
     RevisionLine,
 )
 from salesflow.projections.goals.smart_text import basis_text
-from salesflow.projections.metrics.figure_text import FigureText
 
 __all__ = ["DealLine", "GoalLayout"]
 

@@ -25,6 +25,7 @@ from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Key, Personal, Reference, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -51,7 +52,6 @@ from salesflow.projections.improvement.improvement_figures import (
 )
 from salesflow.projections.metrics.effect_tables import estimates_table, groups_table
 from salesflow.projections.metrics.effect_windows import WindowDays
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 
 __all__ = ["ImprovementEffect", "ImprovementEffectView"]

@@ -14,13 +14,13 @@ from salesflow.domain.metric import MetricAsked, MetricUnit, ensure_ranked, metr
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, days_text
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.scope import MetricScope
 
 __all__ = ["Leaderboard", "LeaderboardView", "Standing", "standing_of"]

@@ -13,6 +13,7 @@ from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.metric import metric_of
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, percent_text, span_text
 from salesflow.presentation.messages import Language, key_text
 from salesflow.presentation.table import TableOfView
@@ -23,7 +24,6 @@ from salesflow.projections.metrics.attainment import (
     measured,
     progress_of,
 )
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GoalRow, read_goals
 from salesflow.projections.scope import MetricScope, unnamed_last
 
