@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from salesflow import STANDARD, Deal, SalesFlow
+from salesflow import STANDARD, Alert, Deal, Rep, SalesFlow, Team
+from salesflow.domain.alert import WatchedFigure, alert_id
+from salesflow.domain.rep import rep_id
+from salesflow.engine.alerts import watched_figure
+from salesflow.errors import InputError
 from simulated import Ran, ran
 
 
@@ -63,3 +67,117 @@ def test_no_database_is_made_by_an_evaluation(tmp_path: Path) -> None:
     done = ran("alert", "evaluate", "--db", str(tmp_path / "none.db"))
     assert done.code != 0
     assert not (tmp_path / "none.db").exists()
+
+
+def recorded(database: str) -> int:
+    with SalesFlow(f"sqlite:///{database}") as flow:
+        return flow.log.head().position
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--parameter", "owner=ann", "--parameter", "owner=bo"), "'owner' is given twice"),
+        (("--parameter", "nope=1"), "there is no parameter 'nope'; there are process, stage"),
+        (("--parameter", "no-reply-days=x"), "parameter no-reply-days:"),
+        (("--parameter", "owner="), "parameter owner: must not be blank"),
+    ],
+)
+def test_a_parameter_that_cannot_be_right_is_refused(
+    database: str, more: tuple[str, ...], says: str
+) -> None:
+    before = recorded(database)
+    done = define(database, "open_deals", *more)
+    assert done.code in (1, 2)
+    assert says in done.err
+    assert recorded(database) == before
+
+
+def test_a_parameter_that_a_question_needs_is_asked_for(database: str) -> None:
+    watched = ("--question", "rep-card", "--figure", "x", "--condition", "above")
+    done = ran("alert", "define", "a", "--db", database, *watched, "--threshold", "1")
+    assert (done.code, "rep-card: parameter rep: must be said" in done.err) == (2, True)
+
+
+def test_a_row_that_can_never_be_there_is_refused_with_those_that_can(database: str) -> None:
+    done = define(database, "counts[reason=stale].deals")
+    assert done.code == 2
+    assert "there is no reason 'stale'" in done.err
+    assert "stalled, overdue" in done.err
+
+
+def test_somebody_is_watched_by_name_and_nobody_known_is_said_so(database: str) -> None:
+    assert (
+        ran("team", "form", "t", "--name-en", "T", "--name-zh", "T", "--db", database).code == 0
+    )
+    joined = ran("rep", "join", "ann", "--team", "t", "--name", "陈安", "--db", database)
+    assert joined.code == 0, joined.err
+    done = define(database, "open_deals", "--parameter", "owner=陈安", "--json")
+    assert json.loads(done.out)["recorded"][0]["fact"]["watched"]["parameters"] == (
+        '{"owner": "ann"}'
+    )
+    assert "notes" not in json.loads(done.out)
+    named = ("--question", "deal-health", "--figure", "open_deals", "--parameter", "owner=zoe")
+    done = ran(
+        "alert", "define", "z", "--db", database, *named, "--condition", "above",
+        "--threshold", "1",
+    )  # fmt: skip
+    assert (done.code, "no deal was ever owned by 'zoe'" in done.out) == (0, True)
+
+
+def test_a_revision_of_nothing_is_refused(database: str) -> None:
+    define(database, "open_deals")
+    before = recorded(database)
+    done = ran("alert", "revise", "open", "--db", database, "--because", "x")
+    assert (done.code, "nothing is revised" in done.err) == (2, True)
+    assert recorded(database) == before
+
+
+def test_an_evaluation_that_meets_a_problem_ends_with_1(database: str) -> None:
+    define(database, "open_deals")
+    with SalesFlow(f"sqlite:///{database}") as flow, flow.session() as s:
+        s.add(Team.form("t", name_en="T", name_zh="T"))
+        s.add(Rep.join("bo", team="t", name="Bo"))
+    narrowed = ("--question", "deal-health", "--figure", "open_deals", "--parameter", "team=t")
+    done = ran(
+        "alert", "define", "t", "--db", database, *narrowed, "--condition", "above",
+        "--threshold", "1",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    with SalesFlow(f"sqlite:///{database}") as flow, flow.session() as s:
+        rep = s.get(Rep, rep_id("bo"))
+        rep.retract(rep.history[0].event_id, because="nobody of that name")
+    done = ran("alert", "evaluate", "--db", database, "--json")
+    found = {each["alert"]: each for each in json.loads(done.out)}
+    assert done.code == 1
+    assert "nobody has been in a team 't'" in found["t"]["problem"]
+    assert found["open"]["raised"]
+
+
+@pytest.mark.parametrize(
+    "watched",
+    [
+        {"question": "nope", "parameters": "{}", "figure": "open_deals"},
+        {"question": "deal-health", "parameters": "{}", "figure": "nope"},
+        {"question": "deal-health", "parameters": "{}", "figure": "counts.deals"},
+        {"question": "deal-health", "parameters": "{}", "figure": "moment.position"},
+        {"question": "deal-health", "parameters": "no JSON", "figure": "open_deals"},
+        {"question": "deal-health", "parameters": '{"x": 1}', "figure": "open_deals"},
+        {"question": "rep-card", "parameters": "{}", "figure": "open_deals"},
+        {"question": "deal-health", "parameters": "[" * 400, "figure": "open_deals"},
+    ],
+)
+def test_a_figure_put_together_by_hand_is_refused_when_it_is_recorded(
+    database: str, watched: dict[str, str]
+) -> None:
+    before = recorded(database)
+    made = WatchedFigure(**watched)
+    with SalesFlow(f"sqlite:///{database}") as flow:
+        with pytest.raises(InputError), flow.session() as s:
+            s.add(Alert.define("a", watched=made, condition="above", threshold="1"))
+        right = watched_figure(flow, "deal-health", "open_deals")
+        with flow.session() as s:
+            s.add(Alert.define("a", watched=right, condition="above", threshold="1"))
+        with pytest.raises(InputError), flow.session() as s:
+            s.get(Alert, alert_id("a")).revise(watched=made, because="x")
+    assert recorded(database) == before + 1

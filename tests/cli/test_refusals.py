@@ -70,6 +70,16 @@ REFUSED = {
     "review open r2 --month 2026-05 --as-of 2026-01-01": "--as-of",
     "review agree-action r1 '' --text x --owner ann --due 2027-01-01":
         "ACTION: must not be blank",
+    "case publish c --deal MES": "is open at that time",
+    "statement issue zoe --month 2026-05": "there was never a rep 'zoe'",
+    "statement issue ann --month 2025-05": "no version of plan ae is in force",
+    "statement issue ann --month 2026-05 --occurred-at 2026-05-20": "is not over",
+    "statement issue ann --month 2030-05": "is not over",
+    "review open r2 --month 2026-05 --known-at 2999-01-01": "lies in the future",
+    "contest open c --name-en C --name-zh C --metric orders --first-day 0001-01-01"
+    " --last-day 9999-12-31": "a period lies between 1900-01-02 and",
+    "goal set g --metric orders --target 1 --first-day 9999-12-31 --last-day 9999-12-31"
+    " --strategy s": "9999-12-31 is the last day there is",
     "improvement propose i --hypothesis x --change process --metric win_rate"
     " --process-version 3": "--process-version 3",
     "alert define a1 --question deal-health --figure open_deals --condition above"

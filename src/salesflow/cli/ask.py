@@ -35,6 +35,7 @@ from salesflow.domain.calendar import Days
 from salesflow.domain.time import (
     FOREVER,
     ONE_DAY,
+    Moment,
     Period,
     day_after,
     from_instant,
@@ -56,6 +57,7 @@ __all__ = [
     "question_asked",
     "question_parameters",
     "show_view",
+    "unmet_names",
 ]
 
 
@@ -124,6 +126,17 @@ def question_asked(
     if _is_period(question.model_fields):
         given = _with_period(given, flow, known_at)
     return _asked(question, given, flow)
+
+
+def unmet_names(
+    flow: "SalesFlow", asked: Question[View], language: Language, at: Moment | None = None
+) -> Iterator[str]:
+    """Yield what is said of names that nobody has heard of by a moment."""
+    for name, met in MET.items():
+        value = getattr(asked, name, None)
+        if value is None or flow.ask(met(value=str(value)), at=at).met:
+            continue
+        yield f"{in_language(met.unmet, language)} {str(value)!r}"
 
 
 def period_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
@@ -471,11 +484,7 @@ def _notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Return what a reader of the answer should know besides."""
-    for name, met in MET.items():
-        value = getattr(asked, name, None)
-        if value is None or flow.ask(met(value=str(value)), at=view.moment).met:
-            continue
-        yield f"{in_language(met.unmet, language)} {str(value)!r}"
+    yield from unmet_names(flow, asked, language, view.moment)
     period = getattr(view, "period", None)
     if isinstance(period, Period):
         span = _PeriodDays(period, view)

@@ -56,6 +56,7 @@ __all__ = [
 ALERTS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a41")
 AlertCondition = Literal["above", "below", "rose_by", "fell_by"]
 OF_CHANGES: Final = ("rose_by", "fell_by")
+REVISABLE: Final = ("watched", "condition", "threshold", "days", "notify")
 AlertStanding = Literal["clear", "raised", "retired"]
 AlertDays = Annotated[int, Field(ge=1, le=3_650, strict=True)]
 
@@ -293,6 +294,11 @@ class Alert(Aggregate, AlertState):
             because=because,
         )
         _ensure_sensible(fact)
+        if all(getattr(fact, name) == getattr(then, name) for name in REVISABLE):
+            raise InputError(
+                "nothing is revised; name another figure, condition, threshold, days or"
+                " whom it is for"
+            )
         self._record(fact, occurred_at)
 
     def retire(self, *, because: str, occurred_at: OccurredAt = None) -> None:

@@ -13,23 +13,22 @@ evaluation: a job that evaluates once a day sees to that. Nothing is sent.
 """
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable
 from datetime import timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-from pydantic import BaseModel
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+)
 
 from salesflow.domain.alert import Alert, AlertEvidence, WatchedFigure, alert_id, evidence_of
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import Event, Fact
 from salesflow.engine.reactors import Reactor
-from salesflow.errors import InputError, SalesflowError
-from salesflow.presentation.fields import FieldRole, bare, field_roles, is_record, item_of
+from salesflow.engine.watched_figures import figure_in, question_named, question_watched
+from salesflow.errors import SalesflowError
 from salesflow.projections.alerts.alerts import Alerts
-from salesflow.projections.core.question import ENVELOPE, Question, View
-from salesflow.projections.registry import QUESTIONS
 
 if TYPE_CHECKING:
     from salesflow.engine.flow import SalesFlow
@@ -44,10 +43,6 @@ __all__ = [
 
 
 ACTOR: Final = "alerts"
-STEP: Final = re.compile(r"([a-z_]+)(?:\[([^\[\]]*)\])?")
-SHOWN_MOST: Final = 40
-Path = list[tuple[str, Mapping[str, str]]]
-"""Names of fields, and of lists what tells the row apart."""
 
 
 class AlertEvaluation(NamedTuple):
@@ -73,10 +68,11 @@ def watched_figure(
     Raises:
         InputError: when there is no such question, parameter or figure, with what there is.
     """
-    asked = _question(question, json.dumps(parameters, default=str, sort_keys=True))
+    given = json.dumps(parameters, default=str, sort_keys=True)
+    asked = question_named(question).model_validate_json(given)
     figure_in(flow.ask(asked), figure)
-    given = asked.model_dump(mode="json", exclude_defaults=True)
-    written = json.dumps(given, ensure_ascii=False, sort_keys=True)
+    its = asked.model_dump(mode="json", exclude_defaults=True)
+    written = json.dumps(its, ensure_ascii=False, sort_keys=True)
     return WatchedFigure(question=question, parameters=written, figure=figure)
 
 
@@ -129,7 +125,7 @@ def _evaluate(flow: "SalesFlow", key: str) -> AlertEvaluation:
 def _evidence(flow: "SalesFlow", alert: Alert) -> AlertEvidence:
     watched = alert.watched
     assert watched is not None, "an alert that was defined watches something"
-    question = _question(watched.question, watched.parameters)
+    question = question_watched(watched)
     view = flow.ask(question)
     compared = None
     if alert.days is not None:
@@ -139,116 +135,3 @@ def _evidence(flow: "SalesFlow", alert: Alert) -> AlertEvidence:
     figure = figure_in(view, watched.figure)
     moment = view.moment
     return evidence_of(figure, compared, moment.as_of, moment.known_at, moment.position)
-
-
-def _question(name: str, parameters: str) -> Question[View]:
-    if name not in QUESTIONS:
-        raise InputError(f"there is no question {name!r}; there are {', '.join(QUESTIONS)}")
-    return QUESTIONS[name].model_validate_json(parameters)
-
-
-# Figures of an answer, by their paths.
-
-
-def figure_in(view: View, path: str) -> Decimal | None:
-    """Return a figure of an answer; None where it is undefined, or its row is not there.
-
-    Raises:
-        InputError: when there is no such figure in answers of this kind, with those there are.
-    """
-    steps = _steps(path)
-    _ensure_figure(type(view), steps, path)
-    found: object = view
-    for name, keys in steps:
-        found = getattr(found, name)
-        if keys:
-            assert isinstance(found, tuple), "what has rows is a tuple"
-            rows = [row for row in found if _has(row, keys)]
-            if len(rows) > 1:
-                raise InputError(
-                    f"{path!r} names {len(rows)} rows; name all of their keys, as in"
-                    f" {_example(type(rows[0]), name)}"
-                )
-            found = rows[0] if rows else None
-        if found is None:
-            return None
-    assert isinstance(found, int | Decimal), "what was found to be a figure is a number"
-    return Decimal(found)
-
-
-def _steps(path: str) -> Path:
-    steps: Path = []
-    for part in re.split(r"\.(?![^\[]*\])", path):
-        step = STEP.fullmatch(part)
-        if step is None:
-            raise InputError(
-                f"{part!r} in {path!r} is no name of a figure; write names with dots between,"
-                " and a row by its keys, as in counts[reason=stalled].deals"
-            )
-        pairs = [pair.partition("=") for pair in (step[2] or "").split(",") if pair.strip()]
-        steps.append((step[1], {key.strip(): value.strip() for key, _, value in pairs}))
-    return steps
-
-
-def _ensure_figure(kind: type[BaseModel], steps: Path, path: str) -> None:
-    """Refuse a path that leads to no number, whatever the answer holds."""
-    at: object = kind
-    for name, keys in steps:
-        if not (isinstance(at, type) and is_record(at)) or name not in _fields(at):
-            raise InputError(f"there is no figure {path!r}; there are {_listed(kind)}")
-        assert isinstance(at, type)
-        assert issubclass(at, BaseModel)
-        at = bare(at.model_fields[name].annotation)
-        item = item_of(at)
-        if (item is not None) != bool(keys) or not _keys_fit(item, keys):
-            raise InputError(
-                f"{name!r} in {path!r} names no row; there are {_listed(kind)}"
-                if item is not None
-                else f"{name!r} in {path!r} has no rows; there are {_listed(kind)}"
-            )
-        at = item if item is not None else at
-    if at not in (int, Decimal):
-        raise InputError(f"{path!r} is no number; there are {_listed(kind)}")
-
-
-def _fields(kind: type) -> Iterable[str]:
-    assert issubclass(kind, BaseModel)
-    return kind.model_fields.keys() - ENVELOPE
-
-
-def _keys_fit(item: object, keys: Mapping[str, str]) -> bool:
-    if not keys:
-        return True
-    return isinstance(item, type) and is_record(item) and set(keys) <= {*_fields(item)}
-
-
-def _has(row: object, keys: Mapping[str, str]) -> bool:
-    values = {key: getattr(row, key) for key in keys}
-    return all(("" if it is None else str(it)) == keys[key] for key, it in values.items())
-
-
-def _listed(kind: type[BaseModel]) -> str:
-    paths = [*_paths(kind, 2)]
-    more = f" and {len(paths) - SHOWN_MOST} more" if len(paths) > SHOWN_MOST else ""
-    return ", ".join(paths[:SHOWN_MOST]) + more
-
-
-def _paths(kind: type[BaseModel], deep: int) -> Iterator[str]:
-    """Yield the figures of answers of a kind, those of rows with their keys."""
-    for name in kind.model_fields:
-        if name in ENVELOPE:
-            continue
-        found = bare(kind.model_fields[name].annotation)
-        item = item_of(found)
-        if found in (int, Decimal):
-            yield name
-        elif deep and item is None and isinstance(found, type) and is_record(found):
-            yield from (f"{name}.{each}" for each in _paths(found, deep - 1))
-        elif deep and isinstance(item, type) and is_record(item):
-            yield from (f"{_example(item, name)}.{each}" for each in _paths(item, deep - 1))
-
-
-def _example(item: type[BaseModel], name: str) -> str:
-    roles = field_roles(item)
-    keys = ",".join(f"{key}=…" for key, role in roles.items() if role is FieldRole.KEY)
-    return f"{name}[{keys}]"

@@ -22,6 +22,7 @@ from salesflow.adapters.event_store.published import (
     with_unpublished_unreadable,
 )
 from salesflow.domain.aggregate import NO_EVENT, Aggregate, OccurredAt
+from salesflow.domain.alert import AlertDefined, AlertRevised
 from salesflow.domain.arguments import guarded_host, internal
 from salesflow.domain.catalogue import aggregate_of
 from salesflow.domain.deal.merging import (
@@ -377,6 +378,8 @@ class Session:
         if not PAIRED_FACTS.isdisjoint(kinds):
             recorded = [(each.id, event.fact) for each in changes for event in each.pending]
             ensure_whole_merges(recorded, self._stored)
+        if not WATCHING.isdisjoint(kinds):
+            _ensure_watchable(facts)
         if not UNDER_A_PROCESS.isdisjoint(kinds):
             ensure_published(facts, self._is_published)
             self._ensure_in_use(facts, changes)
@@ -468,6 +471,15 @@ class Session:
         return known
 
 
+def _ensure_watchable(facts: Iterable[Fact]) -> None:
+    """Refuse alerts over figures that there are not, by whomever they were put together."""
+    from salesflow.engine.watched_figures import ensure_watchable  # knows all questions
+
+    for fact in facts:
+        if isinstance(fact, AlertDefined | AlertRevised):
+            ensure_watchable(fact.watched)
+
+
 def _added_again_error(added: Aggregate, before: list[Event]) -> InputError:
     kind, at = aggregate_of(before), from_instant(before[0].recorded).isoformat()
     if kind is not type(added):
@@ -516,6 +528,8 @@ def ensure_not_loaded_by(running: Iterable[Session], ids: Collection[UUID | None
 # retracted) on both deals at once. Only the few kinds of facts that can break these are looked
 # at, so that all others cost nothing.
 
+WATCHING: Final[frozenset[type[Fact]]] = frozenset({AlertDefined, AlertRevised})
+"""Facts that name a figure of a question."""
 PAIRED_FACTS: Final[frozenset[type[Fact]]] = frozenset({FactRetracted, *get_args(MergingFact)})
 """Facts that come in pairs, and those that may take half of a pair back."""
 

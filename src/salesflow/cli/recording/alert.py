@@ -1,16 +1,20 @@
 """`salesflow alert`: what completes its commands, and the evaluation of all alerts."""
 
-import json
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any, Final
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
+from salesflow.cli.ask import question_asked, question_parameters, unmet_names
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.recording.commands import Prepared
+from salesflow.domain.alert import WatchedFigure
+from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import NO_VALUE
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 
 __all__ = ["WATCHED", "evaluate"]
@@ -40,6 +44,7 @@ MORE: Final[tuple[CommandParameter, ...]] = (
 def _watched(flow: "SalesFlow", given: dict[str, object]) -> dict[str, object]:
     """Look whether what is to be watched is there; nothing where nothing is named."""
     from salesflow.engine.alerts import watched_figure
+    from salesflow.engine.watched_figures import question_named
 
     values = dict(given)
     question, figure = (values.pop(name, None) for name in ("question", "figure"))
@@ -49,28 +54,61 @@ def _watched(flow: "SalesFlow", given: dict[str, object]) -> dict[str, object]:
     if question is None or figure is None:
         raise InputError("name what is watched: --question and --figure; see --help")
     assert parameters is None or isinstance(parameters, Iterable)
-    named = dict(map(_parameter, parameters or ()))
+    pairs = [*map(_pair, parameters or ())]
+    asked = _asked(question_named(str(question)), pairs, flow)
+    named = asked.model_dump(mode="json", exclude_defaults=True)
     watched = watched_figure(flow, str(question), str(figure), **named)
     return {**values, "watched": watched}
 
 
-def _parameter(text: object) -> tuple[str, object]:
+def _asked(question: Any, pairs: Iterable[tuple[str, str]], flow: "SalesFlow") -> Any:  # noqa: ANN401 - any question
+    """Return the question that is asked by its options, as `ask` would take them."""
+    known = {
+        name.rstrip("_").replace("_", "-"): (name, kind)
+        for name, kind, _ in question_parameters(question)
+    }
+    given: dict[str, Any] = {}
+    for typed, text in pairs:
+        if typed.replace("_", "-") not in known:
+            there = ", ".join(known)
+            raise InputError(f"there is no parameter {quoted(typed)}; there are {there}")
+        name, annotation = known[typed.replace("_", "-")]
+        kind, *_ = get_args(annotation)
+        if kind == list[str] | None:
+            given[name] = [*given.get(name, ()), text]
+        elif name in given:
+            raise InputError(f"parameter {quoted(typed)} is given twice; give it once")
+        else:
+            given[name] = YES.get(text, text) if kind is bool else text
+    try:
+        return question_asked(question, given, flow)
+    except InputError as error:
+        said = re.sub(r"(^|; )--", r"\1parameter ", str(error))
+        raise InputError(f"{question.name}: {said}") from None
+
+
+YES: Final = {"yes": True, "true": True, "no": False, "false": False}
+
+
+def _pair(text: object) -> tuple[str, str]:
     name, is_said, value = str(text).partition("=")
     if not is_said:
         raise InputError(f"{text!r} is no parameter; write NAME=VALUE, such as owner=u-17")
-    return name.strip().replace("-", "_"), _value(value)
+    return name.strip(), value
 
 
-def _value(text: str) -> object:
-    """Return a number or yes and no as such, anything else as text."""
-    try:
-        found: object = json.loads(text)
-    except ValueError:
-        return text
-    return found if isinstance(found, int) else text
+def _notes(
+    flow: "SalesFlow", values: Mapping[str, object], language: Language
+) -> Iterator[str]:
+    """Say what an alert is narrowed to and nobody has heard of: it would watch nothing."""
+    from salesflow.engine.watched_figures import question_watched
+
+    watched = values.get("watched")
+    if isinstance(watched, WatchedFigure):
+        yield from unmet_names(flow, question_watched(watched), language)
 
 
-WATCHED: Final = Prepared(_watched, frozenset({"watched"}), MORE)
+WATCHED: Final = Prepared(_watched, frozenset({"watched"}), MORE, _notes)
 
 
 @with_context
@@ -78,7 +116,10 @@ def evaluate(
     context: CommandContext,
     alert: Annotated[str | None, typer.Argument(help="Only this alert.")] = None,
 ) -> None:
-    """Evaluate all alerts once: raise those whose condition is met, clear the others."""
+    """Evaluate all alerts once: raise those whose condition is met, clear the others.
+
+    It ends with 1 where one cannot be evaluated; the others are.
+    """
     from salesflow.engine.alerts import AlertEvaluation, evaluate_alerts
 
     with context.open() as flow:
@@ -99,6 +140,8 @@ def evaluate(
         )
         columns = ("Alert", "State", "Changed", "Found", "Problem")
         context.screen.table(TableOfView("Alerts evaluated", columns, rows))
+    if any(each.problem for each in found):
+        raise typer.Exit(1)  # a job that nobody looks at is told by its exit code
 
 
 def _as_json(evaluation: Any) -> dict[str, Any]:  # noqa: ANN401 - its module loads the engine

@@ -35,7 +35,7 @@ from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowErro
 from salesflow.presentation.fact_text import summarize_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
-from salesflow.presentation.messages import fact_name, in_language
+from salesflow.presentation.messages import Language, fact_name, in_language
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -88,6 +88,10 @@ Prepare = Callable[["SalesFlow", dict[str, object]], dict[str, object]]
 """Completes what was given by what the engine answers, such as the evidence of a goal."""
 
 
+def _no_notes(*_: object) -> Iterator[str]:
+    return iter(())
+
+
 class Prepared(NamedTuple):
     """What a command takes beside its own parameters, and what completes it."""
 
@@ -95,6 +99,8 @@ class Prepared(NamedTuple):
     provides: frozenset[str] = frozenset()
     """Parameters of the command that are worked out, and never typed."""
     more: tuple[CommandParameter, ...] = ()
+    notes: "Callable[[SalesFlow, Given, Language], Iterator[str]]" = _no_notes
+    """What whoever typed it should know besides, of what was recorded."""
 
 
 def command_of_aggregate(
@@ -222,7 +228,9 @@ class _Command:
         receipt = flow.run(record, actor=actor, command_id=command_id)
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
-        show_receipt(context, flow, receipt, told)
+        notes_of = self.prepared.notes if self.prepared else _no_notes
+        notes = [n for it in completed for n in notes_of(flow, it.values, context.language)]
+        show_receipt(context, flow, receipt, told, notes)
 
     def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""
@@ -423,7 +431,11 @@ FOUND_BY_NAME: Final[Mapping[str, "Callable[[SalesFlow, str], UUID]"]] = {
 
 
 def show_receipt(
-    context: CommandContext, flow: "SalesFlow", receipt: "Receipt", results: Sequence[object]
+    context: CommandContext,
+    flow: "SalesFlow",
+    receipt: "Receipt",
+    results: Sequence[object],
+    notes: Sequence[str] = (),
 ) -> None:
     """Show the events of an append, and what the commands gave back."""
     events = _events_of(flow, receipt)
@@ -433,6 +445,7 @@ def show_receipt(
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
+            **({"notes": [*notes]} if notes else {}),
         }
     )
     zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
@@ -452,6 +465,7 @@ def show_receipt(
     )
     for each in results:
         context.screen.line(f"{word('Key')}: {each}")
+    context.screen.lines(notes, "yellow")
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
         context.screen.line(in_language(note, language), "yellow")

@@ -17,10 +17,13 @@ from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.goal import Goal, goal_id
 from salesflow.domain.time import day_after
 from salesflow.domain.values import Money
-from salesflow.errors import InputError
+from salesflow.domain.wording import quoted
+from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.goals.goal_check import GoalCheck
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.contest_standings import ContestStandings
+from salesflow.projections.incentives.statement_view import CommissionStatementView
+from salesflow.projections.known_names import MET
 from salesflow.projections.review.retrospective import Retrospective
 
 __all__ = ["CONTEST_DECIDED", "GOAL_REVISED", "GOAL_SET", "REVIEW_OPENED", "STATEMENT_ISSUED"]
@@ -81,6 +84,7 @@ def _answered(
     question: Any,  # noqa: ANN401 - the class of any question
     parameter: str,
     take: Callable[[Any], object],
+    ensure: Callable[["SalesFlow", Any], None],
 ) -> Prepared:
     """Hand over what a question answers, asked by its own parameters."""
     more = tuple(question_parameters(question))
@@ -90,13 +94,26 @@ def _answered(
         given = {name: values.get(name) for name in names}
         asked = question_asked(question, given, flow)
         view = flow.ask(asked, as_of=values.get("occurred_at"))
+        ensure(flow, view)
         own = {name: value for name, value in values.items() if name not in names}
         return own | {parameter: take(view)}
 
     return Prepared(prepare, frozenset({parameter}), more)
 
 
-STATEMENT_ISSUED: Final = _answered(CommissionStatement, "figures", lambda view: view.figures())
+def _ensure_paid(flow: "SalesFlow", view: CommissionStatementView) -> None:
+    """Refuse a statement of nothing for somebody nobody knows."""
+    found = MET["rep"](value=view.rep)
+    if not (view.lines or view.differences or flow.ask(found, at=view.moment).met):
+        raise NotFoundError(
+            f"there was never a rep {quoted(view.rep)}, and nothing is to be paid to them;"
+            " `salesflow rep list` shows those there are"
+        )
+
+
+STATEMENT_ISSUED: Final = _answered(
+    CommissionStatement, "figures", lambda view: view.figures(), _ensure_paid
+)
 
 
 def _decided(flow: "SalesFlow", values: Values) -> Values:

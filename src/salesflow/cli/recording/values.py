@@ -40,6 +40,7 @@ from salesflow.cli.ids import (
 )
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.deal import Deal
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.time import from_instant, read_day, start_of_day
@@ -200,7 +201,7 @@ def _meant(kinds: list[object]) -> tuple[object, object]:
         return AMOUNT_OR_NUMBER, None
     if datetime in kinds and date not in kinds:
         return TIME_ALONE, None
-    for kind in (bool, Money, Decimal, int, datetime, date, UUID):
+    for kind in (Deal, bool, Money, Decimal, int, datetime, date, UUID):
         if kind in kinds:
             return kind, None
     texts = [kind for kind in kinds if kind is str]

@@ -222,7 +222,8 @@ class CommissionStatementView(View):
 
         Raises:
             InputError: while the period is not over.
-            RuleError: when a statement was issued for it by the moment.
+            RuleError: when a statement was issued for it by the moment, or no version of the
+                plan is in force in it and nothing is to be settled.
         """
         if self.issued is not None:
             raise RuleError(
@@ -234,6 +235,12 @@ class CommissionStatementView(View):
             raise InputError(
                 f"the period ends with {self.last_day} and is not over; ask as of that day, or"
                 " later"
+            )
+        if not (self.versions or self.lines or self.differences):
+            raise RuleError(
+                f"no version of plan {self.plan} is in force from {self.first_day} to"
+                f" {self.last_day}, and nothing is to be paid or taken back; issue one for a"
+                " period in which it is"
             )
         totals = self.totals
         return StatementFigures(
