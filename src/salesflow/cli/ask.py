@@ -45,8 +45,9 @@ from salesflow.domain.time import (
 )
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import Language, say
 from salesflow.projections.core.comparison import Comparison
+from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.known_names import MET
 
@@ -134,9 +135,10 @@ def unmet_names(
     """Yield what is said of names that nobody has heard of by a moment."""
     for name, met in MET.items():
         value = getattr(asked, name, None)
-        if value is None or flow.ask(met(value=str(value)), at=at).met:
-            continue
-        yield f"{in_language(met.unmet, language)} {str(value)!r}"
+        found = None if value is None else flow.ask(met(value=str(value)), at=at)
+        if found is not None and not found.met:
+            unmet = Unmet(value=str(value), said=met.unmet, near=found.near)
+            yield unmet.sentence(language)
 
 
 def period_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
@@ -197,7 +199,8 @@ def _show_both_answers(
         ("Compared with", comparison.then, "--compare-to"),
         ("As asked", comparison.now, "--as-of"),
     ):
-        notes = _notes_of(flow, asked, view, screen.language)
+        notes = [*view.unmet_lines(screen.language)]
+        notes += _notes_of(flow, asked, view, screen.language)
         named = [note.replace("--as-of", option) for note in notes]  # by what sets its moment
         sides.append((f"{screen.word(label)}{colon}", view, named))
     _show_comparison(screen, comparison, sides, brief=brief)
@@ -209,8 +212,10 @@ def show_view(
     """Print a view: its tables, what it counts and how, and the moment it stands at."""
     screen = context.screen
     if screen.as_json:
-        screen.json(_with_notes(view.to_dict(), notes))
+        above = view.unmet_lines(screen.language)
+        screen.json(_with_notes(view.to_dict(), [*above, *notes]))
         return
+    screen.paragraphs((view.unmet_lines(screen.language), "yellow"))
     screen.table(*view.named_tables(screen.language, brief=brief))
     meaning = [] if brief else view.meaning_lines(screen.language)
     *warnings, moment = view.moment_lines(screen.language)
@@ -484,7 +489,6 @@ def _notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Return what a reader of the answer should know besides."""
-    yield from unmet_names(flow, asked, language, view.moment)
     period = getattr(view, "period", None)
     if isinstance(period, Period):
         span = _PeriodDays(period, view)

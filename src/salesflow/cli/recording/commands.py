@@ -21,6 +21,7 @@ from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
 from salesflow.cli.recording.helps import HELPS
 from salesflow.cli.recording.json_text import json_in
+from salesflow.cli.recording.naming import Naming, word_of
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -44,7 +45,6 @@ __all__ = [
     "event_json",
     "identifier_of",
     "stream_of",
-    "word_of",
 ]
 
 
@@ -158,6 +158,7 @@ class _Command:
         own = parameters_of(self.function, kind)
         self.own = [each for each in own if each.name not in provided]
         self.whose = [] if self.makes_new else identifier_of(kind)
+        self._names: Naming | None = None
         self._prefix = "" if not _clash(self.whose, self.own) else f"{kind.noun}_"
 
     @property
@@ -216,7 +217,13 @@ class _Command:
         command_id: str | None,
     ) -> None:
         """Record all of them in one session, and show what was recorded."""
-        completed = [self._read(flow, each) for each in asked]
+        naming = self._names = Naming(flow, context.language)
+        if self.makes_new:
+            for each in asked:
+                naming.makes(self.kind.noun, each.called)
+        completed = [self._read(flow, each, naming) for each in asked]
+        if actor is not None:
+            actor = naming.actor(actor)
         results: list[object] = []
 
         def record(session: "Session") -> None:
@@ -230,9 +237,9 @@ class _Command:
         told = [each for each in results if isinstance(each, str | UUID)]
         notes_of = self.prepared.notes if self.prepared else _no_notes
         notes = [n for it in completed for n in notes_of(flow, it.values, context.language)]
-        show_receipt(context, flow, receipt, told, notes)
+        show_receipt(context, flow, receipt, told, [*naming.notes, *notes])
 
-    def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
+    def _read(self, flow: "SalesFlow", asked: _OneCommand, naming: Naming) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""
         given = asked.values
         with self._named_as_typed(asked):
@@ -243,9 +250,12 @@ class _Command:
             }
             id = None
             if not self.makes_new:
-                whose = {each.name: values[self._named(each)] for each in self.whose}
+                said = {each.name: values[self._named(each)] for each in self.whose}
+                whose = naming.identified(self.kind, self.whose, said)
+                values |= {self._named(each): whose[each.name] for each in self.whose}
                 id = stream_of(self.kind, whose, flow)
         with self._named_as_typed(asked._replace(id=id)):
+            values |= naming.read(self.function.__name__, self._naming, values, id)
             if self.prepared is not None:
                 more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
                 values = self.prepared.prepare(flow, values | more)
@@ -253,6 +263,12 @@ class _Command:
         return asked._replace(
             id=id, values={name: it for name, it in values.items() if name in own | self._told}
         )
+
+    @property
+    def _naming(self) -> list[Parameter]:
+        """The parameters that may name what there is; not the key of what is made."""
+        keyed = self.makes_new and bool(self.own) and self.own[0].placed
+        return self.own[1:] if keyed else self.own
 
     @property
     def _told(self) -> frozenset[str]:
@@ -276,7 +292,7 @@ class _Command:
         """Refuse to make what is there; what has no key is always another one."""
         if not made.id_given:
             return
-        called, word = f"{made.noun} {quoted(asked.called)}", word_of(self.kind)
+        called, word = f"{made.noun} {quoted(asked.called)}", word_of(self.kind.noun)
         try:
             session.get(self.kind, made.id)
         except NotFoundError:
@@ -300,12 +316,14 @@ class _Command:
         except SalesflowError as error:
             message, *rest = error.args
             if asked.id is not None and str(asked.id) in str(message):
-                noun, word = self.kind.noun, word_of(self.kind)
+                noun, word = self.kind.noun, word_of(self.kind.noun)
                 called = f"{noun} {quoted(asked.called)}"
                 message = str(message).replace(f"{noun} {asked.id}", called)
                 if isinstance(error, NotFoundError):
+                    near = self._names.perhaps(noun, asked.called) if self._names else ""
                     message = (
-                        f"there is no {called}; `salesflow {word} list` shows those there are"
+                        f"there is no {called}{near}; `salesflow {word} list` shows those"
+                        " there are"
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
@@ -402,15 +420,8 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     return id
 
 
-def word_of(kind: type[Aggregate]) -> str:
-    """Return what commands about such things stand under."""
-    return WORDS.get(kind.noun, kind.noun)
-
-
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
-WORDS: Final = {"sales process": "process", "incentive plan": "plan"}
-"""What things are called on the command line, where that is not their noun."""
 
 
 def _rep_stream(flow: "SalesFlow", text: str) -> UUID:
@@ -459,13 +470,14 @@ def show_receipt(
         )
         for event in events
     )
+    for note in notes:
+        context.screen.note(note)
     title = "Events recorded before" if receipt.again else "Events recorded"
     context.screen.table(
         TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
     )
     for each in results:
         context.screen.line(f"{word('Key')}: {each}")
-    context.screen.lines(notes, "yellow")
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
         context.screen.line(in_language(note, language), "yellow")

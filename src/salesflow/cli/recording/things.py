@@ -21,7 +21,8 @@ from salesflow.cli.context import (
     with_context,
 )
 from salesflow.cli.ids import Called
-from salesflow.cli.recording.commands import event_json, identifier_of, stream_of, word_of
+from salesflow.cli.recording.commands import event_json, identifier_of, stream_of
+from salesflow.cli.recording.naming import Naming, word_of
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event, retracted_ids
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -77,7 +78,8 @@ def _found(
 ) -> tuple[UUID, str]:
     """Return which thing is meant, and how it was said."""
     parameters = identifier_of(kind)
-    whose = {each.name: each.read(given[each.name], flow) for each in parameters}
+    said = {each.name: each.read(given[each.name], flow) for each in parameters}
+    whose = Naming(flow).identified(kind, parameters, said)
     return stream_of(kind, whose, flow), " ".join(str(given[each.name]) for each in parameters)
 
 
@@ -89,8 +91,8 @@ def _get(
         return flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
     except NotFoundError as error:
         raise NotFoundError(
-            f"there is no {kind.noun} {said!r} at that moment; `salesflow {word_of(kind)} list`"
-            " shows those there are"
+            f"there is no {kind.noun} {said!r} at that moment; `salesflow"
+            f" {word_of(kind.noun)} list` shows those there are"
         ) from error
 
 

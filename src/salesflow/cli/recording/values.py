@@ -35,7 +35,6 @@ from salesflow.cli.ids import (
     find_customer,
     find_deal,
     find_process,
-    find_rep,
     find_version,
 )
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
@@ -56,8 +55,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 NOT_GIVEN: Final = frozenset({"id"})
 """Parameters that are not for people: a session gives a new thing its id."""
-REPS: Final = frozenset({"owner", "rep", "person", "by", "overridden_by", "member"})
-"""Parameters that name a rep, who may be said by name."""
 NO_SHARES: Final = frozenset({"amount", "score", "score_most", "scale_least", "scale_most"})
 """Parameters whose number is no part of something, so that a percentage says nothing."""
 FILE_MAX: Final = 16 * 1024 * 1024
@@ -147,8 +144,6 @@ class Parameter(NamedTuple):
             return _thing(kind, str(given), flow)
         if kind in FINDERS:
             return FINDERS[kind](self.name, given, flow)
-        if self.name in REPS and kind is str and isinstance(given, str) and given.strip():
-            return find_rep(flow, given, known=lambda _: False)
         if self.name in NO_SHARES and str(given).strip().endswith("%"):
             raise InputError(f"{quoted(given)} is a share of what? write the number itself")
         return _value(kind, given)
