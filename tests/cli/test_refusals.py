@@ -142,11 +142,11 @@ def test_nothing_of_what_was_refused_is_recorded(team: str) -> None:
         '{"key": 5, "name_en": "E", "name_zh": "E"}': "KEY: 5 is not a text",
         '{"key": true, "name_en": "E", "name_zh": "E"}': "KEY: true is not a text",
         '[{"key": "n1", "name_en": "E", "name_zh": "E"}, {"key": "n2", "name_en": ""}]':
-            "object 2: --name-zh is missing",
+            "object 2: --name-en: must not be blank",
         '[{"key": "n1", "name_en": "E", "name_zh": "E"},'
         ' {"key": "n2", "name_en": "", "name_zh": "E"}]': "object 2: --name-en: must not",
         '[{"key": "n1", "name_en": "E", "name_zh": "E"},'
-        ' {"key": "n1", "name_en": "E", "name_zh": "E"}]': "object 2: team 'n1' is there",
+        ' {"key": "n1", "name_en": "E", "name_zh": "E"}]': "object 2: team 'n1' is named twice",
     }.items(),
     ids=count(),
 )  # fmt: skip

@@ -396,6 +396,11 @@ class Goal(Aggregate, GoalState):
         )
         if not any(getattr(fact, name) is not None for name in REVISABLE):
             raise InputError("name at least one thing to revise, such as target")
+        named = [n for n in REVISABLE if getattr(fact, n) is not None and n != "evidence"]
+        if named and all(getattr(fact, name) == getattr(then, name, None) for name in named):
+            raise RuleError(
+                f"goal {then.key!r} is so already: {', '.join(named)} would stay as they are"
+            )
         letters = _passed(then._as_revised(fact), then.baseline)
         self._record(fact.model_copy(update={"letters": letters}), occurred_at)
 

@@ -7,9 +7,10 @@ not at all.
 """
 
 import inspect
+import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
@@ -30,9 +31,10 @@ from salesflow.cli.recording.values import (
     read_file,
 )
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event
-from salesflow.domain.wording import quoted
-from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.domain.event import Event, believed_history
+from salesflow.domain.pending import untrack
+from salesflow.domain.wording import Message, quoted
+from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.fact_text import summarize_fact
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
@@ -196,6 +198,8 @@ class _Command:
                     f" are {there}"
                 )
             found = {n: v for n, v in named.items() if v is not None} | said
+            if self.makes_new:
+                found |= _other_names(found, known)
             missing = [p for p in self.takes if p.required and p.name not in found]
             if missing:
                 named_here = ", ".join(each.typed for each in missing)
@@ -228,11 +232,17 @@ class _Command:
 
         def record(session: "Session") -> None:
             results.clear()
+            naming.start_over()
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
 
-        receipt = flow.run(record, actor=actor, command_id=command_id)
+        typed = json.dumps([_typed(each) for each in asked], sort_keys=True, default=str)
+        fingerprint = f"{self.kind.noun} {self.function.__name__} {typed}"
+        with _told_apart(command_id):
+            receipt = flow.run(
+                record, actor=actor, command_id=command_id, fingerprint=fingerprint
+            )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
         notes_of = self.prepared.notes if self.prepared else _no_notes
@@ -281,31 +291,55 @@ class _Command:
         if asked.id is None:
             made = self.function(*placed, **loaded)
             assert isinstance(made, Aggregate)
-            self._ensure_new(session, flow, made, asked)
-            return session.add(made)
+            return self._make(session, flow, made, asked)
         thing = session.get(self.kind, asked.id)
         return getattr(thing, self.function.__name__)(*placed, **loaded)
 
-    def _ensure_new(
+    def _make(
         self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
-    ) -> None:
-        """Refuse to make what is there; what has no key is always another one."""
-        if not made.id_given:
-            return
-        called, word = f"{made.noun} {quoted(asked.called)}", word_of(self.kind.noun)
-        try:
-            session.get(self.kind, made.id)
-        except NotFoundError:
-            if flow.log.stream(made.id):
-                raise RuleError(
-                    f"{called} was recorded before, and its opening was retracted; take that"
-                    f" retraction back with `salesflow retract` (`salesflow {word} history`"
-                    " lists it), or take another key"
-                ) from None
-            return
-        raise InputError(
-            f"{called} is there already, or named twice; `salesflow {word} list` shows those"
-            " there are: change it, or take another key"
+    ) -> Aggregate:
+        """Add what was made; what is there under its key is refused, or opened anew.
+
+        What has no key is always another one.
+        """
+        before = flow.log.stream(made.id) if made.id_given else []
+        if before and not believed_history(before):
+            return self._open_anew(session, made, asked, len(before))
+        if self._names is not None:
+            self._names.note_alike(made)
+        if made.id_given:
+            with suppress(NotFoundError):
+                session.get(self.kind, made.id)
+                raise self._is_there(made, asked, twice=not before)
+        return session.add(made)
+
+    def _open_anew(
+        self, session: "Session", made: Aggregate, asked: _OneCommand, events: int
+    ) -> Aggregate:
+        """Record the opening again of what was opened before, which was retracted."""
+        untrack(made)
+        [opening] = (each.fact for each in made.pending)
+        occurred_at: Any = asked.values.get("occurred_at")
+        session.reopen_history(made.id, opening, occurred_at=occurred_at)
+        if self._names is not None:
+            self._names.note_reopened(made.noun, asked.called, events)
+        return session.get(self.kind, made.id)
+
+    def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
+        called, word = quoted(asked.called), word_of(self.kind.noun)
+        if twice:
+            there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
+            return InputError(there)
+        change = CHANGED_BY.get(self.kind.noun)
+        way_out = f"`salesflow {word} {change}`" if change else f"`salesflow {word} --help`"
+        return InputError(
+            Message(
+                "{noun} {called} is there already; change it with {way_out}, or take another"
+                " key",
+                noun=made.noun,
+                called=called,
+                way_out=way_out,
+            )
         )
 
     @contextmanager
@@ -327,6 +361,39 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
+
+
+def _typed(asked: _OneCommand) -> dict[str, object]:
+    return {name: asked.values[name] for name in sorted(asked.values)}
+
+
+@contextmanager
+def _told_apart(command_id: str | None) -> Iterator[None]:
+    """Say what became of a command whose id was used for another one before."""
+    try:
+        yield
+    except AlreadyRecordedError as error:
+        if error.differs != "fingerprint":
+            raise
+        receipt: Any = error.receipt
+        raise InputError(
+            Message(
+                "command id {id} was used before, for something else, at event no. {first};"
+                " nothing of what was typed now is recorded: take another --command-id",
+                id=quoted(command_id),
+                first=receipt.first,
+            )
+        ) from error
+
+
+def _other_names(
+    found: Mapping[str, object], known: Mapping[str, Parameter]
+) -> dict[str, object]:
+    """Return the name in the other language where a new thing is given one alone."""
+    both = {"name_en", "name_zh"}
+    if not both <= known.keys() or len(said := both & found.keys()) != 1:
+        return {}
+    return dict.fromkeys(both - said, found[next(iter(said))])
 
 
 def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
@@ -420,6 +487,16 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     return id
 
 
+CHANGED_BY: Final = {
+    "alert": "revise",
+    "goal": "revise",
+    "incentive plan": "supersede",
+    "rep": "move",
+    "sales process": "publish-version",
+    "team": "rename",
+    "training": "revise",
+}
+"""The command that changes a thing of each kind which is there already."""
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
 

@@ -68,7 +68,7 @@ HELPS: Final[Mapping[str, str]] = {
     "pain_point": "Whether it hurts.",
     "participants": "Who else took part.",
     "payment_days": "Within how many days it is to be paid.",
-    "people": "Who decides, as JSON, or @FILE.",
+    "people": "Who decides, and as what, such as 王总:CEO; or JSON with name, role, person_id.",
     "period": "By which period it is settled.",
     "person": "Whose id it is, or name.",
     "person_id": "The id of a contact person of the customer.",
@@ -94,6 +94,8 @@ HELPS: Final[Mapping[str, str]] = {
     "solution": "What was proposed.",
     "stage": "The key of the stage.",
     "starts": "The first day on which it is in force.",
+    "steps": "A level, and the day by which it should be reached, such as senior:2026-12-31; or"
+    """ JSON with level and due.""",
     "summary": "What was said.",
     "survey": "Key of the survey.",
     "survivor": "The one that stays.",

@@ -9,6 +9,7 @@ its own, since it looks into all that is recorded, and the reading of values int
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import date
 from difflib import get_close_matches
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -19,15 +20,17 @@ from salesflow.cli.recording.values import Parameter, id_function
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.deal import Deal
-from salesflow.domain.event import believed_history
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.event import Fact, believed_history
 from salesflow.domain.metric import FIGURE, METRICS, STAGE_KPIS
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.rep import rep_id
 from salesflow.domain.standard_process import STANDARD
+from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import trimmed
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, say
 from salesflow.projections import known_names as known
 from salesflow.projections.core.left_out import Unmet
 
@@ -121,6 +124,7 @@ class Naming:
         self._met: dict[tuple[type[known.Met], str], known.MetView | None] = {}
         self._things: dict[str, dict[str, list[str]]] = {}
         self._made: set[tuple[str, str]] = set()
+        self._alike: dict[str, dict[tuple[object, ...], UUID | None]] = {}
         self._notes: dict[str, None] = {}
 
     @property
@@ -131,6 +135,57 @@ class Naming:
     def note(self, text: str) -> None:
         """Say something besides."""
         self._notes[text] = None
+
+    def note_reopened(self, noun: str, called: str, events: int) -> None:
+        """Note that what was recorded before of a thing counts again, and from when on."""
+        self.note(
+            say(
+                "{noun} {called} was opened before, and that was retracted; what else was"
+                " recorded of it counts again ({events} events in all, see its history), from"
+                " when on it is opened now: name --occurred-at where that is in the past",
+                self._language,
+                noun=say(noun, self._language),
+                called=quoted(called),
+                events=events,
+            )
+        )
+
+    def note_alike(self, made: Aggregate) -> None:
+        """Note that a deal or customer is called as one that is there: perhaps the same."""
+        [opening, *_] = (each.fact for each in made.pending)
+        said = SAID_TWICE.get(made.noun)
+        if said is None or self._flow.log.head().position > ALIKE_MAX:
+            return
+        if made.noun not in self._alike:
+            found = self._openings(opening.kind)
+            self._alike[made.noun] = {_alike(fact, day): id for id, fact, day in found}
+        noted, alike = made.pending[0], self._alike[made.noun]
+        at = self._flow.log.now() if noted.occurred is None else noted.occurred
+        key = _alike(opening, noted.day or self._day(at))
+        if key in alike and self._is_believed(alike[key]):
+            called, id = quoted(getattr(opening, said[0])), alike[key]
+            where = say("named twice here", self._language) if id is None else str(id)
+            self.note(say(said[1], self._language, called=called, id=where))
+        alike.setdefault(key, None)
+
+    def start_over(self) -> None:
+        """Forget what was made, since it is made again."""
+        self._alike.clear()
+
+    def _is_believed(self, id: UUID | None) -> bool:
+        return id is None or bool(believed_history(self._flow.log.stream(id)))
+
+    def _openings(self, kind: str) -> Iterator[tuple[UUID, Fact, date]]:
+        """Yield the openings of things that are believed to be there, the newest last."""
+        from salesflow.adapters.event_store.search import LogSearch, search
+
+        for entry in search(self._flow.log, LogSearch(kind=kind, oldest_first=True)):
+            id = entry.stored.stream_id
+            if entry.event is not None:
+                yield id, entry.event.fact, self._day(entry.stored.occurred)
+
+    def _day(self, at: Instant) -> date:
+        return from_instant(at).astimezone(self._flow.settings().timezone).date()
 
     def makes(self, noun: str, key: object) -> None:
         """Note that the command itself makes a thing, which others of its file may name."""
@@ -445,6 +500,25 @@ NONE_OF: Final = {
     "figure": "there is no figure",
 }
 KINDS: Final = {kind.noun: kind for kind in AGGREGATES}
+
+
+SAID_TWICE: Final = {
+    "customer": ("name", "a customer of this name exists already, {called}: {id}"),
+    "deal": (
+        "title",
+        "a deal of this title, customer and day exists already, {called}: {id}",
+    ),
+}
+"""What is called by names that are no keys: the name, and what is said of a second one."""
+ALIKE_MAX: Final = 200_000
+"""In a log of more events nobody looks for those that are called the same."""
+
+
+def _alike(opening: Fact, day: date) -> tuple[object, ...]:
+    """Return what makes two of them look like one."""
+    if isinstance(opening, DealOpened):
+        return _folded(opening.title or ""), opening.customer_id, day
+    return (_folded(getattr(opening, "name", None) or ""),)
 
 
 def _key_of(thing: Aggregate) -> str:

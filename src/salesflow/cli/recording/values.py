@@ -40,7 +40,9 @@ from salesflow.cli.ids import (
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.activities import DecisionMaker
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.rep_development import CareerStep
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.time import from_instant, read_day, start_of_day
 from salesflow.domain.values import Money
@@ -108,6 +110,8 @@ class Parameter(NamedTuple):
             Decimal: "NUMBER",
             Mapping: "KEY=VALUE",
         }
+        if kind in SHORT:
+            return "{}[:{}]".format(*SHORT[kind]).upper()
         if isinstance(kind, type) and kind not in hints and _is_record(kind):
             return "KEY[:VERSION]" if kind is ProcessVersion and not self._publishes else "JSON"
         return hints.get(kind, "TEXT")
@@ -207,6 +211,8 @@ NOT_JSON: Final = frozenset({Money, ProcessVersion})
 TIME_ALONE: Final = "time"
 """Of a parameter that takes no day: what is typed as one begins with that day."""
 AMOUNT_OR_NUMBER: Final = "amount or number"
+SHORT: Final = {CareerStep: ("level", "due"), DecisionMaker: ("name", "role")}
+"""Values that people write with a colon: senior:2026-12-31."""
 COLLECTIONS: Final = (tuple, list, Sequence, dict, Mapping, frozenset, set)
 
 
@@ -323,8 +329,21 @@ def _value(kind: object, given: object) -> object:
     if get_origin(kind) is Literal and given not in get_args(kind):
         raise InputError(f"{json_shown(given)} is not one of {', '.join(get_args(kind))}")
     if isinstance(kind, type) and _is_record(kind):
+        if (
+            isinstance(given, str)
+            and kind in SHORT
+            and given.strip()[:1] not in ("{", "@", "[")
+        ):
+            given = _short(given, SHORT[kind])
         return TypeAdapter(kind).validate_python(_json(given))
     return given
+
+
+def _short(given: str, names: tuple[str, str]) -> dict[str, str]:
+    """Read a value of two fields as people write it: the first, and perhaps the second."""
+    first, _, second = given.strip().partition(":")
+    found = {names[0]: first.strip(), names[1]: second.strip()}
+    return {name: value for name, value in found.items() if value or name == names[0]}
 
 
 def _json(given: object) -> object:
