@@ -178,3 +178,24 @@ def test_an_answer_about_somebody_never_met_says_so_above_all_in_every_form(hous
     assert told.out.startswith("there was never a rep 'tomm'; perhaps tom")
     told = typed("ask rep-card tomm --lang zh", house)
     assert told.out.startswith("从未有过销售人员 'tomm'；可能是 tom")
+
+
+def test_a_time_without_a_zone_is_one_of_the_business_time_zone(house: str) -> None:
+    told = typed('deal state-intent ERP high --occurred-at "2026-09-21 10:00" --json', house)
+    [event] = json.loads(told.out)["recorded"]
+    assert event["occurred_at"] == "2026-09-21T02:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("team form x --name-en x --occurred-at 2999-06-01", ": 2999-06-01 lies in the future"),
+        ("team form x --name-en x --occurred-at 1850-01-01", "1850-01-01 lies before 1900"),
+        ("deal win ERP --occurred-at 2024-01-01", "before, at 2024-01-01"),
+    ],
+)
+def test_a_refusal_writes_times_as_they_were_typed(house: str, line: str, says: str) -> None:
+    told = typed(line, house)
+    assert told.code in (1, 2)
+    assert says in f": {told.err.removeprefix('salesflow: ')}"
+    assert "+00:00" not in told.err

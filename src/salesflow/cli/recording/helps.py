@@ -59,7 +59,8 @@ HELPS: Final[Mapping[str, str]] = {
     "next_step": "What comes next.",
     "note": "More about it.",
     "objection": "The key of the objection, as raising it gave.",
-    "occurred_at": "When it happened: a day, or 2026-03-31T17:00:00+08:00. Default: now.",
+    "occurred_at": "When it happened: a day, 2026-03-31 17:00 in the business time zone, or"
+    " 2026-03-31T17:00:00+08:00. Default: now.",
     "order": "Number of the order.",
     "outcome": "How it ended.",
     "overridden_by": "Who decided that what is unmet does not matter.",

@@ -10,7 +10,8 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +28,7 @@ from typing import (
     get_origin,
 )
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -252,12 +254,38 @@ def _money(given: object) -> Money:
     raise InputError(f"{json_shown(given)} is no amount; write it like '98000 CNY'")
 
 
-def _time(given: object) -> datetime | date:
-    text = time_text(str(given))
+def _time(_: str, given: object, flow: "SalesFlow") -> datetime | date:
+    """Read a day, or a time: without a zone of its own it is one of the business time zone."""
+    text = str(given).strip()
+    with suppress(ValueError):
+        naive = datetime.fromisoformat(text)
+        if naive.tzinfo is None and not DAY_ALONE.fullmatch(text):
+            return _in_zone(naive, text, flow.settings().timezone)
+    text = time_text(text)
     try:
         return date.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat(text)
+
+
+DAY_ALONE: Final = re.compile(r"[0-9-]+(?:W[0-9-]+)?")
+
+
+def _in_zone(naive: datetime, text: str, timezone: ZoneInfo) -> datetime:
+    """Return a time by the clocks of a zone.
+
+    Raises:
+        InputError: when they were put forward over it, or showed it twice.
+    """
+    at = naive.replace(tzinfo=timezone)
+    if at.astimezone(UTC).astimezone(timezone).replace(tzinfo=None) != naive:
+        raise InputError(f"{quoted(text)} was skipped by the clocks of {timezone.key}")
+    if at.utcoffset() != at.replace(fold=1).utcoffset():
+        raise InputError(
+            f"{quoted(text)} was shown twice by the clocks of {timezone.key}; write its zone"
+            f" behind it, such as {at.isoformat()}"
+        )
+    return at
 
 
 def _day(given: object) -> date:
@@ -313,7 +341,6 @@ def _text(given: object) -> str:
 READERS: Final[Mapping[object, Callable[[object], object]]] = {
     AMOUNT_OR_NUMBER: _amount_or_number,
     Money: _money,
-    datetime: _time,
     date: _day,
     int: _whole,
     Decimal: _number,
@@ -433,9 +460,9 @@ def _published(_: str, given: object, flow: "SalesFlow") -> object:
     return find_version(process, number)
 
 
-def _instant(_: str, given: object, flow: "SalesFlow") -> datetime:
+def _instant(name: str, given: object, flow: "SalesFlow") -> datetime:
     """Read a time where no day is taken; a day is its beginning."""
-    found = _time(given)
+    found = _time(name, given, flow)
     if isinstance(found, datetime):
         return found
     return from_instant(start_of_day(found, flow.settings().timezone))
@@ -445,5 +472,6 @@ FINDERS: Final[Mapping[object, "Callable[[str, object, SalesFlow], object]"]] = 
     UUID: _id,
     ProcessVersion: _published,
     TIME_ALONE: _instant,
+    datetime: _time,
 }
 """Kinds of values that are found in the log, or that mean something by its settings."""
