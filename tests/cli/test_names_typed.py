@@ -183,7 +183,7 @@ def test_an_answer_about_somebody_never_met_says_so_above_all_in_every_form(hous
 def test_a_time_without_a_zone_is_one_of_the_business_time_zone(house: str) -> None:
     told = typed('deal state-intent ERP high --occurred-at "2026-09-21 10:00" --json', house)
     [event] = json.loads(told.out)["recorded"]
-    assert event["occurred_at"] == "2026-09-21T02:00:00Z"
+    assert event["occurred_at"] == "2026-09-21T02:00:00+00:00"
 
 
 @pytest.mark.parametrize(
@@ -199,3 +199,33 @@ def test_a_refusal_writes_times_as_they_were_typed(house: str, line: str, says: 
     assert told.code in (1, 2)
     assert says in f": {told.err.removeprefix('salesflow: ')}"
     assert "+00:00" not in told.err
+
+
+def test_contact_people_are_taken_by_name_where_the_deal_knows_them(house: str) -> None:
+    for line in (
+        "customer register --name Acme",
+        "deal change-customer ERP Acme --because x",
+        "customer add-person Acme --name 王总",
+        "deal identify-committee-member ERP --name 王总",
+    ):
+        told = typed(f"{line} --json", house)
+        assert told.code == 0, told.err
+    [identified] = json.loads(told.out)["recorded"]
+    person = identified["fact"]["person_id"]
+    told = typed("deal observe-stance ERP 王总 supporter --json", house)
+    assert json.loads(told.out)["recorded"][0]["fact"]["person_id"] == person
+    told = typed(
+        "deal log-contact ERP --channel call --direction out --contact-people 王总 --json",
+        house,
+    )
+    assert json.loads(told.out)["recorded"][0]["fact"]["contact_people"] == [person]
+    people = json.loads(typed("customer show Acme --json", house).out)["people"]
+    assert [*people] == [person]
+    told = typed("deal observe-stance ERP 王总总 supporter", house)
+    assert (told.code, "no contact person '王总总'; perhaps 王总" in told.err) == (2, True)
+
+
+def test_several_people_may_be_typed_with_commas(house: str) -> None:
+    told = typed("deal hold-meeting ERP --participants 王芳,林峰 --json", house)
+    [met] = json.loads(told.out)["recorded"]
+    assert met["fact"]["participants"] == ["wang", "lin"]

@@ -22,7 +22,8 @@ from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
 from salesflow.cli.recording.helps import HELPS
 from salesflow.cli.recording.json_text import json_in
-from salesflow.cli.recording.naming import Naming, word_of
+from salesflow.cli.recording.known_things import word_of
+from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -224,7 +225,7 @@ class _Command:
         naming = self._names = Naming(flow, context.language)
         if self.makes_new:
             for each in asked:
-                naming.makes(self.kind.noun, each.called)
+                naming.things.makes(self.kind.noun, each.called)
         completed = [self._read(flow, each, naming) for each in asked]
         if actor is not None:
             actor = naming.actor(actor)
@@ -354,7 +355,7 @@ class _Command:
                 called = f"{noun} {quoted(asked.called)}"
                 message = str(message).replace(f"{noun} {asked.id}", called)
                 if isinstance(error, NotFoundError):
-                    near = self._names.perhaps(noun, asked.called) if self._names else ""
+                    near = self._names.things.perhaps(noun, asked.called) if self._names else ""
                     message = (
                         f"there is no {called}{near}; `salesflow {word} list` shows those"
                         " there are"

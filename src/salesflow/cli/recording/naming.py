@@ -7,34 +7,37 @@ a parameter names follows from its name, so that a new command needs nothing her
 its own, since it looks into all that is recorded, and the reading of values into none.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import date
-from difflib import get_close_matches
-from inspect import signature
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.cli.ids import find_rep, published_processes
-from salesflow.cli.recording.values import Parameter, id_function
+from salesflow.cli.ids import find_rep
+from salesflow.cli.recording.known_things import (
+    KINDS,
+    KnownThings,
+    folded,
+    near_names,
+    perhaps_of,
+)
+from salesflow.cli.recording.looking_alike import LookingAlike
+from salesflow.cli.recording.values import CONTACTS, Parameter
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.catalogue import AGGREGATES
+from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
-from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Fact, believed_history
 from salesflow.domain.metric import FIGURE, METRICS, STAGE_KPIS
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.rep import rep_id
-from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import trimmed
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.presentation.format import NO_VALUE
 from salesflow.presentation.messages import Language, say
 from salesflow.projections import known_names as known
 from salesflow.projections.core.left_out import Unmet
 
-__all__ = ["Naming", "word_of"]
+__all__ = ["Naming"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -83,29 +86,9 @@ OTHERWISE: Final[Mapping[tuple[str, str], type[known.Met] | str | None]] = {
     ("note_factor", "factor"): "reason",
 }
 """Commands in which a parameter names something else than elsewhere."""
-LISTED_MAX: Final = 10_000
 BEHIND_MAX: Final = 50_000
 """Where read tables are so many events behind, no word is looked for in them."""
-NEAR_MAX: Final = 3
-NAMES: Final = ("name", "name_en", "name_zh", "title_en", "title_zh")
-"""What things with a key are called besides it, by the names of their values."""
-NAMED_IN: Final = ("opened", "course", "latest")
-"""Values of a thing that hold its names, where it has none itself."""
-WORDS_OF: Final = {"sales process": "process", "incentive plan": "plan"}
-MADE_BY: Final = {
-    "contest": "open",
-    "goal": "set",
-    "incentive plan": "publish",
-    "sales process": "publish",
-    "team": "form",
-    "training": "offer",
-}
-"""The command that makes a thing of each kind."""
-
-
-def word_of(noun: str) -> str:
-    """Return what commands about such things stand under."""
-    return WORDS_OF.get(noun, noun)
+COMMA: Final = re.compile("[,，、]")
 
 
 class Stages(NamedTuple):
@@ -122,9 +105,8 @@ class Naming:
         self._flow, self._language = flow, language
         self._people: dict[str, str] = {}
         self._met: dict[tuple[type[known.Met], str], known.MetView | None] = {}
-        self._things: dict[str, dict[str, list[str]]] = {}
-        self._made: set[tuple[str, str]] = set()
-        self._alike: dict[str, dict[tuple[object, ...], UUID | None]] = {}
+        self.things: Final = KnownThings(flow)
+        self._alike = LookingAlike(flow, language)
         self._notes: dict[str, None] = {}
 
     @property
@@ -152,44 +134,13 @@ class Naming:
 
     def note_alike(self, made: Aggregate) -> None:
         """Note that a deal or customer is called as one that is there: perhaps the same."""
-        [opening, *_] = (each.fact for each in made.pending)
-        said = SAID_TWICE.get(made.noun)
-        if said is None or self._flow.log.head().position > ALIKE_MAX:
-            return
-        if made.noun not in self._alike:
-            found = self._openings(opening.kind)
-            self._alike[made.noun] = {_alike(fact, day): id for id, fact, day in found}
-        noted, alike = made.pending[0], self._alike[made.noun]
-        at = self._flow.log.now() if noted.occurred is None else noted.occurred
-        key = _alike(opening, noted.day or self._day(at))
-        if key in alike and self._is_believed(alike[key]):
-            called, id = quoted(getattr(opening, said[0])), alike[key]
-            where = say("named twice here", self._language) if id is None else str(id)
-            self.note(say(said[1], self._language, called=called, id=where))
-        alike.setdefault(key, None)
+        note = self._alike.note_of(made)
+        if note is not None:
+            self.note(note)
 
     def start_over(self) -> None:
         """Forget what was made, since it is made again."""
-        self._alike.clear()
-
-    def _is_believed(self, id: UUID | None) -> bool:
-        return id is None or bool(believed_history(self._flow.log.stream(id)))
-
-    def _openings(self, kind: str) -> Iterator[tuple[UUID, Fact, date]]:
-        """Yield the openings of things that are believed to be there, the newest last."""
-        from salesflow.adapters.event_store.search import LogSearch, search
-
-        for entry in search(self._flow.log, LogSearch(kind=kind, oldest_first=True)):
-            id = entry.stored.stream_id
-            if entry.event is not None:
-                yield id, entry.event.fact, self._day(entry.stored.occurred)
-
-    def _day(self, at: Instant) -> date:
-        return from_instant(at).astimezone(self._flow.settings().timezone).date()
-
-    def makes(self, noun: str, key: object) -> None:
-        """Note that the command itself makes a thing, which others of its file may name."""
-        self._made.add((noun, str(key).strip()))
+        self._alike.start_over()
 
     def read(
         self, method: str, takes: Iterable[Parameter], values: Values, id: UUID | None = None
@@ -202,14 +153,24 @@ class Naming:
         """
         found = dict(values)
         for each in takes:
-            if each.name not in found or str not in (each.kind, each.item):
-                continue
-            read = self._reader(method, each.name, found, id)
+            read = self._reader(method, each, found, id) if each.name in found else None
             if read is not None:
                 value = found[each.name]
                 many = isinstance(value, list | tuple)
-                found[each.name] = tuple(map(read, value)) if many else read(value)
+                found[each.name] = (
+                    tuple(map(read, self._parted(value))) if many else read(value)
+                )
+        if method == "identify_committee_member" and "person_id" not in found:
+            found |= self._same_contact(found.get("name"), id)
         return found
+
+    def _parted(self, texts: Iterable[object]) -> Iterator[Any]:
+        """Yield each of several, also where they were typed as one with commas between."""
+        for text in texts:
+            if not isinstance(text, str) or not COMMA.search(text) or self._is_rep(text):
+                yield text
+            else:
+                yield from filter(None, map(str.strip, COMMA.split(text)))
 
     def identified(
         self, kind: type[Aggregate], whose: Iterable[Parameter], said: Values
@@ -221,27 +182,31 @@ class Naming:
         found, [*named] = dict(said), whose
         for each in named:
             value = found[each.name]
-            if not isinstance(value, str) or kind.noun in FOUND_OTHERWISE:
+            if not isinstance(value, str) or kind.noun in ("deal", "customer", "rep"):
                 continue
             noun = kind.noun if len(named) == 1 else THINGS.get(each.name)
             if noun is not None:
-                found[each.name] = self.key(noun, value) or value
+                found[each.name] = self.things.key(noun, value) or value
             elif each.name in PEOPLE:
                 found[each.name] = self.person(value)
         return found
 
     def _reader(
-        self, method: str, name: str, values: Values, id: UUID | None
-    ) -> Callable[[str], str] | None:
+        self, method: str, parameter: Parameter, values: Values, id: UUID | None
+    ) -> Callable[[Any], object] | None:
         """Return what reads a parameter; None where it names nothing."""
-        named = self._named(method, name, values)
-        if name == "stage":
+        name = parameter.name
+        if name in CONTACTS and id is not None:
+            return lambda text: self._contact(text, id)
+        is_text = str in (parameter.kind, parameter.item)
+        named = self._named(method, name, values) if is_text else None
+        if name == "stage" and is_text:
             return lambda text: self._stage(text, self._stages(values, id))
         if named == PERSON:
             return self.person
-        if isinstance(named, str) and named in KINDS:
-            return lambda text: self.thing(named, text)
         if isinstance(named, str):
+            if named in KINDS:
+                return lambda text: self.things.thing(named, text)
             return lambda text: self._open(named, text, self._stages(values, id))
         return None if named is None else lambda text: self._word(named, text)
 
@@ -266,7 +231,7 @@ class Naming:
         if not text.strip() or self._is_rep(text):
             return text
         found = find_rep(self._flow, text, known=lambda _: False)
-        if found == text and ("rep", text.strip()) not in self._made:
+        if found == text and not self.things.is_made("rep", text):
             self._note_unmet(known.PersonMet, text)
         return found
 
@@ -279,15 +244,62 @@ class Naming:
         return self.person(text)
 
     def _is_rep(self, text: str) -> bool:
-        return self._is_there(rep_id, text)
+        return self.things.is_there(rep_id, text)
 
-    def _is_there(self, id_of: Callable[..., object], key: str) -> bool:
-        try:
-            id = id_of(key)
-        except InputError:
-            return False
-        assert isinstance(id, UUID)
-        return bool(believed_history(self._flow.log.stream(id)))
+    # People of a customer
+
+    def _contact(self, text: UUID | str, id: UUID) -> UUID:
+        """Return the id of somebody of the customer, or on the committee of the deal.
+
+        Raises:
+            NotFoundError: when nobody there is called so.
+            InputError: when several are.
+        """
+        if isinstance(text, UUID):
+            return text
+        people = self._contacts(id)
+        found = [person for person, name in people.items() if folded(name) == folded(text)]
+        if len(found) > 1:
+            raise InputError(
+                Message(
+                    "several are called {said}: {keys}; write an id",
+                    said=quoted(text),
+                    keys=", ".join(map(str, found)),
+                )
+            )
+        if found:
+            return found[0]
+        raise NotFoundError(
+            Message(
+                "there is no contact person {said}{perhaps}; there are {names}; `salesflow"
+                " customer add-person` adds one",
+                said=quoted(text),
+                perhaps=perhaps_of(near_names(text, people.values())),
+                names=", ".join(dict.fromkeys(people.values())) or NO_VALUE,
+            )
+        )
+
+    def _contacts(self, id: UUID) -> dict[UUID, str]:
+        """Return the names of the people of a customer, and of a deal's committee."""
+        found: dict[UUID, str | None] = {}
+        customer: UUID | None = id
+        with suppress(NotFoundError, HistoryError):
+            deal = self._flow.get(Deal, id)
+            customer = deal.customer_id
+            found |= {person: it.name for person, it in deal.committee.items()}
+        with suppress(NotFoundError, HistoryError):
+            if customer is not None:
+                people = self._flow.get(Customer, customer).people
+                found |= {person: it.name for person, it in people.items()}
+        return {person: name for person, name in found.items() if name}
+
+    def _same_contact(self, name: object, id: UUID | None) -> Values:
+        """Return the id of the one person of that name there is, who is not another one."""
+        if id is None or not isinstance(name, str):
+            return {}
+        people = self._contacts(id).items()
+        found = [person for person, called in people if folded(called) == folded(name)]
+        return {"person_id": found[0]} if len(found) == 1 else {}
 
     # Words of the house's own
 
@@ -316,90 +328,7 @@ class Naming:
         stands = self._flow.standings()
         return head - min(stands[it.label].position for it, _ in met.places) > BEHIND_MAX
 
-    # Things with a key
-
-    def thing(self, noun: str, text: str) -> str:
-        """Return the key of a thing by its key or one of its names.
-
-        Raises:
-            NotFoundError: when there is none, naming what is near and the way out.
-            InputError: when several are called so.
-        """
-        key = self.key(noun, text)
-        if key is not None:
-            return key
-        word = word_of(noun)
-        raise NotFoundError(
-            Message(
-                "there is no {noun} {said}{perhaps}; `salesflow {word} list` shows those there"
-                " are, `salesflow {word} {make}` makes one",
-                noun=Message(noun),
-                said=quoted(text),
-                perhaps=self.perhaps(noun, text),
-                word=word,
-                make=MADE_BY[noun],
-            )
-        )
-
-    def key(self, noun: str, text: str) -> str | None:
-        """Return the key of what is called so; None where there is none of that kind."""
-        kind, wanted = KINDS[noun], str(text).strip()
-        if (noun, wanted) in self._made or self._is_there(id_function(kind), wanted):
-            return wanted
-        if noun == "sales process" and wanted == STANDARD.key:
-            return wanted  # which is published when it is used
-        keys = self._called(noun).get(_folded(wanted), [])
-        if len(keys) > 1:
-            raise InputError(
-                Message(
-                    "several are called {said}: {keys}; write a key",
-                    said=quoted(text),
-                    keys=", ".join(keys),
-                )
-            )
-        if keys:
-            return keys[0]
-        if noun == "team" and wanted:  # whoever imports reps may form none
-            found = self._found(known.TeamMet, wanted)
-            return wanted if found is not None and found.met else None
-        return None
-
-    def perhaps(self, noun: str, text: str) -> str:
-        """Return what may have been meant of the things of a kind, to stand behind a word."""
-        called = {} if noun in FOUND_OTHERWISE else self._called(noun)
-        keys = dict.fromkeys(key for near in _near(text, called) for key in called[near])
-        return _perhaps(keys)
-
-    def _called(self, noun: str) -> dict[str, list[str]]:
-        """Return the keys of all things of a kind, by key and names in small letters."""
-        if noun not in self._things:
-            found: dict[str, dict[str, None]] = {}
-            for key, names in self._keys(noun):
-                for name in (key, *names):
-                    found.setdefault(_folded(name), {})[key] = None
-            self._things[noun] = {name: [*keys] for name, keys in found.items()}
-        return self._things[noun]
-
-    def _keys(self, noun: str) -> Iterator[tuple[str, list[str]]]:
-        """Yield the key of each thing of a kind, and what it is called besides."""
-        from salesflow.adapters.event_store.search import beginning_with
-
-        if noun == "sales process":
-            for version in self._published():
-                yield version.key, [version.name_en, version.name_zh]
-            return
-        kind = KINDS[noun]
-        for opening in (fact for fact in kind.facts if fact.is_opening):
-            for id in beginning_with(self._flow.log, "", opened_by=opening, limit=LISTED_MAX):
-                with suppress(NotFoundError, HistoryError):
-                    thing = self._flow.get(kind, id)
-                    yield _key_of(thing), [*_names_of(thing)]
-
     # Stages and reasons, of the processes
-
-    def _published(self) -> list[ProcessVersion]:
-        there = [v for each in published_processes(self._flow) for v in each.versions.values()]
-        return there if any(v.key == STANDARD.key for v in there) else [*there, STANDARD]
 
     def _stages(self, values: Values, id: UUID | None) -> Stages:
         """Return the process versions that a command is about."""
@@ -409,9 +338,11 @@ class Naming:
         with suppress(NotFoundError, HistoryError):
             if id is not None:
                 return Stages([self._flow.get(Deal, id).process_in_force], of_deal=True)
-        published = self._published()
+        published = self.things.published()
         if process is not None:
-            published = [v for v in published if v.key == self.thing("sales process", process)]
+            published = [
+                v for v in published if v.key == self.things.thing("sales process", process)
+            ]
         return Stages(published, of_deal=False)
 
     def _stage(self, text: str, stages: Stages) -> str:
@@ -438,7 +369,7 @@ class Naming:
             Message(
                 "there is no stage {said}{perhaps}; there are {keys}",
                 said=quoted(text),
-                perhaps=_perhaps(_near(text, there)),
+                perhaps=perhaps_of(near_names(text, there)),
                 keys=", ".join(there),
             )
         )
@@ -452,14 +383,14 @@ class Naming:
         found = _keys_called(text, names)
         if len(found) == 1:
             return found[0]
-        near = _near(text, keys)
+        near = near_names(text, keys)
         if near:
             raise NotFoundError(
                 Message(
                     "there is no {what} {said}{perhaps}; write one of {keys}, or another word",
                     what=Message(what),
                     said=quoted(text),
-                    perhaps=_perhaps(near),
+                    perhaps=perhaps_of(near),
                     keys=", ".join(keys),
                 )
             )
@@ -477,7 +408,7 @@ class Naming:
             names = [(each.key, each.name_en, each.name_zh) for each in labels]
         elif what == "audience":
             levels = self._others(known.LevelMet)
-            names = [*((key, *called) for key, called in self._keys("team"))]
+            names = [*((key, *called) for key, called in self.things.keys("team"))]
             names += [(each,) for each in (*self._others(known.TeamMet), *levels)]
         else:
             figures = self._others(known.FigureMet)
@@ -491,77 +422,20 @@ class Naming:
         return () if found is None else found.others
 
 
-FOUND_OTHERWISE: Final = ("deal", "customer")
-"""Things that are called by titles and names, for which there are finders of their own."""
 ANY: Final = "*"
 NONE_OF: Final = {
     "reason": "no process has a reason",
     "audience": "no team and no level is called",
     "figure": "there is no figure",
 }
-KINDS: Final = {kind.noun: kind for kind in AGGREGATES}
-
-
-SAID_TWICE: Final = {
-    "customer": ("name", "a customer of this name exists already, {called}: {id}"),
-    "deal": (
-        "title",
-        "a deal of this title, customer and day exists already, {called}: {id}",
-    ),
-}
-"""What is called by names that are no keys: the name, and what is said of a second one."""
-ALIKE_MAX: Final = 200_000
-"""In a log of more events nobody looks for those that are called the same."""
-
-
-def _alike(opening: Fact, day: date) -> tuple[object, ...]:
-    """Return what makes two of them look like one."""
-    if isinstance(opening, DealOpened):
-        return _folded(opening.title or ""), opening.customer_id, day
-    return (_folded(getattr(opening, "name", None) or ""),)
-
-
-def _key_of(thing: Aggregate) -> str:
-    """Return the key of a thing, by which its id is made."""
-    wanted = next(iter(signature(id_function(type(thing))).parameters))
-    for name in ("key", wanted):
-        found = getattr(thing, name, None)
-        if isinstance(found, str):
-            return found
-    opening = getattr(thing, "opened", None)
-    return str(getattr(opening, wanted if wanted != "key" else thing.noun, ""))
-
-
-def _names_of(thing: Aggregate) -> Iterator[str]:
-    for holder in (thing, *(getattr(thing, part, None) for part in NAMED_IN)):
-        for name in NAMES:
-            value = getattr(holder, name, None)
-            if isinstance(value, str):
-                yield value
 
 
 def _keys_called(text: str, named: Iterable[tuple[str, ...]]) -> list[str]:
     """Return the keys of what is called so; of a key itself that one alone."""
-    wanted, found = _folded(text), dict[str, None]()
+    wanted, found = folded(text), dict[str, None]()
     for key, *names in named:
         if key == text.strip():
             return [key]
-        if wanted in map(_folded, (key, *names)):
+        if wanted in map(folded, (key, *names)):
             found[key] = None
     return [*found]
-
-
-def _near(text: str, names: Iterable[str]) -> list[str]:
-    wanted, folded = _folded(text), {_folded(name): name for name in names}
-    inside = [key for key in folded if len(wanted) > 1 and wanted in key]
-    alike = get_close_matches(wanted, folded, n=NEAR_MAX)
-    return [folded[key] for key in dict.fromkeys([*alike, *inside])][:NEAR_MAX]
-
-
-def _perhaps(near: Iterable[str]) -> str:
-    names = ", ".join(near)
-    return Message("; perhaps {names}", names=names) if names else ""
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())

@@ -51,7 +51,7 @@ from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["Parameter", "flag_of", "id_function", "parameters_of"]
+__all__ = ["CONTACTS", "Parameter", "flag_of", "id_function", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -61,6 +61,8 @@ NOT_GIVEN: Final = frozenset({"id"})
 """Parameters that are not for people: a session gives a new thing its id."""
 NO_SHARES: Final = frozenset({"amount", "score", "score_most", "scale_least", "scale_most"})
 """Parameters whose number is no part of something, so that a percentage says nothing."""
+CONTACTS: Final = frozenset({"person_id", "contact_people"})
+"""Parameters that name people of a customer, who may be said by name."""
 FILE_MAX: Final = 16 * 1024 * 1024
 PAIR: Final = "="
 
@@ -406,7 +408,7 @@ def read_file(path: Path) -> str:
 # Somebody or something that is said by its name.
 
 
-def _id(name: str, given: object, flow: "SalesFlow") -> UUID:
+def _id(name: str, given: object, flow: "SalesFlow") -> UUID | str:
     text, noun = str(given), name.partition("_")[0].removesuffix("s")
     find = {"deal": find_deal, "customer": find_customer}.get(noun)
     if find is not None:
@@ -414,6 +416,8 @@ def _id(name: str, given: object, flow: "SalesFlow") -> UUID:
     try:
         return UUID(text)
     except ValueError:
+        if name in CONTACTS:
+            return text  # by whom it is said which deal or customer they are of
         raise InputError(f"{quoted(text)} is not an id") from None
 
 
