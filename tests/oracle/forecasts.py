@@ -11,6 +11,7 @@ from typing import Any
 
 from oracle.beliefs import Raw, effect_of, moment
 from oracle.deals import State, deal_at, deals_of, replay
+from oracle.groups import groups_of
 from oracle.rates import Money
 from oracle.sales import bookings_of, closing_at
 
@@ -31,7 +32,8 @@ SURE = ("closed", "commit")
 Span = tuple[int, int]
 Only = dict[str, Any]
 """Owner and process asked for, None for any; `by` names the attribute that groups. Where there
-is an `exchange` it converts amounts, at the end of a span or at the moment."""
+is an `exchange` it converts amounts, at the end of a span or at the moment; where there is a
+`team` the `events` say who was in it."""
 Key = tuple[Any, Any]
 Found = dict[Key, dict[str, Any]]
 
@@ -58,7 +60,7 @@ def made_forecast(
             if amount is None or effect > as_of or not span[0] <= effect < span[1]:
                 continue
             money = _in_one((amount, currency), only, end, booked)
-            if _wanted(whose, only) and money is not None:
+            if _wanted(whose, only, booked[-1], known_at) and money is not None:
                 amount, currency = money
                 book = _book(found, (_group(whose, only), currency))
                 book["won"] += Fraction(amount) * Fraction(share)
@@ -146,7 +148,7 @@ def expected_in(
         if deal is None or deal["standing"] != "open" or deal["expected_close"] is None:
             continue
         close = date.fromisoformat(deal["expected_close"])
-        if first <= close <= last and _wanted(deal, only):
+        if first <= close <= last and _wanted(deal, only, as_of, known_at):
             found[stream] = deal
     return found
 
@@ -183,7 +185,8 @@ def _won_and_lost(
         if deal is None or deal["outcome"] not in ("won", "lost") or deal["amount"] is None:
             continue
         money = _in_one(deal["amount"], only, as_of, stream)
-        if deal["closed"][0] >= since and _wanted(deal, only) and money is not None:
+        wanted = _wanted(deal, only, deal["closed"][0], known_at)
+        if deal["closed"][0] >= since and wanted and money is not None:
             key = (_group(deal, only), money[1])
             won, lost = found.get(key, (Fraction(0), Fraction(0)))
             worth = Fraction(money[0])
@@ -203,7 +206,7 @@ def _changes(
         for event, after in replay(events, stream, known_at):
             here = effect_of(event)
             during = span[0] <= here < span[1] and here <= as_of
-            if before is not None and during and _asked(before, only):
+            if before is not None and during and _asked(before, only, here, known_at):
                 _count(counts, event, before, after, only)
             before = after
         for key, (pushes, more, less) in counts.items():
@@ -213,8 +216,8 @@ def _changes(
     return {key: tuple(sums) for key, sums in found.items() if any(sums)}
 
 
-def _asked(deal: State, only: Only) -> bool:
-    return deal["standing"] == "open" and _wanted(deal, only)
+def _asked(deal: State, only: Only, at: int, known_at: int) -> bool:
+    return deal["standing"] == "open" and _wanted(deal, only, at, known_at)
 
 
 def _count(
@@ -253,8 +256,16 @@ def _group(whose: dict[str, Any], only: Only) -> object:
     return None if only["by"] is None else whose[only["by"]]
 
 
-def _wanted(whose: dict[str, Any], only: Only) -> bool:
-    return all(only[name] in (None, whose[name]) for name in ("owner", "process"))
+def _wanted(whose: dict[str, Any], only: Only, at: int, known_at: int) -> bool:
+    """Say whether it is of whom is asked about; of the team that its owner was in then."""
+    if not all(only[name] in (None, whose[name]) for name in ("owner", "process")):
+        return False
+    team = only.get("team")
+    if team is None:
+        return True
+    of = groups_of(only["events"], "team", known_at, known_at)
+    found = of({"rep": whose["owner"], "at": at})
+    return bool(found == team)
 
 
 def _day(at: int) -> date:

@@ -22,7 +22,7 @@ from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 from oracle.visits import Step, way_at
 
-__all__ = ["happened_at_stage", "metrics_in", "repeat_rate_in"]
+__all__ = ["happened_at_stage", "metrics_in", "only_of", "repeat_rate_in"]
 
 Span = tuple[int, int]
 Figure = tuple[Any, int | None]
@@ -57,7 +57,7 @@ def metrics_in(
     exchange: Exchange | None = None,
 ) -> dict[str, dict[Any, Figure]]:
     """Give the value of metrics by group, where there is anything of them."""
-    only = _only_of(events, scope, *at)
+    only = only_of(events, scope, *at)
     if scope.get("stage") is not None:
         return {
             metric: _at_stage(events, metric, span, at, by, scope["stage"], only)
@@ -86,7 +86,7 @@ def happened_at_stage(
     events: list[Raw], metric: str, span: Span, at: tuple[int, int], scope: dict[str, Any]
 ) -> Figure:
     """Give a metric of all that happened while deals stood in a stage, or closed from there."""
-    stage, only = scope["stage"], _only_of(events, scope, *at)
+    stage, only = scope["stage"], only_of(events, scope, *at)
 
     def here(whose: Whose) -> bool:
         return whose["stage"] == stage and only(whose)
@@ -117,7 +117,7 @@ def repeat_rate_in(
     events: list[Raw], span: Span, at: tuple[int, int], scope: dict[str, Any]
 ) -> Figure:
     """Give the share of customers who came back, alone."""
-    asked = About(events, span, at, lambda _: None, _only_of(events, scope, *at))
+    asked = About(events, span, at, lambda _: None, only_of(events, scope, *at))
     once, _, rate = buyers_of(asked).get(None, (0, 0, None))
     return rate, once
 
@@ -126,7 +126,7 @@ def _only(rates: dict[str, Fraction]) -> Fraction | None:
     return next(iter(rates.values())) if len(rates) == 1 else None
 
 
-def _only_of(
+def only_of(
     events: list[Raw], scope: dict[str, Any], as_of: int, known_at: int
 ) -> Callable[[Whose], bool]:
     """Say whether something is of all that figures are narrowed to."""

@@ -337,3 +337,28 @@ def test_two_answers_of_one_moment_are_the_same_whatever_is_asked(flow: SalesFlo
     found = flow.compare(Deals(), as_of=MAY, to_as_of=MAY)
     assert found.difference.change == "same"
     assert found.then == found.now
+
+
+class OverviewView(SalesView):
+    """An answer with as many tables as lists, of which the first is none of the lists."""
+
+    def tables(self, language: str = "en") -> list[TableOfView]:
+        del language
+        return [TableOfView("Overview", ("Deals",), (("1",),)), TableOfView("By rep", (), ())]
+
+
+def test_each_list_stands_under_its_own_name_whatever_tables_the_answer_has() -> None:
+    views = [
+        OverviewView(
+            moment=MOMENT,
+            reps=(row("ann", deals=deals), row("bob")),
+            worths=tuple(
+                Worth(deal=deal, amount=Decimal(deals), currency="CNY", chance=Decimal(1))
+                for deal in (ERP, MES)
+            ),
+        )
+        for deals in (1, 2)
+    ]
+    tables = Comparison(then=views[0], now=views[1]).tables()
+    assert [table.title for table in tables] == ["Overview", "Reps", "Worths"]
+    assert [table.columns[0] for table in tables[1:]] == ["Rep", "Deal"]

@@ -265,6 +265,12 @@ class Teams:
         """Return the same of the team of an instant, for what is so then; none before any."""
         return self._numbers(reps, words, at, before_any=-1)
 
+    def are_in(self, team: str, reps: Column, words: Words, at: Column) -> Flags:
+        """Return which reps count for a team at an instant each, see `of`."""
+        number = self.names.index(team) if team in self.names else UNKNOWN
+        found: Flags = self.numbers(reps, words, at) == number
+        return found
+
     def _numbers(self, reps: Column, words: Words, at: Column, *, before_any: int) -> Column:
         """Return the teams; `before_any` is the period that stands for the time before all."""
         numbers: dict[str | None, int] = {name: n for n, name in enumerate(self.names)}
@@ -412,11 +418,8 @@ class Grouping:
         team = self.within.team
         if team is None:
             return None
-        names = self._teams.names
-        number = names.index(team) if team in names else UNKNOWN
         when = rows[whose.at] if at is None else at
-        found: Flags = self._teams.numbers(rows[whose.rep], self._texts, when) == number
-        return found
+        return self._teams.are_in(team, rows[whose.rep], self._texts, when)
 
     @property
     def before_joining(self) -> int:

@@ -26,6 +26,10 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"process": "crm", "periods": 0},
     {"as_known_then": True, "by": "owner", "periods": 0},
 )
+OF_TEAMS: tuple[dict[str, Any], ...] = (
+    {"team": "east", "by": "owner"},
+    {"team": "west", "as_known_then": True},
+)
 
 
 def asked() -> st.SearchStrategy[Forecast]:
@@ -35,7 +39,7 @@ def asked() -> st.SearchStrategy[Forecast]:
             {"from_": period[0], "to": period[1], **given, **rates}
         ),
         periods(),
-        st.sampled_from(ASKED),
+        st.sampled_from((*ASKED, *OF_TEAMS)),
         with_rates("period_end"),
     )
 
@@ -119,7 +123,7 @@ def _accuracy(view: ForecastView) -> dict[Any, Any]:
 def wanted(raw: list[Raw], question: Forecast, as_of: int, known_at: int) -> dict[str, Any]:
     """Ask the oracle, period by period."""
     only: dict[str, Any] = {"by": question.by, "owner": question.owner}
-    only["process"] = question.process
+    only |= {"process": question.process, "team": question.team, "events": raw}
     if question.report_currency is not None:
         only["exchange"] = exchange_for(raw, question, as_of, known_at)
     span = period_of(question.from_, question.to, as_of)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from oracle.beliefs import Raw
 from oracle.kpis import kpis_in
+from oracle.metrics import only_of
 from oracle.periods import period_before, period_of
 from properties.asked.case import (
     Case,
@@ -23,6 +24,10 @@ from salesflow.projections.performance.kpis import Kpis, KpisView
 
 __all__ = ["CASE"]
 
+ONLY: tuple[dict[str, Any], ...] = (
+    *({}, {"velocity_days": 2}, {"owner": "ann"}),
+    *({"process": "standard"}, {"team": "east"}),
+)
 NEAR = Fraction(1, 10**20)
 """How near a Decimal of 28 digits comes to a fraction."""
 
@@ -36,7 +41,15 @@ def asked() -> st.SearchStrategy[Kpis]:
         periods(),
         st.sampled_from((None, None, "rep", "team", "customer", "channel", "process")),
         st.sampled_from((None, None, "month", "quarter")),
-        st.sampled_from(({}, {"velocity_days": 2}, {"owner": "ann"}, {"process": "standard"})),
+        st.sampled_from(
+            (
+                {},
+                {"velocity_days": 2},
+                {"owner": "ann"},
+                {"process": "standard"},
+                {"team": "east"},
+            )
+        ),
         with_rates("event", "closing", "period_end"),
     )
 
@@ -54,7 +67,9 @@ def said(view: KpisView) -> dict[str, Any]:
 def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[str, Any]:
     """Ask the oracle about every span of the period and about the period before."""
     days = (question.from_, question.to)
-    only = {"process": question.process, "owner": question.owner}
+    only = only_of(
+        raw, question.model_dump(include={"process", "owner", "team"}), as_of, known_at
+    )
     exchange = exchange_for(raw, question, as_of, known_at)
 
     def lines(span: tuple[int, int]) -> list[Any]:

@@ -85,9 +85,9 @@ class Comparison(Value, Generic[ViewT]):
         title = called(words_of_class(type(self.now).__name__.removesuffix("View")))
         about = writer.period(self.then, self.now)
         titles = [*map(called, lists)]
-        if own and len(own) == len(lists):  # the lists go by the names of the view's own tables
+        if len(own) == len(lists) == 1:  # the one list goes by the name of the view's own table
             title, about = own[0].title, own[0].about
-            titles = [table.title for table in own]
+            titles = [title]
         found = [
             writer.table(named, rows)
             for named, rows in zip(titles, lists.values(), strict=True)

@@ -26,7 +26,7 @@ __all__ = ["GOAL", "GOALS"]
 
 GOAL: Final = IntervalTable(
     "goal",
-    1,
+    2,
     attributes=(
         sa.Column("goal", sa.String(100)),
         sa.Column("title", sa.Text),

@@ -45,6 +45,7 @@ from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.goal import GOAL
+from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import PIPELINE
 from salesflow.projections.forecast.forecast_figures import (
     CategoryLine,
@@ -63,6 +64,7 @@ from salesflow.projections.forecast.forecast_reading import (
     ClosedRow,
     ForecastPoint,
     KnowledgeOf,
+    OneTeam,
     OpenRow,
     OutcomeRow,
     PastForecastKey,
@@ -77,7 +79,7 @@ from salesflow.projections.forecast.forecast_reading import (
 )
 from salesflow.projections.metrics.goal_beside import sales_goal
 from salesflow.projections.metrics.goal_rows import read_goals
-from salesflow.projections.scope import MetricScope
+from salesflow.projections.scope import MetricScope, early_reps_note
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
@@ -142,7 +144,7 @@ class ForecastView(MoneyView):
         "open deals expected to close in the period, as they stand at the moment, and bookings"
         " of the period by then; slippage: deals open and expected in it at its start, grouped"
         " and valued as at the start; changes: of deals open at the time; owner and process of"
-        " a booking or closing are those credited with it"
+        " a booking or closing are those credited with it, its team the one they were in then"
     )
     formula: ClassVar[str] = (
         "forecast = booked so far + measure of open deals expected in the period: weighted ="
@@ -169,11 +171,16 @@ class ForecastView(MoneyView):
     """Nothing before the period has begun."""
     changes: tuple[ChangesLine, ...]
     accuracy: tuple[PastForecast, ...]
+    before_joining: int
+    """Of how many reps the first team stands for a time before they joined it."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the forecast out; what there is nothing to say of is left out."""
         days = days_text(self.period, ZoneInfo(self.timezone))
         forecast = self._forecast()._replace(about=days)
+        if self.before_joining:
+            notes = (*forecast.notes, early_reps_note(self.before_joining, language))
+            forecast = forecast._replace(notes=notes)
         rest = (self._categories(), self._slippage(), self._changes(), self._accuracy(language))
         return [forecast, *(table for table in rest if table.rows)]
 
@@ -292,7 +299,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
 
     name: ClassVar[str] = "forecast"
     folds: ClassVar[tuple[str, ...]] = tuple(
-        sorted((BOOKING.name, CLOSING.name, DEAL_STATE.name, GOAL.name, PIPELINE.name))
+        sorted(each.name for each in (BOOKING, CLOSING, DEAL_STATE, GOAL, MEMBERSHIP, PIPELINE))
     )
     rates_usual: ClassVar[RateRule] = "period_end"
     rates: Literal["period_end", "fixed"] | None = None
@@ -304,6 +311,8 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals of this rep, and sales credited to them; all when left out."""
+    team: Reference | None = None
+    """Only deals and sales of those who were in this team (its key) at the time."""
     periods: Annotated[int, Field(ge=0, le=PERIODS_MOST, strict=True)] = 1
     """How many earlier periods to judge the forecasts of. Default: 1."""
     trailing_days: Annotated[int, Field(gt=0, le=DAYS_MOST, strict=True)] = TRAILING_DAYS
@@ -315,7 +324,8 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
         """Read every forecast together, then slippage, changes and the win rate."""
         span = self.span(reader)
         trailing, exchange = self._trailing(reader), self.exchange(reader)
-        scope = Scope(self.by, self.process, self.owner)
+        team = None if self.team is None else OneTeam(self.team, reader)
+        scope = Scope(self.by, self.process, self.owner, team)
         points, past = self._past(reader, span)
         ends = [point.span.closing(point.read_point.as_of) for point in points]
         opened, won = read_open(reader, points, scope), read_won(reader, points, scope)
@@ -337,6 +347,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
             slippage=tuple(self._slippage(reader, span, scope, exchange)),
             changes=tuple(changes_lines(read_changes(reader, span, scope))),
             accuracy=tuple(past_forecasts(past, points, sums)),
+            before_joining=0 if team is None else team.before_joining,
             rates=exchange.used,
         )
 
@@ -352,6 +363,7 @@ class Forecast(MoneyQuestion[ForecastView], PeriodQuestion[ForecastView]):
             scope = MetricScope(
                 process=group if self.by == "process" else self.process,
                 owner=group if self.by == "owner" else self.owner,
+                team=self.team,
             )
             found = sales_goal(goals, span, scope, currency)
             return None if found is None else found.target

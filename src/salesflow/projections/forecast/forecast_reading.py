@@ -23,6 +23,7 @@ from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.pipeline import PIPELINE
+from salesflow.projections.scope import Teams
 from salesflow.projections.table import ReadPoint
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ClosedRow",
     "ForecastPoint",
     "KnowledgeOf",
+    "OneTeam",
     "OpenRow",
     "OutcomeRow",
     "PastForecastKey",
@@ -75,16 +77,46 @@ class PastForecastKey(NamedTuple):
     known: KnowledgeOf
 
 
+class OneTeam:
+    """Says what belongs to a team: what its members of the time had, as known at a moment."""
+
+    def __init__(self, team: str, reader: Reader) -> None:
+        self.team: Final = team
+        self._reader = reader
+        self._known: dict[Instant, Teams] = {}
+
+    @property
+    def before_joining(self) -> int:
+        """Of how many reps the first team stands for a time before they joined it, so far."""
+        return max((teams.before_joining for teams in self._known.values()), default=0)
+
+    def holds(self, rows: HeldRows, rep: str, at: Column, known_at: Instant) -> Flags:
+        """Return which rows were of the team, each at an instant."""
+        teams = self._known.get(known_at)
+        if teams is None:
+            teams = self._known[known_at] = Teams.read(self._reader, known_at=known_at)
+        return teams.are_in(self.team, rows[rep], rows.words[rep], at)
+
+
 class Scope(NamedTuple):
     """Which deals are asked about, and by what they are grouped."""
 
     by: Literal["owner", "process"] | None
     process: str | None
     owner: str | None
+    team: OneTeam | None = None
 
-    def holds(self, rows: HeldRows, owner: str, process: str) -> Flags:
-        """Return which rows are asked about; named are the columns that say whose they are."""
-        return rows.fitting({owner: self.owner, process: self.process})
+    def holds(
+        self, rows: HeldRows, owner: str, process: str, at: Column, known_at: Instant
+    ) -> Flags:
+        """Return which rows are asked about, each as it was at an instant.
+
+        Named are the columns that say whose they are; teams are those known at a moment.
+        """
+        found: Flags = rows.fitting({owner: self.owner, process: self.process})
+        if self.team is not None:
+            found &= self.team.holds(rows, owner, at, known_at)
+        return found
 
     def groups(self, rows: HeldRows, owner: str, process: str) -> Column:
         """Return the group of each row, by its code; see `holds`."""
@@ -187,7 +219,7 @@ def read_open(
     """Sum up the open deals expected to close in the period of each forecast point."""
     opened = {at: _deals(reader, at).among("outcome", "open") for at, _ in points}
     for number, (read_point, span) in enumerate(points):
-        rows = _expected(opened[read_point], span, scope)
+        rows = _expected(opened[read_point], read_point, span, scope)
         of = (scope.groups(rows, *WHOSE), rows["currency"])
         alike = grouped(*of, rows["forecast_category"], rows["probability"])
         words, first = rows.words["owner"], alike.first
@@ -206,7 +238,8 @@ def read_won(reader: Reader, points: Sequence[ForecastPoint], scope: Scope) -> I
     for number, ((_, as_of, known_at), span) in enumerate(points):
         rows = reader.columns(BOOKING, as_of=as_of, known_at=known_at)
         rows = rows.between("occurred", span.start, span.end)
-        rows = rows.where(rows.known("currency") & scope.holds(rows, "person", "process"))
+        wanted = scope.holds(rows, "person", "process", rows["credited"], known_at)
+        rows = rows.where(rows.known("currency") & wanted)
         of = (scope.groups(rows, "person", "process"), rows["currency"])
         alike = grouped(*of, rows["share"])
         words, first = rows.words["person"], alike.first
@@ -223,7 +256,9 @@ def read_closed(reader: Reader, since: Instant, scope: Scope) -> Iterator[Closed
     """Sum up the deals that stand won or lost at the moment and closed since an instant."""
     rows = reader.columns(CLOSING)
     counts = (rows["closed"] >= since) & rows.has("outcome", *WIN_RATE) & rows.known("currency")
-    rows = rows.where(counts & scope.holds(rows, *WHOSE))
+    rows = rows.where(counts)
+    known_at = reader.read_point.known_at
+    rows = rows.where(scope.holds(rows, *WHOSE, rows["closed"], known_at))
     of = (scope.groups(rows, *WHOSE), rows["currency"], rows["outcome"])
     alike = grouped(*of)
     cells = [rows.words["owner"].of(column[alike.first]) for column in of]
@@ -237,7 +272,7 @@ def read_outcomes(
 ) -> Iterator[OutcomeRow]:
     """Return what became of the deals expected by a forecast; days up to `past` are over."""
     opened, now = _deals(reader, start.read_point).among("outcome", "open"), _deals(reader, end)
-    then = _expected(opened, start.span, scope)
+    then = _expected(opened, start.read_point, start.span, scope)
     outcome = _slippage_outcome(then, now, start.span, past)
     of = (scope.groups(then, *WHOSE), then["currency"])
     alike = grouped(*of, outcome)
@@ -256,7 +291,7 @@ def read_slipped(
 ) -> Iterator[SlippedRow]:
     """Name the deals expected by a forecast that slipped by the end; also how they are now."""
     opened, now = _deals(reader, start.read_point).among("outcome", "open"), _deals(reader, end)
-    then = _expected(opened, start.span, scope)
+    then = _expected(opened, start.read_point, start.span, scope)
     outcome = _slippage_outcome(then, now, start.span, past)
     slipped = np.isin(outcome, [FATES.index(each) for each in SLIPPED])
     then, fates = then.where(slipped), [FATES[each] for each in outcome[slipped].tolist()]
@@ -281,7 +316,8 @@ def read_changes(reader: Reader, span: Span, scope: Scope) -> Iterator[ChangeRow
     currency that the deal had before the fact, also where that changed it at once.
     """
     rows = reader.columns(PIPELINE).between("occurred", span.start, span.end)
-    kept = rows.has("left_outcome", "open") & scope.holds(rows, "left_owner", "left_process")
+    whose = ("left_owner", "left_process", rows["occurred"], reader.read_point.known_at)
+    kept = rows.has("left_outcome", "open") & scope.holds(rows, *whose)
     kept &= rows.has("kind", "pushed") | _are_forecasts_of_amount(rows)
     currency, rows = _currencies_left(rows)[kept], rows.where(kept)
     of = (scope.groups(rows, "left_owner", "left_process"), currency, rows["kind"])
@@ -325,11 +361,13 @@ def _deals(reader: Reader, at: ReadPoint) -> HeldRows:
     return reader.columns(DEAL_STATE, as_of=at.as_of, known_at=at.known_at)
 
 
-def _expected(opened: HeldRows, span: Span, scope: Scope) -> HeldRows:
+def _expected(opened: HeldRows, point: ReadPoint, span: Span, scope: Scope) -> HeldRows:
     """Return which open deals are asked about and expected to close in a period."""
     day = _close_days(opened)
     expected = (day >= span.first.toordinal()) & (day <= span.last.toordinal())
-    return opened.where(expected & scope.holds(opened, *WHOSE))
+    opened = opened.where(expected)
+    at = np.full(len(opened), point.as_of)
+    return opened.where(scope.holds(opened, *WHOSE, at, point.known_at))
 
 
 def _slippage_outcome(then: HeldRows, now: HeldRows, span: Span, past: date) -> Column:

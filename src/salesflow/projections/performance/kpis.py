@@ -225,13 +225,15 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
     """Only deals of this process (its key) at the time; all when left out."""
     owner: Reference | None = None
     """Only deals owned by this rep, and sales credited to them; all when left out."""
+    team: Reference | None = None
+    """Only deals and sales of those who were in this team (its key) at the time."""
     velocity_days: Annotated[int, Field(ge=1, le=DAYS_MAX, strict=True)] = 90
     """Velocity is judged by the deals that closed in so many days."""
 
     def answer(self, reader: Reader, moment: Moment) -> KpisView:
         """Read what happened in the period, and work the figures out."""
         tables = KpiTables(reader)
-        within = MetricScope(process=self.process, owner=self.owner)
+        within = MetricScope(process=self.process, owner=self.owner, team=self.team)
         grouping = Grouping(reader, self.by, tables.words, within)
         span, before = self.spans(reader)
         exchange = self.exchange(reader)
