@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, get_args
@@ -226,23 +227,25 @@ class _Command:
         if self.makes_new:
             for each in asked:
                 naming.things.makes(self.kind.noun, each.called)
-        completed = [self._read(flow, each, naming) for each in asked]
         if actor is not None:
             actor = naming.actor(actor)
+        completed: list[_OneCommand] = []
         results: list[object] = []
 
-        def record(session: "Session") -> None:
+        def record(session: "Session") -> None:  # not called where it was recorded before
             results.clear()
             naming.start_over()
+            completed[:] = [self._read(flow, each, naming) for each in asked]
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
 
-        typed = json.dumps([_typed(each) for each in asked], sort_keys=True, default=str)
-        fingerprint = f"{self.kind.noun} {self.function.__name__} {typed}"
         with _told_apart(command_id):
             receipt = flow.run(
-                record, actor=actor, command_id=command_id, fingerprint=fingerprint
+                record,
+                actor=actor,
+                command_id=command_id,
+                fingerprint=self._fingerprint(asked) if command_id is not None else None,
             )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
@@ -274,6 +277,11 @@ class _Command:
         return asked._replace(
             id=id, values={name: it for name, it in values.items() if name in own | self._told}
         )
+
+    def _fingerprint(self, asked: Sequence[_OneCommand]) -> str:
+        """Tell commands that were typed otherwise apart, where they are given one id."""
+        typed = [self.kind.noun, self.function.__name__, *(each.values for each in asked)]
+        return sha256(json.dumps(typed, sort_keys=True).encode()).hexdigest()
 
     @property
     def _naming(self) -> list[Parameter]:
@@ -362,10 +370,6 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
-
-
-def _typed(asked: _OneCommand) -> dict[str, object]:
-    return {name: asked.values[name] for name in sorted(asked.values)}
 
 
 @contextmanager
