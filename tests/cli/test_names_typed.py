@@ -229,3 +229,9 @@ def test_several_people_may_be_typed_with_commas(house: str) -> None:
     told = typed("deal hold-meeting ERP --participants 王芳,林峰 --json", house)
     [met] = json.loads(told.out)["recorded"]
     assert met["fact"]["participants"] == ["wang", "lin"]
+
+
+def test_an_answer_is_asked_by_the_name_of_a_team_too(house: str) -> None:
+    by_name = json.loads(typed("ask kpis --team 华南 --json", house).out)
+    by_key = json.loads(typed("ask kpis --team south --json", house).out)
+    assert {**by_name, "moment": None} == {**by_key, "moment": None}

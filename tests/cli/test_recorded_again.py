@@ -125,3 +125,23 @@ def test_what_changes_nothing_or_cannot_be_is_refused(house: str, line: str, say
     told = typed(line, house)
     assert told.code in (1, 2)
     assert says in told.err
+
+
+def test_a_proposal_that_was_mistyped_is_corrected_as_of_when_it_was_made(house: str) -> None:
+    for line in (
+        "improvement propose trial --hypothesis h --change strategy --metric orders"
+        " --occurred-at 2026-03-02",
+        "improvement start trial --occurred-at 2026-03-09",
+        "improvement correct trial --metric win_rate --teams north --because mistyped",
+    ):
+        told = typed(line, house)
+        assert told.code == (1 if "--teams" in line else 0), told.err
+    assert "its teams stay" in told.err
+    told = typed("improvement correct trial --metric win_rate --because mistyped", house)
+    assert told.code == 0, told.err
+    shown = typed("improvement show trial --json --as-of 2026-03-10", house)
+    proposed = json.loads(shown.out)["proposed"]
+    assert (proposed["metric"], proposed["hypothesis"]) == ("win_rate", "h")
+    assert json.loads(shown.out)["irregular"] == 0
+    told = typed("improvement correct trial --metric win_rate --because again", house)
+    assert "would be otherwise" in told.err

@@ -31,6 +31,7 @@ from salesflow.cli.context import (
     with_context,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep, find_stage
+from salesflow.cli.known_things import KnownThings
 from salesflow.domain.calendar import Days
 from salesflow.domain.time import (
     FOREVER,
@@ -295,7 +296,27 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
 
 
-NAMED_FINDERS: Final = {"owner": _rep, "rep": _rep, "stage": find_stage}
+KEYS: Final = {
+    "contest": "contest",
+    "plan": "incentive plan",
+    "process": "sales process",
+    "team": "team",
+    "training": "training",
+}
+"""Parameters that name a thing with a key, which may be said by name, and of which kind."""
+
+
+def _thing(noun: str) -> "Callable[[SalesFlow, str], str]":
+    """Return what finds a thing by key or name; one that there is not is for the question."""
+    return lambda flow, text: KnownThings(flow).key(noun, text) or text
+
+
+NAMED_FINDERS: Final = {
+    "owner": _rep,
+    "rep": _rep,
+    "stage": find_stage,
+    **{name: _thing(noun) for name, noun in KEYS.items()},
+}
 """How what is no id of ours is found by a name, by what a parameter is called."""
 
 
@@ -334,7 +355,7 @@ def _help_of(name: str, field: FieldInfo) -> str:
     if UUID in _kinds(field.annotation) and _finder(name) is not None:
         called = "title" if _finder(name) is find_deal else "name"
         return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
-    key = {"owner": "id", "stage": "key"}.get(name)
+    key = {"owner": "id", "stage": "key", **dict.fromkeys(KEYS, "key")}.get(name)
     return f"{text} May be said by {key} or name." if key else text
 
 

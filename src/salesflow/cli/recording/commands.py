@@ -21,14 +21,13 @@ import typer
 
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
+from salesflow.cli.known_things import id_function, word_of
 from salesflow.cli.recording.helps import HELPS
 from salesflow.cli.recording.json_text import json_in
-from salesflow.cli.recording.known_things import word_of
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
-    id_function,
     parameters_of,
     read_file,
 )

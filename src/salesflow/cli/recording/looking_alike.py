@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.recording.known_things import folded
+from salesflow.cli.known_things import folded
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact, believed_history

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.cli.ids import find_rep
-from salesflow.cli.recording.known_things import (
+from salesflow.cli.known_things import (
     KINDS,
     KnownThings,
     folded,

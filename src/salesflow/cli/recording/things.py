@@ -21,8 +21,8 @@ from salesflow.cli.context import (
     with_context,
 )
 from salesflow.cli.ids import Called
+from salesflow.cli.known_things import word_of
 from salesflow.cli.recording.commands import event_json, identifier_of, stream_of
-from salesflow.cli.recording.known_things import word_of
 from salesflow.cli.recording.naming import Naming
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event, retracted_ids

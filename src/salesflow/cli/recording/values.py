@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -39,6 +38,7 @@ from salesflow.cli.ids import (
     find_process,
     find_version,
 )
+from salesflow.cli.known_things import id_function
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
@@ -51,7 +51,7 @@ from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["CONTACTS", "Parameter", "flag_of", "id_function", "parameters_of"]
+__all__ = ["CONTACTS", "Parameter", "flag_of", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -434,17 +434,6 @@ def _thing(kind: type[Aggregate], text: str, flow: "SalesFlow") -> object:
             raise NotFoundError(f"there is no {kind.noun} {quoted(text)}") from error
 
     return load
-
-
-def id_function(kind: type[Aggregate]) -> Callable[..., object]:
-    """Return the function beside an aggregate that makes an id of its key."""
-    name = ID_FUNCTIONS.get(kind.noun) or kind.noun.replace(" ", "_")
-    found: Callable[..., object] = getattr(import_module(kind.__module__), f"{name}_id")
-    return found
-
-
-ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
-"""Where that function is not called as such a thing is."""
 
 
 def _published(_: str, given: object, flow: "SalesFlow") -> object:

@@ -1,18 +1,17 @@
 """Things with a key, such as teams and trainings, by their keys or names.
 
-A module of its own, since whoever lists and shows things finds them in it as well as whoever
-records something of one.
+Whoever asks, lists and shows finds them in it as well as whoever records something of one.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
+from importlib import import_module
 from inspect import signature
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from salesflow.cli.ids import published_processes
-from salesflow.cli.recording.values import id_function
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import believed_history
@@ -22,7 +21,15 @@ from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.projections.known_names import TeamMet
 
-__all__ = ["KINDS", "KnownThings", "folded", "near_names", "perhaps_of", "word_of"]
+__all__ = [
+    "KINDS",
+    "KnownThings",
+    "folded",
+    "id_function",
+    "near_names",
+    "perhaps_of",
+    "word_of",
+]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -49,6 +56,17 @@ MADE_BY: Final = {
 def word_of(noun: str) -> str:
     """Return what commands about such things stand under."""
     return WORDS_OF.get(noun, noun)
+
+
+def id_function(kind: type[Aggregate]) -> Callable[..., object]:
+    """Return the function beside an aggregate that makes an id of its key."""
+    name = ID_FUNCTIONS.get(kind.noun) or kind.noun.replace(" ", "_")
+    found: Callable[..., object] = getattr(import_module(kind.__module__), f"{name}_id")
+    return found
+
+
+ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
+"""Where that function is not called as such a thing is."""
 
 
 class KnownThings:
