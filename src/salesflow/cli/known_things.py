@@ -184,16 +184,24 @@ KINDS: Final = {kind.noun: kind for kind in AGGREGATES}
 def _key_of(thing: Aggregate) -> str:
     """Return the key of a thing, by which its id is made."""
     wanted = next(iter(signature(id_function(type(thing))).parameters))
-    for name in ("key", wanted):
-        found = getattr(thing, name, None)
-        if isinstance(found, str):
-            return found
-    opening = getattr(thing, "opened", None)
-    return str(getattr(opening, wanted if wanted != "key" else thing.noun, ""))
+    for holder in _holders(thing):
+        for name in ("key", wanted, thing.noun):
+            found = getattr(holder, name, None)
+            if isinstance(found, str):
+                return found
+    return ""
+
+
+def _holders(thing: Aggregate) -> Iterator[object]:
+    """Yield the thing, and its values that hold its key or names where it has none itself."""
+    yield thing
+    for part in NAMED_IN:
+        with suppress(AttributeError, ValueError):  # such as the latest of no versions
+            yield getattr(thing, part)
 
 
 def _names_of(thing: Aggregate) -> Iterator[str]:
-    for holder in (thing, *(getattr(thing, part, None) for part in NAMED_IN)):
+    for holder in _holders(thing):
         for name in NAMES:
             value = getattr(holder, name, None)
             if isinstance(value, str):

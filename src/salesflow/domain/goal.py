@@ -396,13 +396,17 @@ class Goal(Aggregate, GoalState):
         )
         if not any(getattr(fact, name) is not None for name in REVISABLE):
             raise InputError("name at least one thing to revise, such as target")
-        named = [n for n in REVISABLE if getattr(fact, n) is not None and n != "evidence"]
-        if named and all(getattr(fact, name) == getattr(then, name, None) for name in named):
-            raise RuleError(
-                f"goal {then.key!r} is so already: {', '.join(named)} would stay as they are"
-            )
+        then._ensure_other_than(fact)
         letters = _passed(then._as_revised(fact), then.baseline)
         self._record(fact.model_copy(update={"letters": letters}), occurred_at)
+
+    def _ensure_other_than(self, fact: GoalRevised) -> None:
+        """Refuse a revision to exactly what holds."""
+        named = [n for n in REVISABLE if getattr(fact, n) is not None and n != "evidence"]
+        if named and all(getattr(fact, name) == getattr(self, name, None) for name in named):
+            raise RuleError(
+                f"goal {self.key!r} is so already: {', '.join(named)} would stay as they are"
+            )
 
     def lock(
         self,

@@ -225,6 +225,7 @@ class Improvement(PlannedAggregate, ImprovementState):
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Propose to do something otherwise, and say which figure that should move."""
+        _ensure_measurable(metric, stage)
         fact = ImprovementProposed(
             improvement=improvement,
             hypothesis=require_reason(hypothesis, "an improvement"),
@@ -278,10 +279,8 @@ class Improvement(PlannedAggregate, ImprovementState):
                 f"improvement {self.key!r} has started, or its order is drawn; its teams stay,"
                 " so conclude it and propose another one"
             )
-        at = opening.occurred_at
-        zone = self._context.timezone
         self.retract(opening.event_id, because=because)
-        self._record(fact, at.astimezone(zone).date() if opening.precision == "day" else at)
+        self._record(fact, self._when(opening))
 
     def stagger(
         self,
@@ -358,6 +357,12 @@ class Improvement(PlannedAggregate, ImprovementState):
             )
         because = require_reason(because, "concluding an improvement")
         self._record(ImprovementConcluded(outcome=outcome, because=because), occurred_at)
+
+    def _when(self, event: Event) -> datetime | date:
+        """Return when something happened, a day where only that was said."""
+        at = event.occurred_at
+        is_day = event.precision == "day"
+        return at.astimezone(self._context.timezone).date() if is_day else at
 
     def _ensure_not_concluded(self, asked: str) -> None:
         if self.concluded is not None:

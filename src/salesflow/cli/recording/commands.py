@@ -32,7 +32,7 @@ from salesflow.cli.recording.values import (
     read_file,
 )
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event, believed_history
+from salesflow.domain.event import Event, FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
@@ -312,7 +312,10 @@ class _Command:
         """
         before = flow.log.stream(made.id) if made.id_given else []
         if before and not believed_history(before):
-            return self._open_anew(session, made, asked, len(before))
+            gone = {*retracted_ids(before)}
+            facts = (e.fact for e in before if e.event_id not in gone)
+            others = sum(not isinstance(fact, FactRetracted) for fact in facts)
+            return self._open_anew(session, made, asked, others)
         if self._names is not None:
             self._names.note_alike(made)
         if made.id_given:
@@ -322,15 +325,15 @@ class _Command:
         return session.add(made)
 
     def _open_anew(
-        self, session: "Session", made: Aggregate, asked: _OneCommand, events: int
+        self, session: "Session", made: Aggregate, asked: _OneCommand, others: int
     ) -> Aggregate:
         """Record the opening again of what was opened before, which was retracted."""
         untrack(made)
         [opening] = (each.fact for each in made.pending)
         occurred_at: Any = asked.values.get("occurred_at")
         session.reopen_history(made.id, opening, occurred_at=occurred_at)
-        if self._names is not None:
-            self._names.note_reopened(made.noun, asked.called, events)
+        if others and self._names is not None:
+            self._names.note_reopened(made.noun, asked.called, others)
         return session.get(self.kind, made.id)
 
     def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:

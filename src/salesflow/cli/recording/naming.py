@@ -33,7 +33,7 @@ from salesflow.domain.values import trimmed
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.presentation.format import NO_VALUE
-from salesflow.presentation.messages import Language, say
+from salesflow.presentation.messages import Language, say, say_count
 from salesflow.projections import known_names as known
 from salesflow.projections.core.left_out import Unmet
 
@@ -91,7 +91,7 @@ BEHIND_MAX: Final = 50_000
 COMMA: Final = re.compile("[,，、]")
 
 
-class Stages(NamedTuple):
+class MeantVersions(NamedTuple):
     """The process versions that a command is about, and whether its thing looks after them."""
 
     versions: Sequence[ProcessVersion]
@@ -118,17 +118,19 @@ class Naming:
         """Say something besides."""
         self._notes[text] = None
 
-    def note_reopened(self, noun: str, called: str, events: int) -> None:
+    def note_reopened(self, noun: str, called: str, others: int) -> None:
         """Note that what was recorded before of a thing counts again, and from when on."""
         self.note(
-            say(
-                "{noun} {called} was opened before, and that was retracted; what else was"
-                " recorded of it counts again ({events} events in all, see its history), from"
-                " when on it is opened now: name --occurred-at where that is in the past",
+            say_count(
+                "{noun} {called} was opened before: {count:,} more event of it counts again if"
+                " it happened after this opening; name --occurred-at where that is in the past",
+                "{noun} {called} was opened before: {count:,} more events of it count again if"
+                " they happened after this opening; name --occurred-at where that is in the"
+                " past",
+                others,
                 self._language,
                 noun=say(noun, self._language),
                 called=quoted(called),
-                events=events,
             )
         )
 
@@ -330,22 +332,22 @@ class Naming:
 
     # Stages and reasons, of the processes
 
-    def _stages(self, values: Values, id: UUID | None) -> Stages:
+    def _stages(self, values: Values, id: UUID | None) -> MeantVersions:
         """Return the process versions that a command is about."""
         process = values.get("process")
         if isinstance(process, ProcessVersion):
-            return Stages([process], of_deal=True)
+            return MeantVersions([process], of_deal=True)
         with suppress(NotFoundError, HistoryError):
             if id is not None:
-                return Stages([self._flow.get(Deal, id).process_in_force], of_deal=True)
+                return MeantVersions([self._flow.get(Deal, id).process_in_force], of_deal=True)
         published = self.things.published()
         if process is not None:
             published = [
                 v for v in published if v.key == self.things.thing("sales process", process)
             ]
-        return Stages(published, of_deal=False)
+        return MeantVersions(published, of_deal=False)
 
-    def _stage(self, text: str, stages: Stages) -> str:
+    def _stage(self, text: str, stages: MeantVersions) -> str:
         """Return the key of a stage by its key or name.
 
         That a deal's process has it the deal itself looks after.
@@ -374,7 +376,7 @@ class Naming:
             )
         )
 
-    def _open(self, what: str, text: str, stages: Stages) -> str:
+    def _open(self, what: str, text: str, stages: MeantVersions) -> str:
         """Read a word of a list that a house may add to: what is near one of it is refused.
 
         Any other word is one of the house's own, of which a note says so.
@@ -400,7 +402,7 @@ class Naming:
         return text
 
     def _list_of(
-        self, what: str, stages: Stages
+        self, what: str, stages: MeantVersions
     ) -> tuple[list[str], Iterable[tuple[str, ...]]]:
         names: list[tuple[str, ...]]
         if what == "reason":

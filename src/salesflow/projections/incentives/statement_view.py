@@ -226,6 +226,27 @@ class CommissionStatementView(View):
             RuleError: when a statement was issued for it by the moment, or no version of the
                 plan is in force in it and nothing is to be settled.
         """
+        self._ensure_to_be_issued()
+        totals = self.totals
+        return StatementFigures(
+            plan=self.plan,
+            rep=self.rep,
+            first_day=self.first_day,
+            last_day=self.last_day,
+            currency=self.currency,
+            as_of=self.moment.as_of,
+            known_at=self.moment.known_at,
+            lines=tuple(map(_line_told, self.lines)),
+            differences=tuple(map(_difference_told, self.differences)),
+            earned=totals.earned,
+            guaranteed=totals.guaranteed,
+            advanced=totals.advanced,
+            recovered=totals.recovered,
+            payable=totals.payable,
+            draw_balance=totals.draw_balance,
+        )
+
+    def _ensure_to_be_issued(self) -> None:
         if self.issued is not None:
             raise RuleError(
                 f"a statement of plan {self.plan} was issued to {self.rep} for the period from"
@@ -248,24 +269,6 @@ class CommissionStatementView(View):
                 f"{self.unmet[0].sentence()}, and nothing is to be paid to them: an issued"
                 " statement is never taken back"
             )
-        totals = self.totals
-        return StatementFigures(
-            plan=self.plan,
-            rep=self.rep,
-            first_day=self.first_day,
-            last_day=self.last_day,
-            currency=self.currency,
-            as_of=self.moment.as_of,
-            known_at=self.moment.known_at,
-            lines=tuple(map(_line_told, self.lines)),
-            differences=tuple(map(_difference_told, self.differences)),
-            earned=totals.earned,
-            guaranteed=totals.guaranteed,
-            advanced=totals.advanced,
-            recovered=totals.recovered,
-            payable=totals.payable,
-            draw_balance=totals.draw_balance,
-        )
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the statement out: what it comes to, its lines, what differs, what is reached."""
