@@ -21,10 +21,22 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
+import sqlalchemy as sa
+
 from salesflow import SalesFlow
 from salesflow.errors import SalesflowError
 from salesflow.projections.core.question import Question, View
+from salesflow.projections.folds.alert import ALERT
+from salesflow.projections.folds.case import CASE
+from salesflow.projections.folds.contest import CONTEST
+from salesflow.projections.folds.goal import GOAL
+from salesflow.projections.folds.improvement import IMPROVEMENT
+from salesflow.projections.folds.incentive_plan import INCENTIVE_PLAN
+from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.review import REVIEW
+from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.homes import QUESTION_HOMES
+from salesflow.projections.table import IntervalTable
 
 PAST: Final = timedelta(days=400)
 """So long before its beginning and behind its end a log is asked too."""
@@ -162,7 +174,7 @@ def parameter_sets(flow: SalesFlow) -> dict[str, list[Drawn]]:
     parts = ("process", "stage", "owner", "team", "forecast_category")
     groups = ("process", "owner", "team", "customer", "channel", "currency")
     whose = ("rep", "team", "customer", "channel", "process")
-    return {
+    return management_sets(flow, ids, owners, processes, stages) | {
         "funnel": [
             *(fixed(), one(owner=owners), one(process=processes), fixed(report_currency="CNY")),
             *(fixed(by=by) for by in groups),
@@ -205,7 +217,7 @@ def parameter_sets(flow: SalesFlow) -> dict[str, list[Drawn]]:
         ],
         "retrospective": [
             *(fixed(), period(92), period(31), period(92, owner=owners)),
-            period(92, process=processes),
+            *(period(92, process=processes), one(review=keys_of(flow, REVIEW, "review"))),
         ],
         "stage-times": [
             *(fixed(), one(owner=owners), one(process=processes), one(start=stages)),
@@ -216,6 +228,86 @@ def parameter_sets(flow: SalesFlow) -> dict[str, list[Drawn]]:
             one(deal=ids),
         ],
     }
+
+
+def keys_of(flow: SalesFlow, table: IntervalTable, column: str) -> list[str]:
+    """Return all keys there ever were in a column of a read table, in order; at least one."""
+    select = sa.select(table.c[column]).distinct().where(table.c.tenant == flow.log.tenant)
+    with flow.log.database.read() as connection:
+        return sorted(str(row[0]) for row in connection.execute(select) if row[0]) or ["none"]
+
+
+def management_sets(
+    flow: SalesFlow,
+    ids: Sequence[str],
+    owners: Sequence[str],
+    processes: Sequence[str],
+    stages: Sequence[str],
+) -> dict[str, list[Drawn]]:
+    """Return the same for questions about goals, people, incentives, cases and improvement."""
+    teams = keys_of(flow, MEMBERSHIP, "team")
+    cases, plans = keys_of(flow, CASE, "case_key"), keys_of(flow, INCENTIVE_PLAN, "plan")
+    measured = ("sales", "orders", "won", "win_rate", "new_customers", "cycle_days")
+    part = {"owner": owners, "team": teams, "process": processes}
+    narrowed = [one(**{name: words}) for name, words in part.items()]
+    return {
+        "alerts": [fixed(), one(alert=keys_of(flow, ALERT, "alert"))],
+        "bottlenecks": [*(fixed(), period(92), period(365, process=processes)), *narrowed],
+        "case-library": [
+            *(fixed(), one(case=cases), one(outcome=["won", "lost"]), one(process=processes)),
+            *(one(words=["价格", "price", "参访"]), one(stage=stages), fixed(withdrawn=True)),
+        ],
+        "coaching": [
+            *(fixed(), one(rep=owners), one(team=teams), period(200, process=processes)),
+            *(fixed(window=30, limit=40), period(92, rep=owners)),
+        ],
+        "collaboration": [*(fixed(), period(92), period(365, owner=owners)), *narrowed],
+        "commission-estimate": [one(deal=ids), one(deal=ids, plan=plans)],
+        "commission-statement": [one(rep=owners), one(rep=owners, plan=plans)],
+        "contest-standings": [one(contest=keys_of(flow, CONTEST, "contest"))],
+        "deal-health": [
+            *(fixed(), one(deal=ids), fixed(no_reply_days=2, no_contact_days=30, pushes=1)),
+            *(one(stage=stages), *narrowed),
+        ],
+        "forecast-backtest": [
+            *(fixed(quarters=1), fixed(quarters=2, known="moment"), fixed()),
+            one(quarters=[1, 2], owner=owners),
+            one(quarters=[1, 2], process=processes),
+        ],
+        "forecast-range": [
+            *(fixed(), fixed(by="owner"), period(92), one(owner=owners)),
+            *(one(process=processes), a_quarter_ahead),
+        ],
+        "goal-attainment": [
+            *(fixed(), one(goal=keys_of(flow, GOAL, "goal")), period(365), one(team=teams)),
+            *(fixed(expected_by="seasonality"), period(92, metric=["sales"])),
+        ],
+        "goal-check": [
+            *(fixed(), one(metric=measured[1:], team=teams), period(92, metric=measured[1:])),
+            *(one(metric=measured[:1], currency=["CNY"], rep=owners, target=["1", "900000"]),),
+            one(metric=["stage_entries"], stage=stages),
+        ],
+        "improvement-effect": [
+            one(improvement=keys_of(flow, IMPROVEMENT, "improvement"), by=["team", "rep"])
+        ],
+        "leaderboard": [
+            *(fixed(), one(metric=measured), one(metric=measured, by=["team"])),
+            *(period(365, metric=measured), one(team=teams), one(process=processes)),
+        ],
+        "process-diff": [fixed(), one(process=processes)],
+        "rep-card": [one(rep=owners), period(365, rep=owners)],
+        "stage-kpis": [*(fixed(), period(365)), *narrowed],
+        "strategy-review": [fixed(), period(92), period(31)],
+        "training-effect": [
+            one(training=keys_of(flow, TRAINING, "training")),
+            one(training=keys_of(flow, TRAINING, "training"), metric=measured, window=[30]),
+        ],
+    }
+
+
+def a_quarter_ahead(as_of: datetime, _: random.Random) -> dict[str, Any]:
+    """Ask about the days from the moment on."""
+    return {"from_": str(as_of.date()), "to": str(as_of.date() + timedelta(days=92))}
 
 
 def asked_of(

@@ -3,7 +3,8 @@
     python -m benchmarks.forecast_ranges URL … --as-of DAY [--quarters N] [--known moment]
 
 Asks `forecast-backtest` of every log and adds up what it says: how often the 80 % range held,
-by method and currency, by week and over all reps, and of deals given so much how many were won.
+by method and currency, by week, over all reps and teams, how far the middles lay off, and of
+deals given so much how many were won.
 What the last run came to stands in docs/testing-figures.md.
 """
 
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for url in given.urls:
         with SalesFlow(url, create=False) as flow:
             views.append(flow.ask(question, as_of=given.as_of))
-    for line in (*_held(views), *_by_week(views), *_calibration(views)):
+    for line in (*_held(views), *_middles(views), *_by_week(views), *_calibration(views)):
         print(line)
 
 
@@ -43,14 +44,25 @@ def _held(views: Iterable[ForecastBacktestView]) -> Iterator[str]:
         for each in view.totals:
             found = (each.ranges, each.held, each.came_below, each.came_above)
             _add(sums[each.method, each.currency], found)
-        for rep in view.reps:
-            found = (rep.ranges, rep.held, rep.came_below, rep.came_above)
-            _add(sums["history", "each rep"], found)
+        for name, parts in (("each rep", view.reps), ("each team", view.teams)):
+            for part in parts:
+                found = (part.ranges, part.held, part.came_below, part.came_above)
+                _add(sums["history", name], found)
     for (method, whose), (ranges, held, below, above) in sorted(sums.items()):
         counts = (
             f"{held:,.0f} of {ranges:,.0f} held, {below:,.0f} came below, {above:,.0f} above"
         )
         yield f"{method} {whose}: {held / ranges:.1%} ({counts})"
+
+
+def _middles(views: Iterable[ForecastBacktestView]) -> Iterator[str]:
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 2)
+    for view in views:
+        for each in view.ranges:
+            if each.method == "history":
+                _add(sums[each.currency], (float(each.middle), float(each.actual)))
+    shares = (f"{name} {m / a - 1:+.1%}" for name, (m, a) in sorted(sums.items()) if a)
+    yield "history, middles beside what came: " + ", ".join(shares)
 
 
 def _by_week(views: Iterable[ForecastBacktestView]) -> Iterator[str]:

@@ -24,11 +24,10 @@ from uuid import UUID
 
 from benchmarks.asking import ASKED, clock_at_end, question_of
 from benchmarks.databases import TENANT, MadeLog, add_options, logs, working_copy
-from benchmarks.questions import some_deal
+from benchmarks.questions import asked_about
 from salesflow import ExternalEvent, Money, SalesFlow
 from salesflow.demo.world import TurnedClock
 from salesflow.domain.deal.billing import ForecastGiven
-from salesflow.projections.homes import QUESTION_HOMES
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
 
@@ -38,7 +37,6 @@ ROUNDS: Final = 5
 WARMING: Final = 2
 """Who asks of a ledger for the second time takes it into memory."""
 PARTS: Final = ("instants", "events", "commands")
-OF_A_DEAL: Final = ("case-study", "deal-timeline")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -83,20 +81,22 @@ def past_instants(log: MadeLog, instants: int) -> None:
 def after_an_event(log: MadeLog, rounds: int) -> None:
     """Ask each question after one more event, of a copy of the log."""
     end = clock_at_end(log.url, TENANT)()
-    clock, deal, number = TurnedClock(end), some_deal(log.url), count(1)
+    clock, given, number = TurnedClock(end), asked_about(log.url)["now"], count(1)
     with (
         working_copy(log) as url,
         SalesFlow(url, tenant=TENANT, create=False, clock=clock) as flow,
     ):
         [changed] = flow.ask(Deals(outcome="open", limit=1)).deals
-        for name in ASKED:
+        for name, asking in ASKED.items():
+            if any(need not in given for need in asking.needs):
+                continue
             took = []
             for _ in range(WARMING):
-                flow.ask(question_of(name, "now", end, deal))
+                flow.ask(question_of(name, "now", end, given))
             for _ in range(rounds):
                 clock.now += timedelta(seconds=1)
                 flow.record([event(changed.deal, next(number))])
-                question = question_of(name, "now", end, deal)
+                question = question_of(name, "now", end, given)
                 took.append(timed(partial(flow.ask, question)))
             show(f"{name} after an event", took)
 
@@ -108,10 +108,12 @@ def event(deal: UUID, number: int) -> ExternalEvent:
 
 def cold_commands(log: MadeLog, rounds: int) -> None:
     """Run commands, each in a process of its own."""
-    deal, end = str(some_deal(log.url)), clock_at_end(log.url, TENANT)()
+    given, end = asked_about(log.url)["now"], clock_at_end(log.url, TENANT)()
     show("salesflow --help", [command("--help") for _ in range(rounds)])
-    for question in QUESTION_HOMES:
-        of = [deal] if question in OF_A_DEAL else []
+    for name, (question, _, needs) in ASKED.items():
+        if name != question or any(need not in given for need in needs):
+            continue
+        of = [given[need] for need in needs]
         asked = ("ask", question, *of, "--db", log.url, "--as-of", end.isoformat())
         show(f"salesflow ask {question}", [command(*asked) for _ in range(rounds)])
 

@@ -1,12 +1,13 @@
 """How fast is every question, how much memory does it take, and how does that grow?
 
     python -m benchmarks.questions [--events N …] [--db …] [--mix …] [--questions NAME …]
-                                   [--rounds N] [--seconds N] [--keep FOLDER] [--json FILE]
+                                   [--rounds N] [--seconds N] [--processor]
+                                   [--keep FOLDER] [--json FILE]
     python -m benchmarks.questions --quick
 
 Every question is asked as of the end of the log and as of a year before it, in a process of
 its own (`asking`), of logs in the demo's mix and in a skewed one (`long_log`, `skewed_log`), on
-both databases. Eight of them are also answered by SQL as an analyst would write it, by DuckDB
+both databases. Ten of them are also answered by SQL as an analyst would write it, by DuckDB
 over Parquet files of the same rows (`duckdb_sql`). Both answers are compared before anything is
 timed; where they differ the run says how, and fails.
 
@@ -20,12 +21,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 from statistics import median
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
+
+import sqlalchemy as sa
 
 from benchmarks.asking import (
     ASKED,
@@ -40,9 +45,18 @@ from benchmarks.databases import TENANT, MadeLog, add_options, logs
 from benchmarks.duckdb_sql import COMPARED, AnalystSql
 from benchmarks.report import Figures, by_question, exponent
 from salesflow import SalesFlow
+from salesflow.domain.time import FOREVER, to_instant
 from salesflow.errors import SalesflowError
 from salesflow.projections.core.question import View
+from salesflow.projections.folds.case import CASE
+from salesflow.projections.folds.contest import CONTEST
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.goal import GOAL
+from salesflow.projections.folds.improvement import IMPROVEMENT
+from salesflow.projections.folds.review import REVIEW
+from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.pipeline.deals import Deals
+from salesflow.projections.table import IntervalTable
 
 SIZES: Final = (32_000, 300_000, 1_200_000)
 ROUNDS: Final = 20
@@ -51,7 +65,15 @@ QUICK_SIZE: Final = 8_000
 QUICK_ROUNDS: Final = 3
 CANDIDATES: Final = 50
 P95: Final = 0.95
-NOBODY: Final = UUID(int=0)
+KEYS: Final[Mapping[str, tuple[IntervalTable, str]]] = {
+    "goal": (GOAL, "goal"),
+    "training": (TRAINING, "training"),
+    "contest": (CONTEST, "contest"),
+    "case": (CASE, "case_key"),
+    "review": (REVIEW, "review"),
+    "improvement": (IMPROVEMENT, "improvement"),
+}
+"""What has a key, and where it stands."""
 Key = tuple[str, str]
 """What is asked, and at which moment."""
 
@@ -77,6 +99,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--questions", nargs="+", choices=ASKED, default=[*ASKED], help="which of them")
     add("--rounds", type=int, default=ROUNDS, help="so many warm answers of each, at most")
     add("--seconds", type=float, default=SECONDS, help="so long each is asked, at most")
+    add("--processor", action="store_true", help="count time of the processor, not the clock's")
     add("--json", type=Path, metavar="FILE", help="write the figures there too")
     add("--quick", action="store_true", help="a small skewed log on SQLite, few rounds")
     given = parser.parse_args(arguments)
@@ -92,19 +115,24 @@ def measured(log: MadeLog, given: argparse.Namespace) -> Iterator[Figures]:
     Raises:
         SystemExit: when the answers of both sides differ.
     """
-    deal = some_deal(log.url)
-    theirs = by_sql(log, [name for name in given.questions if name in COMPARED], given.rounds)
+    there = asked_about(log.url)
+    theirs = by_sql(log, [name for name in given.questions if name in COMPARED], given)
     print(
-        f"{'question':<20}{'moment':<8}{'first ms':>10}{'median ms':>11}{'p95 ms':>10}"
+        f"{'question':<28}{'moment':<8}{'first ms':>10}{'median ms':>11}{'p95 ms':>10}"
         f"{'peak MB':>9}{'DuckDB ms':>11}"
     )
     for name in given.questions:
         for moment in MOMENTS:
-            task = Task(log.url, TENANT, name, moment, str(deal), given.rounds, given.seconds)
+            if any(need not in there[moment] for need in ASKED[name].needs):
+                print(f"{name:<28}{moment:<8}nothing there to ask about", flush=True)
+                continue
+            about = there[moment]
+            often = given.rounds, given.seconds, given.processor
+            task = Task(log.url, TENANT, name, moment, about, *often)
             figures, first = asked(log, task, theirs.get((name, moment)))
             duckdb = figures.duckdb_ms_median
             print(
-                f"{name:<20}{moment:<8}{first:>10,.0f}{figures.ms_median:>11,.1f}"
+                f"{name:<28}{moment:<8}{first:>10,.0f}{figures.ms_median:>11,.1f}"
                 f"{figures.ms_p95:>10,.1f}{figures.mb_peak:>9,.0f}"
                 + (f"{duckdb:>11,.1f}" if duckdb is not None else ""),
                 flush=True,
@@ -129,7 +157,9 @@ def asked(log: MadeLog, task: Task, duckdb: float | None) -> tuple[Figures, floa
     return figures, found.first
 
 
-def by_sql(log: MadeLog, names: Sequence[str], rounds: int) -> Mapping[Key, float]:
+def by_sql(
+    log: MadeLog, names: Sequence[str], given: argparse.Namespace
+) -> Mapping[Key, float]:
     """Return the median milliseconds of the SQL side, whose answers were compared before.
 
     Raises:
@@ -145,7 +175,7 @@ def by_sql(log: MadeLog, names: Sequence[str], rounds: int) -> Mapping[Key, floa
     ):
         answers: dict[Key, View] = {}
         for key in ((name, moment) for name in names for moment in MOMENTS):
-            question = question_of(*key, clock(), NOBODY)
+            question = question_of(*key, clock(), {})
             answers[key] = flow.ask(question, as_of=as_of(key[1], clock()))
         wrong = [
             f"as of {moment}: {difference}"
@@ -155,29 +185,101 @@ def by_sql(log: MadeLog, names: Sequence[str], rounds: int) -> Mapping[Key, floa
         if wrong:
             raise SystemExit("\n".join([f"the answers differ on {log}", *wrong]))
         return {
-            key: round(median(sql.milliseconds(key[0], view, rounds)), 3)
+            key: round(
+                median(sql.milliseconds(key[0], view, given.rounds, processor=given.processor)),
+                3,
+            )
             for key, view in answers.items()
         }
 
 
-def some_deal(url: str) -> UUID:
+def asked_about(url: str) -> Mapping[str, Mapping[str, str]]:
+    """Return what there is to be asked about at each moment, by what it is; see `asking`.
+
+    Raises:
+        SystemExit: when there is no deal that all questions about a deal can be asked of.
+    """
+    clock = clock_at_end(url, TENANT)
+    with SalesFlow(url, tenant=TENANT, create=False, clock=clock) as flow:
+        deal = str(some_deal(flow, clock()))
+        return {
+            moment: {"deal": deal} | dict(_there(flow, moment, clock())) for moment in MOMENTS
+        }
+
+
+def some_deal(flow: SalesFlow, end: datetime) -> UUID:
     """Return a deal that all questions about a deal can be asked of at each moment.
 
     Raises:
         SystemExit: when there is none among those looked at.
     """
-    clock = clock_at_end(url, TENANT)
-    with SalesFlow(url, tenant=TENANT, create=False, clock=clock) as flow:
-        past = flow.ask(Deals(outcome="won", limit=CANDIDATES), as_of=as_of("past", clock()))
-        for deal in past.deals:
-            try:
-                for name, moment in product(("deal-timeline", "case-study"), MOMENTS):
-                    question = question_of(name, moment, clock(), deal.deal)
-                    flow.ask(question, as_of=as_of(moment, clock()))
-            except SalesflowError:
-                continue
+    past = flow.ask(Deals(outcome="won", limit=CANDIDATES), as_of=as_of("past", end))
+    for deal in past.deals:
+        about = {"deal": str(deal.deal)}
+        if all(
+            _can_be_asked(flow, name, moment, end, about)
+            for name, moment in product(("deal-timeline", "case-study"), MOMENTS)
+        ):
             return deal.deal
     raise SystemExit("no deal is there at all moments")
+
+
+def _there(flow: SalesFlow, moment: str, end: datetime) -> Iterator[tuple[str, str]]:
+    """Yield what there is at a moment besides that deal: of keys the first in their order."""
+    now = as_of(moment, end) or end
+    for name, (table, column) in KEYS.items():
+        order = [table.c.last_day.desc()] if name == "goal" else []
+        for (key,) in _rows(flow, table, now, sa.select(table.c[column]), order):
+            yield name, key
+            break
+    owners = Counter(owner for (owner,) in _rows(flow, DEAL_STATE, now, _OWNERS) if owner)
+    reps = sorted(owners, key=lambda owner: (-owners[owner], owner))
+    yield from _first(flow, moment, end, ("rep", "rep-card"), reps)
+    yield from _first(flow, moment, end, ("paid rep", "commission-statement"), reps)
+    deals = flow.ask(Deals(outcome="open", limit=CANDIDATES), as_of=as_of(moment, end)).deals
+    ids = [str(deal.deal) for deal in deals]
+    yield from _first(flow, moment, end, ("open deal", "commission-estimate"), ids)
+
+
+def _first(
+    flow: SalesFlow, moment: str, end: datetime, what: tuple[str, str], of: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    """Yield the first of some that a question can be asked about, if any is."""
+    need, question = what
+    for each in of[:CANDIDATES]:
+        if _can_be_asked(flow, question, moment, end, {need: each}):
+            yield need, each
+            return
+
+
+def _can_be_asked(
+    flow: SalesFlow, name: str, moment: str, end: datetime, about: Mapping[str, str]
+) -> bool:
+    try:
+        flow.ask(question_of(name, moment, end, about), as_of=as_of(moment, end))
+    except SalesflowError:
+        return False
+    return True
+
+
+_OWNERS: Final = sa.select(DEAL_STATE.c.owner)
+
+
+def _rows(
+    flow: SalesFlow,
+    table: IntervalTable,
+    at: datetime,
+    select: sa.Select[Any],
+    order: Sequence[sa.ColumnElement[Any]] = (),
+) -> Sequence[sa.Row[Any]]:
+    """Return columns of the rows that stand at a moment, as all is known now."""
+    now = to_instant(at)
+    held = select.where(
+        table.c.tenant == TENANT,
+        *(table.c.known_to == FOREVER, table.c.valid_from <= now, table.c.valid_to > now),
+    )
+    with flow.log.database.read() as connection:
+        return connection.execute(held.order_by(*order, *select.selected_columns)).all()
 
 
 def print_growth(found: Sequence[Figures]) -> None:
@@ -188,7 +290,7 @@ def print_growth(found: Sequence[Figures]) -> None:
         for asked, figures in points.items():
             power = exponent(figures)
             where = f"{asked.database}, {asked.mix} mix"
-            print(f"{asked.question:<20}{asked.moment:<8}{power or 0:>10.2f}   {where}")
+            print(f"{asked.question:<28}{asked.moment:<8}{power or 0:>10.2f}   {where}")
 
 
 if __name__ == "__main__":

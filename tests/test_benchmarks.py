@@ -2,19 +2,20 @@
 
 import json
 from collections import defaultdict
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
-from uuid import UUID
 
 import pytest
 from benchmarks import latency, questions
 from benchmarks.asking import MOMENTS, as_of, clock_at_end, question_of
 from benchmarks.databases import TENANT
 from benchmarks.duckdb_sql import COMPARED, AnalystSql
+from benchmarks.long_log import long_log
 from benchmarks.skewed_log import skewed_log
 
-from salesflow import STANDARD, Deal, Money, SalesFlow
+from salesflow import STANDARD, Deal, Goal, Money, Rep, SalesFlow, Team
 from salesflow.domain.deal.stages import DealOpened
+from salesflow.projections.goals.goal_attainment import GoalAttainment
 from salesflow.projections.pipeline.funnel import Funnel
 
 SMALL = ["--db", "sqlite", "--mix", "skewed", "--events", "300", "--rounds", "1"]
@@ -43,6 +44,46 @@ def test_a_skewed_log_has_deals_that_change_all_the_time_never_and_late(
     assert all(event.occurred_at <= event.recorded_at for event in events)
 
 
+def test_copies_of_a_house_have_their_own_reps_and_goals_and_share_those_of_the_company(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with SalesFlow(f"sqlite:///{tmp_path / 'house.db'}") as house:
+        with house.session(actor="u-17") as s:
+            s.add(Team.form("north", name_en="North", name_zh="north"))
+            s.add(Rep.join("u-17", team="north", name="Kim"))
+            for key, team, parent in (("year", None, None), ("quarter", "north", "year")):
+                s.add(
+                    Goal.set(
+                        key,
+                        metric="won",
+                        target=9,
+                        team=team,
+                        parent=parent,
+                        first_day=date(2026, 1, 1),
+                        last_day=date(2026, 12, 31),
+                        strategy="grow",
+                        why_achievable="a new market",
+                    )
+                )
+        with house.session(actor="u-17") as s:
+            s.add(Deal.open(STANDARD, title="Crane", owner="u-17", amount=Money("9", "CNY")))
+        told = house.log.stored_page(0, house.log.head().position)
+    long_log(sqlite_url, TENANT, 3 * len(told), told)
+    with SalesFlow(sqlite_url, create=False) as flow:
+        events = flow.log.page(0, flow.log.head().position)
+        owners = [event.fact.owner for event in events if isinstance(event.fact, DealOpened)]
+        goals = flow.ask(
+            GoalAttainment.model_validate({"from_": "2026-01-01", "to": "2027-01-01"})
+        )
+    assert sorted(map(str, owners)) == ["u-17", "u-17-1", "u-17-2"]
+    assert [(goal.goal, goal.team, goal.parent) for goal in goals.goals] == [
+        ("year", None, None),
+        ("quarter", "north", "year"),
+        ("quarter-1", "north-1", "year"),
+        ("quarter-2", "north-2", "year"),
+    ]
+
+
 def test_the_sql_of_an_analyst_gives_the_same_figures(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -54,7 +95,7 @@ def test_the_sql_of_an_analyst_gives_the_same_figures(
     ):
         for name in COMPARED:
             for moment in MOMENTS:
-                question = question_of(name, moment, clock(), UUID(int=0))
+                question = question_of(name, moment, clock(), {})
                 view = flow.ask(question, as_of=as_of(moment, clock()))
                 assert sql.differences(name, view) == []
 

@@ -13,6 +13,7 @@ PYTHON = re.compile(
     r"|`[a-z_]+`"
     r"|salesflow: (?:[^:]*object [\d,]+: )?"  # a class, or its method
     r"(?:Money|[A-Z][a-z]+(?:[A-Z][a-z]+)+|[A-Z][a-z]+\.[a-z_]+): "
+    r"|: [A-Z][a-z]+(?:[A-Z][a-z]+)*: [a-z_]+: "
     r"|\b(?:None|True|False)\b"
     r"|of type [a-z]+"
 )

@@ -36,7 +36,7 @@ CONTEST = "contest open c --name-en C --name-zh C --first-day 2026-01-01 --last-
 REFUSED = {
     f"{GOAL} --metric sales --target '1 CNY'": "--parent",
     f"{GOAL} --metric sales --target '9999999999 CNY' --strategy s": "--why-achievable",
-    f"{GOAL} --metric sales --target 5 --strategy s": "such as CNY",
+    f"{GOAL} --metric sales --target 5 --strategy s": "such as --currency CNY",
     f"{GOAL} --metric figure:x --target 5 --strategy s": "--unit share",
     f"{GOAL} --metric orders --target 1 --strategy ''": "--strategy: must not be blank",
     "goal set '' --metric orders --target 1 --first-day 2026-10-01 --last-day 2026-12-31"
@@ -63,6 +63,9 @@ REFUSED = {
     "plan supersede ae --starts 2026-02-01 --because x --terms '{\"rate\": \"0.1\"}'":
         "--occurred-at",
     f"{CONTEST} --metric sales": "--currency CNY",
+    "deal open standard --owner ann --title x --amount '1e400 CNY'": "--amount: amount: write",
+    "deal issue-quote MES --valid-until 2999-01-01 --lines"
+    ' \'{"product": "a", "quantity": "1", "unit_price": "98 CNY"}\'': "must be like",
     "contest open c --name-en C --name-zh C --metric orders --first-day 2026-06-30"
     " --last-day 2026-01-01": "a contest ends before it begins",
     "review open r1 --month 2026-05": "review 'r1' is there already",
@@ -160,11 +163,47 @@ def test_what_is_wrong_in_a_file_is_said_with_its_place_and_nothing_of_it_is_rec
     assert '"n1"' not in there
 
 
+def test_an_id_of_another_command_is_refused_and_of_the_same_one_is_not(team: str) -> None:
+    issue = ("statement", "issue", "ann", "--month", "2026-05", "--command-id", "may")
+    first, again = (ran(*issue, "--db", team, "--json") for _ in range(2))
+    assert [json.loads(each.out)["again"] for each in (first, again)] == [False, True]
+    assert json.loads(first.out)["recorded"] == json.loads(again.out)["recorded"]
+    june = ("statement", "issue", "ann", "--month", "2026-06", "--command-id", "may")
+    refused(ran(*june, "--db", team), "nothing of what was typed now is recorded")
+    other = ("team", "form", "may", "--name-en", "M", "--name-zh", "M", "--command-id", "may")
+    refused(ran(*other, "--db", team), "nothing of what was typed now is recorded")
+
+
 def test_a_number_with_a_currency_is_refused_with_the_number(team: str) -> None:
     told = ran("deal", "give-refund", "ERP", "5 CNY %", "--because", "x", "--db", team)
     assert told.code in (1, 2)
     told = ran("goal", "check-in", "q4", "--confidence", "5 CNY", "--db", team)
     refused(told, "write 5")
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    {
+        "rep join zed --name Zed --team typo": "typo",
+        "rep assign-training ann typo": "typo",
+        "review open r9 --month 2026-05 --team typo": "typo",
+        "improvement propose i9 --hypothesis x --change process --metric win_rate"
+        " --process typo --teams east": "typo",
+        "goal set g9 --metric orders --target 1 --first-day 2026-10-01 --last-day 2026-12-31"
+        " --parent typo --why-achievable x": "typo",
+        "rep join zoe --name Zoe --team east": "",
+        "improvement propose i8 --hypothesis x --change process --metric win_rate"
+        " --process standard --teams east": "",
+    }.items(),
+    ids=count(),
+)
+def test_a_key_of_what_is_not_there_is_refused(team: str, line: str, key: str) -> None:
+    told = ran(*shlex.split(line), "--db", team, "--json")
+    assert told.code == (2 if key else 0), told.err
+    if key:
+        refused(told, f"'{key}'")
+    else:
+        assert "notes" not in json.loads(told.out)
 
 
 def test_what_was_typed_is_repeated_as_it_was_typed() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -20,7 +21,7 @@ from salesflow.domain.case import (
 )
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.event import Fact, believed_history
-from salesflow.errors import DealClosedError, InputError, RuleError, SalesflowError
+from salesflow.errors import DealClosedError, InputError, RuleError
 
 ACME = case_id("acme")
 PUBLISHED = CasePublished(case="acme", deal=DEAL, title="Nine days", audience=("east",))
@@ -38,16 +39,7 @@ def decides(
     )
 
 
-def refuses(
-    *,
-    given: Sequence[Given],
-    when: Callable[[Case], object],
-    match: str,
-    error: type[SalesflowError] = RuleError,
-) -> None:
-    testing.refuses(
-        given=given, when=when, error=error, match=match, kind=Case, id=ACME, timezone=SHANGHAI
-    )
+refuses = partial(testing.refuses, kind=Case, id=ACME, timezone=SHANGHAI, error=RuleError)
 
 
 def judged(*given: Given) -> list[str | None]:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from given import SHANGHAI
-from salesflow.domain.figures import FIGURES_ID, Figures
+from given import SHANGHAI, events_of
+from salesflow.domain.figures import FIGURES_ID, FigureReported, Figures, FiguresState
 from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError, RuleError
 
@@ -63,6 +63,16 @@ def test_a_figure_may_be_named_as_the_metric_is() -> None:
 def test_a_period_that_ends_before_it_starts_is_refused() -> None:
     with pytest.raises(InputError, match="cannot end"):
         Figures.begin("market-share", **{**SHARE, "last_day": date(2025, 1, 1)})
+
+
+def test_a_period_that_another_system_turned_round_counts_for_nothing() -> None:
+    fact = FigureReported(
+        figure="market-share", value=Decimal(1), unit="share", source="IDC",
+        first_day=date(2026, 4, 1), last_day=date(2026, 3, 1),
+    )  # fmt: skip
+    book = FiguresState()
+    assert book.evolve(events_of([fact])[0]) == "its period ends before it begins"
+    assert not book.reports
 
 
 def test_a_report_names_its_source() -> None:

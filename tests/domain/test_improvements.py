@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -18,7 +19,7 @@ from salesflow.domain.improvement import (
     drawn_order,
     improvement_id,
 )
-from salesflow.errors import InputError, RuleError, SalesflowError
+from salesflow.errors import InputError, RuleError
 
 TRIAL = improvement_id("trial")
 TEAMS = ("east", "north", "south", "west")
@@ -40,22 +41,9 @@ def decides(
     )
 
 
-def refuses(
-    *,
-    given: Sequence[Given],
-    when: Callable[[Improvement], object],
-    match: str,
-    error: type[SalesflowError] = RuleError,
-) -> None:
-    testing.refuses(
-        given=given,
-        when=when,
-        error=error,
-        match=match,
-        kind=Improvement,
-        id=TRIAL,
-        timezone=SHANGHAI,
-    )
+refuses = partial(
+    testing.refuses, kind=Improvement, id=TRIAL, timezone=SHANGHAI, error=RuleError
+)
 
 
 def judged(*given: Given) -> list[str | None]:
@@ -116,6 +104,26 @@ def test_the_order_of_teams_is_drawn_by_a_seed_that_draws_it_again() -> None:
     )
     assert [*improvement.planned_starts] == order
     assert improvement.progress == "proposed", "it starts nobody"
+
+
+def test_a_seed_that_nobody_chose_is_recorded_with_the_order_it_draws() -> None:
+    seeds = set()
+    for _ in range(3):
+        trial = read(Improvement, [PROPOSED], id=TRIAL, now=NOW)
+        trial.stagger(first=day("2026-07-01"))
+        assert trial.seed is not None
+        assert [*trial.planned_starts] == drawn_order(TEAMS, trial.seed)
+        seeds.add(trial.seed)
+    assert len(seeds) > 1, "it is another one each time"
+
+
+def test_an_order_is_drawn_once_so_that_nobody_draws_until_they_like_it() -> None:
+    trial = read(Improvement, [PROPOSED], id=TRIAL, now=NOW)
+    trial.stagger(seed=7, first=day("2026-07-01"))
+    with pytest.raises(
+        RuleError, match="was drawn by the seed 7; to draw another one, retract"
+    ):
+        trial.stagger(first=day("2026-07-01"))
 
 
 def test_an_order_is_drawn_of_several_teams_before_any_has_started() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
@@ -21,7 +22,7 @@ from salesflow.domain.review import (
     ReviewState,
     review_id,
 )
-from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.errors import InputError, NotFoundError, RuleError
 
 Q1 = review_id("q1")
 OPENED = ReviewOpened(review="q1", from_=day("2026-01-01"), to=day("2026-04-01"))
@@ -48,16 +49,7 @@ def decides(
     )
 
 
-def refuses(
-    *,
-    given: Sequence[Given],
-    when: Callable[[Review], object],
-    match: str,
-    error: type[SalesflowError] = RuleError,
-) -> None:
-    testing.refuses(
-        given=given, when=when, error=error, match=match, kind=Review, id=Q1, timezone=SHANGHAI
-    )
+refuses = partial(testing.refuses, kind=Review, id=Q1, timezone=SHANGHAI, error=RuleError)
 
 
 def judged(*given: Given) -> list[str | None]:

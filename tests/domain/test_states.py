@@ -1,11 +1,17 @@
 """What a state keeps, for whom, and what it costs: rules that every state follows."""
 
 from copy import copy
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from given import DEAL, PROCESSES, Given, deal_of, events_of, line, on, opened, read
+from salesflow.domain.alert import AlertDefined, AlertState, WatchedFigure
+from salesflow.domain.case import CasePublished, CaseState
+from salesflow.domain.contest import ContestOpened, ContestState
 from salesflow.domain.customer import ContactPersonAdded, Customer, CustomerRegistered
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.activities import ContactLogged, ObjectionRaised
@@ -15,8 +21,23 @@ from salesflow.domain.deal.people import MessagePosted
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued, QuoteRevised
 from salesflow.domain.deal.state import DealState, DealSummary
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.goal import GoalSet, GoalState
+from salesflow.domain.improvement import ImprovementProposed, ImprovementState
+from salesflow.domain.incentive_plan import (
+    IncentivePlanState,
+    PlanPublished,
+    PlanTerms,
+    PlanVersion,
+    plan_id,
+)
+from salesflow.domain.rep import RepJoined, RepState
+from salesflow.domain.review import ReviewOpened, ReviewState
+from salesflow.domain.smart import GoalScope
 from salesflow.domain.state import ReplayContext, State
+from salesflow.domain.statement import StatementFigures, StatementIssued, StatementState
+from salesflow.domain.team import TeamFormed, TeamName, TeamState
 from salesflow.domain.time import to_instant
+from salesflow.domain.training import TrainingCourse, TrainingOffered, TrainingState
 from salesflow.errors import InputError, NotFoundError
 from salesflow.testing import HOUR, START
 
@@ -131,3 +152,57 @@ def test_no_state_of_an_aggregate_is_at_hand_to_be_changed() -> None:
     deal = deal_of(opened())
     shown = [getattr(deal, name) for name in dir(deal) if not name.startswith("_")]
     assert not any(isinstance(value, State) for value in shown)
+
+
+DAYS: dict[str, Any] = {"first_day": date(2026, 3, 1), "last_day": date(2026, 3, 31)}
+NAMES: dict[str, Any] = {"name_en": "A", "name_zh": "A"}
+TERMS = PlanTerms(rate=Decimal("0.05"))
+PLAN = PlanVersion(key="a", **NAMES, currency="CNY", starts=DAYS["first_day"], terms=TERMS)
+ON_TIME = datetime(2026, 4, 1, tzinfo=UTC)
+FIGURES = StatementFigures(
+    plan="a", rep="ann", **DAYS, currency="CNY", as_of=ON_TIME, known_at=ON_TIME,
+    earned=Decimal(0), payable=Decimal(0),
+)  # fmt: skip
+WATCHED = WatchedFigure(question="kpis", parameters="{}", figure="won")
+OPENINGS: dict[type[State], Fact] = {
+    AlertState: AlertDefined(
+        alert="a", watched=WATCHED, condition="above", threshold=Decimal(1)
+    ),
+    CaseState: CasePublished(case="a", deal=DEAL),
+    ContestState: ContestOpened(contest="a", title_en="A", title_zh="A", metric="won", **DAYS),
+    GoalState: GoalSet(goal="a", metric="won", target=Decimal(1), scope=GoalScope(), **DAYS),
+    ImprovementState: ImprovementProposed(
+        improvement="a", hypothesis="it helps", change="strategy", metric="won"
+    ),
+    IncentivePlanState: PlanPublished(plan=PLAN),
+    RepState: RepJoined(rep="a", team="east", name="Ann"),
+    ReviewState: ReviewOpened(review="a", from_=DAYS["first_day"], to=DAYS["last_day"]),
+    StatementState: StatementIssued(figures=FIGURES),
+    TeamState: TeamFormed(team="a", name=TeamName(en="A", zh="A")),
+    TrainingState: TrainingOffered(training="a", course=TrainingCourse(**NAMES)),
+}
+
+
+@pytest.mark.parametrize("state", OPENINGS, ids=lambda state: state.__name__)
+def test_what_is_opened_under_the_id_of_another_key_counts_for_nothing(
+    state: type[State],
+) -> None:
+    elsewhere = events_of([OPENINGS[state]])[0]
+    found = state()
+    assert str(found.evolve(elsewhere)).split(" another ")[0] in ("it names", "it is of")
+    assert {**vars(found), "irregular": (), "_opening": None} == {
+        **vars(state()),
+        "irregular": (),
+    }
+
+
+def test_a_version_of_a_plan_in_another_currency_or_period_counts_for_nothing() -> None:
+    said = []
+    for change in ({}, {"version": 2, "currency": "USD"}, {"version": 3, "period": "year"}):
+        fact = PlanPublished(plan=PLAN.model_copy(update=change))
+        [event] = events_of([fact])
+        said.append((fact, event._replace(stream_id=plan_id("a"))))
+    plan = IncentivePlanState()
+    told = [plan.evolve(event) for _, event in said]
+    assert told == [None, *["a plan keeps its currency and its period"] * 2]
+    assert [*plan.versions] == [1]

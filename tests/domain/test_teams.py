@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,7 @@ from salesflow.domain.rep import Rep, RepJoined, RepLeft, RepMoved, RepState, re
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import Team, TeamFormed, TeamName, TeamRenamed, team_id
 from salesflow.domain.time import to_instant
-from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.errors import InputError, NotFoundError, RuleError
 from salesflow.presentation.messages import say
 
 JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
@@ -37,16 +38,7 @@ def decides(
     )
 
 
-def refuses(
-    *,
-    given: Sequence[Given],
-    when: Callable[[Rep], object],
-    match: str,
-    error: type[SalesflowError] = RuleError,
-) -> None:
-    testing.refuses(
-        given=given, when=when, error=error, match=match, kind=Rep, id=ANN, timezone=SHANGHAI
-    )
+refuses = partial(testing.refuses, kind=Rep, id=ANN, timezone=SHANGHAI, error=RuleError)
 
 
 def east(*given: Given, now: datetime = NOW) -> Team:

@@ -29,18 +29,19 @@ from salesflow.errors import InputError
 NOW = datetime(2026, 6, 10, 12, tzinfo=UTC)
 LATER, EARLIER = NOW + timedelta(days=1), NOW - timedelta(days=1)
 MAY: dict[str, Any] = {"first_day": date(2026, 5, 1), "last_day": date(2026, 5, 31)}
-IN_WORDS = {"name_en": "C", "name_zh": "C"}
+IN_WORDS: dict[str, Any] = {"name_en": "C", "name_zh": "C"}
 Make = Callable[[datetime, datetime, OccurredAt], Aggregate]
 
 
 def statement(as_of: datetime, known_at: datetime, at: OccurredAt) -> Statement:
     of: dict[str, Any] = {"plan": "ae", "rep": "ann", "currency": "CNY", **MAY}
-    figures = StatementFigures(as_of=as_of, known_at=known_at, earned=0, payable=0, **of)
+    of |= {"earned": 0, "payable": 0}
+    figures = StatementFigures(as_of=as_of, known_at=known_at, **of)
     return Statement.issue(figures, occurred_at=at)
 
 
 def review(as_of: datetime, known_at: datetime, at: OccurredAt) -> Review:
-    days = {"from_": date(2026, 5, 1), "to": date(2026, 6, 1)}
+    days: dict[str, Any] = {"from_": date(2026, 5, 1), "to": date(2026, 6, 1)}
     return Review.open("r", **days, as_of=as_of, known_at=known_at, occurred_at=at)
 
 
@@ -116,7 +117,11 @@ def test_a_period_that_nobody_can_ask_about_is_refused(
 
 @pytest.mark.parametrize("day", [date(1, 1, 1), date.max])
 def test_a_plan_starts_on_a_day_that_somebody_can_ask_about(flow: SalesFlow, day: date) -> None:
-    of: dict[str, Any] = {"currency": "CNY", "terms": PlanTerms(rate="0.05"), **IN_WORDS}
+    of: dict[str, Any] = {
+        "currency": "CNY",
+        "terms": PlanTerms.model_validate({"rate": "0.05"}),
+        **IN_WORDS,
+    }
     with pytest.raises(InputError, match="lies between 1900"), flow.session() as s:
         s.add(IncentivePlan.publish("ae", starts=day, **of))
 

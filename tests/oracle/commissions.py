@@ -19,7 +19,15 @@ from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of
 from oracle.teams import stays_of, stream_of
 
-__all__ = ["estimates_in", "issued_in", "payable_in", "plan_of", "statement_lines", "team_of"]
+__all__ = [
+    "estimates_in",
+    "guaranteed_in",
+    "issued_in",
+    "payable_in",
+    "plan_of",
+    "statement_lines",
+    "team_of",
+]
 
 PLANS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a11")
 Plan = dict[str, Any]
@@ -379,6 +387,17 @@ def payable_in(
         balance += advanced - recovered
         found.append((so_far + advanced - recovered, balance))
     return found
+
+
+def guaranteed_in(
+    raw: list[Raw], key: str, rep: str, days: tuple[date, date], at: tuple[int, int]
+) -> Decimal:
+    """Give what the guarantee adds in some days, where no statement paid differences there."""
+    lines, versions = statement_lines(raw, key, rep, *at), plan_of(raw, key, *at)
+    inside = [line for when, line in lines if days[0] <= moment(when).date() <= days[1]]
+    _, guarantee = _due(raw, versions, rep, days, at[1])
+    earned = sum((line[2] for line in inside), Decimal(0))
+    return max(guarantee - earned, Decimal(0)) if guarantee else Decimal(0)
 
 
 def _due(

@@ -7,6 +7,7 @@ under the key that it names.
 
 import hashlib
 import math
+from collections.abc import Iterable
 from fractions import Fraction
 from statistics import NormalDist
 from typing import Any
@@ -16,7 +17,9 @@ import numpy as np
 
 from oracle.beliefs import Raw, moment
 from oracle.deals import deal_at, deals_of
+from oracle.periods import period_of
 from oracle.sales import closing_at
+from oracle.teams import stream_of, team_at
 from oracle.visits import way_at
 
 __all__ = ["ranges_in", "tested_in", "won_between"]
@@ -37,30 +40,65 @@ class Known:
         self, events: list[Raw], span: Span, as_of: int, known_at: int, only: Only
     ) -> None:
         self.at, self.span, self.only = as_of, span, only
+        self.events, self.known_at = events, known_at
         self.opens = max(0, span[0] - 1 - as_of)
         self.lasts = max(0, span[1] - 1 - as_of)
         self.open: list[dict[str, Any]] = []
         self.visits: list[dict[str, Any]] = []
         self.closings: list[dict[str, Any]] = []
         for stream in deals_of(events):
-            deal = deal_at(events, stream, as_of, known_at)
-            closing = closing_at(events, stream, as_of, known_at)
-            if deal is None or closing is None:
-                continue
-            if only.get("process") in (None, closing["process"]):
-                self.closings.append({**closing, "stream": stream})
-            steps = way_at(events, stream, as_of, known_at)
-            won = closing["closed"][0] if closing["outcome"] == "won" else None
-            if only.get("process") not in (None, closing["process"]):
-                won = None
-            for step in steps:
-                if step["outcome"] == "open" and only.get("process") in (None, step["process"]):
-                    end = as_of if step["end"] is None else step["end"]
-                    self.visits.append({**step, "end": end, "won": won})
-            wanted = all(only.get(n) in (None, deal[n]) for n in ("process", "owner"))
-            if deal["standing"] == "open" and wanted:
-                self.open.append({**deal, "stream": stream, "entered": steps[-1]["at"]})
+            self._read(stream)
         self.open.sort(key=lambda deal: UUID(deal["stream"]))
+        self.pace = _paces(self)
+        self.doubts, self.corrected = _doubts(self)
+
+    def _read(self, stream: str) -> None:
+        """Read one deal: how it closed, its visits, and where it stands open."""
+        deal = deal_at(self.events, stream, self.at, self.known_at)
+        closing = closing_at(self.events, stream, self.at, self.known_at)
+        if deal is None or closing is None:
+            return
+        process = self.only.get("process")
+        is_mine = process in (None, closing["process"])
+        if is_mine:
+            recorded = closing["amount"]
+            if closing["outcome"] == "won":
+                closing["amount"] = self.converted(recorded, stream)
+            self.closings.append({**closing, "stream": stream, "recorded": recorded})
+        steps = way_at(self.events, stream, self.at, self.known_at)
+        won = closing["closed"][0] if closing["outcome"] == "won" and is_mine else None
+        for step in steps:
+            if step["outcome"] == "open" and process in (None, step["process"]):
+                end = self.at if step["end"] is None else step["end"]
+                self.visits.append({**step, "end": end, "won": won})
+        if deal["standing"] == "open":
+            self._read_open({**deal, "stream": stream, "entered": steps[-1]["at"]})
+
+    def _read_open(self, deal: dict[str, Any]) -> None:
+        """Keep an open deal that is asked about, unless its amount has no rate."""
+        amount = deal["amount"]
+        if all(self.only.get(n) in (None, deal[n]) for n in ("process", "owner")):
+            deal["amount"] = self.converted(amount, deal["stream"])
+            if (amount is None) == (deal["amount"] is None):
+                self.open.append(deal)
+
+    def converted(self, money: Any, stream: str) -> Any:  # noqa: ANN401 - money or nothing
+        """Give an amount in the currency asked for, at the rate of the period's last day."""
+        if money is None or self.only.get("exchange") is None:
+            return money
+        end = self.span[1] - 1
+        exchange = self.only["exchange"]
+        found = exchange.convert(money, end=end, event=None, closing=None, of=stream)
+        if found is not None and abs(found[0]) * MILLION >= 2**63:
+            raise OverflowError("more than 64 bits hold")
+        return found
+
+    def team_of(self, owner: str | None) -> str | None:
+        """Say in which team somebody is at the moment."""
+        if owner is None:
+            return None
+        member = team_at(self.events, stream_of(owner), self.at, self.known_at)
+        return None if member is None else member[1]
 
     def wins(self) -> list[dict[str, Any]]:
         """List the deals that stand won with an amount, of the rep asked about."""
@@ -102,6 +140,7 @@ def likely_of(known: Known, method: str) -> list[int]:
             said = stated if within or close is None else Fraction(0)
             age = known.at - deal["entered"]
             likely = _share(known, deal["process"], deal["stage"], age, said)
+            likely = _hurried(known, likely, known.at)
             found.append(round(likely * MILLION))
     return found
 
@@ -132,6 +171,117 @@ def _counted(known: Known, visits: list[dict[str, Any]], age: int) -> tuple[int,
     return won, seen
 
 
+# How much faster deals are won in the weeks of a quarter.
+
+
+def _hurried(known: Known, share: Fraction, at: int) -> Fraction:
+    """Multiply the odds by the mean pace between the beginning and the end of a span."""
+    begun, ended = at + known.opens, at + known.lasts
+    if begun >= ended:
+        return share
+    passed = Fraction(ended - begun)
+    for start, end, pace in known.pace:
+        passed += (pace - 1) * max(0, min(end, ended) - max(start, begun))
+    times = passed / (ended - begun)
+    return share * times / (1 - share + share * times)
+
+
+def _paces(known: Known) -> list[tuple[int, int, Fraction]]:
+    """Give the weeks of the quarters around a moment, and how fast deals are won in each."""
+    pieces = [
+        (max(start, end - (week + 1) * WEEK) if week < 12 else start, end - week * WEEK, week)
+        for start, end in _quarters(known)
+        for week in range(12, -1, -1)
+    ]
+    won, usual = [0] * 13, [Fraction(0)] * 13
+    worth = _worth_of_time(known)
+    for start, end, week in pieces:
+        until = min(end, known.at)
+        for visit, each in worth:
+            here = min(visit["end"], until) - max(visit["at"], start)
+            usual[week] += each * max(0, here)
+            is_won = visit["won"] == visit["end"] > visit["at"]
+            won[week] += is_won and start <= visit["end"] < until
+    whole = sum(each * each for each in usual)
+    apart = [w - u if u else Fraction(0) for w, u in zip(won, usual, strict=True)]
+    varies = Fraction(0)
+    if whole:
+        varies = max(varies, (sum(each * each for each in apart) - sum(usual)) / whole)
+    paces = [
+        min(1 + a * varies / (varies * u + 1), Fraction(10))
+        for a, u in zip(apart, usual, strict=True)
+    ]
+    return [(start, end, paces[week]) for start, end, week in pieces if start < end]
+
+
+def _quarters(known: Known) -> list[Span]:
+    found = [period_of(None, None, known.at)]
+    for _ in range(8):
+        if found[-1][1] < known.span[1]:
+            found.append(period_of(None, None, found[-1][1]))
+    for _ in range(12):
+        found.insert(0, period_of(None, None, found[0][0] - 1))
+    return found
+
+
+def _worth_of_time(known: Known) -> list[tuple[dict[str, Any], Fraction]]:
+    """Give every visit, and how many wins a microsecond in its stage is usually worth."""
+    found = []
+    for visit in known.visits:
+        alike = [
+            v
+            for v in known.visits
+            if (v["process"], v["stage"]) == (visit["process"], visit["stage"])
+        ]
+        won = sum(v["won"] == v["end"] > v["at"] for v in alike)
+        found.append((visit, Fraction(won, max(sum(v["end"] - v["at"] for v in alike), 1))))
+    return found
+
+
+# Wins that are far from what their deals stood at.
+
+
+def _doubts(known: Known) -> tuple[list[dict[str, Any]], int]:
+    """List the wins of the period so far that are in doubt, and how many of a million are."""
+    found = []
+    for each in known.wins():
+        if known.span[0] <= each["closed"][0] <= min(known.span[1] - 1, known.at):
+            stood = _far_off(known, each["stream"], each["closed"][0], each["recorded"])
+            if stood is not None:
+                stood = known.converted((stood, each["recorded"][1]), each["stream"])
+                found.append({**each, "stood": stood[0]})
+    found.sort(key=lambda each: UUID(each["stream"]))
+    before = [each for back in range(1, 5) for each in _doubted(known, back)]
+    return found, MILLION * (sum(before) + 1) // (len(before) + 2) if found else 0
+
+
+def _doubted(known: Known, back: int) -> list[bool]:
+    """Say of each win that was in doubt so far back whether it was corrected since."""
+    found = []
+    then = known.at - back * 91 * DAY
+    for stream in deals_of(known.events):
+        old = closing_at(known.events, stream, then, min(then, known.known_at))
+        if old is None or old["outcome"] != "won" or old["closed"][0] <= then - 91 * DAY:
+            continue
+        is_mine = known.only.get("process") in (None, old["process"])
+        if is_mine and _far_off(known, stream, old["closed"][0], old["amount"]) is not None:
+            now = closing_at(known.events, stream, known.at, known.known_at) or {}
+            found.append((now.get("outcome"), now.get("amount")) != ("won", old["amount"]))
+    return found
+
+
+def _far_off(known: Known, stream: str, closed: int, won: Any) -> Any:  # noqa: ANN401 - money
+    """Give what a deal stood at where it was won for three times as much, or a third."""
+    before = deal_at(known.events, stream, closed - 1, known.known_at)
+    if before is None or before["standing"] != "open" or won is None:
+        return None
+    if before["amount"] is None or before["amount"][1] != won[1]:
+        return None
+    stood, amount = (int(each * MILLION) for each in (before["amount"][0], won[0]))
+    is_far = stood > 0 and (amount // 3 > stood or stood // 3 > amount)
+    return before["amount"][0] if is_far else None
+
+
 # What past windows were like.
 
 
@@ -151,6 +301,7 @@ def _windows(known: Known) -> list[dict[str, Any]]:
                 new.setdefault(key, []).append(int(amount * MILLION))
         stood = [v for v in known.visits if v["at"] <= at < v["end"]]
         shares = [_share(known, v["process"], v["stage"], at - v["at"], None) for v in stood]
+        shares = [_hurried(known, share, at) for share in shares]
         won = sum(
             v["won"] is not None and at + known.opens < v["won"] <= at + known.lasts
             for v in stood
@@ -197,7 +348,8 @@ def ranges_in(known: Known, method: str) -> dict[str, Any]:
     windows = _windows(known) if method == "history" and known.lasts else []
     deals, left_out = _worth(known, likely)
     won = won_between(known, known.at)
-    totals = _runs(known, deals, windows)
+    is_drawn = method == "history" and known.lasts > 0
+    totals = _runs(known, deals, windows, known.doubts if is_drawn else [])
     lines = {*totals, *won}
     found: dict[Any, Any] = {}
     for currency in {currency for _, currency in lines}:
@@ -205,6 +357,9 @@ def ranges_in(known: Known, method: str) -> dict[str, Any]:
         found["all", currency] = _range(mine, deals, won, totals)
         for key in mine:
             found[("rep", *key)] = _range([key], deals, won, totals)
+        for team in {known.team_of(owner) for owner, _ in mine}:
+            members = [key for key in mine if known.team_of(key[0]) == team]
+            found["team", team, currency] = _range(members, deals, won, totals)
     return {
         "lines": found,
         "windows": len(windows),
@@ -248,7 +403,9 @@ def _pool(known: Known, process: str) -> tuple[list[int], str]:
     return [int(each["amount"][0] * MILLION) for each in wins[:1000]], currency
 
 
-def _unit(deals: list[dict[str, Any]], windows: list[dict[str, Any]]) -> int:
+def _unit(
+    deals: list[dict[str, Any]], windows: list[dict[str, Any]], doubts: list[dict[str, Any]]
+) -> int:
     """Say in which unit sums stay below 2 ** 61."""
     seen: list[list[int]] = []
     for deal in deals:
@@ -257,7 +414,8 @@ def _unit(deals: list[dict[str, Any]], windows: list[dict[str, Any]]) -> int:
     own = [deal["amount"] for deal in deals]
     drawn = [amount for pool in seen for amount in pool]
     new = [a for window in windows for each in window["new"].values() for a in each]
-    parts = (own, drawn, new)
+    recorded = [int(each["amount"][0] * MILLION) for each in doubts]
+    parts = (own, drawn, new, recorded, [int(each["stood"] * MILLION) for each in doubts])
     most = sum(abs(max([*part, 0])) + abs(min([*part, 0])) for part in parts)
     most *= max(sum(map(len, parts)), 1)
     unit = 1
@@ -267,19 +425,19 @@ def _unit(deals: list[dict[str, Any]], windows: list[dict[str, Any]]) -> int:
 
 
 def _runs(
-    known: Known, deals: list[dict[str, Any]], windows: list[dict[str, Any]]
+    known: Known,
+    deals: list[dict[str, Any]],
+    windows: list[dict[str, Any]],
+    doubts: list[dict[str, Any]],
 ) -> dict[tuple[str | None, str], list[int]]:
     """Give what every run brings on each line, in millionths."""
-    unit = _unit(deals, windows)
+    unit = _unit(deals, windows, doubts)
     keys = {deal["key"] for deal in deals} | {key for w in windows for key in w["new"]}
+    keys |= {(each["owner"], each["amount"][1]) for each in doubts}
     new = {
         key: [sum(a // unit for a in w["new"].get(key, [])) for w in windows] for key in keys
     }
-    part = round(math.sqrt(_widened(known, len(windows))) * 1000)
-    for key, amounts in new.items():
-        if amounts:
-            mean = sum(amounts) // len(amounts)
-            new[key] = [max(mean + (a - mean) // 1000 * part, min(a, 0)) for a in amounts]
+    new = {key: _apart(known, amounts) for key, amounts in new.items()}
     text = f"{known.at} {known.span[0]} {known.span[1]}"
     key_bytes = hashlib.sha256(text.encode()).digest()[:16]
     source = np.random.Philox(key=int.from_bytes(key_bytes, "big"))
@@ -304,7 +462,30 @@ def _runs(
                 sums[deal["key"]] += amount // unit
         for key, total in sums.items():
             totals[key].append(total)
+    for each in doubts:
+        _correct(each, unit, source.random_raw(RUNS), known.corrected, totals)
     return {key: [each * unit for each in amounts] for key, amounts in totals.items()}
+
+
+def _apart(known: Known, amounts: list[int]) -> list[int]:
+    """Move what windows brought away from their mean."""
+    part = round(math.sqrt(_widened(known, len(amounts))) * 1000)
+    mean = sum(amounts) // len(amounts) if amounts else 0
+    return [max(mean + (a - mean) // 1000 * part, min(a, 0)) for a in amounts]
+
+
+def _correct(
+    win: dict[str, Any],
+    unit: int,
+    draws: Iterable[Any],
+    corrected: int,
+    totals: dict[Any, list[int]],
+) -> None:
+    """Let a win count for what its deal stood at, in so many of the runs."""
+    amount, currency = win["amount"]
+    stood, worth = (int(each * MILLION) // unit for each in (win["stood"], amount))
+    for n, draw in enumerate(draws):
+        totals[win["owner"], currency][n] += (stood - worth) * (int(draw) % MILLION < corrected)
 
 
 def _range(
@@ -327,7 +508,7 @@ def tested_in(
 ) -> dict[str, Any]:
     """Lay ranges beside what came, and what deals were given beside how they ended."""
     ranges: dict[Any, Any] = {}
-    reps: list[Any] = []
+    parts: dict[str, list[Any]] = {"rep": [], "team": []}
     given: list[Any] = []
     unknown = 0
     for span in spans:
@@ -345,14 +526,14 @@ def tested_in(
                 continue
             for method in ("history", "process"):
                 found = ranges_in(known, method)
-                for key, (line, actual) in _beside(found["lines"], came).items():
+                for key, (line, actual) in _beside(known, found["lines"], came).items():
                     side = (actual > line[6]) - (actual < line[4])
                     if key[0] == "all":
                         ranges[method, key[1], span[0], week] = (*line[4:], actual, side)
                     elif method == "history" and (line[4] < line[6] or side):
-                        reps.append((key[1], side))
+                        parts[key[0]].append((key[1], side))
                 given += _given(found["likely"], method, ended, span, at)
-    return {"ranges": ranges, "reps": reps, "given": given, "unknown": unknown}
+    return {"ranges": ranges, "parts": parts, "given": given, "unknown": unknown}
 
 
 def _given(
@@ -370,15 +551,16 @@ def within(at: int, span: Span) -> bool:
     return span[0] <= at < span[1]
 
 
-def _beside(lines: dict[Any, Any], came: Lines) -> dict[Any, Any]:
+def _beside(known: Known, lines: dict[Any, Any], came: Lines) -> dict[Any, Any]:
     """Lay beside each line what its deals came to."""
+    part_of = {"rep": lambda owner: owner, "team": known.team_of}
     return {
         key: (
             line,
             sum(
                 amount
                 for (owner, currency), (_, amount) in came.items()
-                if currency == key[-1] and (key[0] == "all" or owner == key[1])
+                if currency == key[-1] and (key[0] == "all" or part_of[key[0]](owner) == key[1])
             ),
         )
         for key, line in lines.items()

@@ -7,17 +7,28 @@ a leaving of somebody who is in no team.
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 from uuid import UUID, uuid5
 
 from oracle.beliefs import Raw, believed, effect_of, of_stream
 
-__all__ = ["Stay", "counted", "reps_of", "stays_of", "stream_of", "team_at", "teams_at"]
+__all__ = [
+    "Stay",
+    "counted",
+    "reps_of",
+    "staffed_at",
+    "stays_of",
+    "stream_of",
+    "team_at",
+    "teams_at",
+]
 
 MEMBERSHIP = ("rep.joined", "rep.moved", "rep.left")
 
 Stay = tuple[int, str | None, str]
 """Since when somebody is in a team (None after leaving), and the event that says so."""
 
+FOREVER = 2**62
 REPS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a03")
 
 
@@ -54,6 +65,17 @@ def stays_of(events: list[Raw], stream: str, as_of: int, known_at: int) -> list[
             found = [stay for stay in found if stay[0] != effect_of(event)]
             found.append((effect_of(event), after and after[1], event["event_id"]))
         member = after
+    return found
+
+
+def staffed_at(events: list[Raw], start: int, end: int, known_at: int) -> set[str]:
+    """Name the teams that somebody was in between two instants, both included."""
+    found = set()
+    for stream in reps_of(events):
+        stays = stays_of(events, stream, FOREVER, known_at)
+        for (since, team, _), (until, *_) in pairwise([*stays, (FOREVER, None, "")]):
+            if team is not None and since <= end and until > start and end >= start:
+                found.add(team)
     return found
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oracle.beliefs import Raw, moment
-from oracle.commissions import payable_in, plan_of, statement_lines
+from oracle.commissions import guaranteed_in, payable_in, plan_of, statement_lines
 from properties.effort import TALLY, examples
 from properties.histories import Told, When
 from properties.moments import Pick, moment_of, picks
@@ -259,7 +259,10 @@ def check_paid(
         told = sum((line.amount for line in each.lines), Decimal(0))
         since = sum((line.commission for line in view.since_issued), Decimal(0))
         TALLY["differences of statements"] += len(view.since_issued)
-        assert told + since == sum(inside, Decimal(0)), (rep, each.first_day, shown(raw))
+        days = (each.first_day, each.last_day)
+        added = guaranteed_in(raw, PLAN, rep, days, (now, now))
+        wanted = sum(inside, Decimal(0)) + added - each.guaranteed
+        assert told + since == wanted, (rep, each.first_day, shown(raw))
         assert all(line.causes for line in view.since_issued)
     if issued:
         after = issued[-1].last_day + timedelta(days=1)

@@ -34,10 +34,13 @@ from salesflow.domain.rep import rep_id
 from salesflow.errors import NotFoundError
 from salesflow.projections.core import question
 from salesflow.projections.core.question import Span
-from salesflow.projections.review import retrospective_deals as retrospective_stages
-from salesflow.projections.review import retrospective_figures as retrospective_feedback
+from salesflow.projections.review import (
+    retrospective_deals,
+    retrospective_stages,
+    retrospective_voices,
+)
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
-from salesflow.projections.review.retrospective_figures import ReviewScope
+from salesflow.projections.review.review_scope import ReviewScope
 
 DAY = 24 * HOUR
 LASTS = 180
@@ -221,7 +224,7 @@ def _the_period_before_is_the_period(patch: pytest.MonkeyPatch) -> None:
 
 
 def _passives_are_detractors(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(retrospective_feedback, "PASSIVE", 9)
+    patch.setattr(retrospective_voices, "PASSIVE", 9)
 
 
 def _the_start_is_the_first_instant(patch: pytest.MonkeyPatch) -> None:
@@ -229,7 +232,7 @@ def _the_start_is_the_first_instant(patch: pytest.MonkeyPatch) -> None:
 
 
 def _stalled_deals_are_worth_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(retrospective_stages, "unscaled", lambda _: Decimal(0))
+    patch.setattr(retrospective_deals, "unscaled", lambda _: Decimal(0))
 
 
 @pytest.mark.parametrize(

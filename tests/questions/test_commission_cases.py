@@ -880,7 +880,7 @@ def goes_by_the_team_of_now(patch: pytest.MonkeyPatch) -> None:
 
 
 def pays_every_difference_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(issued_statements, "_settled", lambda *_: {})
+    patch.setattr(issued_statements, "_settled", lambda *_: ({}, {}))
 
 
 def begins_an_accrual_with_every_version(patch: pytest.MonkeyPatch) -> None:

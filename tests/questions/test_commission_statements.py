@@ -11,6 +11,7 @@ import pytest
 from given import opened
 from questions.paying import (
     Payroll,
+    Step,
     amended,
     answered,
     disputed,
@@ -18,6 +19,7 @@ from questions.paying import (
     issued,
     joined,
     late,
+    left,
     paid,
     payroll,
     plan,
@@ -33,8 +35,8 @@ from questions.paying import (
 from questions.shop import deal_id, told
 from salesflow import CommissionStatement, ExternalEvent, IncentivePlan, Money
 from salesflow.domain.deal.outcomes import DealWon
-from salesflow.domain.deal.people import CollaboratorLeft
-from salesflow.domain.event import Event
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
+from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.incentive_plan import plan_id
 from salesflow.domain.statement import Statement, StatementIssued, statement_id
 from salesflow.domain.time import Moment, to_instant
@@ -155,6 +157,53 @@ def test_a_retracted_sale_is_taken_back_with_the_retraction_as_cause() -> None:
         assert (difference.reason, difference.causes) == ("retracted", (retraction.event_id,))
 
 
+def test_a_sale_that_was_paid_late_and_retracted_then_is_taken_back_with_its_cause() -> None:
+    with payroll(
+        plan(),
+        won(1, "03-10", "10000"),
+        issued("04-01", "2026-03"),
+        late("04-05", won(2, "03-20", "2000")),
+        issued("05-01", "2026-04"),
+        retracted(2, "05-05", DealWon),
+    ) as found:
+        [difference] = found.asks("ann", "2026-05").differences
+        retraction = found.flow.history(deal_id(2))[-1]
+        assert told(difference.reason, difference.commission) == ("retracted", -100)
+        assert (difference.deal, difference.causes) == (deal_id(2), (retraction.event_id,))
+
+
+def test_a_sale_told_late_pays_no_more_than_the_guarantee_would_have_left_of_it() -> None:
+    with payroll(
+        plan(guarantee="1000"),
+        won(1, "03-10", "10000"),  # 500, and 500 of the guarantee
+        issued("04-01", "2026-03"),
+        won(3, "04-10", "40000"),
+        late("04-15", won(2, "03-12", "8000")),  # 400 more, of which the guarantee paid as much
+    ) as found:
+        view = found.asks("ann", "2026-04")
+        sale, guarantee = view.differences
+        assert told(sale.commission, guarantee.commission) == (400, -400)
+        assert view.issued is None
+        assert told(view.totals.payable) == (2000,)
+        statement = found.flow.history(statement_id("ae", "ann", date(2026, 3, 1)))[0]
+        assert (guarantee.event_id, guarantee.reason) == (statement.event_id, "changed")
+        assert guarantee.causes == sale.causes
+        found.issue("ann", "2026-04")
+        assert found.asks("ann", "2026-05").differences == ()
+
+
+def test_a_guarantee_is_taken_back_for_the_days_after_a_rep_had_left() -> None:
+    with payroll(
+        plan(guarantee="3100"),
+        joined("01-05"),
+        issued("04-01", "2026-03"),
+        late("04-05", left("03-11")),
+    ) as found:
+        [difference] = found.asks("ann", "2026-04").differences
+        assert told(difference.commission) == (-2100,)  # 21 of 31 days x 3,100
+        assert len(difference.causes) == 1
+
+
 def test_an_earlier_sale_is_the_cause_of_what_it_moves_in_the_tiers() -> None:
     with payroll(
         plan(tiers=TIERS),
@@ -166,6 +215,47 @@ def test_an_earlier_sale_is_the_cause_of_what_it_moves_in_the_tiers() -> None:
         assert (new.reason, moved.reason) == ("late", "changed")
         assert moved.deal == deal_id(1)
         assert moved.causes == new.causes == (last_of(found, 2).event_id,)
+
+
+@pytest.mark.parametrize(
+    ("sold", "told_late", "cause"),
+    [
+        ([], won(2, "02-10", "40000"), DealWon),
+        ([won(2, "02-10", "40000")], retracted(2, "04-05", DealWon), FactRetracted),
+        (
+            [won(2, "02-10", "40000"), won(3, "02-11", "40000", by="bob")],
+            split(3, "02-11", "ann", "0.5"),
+            CollaboratorJoined,
+        ),
+    ],
+)
+def test_a_sale_of_an_earlier_period_is_the_cause_of_what_it_moves_in_the_tiers_of_a_year(
+    sold: list[Step], told_late: Step, cause: type[Fact]
+) -> None:
+    with payroll(
+        plan(accrual="year_to_date", tiers=TIERS),
+        *sold,
+        won(1, "03-20", "80000"),
+        issued("04-01", "2026-03"),
+        late("04-05", told_late),
+    ) as found:
+        [moved] = found.asks("ann", "2026-04").differences
+        assert (moved.reason, moved.deal) == ("changed", deal_id(1))
+        events = {e.event_id: e.fact for n in (2, 3) for e in found.flow.log.stream(deal_id(n))}
+        assert [type(events[each]) for each in moved.causes] == [cause]
+
+
+def test_what_becomes_known_of_other_sales_is_the_cause_of_a_first_sale_that_is_none() -> None:
+    new = {"key": "new logo", "bonus": "300", "customers": "new"}
+    with payroll(
+        plan(spiffs=(new,)),
+        won(1, "03-10", "10000", customer=7),
+        issued("04-01", "2026-03"),
+        late("04-05", won(2, "02-10", "10000", customer=7, by="bob")),
+    ) as found:
+        [moved] = found.asks("ann", "2026-04").differences
+        assert told(moved.reason, moved.commission) == ("changed", -300)
+        assert last_of(found, 2).event_id in moved.causes
 
 
 def test_rates_that_are_published_late_are_the_cause_of_what_they_change() -> None:

@@ -23,6 +23,7 @@ from salesflow import (
     StageKpis,
 )
 from salesflow.domain.deal.activities import ContactLogged
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
 from salesflow.domain.deal.stages import DealOpened, StageMoved
@@ -267,6 +268,50 @@ def test_a_market_share_is_a_goal_like_others() -> None:
     )
 
 
+def test_a_report_that_is_told_late_stands_from_its_own_time_until_the_next_one() -> None:
+    with now() as sales:
+        set_goal(sales, "share", metric="figure:market", target="0.2", unit="share")
+        said: dict[str, Any] = {"unit": "share", "source": "IDC", **Q3}
+        for day, value in (("2026-10-20", "0.15"), ("2026-10-01", "0.12"), ("2026-10-10", "1")):
+            with sales.flow.session() as session:
+                book = session.get(Figures, FIGURES_ID)
+                book.report("market", value=value, occurred_at=on(day), **said)
+        wrong = sales.flow.history(FIGURES_ID)[-1]
+        sales.retract(wrong)
+        asked = {"from_": "2026-07-01", "to": "2026-10-01"}
+        actual = [
+            of(sales, f"2026-{day}", **asked).goals[0].actual
+            for day in ("09-30", "10-01", "10-19", "10-20")
+        ]
+    assert actual == [None, *told(Decimal("0.12"), Decimal("0.12"), Decimal("0.15"))]
+
+
+def test_the_past_of_a_figure_is_judged_again_by_what_is_reported_now() -> None:
+    with now() as sales:
+        said: dict[str, Any] = {"unit": "share", "source": "IDC"}
+        said |= {"first_day": date(2026, 4, 1)}
+        said |= {"last_day": date(2026, 6, 30)}
+        with sales.flow.session() as session:
+            book = session.get(Figures, FIGURES_ID)
+            book.report("market", value="0.25", occurred_at=on("2026-07-01"), **said)
+        asked: dict[str, Any] = {"metric": "figure:market", "unit": "share", "target": "0.2"}
+        asked |= {"baseline": "0.1"}
+        check = GoalCheck.model_validate({**asked, "from_": "2026-07-01", "to": "2026-10-01"})
+        given = {**asked, "check": sales.flow.ask(check), "why_achievable": None}
+        set_goal(sales, "share", **given, occurred_at=on("2026-07-02"))
+
+        def achievable() -> tuple[bool | None, bool | None]:
+            letters = of(sales, "2026-07-31", goal="share").letters
+            [found] = [each for each in letters if each.letter == "achievable"]
+            return found.passed, found.passed_now
+
+        assert achievable() == (True, True)
+        with sales.flow.session() as session:
+            book = session.get(Figures, FIGURES_ID)
+            book.report("market", value="0.15", occurred_at=on("2026-07-20"), **said)
+        assert achievable() == (True, False)
+
+
 def test_a_goal_tells_the_deals_it_rests_on_the_latest_first() -> None:
     with now() as sales:
         set_goal(sales, "q3", metric="sales", target=Money(500, "CNY"), rep="ann")
@@ -276,6 +321,20 @@ def test_a_goal_tells_the_deals_it_rests_on_the_latest_first() -> None:
         view = of(sales, "2026-07-31", goal="q3", limit=1)
     assert [each.deal for each in view.deals] == [deal_id(2)]
     assert view.deals_total == 2
+
+
+def test_a_goal_of_orders_tells_the_deals_that_were_ordered_under_again() -> None:
+    with now() as sales:
+        set_goal(sales, "orders", metric="orders", target=3)
+        set_goal(sales, "each", metric="sales_per_customer", target=3, currency="CNY")
+        won(sales, 1, "2026-06-02", "10")
+        again = RepeatOrderPlaced(amount=cny("5"))
+        sales.tell(1, ("2026-07-05", again), ("2026-07-06", again))
+        won(sales, 2, "2026-07-03", "10")
+        for goal in ("orders", "each"):
+            view = of(sales, "2026-07-31", goal=goal)
+            assert [each.deal for each in view.deals] == [deal_id(1), deal_id(2)]
+            assert view.deals[0].at == on("2026-07-06")
 
 
 def test_letters_are_judged_again_by_what_is_known_now() -> None:

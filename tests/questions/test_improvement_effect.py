@@ -105,6 +105,35 @@ def test_before_and_after_of_nothing_is_no_evidence_of_a_change(sales: Shop) -> 
     assert ask(sales).verdict == "no_change_since"
 
 
+def test_where_the_others_start_within_the_window_it_is_said_that_nobody_is_left(
+    sales: Shop,
+) -> None:
+    calls(sales, 8, 8)
+    propose(sales, *TEAMS[:4])
+    with sales.flow.session() as s:
+        trial = s.get(Improvement, improvement_id("calls"))
+        trial.start(occurred_at=START + timedelta(days=20))
+    view = ask(sales)
+    assert view.verdict == "changed_unmatched"
+    text = " ".join(view.table().split())
+    assert "Everybody changed at once" not in text
+    assert "this is before and after" in text
+    assert "A shorter window may leave somebody" in text
+    assert ask(sales, window=20).verdict not in ("changed_unmatched", "no_change_unmatched")
+
+
+def test_teams_that_did_not_keep_to_the_drawn_order_are_named(sales: Shop) -> None:
+    calls(sales, 0, 4)
+    propose(sales, teams=TEAMS)
+    with sales.flow.session() as s:
+        trial = s.get(Improvement, improvement_id("calls"))
+        trial.stagger(first=START, every_days=10, occurred_at=date(2026, 2, 10))
+        on_its_day, early = [*trial.planned_starts][1:3]
+        for team, days in ((on_its_day, 10), (early, 15)):
+            trial.start(team=team, occurred_at=START + timedelta(days=days))
+    assert "1 team started on another day than was drawn" in ask(sales).table()
+
+
 def test_two_teams_are_too_few_to_conclude_anything(sales: Shop) -> None:
     calls(sales, 8, 2)
     propose(sales, *TEAMS[:2])

@@ -57,9 +57,22 @@ def test_spans_may_overlap_and_each_has_its_own_figure() -> None:
         sales.tell(1, ("2026-02-10", opened(amount=cny("100"))), ("2026-02-20", DealWon()))
         sales.tell(2, ("2026-03-10", opened(amount=cny("30"))), ("2026-03-20", DealWon()))
         figures = measured(sales, "sales", MARCH, FIRST_QUARTER, MARCH)
-    sums = [figure.in_currency("CNY") for figure in figures]
+    sums = [figure.in_unit(METRICS["sales"], "CNY") for figure in figures]
     assert sums == [Decimal(30), Decimal(130), Decimal(30)]
     assert [figure.n for figure in figures] == [1, 2, 1]
+
+
+def test_a_deal_that_comes_back_enters_a_stage_twice_and_is_called_so() -> None:
+    with shop() as sales:
+        way = (
+            ("02", opened()),
+            *((f"0{n}", StageMoved(target="ab"[n % 2])) for n in (3, 4, 5)),
+        )
+        sales.tell(1, *((f"2026-03-{day}", fact) for day, fact in way))
+        [entries] = measured(sales, "stage_entries", MARCH, stage="b")
+        [converted] = measured(sales, "stage_conversion", MARCH, stage="b")
+    assert (entries.value, converted.n) == (Decimal(2), 1)
+    assert METRICS["stage_entries"].name_en == "Entries into the stage"
 
 
 def test_what_is_measured_at_a_stage_counts_what_happened_there() -> None:

@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from salesflow.projections.review.retrospective import moved_most
+from salesflow.projections.review.retrospective_brief import moved_most
 from salesflow.projections.review.retrospective_figures import FigureMoved, Unit
 
 

@@ -32,6 +32,10 @@ NAMED: Final = re.compile(
 FIELD: Final = re.compile(r"(?P<before>^|; )(?P<field>[a-z_]+)(?P<within>(?:\.\w+)*): ")
 METHOD: Final = re.compile(r"^[A-Z]\w+\.[a-z_]+: ")
 """The command as Python calls it, which whoever typed it knows."""
+ASIDE: Final = re.compile(r" \((?:[A-Z]\w*\([^()]*\)|[a-z]+(?:_[a-z]+)+)\)")
+"""What is said in parentheses to whoever writes Python: a call, or an argument of one."""
+CLASS: Final = re.compile(r"(?<=: )[A-Z][a-z]+(?:[A-Z][a-z]+)*: (?=[a-z_]+: )")
+"""The class of a value within another one, before the field of it that is wrong."""
 WHOLE: Final = ("value", "the question")
 """What stands for a value as a whole, where none of its fields is at fault alone."""
 
@@ -54,7 +58,9 @@ def refusal_text(error: Exception, said: str, options: Options) -> str:
     cause = error.__cause__
     if isinstance(cause, ValidationError):
         return _of_fields(said, cause.title, options)
-    return in_options(METHOD.sub("", said), options)
+    for words in (METHOD, ASIDE, CLASS):
+        said = words.sub("", said)
+    return in_options(said, options)
 
 
 def in_options(said: str, options: Options) -> str:

@@ -9,7 +9,7 @@ none is wrong the error stays what it was, since then the fault is not the calle
 import inspect
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from functools import wraps
 from itertools import islice
@@ -73,13 +73,13 @@ def internal(method: MethodT) -> MethodT:
     return method
 
 
-def require_reason(because: str, what: str) -> str:
+def require_reason(because: str | None, what: str) -> str:
     """Return a reason that says something.
 
     Raises:
         InputError: when it is blank.
     """
-    if not str(because).strip():
+    if because is None or not str(because).strip():
         raise InputError(f"{what} needs a reason; say why")
     return because
 
@@ -153,7 +153,7 @@ def wrong_argument(
     function: Callable[..., object], args: Iterable[object], named: Mapping[str, object]
 ) -> str | None:
     """Return which argument of a call is of a wrong type; None when all may be right."""
-    signature = inspect.signature(function)
+    signature = _evaluated(function)
     given = signature.bind(*args, **named).arguments
     for name, value in given.items():
         parameter = signature.parameters[name]
@@ -169,6 +169,14 @@ def wrong_argument(
                 way_out = _way_out(each, annotation)
                 return f"{name} is {shown(each)}, not {_type_name(annotation)}{way_out}"
     return None
+
+
+def _evaluated(function: Callable[..., object]) -> inspect.Signature:
+    """Return a signature with its annotations, of which some may be written as texts."""
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:  # of a type that is imported for type checkers alone
+        return inspect.signature(function)
 
 
 def _guard(cls: ClassT, *, alone: bool) -> ClassT:
@@ -241,6 +249,10 @@ def _fits(value: object, annotation: object) -> bool:
         return _fits_generic(value, origin, within)
     if not isinstance(annotation, type) or annotation is object:
         return True
+    if getattr(annotation, "_is_protocol", False):
+        return all(hasattr(value, name) for name in vars(annotation) if name[0] != "_")
+    if annotation is date:  # which a datetime is by its class, and not by what it says
+        return isinstance(value, date) and not isinstance(value, datetime)
     return isinstance(value, TAKEN_FOR.get(annotation, annotation))
 
 

@@ -151,7 +151,10 @@ class CaseState(OpenedState):
     deal: UUID | None = None
     title: str | None = None
     summary: str | None = None
-    published: CasePublished | None = None
+    as_of: datetime | None = None
+    """It shows what had happened by then; by its publication where it is None."""
+    known_at: datetime | None = None
+    """It shows what was known by then; all that was at its publication where it is None."""
     audience: Sequence[str] = ()
     factors: Sequence[CaseFactor] = ()
     lessons: Sequence[CaseLesson] = ()
@@ -195,7 +198,8 @@ class CaseState(OpenedState):
             return Message("the case was published before")
         if case_id(fact.case) != event.stream_id:
             return Message("it names another case, {case}", case=repr(fact.case))
-        self.key, self.deal, self.published = fact.case, fact.deal, fact
+        self.key, self.deal = fact.case, fact.deal
+        self.as_of, self.known_at = fact.as_of, fact.known_at
         self.title, self.summary, self.audience = fact.title, fact.summary, fact.audience
         return None
 

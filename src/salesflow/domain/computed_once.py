@@ -1,7 +1,4 @@
-"""Attributes that are computed when they are read first.
-
-It is a module of its own, since everything that holds something for long has such attributes.
-"""
+"""Attributes that are computed when they are read first."""
 
 from collections.abc import Callable
 from typing import Any, Final, Generic, Self, TypeVar, overload

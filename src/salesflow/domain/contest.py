@@ -16,7 +16,7 @@ from pydantic import Field, Strict, model_validator
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.metric import MetricKey, ensure_currency, ensure_ranked, metric_of
-from salesflow.domain.state import OpenedState, ReplayContext
+from salesflow.domain.state import OpenedState
 from salesflow.domain.time import Time, ensure_period
 from salesflow.domain.values import (
     Currency,
@@ -29,7 +29,7 @@ from salesflow.domain.values import (
     Value,
     id_of_key,
 )
-from salesflow.domain.wording import Message
+from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, RuleError
 
 __all__ = [
@@ -136,6 +136,9 @@ class ContestState(OpenedState):
             case ContestOpened():
                 if self.opened is not None:
                     return Message("the contest was opened before")
+                if contest_id(fact.contest) != event.stream_id:
+                    its = repr(fact.contest)
+                    return Message("it names another contest, {contest}", contest=its)
                 self.opened = fact
             case ContestClosed():
                 if self.results is not None:
@@ -190,7 +193,7 @@ class Contest(Aggregate, ContestState):
         ensure_period(fact.first_day, fact.last_day)
         if len({*fact.participants}) < len(fact.participants):
             raise InputError("somebody is named twice among those who take part")
-        self = cls.new(contest_id(fact.contest), ReplayContext())
+        self = cls.new(contest_id(fact.contest))
         self._record(fact, occurred_at)
         return self
 
@@ -205,7 +208,24 @@ class Contest(Aggregate, ContestState):
         then = self._at(occurred_at)
         if then.results is not None:
             raise RuleError("the contest is closed already; its results stand")
+        _ensure_of(then.opened, results)
         self._record(ContestClosed(results=results, because=because), occurred_at)
+
+
+def _ensure_of(contest: ContestOpened | None, results: ContestResults) -> None:
+    """Refuse results of a contest that is not over, or of others than took part."""
+    assert contest is not None
+    if results.as_of.date() < contest.last_day:  # in no time zone is it over by then
+        raise RuleError(
+            f"the contest goes on to {contest.last_day}; its results are as of that day, or"
+            f" later, not as of {results.as_of.isoformat()}"
+        )
+    ranked = [each.participant for each in results.ranks]
+    if len({*ranked}) < len(ranked):
+        raise InputError("somebody is named twice in the results")
+    strangers = {*ranked} - {*contest.participants} if contest.participants else set()
+    if strangers:
+        raise InputError(f"{quoted(min(strangers))} does not take part in this contest")
 
 
 @lru_cache(maxsize=1024)

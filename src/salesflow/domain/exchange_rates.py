@@ -191,7 +191,7 @@ class RateTable(Aggregate, RateTableState):
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Publish the first rates of a new table."""
-        self = cls.new(RATES_ID, ReplayContext())
+        self = cls.new(RATES_ID)
         self.publish(day=day, base=base, rates=rates, source=source, occurred_at=occurred_at)
         return self
 

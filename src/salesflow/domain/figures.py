@@ -15,7 +15,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import internal
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.metric import FIGURE
-from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, with_item
+from salesflow.domain.state import EMPTY, OpenedState, with_item
 from salesflow.domain.time import ensure_period
 from salesflow.domain.values import Day, Key, Number, Personal, SafeName, number
 from salesflow.domain.wording import Message
@@ -71,6 +71,8 @@ class FiguresState(OpenedState):
     def _change(self, event: Event, _: Event) -> Message | None:
         fact: FigureFact = event.fact  # type: ignore[assignment]
         match fact:
+            case FigureReported() if fact.last_day < fact.first_day:
+                return Message("its period ends before it begins")
             case FigureReported():
                 unit = self.units.get(fact.figure, fact.unit)
                 if unit != fact.unit:
@@ -121,7 +123,7 @@ class Figures(Aggregate, FiguresState):
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Report the first figure of a new tenant; `report` does that as well."""
-        self = cls.new(FIGURES_ID, ReplayContext())
+        self = cls.new(FIGURES_ID)
         self.report(
             figure,
             value=value,

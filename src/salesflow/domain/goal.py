@@ -539,6 +539,8 @@ def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
             f"a goal is of {LONGEST.days // 365} years at most, between {FIRST} and {LAST};"
             f" {fact.first_day} … {fact.last_day} is not"
         )
+    if fact.parent == fact.goal:
+        raise InputError(f"goal {fact.goal!r} cannot serve itself; name the goal above it")
     ensure_currency(metric, fact.currency)
     if metric.is_figure != (fact.unit is not None):
         raise InputError(

@@ -12,6 +12,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from hashlib import sha256
+from secrets import randbelow
 from typing import Annotated, ClassVar, Final, Literal, Self, assert_never, get_args
 from uuid import UUID
 
@@ -60,6 +61,8 @@ ImprovementChange = Literal["process", "strategy"]
 ImprovementOutcome = Literal["adopted", "reverted", "inconclusive"]
 Stage = Literal["proposed", "running", "concluded"]
 BEFORE_PROPOSING: Final = Message("before the improvement was proposed")
+SEEDS: Final = 1_000_000_000
+"""A seed is one of so many, unless it is named."""
 EVERYWHERE: Final = ""
 """Stands for all teams that did not start by themselves."""
 
@@ -102,7 +105,8 @@ class ImprovementStaggered(Fact):
     kind: ClassVar[str] = "improvement.staggered"
     name_zh: ClassVar[str] = "随机排定启动顺序"
     seed: Count
-    """The number by which the order was drawn; the same one draws it again."""
+    """The number by which the order is drawn: the same one draws it again. Default: one that
+    nobody chose."""
     starts: tuple[TeamStart, ...]
 
 
@@ -285,14 +289,15 @@ class Improvement(PlannedAggregate, ImprovementState):
     def stagger(
         self,
         *,
-        seed: int,
         first: date,
+        seed: int | None = None,
         every_days: Annotated[int, Strict(), Field(ge=1)] = 30,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Draw the order in which the teams start, so many days apart; `seed` draws it again.
+        """Draw the order in which the teams start, so many days apart, and record its seed.
 
-        It starts nobody: give `start` for each team when its day has come.
+        It is drawn once, so that nobody draws until they like it. It starts nobody: give
+        `start` for each team when its day has come.
         """
         then = self._at(occurred_at)
         then._ensure_not_concluded("draw an order")
@@ -310,6 +315,12 @@ class Improvement(PlannedAggregate, ImprovementState):
                 f"the last of {len(then.teams)} teams, {every_days} days apart, would start"
                 f" after {LAST_DAY}; let them start sooner after one another"
             )
+        if then.seed is not None:
+            raise RuleError(
+                f"the order of improvement {then.key!r} was drawn by the seed {then.seed}; to"
+                " draw another one, retract that and say why"
+            )
+        seed = randbelow(SEEDS) if seed is None else seed
         order = drawn_order(then.teams, seed)
         starts = tuple(
             TeamStart(team=team, day=first + timedelta(days=place * every_days))

@@ -25,7 +25,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
 from salesflow.domain.time import FOREVER, ensure_period, from_instant
 from salesflow.domain.values import (
     EXACT,
@@ -45,7 +45,7 @@ from salesflow.domain.values import (
     trimmed,
 )
 from salesflow.domain.wording import Message, quoted
-from salesflow.errors import RuleError
+from salesflow.errors import NotFoundError, RuleError
 
 __all__ = [
     "Accelerator",
@@ -359,7 +359,13 @@ class IncentivePlanState(OpenedState):
 
     @property
     def latest(self) -> PlanVersion:
-        """The version published last."""
+        """The version published last.
+
+        Raises:
+            NotFoundError: where none counts, as where the plan of another key was recorded.
+        """
+        if not self.versions:
+            raise NotFoundError("no version of that plan is published")
         return self.versions[max(self.versions)]
 
     def _change(self, event: Event, opening: Event) -> Message | None:
@@ -368,11 +374,7 @@ class IncentivePlanState(OpenedState):
             return Message("before the plan was published")
         match fact:
             case PlanPublished(plan=plan):
-                if plan.version in self.versions:
-                    return Message(
-                        "version {version} was published before", version=plan.version
-                    )
-                self.versions = with_item(self.versions, plan.version, plan)
+                return self._publish(plan, event)
             case PlanRetired():
                 self.last_day = fact.last_day
             case PlanAcknowledged():
@@ -384,6 +386,17 @@ class IncentivePlanState(OpenedState):
                 self.acknowledged = appended(self.acknowledged, said)
             case _:
                 assert_never(fact)
+        return None
+
+    def _publish(self, plan: PlanVersion, event: Event) -> Message | None:
+        if plan_id(plan.key) != event.stream_id:
+            return Message("it names another plan, {plan}", plan=repr(plan.key))
+        if plan.version in self.versions:
+            return Message("version {version} was published before", version=plan.version)
+        for each in self.versions.values():
+            if (each.currency, each.period) != (plan.currency, plan.period):
+                return Message("a plan keeps its currency and its period")
+        self.versions = with_item(self.versions, plan.version, plan)
         return None
 
     def in_force(self, day: date) -> PlanVersion | None:
@@ -437,7 +450,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
             terms=terms,
         )
         ensure_period(plan.starts, plan.starts)
-        self = cls.new(plan_id(plan.key), ReplayContext())
+        self = cls.new(plan_id(plan.key))
         self._record(PlanPublished(plan=plan), occurred_at)
         return self
 

@@ -8,6 +8,7 @@ outside and named `figure:<key>`.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator
@@ -68,6 +69,15 @@ class Metric(NamedTuple):
         return self.name_zh if language == "zh" else self.name_en
 
     @property
+    def of_nothing(self) -> Decimal | None:
+        """What it comes to where nothing happened: 0 of what is counted or adds up.
+
+        None of shares, days and averages, which are undefined of nothing.
+        """
+        is_sum = self.kind == "accumulating" or self.unit == "count"
+        return Decimal(0) if is_sum else None
+
+    @property
     def is_figure(self) -> bool:
         """Whether it is reported from outside."""
         return self.key.startswith(FIGURE)
@@ -95,7 +105,7 @@ _ALL: Final = (
     _grows("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
     _grows("new_customers", "New customers", "新客户数量"),
     _grows("contacts", "Activities", "跟进次数", at_stage="may"),
-    _grows("stage_entries", "Deals entering the stage", "进入阶段商机数", at_stage="must"),
+    _grows("stage_entries", "Entries into the stage", "进入阶段次数", at_stage="must"),
     _stands("win_rate", "Win rate", "成交率", "share", at_stage="may"),
     _stands("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
     _stands("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),

@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, Strict, model_validator
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, with_item, with_member
+from salesflow.domain.state import EMPTY, OpenedState, with_item, with_member
 from salesflow.domain.time import Instant
 from salesflow.domain.values import (
     Flag,
@@ -366,7 +366,7 @@ class SalesProcess(Aggregate, SalesProcessState):
     @classmethod
     def publish(cls, process: ProcessVersion, *, occurred_at: OccurredAt = None) -> Self:
         """Publish the first version of a new process."""
-        self = cls.new(process_id(process.key), ReplayContext())
+        self = cls.new(process_id(process.key))
         self._record(ProcessPublished(process=process), occurred_at)
         return self
 

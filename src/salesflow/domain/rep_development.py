@@ -1,7 +1,6 @@
 """How a rep develops: level, career plan, skills as they were assessed, trainings.
 
-It is a module of its own beside `rep.py`, which has the commands, so that one says who a rep is
-and this one what became of them. Skills are assessed time and again, each time on a scale that
+The commands stand in `rep.py`. Skills are assessed time and again, each time on a scale that
 is named, so that a later one on another scale is not taken for a fall.
 """
 

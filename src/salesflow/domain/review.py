@@ -212,7 +212,10 @@ class ReviewState(OpenedState):
     team: str | None = None
     process: str | None = None
     follows: str | None = None
-    opened: ReviewOpened | None = None
+    as_of: datetime | None = None
+    """What had happened by then is in its figures; the time of opening where it is None."""
+    known_at: datetime | None = None
+    """What was known by then is in its figures; all that was when it was opened where None."""
     findings: Sequence[ReviewFinding] = ()
     actions: Mapping[str, AgreedAction] = EMPTY
     """By their keys, those of the review before among them."""
@@ -263,7 +266,7 @@ class ReviewState(OpenedState):
     def _open(self, fact: ReviewOpened, event: Event) -> Message | None:
         if review_id(fact.review) != event.stream_id:
             return Message("it names another review, {review}", review=repr(fact.review))
-        self.key, self.opened = fact.review, fact
+        self.key, self.as_of, self.known_at = fact.review, fact.as_of, fact.known_at
         self.from_, self.to = fact.from_, fact.to
         self.owner, self.team, self.process = fact.owner, fact.team, fact.process
         self.follows = fact.follows

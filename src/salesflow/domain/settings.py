@@ -15,7 +15,7 @@ from pydantic import Field, Strict
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event, Fact, believed_history
-from salesflow.domain.state import ReplayContext, State
+from salesflow.domain.state import State
 from salesflow.domain.time import zone
 from salesflow.domain.values import Currency, Reason, Reference
 from salesflow.errors import InputError
@@ -117,7 +117,7 @@ class Settings(Aggregate, SettingsState):
         report_currency: str | None = None,
     ) -> Self:
         """Set up a new tenant's books."""
-        self = cls.new(SETTINGS_ID, ReplayContext())
+        self = cls.new(SETTINGS_ID)
         self._change(timezone, fiscal_calendar, working_days, report_currency)
         return self
 

@@ -20,7 +20,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
-from salesflow.domain.state import EMPTY, OpenedState, ReplayContext, appended, with_item
+from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
     Count,
@@ -35,6 +35,7 @@ from salesflow.domain.values import (
     Value,
     id_of_key,
     number,
+    shown,
 )
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError, RuleError
@@ -116,7 +117,8 @@ class DifferenceLine(Value):
     first_day: Day
     """The first day of the period whose statement it is about."""
     event_id: UUID
-    """The booking, invoice or payment whose line differs; the agreement where one does."""
+    """The booking, invoice or payment whose line differs; the agreement where one does; the
+    statement itself where its guarantee does."""
     deal: UUID | None = None
     reason: DifferenceReason
     """`late`: not known when the statement was issued; `retracted`: no longer believed;
@@ -256,9 +258,12 @@ class StatementState(OpenedState):
         if event.occurred < opening.occurred:
             return Message("before it was issued")
         match fact:
-            case StatementIssued():
+            case StatementIssued(figures=figures):
                 if self.figures is not None:
                     return Message("the statement was issued before")
+                its = statement_id(figures.plan, figures.rep, figures.first_day)
+                if its != event.stream_id:
+                    return Message("it is of another plan, rep or period")
                 self.figures = fact.figures
             case StatementCorrected():
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
@@ -306,9 +311,7 @@ class Statement(Aggregate, StatementState):
     def issue(cls, figures: StatementFigures, *, occurred_at: OccurredAt = None) -> Self:
         """Tell a rep what is paid for a period, by the figures of `commission-statement`."""
         _ensure_adding_up(figures)
-        self = cls.new(
-            statement_id(figures.plan, figures.rep, figures.first_day), ReplayContext()
-        )
+        self = cls.new(statement_id(figures.plan, figures.rep, figures.first_day))
         self._record(StatementIssued(figures=figures), occurred_at)
         return self
 
@@ -399,4 +402,7 @@ def _ensure_adding_up(figures: StatementFigures) -> None:
 @lru_cache(maxsize=4096)
 def statement_id(plan: str, rep: str, first_day: date) -> UUID:
     """Return the stream id of the statement of a plan, a rep and the period that begins so."""
+    day: object = first_day
+    if not isinstance(day, date):
+        raise InputError(f"{shown(day)} is no day; write a date")
     return id_of_key(STATEMENTS, plan, rep, first_day.isoformat())

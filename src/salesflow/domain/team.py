@@ -97,6 +97,8 @@ class TeamState(OpenedState):
             case TeamFormed():
                 if event is not opening:
                     return Message("the team was formed before")
+                if team_id(fact.team) != event.stream_id:
+                    return Message("it names another team, {team}", team=repr(fact.team))
                 self.key = fact.team
                 self.name_en, self.name_zh = fact.name.en, fact.name.zh
             case TeamRenamed():

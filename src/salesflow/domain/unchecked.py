@@ -11,8 +11,6 @@ days, ids), by a description made of the class's fields, and what is nested is b
 inside. The result is what validation gives, field by field, at a quarter of its cost. What a
 class does to its fields beyond checking them is not known here; `decoder_of` says which classes
 are understood, all others are validated.
-
-It is a module of its own, since it alone knows msgspec, and what pydantic's values are made of.
 """
 
 from collections import deque

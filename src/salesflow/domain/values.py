@@ -292,7 +292,15 @@ def _checked_key(text: str) -> str:
 
 
 def id_of_key(namespace: UUID, *keys: str) -> UUID:
-    """Return the stream id of what has a key, or several; it is the same everywhere."""
+    """Return the stream id of what has a key, or several; it is the same everywhere.
+
+    Raises:
+        InputError: for a key that is no text.
+    """
+    given: tuple[object, ...] = keys
+    for key in given:
+        if not isinstance(key, str):
+            raise InputError(f"{shown(key)} is no key; write a text")
     names = (trimmed(unicodedata.normalize("NFC", key)) for key in keys)
     return uuid5(namespace, "\n".join(names))
 
@@ -463,6 +471,8 @@ def number(text: Decimal | str | int) -> Decimal:
     Raises:
         InputError: when it is none.
     """
+    if isinstance(text, float | bool):
+        raise InputError(f"{text!r} is no exact number; write a Decimal or digits as text")
     if isinstance(text, str) and not PLAIN_DIGITS.fullmatch(text):
         raise InputError(f"{quoted(text)} is not a number in plain digits, at most 19")
     return Decimal(text)

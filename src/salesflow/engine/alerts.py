@@ -14,20 +14,23 @@ evaluation: a job that evaluates once a day sees to that. Nothing is sent.
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
+from decimal import Decimal
 from typing import (
     TYPE_CHECKING,
     Any,
     Final,
     NamedTuple,
 )
+from uuid import UUID
 
 from salesflow.domain.alert import Alert, AlertEvidence, WatchedFigure, alert_id, evidence_of
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.values import shown
 from salesflow.engine.reactors import Reactor
 from salesflow.engine.watched_figures import figure_in, question_named, question_watched
-from salesflow.errors import SalesflowError
+from salesflow.errors import InputError, SalesflowError
 from salesflow.projections.alerts.alerts import Alerts
 
 if TYPE_CHECKING:
@@ -68,12 +71,19 @@ def watched_figure(
     Raises:
         InputError: when there is no such question, parameter or figure, with what there is.
     """
-    given = json.dumps(parameters, default=str, sort_keys=True)
+    given = json.dumps(parameters, default=_written, sort_keys=True)
     asked = question_named(question).model_validate_json(given)
     figure_in(flow.ask(asked), figure)
     its = asked.model_dump(mode="json", exclude_defaults=True)
     written = json.dumps(its, ensure_ascii=False, sort_keys=True)
     return WatchedFigure(question=question, parameters=written, figure=figure)
+
+
+def _written(value: object) -> str:
+    """Write a value that JSON has no word for, as a question reads it."""
+    if isinstance(value, date | UUID | Decimal):
+        return str(value)
+    raise InputError(f"{shown(value)} is no parameter of a question")
 
 
 def evaluate_alerts(flow: "SalesFlow", *, only: str | None = None) -> list[AlertEvaluation]:

@@ -13,6 +13,7 @@ from typing import Final, Literal, get_args, get_origin, get_type_hints
 from pydantic import BaseModel
 
 from salesflow.domain.alert import WatchedFigure
+from salesflow.domain.values import shown
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole, bare, field_roles, is_record, item_of
 from salesflow.projections.core.question import ENVELOPE, Question, View
@@ -23,6 +24,7 @@ __all__ = ["ensure_watchable", "figure_in", "question_named", "question_watched"
 
 STEP: Final = re.compile(r"([a-z_]+)(?:\[([^\[\]]*)\])?")
 SHOWN_MOST: Final = 40
+LONGEST: Final = 500
 Path = list[tuple[str, Mapping[str, str]]]
 """Names of fields, and of lists what tells the row apart."""
 
@@ -84,7 +86,12 @@ def figure_in(view: View, path: str) -> Decimal | None:
     return Decimal(found)
 
 
-def _steps(path: str) -> Path:
+def _steps(path: object) -> Path:
+    if not isinstance(path, str) or len(path) > LONGEST:
+        raise InputError(
+            f"a path to a figure is a text of at most {LONGEST} characters, such as"
+            f" counts[reason=stalled].deals, and not {shown(path)}"
+        )
     steps: Path = []
     for part in re.split(r"\.(?![^\[]*\])", path):
         step = STEP.fullmatch(part)

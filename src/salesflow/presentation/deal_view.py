@@ -476,24 +476,20 @@ def deal_json(deal: Deal, names: NameLookup) -> dict[str, Json]:
     return {each.key: plain(each.value(it)) for each in _attributes(deal)}
 
 
-def event_json(event: Event, names: NameLookup, mark: str, why: str) -> Json:
-    """Return an event with its envelope as JSON, and whether it counts."""
+def event_json(event: Event) -> dict[str, Json]:
+    """Return an event of anything with its envelope as JSON, but for whose it is."""
     return {
         "position": event.position,
-        "deal": str(event.stream_id),
         "version": event.version,
         **_happened(event),
         "effective_from": plain(from_instant(event.effective)),
         "precision": event.precision,
         "actor": event.actor,
-        "actor_name": names.rep_name(event.actor),
         "command_id": event.command_id,
         "correlation_id": event.correlation_id,
         "causation_id": event.causation_id,
         "source": event.source,
         "source_id": event.source_id,
-        "retracted": mark == "retracted",
-        "irregular": why or None,
     }
 
 

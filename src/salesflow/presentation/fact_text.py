@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.deal.quotes import QuoteLine
 from salesflow.domain.deal.stages import Check
-from salesflow.domain.event import Fact
+from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import (
     CRITERIA,
     TASK_COMPLETED,
@@ -168,8 +168,8 @@ def value_text(value: object, language: Language, zone: ZoneInfo) -> str:
             shown = ""
         case bool():
             shown = in_language("yes" if value else "no", language)
-        case datetime():
-            shown = local_time(value, zone)
+        case (datetime() as at) | Event(occurred_at=at):  # an event says when it was so
+            shown = local_time(at, zone)
         case Decimal():
             shown = f"{value:,}"
         case UUID():

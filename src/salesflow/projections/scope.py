@@ -283,6 +283,16 @@ class Teams:
                 found[rows] = np.array(teams)[np.maximum(begun - 1, before_any)]
         return found
 
+    def staffed(self, start: Instant, end: Instant) -> list[int]:
+        """Return which of the `names` somebody was in between two instants, both included."""
+        found = set()
+        for stays in self._stays.values():
+            ends = (*(stay.start for stay in stays[1:]), FOREVER)
+            for stay, after in zip(stays, ends, strict=True):
+                if stay.team is not None and stay.start <= end and start < after:
+                    found.add(self.names.index(stay.team))
+        return sorted(found)
+
     def members(self, team: str) -> tuple[str, ...]:
         """Return who was in a team at any time."""
         return tuple(
@@ -442,6 +452,16 @@ class Grouping:
                 return self.customers.survivors(rows[whose.customer])
             case word:
                 return rows[getattr(whose, word)]
+
+    def staffed(self, start: Instant, end: Instant) -> list[int]:
+        """Return the numbers of the teams asked for that somebody was in, whatever happened.
+
+        None without groups by team, and none where one rep is asked for.
+        """
+        if self.by != "team" or self.within.owner is not None:
+            return []
+        only = None if self.within.team is None else self.number(self.within.team)
+        return [each for each in self._teams.staffed(start, end) if only in (None, each)]
 
     def standing(self, rows: HeldRows, whose: Attribution) -> Column:
         """Return the same of what stands at the moment: for the teams that are valid then."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracle.beliefs import Raw, moment
 from oracle.forecast_ranges import tested_in
 from oracle.periods import period_before
-from properties.asked.case import Case
+from properties.asked.case import Case, exchange_for, said_of_rates
 from properties.world import instant
 from salesflow.projections.forecast.forecast_backtest import (
     ForecastBacktest,
@@ -23,6 +23,7 @@ ASKED = (
     ForecastBacktest(quarters=1, known="moment"),
     ForecastBacktest(quarters=1, known="moment", owner="ann"),
     ForecastBacktest(quarters=1, process="standard"),
+    ForecastBacktest(quarters=1, known="moment", report_currency="USD"),
 )
 
 
@@ -53,6 +54,8 @@ def said(view: ForecastBacktestView) -> dict[str, Any]:
         },
         "weeks": {(w.method, w.week): (w.ranges, w.held, _near(w.error)) for w in view.weeks},
         "reps": {r.owner: (r.ranges, r.held, r.came_below, r.came_above) for r in view.reps},
+        "teams": {t.team: (t.ranges, t.held, t.came_below, t.came_above) for t in view.teams},
+        "rates": said_of_rates(view.rates),
         "calibration": {
             (each.method, each.band): (
                 *(each.forecasts, each.deals),
@@ -72,7 +75,9 @@ def wanted(
 ) -> dict[str, Any]:
     """Ask the oracle for every week, and count what held."""
     span = period_before(None, None, as_of + 1)
-    only = {"process": question.process, "owner": question.owner}
+    only: dict[str, Any] = {"process": question.process, "owner": question.owner}
+    exchange = exchange_for(raw, question, as_of, known_at)
+    only["exchange"] = exchange
     found = tested_in(raw, [span], known_at, only, as_then=question.known == "then")
     ranges = found["ranges"]
     return {
@@ -93,12 +98,18 @@ def wanted(
             for key in {(k[0], k[3]) for k in ranges}
             for lines in [[line for k, line in ranges.items() if (k[0], k[3]) == key]]
         },
-        "reps": {
-            owner: (len(sides), sides.count(0), sides.count(-1), sides.count(1))
-            for owner in {owner for owner, _ in found["reps"]}
-            for sides in [[side for o, side in found["reps"] if o == owner]]
-        },
+        "reps": _parts(found["parts"]["rep"]),
+        "teams": _parts(found["parts"]["team"]),
+        "rates": exchange.said(),
         "calibration": _calibration(found["given"]),
+    }
+
+
+def _parts(found: list[Any]) -> dict[Any, Any]:
+    return {
+        name: (len(sides), sides.count(0), sides.count(-1), sides.count(1))
+        for name in {name for name, _ in found}
+        for sides in [[side for each, side in found if each == name]]
     }
 
 

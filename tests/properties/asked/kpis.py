@@ -10,6 +10,7 @@ from oracle.beliefs import Raw
 from oracle.kpis import kpis_in
 from oracle.metrics import only_of
 from oracle.periods import period_before, period_of
+from oracle.teams import staffed_at
 from properties.asked.case import (
     Case,
     by_currency,
@@ -82,6 +83,10 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
             days=question.velocity_days,
             exchange=exchange,
         )
+        if question.by == "team" and question.owner is None:
+            teams = staffed_at(raw, span[0], min(span[1] - 1, as_of), known_at)
+            for team in teams if question.team is None else teams & {question.team}:
+                found.setdefault(team, nobodys(raw, span, (as_of, known_at), exchange))
         groups = sorted(found, key=lambda group: (group is None, group or ""))
         return [(span, group, Near(found[group])) for group in groups]
 
@@ -92,6 +97,12 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
         "period": period,
         "rates": exchange.said(),
     }
+
+
+def nobodys(raw: list[Raw], span: tuple[int, int], at: tuple[int, int], of: Any) -> Any:  # noqa: ANN401
+    """Give the figures of those who did nothing."""
+    found = kpis_in(raw, span, at, by=None, only=lambda _: False, days=1, exchange=of)
+    return found[None]
 
 
 def _spans(period: tuple[int, int], each: str | None) -> list[tuple[int, int]]:

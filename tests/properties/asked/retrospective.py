@@ -18,7 +18,7 @@ from properties.asked.periods import periods
 from properties.world import instant
 from salesflow.projections.forecast.forecast_figures import SlippageLine
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
-from salesflow.projections.review.retrospective_deals import Bottleneck, StageFigures
+from salesflow.projections.review.retrospective_stages import Bottleneck, StageFigures
 
 __all__ = ["CASE"]
 

@@ -9,9 +9,6 @@ raised where the events are read. `stop()`, from any thread, ends a waiting read
 
 What it leaves out: remembering the position between runs. `position` is that of the last
 event given; keep it in the same transaction as what you did with the event.
-
-It is a module of its own, since it follows whatever is read in order of position, and knows
-nothing of how it got there.
 """
 
 from collections import deque

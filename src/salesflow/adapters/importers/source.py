@@ -1,7 +1,7 @@
 """What the steps of an import have to know of a source, whatever it is: a table or a system.
 
 A table's mapping is compiled to it (`table.plan`); an importer of one system says it itself.
-It is a module of its own so that ordering, comparing and recording facts know no table.
+Ordering, comparing and recording facts know no table.
 """
 
 from collections.abc import Callable, Mapping

@@ -7,8 +7,8 @@ were recorded between, since one that is there never changes. Who has nothing to
 looks for a file first.
 
 What is kept is bounded: over so many bytes the columns that were asked for longest ago are let
-go of, and read again when somebody asks. It is a module of its own: it loads numpy, which
-nobody needs who asks about one thing.
+go of, and read again when somebody asks. It loads numpy, which nobody needs who asks
+about one thing.
 """
 
 import ctypes

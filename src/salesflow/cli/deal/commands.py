@@ -1,36 +1,32 @@
 """`salesflow deal`: the list of deals; one as it stood, its history, its replay by steps."""
 
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
+from salesflow.cli.history import events_json, history_table, marks_of, occurred_text
 from salesflow.cli.ids import Called, find_deal
 from salesflow.domain.deal import Deal
-from salesflow.domain.event import Event, FactRetracted, first_unreadable, retracted_ids
+from salesflow.domain.event import Event
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.time import Moment, from_instant, instant_of, to_instant
-from salesflow.errors import NotFoundError, SalesflowError
+from salesflow.domain.time import Moment, instant_of, to_instant
+from salesflow.errors import SalesflowError
 from salesflow.presentation.deal_view import (
     ReplayStep,
     attribute_texts,
     deal_json,
-    event_json,
     lateness,
     replay,
     steps_json,
 )
 from salesflow.presentation.fact_text import describe_fact
 from salesflow.presentation.fields import plain
-from salesflow.presentation.format import distinct_ids, local_time
+from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import (
-    Language,
     fact_name,
-    in_language,
     say,
 )
 from salesflow.presentation.table import TableOfView
@@ -41,9 +37,6 @@ __all__ = ["history", "replay_deal", "replay_table", "show"]
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
-
-Marks = dict[UUID, tuple[str, str]]
-"""Of events that do not count: `retracted` or `irregular`, and why."""
 
 DealId = Annotated[
     str,
@@ -57,11 +50,6 @@ Merged = Annotated[
     bool,
     typer.Option("--merged", help="Also what happened to the deals that are merged into it."),
 ]
-ENVELOPE = (
-    "Event no.", "Deal", "Occurred", "Recorded", "Actor", "Command", "Source", "Remark",
-    "Event ID", "Event", "Details",
-)  # fmt: skip
-"""What a history shows; the longest part stands last, so that rows stay short in a pipe."""
 
 
 @with_context
@@ -95,30 +83,18 @@ def history(
     with context.open() as flow:
         id = find_deal(flow, deal)
         events = flow.history(id, known_at=known_at, merged=merged)
-        marks, called = _marks(flow, known_at, events), Called(flow)
-        processes = _processes(flow, known_at, events)
-        zone, head = flow.settings().timezone, flow.log.head()
+        marks, head = marks_of(Deal, flow, events, known_at), flow.log.head()
+        processes, zone = _processes(flow, known_at, events), flow.settings().timezone
         context.screen.json(
             {
                 "deal": str(id),
-                "events": [
-                    event_json(event, called, *marks.get(event.event_id, ("", "")))
-                    for event in events
-                ],
+                "events": events_json(events, Called(flow), marks, stream="deal"),
                 "position": head.position,
             }
         )
-        positions = {event.event_id: event.position for event in events}
-        rows = [
-            _history_row(context, zone, event, called, marks, details)
-            for event in events
-            for details in [
-                _details(
-                    context, zone, event, called, positions, processes.get(event.stream_id)
-                )
-            ]
-        ]
-        context.screen.table(_history_table(rows, id, merged=merged))
+        context.screen.table(
+            history_table(context, flow, events, marks, about=str(id), processes=processes)
+        )
         through = f"{context.screen.word('event no.')} {head.position:,} · {zone.key}"
         context.screen.line(through, "green")
 
@@ -166,7 +142,7 @@ def replay_table(
         rows.append(
             (
                 f"{step.number:,}",
-                _occurred(event, zone, context.language, exact=False),
+                occurred_text(event, zone, context.language, exact=False),
                 fact_name(type(event.fact), context.language),
                 "\n".join(map(str, step.changes)) or unchanged,
                 "; ".join(remarks),
@@ -186,26 +162,6 @@ def _moment_of(
     return Moment.at(then, min(known, head.recorded), position=head.position, revision=0)
 
 
-def _marks(flow: "SalesFlow", known_at: str | None, events: list[Event]) -> Marks:
-    """Return of each event that does not count why: retracted, unread, or irregular."""
-    out = retracted_ids(events)
-    marks = dict.fromkeys(out, ("retracted", ""))
-    for id in {event.stream_id for event in events}:
-        stream = [event for event in events if event.stream_id == id]
-        wrong = first_unreadable(stream)
-        if wrong is not None:
-            after = (e.event_id for e in stream if e.version >= wrong.version)
-            marks |= dict.fromkeys({*after} - out, ("left out", ""))
-            continue
-        try:
-            deal = flow.get(Deal, id, known_at=known_at)
-        except NotFoundError:
-            continue
-        for event, why in deal.irregular:
-            marks[event.event_id] = ("irregular", why)
-    return marks
-
-
 def _processes(
     flow: "SalesFlow", known_at: str | None, events: list[Event]
 ) -> dict[UUID, ProcessVersion | None]:
@@ -215,69 +171,3 @@ def _processes(
         with suppress(SalesflowError):
             found[id] = flow.get(Deal, id, known_at=known_at).version_in_force
     return found
-
-
-def _history_table(rows: list[tuple[str, ...]], id: UUID, *, merged: bool) -> TableOfView:
-    """Lay a history out; a part of the envelope that no event has is left out."""
-    used = [
-        number
-        for number, name in enumerate(ENVELOPE)
-        if (merged if name == "Deal" else any(row[number] for row in rows))
-    ]
-    columns = tuple(ENVELOPE[number] for number in used)
-    at = ENVELOPE.index("Deal")
-    deals = distinct_ids({UUID(row[at]) for row in rows})
-    told = [(*row[:at], deals[UUID(row[at])], *row[at + 1 :]) for row in rows]
-    shown = tuple(tuple(row[number] for number in used) for row in told)
-    return TableOfView("Event history", columns, shown, about=str(id))
-
-
-def _history_row(
-    context: CommandContext,
-    zone: ZoneInfo,
-    event: Event,
-    called: Called,
-    marks: Marks,
-    details: str,
-) -> tuple[str, ...]:
-    mark, why = marks.get(event.event_id, ("", ""))
-    message = context.screen.word(mark)
-    return (
-        f"{event.position:,}",
-        str(event.stream_id),
-        _occurred(event, zone, context.language),
-        local_time(event.recorded_at, zone),
-        called.rep(event.actor),
-        event.command_id or "",
-        " ".join(text for text in (event.source, event.source_id) if text),
-        f"{message}: {say(why, context.language)}" if why else message,
-        str(event.event_id),
-        fact_name(type(event.fact), context.language),
-        details,
-    )
-
-
-def _details(
-    context: CommandContext,
-    zone: ZoneInfo,
-    event: Event,
-    called: Called,
-    positions: Mapping[UUID, int],
-    process: ProcessVersion | None,
-) -> str:
-    """Say what an event says; of a retraction also which event it takes back."""
-    details = describe_fact(event.fact, context.language, zone, called.rep, process)
-    if isinstance(event.fact, FactRetracted) and event.fact.event_id in positions:
-        position = positions[event.fact.event_id]
-        details = f"{context.screen.word('retracts event no.')} {position:,} · {details}"
-    return details
-
-
-def _occurred(event: Event, zone: ZoneInfo, language: Language, *, exact: bool = True) -> str:
-    if event.precision == "day":
-        return event.occurred_at.astimezone(zone).date().isoformat()
-    shown = local_time(event.occurred_at, zone, exact=exact)
-    if event.effective == event.occurred:
-        return shown
-    starts = in_language("takes effect", language)
-    return f"{shown}\n{starts} {local_time(from_instant(event.effective), zone, exact=exact)}"

@@ -8,7 +8,6 @@ not at all.
 
 import inspect
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from hashlib import sha256
@@ -36,8 +35,8 @@ from salesflow.domain.event import Event, FactRetracted, believed_history, retra
 from salesflow.domain.pending import untrack
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
+from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import summarize_fact
-from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import Language, fact_name, in_language
 from salesflow.presentation.table import TableOfView
@@ -45,7 +44,6 @@ from salesflow.presentation.table import TableOfView
 __all__ = [
     "Prepared",
     "command_of_aggregate",
-    "event_json",
     "identifier_of",
     "stream_of",
 ]
@@ -451,7 +449,7 @@ def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
 
 def _documents(file: Path) -> list[dict[str, object]]:
     """Read one object, or a list of them."""
-    text = sys.stdin.read() if str(file) == "-" else read_file(file)
+    text = read_file(file)
     try:
         found = json_in(text)
     except InputError as error:
@@ -536,7 +534,9 @@ def show_receipt(
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [event_json(event) for event in events],
+            "recorded": [
+                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
+            ],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
@@ -577,17 +577,3 @@ def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
         ),
         key=lambda event: event.position,
     )
-
-
-def event_json(event: Event) -> dict[str, object]:
-    """Return an event as JSON."""
-    return {
-        "position": event.position,
-        "event_id": str(event.event_id),
-        "stream_id": str(event.stream_id),
-        "kind": event.fact.kind,
-        "occurred_at": plain(event.occurred_at),
-        "recorded_at": plain(event.recorded_at),
-        "actor": event.actor,
-        "fact": plain(event.fact.model_dump(exclude_none=True)),
-    }

@@ -11,7 +11,6 @@ __all__ = ["HELPS"]
 
 HELPS: Final[Mapping[str, str]] = {
     "action": "The key of the action.",
-    "amount": "An amount, such as '98000 CNY'.",
     "answer": "What was answered.",
     "award": "What it is called.",
     "because": "Why.",
@@ -20,7 +19,6 @@ HELPS: Final[Mapping[str, str]] = {
     "category": "Forecast category.",
     "channel": "How it was: call, visit, meeting, email, message …",
     "clear": "What is no longer known.",
-    "competitor": "Who else is after the deal.",
     "continues": "Whether what was accrued before goes on counting.",
     "contract": "Number of the contract.",
     "currency": "In which currency, such as CNY.",
@@ -28,7 +26,6 @@ HELPS: Final[Mapping[str, str]] = {
     "customer_since": "Since when it is a customer, where that is older than the log.",
     "deal": "Its title, its id, the first digits of it, or SOURCE:OBJECT of an import.",
     "decision_expected": "When they mean to decide.",
-    "department": "Which department.",
     "direction": "in: they began; out: we did.",
     "doubt": "What they doubt.",
     "due": "When it is to be paid.",

@@ -1,8 +1,7 @@
 """JSON as it is typed, or stands in a file: read strictly, and refused in its own words.
 
 A key that is given twice is refused, since one of its values would be lost; so is what JSON has
-no word for, such as NaN. Numbers with a point stay texts, since they may not be rounded. A
-module of its own, since options and files are read alike.
+no word for, such as NaN. Numbers with a point stay texts, since they may not be rounded.
 """
 
 import json
@@ -54,7 +53,9 @@ def json_shown(value: object) -> str:
 
 def json_reason(error: ErrorDetails) -> str:
     """Return what is wrong with a value that was given as JSON."""
-    if error["type"] in ("model_type", "model_attributes_type"):
+    if error.get("ctx", {}).get("class_name") == "Money":
+        reason = 'must be like {"amount": "98000", "currency": "CNY"}'
+    elif error["type"] in ("model_type", "model_attributes_type"):
         reason = "must be a JSON object, such as {...}"
     else:
         reason = reason_of({**error, "input": ""})

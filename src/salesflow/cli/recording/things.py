@@ -5,7 +5,7 @@ thing needs nothing here.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
@@ -20,20 +20,21 @@ from salesflow.cli.context import (
     KnownAt,
     with_context,
 )
+from salesflow.cli.history import events_json, history_table, marks_of
 from salesflow.cli.ids import Called
 from salesflow.cli.known_things import word_of
-from salesflow.cli.recording.commands import event_json, identifier_of, stream_of
+from salesflow.cli.recording.commands import identifier_of, stream_of
 from salesflow.cli.recording.naming import Naming
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event, retracted_ids
+from salesflow.domain.event import Event
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.state import values_of
-from salesflow.domain.time import Moment, from_instant, instant_of
+from salesflow.domain.time import Moment, instant_of
 from salesflow.errors import HistoryError, NotFoundError
-from salesflow.presentation.fact_text import describe_fact, value_text
+from salesflow.presentation.fact_text import value_text
 from salesflow.presentation.fields import called, plain
-from salesflow.presentation.format import distinct_ids, local_time
-from salesflow.presentation.messages import Language, fact_name, say
+from salesflow.presentation.format import distinct_ids
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 
 __all__ = ["command_about", "shown_values", "title_of_list"]
@@ -45,8 +46,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 LISTED_MAX: Final = 100_000
 COLUMNS_MAX: Final = 7
 """So many values of each thing stand in a list; `show` has all of them."""
-Marks = dict[UUID, tuple[str, str]]
-"""Of events that do not count: `retracted` or `irregular`, and why."""
 NOT_SHOWN: Final = frozenset({"irregular"})
 
 
@@ -155,8 +154,9 @@ def _show(
 
 
 def _text(value: object, language: Language, zone: ZoneInfo, *, lines: bool = False) -> str:
-    if lines and isinstance(value, tuple | list):
-        return "\n".join(value_text(each, language, zone) for each in value)
+    if lines and isinstance(value, tuple | list | Mapping):
+        each = value.values() if isinstance(value, Mapping) else value
+        return "\n".join(value_text(one, language, zone) for one in each)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return ", ".join(filter(None, (value_text(each, language, zone) for each in value)))
     return value_text(tuple(value) if isinstance(value, list) else value, language, zone)
@@ -232,64 +232,12 @@ def _history(
         events = flow.history(id, known_at=given.get("known_at"))  # type: ignore[arg-type]
     except NotFoundError as error:
         raise NotFoundError(f"nothing has been recorded of {kind.noun} {said!r}") from error
-    marks = _marks(kind, flow, id, events, given)
+    marks = marks_of(kind, flow, events, given.get("known_at"))  # type: ignore[arg-type]
     context.screen.json(
         {
             kind.noun.replace(" ", "_"): said,
-            "events": [
-                {
-                    **event_json(event),
-                    "effective_from": plain(from_instant(event.effective)),
-                    "remark": marks.get(event.event_id, ("", ""))[0] or None,
-                    "irregular": marks.get(event.event_id, ("", ""))[1] or None,
-                }
-                for event in events
-            ],
+            "events": events_json(events, Called(flow), marks, stream="stream_id"),
             "position": flow.log.head().position,
         }
     )
-    rows = _history_rows(context, flow, events, marks)
-    context.screen.table(TableOfView("Event history", HISTORY, rows, about=said))
-
-
-def _history_rows(
-    context: CommandContext, flow: "SalesFlow", events: list[Event], marks: Marks
-) -> tuple[tuple[str, ...], ...]:
-    zone, names, word = flow.settings().timezone, Called(flow), context.screen.word
-    language, rows = context.language, []
-    for event in events:
-        mark, why = marks.get(event.event_id, ("", ""))
-        rows.append(
-            (
-                f"{event.position:,}",
-                local_time(event.occurred_at, zone),
-                local_time(event.recorded_at, zone),
-                names.rep(event.actor),
-                f"{word(mark)}: {say(why, language)}" if why else word(mark),
-                str(event.event_id),
-                fact_name(type(event.fact), language),
-                describe_fact(event.fact, language, zone, names.rep),
-            )
-        )
-    return tuple(rows)
-
-
-HISTORY: Final = (
-    *("Event no.", "Occurred", "Recorded", "Actor", "Remark", "Event ID", "Event", "Details"),
-)
-
-
-def _marks(
-    kind: type[Aggregate],
-    flow: "SalesFlow",
-    id: UUID,
-    events: list[Event],
-    given: dict[str, object],
-) -> Marks:
-    """Return of each event that does not count why: retracted, or irregular."""
-    marks = dict.fromkeys(retracted_ids(events), ("retracted", ""))
-    with suppress(NotFoundError, HistoryError):
-        thing = flow.get(kind, id, known_at=given.get("known_at"))  # type: ignore[arg-type]
-        odd: Sequence[tuple[Event, str]] = getattr(thing, "irregular", ())
-        marks |= {event.event_id: ("irregular", why) for event, why in odd}
-    return marks
+    context.screen.table(history_table(context, flow, events, marks, about=said))

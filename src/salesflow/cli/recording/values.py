@@ -8,6 +8,7 @@ module of its own, so that a new kind of value is read in one place.
 
 import inspect
 import re
+import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -388,15 +389,26 @@ def _json(given: object) -> object:
         ) from error
 
 
+def _typed_in() -> bytes:
+    """Return what comes by stdin, as it comes."""
+    if sys.stdin is None or sys.stdin.closed:
+        raise InputError("nothing can be read from stdin, which is closed; name a file")
+    plain = getattr(sys.stdin, "buffer", None)
+    return sys.stdin.read().encode() if plain is None else bytes(plain.read(FILE_MAX + 1))
+
+
 def read_file(path: Path) -> str:
-    """Return what stands in a file.
+    """Return what stands in a file; - is stdin.
 
     Raises:
         InputError: when it is too large for what is typed, or no text in UTF-8.
         OSError: when it cannot be read.
     """
-    with path.open("rb") as file:
-        found = file.read(FILE_MAX + 1)
+    if str(path) == "-":
+        found = _typed_in()
+    else:
+        with path.open("rb") as file:
+            found = file.read(FILE_MAX + 1)
     if len(found) > FILE_MAX:
         raise InputError(f"{path} holds more than {FILE_MAX // 2**20} MiB")
     try:

@@ -218,10 +218,9 @@ def _deals(rows: HeldRows, segments: Sequence[str | None]) -> Iterator[CaseDeal]
 
 def case_reader(case: CaseState, reader: Reader) -> EarlierReader:
     """Return the snapshot as it is read for what was known in a case."""
-    assert case.published is not None, "its row holds"
     assert case.opening is not None, "its row holds"
     return EarlierReader.fixed_by(
-        reader, case.opening, as_of=case.published.as_of, known_at=case.published.known_at
+        reader, case.opening, as_of=case.as_of, known_at=case.known_at
     )
 
 

@@ -456,7 +456,6 @@ class CaseStudy(Question[CaseStudyView]):
         others = _others(like(reader, this, self.similar), reader)
         return CaseStudyView(
             moment=moment,
-            timezone=zone.key,
             names=named(
                 [Meant(this.process, this.process_version, this.because)], reader.processes
             ),

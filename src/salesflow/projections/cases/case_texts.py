@@ -4,8 +4,6 @@ Every text of a deal's facts that are in effect (title, contacts, needs, objecti
 reasons, notes), the names of its stages and reasons in English and Chinese, and what people
 noted in the case itself. Texts are compared in one normal form, wide letters like narrow ones
 and capitals like small ones; a word is found within any text, since Chinese parts none.
-
-It is a module of its own, since it knows no table and no view.
 """
 
 import unicodedata

@@ -1,6 +1,6 @@
 """How far the buying committees of deals are covered: won and lost deals, and open ones.
 
-A module of its own: who is known at the customer, in which roles, for or against us, and whom
+Who is known at the customer, in which roles, for or against us, and whom
 we met lately; for closed deals as of the instant at which they closed, so that what became
 known afterwards does not count. Differences between won and lost deals claim no cause.
 """

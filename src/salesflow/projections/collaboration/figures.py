@@ -1,6 +1,6 @@
 """What people did together in a period, as figures: in all, by pair, department and person.
 
-A module of its own: columns come in, figures go out, and what is shown of them is told in
+Columns come in, figures go out, and what is shown of them is told in
 `collaboration`. Each act counts once wherever it is counted: a message to three people is one
 message, though it brings three pairs together.
 """

@@ -1,4 +1,7 @@
-"""How what is different between two answers is laid out for people, whatever the question."""
+"""How what is different between two answers is laid out for people, whatever the question.
+
+It is a module of its own: words and columns, and nothing that is compared.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,6 +1,6 @@
 """What we did about feedback: detractors followed up in time, and what feedback is about.
 
-It is a module of its own, beside `feedback`, which counts what was said.
+What was said is counted by `feedback`.
 """
 
 from collections import defaultdict

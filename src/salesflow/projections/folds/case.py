@@ -41,7 +41,7 @@ CASE: Final = IntervalTable(
 
 def _changes(_: Event, case: CaseState) -> Iterable[Change]:
     """Return what a fact that counts changed."""
-    if case.published is None:
+    if not case.key:
         return ()
     assert case.opening is not None, "it was published"
     withdrawn = case.withdrawn

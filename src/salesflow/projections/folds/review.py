@@ -47,7 +47,7 @@ it; `state` is open or closed, `closed` is null while it is open."""
 
 def _changes(_: Event, review: ReviewState) -> Iterable[Change]:
     """Return what a fact that counts changed."""
-    if review.opened is None:
+    if not review.key:
         return ()
     assert review.opening is not None, "it was opened"
     closed = review.closed

@@ -55,7 +55,7 @@ first, `event_id` the event that brought it into this one."""
 def _changes(event: Event, review: ReviewState) -> Iterable[Change]:
     """Return what a fact that counts changed."""
     fact = event.fact
-    if review.opened is None:
+    if not review.key:
         return ()
     match fact:
         case ReviewOpened():

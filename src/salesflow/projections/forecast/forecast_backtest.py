@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -24,27 +24,33 @@ from salesflow.presentation.format import NO_VALUE, percent_text
 from salesflow.presentation.messages import Language, key_text, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import places_among
-from salesflow.projections.core.columns import Column, Words
-from salesflow.projections.core.currency import unscaled
-from salesflow.projections.core.question import Question, Reader, Span, View, span_of
+from salesflow.projections.core.columns import Column
+from salesflow.projections.core.currency import (
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+    unscaled,
+)
+from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import decimal_of, ratio
 from salesflow.projections.forecast.forecast_range import (
     METHODS,
     RANGE_FORMULA,
     RangeMade,
+    Whose,
     amounts_won,
-    ranges_at,
 )
 from salesflow.projections.forecast.range_model import (
     FOLDS_OF_RANGES,
-    KnownDeals,
+    RangeBasis,
     RangeMethod,
     RangeScope,
-    known_deals,
+    closed_deals,
     won_in,
 )
+from salesflow.projections.forecast.weeks_drawn import PartDrawn, WeekDrawn, WeeksDrawn
 from salesflow.projections.scope import unnamed_last
-from salesflow.projections.table import AMOUNT_SCALE
+from salesflow.projections.table import AMOUNT_SCALE, ReadPoint
 
 __all__ = [
     "BacktestedRange",
@@ -52,6 +58,7 @@ __all__ = [
     "ForecastBacktest",
     "ForecastBacktestView",
     "HeldByRep",
+    "HeldByTeam",
     "HeldByWeek",
     "RangesHeld",
 ]
@@ -118,6 +125,18 @@ class HeldByRep(Value):
     came_above: int
 
 
+class HeldByTeam(Value):
+    """How often ranges held of the deals of those who were in a team then, by history."""
+
+    team: Annotated[Reference | None, FieldRole.KEY]
+    """None for reps who were in none."""
+    ranges: int
+    held: int
+    held_share: Decimal | None
+    came_below: int
+    came_above: int
+
+
 class CalibrationBand(Value):
     """Of the deals that were given about so much, how many were won in time."""
 
@@ -132,13 +151,14 @@ class CalibrationBand(Value):
     """The share of the forecasts whose deal was won by the end of the quarter."""
 
 
-class ForecastBacktestView(View):
+class ForecastBacktestView(MoneyView):
     """How far past ranges held, and how right the probabilities of deals were."""
 
     population: ClassVar[str] = (
         "a range for the first instant of every week of the last quarters that are over; what"
         " came: deals that stood won at the quarter's end and closed in it, as known at the"
-        " moment; reps: those in which a deal was open, expected or won"
+        " moment; reps and teams: those in which a deal was open, expected or won, a team being"
+        " those who were in it at the instant of the range"
     )
     formula: ClassVar[str] = (
         "held = what came lies within the range, for which 80% is aimed at; error = mean of"
@@ -154,6 +174,7 @@ class ForecastBacktestView(View):
     totals: tuple[RangesHeld, ...]
     weeks: tuple[HeldByWeek, ...]
     reps: tuple[HeldByRep, ...]
+    teams: tuple[HeldByTeam, ...]
     calibration: tuple[CalibrationBand, ...]
     ranges: tuple[BacktestedRange, ...]
 
@@ -165,7 +186,8 @@ class ForecastBacktestView(View):
             held._replace(notes=notes),
             self._calibration(language),
             self._weeks(language),
-            self._reps(),
+            _parts_table("Ranges that held by rep", "Owner", self._reps()),
+            _parts_table("Ranges that held by team", "Team", self._teams()),
         ]
         return [found[0], *(table for table in found[1:] if table.rows)]
 
@@ -214,20 +236,29 @@ class ForecastBacktestView(View):
         columns = ("Method", "Week", "Ranges", "Held", "Share that held", "Error of the middle")
         return TableOfView("Ranges that held by week", columns, rows)
 
-    def _reps(self) -> TableOfView:
-        rows = tuple(
-            (
-                each.owner or NO_VALUE,
-                f"{each.ranges:,}",
-                f"{each.held:,}",
-                percent_text(each.held_share),
-                f"{each.came_below:,}",
-                f"{each.came_above:,}",
-            )
-            for each in self.reps
+    def _reps(self) -> Iterator[tuple[str | None, HeldByRep]]:
+        return ((each.owner, each) for each in self.reps)
+
+    def _teams(self) -> Iterator[tuple[str | None, HeldByTeam]]:
+        return ((each.team, each) for each in self.teams)
+
+
+def _parts_table(
+    title: str, head: str, parts: Iterable[tuple[str | None, HeldByRep | HeldByTeam]]
+) -> TableOfView:
+    rows = tuple(
+        (
+            name or NO_VALUE,
+            f"{each.ranges:,}",
+            f"{each.held:,}",
+            percent_text(each.held_share),
+            f"{each.came_below:,}",
+            f"{each.came_above:,}",
         )
-        columns = ("Owner", "Ranges", "Held", "Share that held", "Came below", "Came above")
-        return TableOfView("Ranges that held by rep", columns, rows)
+        for name, each in parts
+    )
+    columns = (head, "Ranges", "Held", "Share that held", "Came below", "Came above")
+    return TableOfView(title, columns, rows)
 
 
 def _held_table(
@@ -254,11 +285,15 @@ def _held_table(
     return TableOfView(title, columns, rows)
 
 
-class ForecastBacktest(Question[ForecastBacktestView]):
+class ForecastBacktest(MoneyQuestion[ForecastBacktestView]):
     """How far did the ranges of past forecasts hold, and how right were probabilities?"""
 
     name: ClassVar[str] = "forecast-backtest"
     folds: ClassVar[tuple[str, ...]] = tuple(sorted(FOLDS_OF_RANGES))
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is, for ranges and what came: period_end (of each quarter) or
+    fixed."""
     quarters: Annotated[int, Field(ge=1, le=QUARTERS_MOST, strict=True)] = 4
     """Of how many last fiscal quarters, those that are over. Default: 4."""
     known: Literal["then", "moment"] = "then"
@@ -270,12 +305,13 @@ class ForecastBacktest(Question[ForecastBacktestView]):
 
     def answer(self, reader: Reader, moment: Moment) -> ForecastBacktestView:
         """Draw the ranges of every week, and lay what came beside them."""
-        spans = [*self._spans(reader)]
-        tested = _Tested()
+        spans, exchange = [*self._spans(reader)], self.exchange(reader)
+        basis = RangeBasis(RangeScope(self.process, self.owner), exchange)
+        tested, drawn = _Tested(), WeeksDrawn(reader, basis)
         for span in spans:
-            came = _came(reader, span, RangeScope(self.process, self.owner))
+            came = _came(reader, span, basis)
             for week, at in enumerate(_weeks(span, reader), 1):
-                tested.add(self._known(reader, at, span), came, span, week)
+                tested.add(drawn.of(span, self._then(reader, at)), came, span, week)
         totals, weeks = tested.by(_method_and_currency), tested.by(_method_and_week)
         return ForecastBacktestView(
             moment=moment,
@@ -284,9 +320,15 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             weeks_unknown=tested.unknown,
             totals=tuple(_held(key, found) for key, found in totals),
             weeks=tuple(_held_in_week(key, found) for key, found in weeks),
-            reps=tuple(_held_by_rep(tested.reps)),
+            reps=tuple(
+                HeldByRep(owner=name, **held) for name, held in _held_by(tested.sides["rep"])
+            ),
+            teams=tuple(
+                HeldByTeam(team=name, **held) for name, held in _held_by(tested.sides["team"])
+            ),
             calibration=tuple(tested.calibration()),
             ranges=tuple(map(_past_range, tested.all)),
+            rates=exchange.used,
         )
 
     def _spans(self, reader: Reader) -> Iterator[Span]:
@@ -299,11 +341,11 @@ class ForecastBacktest(Question[ForecastBacktestView]):
             day = days.first
         yield from reversed(found)
 
-    def _known(self, reader: Reader, at: Instant, span: Span) -> KnownDeals:
+    def _then(self, reader: Reader, at: Instant) -> ReadPoint:
+        """Return the moment at which a range is drawn."""
         point = reader.read_point
         known_at = min(at, point.known_at) if self.known == "then" else point.known_at
-        then = point._replace(as_of=at, known_at=known_at)
-        return known_deals(reader, then, span, RangeScope(self.process, self.owner))
+        return point._replace(as_of=at, known_at=known_at)
 
 
 def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
@@ -317,26 +359,33 @@ def _weeks(span: Span, reader: Reader) -> Iterator[Instant]:
 class _Came(NamedTuple):
     """What a quarter came to."""
 
-    won: Mapping[tuple[int, int], tuple[int, int]]
-    """By the codes of owner and currency, how many deals were won and for how much."""
+    by_owner: Mapping[tuple[str | None, str], int]
+    """For how much deals were won, by owner and currency; the same of all owners."""
+    of_all: Mapping[str, int]
     deals: Column
     """The codes of the deals won."""
     closed: Column
 
-    def of(self, made: RangeMade, words: Mapping[str, Words]) -> int:
-        """Return what came of the deals that a range is of, in millionths."""
-        return sum(
-            amount
-            for (owner, currency), (_, amount) in self.won.items()
-            if words["currency"][currency] == made.currency
-            and (made.of_all or words["owner"][owner] == made.owner)
-        )
+    def by_team(self, drawn: WeekDrawn) -> dict[tuple[str | None, str], int]:
+        """Return the same by the team that each owner was in when a range was drawn."""
+        found: dict[tuple[str | None, str], int] = defaultdict(int)
+        for (owner, currency), amount in self.by_owner.items():
+            found[drawn.team_of(owner), currency] += amount
+        return found
 
 
-def _came(reader: Reader, span: Span, scope: RangeScope) -> _Came:
+def _came(reader: Reader, span: Span, basis: RangeBasis) -> _Came:
     end = reader.read_point._replace(as_of=span.end - 1)
-    won = won_in(known_deals(reader, end, span, scope), span, span.end - 1)
-    return _Came(amounts_won(won), won["entity_id"], won["closed"])
+    won = won_in(closed_deals(reader, end, span, basis), basis.scope.owner, span, span.end - 1)
+    owners, currencies = won.words["owner"], won.words["currency"]
+    by_owner = {
+        (owners[owner], currencies[currency]): amount
+        for (owner, currency), (_, amount) in amounts_won(won).items()
+    }
+    of_all: dict[str, int] = defaultdict(int)
+    for (_, currency), amount in by_owner.items():
+        of_all[currency] += amount
+    return _Came(by_owner, of_all, won["entity_id"], won["closed"])
 
 
 class _Made(NamedTuple):
@@ -352,7 +401,11 @@ class _Made(NamedTuple):
     @property
     def side(self) -> int:
         """Where what came lies: 0 within the range, -1 below it, 1 above."""
-        return (self.actual > self.made.high) - (self.actual < self.made.low)
+        return _side(self.actual, self.made.low, self.made.high)
+
+
+def _side(actual: int, low: int, high: int) -> int:
+    return (actual > high) - (actual < low)
 
 
 class _Tested:
@@ -360,29 +413,44 @@ class _Tested:
 
     def __init__(self) -> None:
         self.all: list[_Made] = []
-        self.reps: list[_Made] = []
         self.unknown = 0
+        self.sides: dict[Whose, dict[str | None, list[int]]] = {
+            "rep": defaultdict(list),
+            "team": defaultdict(list),
+        }
+        """Where what came lies, of the ranges of each rep and team, by history."""
         self._given: dict[RangeMethod, list[Column]] = {method: [] for method in METHODS}
         self._won: list[Column] = []
         self._deals: list[Column] = []
 
-    def add(self, known: KnownDeals, came: _Came, span: Span, week: int) -> None:
-        """Make the ranges of a week."""
-        if not len(known.closing):
+    def add(self, drawn: WeekDrawn, came: _Came, span: Span, week: int) -> None:
+        """Lay what came beside the ranges of a week."""
+        if not drawn.is_known:
             self.unknown += 1
             return
-        at, words = known.horizon.at, known.open.words
-        for method in METHODS:
-            made = ranges_at(known, method, by_rep=method == "history")
-            for each in made.lines:
-                actual = came.of(each, words)
-                result = _Made(method, span, week, at, each, actual)
-                (self.all if each.of_all else self.reps).append(result)
-            self._given[method].append(made.likely)
-        place = places_among(came.deals, known.open["entity_id"])
-        closed = np.append(came.closed, at)[place]
-        self._won.append((place >= 0) & (closed > at))
-        self._deals.append(known.open["entity_id"])
+        for method, made in drawn.of_all:
+            actual = came.of_all.get(made.currency, 0)
+            self.all.append(_Made(method, span, week, drawn.at, made, actual))
+        self._lay("rep", drawn.of_reps, came.by_owner)
+        self._lay("team", drawn.of_teams, came.by_team(drawn))
+        for method, likely in drawn.likely.items():
+            self._given[method].append(likely)
+        place = places_among(came.deals, drawn.deals)
+        closed = np.append(came.closed, drawn.at)[place]
+        self._won.append((place >= 0) & (closed > drawn.at))
+        self._deals.append(drawn.deals)
+
+    def _lay(
+        self,
+        whose: Whose,
+        ranges: Iterable[PartDrawn],
+        came: Mapping[tuple[str | None, str], int],
+    ) -> None:
+        """Lay what came beside the ranges of parts; nothing is said where there is nothing."""
+        for part, low, high in ranges:
+            side = _side(came.get(part, 0), low, high)
+            if low < high or side:
+                self.sides[whose][part[0]].append(side)
 
     def by(self, key: Callable[[_Made], KeyT]) -> list[tuple[KeyT, list[_Made]]]:
         """Return the ranges of all reps together, in groups."""
@@ -420,10 +488,13 @@ def _method_and_week(each: _Made) -> tuple[RangeMethod, int]:
     return each.method, each.week
 
 
-def _sides(found: Sequence[_Made]) -> tuple[int, int, int]:
+def _counts(sides: Sequence[int]) -> tuple[int, int, int]:
     """Return how many held, and of how many what came lay below and above."""
-    sides = [each.side for each in found]
     return sides.count(0), sides.count(-1), sides.count(1)
+
+
+def _sides(found: Iterable[_Made]) -> tuple[int, int, int]:
+    return _counts([each.side for each in found])
 
 
 def _error(found: Iterable[_Made]) -> Decimal | None:
@@ -464,20 +535,21 @@ def _held_in_week(key: tuple[RangeMethod, int], found: Sequence[_Made]) -> HeldB
     )
 
 
-def _held_by_rep(made: Iterable[_Made]) -> Iterator[HeldByRep]:
-    found: dict[str | None, list[_Made]] = defaultdict(list)
-    for each in made:
-        if each.made.low < each.made.high or each.side:
-            found[each.made.owner].append(each)
-    for owner in sorted(found, key=unnamed_last):
-        held, below, above = _sides(found[owner])
-        yield HeldByRep(
-            owner=owner,
-            ranges=len(found[owner]),
-            held=held,
-            held_share=ratio(held, len(found[owner])),
-            came_below=below,
-            came_above=above,
+def _held_by(
+    sides: Mapping[str | None, Sequence[int]],
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Yield how often the ranges of each rep or team held, by name, nobody's last."""
+    for name in sorted(sides, key=unnamed_last):
+        ranges, (held, below, above) = len(sides[name]), _counts(sides[name])
+        yield (
+            name,
+            {
+                "ranges": ranges,
+                "held": held,
+                "held_share": ratio(held, ranges),
+                "came_below": below,
+                "came_above": above,
+            },
         )
 
 

@@ -7,9 +7,11 @@ worth. How far such ranges held is another question, `forecast-backtest`. Leaves
 orders, amended contracts and refunds: it is about deals that close.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -17,18 +19,30 @@ import numpy as np
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import NO_VALUE, days_text, money_text
-from salesflow.presentation.messages import Language, in_language, key_text, say_count
+from salesflow.presentation.format import (
+    NO_VALUE,
+    days_text,
+    money_text,
+    percent_text,
+    short_id,
+)
+from salesflow.presentation.messages import Language, in_language, key_text, say, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, HeldRows
-from salesflow.projections.core.currency import unscaled
-from salesflow.projections.core.question import PeriodQuestion, Reader, View
+from salesflow.projections.core.currency import (
+    MoneyQuestion,
+    MoneyView,
+    RateRule,
+    unscaled,
+)
+from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.forecast.range_model import (
     FOLDS_OF_RANGES,
     Drawn,
     KnownDeals,
     Line,
+    RangeBasis,
     RangeMethod,
     RangeScope,
     drawn,
@@ -46,6 +60,8 @@ __all__ = [
     "MadeRanges",
     "RangeLine",
     "RangeMade",
+    "Whose",
+    "WinInDoubt",
     "amounts_won",
     "ranges_at",
 ]
@@ -58,18 +74,27 @@ RANGE_FORMULA: Final = (
     " period, of visits to its stage that had lasted as long, drawn towards its stage, its"
     " process and what is stated as if each were 4 visits; each run takes one past"
     " window as long (52 at most, a week apart): what was won then of deals opened in it, and"
-    " how much more or less than usual open deals were won; process: stated probability of"
+    " how much more or less than usual open deals were won; the odds of a deal are as many"
+    " times as usual as weeks so far before the end of a quarter brought more wins than the"
+    " time deals stood in their stages, less what chance explains; a win for more than 3 times"
+    " what its deal stood at just before, or less than a third, counts for that instead in"
+    " (corrected + 1) ÷ (such wins + 2) of the runs, of the 4 times 91 days before as known"
+    " then; process: stated probability of"
     " deals expected to close in the period, and nothing else; a deal without an amount brings"
     " what one of the last wins of its process brought"
 )
 
 
+Whose = Literal["all", "rep", "team"]
+GroupT = TypeVar("GroupT")
+
+
 class RangeMade(NamedTuple):
     """A range of one line, in whole millionths."""
 
-    of_all: bool
-    """Whether it is of all reps together."""
-    owner: str | None
+    whose: Whose
+    name: str | None
+    """Of the rep or of the team."""
     currency: str
     deals: int
     """Open deals that are asked about."""
@@ -89,8 +114,47 @@ class MadeRanges(NamedTuple):
     likely: Column
     """How likely each open deal is won in the period, in millionths."""
     lines: list[RangeMade]
-    windows: int
-    without_amount: int
+    drawn: Drawn
+    won: Mapping[Line, tuple[int, int]]
+    """How many deals are won already and for how much, in millionths."""
+
+    def of_lines(self) -> Iterator[tuple[Line, int, int]]:
+        """Yield low and high of each owner and currency, by their codes."""
+        drawn = zip(self.drawn.lines, self.drawn.each_percentiles(), strict=True)
+        for line, (low, _, high) in drawn:
+            amount = self.won[line][1] if line in self.won else 0
+            yield line, amount + low, amount + high
+        for line in self.won.keys() - set(self.drawn.lines):
+            yield line, self.won[line][1], self.won[line][1]
+
+    def of_groups(
+        self, group_of: Callable[[Line], GroupT]
+    ) -> Iterator[tuple[GroupT, int, int]]:
+        """Yield low and high of each group of lines."""
+        places: dict[GroupT, list[int]] = defaultdict(list)
+        amounts: dict[GroupT, int] = defaultdict(int)
+        for number, line in enumerate(self.drawn.lines):
+            places[group_of(line)].append(number)
+        for line, (_, amount) in self.won.items():
+            amounts[group_of(line)] += amount
+        for group in {**places, **amounts}:
+            low, _, high = self.drawn.percentiles(places.get(group, []))
+            yield group, amounts.get(group, 0) + low, amounts.get(group, 0) + high
+
+    def of(self, whose: Whose) -> list[RangeMade]:
+        """Return the lines of all together, of the reps or of the teams."""
+        return [line for line in self.lines if line.whose == whose]
+
+
+class WinInDoubt(Value):
+    """A win whose amount is far from what the deal stood at just before."""
+
+    deal: Annotated[UUID, FieldRole.KEY]
+    owner: Annotated[SafeText | None, FieldRole.TRAIT]
+    currency: Annotated[Currency, FieldRole.TRAIT]
+    won: Decimal
+    stood: Decimal
+    """What the deal stood at just before it was won."""
 
 
 class RangeLine(Value):
@@ -98,7 +162,9 @@ class RangeLine(Value):
 
     method: Annotated[RangeMethod, FieldRole.KEY]
     owner: Annotated[SafeText | None, FieldRole.KEY]
-    """None for all together, and for deals of nobody, in lines by rep."""
+    """None for all together and for teams, and for deals of nobody, in lines by rep."""
+    team: Annotated[Reference | None, FieldRole.KEY]
+    """None but in lines by team, and there for reps who are in none."""
     currency: Annotated[Currency, FieldRole.KEY]
     deals: int
     """Open deals; those without an amount in the currency of the wins of their process."""
@@ -112,12 +178,13 @@ class RangeLine(Value):
     high: Decimal
 
 
-class ForecastRangeView(View):
-    """What a period may bring: low, middle and high of all, then by rep."""
+class ForecastRangeView(MoneyView):
+    """What a period may bring: low, middle and high of all, then by rep or team."""
 
     population: ClassVar[str] = (
         "deals won in the period so far, open deals at the as-of time, and by history also"
-        " deals that are not opened yet; all as known at the moment, each deal for its owner"
+        " deals that are not opened yet; all as known at the moment, each deal for its owner;"
+        " a team: the reps who are in it at the moment"
     )
     formula: ClassVar[str] = RANGE_FORMULA
     period: Period
@@ -127,6 +194,12 @@ class ForecastRangeView(View):
     """Open deals left out: without an amount, in processes without a win to take one from."""
     lines: tuple[RangeLine, ...]
     reps: tuple[RangeLine, ...]
+    teams: tuple[RangeLine, ...]
+    in_doubt: tuple[WinInDoubt, ...]
+    """Wins in the period whose amounts are to be looked at."""
+    corrected: Decimal | None
+    """The share of runs in which they are corrected; None where there are none or nothing is
+    drawn any more."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the ranges out: all together by method, then each rep."""
@@ -136,7 +209,31 @@ class ForecastRangeView(View):
         found = [whole._replace(about=days, notes=notes)]
         if self.reps:
             found.append(_table("Forecast range by rep", self.reps, ("Owner",), language))
+        if self.teams:
+            found.append(_table("Forecast range by team", self.teams, ("Team",), language))
+        if self.in_doubt:
+            found.append(self._in_doubt(language))
         return found
+
+    def _in_doubt(self, language: Language) -> TableOfView:
+        rows = tuple(
+            (
+                short_id(each.deal),
+                each.owner or NO_VALUE,
+                money_text(each.won, each.currency),
+                money_text(each.stood, each.currency),
+            )
+            for each in self.in_doubt
+        )
+        note = in_language("far from what the deal stood at just before", language)
+        if self.corrected is not None:
+            note = say(
+                "far from what the deal stood at, for which it counts in {share} of the runs",
+                language,
+                share=percent_text(self.corrected),
+            )
+        columns = ("Deal", "Owner", "Won for", "Stood at before")
+        return TableOfView("Wins in doubt", columns, rows, notes=(note,))
 
     def _notes(self, language: Language) -> Iterator[str]:
         if not self.windows:
@@ -167,7 +264,9 @@ def _table(
 ) -> TableOfView:
     rows = tuple(
         (
-            key_text(line.method, language) if "Method" in first else line.owner or NO_VALUE,
+            key_text(line.method, language)
+            if "Method" in first
+            else line.owner or line.team or NO_VALUE,
             f"{line.deals:,}",
             f"{line.deals_expected:,.1f}",
             f"{line.won_deals:,}",
@@ -185,49 +284,67 @@ def _table(
     return TableOfView(title, columns, rows)
 
 
-class ForecastRange(PeriodQuestion[ForecastRangeView]):
+class ForecastRange(MoneyQuestion[ForecastRangeView], PeriodQuestion[ForecastRangeView]):
     """What will close in a period, at least, most likely and at most?"""
 
     name: ClassVar[str] = "forecast-range"
     folds: ClassVar[tuple[str, ...]] = tuple(sorted(FOLDS_OF_RANGES))
+    rates_usual: ClassVar[RateRule] = "period_end"
+    rates: Literal["period_end", "fixed"] | None = None
+    """Of which day the rate is: period_end (or the moment, whichever comes first) or fixed."""
     process: Reference | None = None
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals of this rep; all when left out."""
-    by: Literal["owner"] | None = None
-    """Lines of their own for each owner, by history."""
+    by: Literal["owner", "team"] | None = None
+    """Lines of their own for each owner or team, by history."""
 
     def answer(self, reader: Reader, moment: Moment) -> ForecastRangeView:
         """Draw both methods from what was known at the moment."""
-        span, scope = self.span(reader), RangeScope(self.process, self.owner)
-        known = known_deals(reader, reader.read_point, span, scope)
-        made = [ranges_at(known, method, by_rep=self.by is not None) for method in METHODS]
+        span, exchange = self.span(reader), self.exchange(reader)
+        scope = RangeScope(self.process, self.owner)
+        basis = RangeBasis(scope, exchange, with_teams=self.by == "team")
+        known = known_deals(reader, reader.read_point, span, basis)
+        made = [ranges_at(known, method, in_parts=self.by is not None) for method in METHODS]
         return ForecastRangeView(
             moment=moment,
             period=span.period(),
-            windows=max(each.windows for each in made),
-            without_amount=max(each.without_amount for each in made),
-            lines=tuple(_lines(made, of_all=True)),
-            reps=tuple(_lines(made[:1], of_all=False)),
+            windows=max(each.drawn.windows for each in made),
+            without_amount=max(each.drawn.without_amount for each in made),
+            lines=tuple(_lines(made, "all")),
+            reps=tuple(_lines(made[:1], "rep") if self.by == "owner" else ()),
+            teams=tuple(_lines(made[:1], "team") if self.by == "team" else ()),
+            in_doubt=tuple(_in_doubt(known)),
+            corrected=_corrected(known),
+            rates=exchange.used,
         )
 
 
-def ranges_at(known: KnownDeals, method: RangeMethod, *, by_rep: bool) -> MadeRanges:
-    """Return the ranges of all together by currency, and those of each rep."""
+def ranges_at(known: KnownDeals, method: RangeMethod, *, in_parts: bool) -> MadeRanges:
+    """Return the ranges of all together by currency; in parts also of each rep and team."""
     likely = probabilities(known, method)
     found = drawn(known, likely, method)
-    won = amounts_won(won_in(known, known.span, known.horizon.at))
-    keys = {*found.lines, *won}
+    won = amounts_won(won_in(known.closing, known.scope.owner, known.span, known.horizon.at))
     owner_of, currency_of = known.open.words["owner"], known.open.words["currency"]
+    place = {line: number for number, line in enumerate(found.lines)}
+    alike: dict[int, list[Line]] = defaultdict(list)
+    for key in {*place, *won}:
+        alike[key[1]].append(key)
     lines = []
-    for code in sorted({currency for _, currency in keys}, key=lambda each: currency_of[each]):
-        alike = [key for key in keys if key[1] == code]
-        lines.append(_made(None, currency_of[code], alike, found, won))
-        ordered = sorted(alike, key=lambda key: unnamed_last(owner_of[key[0]]))
-        for key in ordered if by_rep else ():
-            made = _made(owner_of[key[0]], currency_of[code], [key], found, won)
-            lines.append(made._replace(of_all=False))
-    return MadeRanges(method, likely, lines, found.windows, found.without_amount)
+    for code in sorted(alike, key=currency_of.__getitem__):
+        parts: dict[tuple[Whose, str | None], list[Line]] = defaultdict(list)
+        parts["all", None] = alike[code]
+        for key in alike[code] if in_parts else ():
+            owner = owner_of[key[0]]
+            parts["rep", owner].append(key)
+            if known.teams is not None:
+                parts["team", known.team_of(owner)].append(key)
+        for whose, name in sorted(parts, key=lambda part: (part[0], unnamed_last(part[1]))):
+            mine = parts[whose, name]
+            places = [place[key] for key in mine if key in place]
+            won_of = [won[key] for key in mine if key in won]
+            lines.append(_made((whose, name), currency_of[code], won_of, found, places))
+    return MadeRanges(method, likely, lines, found, won)
 
 
 def amounts_won(won: HeldRows) -> Mapping[Line, tuple[int, int]]:
@@ -240,41 +357,56 @@ def amounts_won(won: HeldRows) -> Mapping[Line, tuple[int, int]]:
 
 
 def _made(
-    owner: str | None,
+    part: tuple[Whose, str | None],
     currency: str,
-    keys: Sequence[Line],
+    won: Sequence[tuple[int, int]],
     found: Drawn,
-    won: Mapping[Line, tuple[int, int]],
+    places: Sequence[int],
 ) -> RangeMade:
-    mine = np.array([line in keys for line in found.lines], np.bool_)
-    rest = found.percentiles(mine)
-    won_deals, amount = (sum(won.get(key, (0, 0))[n] for key in keys) for n in (0, 1))
-    places = np.flatnonzero(mine).tolist()
+    """Put what is won already and the range of the rest together, of some lines."""
+    deals, amount = (sum(each[n] for each in won) for n in (0, 1))
     return RangeMade(
-        True,
-        owner,
+        *part,
         currency,
         sum(found.deals[n] for n in places),
         sum(found.expected[n] for n in places),
-        won_deals,
+        deals,
         amount,
-        *(amount + each for each in rest),
+        *(amount + each for each in found.percentiles(places)),
     )
 
 
-def _lines(made: Iterable[MadeRanges], *, of_all: bool) -> Iterator[RangeLine]:
+def _lines(made: Iterable[MadeRanges], whose: Whose) -> Iterator[RangeLine]:
     for ranges in made:
-        for each in ranges.lines:
-            if each.of_all is of_all:
-                yield RangeLine(
-                    method=ranges.method,
-                    owner=each.owner,
-                    currency=each.currency,
-                    deals=each.deals,
-                    deals_expected=unscaled(each.expected),
-                    won_deals=each.won_deals,
-                    won=unscaled(each.won),
-                    low=unscaled(each.low),
-                    middle=unscaled(each.middle),
-                    high=unscaled(each.high),
-                )
+        for each in ranges.of(whose):
+            yield RangeLine(
+                method=ranges.method,
+                owner=each.name if whose == "rep" else None,
+                team=each.name if whose == "team" else None,
+                currency=each.currency,
+                deals=each.deals,
+                deals_expected=unscaled(each.expected),
+                won_deals=each.won_deals,
+                won=unscaled(each.won),
+                low=unscaled(each.low),
+                middle=unscaled(each.middle),
+                high=unscaled(each.high),
+            )
+
+
+def _corrected(known: KnownDeals) -> Decimal | None:
+    is_drawn = len(known.in_doubt.won) > 0 and known.horizon.lasts > 0
+    return unscaled(known.in_doubt.corrected) if is_drawn else None
+
+
+def _in_doubt(known: KnownDeals) -> Iterator[WinInDoubt]:
+    doubt = known.in_doubt
+    cells = doubt.won.records("entity_id", "owner", "currency", "amount")
+    for (deal, owner, currency, won), stood in zip(cells, doubt.stood.tolist(), strict=True):
+        yield WinInDoubt(
+            deal=deal,
+            owner=owner,
+            currency=currency,
+            won=unscaled(won),
+            stood=unscaled(stood),
+        )

@@ -10,6 +10,8 @@ the others.
 By `history` each run also takes one past window of the same length: what was then won of deals
 that had not been opened yet is won again, and all open deals are as many times as likely to be
 won as they were then (less what chance alone explains). So runs differ as past windows did.
+How much faster deals are won towards the end of a quarter is said by `quarter_pace`, which wins
+may be wrong by `wins_in_doubt`.
 
 Everything is worked out in whole numbers, but for means and roots of a few; the numbers drawn
 come from a counter (Philox) whose key follows from the instants, so that they are the same for
@@ -19,7 +21,8 @@ Source: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 201
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from hashlib import sha256
 from statistics import NormalDist
 from typing import Final, Literal, NamedTuple
@@ -38,11 +41,17 @@ from salesflow.projections.core.columns import (
     HeldRows,
     Words,
 )
+from salesflow.projections.core.currency import CurrencyConverter
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.conversions_by_age import ConversionsByAge, VisitsSeen
+from salesflow.projections.forecast.converted_rows import rows_in_currency
+from salesflow.projections.forecast.quarter_pace import QuarterPace, StageDays, hurried
+from salesflow.projections.forecast.wins_in_doubt import WinsInDoubt, wins_in_doubt
+from salesflow.projections.scope import Teams
 from salesflow.projections.table import AMOUNT_SCALE, IntervalTable, ReadPoint
 
 __all__ = [
@@ -50,17 +59,22 @@ __all__ = [
     "Drawn",
     "KnownDeals",
     "Line",
+    "RangeBasis",
     "RangeMethod",
     "RangeScope",
+    "closed_deals",
     "drawn",
     "known_deals",
     "probabilities",
+    "valid_team",
     "won_in",
 ]
 
 
 RangeMethod = Literal["history", "process"]
-FOLDS_OF_RANGES: Final = tuple(table.name for table in (CLOSING, DEAL_STATE, STAGE_VISIT))
+FOLDS_OF_RANGES: Final = tuple(
+    table.name for table in (CLOSING, DEAL_STATE, MEMBERSHIP, STAGE_VISIT)
+)
 HALVES: Final = 6
 RUNS: Final = 999
 LOW, MIDDLE, HIGH = 99, 499, 899
@@ -72,6 +86,7 @@ WINDOW_STEP: Final = 7 * DAY
 POOL_MOST: Final = 1_000
 """So many of the last wins say what a deal without an amount may bring."""
 DRAW_BITS: Final = 16
+MILLION: Final = np.uint64(AMOUNT_SCALE)
 LIMIT_MOST: Final = (1 << DRAW_BITS) - 1
 LIKELY_PARTS: Final = AMOUNT_SCALE * AMOUNT_SCALE >> DRAW_BITS
 """A probability times a factor, both in millionths, by this is one of so many bits."""
@@ -92,6 +107,14 @@ class RangeScope(NamedTuple):
 
     process: str | None
     owner: str | None
+
+
+class RangeBasis(NamedTuple):
+    """What ranges are made of: which deals, in which currency, and by which teams."""
+
+    scope: RangeScope
+    exchange: CurrencyConverter
+    with_teams: bool = True
 
 
 class Horizon(NamedTuple):
@@ -122,20 +145,34 @@ class KnownDeals(NamedTuple):
     won_at: Column
     """When the deal of each visit was won, where it stands won; else `NO_NUMBER`."""
     conversions: ConversionsByAge
+    pace: QuarterPace
     closing: HeldRows
     """How all deals of the process asked about closed."""
     scope: RangeScope
+    in_doubt: WinsInDoubt
+    """The wins of the period so far whose amounts may be wrong."""
+    teams: Teams | None
+    """Who is in which team; None where nobody asks."""
+
+    def team_of(self, rep: str | None) -> str | None:
+        """Return in which team a rep is at the moment; None for in none."""
+        return None if self.teams is None else valid_team(self.teams, rep, self.horizon.at)
 
 
-def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) -> KnownDeals:
-    """Read what was known at a moment."""
-    deals = _rows(reader, DEAL_STATE, at)
-    wanted = deals.fitting({"process": scope.process, "owner": scope.owner})
-    deals = deals.where(wanted & deals.has("outcome", "open"))
-    ids = deals.cells("entity_id")
-    deals = deals.ordered(np.array(sorted(range(len(ids)), key=ids.__getitem__), np.intp))
-    closing = _rows(reader, CLOSING, at)
-    closing = closing.where(closing.fitting({"process": scope.process}))
+def valid_team(teams: Teams, rep: str | None, at: Instant) -> str | None:
+    """Return in which team a rep is at an instant; None for in none."""
+    stay = teams.stay(rep, at)
+    return None if stay is None or stay.start > at else stay.team
+
+
+def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) -> KnownDeals:
+    """Read what was known at a moment; amounts at the rates of the period's last day."""
+    scope, exchange = basis.scope, basis.exchange
+    day = exchange.day(span.end - 1, event=None, closing=None)
+    deals, recorded = _open(reader, at, basis, day), _closed(reader, at, scope)
+    recently = won_in(recorded, scope.owner, span, at.as_of)
+    in_doubt = wins_in_doubt(recently, reader, at, scope.process)
+    closing = _in_currency(recorded, exchange, day)
     visits = _rows(reader, STAGE_VISIT, at, ended=True)
     mine = visits.fitting({"process": scope.process}) & visits.has("outcome", "open")
     visits = visits.where(mine)
@@ -148,18 +185,50 @@ def known_deals(reader: Reader, at: ReadPoint, span: Span, scope: RangeScope) ->
         is_won = (row >= 0) & closing.has("outcome", "won")[row]
         won_at = np.where(is_won, closing["closed"][row], NO_NUMBER)
     horizon = Horizon.of(span, at.as_of)
+    start = visits["valid_from"]
+    won = (until == won_at) & (until > start)
+    days = StageDays(visits["process"], visits["stage"], start, until, won)
     return KnownDeals(
         horizon,
         span,
         deals,
-        visits["valid_from"][stands][place],
+        start[stands][place],
         visits,
         until,
         won_at,
         ConversionsByAge(_seen(visits, until, won_at, horizon)),
+        QuarterPace.of(days, at.as_of, span, reader),
         closing,
         scope,
+        in_doubt.converted(exchange, day),
+        Teams.read(reader, known_at=at.known_at) if basis.with_teams else None,
     )
+
+
+def closed_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) -> HeldRows:
+    """Read how all deals of the process asked about closed, as `known_deals` does."""
+    day = basis.exchange.day(span.end - 1, event=None, closing=None)
+    return _in_currency(_closed(reader, at, basis.scope), basis.exchange, day)
+
+
+def _closed(reader: Reader, at: ReadPoint, scope: RangeScope) -> HeldRows:
+    closing = _rows(reader, CLOSING, at)
+    return closing.where(closing.fitting({"process": scope.process}))
+
+
+def _in_currency(closing: HeldRows, exchange: CurrencyConverter, day: date) -> HeldRows:
+    return rows_in_currency(closing, closing.has("outcome", "won"), exchange, day)[0]
+
+
+def _open(reader: Reader, at: ReadPoint, basis: RangeBasis, day: date) -> HeldRows:
+    """Return the open deals that are asked about, in order of their ids."""
+    deals = _rows(reader, DEAL_STATE, at)
+    wanted = deals.fitting({"process": basis.scope.process, "owner": basis.scope.owner})
+    deals = deals.where(wanted & deals.has("outcome", "open"))
+    had = deals.known("currency")
+    deals, _ = rows_in_currency(deals, had, basis.exchange, day)
+    deals = deals.where(deals.known("currency") == had)
+    return deals.ordered(_order_of_ids(deals))
 
 
 def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> VisitsSeen:
@@ -170,16 +239,22 @@ def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> 
     return VisitsSeen(visits["process"], visits["stage"], seen, in_time, early)
 
 
+def _order_of_ids(rows: HeldRows) -> Column:
+    """Return the order of rows by the ids of their deals."""
+    digits = rows.words["entity_id"].as_put_in(rows["entity_id"])
+    halves = np.frombuffer(bytes.fromhex("".join(digits)), ">u8").reshape(-1, 2)
+    return np.lexsort([halves[:, 1], halves[:, 0]])
+
+
 def _rows(
     reader: Reader, table: IntervalTable, at: ReadPoint, *, ended: bool = False
 ) -> HeldRows:
     return reader.columns(table, as_of=at.as_of, known_at=at.known_at, ended=ended)
 
 
-def won_in(known: KnownDeals, span: Span, until: Instant) -> HeldRows:
-    """Return the deals that stand won and closed in a period by an instant, as asked about."""
-    closing = known.closing
-    found = closing.has("outcome", "won") & closing.fitting({"owner": known.scope.owner})
+def won_in(closing: HeldRows, owner: str | None, span: Span, until: Instant) -> HeldRows:
+    """Return the deals that stand won and closed in a period by an instant, of an owner."""
+    found = closing.has("outcome", "won") & closing.fitting({"owner": owner})
     found &= (closing["closed"] >= span.start) & (closing["closed"] <= min(span.end - 1, until))
     return closing.where(found)
 
@@ -197,6 +272,8 @@ def probabilities(known: KnownDeals, method: RangeMethod) -> Column:
     undated = ~deals.known("expected_close")
     said = np.where(_expected_within(known) | undated, deals["probability"], 0) / AMOUNT_SCALE
     likely = known.conversions.likely(deals["process"], deals["stage"], age, said)
+    at, opens, lasts = known.horizon
+    likely = hurried(likely, known.pace.over(at + opens, at + lasts))
     millionths = np.round(likely * AMOUNT_SCALE, HALVES)  # so that a half is one, exactly
     return np.rint(millionths).astype(np.int64)
 
@@ -274,9 +351,11 @@ def _factors(known: KnownDeals, base: Instant, count: int) -> Column:
     likely = known.conversions.likely(
         visits["process"][visit], visits["stage"][visit], began - start[visit]
     )
+    won_at, (_, opens, lasts) = known.won_at[visit], known.horizon
+    begun = base - np.arange(count) * WINDOW_STEP
+    likely = hurried(likely, known.pace.over(begun + opens, begun + lasts)[window])
     expected = np.bincount(window, likely, count)
     by_chance = np.bincount(window, likely * (1 - likely), count)
-    won_at, (_, opens, lasts) = known.won_at[visit], known.horizon
     won = np.bincount(window, (won_at > began + opens) & (won_at <= began + lasts), count)
     squares = by_chance / np.maximum(expected * expected, TINY)
     ratios = won / np.maximum(expected, TINY)
@@ -332,42 +411,54 @@ class Drawn(NamedTuple):
     without_amount: int
     """Open deals that have no amount, and no win to draw one from: they bring nothing."""
 
-    def percentiles(self, lines: Flags) -> tuple[int, int, int]:
+    def percentiles(self, lines: Sequence[int]) -> tuple[int, int, int]:
         """Return the 10th, 50th and 90th percentile of some lines together, in millionths."""
         sums = np.sort(self.runs[:, lines].sum(axis=1))
         low, middle, high = (int(sums[n]) * self.unit for n in (LOW, MIDDLE, HIGH))
         return low, middle, high
 
+    def each_percentiles(self) -> list[tuple[int, int, int]]:
+        """Return the same of each line by itself."""
+        sums = np.sort(np.ascontiguousarray(self.runs.T), axis=1)
+        return [
+            (low * self.unit, middle * self.unit, high * self.unit)
+            for low, middle, high in sums[:, [LOW, MIDDLE, HIGH]].tolist()
+        ]
+
 
 def drawn(known: KnownDeals, likely: Column, method: RangeMethod) -> Drawn:
     """Draw what the rest of the period may bring, beyond what is won in it by the moment."""
-    is_over = known.horizon.lasts == 0
-    windows = NO_WINDOWS if is_over or method == "process" else _windows(known)
+    is_drawn = method == "history" and known.horizon.lasts > 0
+    windows = _windows(known) if is_drawn else NO_WINDOWS
+    doubt = known.in_doubt if is_drawn else known.in_doubt.none()
     amounts = _Amounts.of(known)
     kept = _in_lines(known, amounts.currency)
     owners, currencies = (
         np.concatenate(each)
         for each in (
-            (known.open["owner"][kept], windows.owner),
-            (amounts.currency[kept], windows.currency),
+            (known.open["owner"][kept], windows.owner, doubt.won["owner"]),
+            (amounts.currency[kept], windows.currency, doubt.won["currency"]),
         )
     )
     alike = grouped(owners, currencies)
-    codes = np.stack([owners, currencies])[:, alike.first]
-    deals, count = len(kept), len(alike.first)
-    unit = _unit(amounts.amount[kept], amounts.pools, windows.amount)
+    line, brought, doubted = np.split(alike.of, np.cumsum([len(kept), len(windows.owner)]))
+    count = len(alike.first)
+    recorded = doubt.won["amount"]
+    unit = _unit(amounts.amount[kept], amounts.pools, windows.amount, recorded, doubt.stood)
     new = np.zeros((max(windows.many, 1), count), np.int64)
-    np.add.at(new, (windows.window, alike.of[deals:]), windows.amount // unit)
+    np.add.at(new, (windows.window, brought), windows.amount // unit)
     new = _spread_out(new, _widened(windows.many, known.horizon.lasts))
-    runs = _Runs(known, likely[kept], amounts.of_some(kept, unit), alike.of[:deals], windows)
+    runs = _Runs(known, likely[kept], amounts.of_some(kept, unit), line, windows)
+    found = runs.total(new)
+    runs.correct(found, doubted, doubt.stood // unit - recorded // unit, doubt.corrected)
     return Drawn(
-        [(o, c) for o, c in codes.T.tolist()],
-        runs.total(new),
-        np.bincount(alike.of[:deals], minlength=count).tolist(),
-        exact_sums(likely[kept], alike.of[:deals], count).tolist(),
+        [*zip(owners[alike.first].tolist(), currencies[alike.first].tolist(), strict=True)],
+        found,
+        np.bincount(line, minlength=count).tolist(),
+        exact_sums(likely[kept], line, count).tolist(),
         unit,
         windows.many,
-        len(known.open) - deals,
+        len(known.open) - len(kept),
     )
 
 
@@ -464,13 +555,14 @@ def _wins(known: KnownDeals, process: int) -> tuple[Column, int]:
     code = min(counts, key=lambda each: (-counts[each], words[each]))
     won = won.where(won["currency"] == code)
     last = foremost(POOL_MOST, -won["closed"])
-    ids, closed = won.cells("entity_id", last), won["closed"][last].tolist()
-    order = sorted(range(len(last)), key=lambda n: (-closed[n], ids[n]))[:POOL_MOST]
-    return won["amount"][last[order]], code
+    won = won.ordered(last)
+    won = won.ordered(_order_of_ids(won))
+    order = np.argsort(-won["closed"], kind="stable")[:POOL_MOST]
+    return won["amount"][order], code
 
 
 class _Runs:
-    """Runs of the rest of a period, of deals that stand line by line."""
+    """Runs of the rest of a period, of deals in the order in which lots are drawn for them."""
 
     def __init__(
         self,
@@ -480,10 +572,9 @@ class _Runs:
         line: Column,
         windows: _Windows,
     ) -> None:
-        self._first = np.flatnonzero(np.append(True, line[1:] != line[:-1])[: len(line)])
-        self._lines = line[self._first]
-        self._amounts, self._windows = amounts, windows
+        self._line, self._amounts, self._windows = line, amounts, windows
         self._lacking = np.flatnonzero(amounts.pooled)
+        self._place = np.cumsum(amounts.pooled != 0) - 1
         factors = windows.factors if windows.many else np.full(1, AMOUNT_SCALE)
         limits = likely[None, :] * factors[:, None] // LIKELY_PARTS
         self._limits = np.minimum(limits, LIMIT_MOST).astype(np.uint16)
@@ -500,14 +591,23 @@ class _Runs:
             found = new[window]
         else:
             window, found = np.zeros(RUNS, np.intp), np.zeros((RUNS, new.shape[1]), np.int64)
-        at = 0
-        for won in self._each(window):
-            found[at : at + len(won), self._lines] += np.add.reduceat(won, self._first, axis=1)
-            at += len(won)
+        cells = found.reshape(-1)
+        for cell, brings in self._each(window, new.shape[1]):
+            np.add.at(cells, cell, brings)
         return found
 
-    def _each(self, window: Column) -> Iterator[NDArray[np.int64]]:
-        """Yield what each deal brings in some runs: a row per run, 0 where it is not won."""
+    def correct(
+        self, found: NDArray[np.int64], lines: Column, difference: Column, corrected: int
+    ) -> None:
+        """Correct wins that are in doubt, each in as many runs as such ones are corrected."""
+        for line, each in zip(lines.tolist(), difference.tolist(), strict=True):
+            found[:, line] += (self._source.random_raw(RUNS) % MILLION < corrected) * each
+
+    def _each(self, window: Column, lines: int) -> Iterator[tuple[Column, Column]]:
+        """Yield what each deal brings that is won in some runs, and to which run and line.
+
+        Cells are counted run by run. Few deals are won, so that nothing is looked up of others.
+        """
         deals, lacking = self._limits.shape[1], len(self._lacking)
         halves, words = -(-deals // 4), -(-lacking // 2)
         each = halves + words
@@ -516,12 +616,15 @@ class _Runs:
             some = window[first : first + many]
             raw = self._source.random_raw(len(some) * each).reshape(len(some), each)
             draws = np.ascontiguousarray(raw[:, :halves]).astype("<u8", copy=False)
-            is_won = draws.view("<u2")[:, :deals] < self._limits[some]
-            brings = is_won * self._amounts.amount
+            limits = self._limits if len(self._limits) == 1 else self._limits[some]
+            won = np.flatnonzero(draws.view("<u2")[:, :deals] < limits)
+            run, deal = np.divmod(won, deals)
+            brings = self._amounts.amount[deal]
             if lacking:
                 picks = np.ascontiguousarray(raw[:, halves:]).astype("<u8", copy=False)
-                which = picks.view("<u4")[:, :lacking] % self._amounts.pooled[self._lacking]
-                pool = self._amounts.pool[self._lacking] + which.astype(np.int64)
-                won = is_won[:, self._lacking]
-                brings[:, self._lacking] = won * self._amounts.pools[pool]
-            yield brings
+                here = np.flatnonzero(self._amounts.pooled[deal])
+                place, of = self._place[deal[here]], deal[here]
+                which = picks.view("<u4")[run[here], place] % self._amounts.pooled[of]
+                pool = self._amounts.pool[of] + which.astype(np.int64)
+                brings[here] = self._amounts.pools[pool]
+            yield (run + first) * lines + self._line[deal], brings

@@ -8,6 +8,7 @@ now, and the deals it rests on. Leaves out whether a goal would be well set: tha
 `GoalCheck`.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, ClassVar, Final
@@ -16,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.goal import GoalState
-from salesflow.domain.metric import MetricAsked, metric_of
+from salesflow.domain.metric import MetricAsked
 from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
 from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Day, Reference, SafeText, Value, tidy
@@ -43,6 +44,7 @@ from salesflow.projections.goals.goal_lines import (
     check_in_lines,
     goal_line,
     goal_states,
+    in_circles,
     revision_lines,
     splits_of,
 )
@@ -53,7 +55,11 @@ from salesflow.projections.metrics.attainment import (
     progress_of,
     scope_of,
 )
-from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, GoalRow, read_goals
+from salesflow.projections.metrics.goal_rows import (
+    GOAL_FOLDS,
+    GoalRow,
+    read_goals,
+)
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, DealBehind, Measurement
 
 __all__ = ["DealOfGoal", "GoalAttainment", "GoalAttainmentView"]
@@ -135,6 +141,10 @@ class GoalAttainmentView(View):
         lost = ", ".join(it.goal for it in self.goals if it.parent_known is False)
         if lost:
             found.append(f"{in_language('the parent goal is not set:', language)} {lost}")
+        circle = ", ".join(in_circles({it.goal: it.parent for it in self.goals}))
+        if circle:
+            said = in_language("goals that serve one another in a circle:", language)
+            found.append(f"{said} {circle}")
         for rates in self.rates:
             found += rates.left_out_said(language)
         return tuple(found)
@@ -245,11 +255,13 @@ def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:
         raise NotFoundError(
             f"there is no goal {key!r} at that moment{perhaps(key, by_key)}; goals: {known}"
         )
+    serving: dict[str | None, list[GoalRow]] = defaultdict(list)
+    for goal in every:
+        serving[goal.parent].append(goal)
     found, waiting = {key: by_key[key]}, [key]
     while waiting:
-        above = waiting.pop()
-        for goal in every:
-            if goal.parent == above and goal.key not in found:
+        for goal in serving[waiting.pop()]:
+            if goal.key not in found:
                 found[goal.key] = goal
                 waiting.append(goal.key)
     return [*found.values()]
@@ -291,7 +303,7 @@ def _letters(
 def _past_now(goal: GoalRow, state: GoalState, reader: Reader) -> PastRange | None:
     """Return the past that was shown when the goal was set, as it is known now."""
     past = state.evidence
-    if past is None or not past.values or metric_of(past.metric).is_figure:
+    if past is None or not past.values:
         return past
     days = [(each.first_day, each.last_day) for each in past.values]
     again = [goal._replace(first_day=first, last_day=last) for first, last in days]

@@ -53,8 +53,9 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.attainment import scope_of
 from salesflow.projections.metrics.figure_text import FigureText
-from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, OutsideFigures, read_goals
+from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
+from salesflow.projections.metrics.outside_figures import OutsideFigures
 
 __all__ = ["GoalCheck", "GoalCheckView", "LetterJudged"]
 
@@ -234,11 +235,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             return
         measured = Measurement(reader, spans, scope_of(self._scope()), exchange=exchange)
         for figure, past in zip(measured.of(metric.key), spans, strict=True):
-            money = exchange.currency if metric.unit == "money" else None
-            value = figure.value
-            if money is not None:
-                there = figure.amounts or metric.kind == "accumulating"
-                value = figure.in_currency(money) if there else None
+            value = figure.in_unit(metric, exchange.currency)
             yield PastValue(
                 first_day=past.first,
                 last_day=past.last,

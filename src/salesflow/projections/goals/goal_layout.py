@@ -1,7 +1,4 @@
-"""Goals laid out for people: the tree with its figures, and what was said of one goal.
-
-It is a module of its own: what people read of goals, and no figure.
-"""
+"""Goals laid out for people: the tree with its figures, and what was said of one goal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime

@@ -1,7 +1,4 @@
-"""The lines of goals: a tree of them, what those below add up to, and what was said of them.
-
-It is a module of its own, beside the question: how goals stand to one another, and no figure.
-"""
+"""The lines of goals: a tree of them, what those below add up to, and what was said of them."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -36,6 +33,7 @@ __all__ = [
     "check_in_lines",
     "goal_line",
     "goal_states",
+    "in_circles",
     "revision_lines",
     "splits_of",
 ]
@@ -166,18 +164,37 @@ def as_tree(goals: Sequence[GoalRow]) -> list[Placed]:
         below[goal.parent or ""].append(goal)
     found: dict[str, Placed] = {}
 
-    def place(goal: GoalRow, depth: int) -> None:
-        if goal.key not in found:
-            found[goal.key] = Placed(goal, depth)
-            for each in below[goal.key]:
-                place(each, depth + 1)
+    def place(top: GoalRow) -> None:
+        waiting = [Placed(top, 0)]
+        while waiting:  # and not by recursion: a tree is as deep as people make it
+            placed = waiting.pop()
+            if placed.goal.key not in found:
+                found[placed.goal.key] = placed
+                lower = [Placed(each, placed.depth + 1) for each in below[placed.goal.key]]
+                waiting += reversed(lower)
 
     for goal in goals:
         if goal.parent not in keys:
-            place(goal, 0)
+            place(goal)
     for goal in goals:  # what is left serves itself in a circle
-        place(goal, 0)
+        place(goal)
     return [*found.values()]
+
+
+def in_circles(parents: Mapping[str, str | None]) -> list[str]:
+    """Return the goals that serve themselves by way of others, by what each one serves."""
+    found, seen = [], set[str]()
+    for begin in parents:
+        way: dict[str, None] = {}
+        key: str | None = begin
+        while key is not None and key in parents and key not in way and key not in seen:
+            way[key] = None
+            key = parents[key]
+        if key in way:
+            walked = [*way]
+            found += walked[walked.index(key) :]
+        seen |= way.keys()
+    return found
 
 
 def goal_line(

@@ -170,7 +170,7 @@ class _StageKpis:
     def _line(self, version: ProcessVersion, stage: Stage, kpi: StageKpi) -> StageKpiLine:
         metric = METRICS.get(STAGE_KPIS.get(kpi.metric, kpi.metric))
         now, before = self._figures(version.key, stage.key, metric)
-        value = None if metric is None else _single(now, metric)
+        value = None if metric is None else now.in_unit(metric)
         return StageKpiLine(
             process=version.key,
             stage=stage.key,
@@ -184,7 +184,7 @@ class _StageKpis:
             value=value,
             amounts=now.amounts,
             rests_on=now.n,
-            value_before=None if metric is None else _single(before, metric),
+            value_before=None if metric is None else before.in_unit(metric),
             met=_met(value, kpi.target, metric),
         )
 
@@ -219,13 +219,6 @@ def _newest(reader: Reader, process: str | None) -> Iterator[ProcessVersion]:
         found = reader.processes.get((key, versions[key]))
         if found is not None:
             yield found
-
-
-def _single(figure: MetricFigure, metric: Metric) -> Decimal | None:
-    """Return a figure as one number; of money where it is of one currency."""
-    if metric.unit != "money":
-        return figure.value
-    return figure.amounts[0].amount if len(figure.amounts) == 1 else None
 
 
 def _met(value: Decimal | None, target: Decimal | None, metric: Metric | None) -> bool | None:

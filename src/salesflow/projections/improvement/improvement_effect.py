@@ -30,7 +30,7 @@ from salesflow.presentation.format import (
     Estimate,
     percent_text,
 )
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import Language, in_language, say, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.earlier_reader import EarlierReader
@@ -98,8 +98,9 @@ class ImprovementEffectView(MoneyView):
         "windows: so many days up to the day of a start, and as many from it on; difference of"
         " mean changes with Welch's interval; difference after at the same figure before, with"
         " its HC3 interval; placebo = the same one window earlier; evidence = both intervals"
-        " exclude 0 on the same side and none of the placebo does; everybody at once: after -"
-        " before, of a rate with its Newcombe interval, else the mean change with Student's t;"
+        " exclude 0 on the same side and none of the placebo does; nobody to compare with:"
+        " after - before, of a rate with its Newcombe interval, else the mean change with"
+        " Student's t;"
         " by version: win rate under the version - under all others, Newcombe; 95%"
     )
     improvement: Key
@@ -294,7 +295,21 @@ class _EffectLayout:
             (each.team or everybody, _day(each.planned), _day(each.started))
             for each in self._view.starts
         )
-        return TableOfView("Starts", ("Team", "Planned start", "Started"), rows)
+        drawn = [it for it in self._view.starts if it.planned is not None]
+        moved = sum(it.started not in (None, it.planned) for it in drawn)
+        notes = []
+        if moved:
+            note = say_count(
+                "{count:,} team started on another day than was drawn, which chance did not"
+                " choose",
+                "{count:,} teams started on other days than were drawn, which chance did not"
+                " choose",
+                moved,
+                self._language,
+            )
+            notes.append(note)
+        columns = ("Team", "Planned start", "Started")
+        return TableOfView("Starts", columns, rows, notes=tuple(notes))
 
     def _estimates(self, title: str, effect: Effect) -> TableOfView:
         return estimates_table(title, effect, self._text, about=self._windows())

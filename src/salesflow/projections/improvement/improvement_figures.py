@@ -1,7 +1,6 @@
 """What an improvement moved: the figures of teams or reps around the starts, and what follows.
 
-It is a module of its own: it is worked out twice for a concluded improvement, now and as of the
-conclusion.
+For a concluded improvement it is worked out twice, now and as of the conclusion.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,7 +37,7 @@ from salesflow.projections.metrics.effect_windows import (
     figures_around,
     windows_around,
 )
-from salesflow.projections.metrics.metric_values import Measurement, MetricFigure
+from salesflow.projections.metrics.metric_values import Measurement
 from salesflow.projections.scope import MetricScope, Teams
 
 __all__ = [
@@ -57,7 +56,8 @@ __all__ = [
 Unit = Literal["team", "rep"]
 ImprovementVerdict = Literal[
     "evidence", "no_evidence", "differed_before", "no_placebo", "too_few", "changed_since",
-    "no_change_since", "window_not_over", "not_started",
+    "no_change_since", "changed_unmatched", "no_change_unmatched", "window_not_over",
+    "not_started",
 ]  # fmt: skip
 OWN_VERDICTS: Final[Mapping[str, Message]] = {
     "changed_since": Message(
@@ -67,6 +67,16 @@ OWN_VERDICTS: Final[Mapping[str, Message]] = {
     "no_change_since": Message(
         "Everybody changed at once: this is before and after. No evidence: the interval of the"
         " change includes 0, or there is none"
+    ),
+    "changed_unmatched": Message(
+        "Nobody is there to compare with who had figures and had not started by the end of the"
+        " same windows: this is before and after. The figure changed, and nothing tells whether"
+        " it would have changed anyway. A shorter window may leave somebody"
+    ),
+    "no_change_unmatched": Message(
+        "Nobody is there to compare with who had figures and had not started by the end of the"
+        " same windows: this is before and after. No evidence: the interval of the change"
+        " includes 0, or there is none. A shorter window may leave somebody"
     ),
     "window_not_over": Message("No window after a start is over yet"),
     "not_started": Message("It has not started yet"),
@@ -145,7 +155,7 @@ def figures_moved(
         tuple(_units(windows, around)),
         beside,
         around.currency,
-        _verdict(effect, beside),
+        _verdict(effect, beside, at_once=_at_once(began, reader)),
     )
 
 
@@ -154,14 +164,20 @@ def verdict_of_improvement(verdict: ImprovementVerdict) -> Message:
     return OWN_VERDICTS.get(verdict) or verdict_text(cast(Verdict, verdict))
 
 
-def _verdict(effect: Effect, beside: BeforeAfter) -> ImprovementVerdict:
+def _at_once(began: Mapping[str, date], reader: Reader) -> bool:
+    """Whether all teams there are began on one day."""
+    teams = {began.get(team, began.get(EVERYWHERE)) for team in Teams.read(reader).names}
+    return len(teams | {*began.values()}) == 1
+
+
+def _verdict(effect: Effect, beside: BeforeAfter, *, at_once: bool) -> ImprovementVerdict:
     """Return what follows; where nobody can be compared, what before and after can say."""
     if effect.verdict != "no_comparison":
         return effect.verdict
     interval = None if beside.change is None else beside.change.interval
     if interval is None or interval.low <= 0 <= interval.high:
-        return "no_change_since"
-    return "changed_since"
+        return "no_change_since" if at_once else "no_change_unmatched"
+    return "changed_since" if at_once else "changed_unmatched"
 
 
 def _began(improvement: ImprovementState, reader: Reader) -> Mapping[str, date]:
@@ -256,7 +272,10 @@ def _before_after(
     measured = Measurement(measuring.reader, spans, within, exchange=measuring.exchange)
     sides = {each.span: each for each in measured.of(fact.metric)}
     both = [sides.get(number) for number in range(2)]
-    before, after = (_value(each, measuring.currency) for each in both)
+    before, after = (
+        metric.of_nothing if each is None else each.in_unit(metric, measuring.currency)
+        for each in both
+    )
     counts = [0 if each is None else each.n for each in both]
     if metric.unit == "share" and metric.key not in BY_VALUE:
         shares = [
@@ -277,14 +296,6 @@ def _before_after(
         n_after=counts[1],
         change=change,
     )
-
-
-def _value(figure: MetricFigure | None, currency: str | None) -> Decimal | None:
-    if figure is None:
-        return None
-    if currency is not None:
-        return figure.in_currency(currency) if figure.amounts else None
-    return figure.value
 
 
 class VersionRate(Value):

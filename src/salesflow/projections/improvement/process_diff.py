@@ -48,7 +48,6 @@ ChangeKind = Literal[
     "qualifying_stage_changed", "skipping_changed", "returning_changed", "process_renamed",
 ]  # fmt: skip
 Number = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=1, lt=2**31)]
-MIGRATED: Final = ("process", "process_version")
 
 
 class ProcessChange(Value):

@@ -1,7 +1,7 @@
 """What a plan pays for what has accrued: its bands, its cap, and the cents it is rounded to.
 
-Pure: terms and accrued amounts in, parts and a total out. It is a module of its own since
-lines, draws and tests of the rules all go by it, and none of it needs a deal.
+Pure: terms and accrued amounts in, parts and a total out. Lines and draws
+go by it, and none of it needs a deal.
 
 What is paid is a function of the amounts that accrued, and of nothing else: not of the order
 in which sales came, nor of how they were shared. A line is the difference that one event makes

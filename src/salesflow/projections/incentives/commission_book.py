@@ -1,7 +1,7 @@
 """What one plan pays one rep, line by line: sales are credited, accrue, and are taken back.
 
-Pure: bookings, invoices and payments in, lines out; reading them is another's task. It is a
-module of its own since statements and estimates go by it alike.
+Pure: bookings, invoices and payments in, lines out; reading them is another's task. Statements
+and estimates go by it alike.
 
 A *sale* is a win, with all that amends or undoes it, or a repeat order. Its owner, shares and
 team are those of its own instant. What of it counts is *credited*: at its closing all that is

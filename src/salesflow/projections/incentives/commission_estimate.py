@@ -15,6 +15,7 @@ import numpy as np
 
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.quotes import Quote, QuoteLine, product_parts, total_of
+from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.process import VersionNumber
@@ -156,7 +157,6 @@ class CommissionEstimate(Question[CommissionEstimateView]):
         paid = {each.rep for each in found}
         return CommissionEstimateView(
             moment=moment,
-            timezone=reader.timezone.key,
             deal=self.deal,
             quote=self.quote,
             amount=amount,
@@ -166,7 +166,8 @@ class CommissionEstimate(Question[CommissionEstimateView]):
 
     def _open_deal(self, reader: Reader) -> DealState:
         events = reader.events(self.deal)
-        if not believed(events, reader):
+        history = believed(events, reader)
+        if not history or not isinstance(history[0].fact, DealOpened):
             raise NotFoundError(f"no deal {self.deal} is believed to exist at that moment")
         deal = state_of(Deal, DealState, events, reader)
         if not deal.is_open:

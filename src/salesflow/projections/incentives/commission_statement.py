@@ -166,7 +166,6 @@ class _StatementMaker:
         found, latest = self._figured(period, issued), self._plan.latest
         return CommissionStatementView(
             moment=moment,
-            timezone=self._reader.timezone.key,
             plan=latest.key,
             plan_en=latest.name_en,
             plan_zh=latest.name_zh,
@@ -212,14 +211,27 @@ class _StatementMaker:
         earlier = [each for each in self._issued if each.figures.first_day < period.first]
         if not earlier or self._next_after(earlier[-1]) != period:
             return []
-        found = [
-            each
-            for statement in earlier
-            for each in differences(
-                self._reader, statement, self._issued, self._lines_of(statement)
-            )
-        ]
+        found = [each for statement in earlier for each in self._differences(statement)]
         return [*found, *agreed_differences(self._issued, period.first)]
+
+    def _differences(self, statement: IssuedStatement) -> list[Difference]:
+        versions, lines = self._plan.plan.versions.values(), self._lines_of(statement)
+        spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
+        return differences(
+            self._reader,
+            statement,
+            self._issued,
+            lines,
+            guaranteed=self._guaranteed(statement.figures, lines),
+            by_first_sales=any(spiff.customers == "new" for spiff in spiffs),
+        )
+
+    def _guaranteed(self, figures: StatementFigures, lines: Iterable[EarnedLine]) -> Decimal:
+        """Return what the guarantee adds to a period by now, with what was paid in it since."""
+        earned = sum((line.amount for line in lines), NOTHING)
+        earned += sum((line.amount for line in figures.differences), NOTHING)
+        due = self._due(Days(figures.first_day, figures.last_day))
+        return settle(earned, due, NOTHING).guaranteed
 
     def _next_after(self, statement: IssuedStatement) -> Days:
         return self._plan.period(statement.figures.last_day + ONE_DAY)
@@ -236,7 +248,7 @@ class _StatementMaker:
             for line in other.figures.differences
             if line.first_day == issued.figures.first_day
         ]
-        unpaid = differences(self._reader, issued, self._issued, self._lines_of(issued))
+        unpaid = self._differences(issued)
         after = self._plan.period(issued.figures.last_day + ONE_DAY).first
         settled = {line.event_id for line in paid}
         agreed = [

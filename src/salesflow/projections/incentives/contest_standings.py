@@ -165,7 +165,6 @@ class ContestStandings(Question[ContestStandingsView]):
         results = state.results
         return ContestStandingsView(
             moment=moment,
-            timezone=reader.timezone.key,
             rates=exchange.used,
             contest=opened.contest,
             title_en=opened.title_en,

@@ -15,7 +15,9 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from salesflow.domain.event import Event, FactRetracted, retracted_ids
+from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
+from salesflow.domain.event import Event, Fact, FactRetracted, retracted_ids
 from salesflow.domain.exchange_rates import RATES_ID
 from salesflow.domain.incentive_plan import plan_id
 from salesflow.domain.rep import rep_id
@@ -26,11 +28,15 @@ from salesflow.domain.statement import (
     StatementFigures,
     StatementState,
 )
-from salesflow.domain.time import to_instant
+from salesflow.domain.time import end_of_day, to_instant
+from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.replaying import believed, state_of
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.receipt import RECEIPT
 from salesflow.projections.folds.statement import STATEMENT
 from salesflow.projections.incentives.commission_book import EarnedLine
+from salesflow.projections.scope import Customers
 
 __all__ = ["Difference", "IssuedStatement", "agreed_differences", "differences", "read_issued"]
 
@@ -108,40 +114,61 @@ def differences(
     statement: IssuedStatement,
     issued: Sequence[IssuedStatement],
     known_now: Iterable[EarnedLine],
+    *,
+    guaranteed: Decimal,
+    by_first_sales: bool,
 ) -> list[Difference]:
     """Return what of a statement differs from the lines its period comes to by now.
 
     What other statements have settled of it is no difference any more. They come in the order
-    of what is known now, then what is no longer believed.
+    of what is known now, then what is no longer believed. What the guarantee adds by now
+    (`guaranteed`) differs as a line does, under the event of the statement itself. Where a plan
+    pays for first sales (`by_first_sales`), what is known of a customer's other sales may have
+    made a difference.
     """
-    now, deals = _sums((each.event_id, each.deal, each.amount) for each in known_now)
-    said, more = _sums(
-        (each.event_id, each.deal, each.amount) for each in statement.figures.lines
-    )
-    paid, settled = defaultdict(Decimal, said), _settled(statement.figures.first_day, issued)
-    for event_id, amount in settled.items():
-        paid[event_id] += amount
-    deals |= more
-    unlike = {
-        event_id: amount
-        for event_id in dict.fromkeys((*now, *said, *settled))
-        if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
-    }
+    unlike, deals, now = _unlike(statement, issued, known_now, guaranteed)
+    if not unlike:
+        return []
     told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
-    reasons = {each: told.reason(each, deals.get(each), each in now) for each in unlike}
-    own = {each: told.causes(each, deals.get(each), reasons[each]) for each in unlike}
-    others = tuple(dict.fromkeys(cause for each in own.values() for cause in each))
+    reasons = {each: told.reason(each, each in now) for each in unlike}
+    why = {each: (deals.get(each), reasons[each]) for each in unlike}
+    causes = told.causes_of(why, by_first_sales)
     return [
         Difference(
             first_day=statement.figures.first_day,
             event_id=event_id,
             deal=deals.get(event_id),
             reason=reasons[event_id],
-            causes=own[event_id] or others,
+            causes=causes[event_id],
             amount=amount,
         )
         for event_id, amount in unlike.items()
     ]
+
+
+def _unlike(
+    statement: IssuedStatement,
+    issued: Sequence[IssuedStatement],
+    known_now: Iterable[EarnedLine],
+    guaranteed: Decimal,
+) -> tuple[dict[UUID, Decimal], dict[UUID, UUID], Collection[UUID]]:
+    """Return by how much each event is paid otherwise by now, the deals, and what is known."""
+    now, deals = _sums((each.event_id, each.deal, each.amount) for each in known_now)
+    said, more = _sums(
+        (each.event_id, each.deal, each.amount) for each in statement.figures.lines
+    )
+    now[statement.event_id] = guaranteed
+    said[statement.event_id] = statement.figures.guaranteed
+    settled, others = _settled(statement.figures.first_day, issued)
+    paid = defaultdict(Decimal, said)
+    for event_id, amount in settled.items():
+        paid[event_id] += amount
+    unlike = {
+        event_id: amount
+        for event_id in dict.fromkeys((*now, *said, *settled))
+        if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
+    }
+    return unlike, others | deals | more, now.keys()
 
 
 def _sums(
@@ -156,13 +183,19 @@ def _sums(
     return dict(amounts), deals
 
 
-def _settled(first_day: date, issued: Iterable[IssuedStatement]) -> Mapping[UUID, Decimal]:
+def _settled(
+    first_day: date, issued: Iterable[IssuedStatement]
+) -> tuple[dict[UUID, Decimal], dict[UUID, UUID]]:
+    """Return what later statements have settled of one, and which deal each line is of."""
     settled: dict[UUID, Decimal] = defaultdict(Decimal)
+    deals: dict[UUID, UUID] = {}
     for each in issued:
         for line in each.figures.differences:
             if line.first_day == first_day and line.reason in FIGURED:
                 settled[line.event_id] += line.amount
-    return settled
+                if line.deal is not None:
+                    deals[line.event_id] = line.deal
+    return dict(settled), deals
 
 
 class _Since:
@@ -172,9 +205,14 @@ class _Since:
         self, reader: Reader, statement: IssuedStatement, deals: Collection[UUID]
     ) -> None:
         figures = statement.figures
-        known_at = to_instant(figures.known_at)
+        self._reader = reader
+        self._statement = statement
+        self._then = EarlierReader(
+            reader, as_of=to_instant(figures.as_of), known_at=to_instant(figures.known_at)
+        )
+        known_at = self._then.read_point.known_at
         beside = (plan_id(figures.plan), rep_id(figures.rep), RATES_ID, SETTINGS_ID)
-        streams = reader.streams({*deals, *beside}) if deals else {}
+        streams = reader.streams({*deals, *beside})
         self._new = {
             stream: [event for event in events if event.recorded > known_at]
             for stream, events in streams.items()
@@ -183,14 +221,27 @@ class _Since:
         self._known = {event.event_id for events in self._new.values() for event in events}
         self._beside = [event for stream in beside for event in self._new.get(stream, ())]
 
-    def reason(self, event_id: UUID, deal: UUID | None, is_known_now: bool) -> DifferenceReason:
+    def reason(self, event_id: UUID, is_known_now: bool) -> DifferenceReason:
         """Say why a line differs."""
-        del deal
-        if event_id in self._known:
-            return "late"
         if not is_known_now and event_id in self._retracted:
             return "retracted"
-        return "changed"
+        return "late" if event_id in self._known else "changed"
+
+    def causes_of(
+        self, unlike: Mapping[UUID, tuple[UUID | None, DifferenceReason]], by_first_sales: bool
+    ) -> dict[UUID, tuple[UUID, ...]]:
+        """Return the events that made each difference; the deals and the reasons are given.
+
+        Of a line that nothing of its own moved, what moved the others did, or other sales.
+        """
+        own = {event_id: self.causes(event_id, *each) for event_id, each in unlike.items()}
+        if by_first_sales:
+            for event_id, (deal, _) in unlike.items():
+                own[event_id] = own[event_id] or self.causes_of_first_sale(deal)
+        others = tuple(dict.fromkeys(cause for each in own.values() for cause in each))
+        if not all(own.values()) and not others:
+            others = self.causes_in_other_sales()
+        return {event_id: causes or others for event_id, causes in own.items()}
 
     def causes(
         self, event_id: UUID, deal: UUID | None, reason: DifferenceReason
@@ -203,6 +254,85 @@ class _Since:
             taken_back = (*_retractions_of(event_id, new),)
             return taken_back or tuple(event.event_id for event in new)
         return tuple(event.event_id for event in (*new, *self._beside))
+
+    def causes_in_other_sales(self) -> tuple[UUID, ...]:
+        """Return what became known of sales of the rep up to the end of the period.
+
+        They have accrued to what later ones are paid by, and may stand in no statement.
+        """
+        figures, known_at = self._statement.figures, self._then.read_point.known_at
+        bookings = self._reader.columns(BOOKING)
+        bookings = bookings.where(bookings.fitting({"person": figures.rep}))
+        receipts = self._reader.columns(RECEIPT)
+        receipts = receipts.where(receipts.has("entity_id", *bookings.cells("entity_id")))
+        end = end_of_day(figures.last_day, self._reader.timezone)
+        moved: dict[UUID, set[UUID]] = defaultdict(set)
+        for rows in (bookings, receipts):
+            late = rows.where((rows["recorded"] > known_at) & (rows["occurred"] <= end))
+            for deal, event_id in late.records("entity_id", "event_id"):
+                moved[deal].add(event_id)
+        streams = self._reader.streams(moved)
+        return _in_log_order(
+            event
+            for deal, events in streams.items()
+            for event in _causing(moved[deal], [e for e in events if e.recorded > known_at])
+        )
+
+    def causes_of_first_sale(self, deal: UUID | None) -> tuple[UUID, ...]:
+        """Return what became known of whether a deal is the first sale to its customer.
+
+        That is in the entries that count as the customer, or did, and in all that was sold to
+        them.
+        """
+        if deal is None:
+            return ()
+        bookings = self._reader.columns(BOOKING)
+        mine = bookings.where(bookings.has("entity_id", deal))
+        entries = {
+            entry
+            for reader in (self._reader, self._then)
+            for customers in (Customers.read(reader),)
+            for customer in {*mine.cells("customer_id")} - {None}
+            for entry in customers.entries(customer)
+        }
+        sold = bookings.where(bookings.has("customer_id", *entries))
+        streams = self._reader.streams({*entries, *sold.cells("entity_id")})
+        known_at = self._then.read_point.known_at
+        return _in_log_order(
+            event
+            for events in streams.values()
+            for event in events
+            if event.recorded > known_at and _tells_of_sales(event.fact)
+        )
+
+
+def _in_log_order(events: Iterable[Event]) -> tuple[UUID, ...]:
+    return tuple(event.event_id for event in sorted(events, key=lambda it: it.position))
+
+
+def _causing(moved: Collection[UUID], new: Sequence[Event]) -> Iterable[Event]:
+    """Return which new events of a deal are behind movements, or took the facts behind back.
+
+    Where none is, as when the deal turned out to be somebody else's, all that tell of sales.
+    """
+    behind = [
+        event
+        for event in new
+        if event.event_id in moved
+        or (isinstance(event.fact, FactRetracted) and event.fact.event_id in moved)
+    ]
+    return behind or [event for event in new if _tells_of_sales(event.fact)]
+
+
+def _tells_of_sales(fact: Fact) -> bool:
+    """Return whether a fact may change what was sold to whom, and whether that was first."""
+    return fact.changes_summary or isinstance(fact, OF_SALES)
+
+
+OF_SALES: Final = (
+    *(CollaboratorJoined, CollaboratorLeft, FactRetracted),
+    *(CustomerMerged, CustomerRegistered, CustomerUnmerged),
+)
 
 
 def _retractions_of(event_id: UUID, events: Iterable[Event]) -> Iterator[UUID]:

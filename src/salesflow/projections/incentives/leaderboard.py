@@ -105,7 +105,6 @@ class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView
         assert metric.unit is not None, "only a figure from outside has none"
         return LeaderboardView(
             moment=moment,
-            timezone=reader.timezone.key,
             rates=exchange.used,
             metric=metric.key,
             metric_en=metric.name_en,

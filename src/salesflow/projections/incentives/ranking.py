@@ -1,8 +1,8 @@
 """Who stands where by a metric: ranks in which equal figures share a place.
 
-Leaderboards and contests rank alike, so it is a module of its own. Whoever was in a team
-at the end of the period, or at the moment, is ranked too, with nothing where there is nothing
-to be measured. Ranks go by the exact figures.
+Leaderboards and contests rank alike. Whoever was in a team at the end of the period, or at the
+moment, is ranked too, with nothing where there is nothing to be measured. Ranks go by the exact
+figures.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -83,15 +83,9 @@ def _figures(
     figures: Mapping[str | None, MetricFigure],
     currency: str | None,
 ) -> Iterator[Ranked]:
-    grows = metric.kind == "accumulating"
     for participant in sorted(named):
         found = figures.get(participant)
-        value = None if found is None else found.value
-        if found is not None and metric.unit == "money" and currency is not None:
-            has = any(total.currency == currency for total in found.amounts)
-            value = found.in_currency(currency) if has else None
-        if value is None and grows:
-            value = NOTHING
+        value = metric.of_nothing if found is None else found.in_unit(metric, currency)
         yield Ranked(None, participant, value, currency, 0 if found is None else found.n)
 
 

@@ -1,7 +1,6 @@
 """What a commission statement says, and how it is laid out for people.
 
-It is a module of its own since the layout is as long as the figuring, and an estimate shows its
-lines in the same words.
+An estimate shows its lines in the same words.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -191,7 +190,8 @@ class CommissionStatementView(View):
         " retroactive ones the rate reached on everything; below the threshold nothing; x"
         " accelerator or decelerator; at most the cap; SPIFFs beside it. The accrual's total,"
         " each SPIFF and a part of a draw are rounded half to even to the smallest coin, lines"
-        " add up to that"
+        " add up to that; a guarantee is figured anew by what becomes known later, and what it"
+        " adds otherwise is a difference of the next statement"
     )
     plan: Key
     plan_en: SafeText

@@ -22,8 +22,9 @@ from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter, RatesUsed
 from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import decimal_of
-from salesflow.projections.metrics.goal_rows import GoalRow, OutsideFigures
+from salesflow.projections.metrics.goal_rows import GoalRow
 from salesflow.projections.metrics.metric_values import KpiTables, Measurement, MetricFigure
+from salesflow.projections.metrics.outside_figures import OutsideFigures
 from salesflow.projections.scope import By, Customers, MetricScope
 
 __all__ = [
@@ -278,14 +279,11 @@ def _year_before(goal: GoalRow, reader: Reader) -> tuple[date, date]:
 def _actual(goal: GoalRow, figure: MetricFigure | None) -> Actual:
     """Return a figure as the value of a goal; where there is none nothing happened."""
     metric: Metric = goal.metric
-    if metric.unit == "money":
-        assert goal.currency is not None
-        if figure is None or (metric.kind == "level" and not figure.amounts):
-            return Actual(Decimal(0) if metric.kind == "accumulating" else None, 0)
-        return Actual(figure.in_currency(goal.currency), figure.n)
     if figure is None:
-        return Actual(Decimal(0) if metric.unit == "count" else None, 0)
-    return Actual(figure.value, figure.n)
+        return Actual(metric.of_nothing, 0)
+    value = figure.in_unit(metric, goal.currency)
+    rests_on_none = value is None and metric.unit == "money"
+    return Actual(value, 0 if rests_on_none else figure.n)
 
 
 class Progress(NamedTuple):

@@ -205,20 +205,15 @@ def _by_windows(
 def _around(windows: EffectWindows, key: str, found: Sequence[MetricFigure]) -> FiguresAround:
     metric = metric_of(key)
     currency = _currency_of(metric.key, found) if metric.unit == "money" else None
-    none = Decimal(0) if metric.kind == "accumulating" or metric.unit == "count" else None
     values: dict[str, list[Decimal | None]] = {
-        rep: [none if there else None for there in windows.was_there[rep]]
+        rep: [metric.of_nothing if there else None for there in windows.was_there[rep]]
         for rep in windows.reps
     }
     for each in found:
         rep = each.group
         if rep in values and windows.was_there[rep][each.span]:
-            values[rep][each.span] = _value(each, currency) if currency else each.value
+            values[rep][each.span] = each.in_unit(metric, currency)
     return FiguresAround(values, currency, _arrays(windows, values))
-
-
-def _value(figure: MetricFigure, currency: str) -> Decimal | None:
-    return figure.in_currency(currency) if figure.amounts else None
 
 
 def _currency_of(key: str, found: Iterable[MetricFigure]) -> str | None:

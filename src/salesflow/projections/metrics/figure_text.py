@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from salesflow.domain.values import tidy
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -78,7 +79,7 @@ class FigureText:
             case "money" if self._currency:
                 return money_text(value, self._currency)
             case "money" | None:
-                return f"{value.normalize():,f}"
+                return f"{tidy(round(value, 2)):,f}"
             case "count" if value == value.to_integral_value():
                 return f"{value:,.0f}"
             case "count" | "number" | "share":
@@ -86,4 +87,4 @@ class FigureText:
             case "days":
                 return f"{value:z,.1f} {in_language('d', self._language)}"
             case other:
-                return f"{round(value, 2).normalize():,f} {other}"
+                return f"{tidy(round(value, 2)):,f} {other}"

@@ -154,12 +154,13 @@ NO_VELOCITY: Final = Velocity(
 def kpi_lines(spans: Sequence[Span], rows: KpiRows, grouping: Grouping) -> list[KpiLine]:
     """Return a line for each span and each group that has anything in it, in their order.
 
-    One in any case without groups. A group whose open deals count for velocity has a line,
-    whatever else happened.
+    One in any case without groups. A group whose open deals count for velocity has a line, and
+    so has a team that somebody was in, whatever else happened.
     """
     happened = (rows.booked, rows.opened, rows.closed, rows.contacts, rows.scores)
     cells = [cells_of(each.span, each.group) for each in happened]
-    lines = Lines([*cells, cells_of(*rows.open_deals)], len(spans), grouping)
+    cells += [cells_of(*rows.open_deals), cells_of(*rows.staffed_teams)]
+    lines = Lines(cells, len(spans), grouping)
     columns: dict[str, Sequence[Any]] = {
         **lines.named(spans),
         **sales_of(rows, lines),

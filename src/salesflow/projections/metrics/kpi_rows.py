@@ -297,6 +297,18 @@ class KpiRows:
         return self._open_deals()
 
     @computed_once
+    def staffed_teams(self) -> tuple[Column, Column]:
+        """The span and the number of each team that somebody was in, in groups by team."""
+        teams = [
+            (span, team)
+            for span, end in enumerate(self._ends.tolist())
+            if self._edges[span] <= end
+            for team in self._grouping.staffed(int(self._edges[span]), end)
+        ]
+        columns = np.array(teams, np.int64).reshape(-1, 2)
+        return columns[:, 0], columns[:, 1]
+
+    @computed_once
     def lately(self) -> LatelyClosed:
         """The deals that stood won or lost at the end of a span, and closed lately."""
         return self._closed_lately(self._velocity_days)

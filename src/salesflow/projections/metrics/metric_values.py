@@ -20,7 +20,7 @@ from uuid import UUID
 import numpy as np
 
 from salesflow.domain.computed_once import computed_once
-from salesflow.domain.metric import ensure_at_stage, ensure_of_product, metric_of
+from salesflow.domain.metric import Metric, ensure_at_stage, ensure_of_product, metric_of
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Total
@@ -92,10 +92,17 @@ class MetricFigure(NamedTuple):
     n: int
     """How many it rests on: bookings, deals, customers, answers or visits."""
 
-    def in_currency(self, currency: str) -> Decimal:
-        """Return the sum in a currency; nothing was sold in one that is not there."""
-        found = (total.amount for total in self.amounts if total.currency == currency)
-        return next(found, Decimal(0))
+    def in_unit(self, metric: Metric, currency: str | None = None) -> Decimal | None:
+        """Return it as one number; of money the sum in a currency, or in the only one.
+
+        Of money in several currencies, of which none is named, it is None.
+        """
+        if metric.unit != "money":
+            return self.value
+        found = [it.amount for it in self.amounts if currency in (None, it.currency)]
+        if not found:
+            return metric.of_nothing
+        return found[0] if len(found) == 1 else None
 
 
 class DealBehind(NamedTuple):
@@ -108,13 +115,16 @@ class DealBehind(NamedTuple):
 def _latest(found: tuple[HeldRows, Column]) -> list[DealBehind]:
     """Return the deals of rows, each once, the latest first."""
     rows, at = found
-    order = np.argsort(-at, kind="stable")
-    deals = rows.cells("entity_id", order)
+    return _each_once(map(DealBehind, rows.cells("entity_id"), at.tolist()))
+
+
+def _each_once(behind: Iterable[DealBehind]) -> list[DealBehind]:
+    """Return deals each once, with the last of what happened to it, the latest first."""
     latest: dict[UUID, Instant] = {}
-    for deal, when in zip(deals, at[order].tolist(), strict=True):
-        latest.setdefault(deal, when)
-    found_: list[DealBehind] = [DealBehind(*each) for each in latest.items()]
-    return sorted(found_, key=lambda it: (-it.at, it.deal.int))
+    for deal, at in behind:
+        latest[deal] = max(at, latest.get(deal, at))
+    found = [DealBehind(*each) for each in latest.items()]
+    return sorted(found, key=lambda it: (-it.at, it.deal.int))
 
 
 def metric_values(
@@ -187,6 +197,9 @@ class Measurement:
         A deal is there once, with the last of what happened to it. None of those metrics that
         are of customers, or of what stands open.
         """
+        made_of = MADE_OF.get(metric_of(key).key)
+        if made_of is not None:
+            return _each_once(one for each in made_of for one in self.deals(each, number))
         figure = FIGURES[metric_of(key).key]
         if figure.at_stage:
             return _latest(self._stage.behind(figure.part, number))
@@ -256,7 +269,11 @@ BEHIND: Final = {
     "csat": ("occurred", "scores"),
 }
 """When what a part counts happened, and which rows those are; all others count closings."""
-CLOSED_PARTS: Final = ("decided", "ordered")
+MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "orders": ("won", "repeat_orders"),
+    "sales_per_customer": ("sales",),
+}
+"""The metrics whose deals are behind a metric that is made of several, or of another one."""
 OUTCOMES_OF: Final[Mapping[str, tuple[str, ...]]] = {
     "lost": ("lost",),
     "disqualified": ("disqualified",),
@@ -349,7 +366,7 @@ class _Layer:
         at, name = BEHIND.get(part, ("closed", "closed"))
         found: SpanRows = getattr(rows, name)
         kept = found.span == place
-        if part in CLOSED_PARTS:
+        if part == "decided":
             outcomes = OUTCOMES_OF.get(metric, ("won",))
             kept &= np.isin(rows.outcome_of_closed, [OUTCOMES.index(name) for name in outcomes])
         elif part in ("velocity", "customers"):

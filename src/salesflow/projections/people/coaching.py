@@ -10,7 +10,7 @@ how many were. Leaves out why: that is what the talk is for.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final, NamedTuple
+from typing import Annotated, ClassVar, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,7 @@ from salesflow.projections.people.coaching_figures import (
     CoachedDifference,
     Measure,
     StageDifferences,
+    WantedReps,
 )
 from salesflow.projections.people.training_effect import WINDOW
 from salesflow.projections.people.trainings import completions, trainings_known
@@ -49,8 +50,6 @@ __all__ = ["Coaching", "CoachingView"]
 
 
 LISTED: Final = 10
-FEWEST: Final = 3
-"""With fewer deals or visits on either side nothing is compared."""
 UNITS: Final[Mapping[Measure, MetricUnit]] = {
     "conversion": "share",
     "days": "days",
@@ -158,12 +157,7 @@ class Coaching(PeriodQuestion[CoachingView]):
         """Compare every rep with the others of the team at every stage."""
         span = self.span(reader)
         differences = StageDifferences(reader, span, self.process)
-        wanted = self._wanted(reader)
-        found = [
-            each
-            for each in differences.found()
-            if min(each.own_count, each.others_count) >= FEWEST and wanted.fits(each)
-        ]
+        found = [*differences.found(self._wanted(reader))]
         found.sort(key=lambda each: (-_margins(each.apart), _place(each)))
         points = [_point(each, differences) for each in found[: self.limit]]
         return CoachingView(
@@ -176,12 +170,12 @@ class Coaching(PeriodQuestion[CoachingView]):
             before_joining=differences.before_joining,
         )
 
-    def _wanted(self, reader: Reader) -> "_WantedReps":
+    def _wanted(self, reader: Reader) -> "WantedReps":
         team = self.team
         if self.rep is not None and team is None:
             stay = Teams.read(reader).stay(self.rep, reader.read_point.as_of)
-            return _WantedReps(self.rep, None if stay is None else stay.team, any_team=False)
-        return _WantedReps(self.rep, team, any_team=team is None)
+            return WantedReps(self.rep, None if stay is None else stay.team, any_team=False)
+        return WantedReps(self.rep, team, any_team=team is None)
 
     def _trainings(
         self, points: Sequence[CoachingPoint], reader: Reader
@@ -219,20 +213,6 @@ class Coaching(PeriodQuestion[CoachingView]):
                     verdict=effect.verdict,
                     completed_by=tuple(sorted(reps & days.keys())),
                 )
-
-
-class _WantedReps(NamedTuple):
-    """Which reps are asked about, and in which team."""
-
-    rep: str | None
-    team: str | None
-    any_team: bool
-
-    def fits(self, each: CoachedDifference) -> bool:
-        """Whether a difference is of those asked about."""
-        if self.rep is not None and each.rep != self.rep:
-            return False
-        return self.any_team or each.team == self.team
 
 
 def _is_better(measure: Measure, estimate: Estimate | None) -> bool:

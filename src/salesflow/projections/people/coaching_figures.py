@@ -31,7 +31,7 @@ from salesflow.projections.metrics.visits import (
 )
 from salesflow.projections.scope import Teams
 
-__all__ = ["MEASURES", "CoachedDifference", "Measure", "StageDifferences"]
+__all__ = ["MEASURES", "CoachedDifference", "Measure", "StageDifferences", "WantedReps"]
 
 Measure = Literal["conversion", "days", "follow_ups"]
 MEASURES: Final[Mapping[Measure, str]] = {
@@ -44,8 +44,24 @@ CENSORING: Final = ("merged", "migrated")
 """What ends a visit without anybody knowing how long it would have been."""
 NEARLY: Final = 1e-9
 """A sum of squares that is less, relatively, is left over from rounding."""
+FEWEST: Final = 3
+"""With fewer deals or visits on either side nothing is compared."""
 SHOWN: Final = 3
 """So many deals are named for a difference."""
+
+
+class WantedReps(NamedTuple):
+    """Which reps are asked about, and in which team."""
+
+    rep: str | None
+    team: str | None
+    any_team: bool
+
+    def fit(self, rep: str, team: str | None, count: int) -> bool:
+        """Return whether a rep is asked about of whom, or of the others, so much is known."""
+        if count < FEWEST or (self.rep is not None and rep != self.rep):
+            return False
+        return self.any_team or team == self.team
 
 
 class CoachedDifference(NamedTuple):
@@ -60,8 +76,9 @@ class CoachedDifference(NamedTuple):
     others: Fraction
     others_count: int
     apart: Estimate
-    rows: Column
-    """Of the rep's deals that were counted, as places among those of the measure."""
+    group: int
+    """The number of the rep's group among those of the measure, and the group of each row."""
+    groups: Column
 
 
 class _Observed(NamedTuple):
@@ -110,15 +127,16 @@ class StageDifferences:
         """Of how many reps the first team stands for a time before they joined it."""
         return self._teams.before_joining
 
-    def found(self) -> Iterator[CoachedDifference]:
-        """Yield how each rep differs from others of the team, where both have any figure."""
+    def found(self, wanted: WantedReps) -> Iterator[CoachedDifference]:
+        """Yield how reps who are asked about differ from others of the team."""
         for observed in self._observed.values():
-            yield from self._differences(observed)
+            yield from self._differences(observed, wanted)
 
     def deals(self, one: CoachedDifference) -> list[UUID]:
         """Name deals that show a difference: those furthest to its side, the newest first."""
         observed = self._observed[one.measure]
-        visits, value = observed.visit[one.rows], observed.value[one.rows]
+        rows = np.flatnonzero(one.groups == one.group)
+        visits, value = observed.visit[rows], observed.value[rows]
         side = 1 if one.apart.value > 0 else -1
         if one.measure == "conversion":
             of_side = value == (1 if side > 0 else 0)
@@ -191,7 +209,9 @@ class StageDifferences:
         between[between < 0] = 0  # begun again by an opening of the same instant
         return between
 
-    def _differences(self, observed: _Observed) -> Iterator[CoachedDifference]:
+    def _differences(
+        self, observed: _Observed, wanted: WantedReps
+    ) -> Iterator[CoachedDifference]:
         if not len(observed.visit):
             return
         together = grouped(observed.team, observed.stage)
@@ -200,16 +220,21 @@ class StageDifferences:
         sums = _GroupSums.of(observed, each.of, len(each.first))
         names, words = self._teams.names, self.steps.rows.words["owner"]
         of_group = together.of[each.first]
-        for number, rows in enumerate(each.rows()):
-            whole, row = int(of_group[number]), int(each.first[number])
+        for number, (whole, row) in enumerate(
+            zip(of_group.tolist(), each.first.tolist(), strict=True)
+        ):
+            rep, code = words[int(observed.owner[row])], int(observed.team[row])
+            team = None if code == NOTHING else names[code]
+            count, of_all = sums.counts[number], all_sums.counts[whole]
+            if not wanted.fit(rep, team, min(count, of_all - count)):
+                continue
             own, others = sums.sample(number), all_sums.less(whole, sums, number)
             apart = _apart(observed.measure, own, others)
             if apart is None:
                 continue
-            team = int(observed.team[row])
             yield CoachedDifference(
-                rep=words[int(observed.owner[row])],
-                team=None if team == NOTHING else names[team],
+                rep=rep,
+                team=team,
                 stage=self._stages[int(observed.stage[row])],
                 measure=observed.measure,
                 own=own.mean,
@@ -217,7 +242,8 @@ class StageDifferences:
                 others=others.mean,
                 others_count=others.size,
                 apart=apart,
-                rows=rows,
+                group=number,
+                groups=each.of,
             )
 
 

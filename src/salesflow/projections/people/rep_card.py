@@ -209,14 +209,9 @@ def _team(reader: Reader, key: str) -> TeamState:
 
 
 def _figure(key: str, found: Sequence[MetricFigure]) -> CardFigure:
-    nothing = 0 if METRICS[key].unit == "count" else None
-    values = {each.span: each for each in found}
-    now, then = (
-        values.get(
-            span, MetricFigure(span, None, None if nothing is None else Decimal(0), (), 0)
-        )
-        for span in (0, 1)
-    )
+    metric, values = METRICS[key], {each.span: each for each in found}
+    nothing = None if metric.unit == "money" else metric.of_nothing
+    now, then = (values.get(span, MetricFigure(span, None, nothing, (), 0)) for span in (0, 1))
     return CardFigure(
         metric=key,
         value=now.value,

@@ -1,7 +1,4 @@
-"""A retrospective laid out for people: one table for each thing it looks back on.
-
-It is a module of its own: what people read of a retrospective, and no figure.
-"""
+"""A retrospective laid out for people: one table for each thing it looks back on."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date
@@ -32,20 +29,15 @@ from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.forecast.forecast_figures import SlippageLine
 from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.pipeline.flow import FlowFigures
-from salesflow.projections.review.retrospective_deals import (
-    Bottleneck,
-    DealSlipped,
-    DealStalled,
-    StagePassed,
-)
+from salesflow.projections.review.retrospective_deals import DealSlipped, DealStalled
 from salesflow.projections.review.retrospective_figures import (
     MOVEMENTS,
     FigureMoved,
-    ForecastJudged,
     MovementBeside,
-    ScoreMoved,
-    Theme,
 )
+from salesflow.projections.review.retrospective_forecasts import ForecastJudged
+from salesflow.projections.review.retrospective_stages import Bottleneck, StagePassed
+from salesflow.projections.review.retrospective_voices import ScoreMoved, Theme
 
 __all__ = ["RetrospectiveLayout"]
 

@@ -39,12 +39,9 @@ from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.review import REVIEW
-from salesflow.projections.review.retrospective_figures import (
-    FigureMoved,
-    ReviewScope,
-    Unit,
-)
+from salesflow.projections.review.retrospective_figures import FigureMoved, Unit
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.review.review_scope import ReviewScope
 from salesflow.projections.scope import Teams
 
 __all__ = [
@@ -165,15 +162,14 @@ def _listed(names: Sequence[str]) -> str:
 
 def _review(key: str, reader: Reader) -> ReviewState | None:
     state = state_of(Review, ReviewState, reader.events(review_id(key)), reader)
-    return state if state.opened is not None else None
+    return state if state.key else None
 
 
 def earlier(review: ReviewState, reader: Reader) -> EarlierReader:
     """Return the snapshot as it is read for the figures of a review."""
-    opened, opening = review.opened, review.opening
-    assert opened is not None
+    opening = review.opening
     assert opening is not None
-    return EarlierReader.fixed_by(reader, opening, as_of=opened.as_of, known_at=opened.known_at)
+    return EarlierReader.fixed_by(reader, opening, as_of=review.as_of, known_at=review.known_at)
 
 
 def figures_restated(

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.time import Moment, Period
+from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
@@ -29,6 +29,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, key_text, say
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.cases.case_hits import read_cases, read_deals
 from salesflow.projections.cases.case_library import CaseLibrary
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.earlier_reader import EarlierReader
@@ -52,6 +53,7 @@ from salesflow.projections.feedback.follow_up import (
     FeedbackTheme,
     follow_up_tables,
 )
+from salesflow.projections.folds.case import CASE
 from salesflow.projections.folds.figure import FIGURE_REPORT
 from salesflow.projections.folds.improvement import IMPROVEMENT
 from salesflow.projections.folds.review_action import REVIEW_ACTION
@@ -201,27 +203,30 @@ class StrategyReview(PeriodQuestion[StrategyReviewView]):
             follow_up=said.follow_up,
             follow_up_before=said.follow_up_before,
             themes=said.themes,
-            cases=tuple(_cases(span, reader, moment))[: self.limit],
+            cases=tuple(_cases(span, reader))[: self.limit],
             market=tuple(_market(span, reader)),
             improvements=tuple(_improvements(span, reader, moment)),
             actions=tuple(_actions(reader, self.day(reader)))[: self.limit],
         )
 
 
-def _cases(span: Span, reader: Reader, moment: Moment) -> Iterator[CaseLearned]:
+def _cases(span: Span, reader: Reader) -> Iterator[CaseLearned]:
     """Yield the cases published in a period, the newest first."""
-    library = CaseLibrary(limit=1_000_000).answer(reader, moment)
-    within = span.period()
-    for each in library.cases:
-        if within.start <= each.published_at < within.end:
-            yield CaseLearned(
-                case=each.case,
-                deal=each.deal,
-                outcome=each.outcome,
-                because=each.because,
-                published_at=each.published_at,
-                lessons=tuple(lesson.text for lesson in each.lessons),
-            )
+    rows = reader.columns(CASE).among("state", "published")
+    cases = read_cases(reader, rows.between("published", span.start, span.end))
+    deals = read_deals(reader, [case.deal for case in cases if case.deal is not None])
+    for case in cases:
+        assert case.opening is not None, "its row holds"
+        assert case.deal is not None, "its row holds"
+        deal = deals.get(case.deal)
+        yield CaseLearned(
+            case=case.key,
+            deal=case.deal,
+            outcome=deal and deal.outcome,
+            because=deal and deal.because,
+            published_at=from_instant(case.opening.effective),
+            lessons=tuple(lesson.text for lesson in case.lessons),
+        )
 
 
 def _market(span: Span, reader: Reader) -> Iterator[MarketFigure]:

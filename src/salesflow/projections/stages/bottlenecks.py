@@ -202,9 +202,10 @@ class _Ways:
         rows = steps.rows
         asked = rows.fitting(grouping.wanted(VISITED))
         in_team = grouping.in_team(rows, VISITED)
-        self._asked = (asked if in_team is None else asked & in_team) & ~steps.merged
+        asked = (asked if in_team is None else asked & in_team) & ~steps.merged
         process = rows.fitting({"process": grouping.within.process}) & ~steps.merged
-        wanted = Wanted(process, lambda chosen: self._asked[chosen])
+        wanted = Wanted(process, lambda chosen: asked[chosen])  # without self: that is a circle
+        self._asked = asked
         self._passages = Passages(steps, self._names, wanted, reader.processes)
         self._causes = causes_of(steps)
 
