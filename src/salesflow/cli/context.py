@@ -471,9 +471,9 @@ class Screen:
         """Print one line of plain text, never wrapped when piped, without markup."""
         self.say(Text(harmless(text), style=style))
 
-    def note(self, text: str) -> None:
+    def notes(self, texts: Iterable[str]) -> None:
         """Print on stderr what should be known besides; silent when JSON was asked for."""
-        if not self.as_json:
+        for text in () if self.as_json else texts:
             self.errors.print(Text(harmless(f"{self.word('note')}: {text}"), style="yellow"))
 
     def lines(self, texts: Iterable[str], style: str = "") -> None:

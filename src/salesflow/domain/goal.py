@@ -402,11 +402,9 @@ class Goal(Aggregate, GoalState):
 
     def _ensure_other_than(self, fact: GoalRevised) -> None:
         """Refuse a revision to exactly what holds."""
-        named = [n for n in REVISABLE if getattr(fact, n) is not None and n != "evidence"]
-        if named and all(getattr(fact, name) == getattr(self, name, None) for name in named):
-            raise RuleError(
-                f"goal {self.key!r} is so already: {', '.join(named)} would stay as they are"
-            )
+        said = [name for name in REVISABLE[:-1] if getattr(fact, name) is not None]
+        if said and all(getattr(fact, name) == getattr(self, name) for name in said):
+            raise RuleError(f"goal {self.key!r} is so already: {', '.join(said)} would stay")
 
     def lock(
         self,

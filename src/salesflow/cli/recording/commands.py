@@ -523,6 +523,9 @@ FOUND_BY_NAME: Final[Mapping[str, "Callable[[SalesFlow, str], UUID]"]] = {
 # What was recorded, for people and as JSON.
 
 
+RECORDED_COLUMNS: Final = ("Event no.", "Occurred", "Event", "Details")
+
+
 def show_receipt(
     context: CommandContext,
     flow: "SalesFlow",
@@ -554,12 +557,9 @@ def show_receipt(
         )
         for event in events
     )
-    for note in notes:
-        context.screen.note(note)
+    context.screen.notes(notes)
     title = "Events recorded before" if receipt.again else "Events recorded"
-    context.screen.table(
-        TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
-    )
+    context.screen.table(TableOfView(title, RECORDED_COLUMNS, rows))
     for each in results:
         context.screen.line(f"{word('Key')}: {each}")
     if receipt.again:
