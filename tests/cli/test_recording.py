@@ -113,11 +113,11 @@ def test_a_command_with_an_id_is_recorded_once(new: str) -> None:
 
 def test_a_list_in_json_is_recorded_together_or_not_at_all(new: str, tmp_path: Path) -> None:
     file = tmp_path / "teams.json"
-    teams = [{"key": "w1", "name_en": "West", "name-zh": "华西"}, {"key": "w2", "name_en": "W"}]
+    teams = [{"key": "w1", "name_en": "West", "name-zh": "华西"}, {"key": "w2"}]
     file.write_text(json.dumps(teams))
     told = ran("team", "form", "--input", str(file), "--db", new)
     assert (told.code, told.out) == (2, "")
-    assert f"{file}, object 2: --name-zh is missing" in told.err
+    assert f"{file}, object 2: --name-en, --name-zh are missing" in told.err
     assert "w1" not in ran("team", "list", "--db", new).out
     file.write_text(json.dumps([{**team, "name_zh": "西"} for team in teams[1:]] + teams[:1]))
     assert len(recorded(ran("team", "form", "--input", str(file), "--db", new, "--json"))) == 2

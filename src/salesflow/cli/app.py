@@ -227,7 +227,7 @@ COMMANDS: Final = CommandGroup(
         ),
         "improvement": CommandGroup(
             "Changes of process or strategy that are tried.",
-            _of(IMPROVEMENT, *ABOUT, "propose", "stagger", "start", "conclude"),
+            _of(IMPROVEMENT, *ABOUT, "propose", "correct", "stagger", "start", "conclude"),
         ),
         "alert": CommandGroup(
             "Alerts over figures of questions; `ask alerts` says what is raised.",

@@ -403,8 +403,15 @@ class Goal(Aggregate, GoalState):
         )
         if not any(getattr(fact, name) is not None for name in REVISABLE):
             raise InputError("name at least one thing to revise, such as target")
+        then._ensure_other_than(fact)
         letters = then._letters_after(fact)
         self._record(fact.model_copy(update={"letters": letters}), occurred_at)
+
+    def _ensure_other_than(self, fact: GoalRevised) -> None:
+        """Refuse a revision to exactly what holds."""
+        said = [name for name in REVISABLE[:-1] if getattr(fact, name) is not None]
+        if said and all(getattr(fact, name) == getattr(self, name) for name in said):
+            raise RuleError(f"goal {self.key!r} is so already: {', '.join(said)} would stay")
 
     def lock(
         self,

@@ -20,7 +20,9 @@ from salesflow.cli.context import (
 )
 from salesflow.cli.history import events_json, history_table, marks_of
 from salesflow.cli.ids import Called
-from salesflow.cli.recording.commands import identifier_of, stream_of, word_of
+from salesflow.cli.known_things import word_of
+from salesflow.cli.recording.commands import identifier_of, stream_of
+from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.thing_lists import LISTS
 from salesflow.cli.recording.thing_shown import shown_of, shown_values, values_shown
 from salesflow.cli.recording.things_read import ThingsRead
@@ -70,7 +72,8 @@ def _found(
 ) -> tuple[UUID, str]:
     """Return which thing is meant, and how it was said."""
     parameters = identifier_of(kind)
-    whose = {each.name: each.read(given[each.name], flow) for each in parameters}
+    said = {each.name: each.read(given[each.name], flow) for each in parameters}
+    whose = Naming(flow).identified(kind, parameters, said)
     return stream_of(kind, whose, flow), " ".join(str(given[each.name]) for each in parameters)
 
 
@@ -82,8 +85,8 @@ def _get(
         return flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
     except NotFoundError as error:
         raise NotFoundError(
-            f"there is no {kind.noun} {said!r} at that moment; `salesflow {word_of(kind)} list`"
-            " shows those there are"
+            f"there is no {kind.noun} {said!r} at that moment; `salesflow"
+            f" {word_of(kind.noun)} list` shows those there are"
         ) from error
 
 

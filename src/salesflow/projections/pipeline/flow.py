@@ -45,6 +45,7 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.pipeline.flow_lines import (
@@ -173,7 +174,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """What came into the pipeline in a period, what left it, and why?"""
 
     name: ClassVar[str] = "flow"
-    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name, MEMBERSHIP.name)
+    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name, MEMBERSHIP.name, DEAL_STATE.name)
     rates_usual: ClassVar[RateRule] = "period_end"
     rates: Literal["period_end", "fixed"] | None = None
     """Of which day the rate is, one for all so that the books balance: period_end (or the
