@@ -41,8 +41,8 @@ REFUSED = {
     "goal set me --metric orders --target 1 --year 2026 --parent me": "cannot serve itself",
     "goal revise y26 --parent q3": "in a circle: y26 → q3 → y26; name another goal above,"
     " --parent",
-    "goal set x --metric orders --target 1 --quarter 2026-Q3 --parent y62": "no goal 'y62' that"
-    " it could serve (perhaps y26); `salesflow goal list`",
+    "goal set x --metric orders --target 1 --quarter 2026-Q3 --parent y62": "there is no goal"
+    " 'y62'; perhaps y26; `salesflow goal list`",
     "figure report market-share --value 14 --unit share --quarter 2026-Q2 --source IDC": "14 is"
     " none; write 0.14 for 14%",
     "figure report nps --value 45% --unit points --quarter 2026-Q2 --source IDC": "--value 45%:"

@@ -33,6 +33,7 @@ from salesflow.domain.smart import (
     LetterCheck,
     PastRange,
     baseline_of,
+    ensure_shown_of,
     ensure_target,
     is_higher_better,
     passed_letters,
@@ -353,7 +354,7 @@ class Goal(Aggregate, GoalState):
     ) -> Self:
         """Set a goal: what is to be reached, of whom and until when.
 
-        Say what it serves, and why it can be reached where `check`, the past, does not show it.
+        Say what it serves, and why it can be reached where the past does not show it.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
         scope |= {"product": product, "process": process, "stage": stage}
@@ -466,7 +467,7 @@ class Goal(Aggregate, GoalState):
         made = GoalSet(goal=self.key, scope=self.scope, **plain, **changed)
         metric = metric_of(made.metric)
         _ensure_measurable(made, metric)
-        _ensure_of(fact.evidence, made)
+        ensure_shown_of(fact.evidence, made)
         if fact.baseline is not None:
             baseline_of(metric, made.target, fact.baseline, None)
         return made
@@ -522,7 +523,7 @@ def _well_set(
         }
     )
     _ensure_measurable(fact, metric)
-    _ensure_of(evidence, fact)
+    ensure_shown_of(evidence, fact)
     stood = baseline_of(metric, fact.target, fact.baseline, evidence)
     fact = fact.model_copy(update={"baseline": stood})
     return fact.model_copy(update={"letters": _passed(fact)})
@@ -572,19 +573,6 @@ def _ensure_scope(scope: GoalScope, metric: Metric) -> None:
         )
     ensure_of_product(metric, scope.product)
     ensure_at_stage(metric, scope.stage)
-
-
-def _ensure_of(evidence: PastRange | None, goal: GoalSet) -> None:
-    """Refuse what shows the past of something else."""
-    if evidence is None:
-        return
-    wanted = {"metric": goal.metric, "scope": goal.scope, "currency": goal.currency}
-    for name, value in wanted.items():
-        if getattr(evidence, name) != value:
-            raise InputError(
-                f"the check shows another {name} than the goal has; ask GoalCheck about what"
-                " the goal is of"
-            )
 
 
 def _evidence(check: PastRange | HasEvidence | None) -> PastRange | None:

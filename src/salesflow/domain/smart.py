@@ -38,6 +38,7 @@ __all__ = [
     "PastValue",
     "baseline_of",
     "ensure_share",
+    "ensure_shown_of",
     "ensure_target",
     "is_beyond_target",
     "is_higher_better",
@@ -124,6 +125,22 @@ class LetterCheck(Value):
     letter: Letter
     passed: Flag
     basis: Basis
+
+
+class OfSomething(Protocol):
+    """What has a metric, a scope and a currency, as a goal has."""
+
+    @property
+    def metric(self) -> str:
+        """What is measured."""
+
+    @property
+    def scope(self) -> GoalScope:
+        """Of whom."""
+
+    @property
+    def currency(self) -> str | None:
+        """Of a metric of money."""
 
 
 class HasEvidence(Protocol):
@@ -301,6 +318,22 @@ def baseline_of(
         f" {_written(target, metric)} already; take another target, or leave baseline=… out:"
         " the level is then held or not held, without a percentage"
     )
+
+
+def ensure_shown_of(evidence: PastRange | None, goal: OfSomething) -> None:
+    """Refuse what shows the past of something else than a goal is of.
+
+    Raises:
+        InputError: saying what differs.
+    """
+    if evidence is None:
+        return
+    for name in ("metric", "scope", "currency"):
+        if getattr(evidence, name) != getattr(goal, name):
+            raise InputError(
+                f"the check shows another {name} than the goal has; ask GoalCheck about what"
+                " the goal is of"
+            )
 
 
 def ensure_target(

@@ -271,13 +271,16 @@ class _Command:
             )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
+        notes = [*naming.notes, *self._notes(flow, completed, context.language)]
+        show_receipt(context, flow, receipt, told, notes)
+
+    def _notes(
+        self, flow: "SalesFlow", completed: Sequence[_OneCommand], language: Language
+    ) -> Iterator[str]:
+        """Yield what should be known of what was recorded."""
         notes_of = self.prepared.notes if self.prepared else _no_notes
-        notes = [
-            note
-            for each in completed
-            for note in notes_of(flow, {"id": each.id, **each.values}, context.language)
-        ]
-        show_receipt(context, flow, receipt, told, [*naming.notes, *notes])
+        for each in completed:
+            yield from notes_of(flow, {"id": each.id, **each.values}, language)
 
     def _ensure(self, flow: "SalesFlow", asked: Sequence[_OneCommand]) -> None:
         """Refuse what was given for one of them, beside what was given for the others."""
