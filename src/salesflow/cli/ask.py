@@ -10,15 +10,15 @@ import inspect
 import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
+from salesflow.cli.answer_notes import notes_of
 from salesflow.cli.context import (
     AsOf,
     CommandContext,
@@ -38,16 +38,12 @@ from salesflow.domain.time import (
     FOREVER,
     ONE_DAY,
     Moment,
-    Period,
     day_after,
-    from_instant,
     instant_of,
     read_day,
-    to_instant,
 )
 from salesflow.errors import InputError
-from salesflow.presentation.format import span_text
-from salesflow.presentation.messages import Language, say
+from salesflow.presentation.messages import Language
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, View, wrong_parameters
@@ -173,7 +169,7 @@ def _show_answer(
     screen = context.screen
     with screen.waiting("Read tables") as report:
         view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
-    notes = _notes_of(flow, asked, view, screen.language)
+    notes = notes_of(flow, asked, view, screen.language)
     show_view(context, view, brief=brief, notes=[*notes])
 
 
@@ -205,7 +201,7 @@ def _show_both_answers(
         ("As asked", comparison.now, "--as-of"),
     ):
         notes = [*view.unmet_lines(screen.language)]
-        notes += _notes_of(flow, asked, view, screen.language)
+        notes += notes_of(flow, asked, view, screen.language)
         named = [note.replace("--as-of", option) for note in notes]  # by what sets its moment
         sides.append((f"{screen.word(label)}{colon}", view, named))
     _show_comparison(screen, comparison, sides, brief=brief)
@@ -507,99 +503,3 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         raise ValueError
     return int(text)
-
-
-# What an answer cannot say of itself: that nothing happened lately, that a rep is unknown.
-#
-# An answer of zeros looks like a true one. Whoever asks about a period that has not begun or
-# ended by the moment asked of, about a time after the last event, or of a rep by whom no deal
-# was ever owned, of a channel, a currency, a customer or a survey that was never met, is told
-# so in a line of its own, as known at the answer's moment.
-
-LOOKS_AHEAD: Final = ("forecast",)
-"""Questions about a period that need not have begun."""
-TICK: Final = timedelta(microseconds=1)
-
-
-def _notes_of(
-    flow: "SalesFlow", asked: Question[View], view: View, language: Language
-) -> Iterator[str]:
-    """Return what a reader of the answer should know besides."""
-    period = getattr(view, "period", None)
-    if isinstance(period, Period):
-        span = _PeriodDays(period, view)
-        if asked.name in LOOKS_AHEAD:
-            yield from _silence(flow, asked, span, language)
-        elif span.begins_later:
-            yield _not_begun(span, language)
-        else:
-            if span.ends_later and _is_named(asked):
-                yield _not_ended(span, language)
-            yield from _silence(flow, asked, span, language)
-
-
-class _PeriodDays:
-    """The period of an answer, in days of the business time zone, beside its moment."""
-
-    def __init__(self, period: Period, view: View) -> None:
-        moment, zone = view.moment, ZoneInfo(view.timezone)
-        self.view, self.zone = view, zone
-        self.begins_later = moment.as_of < period.start
-        self.ends_later = moment.as_of < period.end - TICK
-        length = period.end - period.start
-        self.since = moment.as_of - length if self.begins_later else period.start
-        """From when on something ought to have happened."""
-        last = (period.end - TICK).astimezone(zone).date()
-        self.named = span_text(period.start.astimezone(zone).date(), last)
-        self.as_of, self.known_at = (
-            at.astimezone(zone).date() for at in (moment.as_of, moment.known_at)
-        )
-
-
-def _is_named(asked: Question[View]) -> bool:
-    """Return whether somebody named the period; the one of the moment is meant to go on."""
-    return any(getattr(asked, name, None) is not None for name in ("from_", "to"))
-
-
-def _not_begun(span: _PeriodDays, language: Language) -> str:
-    earlier = span.as_of < span.known_at
-    way_out = "ask --as-of a later day" if earlier else "ask about a period up to then"
-    return say(
-        "the period {period} has not begun as of {as_of}; facts are known until {known_at},"
-        " {way_out}",
-        language,
-        period=span.named,
-        as_of=span.as_of,
-        known_at=span.known_at,
-        way_out=say(way_out, language),
-    )
-
-
-def _not_ended(span: _PeriodDays, language: Language) -> str:
-    return say(
-        "the period {period} has not ended as of {as_of}; facts are known until {known_at}",
-        language,
-        period=span.named,
-        as_of=span.as_of,
-        known_at=span.known_at,
-    )
-
-
-def _silence(
-    flow: "SalesFlow", asked: Question[View], span: _PeriodDays, language: Language
-) -> Iterator[str]:
-    from salesflow.adapters.event_store.search import last_happened
-
-    moment = span.view.moment
-    since, as_of, known = map(to_instant, (span.since, moment.as_of, moment.known_at))
-    last = last_happened(flow.log, since, as_of, known)
-    if last is None:
-        return
-    day = from_instant(last).astimezone(span.zone).date()
-    named = _is_named(asked) and asked.name not in LOOKS_AHEAD
-    way_out = (
-        say("ask about a period up to then", language)
-        if named
-        else say("ask --as-of {day}", language, day=day)
-    )
-    yield say("nothing has happened since {day}; {way_out}", language, day=day, way_out=way_out)

@@ -20,12 +20,12 @@ import typer
 
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
-from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
+from salesflow.cli.ids import find_customer, find_deal, find_rep
 from salesflow.cli.known_things import id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
-from salesflow.cli.recording.subjects import Subjects
+from salesflow.cli.recording.receipts import show_receipt
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -33,16 +33,12 @@ from salesflow.cli.recording.values import (
     read_file,
 )
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event, FactRetracted, believed_history, retracted_ids
+from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
-from salesflow.presentation.deal_view import event_json
-from salesflow.presentation.fact_text import told_in_full
-from salesflow.presentation.format import local_time
-from salesflow.presentation.messages import Language, fact_name, in_language
-from salesflow.presentation.table import TableOfView
+from salesflow.presentation.messages import Language
 
 __all__ = [
     "Prepared",
@@ -53,7 +49,6 @@ __all__ = [
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
-    from salesflow.adapters.event_store.append import Receipt
     from salesflow.engine import SalesFlow, Session
 
 PANEL: Final = "Recording"
@@ -588,68 +583,3 @@ FOUND_BY_NAME: Final[Mapping[str, "Callable[[SalesFlow, str], UUID]"]] = {
     "rep": _rep_stream,
 }
 """Kinds of things that people call by a name."""
-
-
-# What was recorded, for people and as JSON.
-
-
-RECORDED_COLUMNS: Final = ("Event no.", "Occurred", "Subject", "Event", "Details")
-
-
-def show_receipt(
-    context: CommandContext,
-    flow: "SalesFlow",
-    receipt: "Receipt",
-    results: Sequence[object],
-    notes: Sequence[str] = (),
-) -> None:
-    """Show the events of an append, and what the commands gave back."""
-    events = _events_of(flow, receipt)
-    context.screen.json(
-        {
-            "recorded": [*map(_recorded_json, events)],
-            "ids": [str(id) for id in receipt.stream_ids],
-            "results": [str(each) for each in results],
-            "again": receipt.again,
-            **({"notes": [*notes]} if notes else {}),
-        }
-    )
-    context.screen.notes(notes)
-    title = "Events recorded before" if receipt.again else "Events recorded"
-    rows = tuple(_rows_of(flow, events, context.language))
-    context.screen.table(TableOfView(title, RECORDED_COLUMNS, rows))
-    context.screen.lines(f"{context.screen.word('Key')}: {each}" for each in results)
-    if receipt.again:
-        note = "this command was recorded before; nothing was recorded again"
-        context.screen.line(in_language(note, context.language), "yellow")
-
-
-def _rows_of(
-    flow: "SalesFlow", events: Sequence[Event], language: Language
-) -> Iterator[tuple[str, ...]]:
-    """Yield events as people read them, each with the thing it is of."""
-    zone, called, subjects = flow.settings().timezone, Called(flow), Subjects(flow)
-    for event in events:
-        yield (
-            f"{event.position:,}",
-            local_time(event.occurred_at, zone, exact=False),
-            subjects.name(event),
-            fact_name(type(event.fact), language),
-            told_in_full(event.fact, language, zone, called.rep),
-        )
-
-
-def _recorded_json(event: Event) -> dict[str, Any]:
-    return {"stream_id": str(event.stream_id), **event_json(event)}
-
-
-def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:
-    return sorted(
-        (
-            event
-            for id in receipt.stream_ids
-            for event in flow.history(id)
-            if receipt.first <= event.position <= receipt.last
-        ),
-        key=lambda event: event.position,
-    )
