@@ -6,7 +6,7 @@ import pickle
 import re
 from collections.abc import Iterator, Sequence
 from string import Formatter
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import pytest
@@ -24,6 +24,7 @@ from salesflow.presentation import messages as presentation
 from salesflow.presentation.messages import say, say_count, translated
 from salesflow.presentation.value_text import label_text, words_text
 from salesflow.projections.core.left_out import PROBLEMS
+from salesflow.projections.registry import QUESTIONS
 from simulated import demo, ran
 
 ASKED = (
@@ -254,6 +255,13 @@ def test_nothing_that_is_printed_of_the_demo_lacks_chinese(missing: Missing) -> 
     reasons = {reason.key.replace("_", " ") for reason in STANDARD.loss_reasons}
     words = {text for text in missing.messages if text.isascii() and text[0].isalpha()}
     assert words - reasons == set()
+
+
+@pytest.mark.parametrize("question", [*QUESTIONS.values()], ids=lambda it: it.name)
+def test_what_every_answer_counts_and_how_is_said_in_chinese_too(question: Any) -> None:  # noqa: ANN401
+    view = get_type_hints(question.answer)["return"]
+    for said in (view.population, view.formula):
+        assert say(said, "zh") != said
 
 
 @pytest.mark.parametrize("fact", [*CATALOGUE], ids=lambda fact: fact.kind)

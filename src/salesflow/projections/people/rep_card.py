@@ -117,7 +117,8 @@ class RepCardView(MoneyView):
     )
     formula: ClassVar[str] = (
         "figures as in KPIs; a training is overdue that was not completed by the end of the day"
-        " it was due; the next level is the one of the career plan that comes behind the rep's;"
+        " it was due; the next level is the one of the career plan that comes behind the rep's,"
+        " of one who left none;"
         " goals: those of the rep alone, attained as in goal-attainment"
     )
     rep: Annotated[Reference, FieldRole.TRAIT]
