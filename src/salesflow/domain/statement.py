@@ -48,6 +48,7 @@ __all__ = [
     "DisputeAnswered",
     "DisputeOutcome",
     "LineDisputed",
+    "LineExchange",
     "LinePart",
     "PartKind",
     "Precise",
@@ -89,6 +90,21 @@ class LinePart(Value):
     """Base x rate x factor, not rounded; lines are."""
 
 
+class LineExchange(Value):
+    """What of a line was credited in another currency than the plan's, and at which rate."""
+
+    currency: Currency
+    amount: Precise
+    """The rep's part, in the currency it was sold in; less than nothing where it was taken
+    back."""
+    rate: Precise
+    """How much of the plan's currency one of the other is, rounded to twelve places."""
+    rate_day: Day
+    """The day of the rate; of two that make it one, the older day."""
+    credited_on: Day
+    """The crediting date, whose rate it is: the last one published until then."""
+
+
 class StatementLine(Value):
     """What one event paid, or took back."""
 
@@ -106,6 +122,8 @@ class StatementLine(Value):
     """The rep's part of the sale."""
     base: Precise
     """What was credited to the rep, in the plan's currency."""
+    exchanges: tuple[LineExchange, ...] = ()
+    """Where it was sold in another currency, in which, for how much and at which rate."""
     parts: tuple[LinePart, ...] = ()
     amount: Number
 
@@ -225,7 +243,7 @@ StatementFact = StatementIssued | StatementCorrected | LineDisputed | DisputeAns
 
 
 class Dispute(NamedTuple):
-    """What became of the last dispute about a line."""
+    """What became of a dispute about a line."""
 
     line: int
     because: str | None
@@ -251,7 +269,14 @@ class StatementState(OpenedState):
     figures: StatementFigures | None = None
     disputes: Mapping[int, Dispute] = EMPTY
     """The last dispute about each line, by its number."""
+    earlier_disputes: Sequence[Dispute] = ()
+    """Those that another one about the same line followed."""
     agreed: Sequence[AgreedDifference] = ()
+
+    @property
+    def all_disputes(self) -> Sequence[Dispute]:
+        """Every dispute, those about one line in their order."""
+        return (*self.earlier_disputes, *self.disputes.values())
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: StatementFact = event.fact  # type: ignore[assignment]
@@ -268,6 +293,9 @@ class StatementState(OpenedState):
             case StatementCorrected():
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
             case LineDisputed(line=line):
+                if line in self.disputes:
+                    earlier = self.disputes[line]
+                    self.earlier_disputes = appended(self.earlier_disputes, earlier)
                 disputed = Dispute(line, fact.because, None, None, None)
                 self.disputes = with_item(self.disputes, line, disputed)
             case DisputeAnswered(line=line):
