@@ -3,6 +3,8 @@
 from datetime import date
 from decimal import Decimal
 
+import pytest
+
 from given import opened
 from questions.paying import (
     _tell,
@@ -19,6 +21,7 @@ from questions.paying import (
 )
 from questions.shop import deal_id, told
 from salesflow import CommissionEstimate, Money
+from salesflow.errors import RuleError
 from salesflow.projections.core.question import View
 
 
@@ -110,3 +113,13 @@ def test_what_lacks_a_rate_of_exchange_is_not_estimated_at_nothing() -> None:
         [each] = view.estimates
         assert (each.commission, each.credited, each.not_estimated) == (None, None, "no_rate")
         assert "no exchange rate from USD to CNY is known" in notes_of(view)
+
+
+def test_a_correction_typed_twice_is_refused_and_not_paid_twice() -> None:
+    steps = (plan(), won(1, "03-10", "10000"), issued("04-01", "2026-03"))
+    with payroll(*steps, corrected("04-02", "2026-03", "500")) as found:
+        with pytest.raises(RuleError, match="by 500 for this reason already"):
+            found.play(corrected("04-03", "2026-03", "500"))
+        found.play(corrected("04-04", "2026-03", "400"))
+        agreed = [str(each.commission) for each in found.asks("ann", "2026-04").differences]
+        assert agreed == ["500", "400"]

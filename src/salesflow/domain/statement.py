@@ -272,6 +272,8 @@ class StatementState(OpenedState):
     earlier_disputes: Sequence[Dispute] = ()
     """Those that another one about the same line followed."""
     agreed: Sequence[AgreedDifference] = ()
+    corrections: Sequence[tuple[Decimal, str | None]] = ()
+    """By how much it was corrected by hand, and why."""
 
     @property
     def all_disputes(self) -> Sequence[Dispute]:
@@ -291,6 +293,8 @@ class StatementState(OpenedState):
                     return Message("it is of another plan, rep or period")
                 self.figures = fact.figures
             case StatementCorrected():
+                told = (fact.amount, fact.because)
+                self.corrections = appended(self.corrections, told)
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
             case LineDisputed(line=line):
                 if line in self.disputes:
@@ -351,7 +355,10 @@ class Statement(Aggregate, StatementState):
         causes: tuple[UUID, ...] = (),
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Put the statement right by hand: the next one pays (or takes back) so much."""
+        """Put the statement right by hand: the next one pays (or takes back) so much.
+
+        By the same amount for the same reason it is corrected once, or it would be paid twice.
+        """
         given = number(amount)
         if not given:
             raise InputError("a correction of nothing corrects nothing; name an amount")
@@ -359,6 +366,11 @@ class Statement(Aggregate, StatementState):
         fact = StatementCorrected(
             amount=given, because=require_reason(because, "a correction"), causes=causes
         )
+        if (fact.amount, fact.because) in self.corrections:
+            raise RuleError(
+                f"the statement is corrected by {given:,} for this reason already, and it would"
+                " be paid twice; where it is another correction, give another reason"
+            )
         self._record(fact, occurred_at)
 
     def dispute(self, line: int, *, because: str, occurred_at: OccurredAt = None) -> None:
