@@ -7,6 +7,8 @@ import pytest
 
 from given import opened
 from questions.paying import (
+    Payroll,
+    Step,
     _tell,
     answered,
     corrected,
@@ -21,7 +23,9 @@ from questions.paying import (
 )
 from questions.shop import deal_id, told
 from salesflow import CommissionEstimate, Money
+from salesflow.domain.rep import Rep
 from salesflow.errors import RuleError
+from salesflow.presentation.format import short_id
 from salesflow.projections.core.question import View
 
 
@@ -123,3 +127,24 @@ def test_a_correction_typed_twice_is_refused_and_not_paid_twice() -> None:
         found.play(corrected("04-04", "2026-03", "400"))
         agreed = [str(each.commission) for each in found.asks("ann", "2026-04").differences]
         assert agreed == ["500", "400"]
+
+
+def test_headings_call_a_deal_by_its_title_and_a_rep_by_name() -> None:
+    joined_by_name = Step("01-05", lambda found, day: join_as(found, "ann", "陈安", day))
+    with payroll(
+        plan(),
+        joined_by_name,
+        won(1, "03-10", "10000"),
+        _tell(9, "03-20", ("09:00", opened(title="ERP rollout"))),
+    ) as found:
+        [statement, *_] = found.asks("ann", "2026-03").named_tables()
+        assert statement.about.startswith("AE · ann 陈安 · ")
+        asked = CommissionEstimate(deal=deal_id(9))
+        [estimate] = found.flow.ask(asked, as_of="2026-03-25").named_tables()
+        assert estimate.about == f"ERP rollout ({short_id(deal_id(9))})"
+
+
+def join_as(found: Payroll, rep: str, name: str, day: str) -> None:
+    with found.flow.session() as session:
+        starts = date.fromisoformat(day)
+        session.add(Rep.join(rep, team="east", name=name, occurred_at=starts))

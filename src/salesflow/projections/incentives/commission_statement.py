@@ -48,7 +48,7 @@ from salesflow.projections.incentives.issued_statements import (
 )
 from salesflow.projections.incentives.reconciliation import (
     AGREED,
-    Reconciliation,
+    StatementReconciliation,
     reconciled,
 )
 from salesflow.projections.incentives.settlement import Due, Settlement, due_of, settle
@@ -370,7 +370,7 @@ def _totals(
 
 def _reconciled(
     issued: IssuedStatement, now: _Period, since: Iterable[CommissionDifference]
-) -> Reconciliation:
+) -> StatementReconciliation:
     """Return how what differs leads to what is payable as known now."""
     then, totals = issued.figures, now.totals
     draw = totals.advanced - totals.recovered - (then.advanced - then.recovered)

@@ -12,7 +12,7 @@ from typing import Final
 from salesflow.domain.statement import DifferenceReason
 from salesflow.domain.values import Value, tidy
 
-__all__ = ["AGREED", "REASONS", "Reconciliation", "reconciled"]
+__all__ = ["AGREED", "REASONS", "StatementReconciliation", "reconciled"]
 
 NOTHING: Final = Decimal(0)
 AGREED: Final = frozenset({"corrected", "dispute"})
@@ -26,7 +26,7 @@ REASONS: Final[dict[DifferenceReason, str]] = {
 }
 
 
-class Reconciliation(Value):
+class StatementReconciliation(Value):
     """What was payable as issued, what differs since by its kind, and what is payable now."""
 
     as_issued: Decimal
@@ -55,13 +55,13 @@ def reconciled(
     as_issued: Decimal,
     differing: Iterable[tuple[DifferenceReason, Decimal]],
     draw: Decimal,
-) -> Reconciliation:
+) -> StatementReconciliation:
     """Return how differences lead from what was payable as issued to what is now."""
     sums: dict[DifferenceReason, Decimal] = dict.fromkeys(REASONS, NOTHING)
     for reason, amount in differing:
         sums[reason] += amount
     known_now = as_issued + sum(sums.values(), NOTHING) + draw
-    return Reconciliation(
+    return StatementReconciliation(
         as_issued=as_issued,
         **{reason: tidy(amount) for reason, amount in sums.items()},
         draw=tidy(draw),

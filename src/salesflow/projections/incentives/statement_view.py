@@ -42,7 +42,7 @@ from salesflow.projections.incentives.exchange_shown import (
     rates_text,
     sold_text,
 )
-from salesflow.projections.incentives.reconciliation import REASONS, Reconciliation
+from salesflow.projections.incentives.reconciliation import REASONS, StatementReconciliation
 
 __all__ = [
     "AccrualReached",
@@ -234,7 +234,7 @@ class CommissionStatementView(View):
     """None while no statement was issued for the period."""
     since_issued: tuple[CommissionDifference, ...]
     """What the issued statement would say otherwise by now."""
-    reconciliation: Reconciliation | None
+    reconciliation: StatementReconciliation | None
     """How these lead from what was payable as issued to what is now; None while no statement
     was issued."""
     disputes: tuple[DisputeShown, ...]

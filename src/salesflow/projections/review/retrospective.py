@@ -178,7 +178,7 @@ class RetrospectiveView(View):
             *lay.slippage(self.slippage, self.slippage_before),
             lay.slipped(self.slipped, self.slipped_total),
             lay.stalled(self.stalled, self.stalled_total, self.stalled_amounts),
-            lay.losses(self.losses, self.losses_before),
+            *lay.losses(self.losses, self.losses_before),
             lay.forecasts(self.forecasts),
             lay.scores(self.scores),
             lay.themes(self.themes),
