@@ -47,6 +47,7 @@ __all__ = [
     "Dispute",
     "DisputeAnswered",
     "DisputeOutcome",
+    "HandCorrection",
     "LineDisputed",
     "LineExchange",
     "LinePart",
@@ -263,6 +264,13 @@ class AgreedDifference(NamedTuple):
     causes: tuple[UUID, ...]
 
 
+class HandCorrection(NamedTuple):
+    """By how much a statement was corrected by hand, and why."""
+
+    amount: Decimal
+    because: str | None
+
+
 class StatementState(OpenedState):
     """What an issued statement says, and what became of it by now."""
 
@@ -272,8 +280,7 @@ class StatementState(OpenedState):
     earlier_disputes: Sequence[Dispute] = ()
     """Those that another one about the same line followed."""
     agreed: Sequence[AgreedDifference] = ()
-    corrections: Sequence[tuple[Decimal, str | None]] = ()
-    """By how much it was corrected by hand, and why."""
+    corrections: Sequence[HandCorrection] = ()
 
     @property
     def all_disputes(self) -> Sequence[Dispute]:
@@ -293,7 +300,7 @@ class StatementState(OpenedState):
                     return Message("it is of another plan, rep or period")
                 self.figures = fact.figures
             case StatementCorrected():
-                told = (fact.amount, fact.because)
+                told = HandCorrection(fact.amount, fact.because)
                 self.corrections = appended(self.corrections, told)
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
             case LineDisputed(line=line):
