@@ -1,5 +1,6 @@
 """Fixtures of all tests: databases of both kinds, fresh for each test."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +14,11 @@ from simulated import sharing_the_demo
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take Ctrl-C where whoever runs the tests ignores it, so that commands can be stopped."""
+    """Take Ctrl-C where whoever runs the tests ignores it, so that commands can be stopped.
+
+    And let no width be said (xdist says one), so that pipes are as wide as they like.
+    """
+    os.environ.pop("COLUMNS", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     shared = ExitStack()
     shared.enter_context(sharing_the_demo())

@@ -27,7 +27,7 @@ from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import Fact
 from salesflow.domain.metric import MetricKey
-from salesflow.domain.values import Currency, Money
+from salesflow.domain.values import Currency, GivenCurrency, Money
 
 __all__ = ["HOW", "example_of", "stored", "table_shown", "topics"]
 
@@ -111,7 +111,9 @@ def _value_of(field: FieldInfo) -> object:
 
 def _value(annotation: object, metadata: list[Any]) -> object:
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation == Currency or any(getattr(mark, "pattern", None) for mark in metadata):
+    if annotation in (Currency, GivenCurrency) or any(
+        getattr(mark, "pattern", None) for mark in metadata
+    ):
         return "CNY"
     if origin is typing.Annotated:
         metric = annotation == MetricKey

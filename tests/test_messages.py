@@ -21,8 +21,8 @@ from salesflow.domain.event import Fact
 from salesflow.domain.values import Number, SafeText
 from salesflow.domain.wording import REASONS, WITH_ARGUMENTS, Message, reason_of
 from salesflow.presentation import messages as presentation
-from salesflow.presentation.fact_text import _in_words, _label
 from salesflow.presentation.messages import say, say_count, translated
+from salesflow.presentation.value_text import label_text, words_text
 from salesflow.projections.core.left_out import PROBLEMS
 from simulated import demo, ran
 
@@ -261,9 +261,9 @@ def test_every_field_of_a_fact_and_every_word_of_its_lists_has_its_chinese(
     fact: type[Fact],
 ) -> None:
     for name, field in fact.model_fields.items():
-        assert CHINESE(_label(name, "zh")), f"{name} has no Chinese"
+        assert CHINESE(label_text(name, "zh")), f"{name} has no Chinese"
         for word in words_of(field.annotation):
-            said = _in_words(name, word, "zh")
+            said = words_text(name, word, "zh")
             assert CHINESE(said) or word in SAME_IN_CHINESE, f"{word} of {name} has no Chinese"
 
 
@@ -278,8 +278,8 @@ def words_of(kind: object) -> Iterator[str]:
 
 def test_a_word_without_chinese_would_be_noticed() -> None:
     assert [*words_of(tuple[Literal["left_hand"], ...] | None)] == ["left_hand"]
-    assert not CHINESE(_in_words("hand", "left_hand", "zh"))
-    assert not CHINESE(_label("left_hand", "zh"))
+    assert not CHINESE(words_text("hand", "left_hand", "zh"))
+    assert not CHINESE(label_text("left_hand", "zh"))
 
 
 def test_what_is_missing_would_be_noticed(missing: Missing) -> None:

@@ -122,7 +122,7 @@ def test_somebody_is_watched_by_name_and_nobody_known_is_said_so(database: str) 
         "alert", "define", "z", "--db", database, *named, "--condition", "above",
         "--threshold", "1",
     )  # fmt: skip
-    assert (done.code, "no deal was ever owned by 'zoe'" in done.out) == (0, True)
+    assert (done.code, "no deal was ever owned by 'zoe'" in done.err) == (0, True)
 
 
 def test_a_revision_of_nothing_is_refused(database: str) -> None:

@@ -115,7 +115,7 @@ def test_who_has_a_say_is_called_by_the_customers_entry_where_the_deal_names_an_
     shown = json.loads(ran("deal", "show", ERP, "--json").out)["buying_committee"]
     told = {each["person_id"]: each["name"] for each in shown}
     assert (told[str(wang)], told[str(nobody)]) == ("王敏", None)
-    assert "王敏 (" in ran("deal", "show", ERP).out
+    assert f"王敏 {wang} (" in ran("deal", "show", ERP).out
 
 
 @pytest.mark.usefixtures("db")

@@ -206,3 +206,40 @@ def test_lines_are_drawn_in_ascii_where_the_encoding_has_no_other() -> None:
         "|Lost  |          |",
         "+-----------------+",
     ]
+
+
+GOALS = TableOfView(
+    "Goals",
+    ("Goal", "For", "Target", "State", "Responsible", "Parent goal"),
+    tuple(
+        (f"2026-q{n}-east-new-business", "team east", f"{n},000,000 CNY", "abandoned",
+         "lead-east 周岚", "2026-sales-of-the-company")
+        for n in range(1, 8)
+    ),
+    by_weight=True,
+)  # fmt: skip
+
+
+def test_of_a_list_the_last_columns_give_way_and_are_named() -> None:
+    lines = shown(GOALS, 60)
+    assert len(lines) < 2 * len(GOALS.rows) + 8, "a line or two a row"
+    assert max(map(cell_len, lines)) <= 60
+    told = "left out for want of room: Responsible, Parent goal;"
+    assert told in " ".join(" ".join(lines).split())
+    assert "left out" not in "\n".join(shown(GOALS, 200))
+    assert "left out" not in "\n".join(shown(GOALS._replace(rows=GOALS.rows[:2]), 60))
+
+
+def test_a_key_and_an_id_are_never_broken() -> None:
+    id = "01960df9-d900-75a9-991d-f11c87150a8a"
+    rows = ((id, "2026-q1-east-new-business", "text " * 20),)
+    table = TableOfView("Events", ("Event ID", "Goal", "Details"), rows)
+    for width in (50, 60, 80, 100):
+        lines = "\n".join(shown(table, width))
+        assert id in lines
+        assert "2026-q1-east-new-business" in lines
+
+
+def test_no_gap_stands_before_a_comma_behind_an_interval() -> None:
+    table = TableOfView("", ("A", "B"), (("won 75% (41 … 93), of all that there was", "x"),))
+    assert "93) ," not in "\n".join(shown(table, 24))

@@ -121,3 +121,11 @@ def test_a_piped_line_ends_with_its_last_character(monkeypatch: pytest.MonkeyPat
 )
 def test_sizes_are_written_for_people(count: int, shown: str) -> None:
     assert size_of(count) == shown
+
+
+def test_a_width_that_is_said_is_kept_in_a_pipe_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert max(map(len, printed(WIDE, monkeypatch))) > 60
+    monkeypatch.setenv("COLUMNS", "60")
+    assert max(map(cell_len, printed(WIDE, monkeypatch))) <= 60
+    monkeypatch.setenv("COLUMNS", "many")
+    assert max(map(len, printed(WIDE, monkeypatch))) > 60

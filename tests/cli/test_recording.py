@@ -114,11 +114,11 @@ def test_a_command_with_an_id_is_recorded_once(new: str) -> None:
 
 def test_a_list_in_json_is_recorded_together_or_not_at_all(new: str, tmp_path: Path) -> None:
     file = tmp_path / "teams.json"
-    teams = [{"key": "w1", "name_en": "West", "name-zh": "华西"}, {"key": "w2", "name_en": "W"}]
+    teams = [{"key": "w1", "name_en": "West", "name-zh": "华西"}, {"key": "w2"}]
     file.write_text(json.dumps(teams))
     told = ran("team", "form", "--input", str(file), "--db", new)
     assert (told.code, told.out) == (2, "")
-    assert f"{file}, object 2: --name-zh is missing" in told.err
+    assert f"{file}, object 2: --name-en, --name-zh are missing" in told.err
     assert "w1" not in ran("team", "list", "--db", new).out
     file.write_text(json.dumps([{**team, "name_zh": "西"} for team in teams[1:]] + teams[:1]))
     assert len(recorded(ran("team", "form", "--input", str(file), "--db", new, "--json"))) == 2
@@ -243,3 +243,32 @@ def test_the_terms_of_a_plan_take_rates_as_percentages(tmp_path: Path) -> None:
     refused = ran("plan", "publish", "b", *named, "--terms", senseless, "--db", db)
     assert refused.code != 0
     assert "50%" in refused.err or "starts_at" in refused.err
+
+
+def test_what_process_show_prints_is_what_publish_version_takes(
+    new: str, tmp_path: Path
+) -> None:
+    shown = ran("process", "show", "standard", "--json", "--db", new).out
+    file = tmp_path / "process.json"
+    file.write_text(shown)
+    told = ran("process", "publish-version", "--input", str(file), "--db", new)
+    assert "published version 1; 1 cannot follow it; write 2 as its version" in told.err
+    ways = (("--input", str(file)), ("standard", f"@{file}"), ("standard", str(file)))
+    for version, way in enumerate(ways, 2):
+        file.write_text(shown.replace('"version": 1,', f'"version": {version},'))
+        told = ran("process", "publish-version", *way, "--db", new)
+        assert told.code == 0, told.err
+    file.write_text(shown.replace('"key": "standard"', '"key": "own"'))
+    assert ran("process", "publish", "--input", str(file), "--db", new).code == 0
+    listed = ran("process", "list", "--db", new).out
+    assert "1, 2, 3, 4" in listed
+    assert "own" in listed
+
+
+def test_what_is_recorded_names_the_thing_it_is_of(new: str, tmp_path: Path) -> None:
+    file = tmp_path / "wins.json"
+    ran("deal", "open", "standard", "--title", "MES", "--owner", "ann", "--db", new)
+    file.write_text('[{"deal": "ERP 上线"}, {"deal": "MES", "amount": "7 CNY"}]')
+    lines = ran("deal", "win", "--input", str(file), "--db", new).out.splitlines()
+    assert [next(line for line in lines if name in line) for name in ("ERP 上线", "MES")]
+    assert not any("…" in line for line in lines)

@@ -78,3 +78,13 @@ def test_a_period_that_another_system_turned_round_counts_for_nothing() -> None:
 def test_a_report_names_its_source() -> None:
     with pytest.raises(InputError, match="source"):
         Figures.begin("market-share", **{**SHARE, "source": " "})
+
+
+def test_a_share_is_a_part_of_the_whole() -> None:
+    meant = r"figure:market-share is a share: 0\.35 is 35%; 14 is none; write 0\.14 for 14%"
+    with pytest.raises(InputError, match=meant):
+        Figures.begin("market-share", **{**SHARE, "value": "14"})
+    with pytest.raises(InputError, match="is none"):
+        Figures.begin("market-share", **{**SHARE, "value": "-0.1"})
+    points = Figures.begin("nps", **{**SHARE, "value": "-45", "unit": "points"})
+    assert [each.value for each in points.reports.values()] == [-45]

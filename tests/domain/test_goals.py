@@ -290,3 +290,86 @@ def test_a_check_in_says_who_recorded_it() -> None:
     given = the_set(Goal.set("q3", **WELL_SET))
     state, _ = state_of(given, GoalCheckedIn(confidence=Decimal("0.5"), note="so so"))
     assert [(each.by, each.note) for each in state.check_ins] == [("eva", "so so")]
+
+
+RATE: dict[str, Any] = {"metric": "win_rate", **Q3, "parent": "year"}
+OF_RATE: dict[str, Any] = {"metric": "win_rate", "currency": None}
+
+
+def test_a_past_beyond_the_target_is_no_baseline_of_a_level() -> None:
+    goal = Goal.set("q3", **RATE, target="0.6", check=past("0.5", "0.667", **OF_RATE))
+    assert goal.baseline is None
+    goal = Goal.set("q3", **RATE, target="0.6", check=past("0.667", "0.5", **OF_RATE))
+    assert goal.baseline == Decimal("0.5")
+    goal = Goal.set("q3", **RATE, target="0.6", check=past("0.5", "0.6", **OF_RATE))
+    assert goal.baseline == Decimal("0.6")
+
+
+def test_what_accumulates_begins_with_nothing_wherever_it_stood_before() -> None:
+    goal = Goal.set("q3", **SALES, parent="year", check=past("300000", "520000"))
+    assert goal.baseline == Decimal(520000)
+
+
+@pytest.mark.parametrize(
+    ("metric", "target", "baseline"), [("win_rate", "0.6", "0.7"), ("cycle_days", 30, 20)]
+)
+def test_a_baseline_beyond_the_target_is_refused_with_the_way_out(
+    metric: str, target: str, baseline: str
+) -> None:
+    of = {**RATE, "metric": metric, "why_achievable": "two hires"}
+    beyond = r"lies beyond the target .* leave baseline=… out: the level is then held"
+    with pytest.raises(InputError, match=beyond):
+        Goal.set("q3", **of, target=target, baseline=baseline)
+    goal = Goal.set("q3", **of, target=target, baseline=target)
+    with pytest.raises(InputError, match=beyond):
+        goal.revise(baseline=baseline)
+
+
+def test_all_letters_that_fail_are_said_at_once() -> None:
+    both = r"serves nothing \(the R of SMART\): .*; and it is not shown to be achievable"
+    with pytest.raises(RuleError, match=both):
+        Goal.set("q3", **SALES, check=past("300000", "410000"))
+
+
+def test_a_goal_never_serves_itself() -> None:
+    with pytest.raises(InputError, match=r"'q3' cannot serve itself; name the goal above it"):
+        Goal.set("q3", **{**WELL_SET, "parent": "q3"})
+    goal = Goal.set("q3", **WELL_SET)
+    with pytest.raises(InputError, match="cannot serve itself"):
+        goal.revise(parent="q3")
+
+
+@pytest.mark.parametrize("target", ["-5", "0"])
+@pytest.mark.parametrize("metric", ["sales", "orders", "win_rate", "velocity"])
+def test_a_target_that_nothing_reaches_is_refused(metric: str, target: str) -> None:
+    currency = "CNY" if metric in ("sales", "velocity") else None
+    of = {**WELL_SET, "metric": metric, "currency": currency}
+    with pytest.raises(InputError, match=r"is no target|reached by nothing|0\.35 is 35%"):
+        Goal.set("q3", **{**of, "target": target})
+
+
+def test_nothing_lost_is_a_target() -> None:
+    of = {**WELL_SET, "metric": "lost", "currency": None}
+    assert Goal.set("q3", **{**of, "target": 0}).target == 0
+    with pytest.raises(InputError, match="never below 0"):
+        Goal.set("q3", **{**of, "target": -1})
+
+
+def test_a_share_from_outside_is_a_part_of_the_whole_too() -> None:
+    of = {**WELL_SET, "metric": "figure:market-share", "unit": "share"}
+    with pytest.raises(InputError, match=r"15 is none; write 0\.15 for 15%; what can be more"):
+        Goal.set("q3", **{**of, "target": 15})
+    with pytest.raises(InputError, match=r"0\.35 is 35%; 14 is none"):
+        Goal.set("q3", **{**of, "target": "0.15", "baseline": 14})
+    assert Goal.set("q3", **{**of, "target": -5, "unit": "points"}).target == -5
+
+
+def test_an_old_reason_carries_no_harder_target() -> None:
+    goal = Goal.set("q3", **WELL_SET, check=past("300000", "410000"))
+    harder = r"what was said of 500000 may not hold of 90000000; say why"
+    with pytest.raises(RuleError, match=harder):
+        goal.revise(target="90000000")
+    goal.revise(target="480000")  # which is easier than what the reason was given for
+    goal.revise(target="490000", because="the board says so")
+    goal.revise(target="510000", why_achievable="a third hire")
+    assert goal.target == 510000

@@ -180,3 +180,24 @@ def test_no_two_kinds_of_things_make_the_same_id_of_a_key() -> None:
     }
     assert {"TRAININGS", "PLANS", "GOALS", "RATES_ID"} <= spaces.keys()
     assert [*Counter(spaces.values()).values()] == [1] * len(spaces)
+
+
+def test_a_code_by_which_people_mean_another_currency_is_refused_with_that_one() -> None:
+    with pytest.raises(InputError, match=r"RMB is no code of ISO 4217; write CNY"):
+        Money("5", "RMB")
+    with pytest.raises(InputError, match=r"NTD is no code of ISO 4217; write TWD"):
+        DealOpened.model_validate(
+            {
+                "process": "standard",
+                "version": 1,
+                "stage": "lead",
+                "owner": "ann",
+                "amount": {"amount": "5", "currency": "NTD"},
+            }
+        )
+
+
+def test_what_was_recorded_in_such_a_code_is_read_and_reckoned_with() -> None:
+    old = Money.model_validate_json('{"amount":"5","currency":"RMB"}')
+    assert old == Money.recorded(Decimal(5), "RMB")
+    assert old + old - (-old) == Money.recorded(Decimal(15), "RMB")

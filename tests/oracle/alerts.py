@@ -32,6 +32,7 @@ def _after(alert: dict[str, Any] | None, event: Raw) -> dict[str, Any] | None:
             "state": "clear",
             "since": None,
             "found": None,
+            "found_at": None,
             "times": 0,
             "history": [],
         }
@@ -48,11 +49,12 @@ def _found(alert: dict[str, Any], event: Raw, what: str) -> dict[str, Any]:
     """Say how it stands after a figure was found."""
     figure = event["payload"]["evidence"].get("figure")
     if what == "evaluated":
-        return {**alert, "found": figure}
+        return {**alert, "found": figure, "found_at": event["occurred"]}
     if (what == "raised") == (alert["state"] == "raised"):
         return alert
-    told = (event["occurred"], event["event_id"], what, figure)
-    alert = {**alert, "found": figure, "history": [*alert["history"], told]}
+    told = (event["occurred"], event["event_id"], what, figure, event["position"])
+    alert = {**alert, "found": figure, "found_at": event["occurred"]}
+    alert["history"] = [*alert["history"], told]
     if what == "cleared":
         return {**alert, "state": "clear", "since": None}
     return {**alert, "state": "raised", "since": event["occurred"], "times": alert["times"] + 1}

@@ -165,9 +165,10 @@ def progress(goal: Goal, actual: Any, as_of: int, season: Fraction | None) -> di
     attainment = expected = pace = projected = needed = None
     if not level:
         value = value or Fraction(0)
-        attainment = value / target if target else None
         expected = target * elapsed
-        pace = value / expected if expected else None
+        if target > 0 and goal["metric"] not in LOWER:  # a limit is kept or not, without share
+            attainment = value / target
+            pace = value / expected if expected else None
         projected = value / elapsed if elapsed else None
         left = whole - over
         missing = max(target - value, Fraction(0))
@@ -175,7 +176,7 @@ def progress(goal: Goal, actual: Any, as_of: int, season: Fraction | None) -> di
             needed = missing / left if left else (None if missing else Fraction(0))
     else:
         projected = value
-        if baseline is not None:
+        if baseline is not None and not _is_beyond(goal):
             way = target - Fraction(baseline)
             expected = Fraction(baseline) + way * elapsed
             if value is not None and way:
@@ -191,6 +192,14 @@ def progress(goal: Goal, actual: Any, as_of: int, season: Fraction | None) -> di
         "elapsed": elapsed,
         "status": _status(goal, value, (pace, projected), last_over(as_of)),
     }
+
+
+def _is_beyond(goal: Goal) -> bool:
+    """Say whether a level stood beyond its target from the start."""
+    if goal["metric"].startswith("figure:"):
+        return False
+    stood, target = goal["baseline"], goal["target"]
+    return bool(stood < target if goal["metric"] in LOWER else stood > target)
 
 
 def last_over(as_of: int) -> date:

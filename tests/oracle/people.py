@@ -41,6 +41,7 @@ def development_at(events: list[Raw], rep: str, as_of: int, known_at: int) -> di
     """Give what became of a rep by a moment."""
     stream = stream_of(rep)
     found: dict[str, Any] = {"level": None, "plan": [], "skills": [], "trainings": {}}
+    found |= {"reached": {}, "times": {}}
     history = [*counted(events, stream, as_of, known_at)]
     for number, event in enumerate(history):
         if event["kind"] not in DEVELOPING or not _in_team(history[:number], stream):
@@ -49,19 +50,43 @@ def development_at(events: list[Raw], rep: str, as_of: int, known_at: int) -> di
         match event["kind"]:
             case "rep.promoted":
                 found["level"] = (fact["level"], at)
+                found["reached"][fact["level"]] = at
             case "rep.career_plan_agreed":
                 found["plan"] = [(step["level"], step.get("due")) for step in fact["steps"]]
             case "rep.skill_assessed":
                 by = fact.get("assessed_by") or event.get("actor")
                 found["skills"].append((fact["skill"], at, Fraction(fact["score"]), by))
-            case "rep.training_assigned":
-                taken = found["trainings"].setdefault(fact["training"], {})
-                taken |= {"assigned": at, "due": fact.get("due")}
             case _:
-                taken = found["trainings"].setdefault(fact["training"], {})
-                taken.setdefault("first", at)
-                taken["completed"] = at
+                _train(found, event["kind"], fact, at)
     return found
+
+
+def _train(found: dict[str, Any], kind: str, fact: dict[str, Any], at: int) -> None:
+    """Take a training in: what is so of it by now, and each time that it was taken."""
+    taken = found["trainings"].setdefault(fact["training"], {})
+    times = found["times"].setdefault(fact["training"], [])
+    was_open = _is_open(taken)
+    if kind == "rep.training_completed":
+        taken.setdefault("first", at)
+        taken["completed"] = at
+        if was_open:
+            times[-1]["completed"] = at
+        else:
+            times.append({"completed": at})
+        return
+    taken |= {"assigned": at, "due": fact.get("due")}
+    again = {"assigned": at, "due": fact.get("due")}
+    if was_open:
+        times[-1] = again
+    elif times and not _is_open(taken):  # at the instant at which it was completed
+        times[-1] = dict(taken)
+    else:
+        times.append(again)
+
+
+def _is_open(taken: dict[str, Any]) -> bool:
+    """Say whether a training was assigned and not completed since."""
+    return "assigned" in taken and taken.get("completed", -1) < taken["assigned"]
 
 
 def _in_team(history: list[Raw], stream: str) -> bool:

@@ -29,7 +29,7 @@ from salesflow.domain.case import (
     case_id,
 )
 from salesflow.errors import NotFoundError
-from salesflow.projections.cases import case_hits, case_texts
+from salesflow.projections.cases import case_texts, library_cases
 from salesflow.projections.cases.case_library import CaseLibraryView
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.replaying import believed
@@ -137,7 +137,7 @@ def _what_was_taken_back_is_told_since(patch: pytest.MonkeyPatch) -> None:
     def history(events: Any, reader: Any) -> Any:  # noqa: ANN401
         return believed(events, reader) if isinstance(reader, EarlierReader) else events
 
-    patch.setattr(case_hits, "believed", history)
+    patch.setattr(library_cases, "believed", history)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from given import cny, opened
 from questions.shop import Shop, deal_id, publish, shop, told
 from salesflow import (
+    Customer,
     Figures,
     Forecast,
     Goal,
@@ -544,3 +545,168 @@ def test_a_retrospective_shows_targets_and_results() -> None:
         told("east", 1, "attained")
     ]
     assert "Goals" in whole.table()
+
+
+def test_a_level_that_stood_beyond_its_target_is_held_or_not_and_never_by_percentages() -> None:
+    with now() as sales:
+        set_goal(sales, "rate", metric="win_rate", target="0.7", baseline="0.6")
+        with sales.flow.session(actor="eva") as session:  # the target falls below the baseline
+            session.get(Goal, goal_id("rate")).revise(
+                target="0.5", occurred_at=on("2026-07-01")
+            )
+        won(sales, 1, "2026-07-02", "1")
+        july, autumn = (
+            line(of(sales, when, goal="rate"), "rate") for when in ("2026-07-31", "2026-10-01")
+        )
+        table = of(sales, "2026-10-01", goal="rate").table()
+    assert told(july.attainment, july.expected_now, july.pace) == (None, None, None)
+    assert told(july.status, autumn.status, autumn.attainment) == ("on_track", "attained", None)
+    assert " 0%" not in table
+
+
+def test_a_level_that_is_to_be_kept_has_no_percentage() -> None:
+    with now() as sales:
+        set_goal(sales, "rate", metric="win_rate", target="0.5", baseline="0.5")
+        won(sales, 1, "2026-07-02", "1")
+        july = line(of(sales, "2026-07-31"), "rate")
+        kpis = sales.flow.ask(Kpis.model_validate(ASKED_Q3), as_of="2026-10-01")
+    assert told(july.attainment, july.pace, july.expected_now) == (None, None, Decimal("0.5"))
+    assert [told(it.attainment, it.status) for it in kpis.goals] == [(None, "attained")]
+
+
+def test_a_limit_is_kept_or_not_and_nothing_lost_is_no_zero_percent() -> None:
+    with now() as sales:
+        set_goal(sales, "lost", metric="lost", target=2)
+        autumn = line(of(sales, "2026-10-01", goal="lost"), "lost")
+    assert told(autumn.actual, autumn.attainment, autumn.pace) == (0, None, None)
+    assert autumn.status == "attained"
+
+
+def test_what_is_still_missing_is_missing_in_the_direction_that_is_better() -> None:
+    with now() as sales:
+        set_goal(sales, "fast", metric="cycle_days", target=10, baseline=30)
+        set_goal(sales, "q3", metric="orders", target=1)
+        sales.tell(1, ("2026-07-01 00:00", opened()), ("2026-07-26 00:00", DealWon()))
+        won(sales, 2, "2026-07-02", "1")
+        pace = of(sales, "2026-07-31").tables()[1]
+    place = pace.columns.index("Still missing")
+    assert [row[place] for row in pace.rows] == ["2.5 d", "–"]
+
+
+def test_goals_in_a_circle_are_no_part_of_one_another() -> None:
+    with now() as sales:
+        set_goal(sales, "a", metric="orders", target=1, parent="b")
+        set_goal(sales, "b", metric="orders", target=2, parent="a")
+        set_goal(sales, "c", metric="orders", target=1, parent="b")
+        view = of(sales, "2026-07-31", goal="b")
+    assert [told(each.goal, each.goals, each.target) for each in view.splits] == [("b", 1, 1)]
+    assert view.in_circles == ("b", "a")
+    assert "goals that serve one another in a circle: b, a" in view.table()
+
+
+def test_goals_without_a_year_before_are_said_to_be_expected_by_working_days() -> None:
+    with now() as sales:
+        won(sales, 1, "2025-08-02", "1")
+        set_goal(sales, "known", metric="orders", target=3)
+        set_goal(sales, "new", metric="lost", target=3)
+        set_goal(sales, "rate", metric="win_rate", target="0.5")
+        seasonal = of(sales, "2026-07-31", expected_by="seasonality").table()
+        plain = of(sales, "2026-07-31").table()
+    assert "since nothing is known of the year before: new" in seasonal
+    assert "since a level has no season: rate" in seasonal
+    assert "expected by working days" not in plain
+
+
+def test_the_check_of_a_goal_says_that_the_past_is_beyond_it() -> None:
+    with now() as sales:
+        won(sales, 1, "2026-05-02", "1")
+        asked = {"metric": "win_rate", "target": "0.6", **ASKED_Q3}
+        view = sales.flow.ask(GoalCheck.model_validate(asked), as_of="2026-07-01")
+        assert view.baseline is None
+        assert "stood before, 100%, lies beyond the target already" in view.table()
+        with pytest.raises(InputError, match="baseline 70% lies beyond the target 60% already"):
+            sales.flow.ask(GoalCheck.model_validate({**asked, "baseline": "0.7"}))
+        with pytest.raises(InputError, match=r"0\.35 is 35%; 60 is none"):
+            sales.flow.ask(GoalCheck.model_validate({**asked, "target": 60}))
+
+
+def test_periods_without_a_goal_and_people_in_no_team_below_are_named() -> None:
+    with now() as sales:
+        with sales.flow.session() as session:
+            session.add(Rep.join("ann", team="east", name="Ann", occurred_at=on("2026-01-01")))
+        year = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
+        set_goal(sales, "year", metric="sales", target=Money(900, "CNY"), **year)
+        below = {"metric": "sales", "parent": "year"}
+        for days in ({"first_day": date(2026, 1, 1), "last_day": date(2026, 3, 31)}, Q3):
+            key = f"east-{days['first_day']}"
+            set_goal(sales, key, target=Money(200, "CNY"), team="east", **below, **days)
+        won(sales, 1, "2026-07-02", "70", owner="ann")
+        won(sales, 2, "2026-07-02", "30", owner="bob")
+        view = of(sales, "2026-07-31", goal="year")
+    [split] = view.splits
+    assert told(split.actual, split.actual_gap, split.target_gap) == (70, 30, 500)
+    assert split.periods_without == ("2026-Q2", "2026-Q4")
+    assert "year: no goals below for 2026-Q2, 2026-Q4" in view.table()
+    assert (
+        "30 CNY of what year came to is counted by no goal below: credited to" in view.table()
+    )
+    assert "2026-Q3" in view.table()
+
+
+def test_goals_for_other_days_than_the_goal_above_are_not_added_up() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="orders", target=10)
+        days = {"first_day": date(2026, 9, 1), "last_day": date(2026, 10, 31)}
+        set_goal(sales, "late", metric="orders", target=4, parent="q3", **days)
+        view = of(sales, "2026-07-31", goal="q3")
+    assert view.splits == ()
+    assert "are not within those of the goal above: late" in view.table()
+
+
+def test_periods_of_any_days_without_a_goal_are_named_by_their_ends() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="orders", target=10)
+        days = {"first_day": date(2026, 7, 5), "last_day": date(2026, 8, 10)}
+        set_goal(sales, "some", metric="orders", target=4, parent="q3", **days)
+        [split] = of(sales, "2026-07-31", goal="q3").splits
+    assert split.periods_without == ("2026-07-01 … 2026-07-04", "2026-08-11 … 2026-09-30")
+
+
+def test_deals_behind_a_goal_say_what_they_add_and_what_is_left_out_without_a_rate() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="sales", target=Money(500, "CNY"), rep="ann")
+        sales.tell(
+            1,
+            ("2026-07-02", opened(amount=cny("100"), owner="ann")),
+            ("2026-07-02", CollaboratorJoined(person="bob", credit=Decimal("0.3"))),
+            ("2026-07-03", DealWon()),
+        )
+        dollars = opened(amount=Money("10", "USD"), owner="ann")
+        sales.tell(2, ("2026-07-04", dollars), ("2026-07-04", DealWon()))
+        lacking = of(sales, "2026-07-31", goal="q3")
+        publish(sales, "2026-06-30", base="USD", CNY="7")
+        view = of(sales, "2026-07-31", goal="q3")
+    assert [told(it.owner, it.amount) for it in view.deals] == [("ann", 70), ("ann", 70)]
+    assert sum(each.amount or 0 for each in view.deals) == line(view, "q3").actual
+    assert "(10 USD without a rate)" in lacking.table()
+    assert "left out for want of a rate: 10 USD; publish one with" in lacking.table()
+    assert "without a rate" not in view.table()
+
+
+def test_deals_behind_a_goal_of_a_count_name_their_owners_alone() -> None:
+    with now() as sales:
+        set_goal(sales, "q3", metric="orders", target=2)
+        won(sales, 1, "2026-07-02", "100")
+        view = of(sales, "2026-07-31", goal="q3")
+        [deals] = [it for it in view.tables() if it.title == "Deals behind the goal"]
+    assert deals.columns == ("Deal", "Owner", "Day")
+    assert view.deals[0].amount is None
+
+
+def test_a_goal_of_a_customer_is_shown_with_the_name() -> None:
+    with now() as sales:
+        with sales.flow.session() as session:
+            acme = session.add(Customer.register(name="Acme", occurred_at=on("2026-01-01")))
+        set_goal(sales, "acme", metric="orders", target=2, customer=acme.id, channel="web")
+        view = of(sales, "2026-07-31")
+    assert view.named_tables()[0].rows[0][2] == "web · Acme"

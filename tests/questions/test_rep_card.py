@@ -103,6 +103,45 @@ def test_level_and_next_step_follow_from_promotion_and_plan(sales: Shop) -> None
     assert [step.level for step in after.career_plan if step.is_next] == ["lead"]
 
 
+def test_the_plan_says_which_levels_were_reached_and_when(sales: Shop) -> None:
+    reached = {
+        step.level: step.reached_at and step.reached_at.date().isoformat()
+        for step in card(sales, "2026-05-01").career_plan
+    }
+    assert reached == {"senior": "2026-04-15", "lead": None}
+    assert all(step.reached_at is None for step in card(sales, "2026-04-01").career_plan)
+
+
+def test_a_training_that_is_taken_again_stands_on_the_card_each_time(sales: Shop) -> None:
+    tell_rep(
+        sales,
+        "ann",
+        ("2026-04-01", TrainingAssigned(training="nego-1", due=date(2026, 4, 20))),
+        ("2026-04-05", TrainingAssigned(training="nego-1", due=date(2026, 5, 15))),
+        ("2026-05-10", TrainingCompleted(training="nego-1")),
+        ("2026-05-12", TrainingCompleted(training="nego-1")),
+    )
+    first, again = sorted(card(sales, "2026-04-30").trainings, key=lambda each: each.number)
+    assert (first.status, first.score) == ("completed", Decimal(80))
+    assert (again.status, again.due, again.number) == ("open", date(2026, 5, 15), 2)
+    later = card(sales, "2026-05-20").trainings
+    assert [(each.number, each.status, each.due) for each in later] == [
+        (1, "completed", date(2026, 3, 1)),
+        (2, "completed", date(2026, 5, 15)),
+        (3, "completed", None),
+    ]
+
+
+def test_a_rep_who_left_is_said_to_have_left_and_has_no_next_level(sales: Shop) -> None:
+    tell_rep(sales, "ann", ("2026-05-10", RepLeft()))
+    before, after = card(sales, "2026-05-01"), card(sales, "2026-05-20")
+    assert before.left_at is None
+    assert after.left_at is not None
+    assert not any(step.is_next for step in after.career_plan)
+    assert after.tables()[0].rows[0][-1].startswith("left 2026-05-")
+    assert before.tables()[0].rows[0][-1] == "active"
+
+
 def test_goals_of_the_rep_stand_on_the_card_and_no_others(sales: Shop) -> None:
     of: dict[str, Any] = {"first_day": date(2026, 1, 1), "last_day": date(2026, 12, 31)}
     of |= {"metric": "won", "strategy": "grow", "why_achievable": "more leads"}

@@ -1,6 +1,7 @@
 """The command line put together: the first word, its options and what it lists."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -53,7 +54,7 @@ class ThingCommand(NamedTuple):
 ABOUT: Final = {
     "list": "List those there are, as of any moment.",
     "show": "Show how one stood at a moment.",
-    "history": "List every event of one with its envelope.",
+    "history": "List every event of one: when, by whom and what.",
 }
 """Commands that are there for all things with a key, and what they do."""
 
@@ -83,6 +84,7 @@ PLAN: Final = f"{DOMAIN}incentive_plan:IncentivePlan"
 STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
+GOALS: Final = f"{HOME}recording.goals"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
@@ -165,14 +167,19 @@ COMMANDS: Final = CommandGroup(
             "Goals: set them, check in, revise them.",
             {
                 **_of(GOAL, *ABOUT),
-                "set": ThingCommand(GOAL, "set", f"{EVIDENCE}:GOAL_SET"),
-                "revise": ThingCommand(GOAL, "revise", f"{EVIDENCE}:GOAL_REVISED"),
+                "set": ThingCommand(GOAL, "set", f"{GOALS}:GOAL_SET"),
+                "revise": ThingCommand(GOAL, "revise", f"{GOALS}:GOAL_REVISED"),
                 **_of(GOAL, "lock", "check_in", "abandon"),
             },
         ),
         "figure": CommandGroup(
             "Figures from outside, such as a market share.",
-            _of(FIGURES, "report", "show", "history"),
+            {
+                "list": f"{HOME}recording.listings:list_figures",
+                "show": f"{HOME}recording.listings:show_figure",
+                "history": f"{HOME}recording.listings:figure_history",
+                "report": ThingCommand(FIGURES, "report", f"{GOALS}:FIGURE_REPORTED"),
+            },
         ),
         "plan": CommandGroup(
             "Incentive plans: what reps are paid for.",
@@ -194,7 +201,11 @@ COMMANDS: Final = CommandGroup(
             },
         ),
         "award": CommandGroup(
-            "Awards that are no money.", {"grant": ThingCommand(REP, "grant_award")}
+            "Awards that are no money.",
+            {
+                "list": f"{HOME}recording.listings:list_awards",
+                "grant": ThingCommand(REP, "grant_award"),
+            },
         ),
         "review": CommandGroup(
             "Reviews: figures fixed at a moment, findings, actions.",
@@ -216,7 +227,7 @@ COMMANDS: Final = CommandGroup(
         ),
         "improvement": CommandGroup(
             "Changes of process or strategy that are tried.",
-            _of(IMPROVEMENT, *ABOUT, "propose", "stagger", "start", "conclude"),
+            _of(IMPROVEMENT, *ABOUT, "propose", "correct", "stagger", "start", "conclude"),
         ),
         "alert": CommandGroup(
             "Alerts over figures of questions; `ask alerts` says what is raised.",
@@ -280,8 +291,22 @@ class LazyGroup(TyperGroup):
         return name, _loaded(name, self._listed()[name]) if name else command, rest
 
 
+REQUIRED: Final = re.compile(r"\[(?!OPTIONS)[A-Z_]+\]")
+"""How an argument is written that need not be typed."""
+
+
 class OneValueEach(TyperCommand):
     """A command that refuses an option which takes one value and is given several."""
+
+    def collect_usage_pieces(
+        self,
+        ctx: Any,  # noqa: ANN401 - a private class of Typer
+    ) -> list[str]:
+        """Write what is typed, or else stands in a file of input, as what is required."""
+        pieces = super().collect_usage_pieces(ctx)
+        if all(each.name != "input_file" for each in self.params):
+            return pieces
+        return [f"{{{each[1:-1]}}}" if REQUIRED.fullmatch(each) else each for each in pieces]
 
     def parse_args(
         self,
@@ -347,13 +372,15 @@ def _help_of_thing(command: ThingCommand) -> str:
     """Read the docstring of a command of an aggregate, which a base of it may hold."""
     if command.method in ABOUT:
         return ABOUT[command.method]
+    from salesflow.cli.recording.helps import help_text
+
     module, _, name = command.home.partition(":")
     classes: dict[str, ast.ClassDef] = {}
     for more in _classes_near(module):
         classes |= more
         found = _method(classes, name, command.method)
         if found is not None:
-            return cleandoc(ast.get_docstring(found) or "")
+            return help_text(ast.get_docstring(found) or "")
     return f"Is a command of {command.home}."
 
 

@@ -31,7 +31,9 @@ from salesflow.cli.context import (
     with_context,
 )
 from salesflow.cli.ids import find_customer, find_deal, find_rep, find_stage
+from salesflow.cli.known_things import KnownThings
 from salesflow.domain.calendar import Days
+from salesflow.domain.metric import METRICS
 from salesflow.domain.time import (
     FOREVER,
     ONE_DAY,
@@ -45,12 +47,14 @@ from salesflow.domain.time import (
 )
 from salesflow.errors import InputError
 from salesflow.presentation.format import span_text
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import Language, say
 from salesflow.projections.core.comparison import Comparison
+from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, View, wrong_parameters
 from salesflow.projections.known_names import MET
 
 __all__ = [
+    "METRICS_THERE_ARE",
     "command_of",
     "period_asked",
     "period_parameters",
@@ -65,6 +69,8 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 
+WORD: Final = "WORD"
+"""What stands for a word of a closed list, which the help names."""
 QuestionClass = type[Question[View]]
 Brief = Annotated[
     bool,
@@ -134,9 +140,10 @@ def unmet_names(
     """Yield what is said of names that nobody has heard of by a moment."""
     for name, met in MET.items():
         value = getattr(asked, name, None)
-        if value is None or flow.ask(met(value=str(value)), at=at).met:
-            continue
-        yield f"{in_language(met.unmet, language)} {str(value)!r}"
+        found = None if value is None else flow.ask(met(value=str(value)), at=at)
+        if found is not None and not found.met:
+            unmet = Unmet(value=str(value), said=met.unmet, near=found.near)
+            yield unmet.sentence(language)
 
 
 def period_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
@@ -197,7 +204,8 @@ def _show_both_answers(
         ("Compared with", comparison.then, "--compare-to"),
         ("As asked", comparison.now, "--as-of"),
     ):
-        notes = _notes_of(flow, asked, view, screen.language)
+        notes = [*view.unmet_lines(screen.language)]
+        notes += _notes_of(flow, asked, view, screen.language)
         named = [note.replace("--as-of", option) for note in notes]  # by what sets its moment
         sides.append((f"{screen.word(label)}{colon}", view, named))
     _show_comparison(screen, comparison, sides, brief=brief)
@@ -209,8 +217,10 @@ def show_view(
     """Print a view: its tables, what it counts and how, and the moment it stands at."""
     screen = context.screen
     if screen.as_json:
-        screen.json(_with_notes(view.to_dict(), notes))
+        above = view.unmet_lines(screen.language)
+        screen.json(_with_notes(view.to_dict(), [*above, *notes]))
         return
+    screen.paragraphs((view.unmet_lines(screen.language), "yellow"))
     screen.table(*view.named_tables(screen.language, brief=brief))
     meaning = [] if brief else view.meaning_lines(screen.language)
     *warnings, moment = view.moment_lines(screen.language)
@@ -290,7 +300,27 @@ def _rep(flow: "SalesFlow", text: str) -> str:
     return find_rep(flow, text, known=lambda owner: flow.ask(MET["owner"](value=owner)).met)
 
 
-NAMED_FINDERS: Final = {"owner": _rep, "rep": _rep, "stage": find_stage}
+KEYS: Final = {
+    "contest": "contest",
+    "plan": "incentive plan",
+    "process": "sales process",
+    "team": "team",
+    "training": "training",
+}
+"""Parameters that name a thing with a key, which may be said by name, and of which kind."""
+
+
+def _thing(noun: str) -> "Callable[[SalesFlow, str], str]":
+    """Return what finds a thing by key or name; one that there is not is for the question."""
+    return lambda flow, text: KnownThings(flow).key(noun, text) or text
+
+
+NAMED_FINDERS: Final = {
+    "owner": _rep,
+    "rep": _rep,
+    "stage": find_stage,
+    **{name: _thing(noun) for name, noun in KEYS.items()},
+}
 """How what is no id of ours is found by a name, by what a parameter is called."""
 
 
@@ -315,21 +345,32 @@ def _parameter(name: str, field: FieldInfo) -> CommandParameter:
     if several:
         kind = list[str]
     text = _help_of(name, field)
+    metavar = None
+    if choices is not None:
+        metavar, words = WORD, get_args(choices)
+        if not all(word in text for word in words):
+            text = f"{text} One of {', '.join(map(str, words))}."
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)
         return name, Annotated[kind, argument], inspect.Parameter.empty
-    option = typer.Option(_flag(name), help=text, show_default=False)
+    option = typer.Option(_flag(name), metavar=metavar, help=text, show_default=False)
     if kind is bool:
         return name, Annotated[bool, option], bool(field.get_default())
     return name, Annotated[kind | None, option], None  # type: ignore[operator]
 
 
+METRICS_THERE_ARE: Final = f"There are {', '.join(METRICS)}; their names are taken too."
+"""What the help of an option says that takes a metric."""
+
+
 def _help_of(name: str, field: FieldInfo) -> str:
     text = field.description or _default_text(field)
+    if name == "metric":
+        return f"{text} {METRICS_THERE_ARE}"
     if UUID in _kinds(field.annotation) and _finder(name) is not None:
         called = "title" if _finder(name) is find_deal else "name"
         return f"{text} May be said by {called}, id, first digits or SOURCE:OBJECT."
-    key = {"owner": "id", "stage": "key"}.get(name)
+    key = {"owner": "id", "stage": "key", **dict.fromkeys(KEYS, "key")}.get(name)
     return f"{text} May be said by {key} or name." if key else text
 
 
@@ -484,7 +525,6 @@ def _notes_of(
     flow: "SalesFlow", asked: Question[View], view: View, language: Language
 ) -> Iterator[str]:
     """Return what a reader of the answer should know besides."""
-    yield from unmet_names(flow, asked, language, view.moment)
     period = getattr(view, "period", None)
     if isinstance(period, Period):
         span = _PeriodDays(period, view)

@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from datetime import datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from rich.console import Console, RenderableType
 from rich.filesize import pick_unit_and_suffix
 from rich.text import Text
 
-from salesflow.domain.time import Moment, instant_of, read_day, zone
+from salesflow.domain.time import Moment, instant_of, is_end_of_day, read_day, zone
 from salesflow.domain.wording import shortened
 from salesflow.errors import DatabaseError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.format import harmless, harmless_cells, harmless_json, moment_line
@@ -85,8 +86,8 @@ def _two_times_text(text: str) -> str:
     Raises:
         InputError: when a side of it is no time.
     """
-    for time in filter(None, parse_moment(text)):
-        time_text(time)
+    for side in filter(None, parse_moment(text)):
+        time_text(side)
     return text
 
 
@@ -236,7 +237,7 @@ class CommandContext:
                 f"{error}; name a database with --db (`salesflow demo` makes"
                 " salesflow-demo.db), or make one with `salesflow import`"
             ) from error
-        with flow:
+        with flow, _in_business_time(flow):
             yield flow
 
     @contextmanager
@@ -259,7 +260,8 @@ class CommandContext:
         try:
             with self._flow(timezone=timezone) as flow:
                 founded = flow.log.head().position
-                yield flow
+                with _in_business_time(flow):
+                    yield flow
         except BaseException:  # whatever it was, also Ctrl-C: it goes on
             if made is not None:
                 made.take_away(events_max=founded)
@@ -330,6 +332,31 @@ class CommandContext:
             if not url:
                 self._ensure_place()
             raise
+
+
+UTC_TIME = re.compile(r"(?<!['\"\w])\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00(?!['\"\w])")
+
+
+@contextmanager
+def _in_business_time(flow: "SalesFlow") -> "Iterator[None]":
+    """Let refusals write times as they are typed and shown here: in the business time zone.
+
+    What they repeat in quotes stays as it was typed.
+    """
+    try:
+        yield
+    except SalesflowError as error:
+        message, *rest = error.args or ("",)
+        if isinstance(message, str) and UTC_TIME.search(message):
+            timezone = flow.settings().timezone
+
+            def local(found: re.Match[str]) -> str:
+                at = datetime.fromisoformat(found[0]).astimezone(timezone)
+                is_day = at.time() == time() or is_end_of_day(at, timezone)
+                return at.date().isoformat() if is_day else at.isoformat()
+
+            error.args = (UTC_TIME.sub(local, message), *rest)
+        raise
 
 
 def with_context(
@@ -403,11 +430,13 @@ def _url(given: str, said_by: str) -> str:
 # What people see: aligned tables, local times, thousands separators, a moment line.
 #
 # On a terminal a table is coloured and fits its width (see `presentation.text`); nothing is
-# ever cut off. Piped, there is no colour, no width and no space at a line's end: every row is
-# one line per amount. With `--json` stdout holds one JSON document and nothing else: UTF-8
-# whatever the terminal is set to, and escaped as well where that is something else. Progress
-# bars live on stderr in any case.
+# ever cut off. Piped, there is no colour, no width but that of $COLUMNS where it is set, and no
+# space at a line's end: every row is one line per amount. With `--json` stdout holds one JSON
+# document and nothing else: UTF-8 whatever the terminal is set to, and escaped as well where
+# that is something else. Progress bars live on stderr in any case.
 
+COLUMNS = re.compile(r"[1-9][0-9]{0,3}")
+"""A width that is said to whoever prints into a pipe."""
 BYTES = ["B", "KiB", "MiB", "GiB"]
 
 
@@ -443,6 +472,11 @@ class Screen:
     def line(self, text: str, style: str = "") -> None:
         """Print one line of plain text, never wrapped when piped, without markup."""
         self.say(Text(harmless(text), style=style))
+
+    def notes(self, texts: Iterable[str]) -> None:
+        """Print on stderr what should be known besides; silent when JSON was asked for."""
+        for text in () if self.as_json else texts:
+            self.errors.print(Text(harmless(f"{self.word('note')}: {text}"), style="yellow"))
 
     def lines(self, texts: Iterable[str], style: str = "") -> None:
         """Print several of them."""
@@ -516,11 +550,12 @@ def size_of(count: int) -> str:
 def _console(stream: object) -> Console:
     console = Console(file=stream, highlight=False, emoji=False)  # type: ignore[arg-type]
     if not console.is_terminal:
-        console = Console(  # nothing is cut off or wrapped in a pipe or a file
+        columns = os.environ.get("COLUMNS", "")
+        console = Console(  # nothing is cut off or wrapped in a pipe, unless its width is said
             file=stream,  # type: ignore[arg-type]
             highlight=False,
             emoji=False,
-            width=PIPE_WIDTH,
+            width=int(columns) if COLUMNS.fullmatch(columns) else PIPE_WIDTH,
             color_system=None,
         )
     return console

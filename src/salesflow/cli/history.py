@@ -19,6 +19,7 @@ from salesflow.presentation.fields import Json
 from salesflow.presentation.format import distinct_ids, local_time
 from salesflow.presentation.messages import Language, fact_name, in_language, say
 from salesflow.presentation.table import TableOfView
+from salesflow.presentation.value_text import NO_UNIT
 
 __all__ = ["Marks", "events_json", "history_table", "marks_of", "occurred_text"]
 
@@ -113,6 +114,10 @@ class _HistoryWriter:
         self._marks = marks
         self._positions = {event.event_id: event.position for event in events}
         self._streams = distinct_ids({event.stream_id for event in events})
+        self._unit = NO_UNIT  # of the figures of a goal, which only its setting names
+        for event in events:
+            figures = getattr(event.fact, "figures", None)
+            self._unit = self._unit.within(event.fact).within(figures)
 
     def row(self, event: Event, process: ProcessVersion | None) -> tuple[str, ...]:
         """Write an event; by its process stages and tasks are named."""
@@ -136,7 +141,8 @@ class _HistoryWriter:
     def _details(self, event: Event, process: ProcessVersion | None) -> str:
         """Say what an event says; of a retraction also which event it takes back."""
         language = self._context.language
-        details = describe_fact(event.fact, language, self._zone, self._called.rep, process)
+        told = (event.fact, language, self._zone, self._called.rep, process)
+        details = describe_fact(*told, unit=self._unit)
         fact = event.fact
         if isinstance(fact, FactRetracted) and fact.event_id in self._positions:
             retracts = self._context.screen.word("retracts event no.")

@@ -120,12 +120,22 @@ def find_stage(flow: "SalesFlow", text: str) -> str:
     stages = [stage for version in versions for stage in version.stages]
     if any(stage.key == text for stage in stages):
         return text
-    names = ((name, stage.key) for stage in stages for name in (stage.name_en, stage.name_zh))
-    keys = [*dict.fromkeys(key for name, key in names if name.casefold() == text.casefold())]
+    wanted = _spaced(text)
+    names = (
+        (name, stage.key)
+        for stage in stages
+        for name in (stage.key, stage.name_en, stage.name_zh)
+    )
+    keys = [*dict.fromkeys(key for name, key in names if _spaced(name) == wanted)]
     if len(keys) > 1:
         named = _listed(keys)
         raise InputError(f"several stages are called {quoted(text)}: {named}; write a key")
     return keys[0] if keys else text
+
+
+def _spaced(name: str) -> str:
+    """Return a name as people might write it, who take a blank, a hyphen or a line for one."""
+    return _folded(name.replace("_", " ").replace("-", " "))
 
 
 def published_processes(flow: "SalesFlow") -> list[SalesProcess]:

@@ -21,11 +21,12 @@ from salesflow.domain.event import Event, FactRetracted
 from salesflow.domain.time import to_instant
 from salesflow.engine import SalesFlow
 from salesflow.presentation.deal_view import replay
-from salesflow.presentation.fact_text import describe_fact, exact_money_text
+from salesflow.presentation.fact_text import describe_fact
 from salesflow.presentation.fields import Json
 from salesflow.presentation.format import Total, amount_text, local_time
 from salesflow.presentation.messages import fact_name
 from salesflow.presentation.table import TableOfView
+from salesflow.presentation.value_text import exact_money_text
 from salesflow.projections.pipeline.funnel import Funnel, FunnelView
 
 __all__ = ["Story"]

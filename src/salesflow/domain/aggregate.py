@@ -33,6 +33,7 @@ from salesflow.domain.pending import (
     OccurredAt,
     PendingEvent,
     detached_error,
+    ensure_seen,
     in_log_order,
     is_untimed,
     track_new,
@@ -51,13 +52,7 @@ from salesflow.domain.time import (
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, NotFoundError, RuleError
 
-__all__ = [
-    "NO_EVENT",
-    "Aggregate",
-    "OccurredAt",
-    "PendingEvent",
-    "is_untimed",
-]
+__all__ = ["NO_EVENT", "Aggregate", "OccurredAt", "PendingEvent", "is_untimed"]
 
 
 UNASSIGNED = UUID(int=0)
@@ -238,7 +233,7 @@ class Aggregate:
         if times and max(times) > context.latest:
             times = self._cut_ahead()
         for each in self._pending:
-            self._ensure_seen(each)
+            ensure_seen(each, context, self.noun)
         if context.now < FOREVER:
             self._as_of = max(context.now, *times) if times else context.now
         self._rebuild()
@@ -434,7 +429,7 @@ class Aggregate:
             if noted.occurred is not None:
                 self._ensure_after_opening(noted.occurred)
                 self._as_of = max(before, noted.occurred)
-        self._ensure_seen(noted)
+        ensure_seen(noted, self._context, self.noun)
         pending.append(noted)
         if not self._version and len(pending) == 1 and self._loaded is None:
             track_new(self, self.noun, type(self).__name__)
@@ -517,28 +512,6 @@ class Aggregate:
         if occurred > latest:
             ensure_not_future(occurred, latest)
         return min(occurred, latest)
-
-    def _ensure_seen(self, noted: PendingEvent) -> None:
-        """Refuse what rests on figures that nobody can have seen by then."""
-        as_of, known_at = noted.fact.figures_seen
-        latest = self._context.latest
-        if (as_of is None and known_at is None) or latest == FOREVER:
-            return
-        said = until = latest if noted.occurred is None else noted.occurred
-        if noted.precision == "day":
-            day = from_instant(said).astimezone(self._context.timezone).date()
-            until = end_of_day(day, self._context.timezone)
-        if as_of is not None and to_instant(as_of) > until + SKEW:
-            raise InputError(
-                f"the figures of this {self.noun} are as of {as_of.isoformat()}, later than"
-                f" {from_instant(said).isoformat()}, when it happens; take those of then"
-            )
-        if known_at is not None and to_instant(known_at) > latest + SKEW:
-            raise InputError(
-                f"the figures of this {self.noun} cannot be those known at"
-                f" {known_at.isoformat()}, which lies in the future: it is"
-                f" {from_instant(latest).isoformat()}"
-            )
 
     def _ensure_no_id(self) -> None:
         if self.has_id:

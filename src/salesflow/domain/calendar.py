@@ -134,6 +134,19 @@ class FiscalCalendar(Value):
             found = self.span("quarter", found.last + DAY)
         return found
 
+    def quarter_name(self, days: Days) -> str | None:
+        """Return what some days are called where they are a fiscal quarter, as 2026-Q3.
+
+        None where they are not one.
+        """
+        try:
+            if self.span("quarter", days.first) != days:
+                return None
+        except InputError:
+            return None
+        year, quarter, _ = self.numbers(days.first)
+        return f"{year}-Q{quarter}"
+
     def numbers(self, day: date) -> tuple[int, int, int]:
         """Return the number of the fiscal year, quarter and month a day lies in."""
         starts = self._starts(day)

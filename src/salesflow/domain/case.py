@@ -226,11 +226,10 @@ class Case(Aggregate, CaseState):
         """Put a deal that is won, lost or disqualified into the case library.
 
         It is shown as it is known when it is published, or at the moment you name, beside what
-        is known of it whenever somebody looks. Handed in as a `Deal` it is looked at: one that
-        is open is refused.
+        is known of it whenever somebody looks.
 
         Raises:
-            DealClosedError: for a deal that is open or merged.
+            DealClosedError: for a deal that is open or merged, where the `Deal` is handed in.
         """
         if isinstance(deal, Deal):
             _ensure_decided(deal, occurred_at)

@@ -19,8 +19,8 @@ from salesflow.domain.metric import MetricKey, ensure_currency, ensure_ranked, m
 from salesflow.domain.state import OpenedState
 from salesflow.domain.time import Time, ensure_period
 from salesflow.domain.values import (
-    Currency,
     Day,
+    GivenCurrency,
     Key,
     Number,
     Reason,
@@ -87,7 +87,7 @@ class ContestOpened(Fact):
     title_zh: SafeName
     metric: MetricKey
     """The figure that decides, by its key among the metrics."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """The currency of a metric of amounts, to which others are converted."""
     by: Contestants = "rep"
     """Whether reps or teams are ranked."""
@@ -204,7 +204,7 @@ class Contest(Aggregate, ContestState):
         because: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Fix the results, by the `results` of the question `contest-standings`."""
+        """Fix the results, as the question contest-standings has them."""
         then = self._at(occurred_at)
         if then.results is not None:
             raise RuleError("the contest is closed already; its results stand")

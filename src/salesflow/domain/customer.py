@@ -229,7 +229,7 @@ class Customer(Aggregate, CustomerState):
         occurred_at: OccurredAt = None,
         id: UUID | None = None,
     ) -> Self:
-        """Take a customer into the books; `customer_since` where that is older news."""
+        """Take a customer into the books, perhaps one of long ago."""
         if not name.strip():
             raise InputError("a customer needs a name")
         self = cls.new(id)

@@ -22,7 +22,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.event import Event, Fact, order_key
 from salesflow.domain.state import EMPTY_CONTEXT, ReplayContext, State
 from salesflow.domain.time import Instant
-from salesflow.domain.values import Currency, Day, Exact, SafeText, Value, number
+from salesflow.domain.values import Day, Exact, GivenCurrency, SafeText, Value, number
 from salesflow.errors import InputError
 
 __all__ = ["RATES_ID", "ExactRate", "Quoted", "Rate", "RateTable", "RatesPublished"]
@@ -38,7 +38,7 @@ Factor = Annotated[Decimal, Exact(whole=8, places=10, least=Decimal("0.000001"))
 class Rate(Value):
     """How many units of a currency one unit of the base is worth."""
 
-    currency: Currency
+    currency: GivenCurrency
     rate: Factor
 
 
@@ -50,7 +50,7 @@ class RatesPublished(Fact):
     is_opening: ClassVar[bool] = True
     is_entry: ClassVar[bool] = True
     day: Day
-    base: Currency
+    base: GivenCurrency
     rates: tuple[Rate, ...]
     source: SafeText | None = None
 

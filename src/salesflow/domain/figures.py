@@ -15,6 +15,7 @@ from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import internal
 from salesflow.domain.event import Event, Fact, ensure_readable
 from salesflow.domain.metric import FIGURE
+from salesflow.domain.smart import ensure_share
 from salesflow.domain.state import EMPTY, OpenedState, with_item
 from salesflow.domain.time import ensure_period
 from salesflow.domain.values import Day, Key, Number, Personal, SafeName, number
@@ -162,6 +163,7 @@ class Figures(Aggregate, FiguresState):
             source=source,
             note=note,
         )
+        ensure_share(f"{FIGURE}{fact.figure}", fact.unit, fact.value)
         known = self.units.get(fact.figure, fact.unit)  # by then, and by what came later
         if known != fact.unit:
             raise RuleError(

@@ -28,17 +28,22 @@ from salesflow.domain.metric import (
 )
 from salesflow.domain.smart import (
     GoalScope,
+    GoalStatement,
     HasEvidence,
     LetterCheck,
     PastRange,
-    Stated,
-    judged_letters,
+    baseline_of,
+    ensure_shown_of,
+    ensure_target,
+    is_higher_better,
+    passed_letters,
+    unshown,
 )
 from salesflow.domain.state import OpenedState, appended
 from salesflow.domain.time import Instant, ensure_days
 from salesflow.domain.values import (
-    Currency,
     Day,
+    GivenCurrency,
     Key,
     Money,
     Number,
@@ -87,10 +92,10 @@ class GoalSet(Fact):
     title: SafeName | None = None
     """What people call it; its key where nothing is said."""
     metric: MetricKey
-    """What is measured: sales, win_rate …, or figure:<key> for a figure from outside."""
+    """What is measured, by key or name; figure:<key> is a figure from outside."""
     target: Number
     """What is to be reached: an amount, a count, days; of shares 0.35 is 35%."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """Of a metric of money."""
     unit: Key | None = None
     """Of a figure from outside: what it is counted in."""
@@ -312,7 +317,10 @@ def _immeasurable(fact: GoalSet) -> Message | None:
 
 
 class Goal(Aggregate, GoalState):
-    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it."""
+    """A goal by its key; `session.get(Goal, goal_id("q3-sales"))` finds it.
+
+    What the past shows of one, which setting it takes as `check`, is the answer of `GoalCheck`.
+    """
 
     noun: ClassVar[str] = "goal"
     facts: ClassVar[tuple[type[Fact], ...]] = get_args(GoalFact)
@@ -344,9 +352,9 @@ class Goal(Aggregate, GoalState):
         check: PastRange | HasEvidence | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Set a goal; `check` is what the past showed, the answer of `GoalCheck`.
+        """Set a goal: what is to be reached, of whom and until when.
 
-        Without it say why it can be reached; always say which goal or strategy it serves.
+        Say what it serves, and why it can be reached where the past does not show it.
         """
         scope = {"team": team, "rep": rep, "customer": customer, "channel": channel}
         scope |= {"product": product, "process": process, "stage": stage}
@@ -396,8 +404,15 @@ class Goal(Aggregate, GoalState):
         )
         if not any(getattr(fact, name) is not None for name in REVISABLE):
             raise InputError("name at least one thing to revise, such as target")
-        letters = _passed(then._as_revised(fact), then.baseline)
+        then._ensure_other_than(fact)
+        letters = then._letters_after(fact)
         self._record(fact.model_copy(update={"letters": letters}), occurred_at)
+
+    def _ensure_other_than(self, fact: GoalRevised) -> None:
+        """Refuse a revision to exactly what holds."""
+        said = [name for name in REVISABLE[:-1] if getattr(fact, name) is not None]
+        if said and all(getattr(fact, name) == getattr(self, name) for name in said):
+            raise RuleError(f"goal {self.key!r} is so already: {', '.join(said)} would stay")
 
     def lock(
         self,
@@ -450,9 +465,34 @@ class Goal(Aggregate, GoalState):
         its = {name: getattr(fact, name) for name in REVISABLE}
         changed = {n: getattr(self, n) if it is None else it for n, it in its.items()}
         made = GoalSet(goal=self.key, scope=self.scope, **plain, **changed)
-        _ensure_measurable(made, metric_of(made.metric))
-        _ensure_of(fact.evidence, made)
+        metric = metric_of(made.metric)
+        _ensure_measurable(made, metric)
+        ensure_shown_of(fact.evidence, made)
+        if fact.baseline is not None:
+            baseline_of(metric, made.target, fact.baseline, None)
         return made
+
+    def _letters_after(self, fact: GoalRevised) -> tuple[LetterCheck, ...]:
+        """Return how the letters come out after a revision; refuse what fails some."""
+        made = self._as_revised(fact)
+        letters = _passed(made)
+        if fact.why_achievable is None and fact.because is None:
+            self._ensure_no_new_reason(made)
+        return letters
+
+    def _ensure_no_new_reason(self, made: GoalSet) -> None:
+        """Refuse a harder target of which only an old reason says that it can be reached."""
+        metric, target = metric_of(made.metric), made.target
+        more = is_higher_better(metric, target, made.baseline)
+        is_harder = target > self.target if more else target < self.target
+        shown = unshown(_stated(made), made.evidence) if is_harder else None
+        if shown is not None:
+            raise RuleError(
+                f"goal {self.key!r} is not shown to be achievable (the A of SMART) when it is"
+                f" revised: {shown}, and what was said of {self.target} may not hold of"
+                f" {target}; say why it can be reached, why_achievable=…, or why it is"
+                " revised, because=…"
+            )
 
 
 @lru_cache(maxsize=4096)
@@ -478,48 +518,25 @@ def _well_set(
             **named,
             "metric": metric.key,
             "target": number(target),
-            "baseline": _baseline(baseline, evidence),
+            "baseline": None if baseline is None else number(baseline),
             "evidence": evidence,
         }
     )
     _ensure_measurable(fact, metric)
-    _ensure_of(evidence, fact)
-    return fact.model_copy(update={"letters": _passed(fact, fact.baseline)})
+    ensure_shown_of(evidence, fact)
+    stood = baseline_of(metric, fact.target, fact.baseline, evidence)
+    fact = fact.model_copy(update={"baseline": stood})
+    return fact.model_copy(update={"letters": _passed(fact)})
 
 
-def _passed(goal: GoalSet, baseline: Decimal | None) -> tuple[LetterCheck, ...]:
-    """Return how the letters come out; refuse what fails one that somebody can mend."""
-    its = (goal.parent, goal.strategy, goal.why_achievable)
-    stated = Stated(metric_of(goal.metric), goal.target, baseline, *its)
-    letters = [*judged_letters(stated, goal.evidence)]
-    failed = next((each for each in letters if not each.passed), None)
-    if failed is None:
-        return tuple(
-            LetterCheck(letter=letter, passed=True, basis=basis) for letter, _, basis in letters
-        )
-    if failed.letter == "relevant":
-        raise RuleError(
-            f"goal {goal.goal!r} serves nothing (the R of SMART): name the goal above it,"
-            " parent=…, or the strategy, strategy=…"
-        )
-    shown = "nothing shows that it can be reached"
-    way_out = (
-        "hand in what the past shows, check=flow.ask(GoalCheck(…)), or say why,"
-        " why_achievable=…"
-    )
-    if goal.evidence is not None:
-        shown = "no comparable past period is known"
-        way_out = "say why it can be reached, why_achievable=…"
-    if failed.basis == "beyond_past_range" and goal.evidence is not None:
-        known = goal.evidence.known
-        shown = (
-            f"{goal.target} lies beyond all {len(known)} past periods, which came to"
-            f" {min(known)} … {max(known)}"
-        )
-        way_out = f"take another target, or {way_out}"
-    raise RuleError(
-        f"goal {goal.goal!r} is not shown to be achievable (the A of SMART): {shown}; {way_out}"
-    )
+def _passed(goal: GoalSet) -> tuple[LetterCheck, ...]:
+    """Return how the letters come out; refuse what fails some that somebody can mend."""
+    return passed_letters(goal.goal, _stated(goal), goal.evidence)
+
+
+def _stated(goal: GoalSet) -> GoalStatement:
+    its = (goal.baseline, goal.parent, goal.strategy, goal.why_achievable)
+    return GoalStatement(metric_of(goal.metric), goal.target, *its)
 
 
 def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
@@ -539,10 +556,12 @@ def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
             if metric.is_figure
             else f"{metric.key} is measured in {metric.unit}; leave the unit out"
         )
-    if metric.unit == "share" and not 0 <= fact.target <= 1:
-        raise InputError(f"{metric.key} is a share: 0.35 is 35%; {fact.target} is none")
-    if metric.unit != "money" and not metric.is_figure and fact.target < 0:
-        raise InputError(f"{metric.key} is never below 0; {fact.target} is no target")
+    ensure_target(metric, fact.unit, fact.target, fact.baseline)
+    if fact.parent == fact.goal:
+        raise InputError(
+            f"goal {fact.goal!r} cannot serve itself; name the goal above it, parent=…, or the"
+            " strategy, strategy=…"
+        )
     _ensure_scope(fact.scope, metric)
 
 
@@ -556,29 +575,8 @@ def _ensure_scope(scope: GoalScope, metric: Metric) -> None:
     ensure_at_stage(metric, scope.stage)
 
 
-def _ensure_of(evidence: PastRange | None, goal: GoalSet) -> None:
-    """Refuse what shows the past of something else."""
-    if evidence is None:
-        return
-    wanted = {"metric": goal.metric, "scope": goal.scope, "currency": goal.currency}
-    for name, value in wanted.items():
-        if getattr(evidence, name) != value:
-            raise InputError(
-                f"the check shows another {name} than the goal has; ask GoalCheck about what"
-                " the goal is of"
-            )
-
-
 def _evidence(check: PastRange | HasEvidence | None) -> PastRange | None:
     return check if check is None or isinstance(check, PastRange) else check.evidence
-
-
-def _baseline(given: Decimal | int | str | None, evidence: PastRange | None) -> Decimal | None:
-    """Return where it stood before: as somebody says, or in the last period of the past."""
-    if given is not None:
-        return number(given)
-    known = [] if evidence is None else evidence.known
-    return known[-1] if known else None
 
 
 def _amount(given: Money | Decimal | int | str | None, currency: str | None) -> Decimal | None:

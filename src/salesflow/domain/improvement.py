@@ -230,8 +230,6 @@ class Improvement(PlannedAggregate, ImprovementState):
     ) -> Self:
         """Propose to do something otherwise, and say which figure that should move."""
         _ensure_measurable(metric, stage)
-        if process_version is not None and process is None:
-            raise InputError(f"process_version {process_version} of which process? name it")
         fact = ImprovementProposed(
             improvement=improvement,
             hypothesis=require_reason(hypothesis, "an improvement"),
@@ -243,11 +241,50 @@ class Improvement(PlannedAggregate, ImprovementState):
             process_version=process_version,
             teams=teams,
         )
-        if len({*fact.teams}) < len(fact.teams):
-            raise InputError("a team is named twice; name each once")
+        _ensure_well_proposed(fact)
         self = cls.new(improvement_id(fact.improvement))
         self._record(fact, occurred_at)
         return self
+
+    def correct(
+        self,
+        *,
+        because: str,
+        hypothesis: str | None = None,
+        change: ImprovementChange | None = None,
+        metric: str | None = None,
+        stage: str | None = None,
+        expected_effect: Decimal | str | None = None,
+        process: str | None = None,
+        process_version: int | None = None,
+        teams: tuple[str, ...] = (),
+    ) -> None:
+        """Say rightly what was proposed wrongly; what is not named stays as it was.
+
+        The proposal is retracted for that reason and stands corrected from when it was made;
+        where it has started it has.
+        """
+        self.ensure_exists()
+        opening, before = self._opening, self.proposed
+        assert opening is not None
+        assert before is not None
+        effect = None if expected_effect is None else number(expected_effect)
+        named: dict[str, object] = {"hypothesis": hypothesis, "stage": stage}
+        named |= {"change": change, "metric": metric}
+        named |= {"process": process, "process_version": process_version}
+        named |= {"expected_effect": effect, "teams": teams or None}
+        said = {name: value for name, value in named.items() if value is not None}
+        fact = ImprovementProposed.model_validate({**dict(before), **said})
+        if fact == before:
+            raise InputError(f"nothing of improvement {self.key!r} would be otherwise")
+        _ensure_well_proposed(fact)
+        if fact.teams != before.teams and (self.starts or self.planned_starts):
+            raise RuleError(
+                f"improvement {self.key!r} has started, or its order is drawn; its teams stay,"
+                " so conclude it and propose another one"
+            )
+        self.retract(opening.event_id, because=because)
+        self._record(fact, self._when(opening))
 
     def stagger(
         self,
@@ -259,30 +296,10 @@ class Improvement(PlannedAggregate, ImprovementState):
     ) -> None:
         """Draw the order in which the teams start, so many days apart, and record its seed.
 
-        It is drawn once, so that nobody draws until they like it. It starts nobody: give
-        `start` for each team when its day has come.
+        It is drawn once. It starts nobody: start it in each team when its day has come.
         """
         then = self._at(occurred_at)
-        then._ensure_not_concluded("draw an order")
-        if every_days < 1:
-            raise InputError(f"teams start at least a day apart, not {every_days}")
-        if len(then.teams) < 2:
-            raise RuleError(
-                f"improvement {then.key!r} names {len(then.teams)} teams; an order is drawn of"
-                " two or more, which are named when it is proposed"
-            )
-        if then.starts:
-            raise RuleError(f"improvement {then.key!r} has started; its order is what it was")
-        if (LAST_DAY - first).days < every_days * len(then.teams):
-            raise InputError(
-                f"the last of {len(then.teams)} teams, {every_days} days apart, would start"
-                f" after {LAST_DAY}; let them start sooner after one another"
-            )
-        if then.seed is not None:
-            raise RuleError(
-                f"the order of improvement {then.key!r} was drawn by the seed {then.seed}; to"
-                " draw another one, retract that and say why"
-            )
+        then._ensure_can_be_drawn(first, every_days)
         seed = randbelow(SEEDS) if seed is None else seed
         order = drawn_order(then.teams, seed)
         starts = tuple(
@@ -290,6 +307,29 @@ class Improvement(PlannedAggregate, ImprovementState):
             for place, team in enumerate(order)
         )
         self._record(ImprovementStaggered(seed=seed, starts=starts), occurred_at)
+
+    def _ensure_can_be_drawn(self, first: date, every_days: int) -> None:
+        """Refuse an order that cannot be drawn, or not any more."""
+        self._ensure_not_concluded("draw an order")
+        if every_days < 1:
+            raise InputError(f"teams start at least a day apart, not {every_days}")
+        if len(self.teams) < 2:
+            raise RuleError(
+                f"improvement {self.key!r} names {len(self.teams)} teams; an order is drawn of"
+                " two or more, which are named when it is proposed"
+            )
+        if self.starts:
+            raise RuleError(f"improvement {self.key!r} has started; its order is what it was")
+        if (LAST_DAY - first).days < every_days * len(self.teams):
+            raise InputError(
+                f"the last of {len(self.teams)} teams, {every_days} days apart, would start"
+                f" after {LAST_DAY}; let them start sooner after one another"
+            )
+        if self.seed is not None:
+            raise RuleError(
+                f"the order of improvement {self.key!r} was drawn by the seed {self.seed}; to"
+                " draw another one, retract that and say why"
+            )
 
     def start(
         self,
@@ -332,12 +372,27 @@ class Improvement(PlannedAggregate, ImprovementState):
         because = require_reason(because, "concluding an improvement")
         self._record(ImprovementConcluded(outcome=outcome, because=because), occurred_at)
 
+    def _when(self, event: Event) -> datetime | date:
+        """Return when something happened, a day where only that was said."""
+        at = event.occurred_at
+        is_day = event.precision == "day"
+        return at.astimezone(self._context.timezone).date() if is_day else at
+
     def _ensure_not_concluded(self, asked: str) -> None:
         if self.concluded is not None:
             raise RuleError(
                 f"improvement {self.key!r} is concluded as {self.outcome} at that time and you"
                 f" cannot {asked}; propose another one, or retract the conclusion"
             )
+
+
+def _ensure_well_proposed(fact: ImprovementProposed) -> None:
+    """Refuse a proposal that nobody could judge."""
+    _ensure_measurable(fact.metric, fact.stage)
+    if fact.process_version is not None and fact.process is None:
+        raise InputError(f"process_version {fact.process_version} of which process? name it")
+    if len({*fact.teams}) < len(fact.teams):
+        raise InputError("a team is named twice; name each once")
 
 
 def drawn_order(teams: Sequence[str], seed: int) -> list[str]:

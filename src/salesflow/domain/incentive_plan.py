@@ -30,10 +30,10 @@ from salesflow.domain.time import FOREVER, ensure_period, from_instant
 from salesflow.domain.values import (
     EXACT,
     MOST,
-    Currency,
     Day,
     Exact,
     Flag,
+    GivenCurrency,
     Key,
     Reason,
     Reference,
@@ -281,7 +281,7 @@ class PlanVersion(Value):
     version: VersionNumber = 1
     name_en: SafeName
     name_zh: SafeName
-    currency: Currency
+    currency: GivenCurrency
     """The currency of its amounts, and the one it pays in."""
     period: PlanPeriod = "month"
     """How often it is settled, by the fiscal calendar."""
@@ -468,7 +468,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         """Publish the next version, in force from a day on; the terms stand by themselves.
 
         Whom it is for stays as it is where that is left out. It starts no earlier than the day
-        on which it is agreed (`occurred_at`): what was earned until then stays earned.
+        on which it is agreed: what was earned until then stays earned.
         """
         then = self._at(occurred_at)
         before = then.latest

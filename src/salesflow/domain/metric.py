@@ -7,6 +7,7 @@ alike. Figures that nobody can work out from deals (market share, a survey) are 
 outside and named `figure:<key>`.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Final, Literal, NamedTuple
@@ -14,7 +15,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import AfterValidator, BeforeValidator
 
 from salesflow.domain.arguments import perhaps
-from salesflow.domain.values import Key, TextMark
+from salesflow.domain.values import Given, Key, TextMark
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError
 
@@ -83,13 +84,13 @@ class Metric(NamedTuple):
         return self.key.startswith(FIGURE)
 
 
-def _grows(
+def _accumulating(
     key: str, en: str, zh: str, better: Better = "higher", at_stage: AtStage = "never"
 ) -> Metric:
     return Metric(key, en, zh, "count", "accumulating", better, at_stage)
 
 
-def _stands(
+def _level(
     key: str, en: str, zh: str, unit: MetricUnit, better: Better = "higher", **at: AtStage
 ) -> Metric:
     return Metric(key, en, zh, unit, "level", better, at.get("at_stage", "never"))
@@ -97,39 +98,39 @@ def _stands(
 
 _ALL: Final = (
     Metric("sales", "Sales", "销售额", "money", "accumulating"),
-    _grows("orders", "Orders", "订单数量"),
-    _grows("repeat_orders", "Repeat orders", "重复订单数量"),
-    _grows("created", "Deals created", "新建商机数"),
-    _grows("won", "Deals won", "赢单数", at_stage="may"),
-    _grows("lost", "Deals lost", "输单数", "lower", "may"),
-    _grows("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
-    _grows("new_customers", "New customers", "新客户数量"),
-    _grows("contacts", "Activities", "跟进次数", at_stage="may"),
-    _grows("stage_entries", "Entries into the stage", "进入阶段次数", at_stage="must"),
-    _stands("win_rate", "Win rate", "成交率", "share", at_stage="may"),
-    _stands("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
-    _stands("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),
-    _stands("cycle_days", "Sales cycle, median", "销售周期（中位数）", "days", "lower"),
-    _stands("cycle_days_mean", "Sales cycle, mean", "销售周期（平均）", "days", "lower"),
-    _stands("cycle_days_p90", "Sales cycle, P90", "销售周期（P90）", "days", "lower"),
-    _stands("repeat_rate", "Repeat purchase rate", "重复购买率", "share"),
-    _stands(
+    _accumulating("orders", "Orders", "订单数量"),
+    _accumulating("repeat_orders", "Repeat orders", "重复订单数量"),
+    _accumulating("created", "Deals created", "新建商机数"),
+    _accumulating("won", "Deals won", "赢单数", at_stage="may"),
+    _accumulating("lost", "Deals lost", "输单数", "lower", "may"),
+    _accumulating("disqualified", "Deals disqualified", "无效商机数", "lower", "may"),
+    _accumulating("new_customers", "New customers", "新客户数量"),
+    _accumulating("contacts", "Activities", "跟进次数", at_stage="may"),
+    _accumulating("stage_entries", "Entries into the stage", "进入阶段次数", at_stage="must"),
+    _level("win_rate", "Win rate", "成交率", "share", at_stage="may"),
+    _level("win_rate_by_value", "Win rate by value", "金额成交率", "share", at_stage="may"),
+    _level("win_rate_of_created", "Created deals won", "新建商机成交率", "share"),
+    _level("cycle_days", "Sales cycle, median", "销售周期（中位数）", "days", "lower"),
+    _level("cycle_days_mean", "Sales cycle, mean", "销售周期（平均）", "days", "lower"),
+    _level("cycle_days_p90", "Sales cycle, P90", "销售周期（P90）", "days", "lower"),
+    _level("repeat_rate", "Repeat purchase rate", "重复购买率", "share"),
+    _level(
         "contacts_per_deal", "Activities per deal", "单商机跟进次数", "number", at_stage="may"
     ),
-    _stands("first_response_days", "First response, median", "首次响应时间", "days", "lower"),
-    _stands("csat", "Customer satisfaction", "客户满意度", "share", at_stage="may"),
-    _stands("velocity", "Sales velocity per day", "日均销售速度", "money"),
-    _stands("qualified_deals", "Qualified open deals", "合格商机数", "count"),
-    _stands("sales_per_customer", "Sales per customer", "成交客户平均销售额", "money"),
-    _stands("stage_conversion", "Stage conversion", "阶段转化率", "share", at_stage="must"),
-    _stands(
+    _level("first_response_days", "First response, median", "首次响应时间", "days", "lower"),
+    _level("csat", "Customer satisfaction", "客户满意度", "share", at_stage="may"),
+    _level("velocity", "Sales velocity per day", "日均销售速度", "money"),
+    _level("qualified_deals", "Qualified open deals", "合格商机数", "count"),
+    _level("sales_per_customer", "Sales per customer", "成交客户平均销售额", "money"),
+    _level("stage_conversion", "Stage conversion", "阶段转化率", "share", at_stage="must"),
+    _level(
         "stage_conversion_resolved",
         "Stage conversion of deals that left",
         "已离开商机的阶段转化率",
         "share",
         at_stage="must",
     ),
-    _stands(
+    _level(
         "stage_days", "Days in stage, median", "阶段停留天数", "days", "lower", at_stage="must"
     ),
 )
@@ -148,20 +149,56 @@ STAGE_KPIS: Final[Mapping[str, str]] = {
 stage in which leads stand, the number of contacts is that per deal there."""
 
 
+COMMON: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("revenue", "turnover", "bookings", "income", "业绩", "营业额"), "sales"),
+    **dict.fromkeys(("wins", "deals_closed", "赢单"), "won"),
+    **dict.fromkeys(("losses", "输单"), "lost"),
+    **dict.fromkeys(("leads", "new_deals", "opportunities", "商机数"), "created"),
+    **dict.fromkeys(("conversion", "conversion_rate", "close_rate", "赢单率"), "win_rate"),
+    **dict.fromkeys(("sales_cycle", "cycle", "cycle_time"), "cycle_days"),
+    **dict.fromkeys(("activities", "calls", "visits", "meetings"), "contacts"),
+    **dict.fromkeys(("satisfaction", "nps"), "csat"),
+    **dict.fromkeys(("pipeline", "open_deals"), "qualified_deals"),
+}
+"""Common words for something near a metric: what is suggested to whoever writes one."""
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\s_-]+", "_", text.strip().casefold())
+
+
+NAMES: Final[Mapping[str, str]] = {
+    _folded(name): each.key for each in _ALL for name in (each.name_zh, each.name_en, each.key)
+}
+"""Keys of the metrics by all that they are called, in small letters."""
+
+
+def _key_of(text: str) -> str:
+    """Return the key of the metric that is called so, in whatever language; else the text."""
+    if text in METRICS:
+        return text
+    return STAGE_KPIS.get(text) or NAMES.get(_folded(text), text)
+
+
+def _perhaps(text: str) -> str:
+    word = _folded(text)
+    return f" (perhaps {COMMON[word]})" if word in COMMON else perhaps(word, METRICS)
+
+
 def metric_of(key: str) -> Metric:
-    """Return a metric by its key, or an outside figure by `figure:` and its own.
+    """Return a metric by its key or name, or an outside figure by `figure:` and its own.
 
     Raises:
-        InputError: when there is none of that key.
+        InputError: when there is none that is called so.
     """
-    found = METRICS.get(STAGE_KPIS.get(key, key))
+    found = METRICS.get(_key_of(key))
     if found is not None:
         return found
     outside = key.removeprefix(FIGURE)
     if outside not in {key, ""}:
         return Metric(key, outside, outside, None, "level", None)
     raise InputError(
-        f"there is no metric {quoted(key)}{perhaps(key, METRICS)}; there are"
+        f"there is no metric {quoted(key)}{_perhaps(key)}; there are"
         f" {', '.join(METRICS)}, and {FIGURE}<key> for a figure reported from outside"
     )
 
@@ -229,8 +266,9 @@ def _known_metric(key: str) -> str:
         return key
     raise ValueError(
         Message(
-            "{metric} is not a metric; there are {known} and {prefix}<key>",
+            "{metric} is not a metric{perhaps}; there are {known} and {prefix}<key>",
             metric=quoted(key),
+            perhaps=_perhaps(key),
             known=", ".join(METRICS),
             prefix=FIGURE,
         )
@@ -238,11 +276,15 @@ def _known_metric(key: str) -> str:
 
 
 def _as_listed(key: object) -> object:
-    return STAGE_KPIS.get(key, key) if isinstance(key, str) else key
+    return _key_of(key) if isinstance(key, str) else key
 
 
-MetricKey = Annotated[Key, AfterValidator(_known_metric), TextMark(personal=False)]
-"""A key of METRICS, or `figure:<key>` for a figure that is reported from outside."""
+MetricKey = Annotated[
+    Key, AfterValidator(_known_metric), TextMark(personal=False), Given(_as_listed)
+]
+"""A key of METRICS, or `figure:<key>` for a figure that is reported from outside.
+
+In Python it may be called by its name in English or Chinese, or as process versions do."""
 
 MetricAsked = Annotated[MetricKey, BeforeValidator(_as_listed)]
-"""The same as somebody asks for it, who may call it as process versions do."""
+"""The same as somebody asks for it, in JSON too."""

@@ -20,7 +20,15 @@ from uuid import UUID
 from weakref import ref
 
 from salesflow.domain.event import Event, Fact, Precision
-from salesflow.domain.time import FOREVER, SKEW, Instant, from_instant
+from salesflow.domain.state import ReplayContext
+from salesflow.domain.time import (
+    FOREVER,
+    SKEW,
+    Instant,
+    end_of_day,
+    from_instant,
+    to_instant,
+)
 from salesflow.errors import InputError, NeverAddedWarning
 
 __all__ = [
@@ -29,6 +37,7 @@ __all__ = [
     "OccurredAt",
     "PendingEvent",
     "detached_error",
+    "ensure_seen",
     "give_up",
     "in_log_order",
     "is_unrecorded",
@@ -104,6 +113,31 @@ def in_log_order(pending: list[PendingEvent], now: Instant) -> list[PendingEvent
         return FOREVER if event.occurred is None else max(event.occurred, floor)
 
     return sorted(pending, key=time)
+
+
+def ensure_seen(noted: PendingEvent, context: ReplayContext, noun: str) -> None:
+    """Refuse what rests on figures that nobody can have seen when it happens.
+
+    Raises:
+        InputError: saying of when the figures are.
+    """
+    (as_of, known_at), latest = noted.fact.figures_seen, context.latest
+    if (as_of is None and known_at is None) or latest == FOREVER:
+        return
+    said = until = latest if noted.occurred is None else noted.occurred
+    if noted.precision == "day":
+        day = from_instant(said).astimezone(context.timezone).date()
+        until = end_of_day(day, context.timezone)
+    if as_of is not None and to_instant(as_of) > until + SKEW:
+        raise InputError(
+            f"the figures of this {noun} are as of {as_of.isoformat()}, later than"
+            f" {from_instant(said).isoformat()}, when it happens; take those of then"
+        )
+    if known_at is not None and to_instant(known_at) > latest + SKEW:
+        raise InputError(
+            f"the figures of this {noun} cannot be those known at {known_at.isoformat()},"
+            f" which lies in the future: it is {from_instant(latest).isoformat()}"
+        )
 
 
 def detached_error(

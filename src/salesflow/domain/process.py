@@ -379,7 +379,8 @@ class SalesProcess(Aggregate, SalesProcessState):
         if process.version <= self.latest.version:
             raise RuleError(
                 f"process {process.key!r} has published version {self.latest.version};"
-                f" {process.version} cannot follow it"
+                f" {process.version} cannot follow it; write {self.latest.version + 1} as its"
+                " version"
             )
         self._record(ProcessPublished(process=process), occurred_at)
 

@@ -8,6 +8,7 @@ can and learns, and where their career leads, counts while they are in a team
 (`rep_development.py`).
 """
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -26,9 +27,11 @@ from salesflow.domain.rep_development import (
     SkillAssessed,
     TrainingAssigned,
     TrainingCompleted,
+    TrainingTaken,
 )
 from salesflow.domain.state import OpenedState
 from salesflow.domain.team import Team
+from salesflow.domain.time import FOREVER, from_instant
 from salesflow.domain.training import Training
 from salesflow.domain.values import Name, Reason, Reference, id_of_key, number
 from salesflow.domain.wording import Message
@@ -94,6 +97,8 @@ class RepState(OpenedState, AwardState, DevelopmentState):
     name: str | None = None
     team: str | None = None
     """The key of the team; None before joining and after leaving."""
+    left_at: datetime | None = None
+    """When they left, of somebody who is in no team."""
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: RepFact = event.fact  # type: ignore[assignment]
@@ -108,7 +113,9 @@ class RepState(OpenedState, AwardState, DevelopmentState):
             case RepMoved():
                 return self._leave_for(fact.team, MOVED_TEAMLESS)
             case RepLeft():
-                return self._leave_for(None, LEFT_TEAMLESS)
+                left = self._leave_for(None, LEFT_TEAMLESS)
+                self.left_at = from_instant(event.effective) if left is None else self.left_at
+                return left
             case (
                 RepPromoted()
                 | CareerPlanAgreed()
@@ -128,7 +135,7 @@ class RepState(OpenedState, AwardState, DevelopmentState):
             return Message("it names another rep, {rep}", rep=repr(fact.rep))
         if self.team is not None:
             return Message("joined while in team {team}", team=repr(self.team))
-        self.reference, self.team = fact.rep, fact.team
+        self.reference, self.team, self.left_at = fact.rep, fact.team, None
         self.name = fact.name or self.name
         return None
 
@@ -155,9 +162,9 @@ class Rep(Awards, RepState):
         effective_from: datetime | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
-        """Take a new rep into a team; `rep` is the id deals will name as owner.
+        """Take a new rep into a team, under the id that deals name as owner.
 
-        Until `effective_from` there is no such rep.
+        Where a later day is named, there is no such rep before it.
         """
         if not name.strip():
             raise InputError("a rep needs a name")
@@ -250,7 +257,9 @@ class Rep(Awards, RepState):
         days = [step.due for step in fact.steps if step.due is not None]
         if days != sorted(days):
             raise InputError("a later level of a career plan is reached on a later day")
-        self._then(occurred_at, starts)._ensure_in_team("agree on a career plan")
+        then = self._then(occurred_at, starts)
+        then._ensure_in_team("agree on a career plan")
+        then._ensure_not_due_before(days[:1], "the career plan is agreed")
         self._record(fact, occurred_at)
 
     def assess_skill(
@@ -315,6 +324,7 @@ class Rep(Awards, RepState):
                 f"{then._who} was assigned training {fact.training!r} already and has not"
                 " completed it; to change the day it is due, retract that assignment first"
             )
+        then._ensure_not_due_before([] if fact.due is None else [fact.due], "it is assigned")
         self._record(fact, occurred_at)
 
     def complete_training(
@@ -333,7 +343,14 @@ class Rep(Awards, RepState):
         )
         if fact.score_most is not None and (fact.score is None or fact.score > fact.score_most):
             raise InputError("score: it has to be named with score_most, and be no higher")
-        self._then(occurred_at, None)._ensure_in_team("complete a training")
+        then = self._then(occurred_at, None)
+        then._ensure_in_team("complete a training")
+        taken = then.trainings.get(fact.training)
+        if taken is not None and then._is_completed_so(taken, fact):
+            raise RuleError(
+                f"{then._who} completed training {fact.training!r} on that day already, with"
+                " the same score; to change it, retract that one first"
+            )
         self._record(fact, occurred_at)
 
     @property
@@ -345,6 +362,30 @@ class Rep(Awards, RepState):
         if not self._history:
             self.ensure_exists()
         return self._planned(occurred_at, starts)
+
+    def _is_completed_so(self, taken: TrainingTaken, fact: TrainingCompleted) -> bool:
+        """Return whether a training was completed on the same day, with the same score."""
+        if taken.completed_at is None or taken.is_open:
+            return False
+        before = taken.completed_at.astimezone(self._context.timezone).date()
+        same_score = (taken.score, taken.score_most) == (fact.score, fact.score_most)
+        return same_score and before == self._today
+
+    @property
+    def _today(self) -> date | None:
+        """The business day at which it is believed; None where no clock says so."""
+        if self._as_of >= FOREVER:
+            return None
+        return from_instant(self._as_of).astimezone(self._context.timezone).date()
+
+    def _ensure_not_due_before(self, due: Sequence[date], done: str) -> None:
+        """Refuse a day that had passed when what is due by it was agreed."""
+        today = self._today
+        if due and today is not None and due[0] < today:
+            raise InputError(
+                f"due: {due[0]} lies before {today}, the day on which {done}; name a later one,"
+                " or in occurred_at=… the day on which that was"
+            )
 
     def _ensure_in_team(self, asked: str) -> None:
         if self.team is None:

@@ -172,6 +172,11 @@ class DevelopmentState(State):
     """All assessments of skills, in order."""
     trainings: Mapping[str, TrainingTaken] = EMPTY
     """By their keys."""
+    trainings_taken: Sequence[TrainingTaken] = ()
+    """Each time a training was assigned or completed, in order; assigned anew while it is open,
+    it is due anew."""
+    levels_reached: Mapping[str, datetime] = EMPTY
+    """When each level was given, the last time."""
 
     def _develop(self, event: Event, fact: DevelopmentFact) -> None:
         """Take in a fact that counts."""
@@ -179,6 +184,7 @@ class DevelopmentState(State):
         match fact:
             case RepPromoted():
                 self.level, self.level_since = fact.level, at
+                self.levels_reached = with_item(self.levels_reached, fact.level, at)
             case CareerPlanAgreed():
                 self.career_plan = fact.steps
             case SkillAssessed():
@@ -187,14 +193,36 @@ class DevelopmentState(State):
                 before = self.trainings.get(fact.training)
                 taken = {} if before is None else dict(before)
                 taken |= {"training": fact.training, "assigned_at": at, "due": fact.due}
-                self._take(TrainingTaken(**taken))
+                self._assign(TrainingTaken(**taken), before)
             case TrainingCompleted():
-                self._take(_completed(fact, self.trainings.get(fact.training), at))
+                before = self.trainings.get(fact.training)
+                self._complete(_completed(fact, before, at), before)
             case _:
                 assert_never(fact)
 
-    def _take(self, taken: TrainingTaken) -> None:
+    def _assign(self, taken: TrainingTaken, before: TrainingTaken | None) -> None:
+        again = TrainingTaken(
+            training=taken.training, assigned_at=taken.assigned_at, due=taken.due
+        )
+        if before is not None and not taken.is_open:  # completed at the very instant
+            self._note(taken, open_one=True)
+        else:
+            self._note(again, open_one=before is not None and before.is_open)
         self.trainings = with_item(self.trainings, taken.training, taken)
+
+    def _complete(self, taken: TrainingTaken, before: TrainingTaken | None) -> None:
+        was_open = before is not None and before.is_open
+        alone = {} if was_open else {"assigned_at": None, "due": None}
+        self._note(taken.model_copy(update=alone), open_one=was_open)
+        self.trainings = with_item(self.trainings, taken.training, taken)
+
+    def _note(self, taken: TrainingTaken, *, open_one: bool) -> None:
+        """Take it in behind those before, or in the place of the one that is open."""
+        others = [*self.trainings_taken]
+        if open_one:
+            mine = (n for n, each in enumerate(others) if each.training == taken.training)
+            del others[max(mine)]
+        self.trainings_taken = [*others, taken]
 
 
 def _rating(fact: SkillAssessed, at: datetime, actor: str | None) -> SkillRating:

@@ -375,7 +375,7 @@ class Review(Aggregate, ReviewState):
     def agree_action(
         self, action: str, *, text: str, owner: str, due: date, occurred_at: OccurredAt = None
     ) -> None:
-        """Agree on what somebody does, and by which day; `action` is its key."""
+        """Agree on what somebody does, and by which day, under a key of your own."""
         then = self._at(occurred_at)
         then._ensure_not_closed("agree on an action")
         fact = ActionAgreed(action=action, text=text, owner=owner, due=due)

@@ -17,7 +17,7 @@ from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event, Fact, believed_history
 from salesflow.domain.state import State
 from salesflow.domain.time import zone
-from salesflow.domain.values import Currency, Reason, Reference
+from salesflow.domain.values import GivenCurrency, Reason, Reference
 from salesflow.errors import InputError
 
 __all__ = [
@@ -52,7 +52,7 @@ class SettingsChanged(Fact):
     timezone: Reference | None = None
     fiscal_calendar: FiscalCalendar | None = None
     working_days: WorkingDays | None = None
-    report_currency: Currency | None = None
+    report_currency: GivenCurrency | None = None
 
 
 class ClockAccepted(Fact):

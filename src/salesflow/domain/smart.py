@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final, Literal, NamedTuple, Protocol, get_args
 from uuid import UUID
 
-from salesflow.domain.metric import Metric, MetricKey
+from salesflow.domain.metric import FIGURE, Metric, MetricKey
 from salesflow.domain.time import Time
 from salesflow.domain.values import (
     Count,
@@ -23,20 +23,28 @@ from salesflow.domain.values import (
     SafeText,
     Value,
 )
+from salesflow.errors import InputError, RuleError
 
 __all__ = [
     "LETTERS",
     "Basis",
     "GoalScope",
+    "GoalStatement",
     "HasEvidence",
     "JudgedLetter",
     "Letter",
     "LetterCheck",
     "PastRange",
     "PastValue",
-    "Stated",
+    "baseline_of",
+    "ensure_share",
+    "ensure_shown_of",
+    "ensure_target",
+    "is_beyond_target",
+    "is_higher_better",
     "judged_letters",
-    "wants_more",
+    "passed_letters",
+    "unshown",
 ]
 
 
@@ -62,14 +70,19 @@ class GoalScope(Value):
     """Of whom a goal is; all that is named has to be so, nothing named is the whole company."""
 
     team: Reference | None = None
+    """Of this team (its key)."""
     rep: Reference | None = None
+    """Of this rep, by id or name."""
     customer: UUID | None = None
+    """Of this customer: its name, its id, first digits of it, or SOURCE:OBJECT."""
     channel: Reference | None = None
-    """A lead source."""
+    """Of deals from this lead source, such as web or fair."""
     product: SafeText | None = None
-    """As the lines of quotes and agreements name it."""
+    """Of this product, as lines of quotes and agreements name it; sales and won can be."""
     process: Key | None = None
+    """Of deals of this process (its key)."""
     stage: Key | None = None
+    """Measured at this stage, by key or name."""
 
     @property
     def named(self) -> dict[str, str]:
@@ -114,6 +127,22 @@ class LetterCheck(Value):
     basis: Basis
 
 
+class OfSomething(Protocol):
+    """What has a metric, a scope and a currency, as a goal has."""
+
+    @property
+    def metric(self) -> str:
+        """What is measured."""
+
+    @property
+    def scope(self) -> GoalScope:
+        """Of whom."""
+
+    @property
+    def currency(self) -> str | None:
+        """Of a metric of money."""
+
+
 class HasEvidence(Protocol):
     """An answer that shows the past of a metric, as `GoalCheck` does."""
 
@@ -122,7 +151,7 @@ class HasEvidence(Protocol):
         """What the past shows."""
 
 
-class Stated(NamedTuple):
+class GoalStatement(NamedTuple):
     """What somebody states of a goal, as far as its letters rest on it."""
 
     metric: Metric
@@ -142,7 +171,7 @@ class JudgedLetter(NamedTuple):
     basis: Basis
 
 
-def judged_letters(goal: Stated, past: PastRange | None) -> Iterator[JudgedLetter]:
+def judged_letters(goal: GoalStatement, past: PastRange | None) -> Iterator[JudgedLetter]:
     """Yield how each letter comes out, by the past that is shown."""
     yield JudgedLetter("specific", True, "metric_and_scope")
     outside = goal.metric.is_figure
@@ -157,10 +186,10 @@ def judged_letters(goal: Stated, past: PastRange | None) -> Iterator[JudgedLette
     yield JudgedLetter("time_bound", True, "period")
 
 
-def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
+def _achievable(goal: GoalStatement, past: PastRange | None) -> JudgedLetter:
     if goal.target is None:
         return JudgedLetter("achievable", None, "nothing_named")
-    more = wants_more(goal.metric, goal.target, goal.baseline)
+    more = is_higher_better(goal.metric, goal.target, goal.baseline)
     beyond = _is_beyond(goal.target, past, more)
     if beyond is False:
         return JudgedLetter("achievable", True, "within_past_range")
@@ -171,7 +200,7 @@ def _achievable(goal: Stated, past: PastRange | None) -> JudgedLetter:
     )
 
 
-def wants_more(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
+def is_higher_better(metric: Metric, target: Decimal, baseline: Decimal | None) -> bool:
     """Return whether a goal is reached from below.
 
     That is so of most metrics, whatever was reached before; of a figure from outside, which
@@ -187,3 +216,160 @@ def _is_beyond(target: Decimal, past: PastRange | None, more: bool) -> bool | No
     if past is None or not past.known:
         return None
     return target > max(past.known) if more else target < min(past.known)
+
+
+def passed_letters(
+    key: str, goal: GoalStatement, past: PastRange | None
+) -> tuple[LetterCheck, ...]:
+    """Return how the letters come out where all of them are passed.
+
+    Raises:
+        RuleError: naming every letter that fails, each with its way out.
+    """
+    letters = [*judged_letters(goal, past)]
+    failed = [each for each in letters if not each.passed]
+    if failed:
+        why = "; and it ".join(
+            NOTHING_SERVED
+            if each.letter == "relevant"
+            else f"is not shown to be achievable (the A of SMART): {_not_shown(goal, past)}"
+            for each in sorted(failed, key=lambda it: it.letter != "relevant")
+        )
+        raise RuleError(f"goal {key!r} {why}")
+    return tuple(
+        LetterCheck(letter=letter, passed=True, basis=basis) for letter, _, basis in letters
+    )
+
+
+NOTHING_SERVED: Final = (
+    "serves nothing (the R of SMART): name the goal above it, parent=…, or the strategy,"
+    " strategy=…"
+)
+
+
+def _not_shown(goal: GoalStatement, past: PastRange | None) -> str:
+    """Say why nothing shows that a target can be reached, and the way out."""
+    say_why = "say why it can be reached, why_achievable=…"
+    shown = unshown(goal, past)
+    if past is None:
+        return (
+            f"{shown}; hand in what the past shows, check=flow.ask(GoalCheck(…)), or say why,"
+            " why_achievable=…"
+        )
+    return f"{shown}; {'take another target, or ' if past.known else ''}{say_why}"
+
+
+def unshown(goal: GoalStatement, past: PastRange | None) -> str | None:
+    """Say by what a target is not shown to be achievable; None where the past shows it."""
+    assert goal.target is not None
+    more = is_higher_better(goal.metric, goal.target, goal.baseline)
+    beyond = _is_beyond(goal.target, past, more)
+    if past is None:
+        return "nothing shows that it can be reached"
+    if beyond is None:
+        return "no comparable past period is known"
+    low, high = (_written(it, goal.metric) for it in (min(past.known), max(past.known)))
+    target, count = _written(goal.target, goal.metric), len(past.known)
+    periods = "the one past period, which" if count == 1 else f"all {count} past periods, which"
+    came = low if count == 1 else f"{low} … {high}"
+    less = "" if goal.metric.better or more else f" ({LESS})"
+    return f"{target} lies beyond {periods} came to {came}{less}" if beyond else None
+
+
+LESS: Final = (
+    "less is taken to be better, since it lies below what it stood at before; name a baseline"
+    " below it, baseline=…, where more is better"
+)
+
+
+def _written(value: Decimal, metric: Metric) -> str:
+    return f"{value}" if metric.unit != "share" else f"{(value * 100).normalize():f}%"
+
+
+def is_beyond_target(metric: Metric, target: Decimal, baseline: Decimal) -> bool:
+    """Return whether a level stood beyond its target from the start.
+
+    There is no way from there to the target that could be measured: such a level is held or
+    not held. What accumulates begins with nothing, wherever it stood in an earlier period.
+    """
+    if metric.kind != "level" or metric.better is None:
+        return False
+    return baseline > target if metric.better == "higher" else baseline < target
+
+
+def baseline_of(
+    metric: Metric, target: Decimal | None, given: Decimal | None, past: PastRange | None
+) -> Decimal | None:
+    """Return where it stood before: as somebody says, or in the last period of the past.
+
+    One of the past that lies beyond the target is left out.
+
+    Raises:
+        InputError: for one that somebody names and that lies beyond the target.
+    """
+    known = [] if past is None else past.known
+    found = known[-1] if given is None and known else given
+    if found is None or target is None or not is_beyond_target(metric, target, found):
+        return found
+    if given is None:
+        return None
+    raise InputError(
+        f"the baseline {_written(given, metric)} lies beyond the target"
+        f" {_written(target, metric)} already; take another target, or leave baseline=… out:"
+        " the level is then held or not held, without a percentage"
+    )
+
+
+def ensure_shown_of(evidence: PastRange | None, goal: OfSomething) -> None:
+    """Refuse what shows the past of something else than a goal is of.
+
+    Raises:
+        InputError: saying what differs.
+    """
+    if evidence is None:
+        return
+    for name in ("metric", "scope", "currency"):
+        if getattr(evidence, name) != getattr(goal, name):
+            raise InputError(
+                f"the check shows another {name} than the goal has; ask GoalCheck about what"
+                " the goal is of"
+            )
+
+
+def ensure_target(
+    metric: Metric, unit: str | None, target: Decimal, baseline: Decimal | None = None
+) -> None:
+    """Refuse what can never be reached, or is reached by nothing.
+
+    Raises:
+        InputError: saying what would be a target.
+    """
+    for value in (target, baseline):
+        if value is not None:
+            ensure_share(metric.key, metric.unit or unit, value)
+    if metric.is_figure:
+        return
+    if target < 0:
+        raise InputError(f"{metric.key} is never below 0; {target} is no target")
+    if target == 0 and metric.better == "higher":
+        raise InputError(
+            f"{metric.key} is reached by nothing where the target is 0; only of what is better"
+            " the less there is of it 0 is a target, such as lost"
+        )
+
+
+def ensure_share(what: str, unit: str | None, value: Decimal) -> None:
+    """Refuse a share that is no part of the whole, such as 14 for 14%.
+
+    Raises:
+        InputError: with the way out.
+    """
+    if unit == "share" and not 0 <= value <= 1:
+        written = f"{(value / 100).normalize():f}"
+        meant = f"; write {written} for {value:f}%" if 1 < value <= 100 else ""
+        raise InputError(
+            f"{what} is a share: 0.35 is 35%; {value} is none{meant}; what can be more than"
+            " the whole is counted in a unit of its own, such as percent"
+            if what.startswith(FIGURE)
+            else f"{what} is a share: 0.35 is 35%; {value} is none{meant}"
+        )

@@ -235,8 +235,8 @@ class DisputeAnswered(Fact):
     line: Count
     outcome: DisputeOutcome
     amount: Number | None = None
-    """What is paid in difference (or, below nothing, taken back); None where the facts were
-    put right instead, from which the difference follows by itself."""
+    """What is paid in difference (or, below nothing, taken back); left out where the facts
+    were put right instead, from which the difference follows by itself."""
     because: Reason | None = None
 
 

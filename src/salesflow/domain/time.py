@@ -189,8 +189,7 @@ def start_of_day(day: date, timezone: ZoneInfo) -> Instant:
         InputError: for no day, or one before 1900 or after 9999-12-30.
     """
     _ensure_day(day)
-    if day.year < EARLIEST.year:
-        raise InputError(f"{day} lies before 1900; name a day from 1900-01-02 on")
+    _ensure_known(day, day)
     return to_instant(datetime.combine(day, time(), timezone))
 
 
@@ -235,7 +234,15 @@ def start_of_next_day(day: date, timezone: ZoneInfo) -> Instant:
         InputError: for 9999-12-31, after which no day is known.
     """
     _ensure_day(day)
-    return start_of_day(day_after(day), timezone)
+    following = day_after(day)
+    _ensure_known(following, day)
+    return start_of_day(following, timezone)
+
+
+def _ensure_known(day: date, named: date) -> None:
+    """Refuse a day before all that are known, naming the one that was asked for."""
+    if day.year < EARLIEST.year:
+        raise InputError(f"{named} lies before 1900; name a day from 1900-01-02 on")
 
 
 def start_of_last_days(days: int, at: Instant, timezone: ZoneInfo) -> Instant:

@@ -27,6 +27,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from salesflow.domain.currency_codes import RECORDED, KnownCode
 from salesflow.domain.wording import (
     AT_LEAST,
     AT_MOST,
@@ -50,6 +51,8 @@ __all__ = [
     "Day",
     "Exact",
     "Flag",
+    "Given",
+    "GivenCurrency",
     "GivenTime",
     "Heard",
     "Key",
@@ -367,7 +370,10 @@ Personal = Annotated[str, Strict(), AfterValidator(_checked_text), TextMark(pers
 """Text about a person, and all free text: at most 10,000 characters, lines allowed."""
 
 Currency = Annotated[str, Strict(), Field(pattern=r"^[A-Z]{3}$"), TextMark(personal=False)]
-"""An ISO 4217 code such as CNY."""
+"""An ISO 4217 code such as CNY, as it was recorded."""
+
+GivenCurrency = Annotated[Currency, KnownCode()]
+"""An ISO 4217 code as somebody gives it; one by which another is meant is refused."""
 
 Count = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
 """A whole number of things."""
@@ -485,7 +491,7 @@ class Money(Value):
     """
 
     amount: Number
-    currency: Currency
+    currency: GivenCurrency
 
     def __init__(self, amount: Decimal | str | int, currency: str) -> None:
         super().__init__(amount=amount, currency=currency)
@@ -493,16 +499,30 @@ class Money(Value):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
     __init__.__defaults__ = (None, None)  # so that what is left out is refused as a field is
 
+    @classmethod
+    def recorded(cls, amount: Decimal, currency: str) -> Self:
+        """Return an amount in a currency that stands in the log, whatever its code.
+
+        Raises:
+            InputError: where the amount has no room.
+        """
+        given = {"amount": amount, "currency": currency}
+        try:
+            made: Self = cls.__pydantic_validator__.validate_python(given, context=RECORDED)
+        except ValidationError as error:
+            raise InputError(cls._complaint(error)) from error
+        return made
+
     def __add__(self, other: "Money") -> "Money":
         self._same_currency(other)
-        return Money(self.amount + other.amount, self.currency)
+        return Money.recorded(self.amount + other.amount, self.currency)
 
     def __sub__(self, other: "Money") -> "Money":
         self._same_currency(other)
-        return Money(self.amount - other.amount, self.currency)
+        return Money.recorded(self.amount - other.amount, self.currency)
 
     def __neg__(self) -> "Money":
-        return Money(-self.amount, self.currency)
+        return Money.recorded(-self.amount, self.currency)
 
     def __str__(self) -> str:
         return f"{self.amount:,} {self.currency}"

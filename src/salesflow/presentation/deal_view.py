@@ -23,11 +23,16 @@ from salesflow.domain.process import Label
 from salesflow.domain.state import ReplayContext, values_of
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Money
-from salesflow.presentation.fact_text import exact_money_text, value_text
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import given_percent
 from salesflow.presentation.messages import Language, in_language, key_text
-from salesflow.presentation.people_text import committee_text, handovers_text, roles_text
+from salesflow.presentation.people_text import (
+    committee_text,
+    handovers_text,
+    help_text,
+    roles_text,
+)
+from salesflow.presentation.value_text import exact_money_text, value_text
 
 __all__ = [
     "AttributeChange",
@@ -143,7 +148,7 @@ def _collaborators(it: _Shown) -> str:
 
 def _help(it: _Shown) -> str:
     asked = it.deal.help_requests.values()
-    return "; ".join(f"{a.key} {it.word('given' if a.given else 'asked for')}" for a in asked)
+    return "\n".join(help_text(each, it.names.rep, it.language) for each in asked)
 
 
 def _last_contact(it: _Shown) -> str:
@@ -222,7 +227,7 @@ def _sums(amounts: Iterable[Money | None]) -> list[Money]:
     for money in amounts:
         if money is not None:
             sums[money.currency] = sums.get(money.currency, Decimal(0)) + money.amount
-    return [Money(amount, currency) for currency, amount in sorted(sums.items())]
+    return [Money.recorded(amount, currency) for currency, amount in sorted(sums.items())]
 
 
 def _money(amounts: Iterable[Money]) -> str:

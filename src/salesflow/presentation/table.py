@@ -48,6 +48,9 @@ class TableOfView(NamedTuple):
     notes: tuple[str, ...] = ()
     about: str = ""
     words: tuple[str, ...] = ()
+    by_weight: bool = False
+    """Whether the columns stand in the order of their weight: the last ones give way where
+    there is little room for many rows."""
 
 
 class Column(NamedTuple):

@@ -14,7 +14,7 @@ from itertools import zip_longest
 
 from salesflow.errors import SalesflowError
 from salesflow.presentation.format import harmless_cells
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import (
     INTERVAL,
     Column,
@@ -50,14 +50,22 @@ QUANTITY = re.compile(
 )
 SPAN = re.compile(r"\d{4}-\d\d-\d\d …", re.ASCII)
 """The first day of a span, which is broken behind the dots."""
-UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}|{SPAN.pattern}|\S+", re.ASCII)
+UNBROKEN = re.compile(rf"{QUANTITY.pattern}|{INTERVAL.pattern}\S*|{SPAN.pattern}|\S+", re.ASCII)
+ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}(-[0-9a-f]{4}(-[0-9a-f]{4}-[0-9a-f]{12})?)?")
+KEY = re.compile(r"(?=.{1,40}$)[a-z0-9]+([-_.][a-z0-9]+)+")
+"""Ids and keys are copied, so they stay whole."""
 WORD_MAX = 16
-"""A longer word may be split: an id, a path; an amount may not."""
+"""A longer word may be split: a path, a word of a text; an amount may not."""
 CHINESE_MAX = 10
 """The same of what is written without spaces between words."""
 WIDE, NARROW = 3, 1
 """Spaces between columns."""
 EDGES = 2
+MANY_ROWS = 5
+"""From so many rows on the last columns of a list give way."""
+LINES_MAX = 2
+"""So many lines a row of a list takes at most, on average, where columns can give way."""
+MORE_ROOM = "a wider window or --json has them"
 HEAD = Style(color="cyan", bold=True)
 
 
@@ -69,15 +77,53 @@ def laid_out(
     found = titles_and_columns(tables, language)
     notes = [[f"  {note}" for note in table.notes] for table in tables]
     titles, *notes = harmless_cells([[title for title, _ in found], *notes])
-    for title, (_, columns), below in zip(titles, found, notes, strict=True):
+    for table, title, (_, columns), below in zip(tables, titles, found, notes, strict=True):
         if title:
             parts.append(Text(title, style="bold"))
         if any(column.cells for column in columns):
-            parts.extend(_rows(columns, width))
+            shown = _weightiest(columns, width) if table.by_weight else columns
+            parts.extend(_rows(shown, width))
+            parts.extend(_left_out(columns[len(shown) :], language))
         else:
             parts.append(Text(f"  {in_language('none', language)}\n"))
         parts.extend(Text(note, style="dim") for note in below)
     return parts
+
+
+def _weightiest(columns: Sequence[Column], width: int) -> Sequence[Column]:
+    """Return the first columns of a list that stand side by side in a few lines a row.
+
+    All of them where there are few rows, which may as well stand one below the other.
+    """
+    if len(columns[0].cells) < MANY_ROWS:
+        return columns
+    fitting: Sequence[Column] = columns
+    for count in range(len(columns), 1, -1):
+        first = columns[:count]
+        room = _room(first, NARROW, width)
+        widths = _widths(first, room)
+        if sum(widths) > room:
+            continue
+        fitting = first if fitting is columns and count < len(columns) else fitting
+        if _lines(first, widths) <= LINES_MAX * len(columns[0].cells):
+            return first
+    return fitting
+
+
+def _left_out(columns: Sequence[Column], language: Language) -> Iterator[RenderableType]:
+    """Name the columns for which there is no room, and where they are."""
+    if columns:
+        names = ", ".join(column.name for column in columns)
+        text = say("left out for want of room: {columns}", language, columns=names)
+        yield Text(f"  {text}; {in_language(MORE_ROOM, language)}", style="dim")
+
+
+def _lines(columns: Sequence[Column], widths: Sequence[int]) -> int:
+    rows = zip(*(column.cells for column in columns), strict=True)
+    return sum(
+        max(len(_wrapped(cell, its)) for cell, its in zip(row, widths, strict=True))
+        for row in rows
+    )
 
 
 def _rows(columns: Sequence[Column], width: int) -> Iterator[RenderableType]:
@@ -284,8 +330,8 @@ def _width_min(cell: str) -> int:
 
 
 def _word_width_min(word: str) -> int:
-    whole = any(kind.fullmatch(word) for kind in (QUANTITY, INTERVAL, SPAN))
-    if whole:
+    whole = any(kind.fullmatch(word) for kind in (QUANTITY, SPAN, ID, KEY))
+    if whole or INTERVAL.match(word):
         return _line_width(word)
     most = WORD_MAX if _line_width(word) == len(word) else CHINESE_MAX
     return min(_line_width(word), most)

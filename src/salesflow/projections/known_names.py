@@ -8,6 +8,7 @@ shows an answer can ask whether one was ever met.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from itertools import count, takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -15,20 +16,48 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.time import Moment
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, Reader, View
+from salesflow.projections.folds.collaboration import COLLABORATION
+from salesflow.projections.folds.contact import CONTACT
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
+from salesflow.projections.folds.figure import FIGURE_REPORT
+from salesflow.projections.folds.help_request import HELP_REQUEST
 from salesflow.projections.folds.membership import MEMBERSHIP
+from salesflow.projections.folds.product_booking import PRODUCT_BOOKING
+from salesflow.projections.folds.rep_level import REP_LEVEL
+from salesflow.projections.folds.rep_skill import REP_SKILL
+from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.table import Processes
+from salesflow.projections.table import LedgerTable, Processes
 
-__all__ = ["MET", "Met", "MetView", "ensure_known"]
+__all__ = [
+    "MET",
+    "ChannelMet",
+    "ContactChannelMet",
+    "DepartmentMet",
+    "FigureMet",
+    "LevelMet",
+    "MessageChannelMet",
+    "Met",
+    "MetView",
+    "PersonMet",
+    "ProductMet",
+    "RegionMet",
+    "SegmentMet",
+    "SkillMet",
+    "TeamMet",
+    "ensure_known",
+    "unmet_by",
+]
 
 
 OURS = __name__.partition(".")[0]
@@ -109,6 +138,9 @@ def _ensure_known_team(team: str, reader: Reader) -> None:
 # shows it can ask this.
 
 Places = tuple[tuple[Any, str], ...]
+NEAR_MAX: Final = 3
+OTHERS_MAX: Final = 10_000
+"""Among so many the nearest ones are looked for."""
 
 
 class MetView(View):
@@ -117,6 +149,10 @@ class MetView(View):
     population: ClassVar[str] = "everything known by the moment, whenever it held"
     formula: ClassVar[str] = "met = at least one deal, customer or survey has the value"
     met: bool
+    near: tuple[Reference, ...] = ()
+    """Those that may be meant, the nearest first, where it was never met."""
+    others: tuple[Reference, ...] = ()
+    """All that were met, where it was not."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the answer out."""
@@ -132,18 +168,46 @@ class Met(Question[MetView]):
     """The tables and columns it may stand in."""
     unmet: ClassVar[str] = ""
     """What is said where it was never met, in front of it."""
+    standard: ClassVar[tuple[str, ...]] = ()
+    """Those that everybody knows."""
     value: Reference
 
     def answer(self, reader: Reader, moment: Moment) -> MetView:
-        """Look for one row."""
-        return MetView(moment=moment, met=any(self._rows(reader)))
+        """Look for one row, and for what is near where there is none."""
+        if self.value in self.standard or any(self._rows(reader)):
+            return MetView(moment=moment, met=True)
+        others = self._others(reader)
+        near = _nearest(self.value, others)
+        return MetView(moment=moment, met=False, near=near, others=tuple(others))
+
+    def unmet_in(self, reader: Reader) -> Unmet | None:
+        """Return what is said of it beside an answer; nothing where it was met."""
+        if any(self._rows(reader)):
+            return None
+        near = _nearest(self.value, self._others(reader))
+        return Unmet(value=self.value, said=self.unmet, near=near)
+
+    def _others(self, reader: Reader) -> dict[str, str]:
+        """Return all that were met, each under whatever it is called."""
+        found: dict[str, str] = dict.fromkeys(self.standard, "")
+        for table, column in self.places:
+            wanted = sa.select(table.c[column]).distinct()
+            known = wanted.where(_known_by(table, reader))
+            for (value,) in reader.rows(known.limit(OTHERS_MAX)):
+                found.update(dict.fromkeys(self._texts(value), ""))
+        return {name: name for name in found if name}
+
+    @staticmethod
+    def _texts(value: object) -> list[str]:
+        """Return the words in a cell, of which some tables hold several."""
+        return [] if value is None else [str(value)]
 
     def _rows(self, reader: Reader) -> list[Any]:
         found: list[Any] = []
         for table, column in self.places:
             known_names = table.c[column]
             rows = sa.select(known_names).where(
-                known_names == self._stored(), table.started_by(reader.read_point)
+                known_names == self._stored(), _known_by(table, reader)
             )
             found += reader.rows(rows.limit(1))
         return found
@@ -152,7 +216,21 @@ class Met(Question[MetView]):
         return self.value
 
 
-class _OwnerMet(Met):
+class _PersonMet(Met):
+    """Was anybody of this id ever met?"""
+
+    def _others(self, reader: Reader) -> dict[str, str]:
+        """Return their ids, each also under the name that joining gave."""
+        found = super()._others(reader)
+        ids = {rep_id(rep): rep for rep in found}
+        for events in reader.streams(ids, RepJoined).values():
+            for event in events:
+                if isinstance(event.fact, RepJoined) and event.fact.name is not None:
+                    found.setdefault(event.fact.name, event.fact.rep)
+        return found
+
+
+class _OwnerMet(_PersonMet):
     """Was any deal ever owned by this rep?"""
 
     folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
@@ -160,7 +238,7 @@ class _OwnerMet(Met):
     unmet: ClassVar[str] = "no deal was ever owned by"
 
 
-class _RepMet(Met):
+class _RepMet(_PersonMet):
     """Was anybody of this id ever in a team, or owner of a deal?"""
 
     folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name, MEMBERSHIP.name)
@@ -168,7 +246,119 @@ class _RepMet(Met):
     unmet: ClassVar[str] = "there was never a rep"
 
 
-class _ChannelMet(Met):
+class PersonMet(_PersonMet):
+    """Was anybody of this id ever in a team, owner of a deal, or at work on one?"""
+
+    folds: ClassVar[tuple[str, ...]] = (
+        DEAL_STATE.name,
+        MEMBERSHIP.name,
+        COLLABORATION.name,
+    )
+    places: ClassVar[Places] = (
+        (MEMBERSHIP, "rep"),
+        (DEAL_STATE, "owner"),
+        (COLLABORATION, "actor"),
+        (COLLABORATION, "person"),
+    )
+    unmet: ClassVar[str] = "there was never anybody called"
+
+
+class DepartmentMet(Met):
+    """Was this department ever named?"""
+
+    folds: ClassVar[tuple[str, ...]] = (COLLABORATION.name, HELP_REQUEST.name)
+    places: ClassVar[Places] = (
+        (COLLABORATION, "department"),
+        (COLLABORATION, "actor_department"),
+        (HELP_REQUEST, "department"),
+    )
+    unmet: ClassVar[str] = "there was never a department"
+
+
+class ContactChannelMet(Met):
+    """Was a customer ever talked to in this way?"""
+
+    folds: ClassVar[tuple[str, ...]] = (CONTACT.name,)
+    places: ClassVar[Places] = ((CONTACT, "channel"),)
+    unmet: ClassVar[str] = "no activity was ever by channel"
+    standard: ClassVar[tuple[str, ...]] = ("call", "visit", "meeting", "email", "message")
+
+
+class MessageChannelMet(Met):
+    """Did colleagues ever write in this way?"""
+
+    folds: ClassVar[tuple[str, ...]] = (COLLABORATION.name,)
+    places: ClassVar[Places] = ((COLLABORATION, "channel"),)
+    unmet: ClassVar[str] = "nobody ever wrote by channel"
+    standard: ClassVar[tuple[str, ...]] = ("chat", "email", "call")
+
+
+class SkillMet(Met):
+    """Was this skill ever assessed, or taught?"""
+
+    folds: ClassVar[tuple[str, ...]] = (REP_SKILL.name, TRAINING.name)
+    places: ClassVar[Places] = ((REP_SKILL, "skill"), (TRAINING, "skills"))
+    unmet: ClassVar[str] = "there was never a skill"
+    standard: ClassVar[tuple[str, ...]] = ("communication", "negotiation", "product_knowledge")
+
+    @staticmethod
+    def _texts(value: object) -> list[str]:
+        return [] if value is None else str(value).splitlines()
+
+    def _rows(self, reader: Reader) -> list[Any]:
+        """Look also among several skills of one training."""
+        return super()._rows(reader) or [it for it in self._others(reader) if it == self.value]
+
+
+class LevelMet(Met):
+    """Was anybody ever of this level, or to reach it?"""
+
+    folds: ClassVar[tuple[str, ...]] = (REP_LEVEL.name,)
+    places: ClassVar[Places] = ((REP_LEVEL, "level"), (REP_LEVEL, "next_level"))
+    unmet: ClassVar[str] = "there was never a level"
+
+
+class ProductMet(Met):
+    """Was this product ever sold?"""
+
+    folds: ClassVar[tuple[str, ...]] = (PRODUCT_BOOKING.name,)
+    places: ClassVar[Places] = ((PRODUCT_BOOKING, "product"),)
+    unmet: ClassVar[str] = "nothing was ever sold of product"
+
+
+class SegmentMet(Met):
+    """Was any customer ever of this segment?"""
+
+    folds: ClassVar[tuple[str, ...]] = (CUSTOMER.name,)
+    places: ClassVar[Places] = ((CUSTOMER, "segment"),)
+    unmet: ClassVar[str] = "no customer was ever of segment"
+
+
+class RegionMet(Met):
+    """Was any customer ever of this region?"""
+
+    folds: ClassVar[tuple[str, ...]] = (CUSTOMER.name,)
+    places: ClassVar[Places] = ((CUSTOMER, "region"),)
+    unmet: ClassVar[str] = "no customer was ever of region"
+
+
+class FigureMet(Met):
+    """Was this figure ever reported from outside?"""
+
+    folds: ClassVar[tuple[str, ...]] = (FIGURE_REPORT.name,)
+    places: ClassVar[Places] = ((FIGURE_REPORT, "figure"),)
+    unmet: ClassVar[str] = "nobody ever reported a figure"
+
+
+class TeamMet(Met):
+    """Was anybody ever in this team?"""
+
+    folds: ClassVar[tuple[str, ...]] = (MEMBERSHIP.name,)
+    places: ClassVar[Places] = ((MEMBERSHIP, "team"),)
+    unmet: ClassVar[str] = "there was never a team"
+
+
+class ChannelMet(Met):
     """Did any deal ever come from this lead source?"""
 
     folds: ClassVar[tuple[str, ...]] = (DEAL_STATE.name,)
@@ -194,6 +384,11 @@ class _CustomerMet(Met):
     def _stored(self) -> str | UUID:
         return UUID(self.value)
 
+    def _others(self, reader: Reader) -> dict[str, str]:
+        """Return nothing: ids are not mistyped, and are near nothing."""
+        del reader
+        return {}
+
 
 class _SurveyMet(Met):
     """Was this survey ever sent or answered?"""
@@ -203,11 +398,45 @@ class _SurveyMet(Met):
     unmet: ClassVar[str] = "there was never a survey"
 
 
+def _known_by(table: Any, reader: Reader) -> sa.ColumnElement[bool]:  # noqa: ANN401 - a table of either kind
+    """Return which rows of a table had begun by the moment, or been posted."""
+    point, ledger = reader.read_point, isinstance(table, LedgerTable)
+    found: sa.ColumnElement[bool] = (
+        table.posted_by(point) if ledger else table.started_by(point)
+    )
+    return found
+
+
+def _nearest(value: str, others: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a few of those that a word may be meant for, by what each is called."""
+    wanted = value.casefold()
+    folded = {name.casefold(): id for name, id in others.items()}
+    begun = [id for name, id in folded.items() if len(wanted) > 1 and wanted in name]
+    alike = get_close_matches(wanted, folded, n=NEAR_MAX)
+    near = dict.fromkeys([*map(folded.__getitem__, alike), *begun])
+    return tuple([*near][:NEAR_MAX])
+
+
+def unmet_by(question: Question[View], reader: Reader) -> tuple[Unmet, ...]:
+    """Return what a question is narrowed to and was never met by the moment.
+
+    A question from outside this package means by its parameters what it likes.
+    """
+    if type(question).__module__.partition(".")[0] != OURS or isinstance(question, Met):
+        return ()
+    found = []
+    for parameter, met in MET.items():
+        value = getattr(question, parameter, None)
+        if value is not None and {*met.folds} <= {*question.folds}:
+            found.append(met(value=str(value)).unmet_in(reader))
+    return tuple(each for each in found if each is not None)
+
+
 MET: Final[Mapping[str, type[Met]]] = MappingProxyType(
     {
         "owner": _OwnerMet,
         "rep": _RepMet,
-        "channel": _ChannelMet,
+        "channel": ChannelMet,
         "currency": _CurrencyMet,
         "customer": _CustomerMet,
         "survey": _SurveyMet,

@@ -27,12 +27,16 @@ def said(view: AlertsView) -> dict[str, Any]:
                 None if line.since is None else instant(line.since),
                 (line.question, line.figure, line.condition, line.threshold, line.days),
                 line.found,
+                None if line.found_at is None else instant(line.found_at),
                 line.raised_times,
             )
             for line in view.alerts
         ],
         "history": [
-            (each.alert, instant(each.at), str(each.event_id), each.happening, each.found)
+            (
+                *(each.alert, instant(each.at), str(each.event_id), each.happening),
+                *(each.found, each.position),
+            )
             for each in view.history
         ],
         "total": view.history_total,
@@ -47,20 +51,19 @@ def wanted(raw: list[Raw], question: Alerts, as_of: int, known_at: int) -> dict[
         for _, each in sorted(alerts_at(raw, as_of, known_at).items())
         if each["state"] in states
     ]
-    positions = {event["event_id"]: _position(event) for event in raw}
     history = [
-        (each["key"], at, event, happening, _number(figure))
+        (each["key"], at, event, happening, _number(figure), position)
         for each in found
-        for at, event, happening, figure in each["history"]
+        for at, event, happening, figure, position in each["history"]
     ]
-    history.sort(key=lambda told: (told[1], positions[told[2]], told[2]), reverse=True)
+    history.sort(key=lambda told: (told[1], told[5]), reverse=True)
     return {
         "raised": sum(each["state"] == "raised" for each in found),
         "alerts": [
             (
                 *(each["key"], each["state"], each["since"]),
                 (*each["rule"][:3], Decimal(each["rule"][3]), each["rule"][4]),
-                *(_number(each["found"]), each["times"]),
+                *(_number(each["found"]), each["found_at"], each["times"]),
             )
             for each in found
         ],
@@ -71,11 +74,6 @@ def wanted(raw: list[Raw], question: Alerts, as_of: int, known_at: int) -> dict[
 
 def _number(figure: str | None) -> Decimal | None:
     return None if figure is None else Decimal(figure)
-
-
-def _position(event: Raw) -> int:
-    evidence: dict[str, int] = event["payload"].get("evidence", {})
-    return evidence.get("position", 0)
 
 
 CASE = Case(st.sampled_from(ASKED), said, wanted)

@@ -9,8 +9,8 @@ from oracle.case_library import cases_at, deal_known
 from oracle.known import is_unknown
 from properties.asked.case import Case
 from properties.world import instant
-from salesflow.projections.cases.case_hits import CaseAtMoment, CaseHit
 from salesflow.projections.cases.case_library import CaseLibrary, CaseLibraryView
+from salesflow.projections.cases.library_cases import CaseAtMoment, LibraryCase
 
 __all__ = ["ASKED", "CASE"]
 
@@ -49,7 +49,7 @@ def said(view: CaseLibraryView) -> dict[str, Any]:
     return found
 
 
-def said_of_hit(hit: CaseHit) -> tuple[Any, ...]:
+def said_of_hit(hit: LibraryCase) -> tuple[Any, ...]:
     return (
         *(hit.case, str(hit.deal), hit.title, hit.state, instant(hit.published_at)),
         *(hit.outcome, hit.outcome_published, hit.because, hit.because_published),

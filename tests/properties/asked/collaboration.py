@@ -12,7 +12,7 @@ from properties.asked.periods import periods
 from properties.world import instant
 from salesflow.presentation.format import Estimate
 from salesflow.projections.collaboration.collaboration import Collaboration, CollaborationView
-from salesflow.projections.collaboration.figures import CollaborationFigures
+from salesflow.projections.collaboration.collaboration_figures import CollaborationFigures
 from salesflow.projections.core.statistics import Spread
 
 __all__ = ["CASE", "asked"]

@@ -106,7 +106,7 @@ def wanted(
     told = tree[0][0] if question.goal is not None else {"revisions": [], "check_ins": []}
     return {
         "goals": lines,
-        "splits": _splits([goal for goal, _ in tree], values),
+        "splits": _splits([goal for goal, _ in tree], values, every),
         "elsewhere": len(every) - len(tree),
         "revisions": told["revisions"],
         "check_ins": [sure for _, sure in told["check_ins"]],
@@ -176,13 +176,18 @@ def _tree(goals: list[Any]) -> list[tuple[Any, int]]:
     return found
 
 
-def _splits(goals: list[Any], values: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _splits(
+    goals: list[Any], values: dict[str, Any], every: list[Any]
+) -> list[tuple[Any, ...]]:
     found: dict[tuple[str, str], list[Any]] = {}
     for goal in goals:
         for above in goals:
             alike = ("metric", "currency")
             if (
                 above["goal"] == goal["parent"]
+                and above["first_day"] <= goal["first_day"]
+                and goal["last_day"] <= above["last_day"]
+                and not _serves(above, goal["goal"], every, [])
                 and all(above[name] == goal[name] for name in alike)
                 and goal["metric"] in ("sales", "orders", "created", "lost")
                 and goal["standing"] != "abandoned"

@@ -35,12 +35,21 @@ def said(view: RepCardView) -> dict[str, Any]:
     return {
         "team": view.team,
         "level": level,
-        "plan": [(each.level, each.due and each.due.isoformat()) for each in view.career_plan],
+        "plan": [
+            (
+                *(each.level, each.due and each.due.isoformat()),
+                each.reached_at and instant(each.reached_at),
+            )
+            for each in view.career_plan
+        ],
         "skills": sorted(
             (each.skill, instant(each.at), Fraction(each.score)) for each in view.skills
         ),
         "trainings": {
-            each.training: (each.status, each.assigned_at and instant(each.assigned_at))
+            (each.training, each.number): (
+                *(each.status, each.assigned_at and instant(each.assigned_at)),
+                each.completed_at and instant(each.completed_at),
+            )
             for each in view.trainings
         },
         "figures": {
@@ -60,11 +69,15 @@ def wanted(raw: list[Raw], question: RepCard, as_of: int, known_at: int) -> dict
     return {
         "team": team_of_rep(raw, question.rep, at),
         "level": told["level"],
-        "plan": told["plan"],
+        "plan": [(*step, told["reached"].get(step[0])) for step in told["plan"]],
         "skills": sorted((skill, when, score) for skill, when, score, _ in told["skills"]),
         "trainings": {
-            training: (_status(taken, as_of), taken.get("assigned"))
-            for training, taken in told["trainings"].items()
+            (training, number): (
+                *(_status(taken, as_of), taken.get("assigned")),
+                taken.get("completed"),
+            )
+            for training, times in told["times"].items()
+            for number, taken in enumerate(times, 1)
         },
         "figures": {metric: found[metric].get(None, nothing[metric])[0] for metric in MEASURED},
     }

@@ -45,7 +45,7 @@ from salesflow.errors import HistoryError, InputError, UnwritableError
 from salesflow.projections.core.balances import balances
 from salesflow.projections.core.left_out import Behind, in_brief
 from salesflow.projections.core.question import Question, View
-from salesflow.projections.known_names import ensure_known
+from salesflow.projections.known_names import ensure_known, unmet_by
 from salesflow.projections.table import (
     LedgerTable,
     ReadPoint,
@@ -281,6 +281,8 @@ class Snapshot(Generic[ViewT]):
             begun = log.begun(self._connection)
             if read_point.known_at < begun:
                 envelope["known_since"] = from_instant(begun)
+        if unmet := unmet_by(self._question, reader):
+            envelope["unmet"] = unmet
         at = ReadingNames(self._names, read_point, self._position, self._connection)
         envelope["names"] = at.names_in(view)
         return envelope

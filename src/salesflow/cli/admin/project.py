@@ -156,7 +156,8 @@ def _as_line(context: CommandContext, flow: "SalesFlow", found: "CaughtUp") -> s
 def sql(
     context: CommandContext,
     table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="A read table, as `status` lists them.")
+        str,
+        typer.Argument(metavar="TABLE", help="A read table, as `salesflow status` lists them."),
     ],
     as_of: AsOf = None,
     known_at: KnownAt = None,

@@ -66,7 +66,7 @@ def show(
         rows = [(context.screen.word("Id"), str(found.id)), *texts.items()]
         for label, at in (("Created at", found.opened_at), ("Closed at", found.closed_at)):
             if at is not None:
-                rows.append((context.screen.word(label), local_time(at, zone)))
+                rows.append((context.screen.word(label), local_time(at, zone, exact=False)))
         if found.irregular:
             rows.append((context.screen.word("Data anomalies"), f"{len(found.irregular):,}"))
         context.screen.json({**deal_json(found, called), "moment": plain(moment)})
@@ -79,7 +79,7 @@ def show(
 def history(
     context: CommandContext, deal: DealId, known_at: KnownAt = None, merged: Merged = False
 ) -> None:
-    """List every event of a deal with its envelope, in the order in which it became known."""
+    """List every event of a deal: when, by whom and what, in the order it became known."""
     with context.open() as flow:
         id = find_deal(flow, deal)
         events = flow.history(id, known_at=known_at, merged=merged)

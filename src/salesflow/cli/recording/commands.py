@@ -9,7 +9,7 @@ not at all.
 import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -18,30 +18,30 @@ from uuid import UUID
 
 import typer
 
+from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import Called, find_customer, find_deal, find_rep
-from salesflow.cli.recording.helps import HELPS
+from salesflow.cli.known_things import id_function, word_of
+from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
+from salesflow.cli.recording.naming import Naming
+from salesflow.cli.recording.subjects import Subjects
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
-    id_function,
     parameters_of,
     read_file,
 )
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event
-from salesflow.domain.goal import Goal
-from salesflow.domain.process import SalesProcess
-from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.team import Team
-from salesflow.domain.training import Training
-from salesflow.domain.wording import quoted
-from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
+from salesflow.domain.event import Event, FactRetracted, believed_history, retracted_ids
+from salesflow.domain.pending import untrack
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.wording import Message, quoted
+from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.deal_view import event_json
-from salesflow.presentation.fact_text import summarize_fact
+from salesflow.presentation.fact_text import told_in_full
 from salesflow.presentation.format import local_time
-from salesflow.presentation.messages import Language, fact_name, in_language, say
+from salesflow.presentation.messages import Language, fact_name, in_language
 from salesflow.presentation.table import TableOfView
 
 __all__ = [
@@ -49,7 +49,6 @@ __all__ = [
     "command_of_aggregate",
     "identifier_of",
     "stream_of",
-    "word_of",
 ]
 
 
@@ -58,6 +57,8 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow, Session
 
 PANEL: Final = "Recording"
+WORD: Final = "WORD"
+"""What stands for a word of a closed list, which the help names."""
 Actor = Annotated[
     str | None, typer.Option("--actor", help="Who says so.", rich_help_panel=PANEL)
 ]
@@ -97,6 +98,10 @@ def _no_notes(*_: object) -> Iterator[str]:
     return iter(())
 
 
+def _nothing(*_: object) -> None:
+    return None
+
+
 class Prepared(NamedTuple):
     """What a command takes beside its own parameters, and what completes it."""
 
@@ -106,6 +111,8 @@ class Prepared(NamedTuple):
     more: tuple[CommandParameter, ...] = ()
     notes: "Callable[[SalesFlow, Given, Language], Iterator[str]]" = _no_notes
     """What whoever typed it should know besides, of what was recorded."""
+    ensure: "Callable[[SalesFlow, Given, Sequence[Given]], None]" = _nothing
+    """Refuses what was given for one command, beside what was given for all of them."""
 
 
 def command_of_aggregate(
@@ -126,10 +133,13 @@ def command_of_aggregate(
         with context.record(timezone) as flow:
             made.run(context, flow, asked, actor, command_id)
 
-    command.__doc__ = inspect.getdoc(made.function)
+    command.__doc__ = help_text(made.function.__doc__ or "")
     return with_context(command, [*made.options(), *RECORDING])
 
 
+PROCESS: Final = "process"
+STAGES: Final = "stages"
+"""What only a version of a process has of all that is published."""
 RECORDING: Final[tuple[CommandParameter, ...]] = (
     ("input_file", Input, None),
     ("actor", Actor, None),
@@ -163,6 +173,7 @@ class _Command:
         own = parameters_of(self.function, kind)
         self.own = [each for each in own if each.name not in provided]
         self.whose = [] if self.makes_new else identifier_of(kind)
+        self._names: Naming | None = None
         self._prefix = "" if not _clash(self.whose, self.own) else f"{kind.noun}_"
 
     @property
@@ -175,7 +186,7 @@ class _Command:
 
     def options(self) -> Iterator[CommandParameter]:
         """Make arguments and options; none is required here, since JSON may hold it."""
-        helps = _field_texts(self.kind)
+        helps = _field_texts(self.kind, self.function)
         for each in self.takes:
             yield _option(each, helps.get(each.name, ""))
         if self.prepared is not None:
@@ -190,7 +201,7 @@ class _Command:
         more = {name for name, _, _ in (self.prepared.more if self.prepared else ())}
         said = {n: v for n, v in said.items() if v is not False or n not in known}
         documents = [{}] if file is None else _documents(file)
-        for number, document in enumerate(documents, 1):
+        for number, document in enumerate(map(self._as_named, documents), 1):
             named = {_parameter_name(name): value for name, value in document.items()}
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
@@ -200,6 +211,8 @@ class _Command:
                     f" are {there}"
                 )
             found = {n: v for n, v in named.items() if v is not None} | said
+            if self.makes_new:
+                found |= _other_names(found, known)
             missing = [p for p in self.takes if p.required and p.name not in found]
             if missing:
                 named_here = ", ".join(each.typed for each in missing)
@@ -212,6 +225,16 @@ class _Command:
             called = placed[:1] if self.makes_new else placed[: len(self.whose)]
             yield _OneCommand(_at(file, number, documents), " ".join(called), found)
 
+    def _as_named(self, document: dict[str, object]) -> dict[str, object]:
+        """Take a process that is to be published as `process show` prints it, with its key."""
+        publishes = any(
+            each.name == PROCESS and each.kind is ProcessVersion for each in self.own
+        )
+        if not publishes or PROCESS in document or STAGES not in document:
+            return document
+        key = {} if self.makes_new else {self._named(self.whose[0]): document.get("key")}
+        return {PROCESS: document, **key}
+
     def run(
         self,
         context: CommandContext,
@@ -221,34 +244,54 @@ class _Command:
         command_id: str | None,
     ) -> None:
         """Record all of them in one session, and show what was recorded."""
+        naming = self._names = Naming(flow, context.language)
+        if self.makes_new:
+            for each in asked:
+                naming.things.makes(self.kind.noun, each.called)
+        if actor is not None:
+            actor = naming.actor(actor)
         completed: list[_OneCommand] = []
         results: list[object] = []
 
         def record(session: "Session") -> None:  # not called where it was recorded before
             results.clear()
-            completed[:] = [self._read(flow, each) for each in asked]
+            naming.start_over()
+            completed[:] = [self._read(flow, each, naming) for each in asked]
+            self._ensure(flow, asked)
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
 
-        receipt = flow.run(
-            record,
-            actor=actor,
-            command_id=command_id,
-            fingerprint=self._fingerprint(asked) if command_id is not None else None,
-        )
+        with _told_apart(command_id):
+            receipt = flow.run(
+                record,
+                actor=actor,
+                command_id=command_id,
+                fingerprint=self._fingerprint(asked) if command_id is not None else None,
+            )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
-        notes_of = self.prepared.notes if self.prepared else _no_notes
-        notes = [
-            note
-            for each in completed
-            for ask in (notes_of, _unknown_keys)
-            for note in ask(flow, each.values, context.language)
-        ]
+        notes = [*naming.notes, *self._notes(flow, completed, context.language)]
         show_receipt(context, flow, receipt, told, notes)
 
-    def _read(self, flow: "SalesFlow", asked: _OneCommand) -> _OneCommand:
+    def _notes(
+        self, flow: "SalesFlow", completed: Sequence[_OneCommand], language: Language
+    ) -> Iterator[str]:
+        """Yield what should be known of what was recorded."""
+        notes_of = self.prepared.notes if self.prepared else _no_notes
+        for each in completed:
+            yield from notes_of(flow, {"id": each.id, **each.values}, language)
+
+    def _ensure(self, flow: "SalesFlow", asked: Sequence[_OneCommand]) -> None:
+        """Refuse what was given for one of them, beside what was given for the others."""
+        if self.prepared is None:
+            return
+        together = [each.values for each in asked]
+        for each in asked:
+            with self._named_as_typed(each):
+                self.prepared.ensure(flow, each.values, together)
+
+    def _read(self, flow: "SalesFlow", asked: _OneCommand, naming: Naming) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""
         given = asked.values
         with self._named_as_typed(asked):
@@ -259,9 +302,12 @@ class _Command:
             }
             id = None
             if not self.makes_new:
-                whose = {each.name: values[self._named(each)] for each in self.whose}
+                said = {each.name: values[self._named(each)] for each in self.whose}
+                whose = naming.identified(self.kind, self.whose, said)
+                values |= {self._named(each): whose[each.name] for each in self.whose}
                 id = stream_of(self.kind, whose, flow)
         with self._named_as_typed(asked._replace(id=id)):
+            values |= naming.read(self.function.__name__, self._naming, values, id)
             if self.prepared is not None:
                 more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
                 values = self.prepared.prepare(flow, values | more)
@@ -276,6 +322,12 @@ class _Command:
         return sha256(json.dumps(typed, sort_keys=True).encode()).hexdigest()
 
     @property
+    def _naming(self) -> list[Parameter]:
+        """The parameters that may name what there is; not the key of what is made."""
+        keyed = self.makes_new and bool(self.own) and self.own[0].placed
+        return self.own[1:] if keyed else self.own
+
+    @property
     def _told(self) -> frozenset[str]:
         """The parameters that nobody types."""
         return self.prepared.provides if self.prepared else frozenset()
@@ -286,31 +338,58 @@ class _Command:
         if asked.id is None:
             made = self.function(*placed, **loaded)
             assert isinstance(made, Aggregate)
-            self._ensure_new(session, flow, made, asked)
-            return session.add(made)
+            return self._make(session, flow, made, asked)
         thing = session.get(self.kind, asked.id)
         return getattr(thing, self.function.__name__)(*placed, **loaded)
 
-    def _ensure_new(
+    def _make(
         self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
-    ) -> None:
-        """Refuse to make what is there; what has no key is always another one."""
-        if not made.id_given:
-            return
-        called, word = f"{made.noun} {quoted(asked.called)}", word_of(self.kind)
-        try:
-            session.get(self.kind, made.id)
-        except NotFoundError:
-            if flow.log.stream(made.id):
-                raise RuleError(
-                    f"{called} was recorded before, and its opening was retracted; take that"
-                    f" retraction back with `salesflow retract` (`salesflow {word} history`"
-                    " lists it), or take another key"
-                ) from None
-            return
-        raise InputError(
-            f"{called} is there already, or named twice; `salesflow {word} list` shows those"
-            " there are: change it, or take another key"
+    ) -> Aggregate:
+        """Add what was made; what is there under its key is refused, or opened anew.
+
+        What has no key is always another one.
+        """
+        before = flow.log.stream(made.id) if made.id_given else []
+        if before and not believed_history(before):
+            gone = {*retracted_ids(before)}
+            facts = (e.fact for e in before if e.event_id not in gone)
+            others = sum(not isinstance(fact, FactRetracted) for fact in facts)
+            return self._open_anew(session, made, asked, others)
+        if self._names is not None:
+            self._names.note_alike(made)
+        if made.id_given:
+            with suppress(NotFoundError):
+                session.get(self.kind, made.id)
+                raise self._is_there(made, asked, twice=not before)
+        return session.add(made)
+
+    def _open_anew(
+        self, session: "Session", made: Aggregate, asked: _OneCommand, others: int
+    ) -> Aggregate:
+        """Record the opening again of what was opened before, which was retracted."""
+        untrack(made)
+        [opening] = (each.fact for each in made.pending)
+        occurred_at: Any = asked.values.get("occurred_at")
+        session.reopen_history(made.id, opening, occurred_at=occurred_at)
+        if others and self._names is not None:
+            self._names.note_reopened(made.noun, asked.called, others)
+        return session.get(self.kind, made.id)
+
+    def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
+        called, word = quoted(asked.called), word_of(self.kind.noun)
+        if twice:
+            there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
+            return InputError(there)
+        change = CHANGED_BY.get(self.kind.noun)
+        way_out = f"`salesflow {word} {change}`" if change else f"`salesflow {word} --help`"
+        return InputError(
+            Message(
+                "{noun} {called} is there already; change it with {way_out}, or take another"
+                " key",
+                noun=made.noun,
+                called=called,
+                way_out=way_out,
+            )
         )
 
     @contextmanager
@@ -321,42 +400,46 @@ class _Command:
         except SalesflowError as error:
             message, *rest = error.args
             if asked.id is not None and str(asked.id) in str(message):
-                noun, word = self.kind.noun, word_of(self.kind)
+                noun, word = self.kind.noun, word_of(self.kind.noun)
                 called = f"{noun} {quoted(asked.called)}"
                 message = str(message).replace(f"{noun} {asked.id}", called)
                 if isinstance(error, NotFoundError):
+                    near = self._names.things.perhaps(noun, asked.called) if self._names else ""
                     message = (
-                        f"there is no {called}; `salesflow {word} list` shows those there are"
+                        f"there is no {called}{near}; `salesflow {word} list` shows those"
+                        " there are"
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
 
 
-REFERRED: Final[Mapping[str, type[Aggregate]]] = {
-    "team": Team,
-    "teams": Team,
-    "training": Training,
-    "parent": Goal,
-    "process": SalesProcess,
-}
-"""Parameters that name a thing by its key, which nobody has to have made before."""
+@contextmanager
+def _told_apart(command_id: str | None) -> Iterator[None]:
+    """Say what became of a command whose id was used for another one before."""
+    try:
+        yield
+    except AlreadyRecordedError as error:
+        if error.differs != "fingerprint":
+            raise
+        receipt: Any = error.receipt
+        raise InputError(
+            Message(
+                "command id {id} was used before, for something else, at event no. {first};"
+                " nothing of what was typed now is recorded: take another --command-id",
+                id=quoted(command_id),
+                first=receipt.first,
+            )
+        ) from error
 
 
-def _unknown_keys(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
-    """Say which things a command names that there are not: a key may be mistyped."""
-    for name, kind in REFERRED.items():
-        given = values.get(name)
-        for key in given if isinstance(given, tuple) else (given,):
-            if not isinstance(key, str) or (kind, key) == (SalesProcess, STANDARD.key):
-                continue
-            id = id_function(kind)(key)
-            if isinstance(id, UUID) and not flow.log.stream(id):
-                yield say(
-                    "{key} is not there yet; {command} shows what is",
-                    language,
-                    key=quoted(key),
-                    command=f"`salesflow {word_of(kind)} list`",
-                )
+def _other_names(
+    found: Mapping[str, object], known: Mapping[str, Parameter]
+) -> dict[str, object]:
+    """Return the name in the other language where a new thing is given one alone."""
+    both = {"name_en", "name_zh"}
+    if not both <= known.keys() or len(said := both & found.keys()) != 1:
+        return {}
+    return dict.fromkeys(both - said, found[next(iter(said))])
 
 
 def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
@@ -365,17 +448,20 @@ def _clash(whose: Sequence[Parameter], own: Sequence[Parameter]) -> bool:
 
 def _option(each: Parameter, text: str) -> CommandParameter:
     kind: Any = each.choices or str
+    one_of = f"One of {', '.join(get_args(each.choices))}." if each.choices else ""
+    text = " ".join(filter(None, (text, one_of)))
     if each.is_flag:
         option = typer.Option(flag_of(each.name), help=text, show_default=False)
         return each.name, Annotated[bool, option], False
     if each.is_list:
         kind = list[str]
-    metavar = None if each.choices else each.hint
+    metavar = WORD if each.choices else each.hint
     if each.placed:
+        kind = str if each.choices else kind
+        text = f"{text} Required, here or by --input.".strip()
         argument = typer.Argument(metavar=each.name.upper(), help=text, show_default=False)
         return each.name, Annotated[kind | None, argument], None
-    words = ", ".join(get_args(each.choices)) if each.is_list else ""
-    again = f"{words and f'One of {words}. '}May be given again." if each.is_list else ""
+    again = "May be given again." if each.is_list else ""
     need = "Required." if each.required else ""
     help_text = " ".join(filter(None, (text, again, need)))
     option = typer.Option(
@@ -384,15 +470,41 @@ def _option(each: Parameter, text: str) -> CommandParameter:
     return each.name, Annotated[kind | None, option], None
 
 
-def _field_texts(kind: type[Aggregate]) -> dict[str, str]:
-    """Return what the docstrings below the fields of its facts say, by field."""
+def _field_texts(kind: type[Aggregate], function: Callable[..., object]) -> dict[str, str]:
+    """Return what its parameters mean, by name.
+
+    The docstrings below the fields of the facts that it records say so; where they do not,
+    what is said of all commands, and at last a field of that name of another fact.
+    """
     from salesflow.projections.core.question import field_docstrings
 
-    found: dict[str, str] = {}
+    own: dict[str, str] = {}
+    others: dict[str, str] = {}
+    names = {*_names_in(kind, function, 2)}
     for fact in kind.facts:
+        found = own if fact.__name__ in names else others
         for name, text in field_docstrings(fact).items():
             found.setdefault(name, text)
-    return {**HELPS, **found}
+    scopes = (each.model_fields["scope"] for each in kind.facts if "scope" in each.model_fields)
+    spread = [it.annotation for it in scopes if isinstance(it.annotation, type)]
+    within = {n: text for each in spread for n, text in field_docstrings(each).items()}
+    of_command = {
+        name: text for (command, name), text in HELPS_OF.items() if command == function.__name__
+    }
+    helps = {**others, **HELPS, **within, **own, **of_command}
+    return helps | {"metric": f"{helps['metric']} {METRICS_THERE_ARE}"}
+
+
+def _names_in(
+    kind: type[Aggregate], function: Callable[..., object], deep: int
+) -> Iterator[str]:
+    """Yield what the code of a command names, and that of the methods it calls."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    for name in code.co_names if code is not None else ():
+        yield name
+        called = getattr(kind, name, None) if deep else None
+        if name.startswith("_") and callable(called):
+            yield from _names_in(kind, called, deep - 1)
 
 
 def _parameter_name(name: str) -> str:
@@ -450,15 +562,18 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     return id
 
 
-def word_of(kind: type[Aggregate]) -> str:
-    """Return what commands about such things stand under."""
-    return WORDS.get(kind.noun, kind.noun)
-
-
+CHANGED_BY: Final = {
+    "alert": "revise",
+    "goal": "revise",
+    "incentive plan": "supersede",
+    "rep": "move",
+    "sales process": "publish-version",
+    "team": "rename",
+    "training": "revise",
+}
+"""The command that changes a thing of each kind which is there already."""
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
-WORDS: Final = {"sales process": "process", "incentive plan": "plan"}
-"""What things are called on the command line, where that is not their noun."""
 
 
 def _rep_stream(flow: "SalesFlow", text: str) -> UUID:
@@ -478,6 +593,9 @@ FOUND_BY_NAME: Final[Mapping[str, "Callable[[SalesFlow, str], UUID]"]] = {
 # What was recorded, for people and as JSON.
 
 
+RECORDED_COLUMNS: Final = ("Event no.", "Occurred", "Subject", "Event", "Details")
+
+
 def show_receipt(
     context: CommandContext,
     flow: "SalesFlow",
@@ -489,36 +607,40 @@ def show_receipt(
     events = _events_of(flow, receipt)
     context.screen.json(
         {
-            "recorded": [
-                {"stream_id": str(event.stream_id), **event_json(event)} for event in events
-            ],
+            "recorded": [*map(_recorded_json, events)],
             "ids": [str(id) for id in receipt.stream_ids],
             "results": [str(each) for each in results],
             "again": receipt.again,
             **({"notes": [*notes]} if notes else {}),
         }
     )
-    zone, called, word = flow.settings().timezone, Called(flow), context.screen.word
-    language = context.language
-    rows = tuple(
-        (
-            f"{event.position:,}",
-            local_time(event.occurred_at, zone),
-            fact_name(type(event.fact), language),
-            summarize_fact(event.fact, language, zone, called.rep),
-        )
-        for event in events
-    )
+    context.screen.notes(notes)
     title = "Events recorded before" if receipt.again else "Events recorded"
-    context.screen.table(
-        TableOfView(title, ("Event no.", "Occurred", "Event", "Details"), rows)
-    )
-    for each in results:
-        context.screen.line(f"{word('Key')}: {each}")
-    context.screen.lines(notes, "yellow")
+    rows = tuple(_rows_of(flow, events, context.language))
+    context.screen.table(TableOfView(title, RECORDED_COLUMNS, rows))
+    context.screen.lines(f"{context.screen.word('Key')}: {each}" for each in results)
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
-        context.screen.line(in_language(note, language), "yellow")
+        context.screen.line(in_language(note, context.language), "yellow")
+
+
+def _rows_of(
+    flow: "SalesFlow", events: Sequence[Event], language: Language
+) -> Iterator[tuple[str, ...]]:
+    """Yield events as people read them, each with the thing it is of."""
+    zone, called, subjects = flow.settings().timezone, Called(flow), Subjects(flow)
+    for event in events:
+        yield (
+            f"{event.position:,}",
+            local_time(event.occurred_at, zone, exact=False),
+            subjects.name(event),
+            fact_name(type(event.fact), language),
+            told_in_full(event.fact, language, zone, called.rep),
+        )
+
+
+def _recorded_json(event: Event) -> dict[str, Any]:
+    return {"stream_id": str(event.stream_id), **event_json(event)}
 
 
 def _events_of(flow: "SalesFlow", receipt: "Receipt") -> list[Event]:

@@ -4,10 +4,38 @@ What a fact says of its own field, by the docstring below it, goes before this. 
 own, since it is text alone.
 """
 
+import re
 from collections.abc import Mapping
+from inspect import cleandoc
 from typing import Final
 
-__all__ = ["HELPS"]
+__all__ = ["HELPS", "HELPS_OF", "help_text"]
+
+SECTION: Final = re.compile(r"\n\s*\n?\s*(?:Args|Raises|Returns|Yields):\n.*", re.DOTALL)
+"""What a docstring says to callers in Python alone."""
+
+
+def help_text(docstring: str) -> str:
+    """Return what a docstring says to whoever types the command."""
+    return SECTION.sub("", cleandoc(docstring)).strip()
+
+
+A_PROCESS: Final = (
+    "The process as JSON, or @FILE: what `salesflow process show KEY --json` prints, changed."
+)
+HELPS_OF: Final[Mapping[tuple[str, str], str]] = {
+    ("advance", "because"): "Why it may go on, such as what the customer said.",
+    ("advance_to", "because"): "Why it may go on, such as what the customer said.",
+    ("correct", "amount"): "What is paid in difference; below nothing it is taken back.",
+    ("give_refund", "amount"): "How much was paid back, such as '500 CNY'.",
+    ("lock", "by"): "Who agreed to it.",
+    ("note_factor", "text"): "More about it, in your words.",
+    ("open", "amount"): "What it may be worth, such as '98000 CNY'.",
+    ("forecast", "amount"): "What it may be worth, such as '98000 CNY'.",
+    ("publish", "process"): A_PROCESS,
+    ("publish_version", "process"): f"{A_PROCESS} It needs a higher version.",
+}
+"""What a parameter of one command means, by the command and its own name."""
 
 HELPS: Final[Mapping[str, str]] = {
     "action": "The key of the action.",
@@ -47,7 +75,7 @@ HELPS: Final[Mapping[str, str]] = {
     """ '{"product": "ERP", "quantity": "1", "unit_price": {"amount": "98000", "currency":"""
     """ "CNY"}}', or @FILE.""",
     "mapping": "The new stage of each stage that is called otherwise, OLD=NEW.",
-    "metric": "What is measured: sales, orders, win_rate …",
+    "metric": "What is measured, by key or name.",
     "name": "What it or they are called.",
     "name_en": "Its name in English.",
     "name_zh": "Its name in Chinese.",
@@ -56,16 +84,17 @@ HELPS: Final[Mapping[str, str]] = {
     "next_step": "What comes next.",
     "note": "More about it.",
     "objection": "The key of the objection, as raising it gave.",
-    "occurred_at": "When it happened: a day, or 2026-03-31T17:00:00+08:00. Default: now.",
+    "occurred_at": "When it happened: a day, 2026-03-31 17:00 in the business time zone, or"
+    " 2026-03-31T17:00:00+08:00. Default: now.",
     "order": "Number of the order.",
     "outcome": "How it ended.",
     "overridden_by": "Who decided that what is unmet does not matter.",
     "override": "Why an exit criterion may be unmet, CRITERION=REASON.",
     "owner": "The rep who is responsible, by id or name.",
     "pain_point": "Whether it hurts.",
-    "participants": "Who else took part.",
+    "participants": "Who took part, also whoever records it; several with commas, or again.",
     "payment_days": "Within how many days it is to be paid.",
-    "people": "Who decides, as JSON, or @FILE.",
+    "people": "Who decides, and as what, such as 王总:CEO; or JSON with name, role, person_id.",
     "period": "By which period it is settled.",
     "person": "Whose id it is, or name.",
     "person_id": "The id of a contact person of the customer.",
@@ -90,8 +119,10 @@ HELPS: Final[Mapping[str, str]] = {
     "service": "What was delivered.",
     "skills": "A skill: communication, negotiation, product_knowledge, or one of yours.",
     "solution": "What was proposed.",
-    "stage": "The key of the stage.",
+    "stage": "The key of the stage, or its name.",
     "starts": "The first day on which it is in force.",
+    "steps": "A level, and the day by which it should be reached, such as senior:2026-12-31; or"
+    """ JSON with level and due.""",
     "summary": "What was said.",
     "survey": "Key of the survey.",
     "survivor": "The one that stays.",

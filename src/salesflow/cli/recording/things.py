@@ -5,11 +5,9 @@ thing needs nothing here.
 """
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import typer
 
@@ -22,29 +20,27 @@ from salesflow.cli.context import (
 )
 from salesflow.cli.history import events_json, history_table, marks_of
 from salesflow.cli.ids import Called
-from salesflow.cli.recording.commands import identifier_of, stream_of, word_of
+from salesflow.cli.known_things import word_of
+from salesflow.cli.recording.commands import identifier_of, stream_of
+from salesflow.cli.recording.naming import Naming
+from salesflow.cli.recording.thing_lists import LISTS
+from salesflow.cli.recording.thing_shown import shown_of, shown_values, values_shown
+from salesflow.cli.recording.things_read import ThingsRead
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
-from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.domain.state import values_of
-from salesflow.domain.time import Moment, instant_of
-from salesflow.errors import HistoryError, NotFoundError
-from salesflow.presentation.fact_text import value_text
-from salesflow.presentation.fields import called, plain
+from salesflow.errors import NotFoundError
+from salesflow.presentation.fields import plain
 from salesflow.presentation.format import distinct_ids
-from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 
-__all__ = ["command_about", "shown_values", "title_of_list"]
+__all__ = ["command_about", "show_events", "shown_values", "title_of_list"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
-LISTED_MAX: Final = 100_000
-COLUMNS_MAX: Final = 7
-"""So many values of each thing stand in a list; `show` has all of them."""
-NOT_SHOWN: Final = frozenset({"irregular"})
+Marks = dict[UUID, tuple[str, str]]
+"""Of events that do not count: `retracted` or `irregular`, and why."""
 
 
 def command_about(kind: type[Aggregate], what: str, text: str) -> Callable[..., None]:
@@ -76,7 +72,8 @@ def _found(
 ) -> tuple[UUID, str]:
     """Return which thing is meant, and how it was said."""
     parameters = identifier_of(kind)
-    whose = {each.name: each.read(given[each.name], flow) for each in parameters}
+    said = {each.name: each.read(given[each.name], flow) for each in parameters}
+    whose = Naming(flow).identified(kind, parameters, said)
     return stream_of(kind, whose, flow), " ".join(str(given[each.name]) for each in parameters)
 
 
@@ -88,137 +85,77 @@ def _get(
         return flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
     except NotFoundError as error:
         raise NotFoundError(
-            f"there is no {kind.noun} {said!r} at that moment; `salesflow {word_of(kind)} list`"
-            " shows those there are"
+            f"there is no {kind.noun} {said!r} at that moment; `salesflow"
+            f" {word_of(kind.noun)} list` shows those there are"
         ) from error
-
-
-def _moment(flow: "SalesFlow", given: dict[str, object]) -> Moment:
-    """Return the moment at which things are read."""
-    zone, head = flow.settings().timezone, flow.log.head()
-    known = head.recorded
-    if given.get("known_at") is not None:
-        known = min(known, instant_of(str(given["known_at"]), zone))
-    if given.get("as_of") is None:
-        then = flow.get(Settings, SETTINGS_ID).context.now
-    else:
-        then = instant_of(str(given["as_of"]), zone)
-    return Moment.at(then, known, position=head.position, revision=0)
-
-
-def shown_values(kind: type[Aggregate]) -> list[str]:
-    """Name the values of its state that are shown of a thing."""
-    names = {
-        name: None
-        for cls in reversed(kind.state_class.__mro__)
-        for name in vars(cls).get("__annotations__", {})
-        if name[0] != "_" and name in values_of(cls) and name not in NOT_SHOWN
-    }
-    return [*names]
-
-
-def _values(thing: Aggregate) -> dict[str, object]:
-    """Return what the state of a thing says, by the names of its values."""
-    return {name: getattr(thing, name) for name in shown_values(type(thing))}
 
 
 def _show(
     kind: type[Aggregate], context: CommandContext, flow: "SalesFlow", given: dict[str, object]
 ) -> None:
     id, said = _found(kind, flow, given)
-    thing, moment = _get(kind, flow, id, said, given), _moment(flow, given)
-    values, zone, word = _values(thing), flow.settings().timezone, context.screen.word
+    thing, read = _get(kind, flow, id, said, given), _reading(context, flow, given)
+    values = values_shown(thing)
     context.screen.json(
         {
             "id": str(id),
             **{name: plain(value) for name, value in values.items()},
             "irregular": len(getattr(thing, "irregular", ())),
-            "moment": plain(moment),
+            "moment": plain(read.moment),
         }
     )
-    rows = [
-        (word(called(name)), text)
-        for name, value in values.items()
-        if (text := _text(value, context.language, zone, lines=True))
-    ]
+    if context.screen.as_json:
+        return
+    rows, tables = shown_of(thing, read)
     odd: Sequence[tuple[Event, str]] = getattr(thing, "irregular", ())
     if odd:
-        rows.append((word("Data anomalies"), f"{len(odd):,}"))
-    title = kind.noun.capitalize()
+        rows.append((read.word("Data anomalies"), f"{len(odd):,}"))
     columns = ("Attribute", "Value")
-    context.screen.table(TableOfView(title, columns, tuple(rows), about=said))
-    context.screen.moment(moment, zone)
+    first = TableOfView(kind.noun.capitalize(), columns, tuple(rows), about=said)
+    context.screen.table(first, *tables)
+    context.screen.moment(read.moment, read.zone)
 
 
-def _text(value: object, language: Language, zone: ZoneInfo, *, lines: bool = False) -> str:
-    if lines and isinstance(value, tuple | list | Mapping):
-        each = value.values() if isinstance(value, Mapping) else value
-        return "\n".join(value_text(one, language, zone) for one in each)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return ", ".join(filter(None, (value_text(each, language, zone) for each in value)))
-    return value_text(tuple(value) if isinstance(value, list) else value, language, zone)
+def _reading(
+    context: CommandContext, flow: "SalesFlow", given: dict[str, object]
+) -> ThingsRead:
+    as_of, known_at = (given.get(name) for name in ("as_of", "known_at"))
+    return ThingsRead(
+        flow,
+        context.language,
+        as_of=None if as_of is None else str(as_of),
+        known_at=None if known_at is None else str(known_at),
+    )
 
 
 def _list(
     kind: type[Aggregate], context: CommandContext, flow: "SalesFlow", given: dict[str, object]
 ) -> None:
-    things, moment = [*_all(kind, flow, given)], _moment(flow, given)
-    zone = flow.settings().timezone
+    read, listed = _reading(context, flow, given), LISTS[kind.noun]
+    things = sorted(read.every(kind), key=lambda each: listed.order(each[1]))
     context.screen.json(
         {
             "things": [
-                {"id": str(id), **{name: plain(v) for name, v in _values(thing).items()}}
+                {"id": str(id), **{name: plain(v) for name, v in values_shown(thing).items()}}
                 for id, thing in things
             ],
-            "moment": plain(moment),
+            "moment": plain(read.moment),
         }
     )
-    told = [_values(thing) for _, thing in things]
-    names = [name for name in (told[0] if told else {}) if _is_short(name, told)]
-    names = names[:COLUMNS_MAX]
+    if context.screen.as_json:
+        return
     ids = distinct_ids({id for id, _ in things}) if kind.noun == "customer" else {}
     rows = tuple(
-        (
-            *(_text(values[name], context.language, zone) for name in names),
-            *([ids[id]] if id in ids else []),
-        )
-        for (id, _), values in zip(things, told, strict=True)
+        (*listed.cells(thing, read), *([ids[id]] if id in ids else [])) for id, thing in things
     )
-    columns = (*(called(name) for name in names), *(["Id"] if ids else []))
-    context.screen.table(TableOfView(title_of_list(kind), columns, rows))
-    context.screen.moment(moment, zone)
+    columns = (*listed.columns, *(["Id"] if ids else []))
+    context.screen.table(TableOfView(title_of_list(kind), columns, rows, by_weight=True))
+    context.screen.moment(read.moment, read.zone)
 
 
 def title_of_list(kind: type[Aggregate]) -> str:
     """Return what stands above a list of things; "Reps" heads a column that counts them."""
     return "Sales reps" if kind.noun == "rep" else f"{kind.noun.capitalize()}s"
-
-
-def _is_short(name: str, told: Sequence[dict[str, object]]) -> bool:
-    values = [values[name] for values in told if values[name] is not None]
-    return bool(values) and not any(
-        isinstance(each, tuple | list | dict | set | frozenset) for each in values
-    )
-
-
-def _all(
-    kind: type[Aggregate], flow: "SalesFlow", given: dict[str, object]
-) -> Iterator[tuple[UUID, Aggregate]]:
-    from salesflow.adapters.event_store.search import beginning_with
-
-    openings = [fact for fact in kind.facts if fact.is_opening]
-    ids = {
-        id: None
-        for opening in openings
-        for id in beginning_with(flow.log, "", opened_by=opening, limit=LISTED_MAX)
-    }
-    found = []
-    for id in ids:
-        with suppress(NotFoundError, HistoryError):
-            as_of, known_at = given.get("as_of"), given.get("known_at")
-            thing = flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
-            found.append((id, thing))
-    yield from sorted(found, key=lambda each: str(next(iter(_values(each[1]).values()), "")))
 
 
 def _history(
@@ -229,7 +166,20 @@ def _history(
         events = flow.history(id, known_at=given.get("known_at"))  # type: ignore[arg-type]
     except NotFoundError as error:
         raise NotFoundError(f"nothing has been recorded of {kind.noun} {said!r}") from error
-    marks = marks_of(kind, flow, events, given.get("known_at"))  # type: ignore[arg-type]
+    known_at = given.get("known_at")
+    show_events(kind, context, flow, said, events, None if known_at is None else str(known_at))
+
+
+def show_events(
+    kind: type[Aggregate],
+    context: CommandContext,
+    flow: "SalesFlow",
+    said: str,
+    events: list[Event],
+    known_at: str | None,
+) -> None:
+    """Show events of a thing with their envelopes, and which of them do not count."""
+    marks = marks_of(kind, flow, events, known_at)
     context.screen.json(
         {
             kind.noun.replace(" ", "_"): said,

@@ -11,9 +11,9 @@ import re
 import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date, datetime
+from contextlib import suppress
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from importlib import import_module
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -28,6 +28,7 @@ from typing import (
     get_origin,
 )
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -36,20 +37,23 @@ from salesflow.cli.ids import (
     find_customer,
     find_deal,
     find_process,
-    find_rep,
+    find_stage,
     find_version,
 )
+from salesflow.cli.known_things import id_function
 from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
+from salesflow.domain.deal.activities import DecisionMaker
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.rep_development import CareerStep
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.time import from_instant, read_day, start_of_day
 from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["Parameter", "flag_of", "id_function", "parameters_of"]
+__all__ = ["CONTACTS", "Parameter", "Percentage", "flag_of", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -57,10 +61,12 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 NOT_GIVEN: Final = frozenset({"id"})
 """Parameters that are not for people: a session gives a new thing its id."""
-REPS: Final = frozenset({"owner", "rep", "person", "by", "overridden_by", "member"})
-"""Parameters that name a rep, who may be said by name."""
+STAGES: Final = frozenset({"stage"})
+"""Parameters that name a stage of a process, which may be said by name."""
 NO_SHARES: Final = frozenset({"amount", "score", "score_most", "scale_least", "scale_most"})
 """Parameters whose number is no part of something, so that a percentage says nothing."""
+CONTACTS: Final = frozenset({"person_id", "contact_people"})
+"""Parameters that name people of a customer, who may be said by name."""
 FILE_MAX: Final = 16 * 1024 * 1024
 PAIR: Final = "="
 
@@ -112,6 +118,8 @@ class Parameter(NamedTuple):
             Decimal: "NUMBER",
             Mapping: "KEY=VALUE",
         }
+        if kind in SHORT:
+            return "{}[:{}]".format(*SHORT[kind]).upper()
         if isinstance(kind, type) and kind not in hints and _is_record(kind):
             return "KEY[:VERSION]" if kind is ProcessVersion and not self._publishes else "JSON"
         return hints.get(kind, "TEXT")
@@ -148,8 +156,8 @@ class Parameter(NamedTuple):
             return _thing(kind, str(given), flow)
         if kind in FINDERS:
             return FINDERS[kind](self.name, given, flow)
-        if self.name in REPS and kind is str and isinstance(given, str) and given.strip():
-            return find_rep(flow, given, known=lambda _: False)
+        if self.name in STAGES and kind is str and isinstance(given, str):
+            return find_stage(flow, given)
         if self.name in NO_SHARES and str(given).strip().endswith("%"):
             raise InputError(f"{quoted(given)} is a share of what? write the number itself")
         return _value(kind, given)
@@ -213,6 +221,8 @@ NOT_JSON: Final = frozenset({Money, ProcessVersion})
 TIME_ALONE: Final = "time"
 """Of a parameter that takes no day: what is typed as one begins with that day."""
 AMOUNT_OR_NUMBER: Final = "amount or number"
+SHORT: Final = {CareerStep: ("level", "due"), DecisionMaker: ("name", "role")}
+"""Values that people write with a colon: senior:2026-12-31."""
 COLLECTIONS: Final = (tuple, list, Sequence, dict, Mapping, frozenset, set)
 
 
@@ -252,12 +262,38 @@ def _money(given: object) -> Money:
     raise InputError(f"{json_shown(given)} is no amount; write it like '98000 CNY'")
 
 
-def _time(given: object) -> datetime | date:
-    text = time_text(str(given))
+def _time(_: str, given: object, flow: "SalesFlow") -> datetime | date:
+    """Read a day, or a time: without a zone of its own it is one of the business time zone."""
+    text = str(given).strip()
+    with suppress(ValueError):
+        naive = datetime.fromisoformat(text)
+        if naive.tzinfo is None and not DAY_ALONE.fullmatch(text):
+            return _in_zone(naive, text, flow.settings().timezone)
+    text = time_text(text)
     try:
         return date.fromisoformat(text)
     except ValueError:
         return datetime.fromisoformat(text)
+
+
+DAY_ALONE: Final = re.compile(r"[0-9-]+(?:W[0-9-]+)?")
+
+
+def _in_zone(naive: datetime, text: str, timezone: ZoneInfo) -> datetime:
+    """Return a time by the clocks of a zone.
+
+    Raises:
+        InputError: when they were put forward over it, or showed it twice.
+    """
+    at = naive.replace(tzinfo=timezone)
+    if at.astimezone(UTC).astimezone(timezone).replace(tzinfo=None) != naive:
+        raise InputError(f"{quoted(text)} was skipped by the clocks of {timezone.key}")
+    if at.utcoffset() != at.replace(fold=1).utcoffset():
+        raise InputError(
+            f"{quoted(text)} was shown twice by the clocks of {timezone.key}; write its zone"
+            f" behind it, such as {at.isoformat()}"
+        )
+    return at
 
 
 def _day(given: object) -> date:
@@ -275,6 +311,19 @@ def _whole(given: object) -> int:
     return int(text)
 
 
+class Percentage(str):
+    """A share that was typed as a percentage: 0.45, and 45% as it was typed."""
+
+    __slots__ = ("typed",)
+    typed: str
+
+    def __new__(cls, share: str, typed: str) -> Self:
+        """Take the share, and what was typed for it."""
+        made = super().__new__(cls, share)
+        made.typed = typed
+        return made
+
+
 def _number(given: object) -> str:
     """Read a number, of which a percentage is a hundredth; JSON may have it as text or not."""
     if isinstance(given, bool) or not isinstance(given, int | str):
@@ -288,7 +337,7 @@ def _number(given: object) -> str:
     if not text.endswith("%"):
         return text
     try:
-        return f"{Decimal(text[:-1].strip()) / 100:f}"
+        return Percentage(f"{Decimal(text[:-1].strip()) / 100:f}", text)
     except ArithmeticError:
         raise InputError(f"{quoted(text)} is not a number") from None
 
@@ -313,7 +362,6 @@ def _text(given: object) -> str:
 READERS: Final[Mapping[object, Callable[[object], object]]] = {
     AMOUNT_OR_NUMBER: _amount_or_number,
     Money: _money,
-    datetime: _time,
     date: _day,
     int: _whole,
     Decimal: _number,
@@ -329,8 +377,21 @@ def _value(kind: object, given: object) -> object:
     if get_origin(kind) is Literal and given not in get_args(kind):
         raise InputError(f"{json_shown(given)} is not one of {', '.join(get_args(kind))}")
     if isinstance(kind, type) and _is_record(kind):
+        if (
+            isinstance(given, str)
+            and kind in SHORT
+            and given.strip()[:1] not in ("{", "@", "[")
+        ):
+            given = _short(given, SHORT[kind])
         return TypeAdapter(kind).validate_python(_parts_of_percentages(_json(given)))
     return given
+
+
+def _short(given: str, names: tuple[str, str]) -> dict[str, str]:
+    """Read a value of two fields as people write it: the first, and perhaps the second."""
+    first, _, second = given.strip().partition(":")
+    found = {names[0]: first.strip(), names[1]: second.strip()}
+    return {name: value for name, value in found.items() if value or name == names[0]}
 
 
 RATES: Final = frozenset({"rate", "factor"})
@@ -399,7 +460,7 @@ def read_file(path: Path) -> str:
 # Somebody or something that is said by its name.
 
 
-def _id(name: str, given: object, flow: "SalesFlow") -> UUID:
+def _id(name: str, given: object, flow: "SalesFlow") -> UUID | str:
     text, noun = str(given), name.partition("_")[0].removesuffix("s")
     find = {"deal": find_deal, "customer": find_customer}.get(noun)
     if find is not None:
@@ -407,6 +468,8 @@ def _id(name: str, given: object, flow: "SalesFlow") -> UUID:
     try:
         return UUID(text)
     except ValueError:
+        if name in CONTACTS:
+            return text  # by whom it is said which deal or customer they are of
         raise InputError(f"{quoted(text)} is not an id") from None
 
 
@@ -425,22 +488,13 @@ def _thing(kind: type[Aggregate], text: str, flow: "SalesFlow") -> object:
     return load
 
 
-def id_function(kind: type[Aggregate]) -> Callable[..., object]:
-    """Return the function beside an aggregate that makes an id of its key."""
-    name = ID_FUNCTIONS.get(kind.noun) or kind.noun.replace(" ", "_")
-    found: Callable[..., object] = getattr(import_module(kind.__module__), f"{name}_id")
-    return found
-
-
-ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
-"""Where that function is not called as such a thing is."""
-
-
 def _published(_: str, given: object, flow: "SalesFlow") -> object:
     """Find the version of a process by KEY or KEY:VERSION; the latest where none is said.
 
     What is to be published is a version as JSON.
     """
+    if isinstance(given, str) and given.endswith(".json") and Path(given).is_file():
+        given = f"@{given}"
     if not isinstance(given, str) or given[:1] in ("{", "@"):
         return _value(ProcessVersion, given)
     key, _, number = given.partition(":")
@@ -453,9 +507,9 @@ def _published(_: str, given: object, flow: "SalesFlow") -> object:
     return find_version(process, number)
 
 
-def _instant(_: str, given: object, flow: "SalesFlow") -> datetime:
+def _instant(name: str, given: object, flow: "SalesFlow") -> datetime:
     """Read a time where no day is taken; a day is its beginning."""
-    found = _time(given)
+    found = _time(name, given, flow)
     if isinstance(found, datetime):
         return found
     return from_instant(start_of_day(found, flow.settings().timezone))
@@ -465,5 +519,6 @@ FINDERS: Final[Mapping[object, "Callable[[str, object, SalesFlow], object]"]] = 
     UUID: _id,
     ProcessVersion: _published,
     TIME_ALONE: _instant,
+    datetime: _time,
 }
 """Kinds of values that are found in the log, or that mean something by its settings."""

@@ -67,7 +67,7 @@ class ContactLogged(Fact):
     participants: tuple[Personal, ...] = ()
     next_step: Personal | None = None
     by: Reference | None = None
-    """Who did it; the actor of the envelope when not said."""
+    """Who did it; who recorded it when left out."""
     contact_people: tuple[UUID, ...] | None = None
     """Ids of contact people of the customer, of a contact those who took part."""
 

@@ -197,7 +197,7 @@ class Billing(DealCommands, BillingState):
         because: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Say what you now think: how much, when, how sure; `clear` what is open again."""
+        """Say what you now think: how much, when, how sure, or what is open again."""
         self._at(occurred_at)._ensure_open("forecast it")
         share = None if probability is None else number(probability)
         given: dict[ForecastPart, object] = {

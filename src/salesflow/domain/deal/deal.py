@@ -60,7 +60,7 @@ class Deal(
     ) -> Self:
         """Take on a prospect under a published process, in its first stage or one you name.
 
-        `customer` may be an id of your own: whoever is registered under it, then or later, is
+        The customer may be an id of your own: whoever is registered under it, then or later, is
         shown by name; nobody has to be.
         """
         if not title.strip():

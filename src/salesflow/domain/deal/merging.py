@@ -117,7 +117,12 @@ class Merging(DealCommands, MergeState):
     def merge_into(
         self, survivor: Self, *, because: str, occurred_at: OccurredAt = None
     ) -> None:
-        """Say that this deal is part of another one; both must be of the same session."""
+        """Say that this deal is part of another one.
+
+        Raises:
+            RuleError: when one of them is merged or the other one is closed; both have to come
+                from one session.
+        """
         then, other = self._at(occurred_at), survivor._at(occurred_at)
         if survivor.id == self.id:
             raise RuleError(f"deal {self.id} cannot be merged into itself")

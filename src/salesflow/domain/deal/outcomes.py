@@ -33,7 +33,7 @@ class DealWon(Fact):
     name_zh: ClassVar[str] = "赢单"
     changes_summary: ClassVar[bool] = True
     amount: Money | None = None
-    """What was signed; None where it is what the deal was worth anyway."""
+    """What was signed; what the deal was worth anyway when left out."""
     because: Reason | None = None
     checks: tuple[Check, ...] = ()
 
@@ -45,7 +45,8 @@ class DealLost(Fact):
     name_zh: ClassVar[str] = "输单"
     changes_summary: ClassVar[bool] = True
     because: SafeReason | None = None
-    """The reason, from the process version's closed list where it has one."""
+    """The key of a loss reason of the process, where it names any: `salesflow process show` has
+    them; else in words."""
     competitor: SafeName | None = None
     note: Personal | None = None
 

@@ -200,6 +200,9 @@ class HelpRequest(NamedTuple):
     department: str | None
     given: bool
     by: str | None = None
+    """Who gave it."""
+    asked_by: str | None = None
+    answer: str | None = None
 
 
 class OwnerHandover(NamedTuple):
@@ -254,11 +257,15 @@ class PeopleState(DealCore):
             case MeetingHeld():
                 self.meetings = appended(self.meetings, fact)
             case HelpRequested(request=key):
-                asked = HelpRequest(key, fact.question, fact.department, given=False)
+                asked = HelpRequest(
+                    *(key, fact.question, fact.department, False, None, fact.by),
+                )
                 self.help_requests = with_item(self.help_requests, key, asked)
             case HelpGiven(request=key):
                 if key in self.help_requests:
-                    given = self.help_requests[key]._replace(given=True, by=fact.by)
+                    given = self.help_requests[key]._replace(
+                        given=True, by=fact.by, answer=fact.answer
+                    )
                     self.help_requests = with_item(self.help_requests, key, given)
             case DealHandedOver(to=owner) if self.owner == owner:
                 self._note_handover(handed_over=fact)

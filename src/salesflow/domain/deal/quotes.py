@@ -94,7 +94,7 @@ class QuoteLine(Value):
     @property
     def total(self) -> Money:
         """What the line comes to, in its currency."""
-        return Money(tidy(self.amount), self.unit_price.currency)
+        return Money.recorded(tidy(self.amount), self.unit_price.currency)
 
 
 def total_of(lines: Sequence[QuoteLine]) -> Money | None:
@@ -103,7 +103,7 @@ def total_of(lines: Sequence[QuoteLine]) -> Money | None:
     amount = sum([line.amount for line in lines], Decimal(0))
     if len(currencies) != 1 or abs(amount) > MOST:
         return None
-    return Money(tidy(amount), currencies.pop())
+    return Money.recorded(tidy(amount), currencies.pop())
 
 
 def product_parts(lines: Sequence[QuoteLine]) -> dict[str, Fraction]:
@@ -404,7 +404,7 @@ class Quotes(DealCommands, QuotesState):
         )
 
     def expire_quote(self, quote: str, *, occurred_at: OccurredAt = None) -> None:
-        """Say that an offer has run out; one with a `valid_until` does so by itself."""
+        """Say that an offer has run out; one with a last valid day does so by itself."""
         self._at(occurred_at)._ensure_quote(quote, "expire", WITH_CUSTOMER)
         self._record(QuoteExpired(quote=quote), occurred_at)
 

@@ -81,7 +81,11 @@ def check_criteria(
         GateError: when one is unmet and nobody overrode it.
         InputError: for an override that nothing asks for, or that nobody answers for.
     """
-    criteria = list(dict.fromkeys(c for stage in stages for c in stage.exit_criteria))
+    asked_by: dict[str, str] = {}
+    for stage in stages:
+        for each in stage.exit_criteria:
+            asked_by.setdefault(each, stage.key)
+    criteria = [*asked_by]
     strange = sorted(set(override) - set(criteria))
     if strange:
         raise InputError(f"{strange[0]!r} is not asked for here; there is no overriding it")
@@ -91,9 +95,23 @@ def check_criteria(
     checks = tuple(check_criterion(state, each, override.get(each), by) for each in criteria)
     missing = [c.criterion for c in checks if c.result == "failed"]
     if missing:
-        names = ", ".join(f"{process.criterion_name(c)} ({c})" for c in missing)
-        raise GateError(f"deal {deal.id} cannot leave {deal.stage!r}: not met: {names}")
+        raise GateError(_unmet(deal, process, {c: asked_by[c] for c in missing}))
     return checks
+
+
+def _unmet(deal: DealCommands, process: ProcessVersion, missing: Mapping[str, str]) -> str:
+    """Say which criteria keep a deal from leaving which stages, and what can be done."""
+    stages = [
+        f"{stage!r}: not met: "
+        + ", ".join(
+            f"{process.criterion_name(c)} ({c})" for c in missing if missing[c] == stage
+        )
+        for stage in dict.fromkeys(missing.values())
+    ]
+    return (
+        f"deal {deal.id} cannot leave {'; nor '.join(stages)}; meet what is missing, or say by"
+        " `override` why each may be unmet, and by `overridden_by` who decided that"
+    )
 
 
 def check_criterion(
@@ -270,7 +288,7 @@ class Stages(DealCommands, StageState):
         overridden_by: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Move the deal forward to a stage; `override` says per criterion why it may be unmet.
+        """Move the deal forward to a stage, perhaps over exit criteria that are unmet.
 
         Raises:
             GateError: when exit criteria are not met and nobody overrode them.

@@ -39,6 +39,11 @@ __all__ = ["AlertHappening", "AlertLine", "Alerts", "AlertsView"]
 
 
 LISTED = 50
+RECORDED = (
+    "recorded: an evaluation that raises or clears an alert, and of a change since the last"
+    " evaluation each that finds another figure; what is found now, `salesflow alert evaluate`"
+    " says"
+)
 
 
 class AlertLine(Value):
@@ -57,6 +62,9 @@ class AlertLine(Value):
     notify: tuple[Reference, ...]
     found: Decimal | None
     """The figure with which it was last raised, cleared or evaluated."""
+    found_at: datetime | None
+    """When that was; None where no evaluation has changed anything yet. One that finds an alert
+    as it stood is no fact, but of a change since the last evaluation."""
     raised_times: int
 
 
@@ -71,7 +79,10 @@ class AlertHappening(Value):
     compared: Decimal | None
     as_of: datetime
     known_at: datetime
+    evaluated_at: int
+    """Where the log stood when it was evaluated."""
     position: int
+    """The number of the event that says so."""
 
 
 class AlertsView(View):
@@ -103,16 +114,16 @@ class AlertsView(View):
                 line.question + ("" if line.parameters == "{}" else f" {line.parameters}"),
                 line.figure,
                 _condition(line, language),
-                _number(line.found),
+                _found(line, zone, language),
                 ", ".join(line.notify) or NO_VALUE,
             )
             for line in self.alerts
         )
         columns = (
             "Alert", "State", "Raised since", "Question", "Figure", "Condition",
-            "Last found", "For",
+            "Last recorded", "For",
         )  # fmt: skip
-        alerts = TableOfView("Alerts", columns, rows)
+        alerts = TableOfView("Alerts", columns, rows, notes=(in_language(RECORDED, language),))
         return [alerts, self._history(zone, language)] if self.history else [alerts]
 
     def _history(self, zone: ZoneInfo, language: Language) -> TableOfView:
@@ -162,7 +173,7 @@ class Alerts(Question[AlertsView]):
         if self.alert is None and self.state is None:
             rows = rows.where(rows.has("state", "clear", "raised"))
         streams = reader.streams(rows.cells("entity_id"))
-        told = [_Told(events, reader) for events in streams.values()]
+        told = [_AlertHistory(events, reader) for events in streams.values()]
         told.sort(key=lambda each: each.alert.key)
         history = [happening for each in told for happening in each.happenings()]
         history.sort(key=lambda each: (each.at, each.position, each.event_id), reverse=True)
@@ -176,7 +187,7 @@ class Alerts(Question[AlertsView]):
         )
 
 
-class _Told:
+class _AlertHistory:
     """One alert, and what of its history counts."""
 
     def __init__(self, events: list[Event], reader: Reader) -> None:
@@ -187,7 +198,7 @@ class _Told:
     def line(self) -> AlertLine:
         alert = self.alert
         assert alert.watched is not None, "an alert that was defined watches something"
-        found = [evidence for _, evidence in self._evidence()]
+        found = [*self._evidence()]
         return AlertLine(
             alert=alert.key,
             state=alert.standing,
@@ -199,7 +210,8 @@ class _Told:
             threshold=alert.threshold,
             days=alert.days,
             notify=alert.notify,
-            found=found[-1].figure if found else None,
+            found=found[-1][1].figure if found else None,
+            found_at=from_instant(found[-1][0].effective) if found else None,
             raised_times=sum(isinstance(event.fact, AlertRaised) for event in self._history),
         )
 
@@ -216,7 +228,8 @@ class _Told:
                 compared=evidence.compared,
                 as_of=evidence.as_of,
                 known_at=evidence.known_at,
-                position=evidence.position,
+                evaluated_at=evidence.position,
+                position=event.position,
             )
 
     def _evidence(self) -> Iterator[tuple[Event, AlertEvidence]]:
@@ -228,6 +241,13 @@ class _Told:
 def _condition(line: AlertLine, language: Language) -> str:
     said = f"{key_text(line.condition, language)} {_number(line.threshold)}"
     return said if line.days is None else f"{said} / {line.days:,} d"
+
+
+def _found(line: AlertLine, zone: ZoneInfo, language: Language) -> str:
+    """Say what was last recorded of it: the figure, and when."""
+    if line.found_at is None:
+        return in_language("nothing yet", language)
+    return f"{_number(line.found)} · {_time(line.found_at, zone)}"
 
 
 def _number(figure: Decimal | None) -> str:

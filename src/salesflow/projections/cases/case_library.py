@@ -31,20 +31,6 @@ from salesflow.presentation.messages import (
     kind_name,
 )
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.cases.case_hits import (
-    CaseAtMoment,
-    CaseChange,
-    CaseHit,
-    PublishedCase,
-    at_moments,
-    case_reader,
-    changes_since,
-    hit_of,
-    products_of,
-    read_cases,
-    read_deal_of,
-    read_deals,
-)
 from salesflow.projections.cases.case_study import CaseStudy, CaseStudyView
 from salesflow.projections.cases.case_texts import (
     CaseMatch,
@@ -52,6 +38,20 @@ from salesflow.projections.cases.case_texts import (
     deal_texts,
     matches,
     words_of,
+)
+from salesflow.projections.cases.library_cases import (
+    CaseAtMoment,
+    CaseChange,
+    LibraryCase,
+    PublishedCase,
+    at_moments,
+    case_reader,
+    changes_since,
+    library_case_of,
+    products_of,
+    read_cases,
+    read_deal_of,
+    read_deals,
 )
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.names import Names
@@ -88,7 +88,7 @@ class CaseLibraryView(View):
         " moment that the case names, by default that of its publication; at closing = as of"
         " and as known at the closing"
     )
-    cases: tuple[CaseHit, ...]
+    cases: tuple[LibraryCase, ...]
     """The newest first."""
     cases_total: int
     """How many there are in all, the listed ones included."""
@@ -287,12 +287,12 @@ def _matches(
     return matches(texts, words)
 
 
-def _hit(found: _SearchedCase, reader: Reader) -> CaseHit:
+def _hit(found: _SearchedCase, reader: Reader) -> LibraryCase:
     case = found.published.case
     assert case.deal is not None, "its row holds"
     then = read_deal_of(case_reader(case, reader), case.deal)
     beside = found.history, found.matches
-    return hit_of(found.published, then, beside, reader.processes)
+    return library_case_of(found.published, then, beside, reader.processes)
 
 
 def _in_full(published: PublishedCase, reader: Reader, moment: Moment) -> dict[str, Any]:
@@ -342,7 +342,7 @@ class _CasesLayout:
         self._language: Language = language
         self._names = names
 
-    def library(self, cases: Iterable[CaseHit]) -> TableOfView:
+    def library(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out the cases: a row for each."""
         columns = (
             "Case", "Deal", "Outcome", "Outcome as published", "Stage", "Reason", "Competitor",
@@ -371,7 +371,7 @@ class _CasesLayout:
         words = ("Outcome", "Outcome as published")
         return TableOfView("Case library", columns, rows, words=words)
 
-    def summaries(self, cases: Iterable[CaseHit]) -> TableOfView:
+    def summaries(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out what the cases are called and about."""
         rows = tuple(
             (each.case, each.title or NO_VALUE, each.summary or each.withdrawn_because or "")
@@ -380,7 +380,7 @@ class _CasesLayout:
         )
         return TableOfView("Summaries", ("Case", "Title of the case", "Summary"), rows)
 
-    def factors(self, cases: Iterable[CaseHit]) -> TableOfView:
+    def factors(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out what people say the deals were decided by."""
         rows = tuple(
             (
@@ -395,12 +395,12 @@ class _CasesLayout:
         columns = ("Case", "Factor", "Tendency", "Text")
         return TableOfView("Factors", columns, rows, words=("Tendency",))
 
-    def lessons(self, cases: Iterable[CaseHit]) -> TableOfView:
+    def lessons(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out what is to be learned."""
         rows = tuple((each.case, lesson.text) for each in cases for lesson in each.lessons)
         return TableOfView("Lessons", ("Case", "Lesson"), rows)
 
-    def matches(self, cases: Iterable[CaseHit]) -> TableOfView:
+    def matches(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out where the words stand."""
         rows = tuple(
             (
@@ -461,7 +461,7 @@ class _CasesLayout:
         columns = ("Change", "Occurred", "Recorded", "Event", "Actor", "Event no.")
         return TableOfView("Known since the case was published", columns, rows)
 
-    def _stage(self, row: CaseHit | CaseAtMoment) -> str:
+    def _stage(self, row: LibraryCase | CaseAtMoment) -> str:
         return (row.stage_zh if self._language == "zh" else row.stage_en) or NO_VALUE
 
     def _reason(self, key: str | None) -> str:

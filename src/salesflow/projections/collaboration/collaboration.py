@@ -19,16 +19,7 @@ from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.collaboration.coverage import (
-    CoverageMean,
-    CoverageShare,
-    DealCoverage,
-    coverage_means,
-    coverage_shares,
-    covered_deals,
-    least_covered,
-)
-from salesflow.projections.collaboration.figures import (
+from salesflow.projections.collaboration.collaboration_figures import (
     ChannelFigures,
     CollaborationFigures,
     DepartmentFigures,
@@ -46,7 +37,16 @@ from salesflow.projections.collaboration.figures import (
     total_figures,
     working_pairs,
 )
-from salesflow.projections.collaboration.layout import CollaborationLayout, Listed
+from salesflow.projections.collaboration.collaboration_layout import CollaborationLayout, Listed
+from salesflow.projections.collaboration.coverage import (
+    CoverageMean,
+    CoverageShare,
+    DealCoverage,
+    coverage_means,
+    coverage_shares,
+    covered_deals,
+    least_covered,
+)
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.columns import NO_NUMBER, UNKNOWN, Column, Flags, HeldRows
 from salesflow.projections.core.question import Limit, PeriodQuestion, Reader, Span, View

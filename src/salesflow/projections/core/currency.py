@@ -27,7 +27,7 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, TypeVar
 from salesflow.domain.exchange_rates import ExactRate, RateTable
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.unchecked import unchecked_all
-from salesflow.domain.values import EXACT, Currency, Day, SafeText, Value
+from salesflow.domain.values import EXACT, Currency, Day, GivenCurrency, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Total
@@ -303,7 +303,7 @@ class MoneyQuestion(Question[ViewT]):
 
     rates_usual: ClassVar[RateRule]
     """The rule where none is named."""
-    report_currency: Currency | None = None
+    report_currency: GivenCurrency | None = None
     """Give all amounts in this currency, such as CNY. Default: each in its own; where rates
     are named, the report currency of the settings."""
     rates: RateRule | None = None

@@ -3,6 +3,7 @@
 Figures that are not whole say so wherever they are shown; nothing is left out in silence.
 """
 
+from collections.abc import Iterable
 from typing import Final, Literal
 from unicodedata import normalize
 from uuid import UUID
@@ -18,8 +19,31 @@ __all__ = [
     "LeftOut",
     "Problem",
     "ProblemKind",
+    "Unmet",
     "in_brief",
+    "perhaps_these",
 ]
+
+
+class Unmet(Value):
+    """Something that an answer is narrowed to, and that was never met by its moment."""
+
+    value: SafeText
+    said: SafeText
+    """What is said of it, in front of it."""
+    near: tuple[SafeText, ...] = ()
+    """What may have been meant, the nearest first."""
+
+    def sentence(self, language: Language = "en") -> str:
+        """Say so, and what may have been meant."""
+        said = f"{translated(self.said, language)} {self.value!r}"
+        return f"{said}{perhaps_these(self.near, language)}"
+
+
+def perhaps_these(near: Iterable[str], language: Language = "en") -> str:
+    """Return what may have been meant, to stand behind a sentence; nothing of nothing."""
+    names = ", ".join(near)
+    return say("; perhaps {names}", language, names=names) if names else ""
 
 
 # What a check of the log and its read tables has found, and how far it looked.

@@ -54,7 +54,7 @@ from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
 from salesflow.presentation.messages import Language, in_language, translated, words_in
 from salesflow.presentation.table import TableOfView, html_of
-from salesflow.projections.core.left_out import Behind, LeftOut
+from salesflow.projections.core.left_out import Behind, LeftOut, Unmet
 from salesflow.projections.core.names import (
     NO_NAMES,
     Names,
@@ -197,8 +197,12 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
 
 ViewT = TypeVar("ViewT", bound="View")
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
-ENVELOPE = frozenset({"moment", "known_since", "names", "timezone", "left_out", "behind"})
+ENVELOPE = frozenset(
+    {"moment", "known_since", "names", "timezone", "left_out", "behind", "unmet"}
+)
 """What every view carries beside its answer."""
+APART: Final = ("names", "unmet")
+"""What JSON has in other places, or only where there is any."""
 
 
 class Reader(Protocol):
@@ -301,6 +305,8 @@ class View(Value):
     """The business time zone as known at the moment, in which the tables show times."""
     names: Names = NO_NAMES
     """What the deals, customers and reps in it are called, as known at the moment."""
+    unmet: tuple[Unmet, ...] = ()
+    """What it is narrowed to and was never met by the moment: a rep, an owner, a channel."""
     left_out: tuple[LeftOut, ...] = ()
     """Streams that count for nothing from an event on, which cannot be read."""
     behind: Behind | None = None
@@ -357,7 +363,9 @@ class View(Value):
         from salesflow.presentation.text import text_of  # rich is loaded where it is needed
 
         tables = text_of(self.named_tables(language), language, width)
-        return tables + "\n".join([*self.meaning_lines(language), *self.moment_lines(language)])
+        unmet = "".join(f"{line}\n\n" for line in self.unmet_lines(language))
+        below = [*self.meaning_lines(language), *self.moment_lines(language)]
+        return unmet + tables + "\n".join(below)
 
     @internal
     def meaning_lines(self, language: Language = "en") -> list[str]:
@@ -366,6 +374,11 @@ class View(Value):
         colon = "：" if language == "zh" else ": "
         meant = zip(labels, self.meaning(language), strict=True)
         return [f"{label}{colon}{text}" for label, text in meant]
+
+    @internal
+    def unmet_lines(self, language: Language = "en") -> list[str]:
+        """Return what stands above the answer: that it is about something never met."""
+        return [each.sentence(language) for each in self.unmet]
 
     @internal
     def moment_lines(self, language: Language = "en") -> list[str]:
@@ -381,7 +394,8 @@ class View(Value):
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows of the answer."""
-        return html_of(self.named_tables(), [*self.meaning_lines(), *self.moment_lines()])
+        below = [*self.unmet_lines(), *self.meaning_lines(), *self.moment_lines()]
+        return html_of(self.named_tables(), below)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer as plain JSON values: decimals as strings, times in UTC."""
@@ -390,7 +404,12 @@ class View(Value):
             "question": type(self).__name__.removesuffix("View"),
             "population": population,
             "formula": formula,
-            **{name: named_json(plain(it), self.names) for name, it in self if name != "names"},
+            **({"unmet": plain(self.unmet)} if self.unmet else {}),
+            **{
+                name: named_json(plain(it), self.names)
+                for name, it in self
+                if name not in APART
+            },
         }
 
     def to_arrow(self, *, tidy: bool = False) -> "dict[str, pa.Table]":
@@ -410,6 +429,7 @@ class View(Value):
         envelope = {**dict(self.moment), "known_since": self.known_since}
         envelope["timezone"] = self.timezone
         envelope["left_out"] = self.left_out or None
+        envelope["unmet"] = self.unmet or None
         envelope["behind"] = self.behind
         labelled |= {name: str(plain(it)) for name, it in envelope.items() if it is not None}
         tables = (tidy_tables if tidy else arrow_tables)(

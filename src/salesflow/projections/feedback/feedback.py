@@ -49,6 +49,7 @@ from salesflow.projections.feedback.follow_up import (
     follow_up_tables,
     follow_ups,
 )
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.scope import stage_name
 
@@ -286,7 +287,7 @@ class Feedback(PeriodQuestion[FeedbackView]):
     """How satisfied are customers, and what do they say?"""
 
     name: ClassVar[str] = "feedback"
-    folds: ClassVar[tuple[str, ...]] = (FEEDBACK.name,)
+    folds: ClassVar[tuple[str, ...]] = (FEEDBACK.name, DEAL_STATE.name)
     by: By | None = None
     """Also group by stage, owner or product, as they were at the time."""
     process: Reference | None = None

@@ -77,8 +77,8 @@ from salesflow.projections.forecast.forecast_reading import (
     read_outcomes,
     read_won,
 )
-from salesflow.projections.metrics.goal_beside import sales_goal
 from salesflow.projections.metrics.goal_rows import read_goals
+from salesflow.projections.metrics.period_goals import sales_goal
 from salesflow.projections.scope import MetricScope, early_reps_note
 from salesflow.projections.table import ReadPoint
 

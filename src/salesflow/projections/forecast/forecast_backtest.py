@@ -40,14 +40,14 @@ from salesflow.projections.forecast.forecast_range import (
     Whose,
     amounts_won,
 )
-from salesflow.projections.forecast.range_model import (
+from salesflow.projections.forecast.known_deals import (
     FOLDS_OF_RANGES,
     RangeBasis,
-    RangeMethod,
     RangeScope,
     closed_deals,
     won_in,
 )
+from salesflow.projections.forecast.range_model import RangeMethod
 from salesflow.projections.forecast.weeks_drawn import PartDrawn, WeekDrawn, WeeksDrawn
 from salesflow.projections.scope import unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE, ReadPoint

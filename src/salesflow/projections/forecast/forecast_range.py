@@ -37,18 +37,20 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader
-from salesflow.projections.forecast.range_model import (
+from salesflow.projections.forecast.known_deals import (
     FOLDS_OF_RANGES,
-    Drawn,
     KnownDeals,
-    Line,
     RangeBasis,
-    RangeMethod,
     RangeScope,
-    drawn,
     known_deals,
-    probabilities,
     won_in,
+)
+from salesflow.projections.forecast.range_model import (
+    Drawn,
+    Line,
+    RangeMethod,
+    drawn,
+    probabilities,
 )
 from salesflow.projections.scope import unnamed_last
 

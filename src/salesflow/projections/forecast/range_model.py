@@ -15,14 +15,13 @@ may be wrong by `wins_in_doubt`.
 
 Everything is worked out in whole numbers, but for means and roots of a few; the numbers drawn
 come from a counter (Philox) whose key follows from the instants, so that they are the same for
-ever. It is a module of its own since both questions, of a range and of past ranges, draw by it.
+ever.
 
 Source: J. K. Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011, for Philox.
 """
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from hashlib import sha256
 from statistics import NormalDist
 from typing import Final, Literal, NamedTuple
@@ -31,50 +30,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from salesflow.domain.time import DAY, Instant
-from salesflow.projections.core.column_figures import exact_sums, places_among
+from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import foremost, grouped, rows_in
 from salesflow.projections.core.columns import (
-    NO_NUMBER,
     NOTHING,
     Column,
     Flags,
-    HeldRows,
     Words,
 )
-from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.question import Reader, Span
-from salesflow.projections.folds.closing import CLOSING
-from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.folds.membership import MEMBERSHIP
-from salesflow.projections.folds.stage_visit import STAGE_VISIT
-from salesflow.projections.forecast.conversions_by_age import ConversionsByAge, VisitsSeen
-from salesflow.projections.forecast.converted_rows import rows_in_currency
-from salesflow.projections.forecast.quarter_pace import QuarterPace, StageDays, hurried
-from salesflow.projections.forecast.wins_in_doubt import WinsInDoubt, wins_in_doubt
-from salesflow.projections.scope import Teams
-from salesflow.projections.table import AMOUNT_SCALE, IntervalTable, ReadPoint
+from salesflow.projections.forecast.known_deals import KnownDeals, order_of_ids
+from salesflow.projections.forecast.quarter_pace import hurried
+from salesflow.projections.table import AMOUNT_SCALE
 
-__all__ = [
-    "FOLDS_OF_RANGES",
-    "Drawn",
-    "KnownDeals",
-    "Line",
-    "RangeBasis",
-    "RangeMethod",
-    "RangeScope",
-    "closed_deals",
-    "drawn",
-    "known_deals",
-    "probabilities",
-    "valid_team",
-    "won_in",
-]
+__all__ = ["Drawn", "Line", "RangeMethod", "drawn", "probabilities"]
 
 
 RangeMethod = Literal["history", "process"]
-FOLDS_OF_RANGES: Final = tuple(
-    table.name for table in (CLOSING, DEAL_STATE, MEMBERSHIP, STAGE_VISIT)
-)
 HALVES: Final = 6
 RUNS: Final = 999
 LOW, MIDDLE, HIGH = 99, 499, 899
@@ -100,163 +71,6 @@ SUM_MOST: Final = 1 << 61
 """Sums stay below this, in units that are made larger where they must be."""
 Line = tuple[int, int]
 """The codes of an owner and of a currency."""
-
-
-class RangeScope(NamedTuple):
-    """Which deals are asked about."""
-
-    process: str | None
-    owner: str | None
-
-
-class RangeBasis(NamedTuple):
-    """What ranges are made of: which deals, in which currency, and by which teams."""
-
-    scope: RangeScope
-    exchange: CurrencyConverter
-    with_teams: bool = True
-
-
-class Horizon(NamedTuple):
-    """The span ahead: it begins and ends so long after the moment."""
-
-    at: Instant
-    opens: int
-    lasts: int
-
-    @classmethod
-    def of(cls, span: Span, at: Instant) -> "Horizon":
-        """Return the part of a period that lies behind a moment."""
-        return cls(at, max(0, span.opening - at), max(0, span.end - 1 - at))
-
-
-class KnownDeals(NamedTuple):
-    """What was known of all deals at a moment."""
-
-    horizon: Horizon
-    span: Span
-    open: HeldRows
-    """The open deals that are asked about, in order of their ids."""
-    entered: Column
-    """When each of them came where it stands."""
-    visits: HeldRows
-    """All visits of open deals to stages, of the process asked about."""
-    until: Column
-    won_at: Column
-    """When the deal of each visit was won, where it stands won; else `NO_NUMBER`."""
-    conversions: ConversionsByAge
-    pace: QuarterPace
-    closing: HeldRows
-    """How all deals of the process asked about closed."""
-    scope: RangeScope
-    in_doubt: WinsInDoubt
-    """The wins of the period so far whose amounts may be wrong."""
-    teams: Teams | None
-    """Who is in which team; None where nobody asks."""
-
-    def team_of(self, rep: str | None) -> str | None:
-        """Return in which team a rep is at the moment; None for in none."""
-        return None if self.teams is None else valid_team(self.teams, rep, self.horizon.at)
-
-
-def valid_team(teams: Teams, rep: str | None, at: Instant) -> str | None:
-    """Return in which team a rep is at an instant; None for in none."""
-    stay = teams.stay(rep, at)
-    return None if stay is None or stay.start > at else stay.team
-
-
-def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) -> KnownDeals:
-    """Read what was known at a moment; amounts at the rates of the period's last day."""
-    scope, exchange = basis.scope, basis.exchange
-    day = exchange.day(span.end - 1, event=None, closing=None)
-    deals, recorded = _open(reader, at, basis, day), _closed(reader, at, scope)
-    recently = won_in(recorded, scope.owner, span, at.as_of)
-    in_doubt = wins_in_doubt(recently, reader, at, scope.process)
-    closing = _in_currency(recorded, exchange, day)
-    visits = _rows(reader, STAGE_VISIT, at, ended=True)
-    mine = visits.fitting({"process": scope.process}) & visits.has("outcome", "open")
-    visits = visits.where(mine)
-    until = np.minimum(visits.until(at.known_at), at.as_of)
-    stands = np.flatnonzero(visits.until(at.known_at) > at.as_of)
-    place = places_among(visits["entity_id"][stands], deals["entity_id"])
-    row = places_among(closing["entity_id"], visits["entity_id"])
-    won_at = np.full(len(visits), NO_NUMBER)
-    if len(closing):
-        is_won = (row >= 0) & closing.has("outcome", "won")[row]
-        won_at = np.where(is_won, closing["closed"][row], NO_NUMBER)
-    horizon = Horizon.of(span, at.as_of)
-    start = visits["valid_from"]
-    won = (until == won_at) & (until > start)
-    days = StageDays(visits["process"], visits["stage"], start, until, won)
-    return KnownDeals(
-        horizon,
-        span,
-        deals,
-        start[stands][place],
-        visits,
-        until,
-        won_at,
-        ConversionsByAge(_seen(visits, until, won_at, horizon)),
-        QuarterPace.of(days, at.as_of, span, reader),
-        closing,
-        scope,
-        in_doubt.converted(exchange, day),
-        Teams.read(reader, known_at=at.known_at) if basis.with_teams else None,
-    )
-
-
-def closed_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) -> HeldRows:
-    """Read how all deals of the process asked about closed, as `known_deals` does."""
-    day = basis.exchange.day(span.end - 1, event=None, closing=None)
-    return _in_currency(_closed(reader, at, basis.scope), basis.exchange, day)
-
-
-def _closed(reader: Reader, at: ReadPoint, scope: RangeScope) -> HeldRows:
-    closing = _rows(reader, CLOSING, at)
-    return closing.where(closing.fitting({"process": scope.process}))
-
-
-def _in_currency(closing: HeldRows, exchange: CurrencyConverter, day: date) -> HeldRows:
-    return rows_in_currency(closing, closing.has("outcome", "won"), exchange, day)[0]
-
-
-def _open(reader: Reader, at: ReadPoint, basis: RangeBasis, day: date) -> HeldRows:
-    """Return the open deals that are asked about, in order of their ids."""
-    deals = _rows(reader, DEAL_STATE, at)
-    wanted = deals.fitting({"process": basis.scope.process, "owner": basis.scope.owner})
-    deals = deals.where(wanted & deals.has("outcome", "open"))
-    had = deals.known("currency")
-    deals, _ = rows_in_currency(deals, had, basis.exchange, day)
-    deals = deals.where(deals.known("currency") == had)
-    return deals.ordered(_order_of_ids(deals))
-
-
-def _seen(visits: HeldRows, until: Column, won_at: Column, horizon: Horizon) -> VisitsSeen:
-    """Return from which to which age each visit is looked at, and was won in time."""
-    (at, opens, lasts), start = horizon, visits["valid_from"]
-    seen, is_won = np.minimum(until - start, at - lasts - start + 1), won_at != NO_NUMBER
-    in_time, early = (np.where(is_won, won_at - start - each, seen) for each in (lasts, opens))
-    return VisitsSeen(visits["process"], visits["stage"], seen, in_time, early)
-
-
-def _order_of_ids(rows: HeldRows) -> Column:
-    """Return the order of rows by the ids of their deals."""
-    digits = rows.words["entity_id"].as_put_in(rows["entity_id"])
-    halves = np.frombuffer(bytes.fromhex("".join(digits)), ">u8").reshape(-1, 2)
-    return np.lexsort([halves[:, 1], halves[:, 0]])
-
-
-def _rows(
-    reader: Reader, table: IntervalTable, at: ReadPoint, *, ended: bool = False
-) -> HeldRows:
-    return reader.columns(table, as_of=at.as_of, known_at=at.known_at, ended=ended)
-
-
-def won_in(closing: HeldRows, owner: str | None, span: Span, until: Instant) -> HeldRows:
-    """Return the deals that stand won and closed in a period by an instant, of an owner."""
-    found = closing.has("outcome", "won") & closing.fitting({"owner": owner})
-    found &= (closing["closed"] >= span.start) & (closing["closed"] <= min(span.end - 1, until))
-    return closing.where(found)
 
 
 # How likely each open deal is.
@@ -556,7 +370,7 @@ def _wins(known: KnownDeals, process: int) -> tuple[Column, int]:
     won = won.where(won["currency"] == code)
     last = foremost(POOL_MOST, -won["closed"])
     won = won.ordered(last)
-    won = won.ordered(_order_of_ids(won))
+    won = won.ordered(order_of_ids(won))
     order = np.argsort(-won["closed"], kind="stable")[:POOL_MOST]
     return won["amount"][order], code
 

@@ -19,14 +19,14 @@ from salesflow.projections.core.columns import Column, Words
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.forecast.forecast_range import METHODS, RangeMade, ranges_at
-from salesflow.projections.forecast.range_model import (
+from salesflow.projections.forecast.known_deals import (
     KnownDeals,
     RangeBasis,
-    RangeMethod,
     RangeScope,
     known_deals,
     valid_team,
 )
+from salesflow.projections.forecast.range_model import RangeMethod
 from salesflow.projections.scope import Teams
 from salesflow.projections.table import ReadPoint
 

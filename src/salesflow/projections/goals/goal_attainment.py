@@ -9,23 +9,31 @@ now, and the deals it rests on. Leaves out whether a goal would be well set: tha
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, ClassVar, Final
+from decimal import Decimal
+from itertools import chain
+from typing import Annotated, Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.goal import GoalState
-from salesflow.domain.metric import MetricAsked
-from salesflow.domain.smart import PastRange, PastValue, Stated, judged_letters
+from salesflow.domain.metric import MetricAsked, metric_of
+from salesflow.domain.smart import GoalStatement, PastRange, PastValue, judged_letters
 from salesflow.domain.time import Moment, from_instant
-from salesflow.domain.values import Day, Reference, SafeText, Value, tidy
+from salesflow.domain.values import Day, Reference, SafeName, Value, tidy
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import Total, totals
 from salesflow.presentation.messages import Language, in_language, say_count
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.currency import RatesUsed
+from salesflow.projections.core.currency import (
+    AMOUNT_PLACES,
+    CurrencyConverter,
+    RatesUsed,
+    unscaled,
+)
 from salesflow.projections.core.question import (
     Limit,
     PeriodQuestion,
@@ -33,7 +41,8 @@ from salesflow.projections.core.question import (
     View,
     span_of,
 )
-from salesflow.projections.goals.goal_layout import GoalLayout
+from salesflow.projections.folds.deal_state import DEAL_STATE
+from salesflow.projections.goals.goal_layout import DealLine, GoalLayout
 from salesflow.projections.goals.goal_lines import (
     CheckInLine,
     GoalLine,
@@ -45,6 +54,7 @@ from salesflow.projections.goals.goal_lines import (
     goal_line,
     goal_states,
     in_circles,
+    is_within,
     revision_lines,
     splits_of,
 )
@@ -60,7 +70,12 @@ from salesflow.projections.metrics.goal_rows import (
     GoalRow,
     read_goals,
 )
-from salesflow.projections.metrics.metric_values import METRIC_FOLDS, DealBehind, Measurement
+from salesflow.projections.metrics.metric_values import (
+    METRIC_FOLDS,
+    BookedPart,
+    ContributingDeal,
+    Measurement,
+)
 
 __all__ = ["DealOfGoal", "GoalAttainment", "GoalAttainmentView"]
 
@@ -73,6 +88,12 @@ class DealOfGoal(Value):
     deal: Annotated[UUID, FieldRole.KEY]
     at: datetime
     """When the last of what counts happened."""
+    owner: Reference | None
+    """Who owns it at the moment."""
+    amount: Decimal | None
+    """What it adds to sales, in the goal's currency; None of a goal for anything else."""
+    without_rate: tuple[Total, ...]
+    """What it would add, and is left out since no rate is known, a currency each."""
 
 
 class GoalAttainmentView(View):
@@ -84,12 +105,13 @@ class GoalAttainmentView(View):
         " shares of who is credited"
     )
     formula: ClassVar[str] = (
-        "of what accumulates: attainment = actual ÷ target, expected = target x share elapsed,"
-        " pace = actual ÷ expected, projected = actual ÷ share elapsed; of a level: attainment"
-        " = (actual − baseline) ÷ (target − baseline), expected = baseline + (target −"
-        " baseline) x share elapsed, pace = attainment ÷ share elapsed, projected = actual;"
-        " share elapsed = working days over ÷ working days of the period, or what the same"
-        " period of the year"
+        "of what accumulates: attainment = actual ÷ target where more is better, expected ="
+        " target x share elapsed, pace = actual ÷ expected, projected = actual ÷ share elapsed;"
+        " of a level: attainment = (actual − baseline) ÷ (target − baseline), expected ="
+        " baseline + (target − baseline) x share elapsed, pace = attainment ÷ share elapsed,"
+        " projected = actual; without a percentage: a limit, and a level whose baseline is"
+        " unknown or not short of the target; share elapsed = working days over ÷ working days"
+        " of the period, or what the same period of the year"
         " before had come to by then; on track = projected reaches the target, of a level pace"
         " of 1 or more; attained or missed = by the target once the period is over; needed per"
         " day = (target − actual) ÷ working days left; amounts in the goal's currency at the"
@@ -98,6 +120,11 @@ class GoalAttainmentView(View):
     goals: tuple[GoalLine, ...]
     splits: tuple[GoalSplit, ...]
     """What goals below a goal add up to, where they are listed."""
+    in_circles: tuple[Reference, ...]
+    """Goals listed that serve themselves, at once or by way of others: they are no part of
+    what is added up."""
+    expected_by: ExpectedBy
+    """By what share of the period goals were asked to be expected."""
     goals_elsewhere: int
     """How many goals are set that are not listed."""
     revisions: tuple[RevisionLine, ...]
@@ -107,12 +134,15 @@ class GoalAttainmentView(View):
     deals: tuple[DealOfGoal, ...]
     """The latest deals that the goal rests on."""
     deals_total: int
+    sales_without_rate: tuple[Total, ...]
+    """What all its deals would add, and is left out since no rate is known, a currency each."""
     rates: tuple[RatesUsed, ...]
     """The rates by which amounts were converted, a currency each."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the goals out as a tree; what there is nothing to say of is left out."""
-        lay = GoalLayout(ZoneInfo(self.timezone), language)
+        called = {each.customer: each.name for each in self.names.customers}
+        lay = GoalLayout(ZoneInfo(self.timezone), language, called)
         units = {line.goal: line for line in self.goals}
         tables = [
             lay.goals(self.goals, self._notes(language)),
@@ -121,9 +151,16 @@ class GoalAttainmentView(View):
             lay.letters(self.letters),
             lay.revisions(self.revisions, units),
             lay.check_ins(self.check_ins),
-            lay.deals(((it.deal, it.at) for it in self.deals), self.deals_total),
+            self._deals(lay),
         ]
         return [tables[0], *(table for table in tables[1:] if table.rows)]
+
+    def _deals(self, lay: GoalLayout) -> TableOfView:
+        lines = [
+            DealLine(it.deal, it.at, it.owner, it.amount, it.without_rate) for it in self.deals
+        ]
+        currency = self.goals[0].currency if self.deals else None
+        return lay.deals(lines, self.deals_total, currency, self.sales_without_rate)
 
     def _notes(self, language: Language) -> tuple[str, ...]:
         found = []
@@ -141,13 +178,43 @@ class GoalAttainmentView(View):
         lost = ", ".join(it.goal for it in self.goals if it.parent_known is False)
         if lost:
             found.append(f"{in_language('the parent goal is not set:', language)} {lost}")
-        circle = ", ".join(in_circles({it.goal: it.parent for it in self.goals}))
-        if circle:
-            said = in_language("goals that serve one another in a circle:", language)
-            found.append(f"{said} {circle}")
+        if self.in_circles:
+            those = ", ".join(self.in_circles)
+            said = "goals that serve one another in a circle:"
+            found.append(f"{in_language(said, language)} {those}")
+        found += self._apart(language)
+        found += self._unseasonal(language)
         for rates in self.rates:
             found += rates.left_out_said(language)
         return tuple(found)
+
+    def _apart(self, language: Language) -> Iterator[str]:
+        """Say which goals are not added up since their days are not those of the goal above."""
+        by_key, apart = {line.goal: line for line in self.goals}, []
+        for line in self.goals:
+            above = by_key.get(line.parent or "", line)
+            adds_up = metric_of(line.metric).kind == "accumulating"
+            alike = (line.metric, line.currency) == (above.metric, above.currency)
+            inside = is_within((line.first, line.last), (above.first, above.last))
+            if adds_up and alike and not inside:
+                apart.append(line.goal)
+        if apart:
+            said = "not added up, since their days are not within those of the goal above:"
+            yield f"{in_language(said, language)} {', '.join(apart)}"
+
+    def _unseasonal(self, language: Language) -> Iterator[str]:
+        """Say which goals are expected by working days although the season was asked for."""
+        if self.expected_by != "seasonality":
+            return
+        plain = [line for line in self.goals if line.expected_by != "seasonality"]
+        grows = {each.goal: metric_of(each.metric).kind == "accumulating" for each in plain}
+        for kind, why in (
+            (True, "expected by working days, since nothing is known of the year before:"),
+            (False, "expected by working days, since a level has no season:"),
+        ):
+            those = ", ".join(goal for goal, it in grows.items() if it is kind)
+            if those:
+                yield f"{in_language(why, language)} {those}"
 
 
 class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
@@ -167,7 +234,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     """Only goals of this team (its key)."""
     rep: Reference | None = None
     """Only goals of this rep."""
-    product: SafeText | None = None
+    product: SafeName | None = None
     """Only goals of this product, as lines of quotes and agreements name it."""
     expected_by: ExpectedBy = "working_days"
     """What share is expected by now: working_days that are over, or seasonality, what the same
@@ -187,15 +254,26 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         goals = [placed.goal for placed in tree]
         found, days = measured(goals, reader, self.expected_by), WorkDays.read(reader)
         lines = [
-            goal_line(placed, actual, progress_of(placed.goal, actual.value, days, it), known)
+            goal_line(
+                placed,
+                actual,
+                progress_of(placed.goal, actual.value, days, it),
+                known,
+                reader.calendar,
+            )
             for placed, actual, it in zip(tree, found.actuals, found.seasons, strict=True)
         ]
-        actuals = {line.goal: line.actual for line in lines}
+        actuals, circles = (
+            {line.goal: line.actual for line in lines},
+            frozenset(in_circles({it.key: it.parent for it in every})),
+        )
         detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
             goals=tuple(lines),
-            splits=tuple(splits_of(goals, actuals)),
+            splits=tuple(splits_of(goals, actuals, circles, reader.calendar)),
+            in_circles=tuple(goal.key for goal in goals if goal.key in circles),
+            expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),
             rates=found.rates,
             **detail,
@@ -229,21 +307,30 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
     ) -> dict[str, Any]:
         """Tell all that was said of the goal asked about."""
         if self.goal is None:
-            return {"revisions": (), "check_ins": (), "letters": (), "deals": ()} | {
-                "deals_total": 0
-            }
+            nothing = ("revisions", "check_ins", "letters", "deals", "sales_without_rate")
+            return {**dict.fromkeys(nothing, ()), "deals_total": 0}
         goal, states = goals[0], goal_states(goals[:1], reader)
         state = states[goal.key]
-        deals = _deals(goal, reader)
+        deals, parts = _deals(goal, reader)
+        listed = deals[: self.limit]
+        owners = _owners([each.deal for each in listed], reader)
+        counted = _Counted.of(goal, parts, reader)
         return {
             "revisions": tuple(revision_lines(goal.key, state)),
             "check_ins": tuple(check_in_lines(goal.key, state)),
             "letters": tuple(_letters(goal, state, reader, every)),
             "deals": tuple(
-                DealOfGoal(deal=each.deal, at=from_instant(each.at))
-                for each in deals[: self.limit]
+                DealOfGoal(
+                    deal=each.deal,
+                    at=from_instant(each.at),
+                    owner=owners.get(each.deal),
+                    amount=counted.amounts.get(each.deal),
+                    without_rate=totals(counted.left_out.get(each.deal, ())),
+                )
+                for each in listed
             ),
             "deals_total": len(deals),
+            "sales_without_rate": totals(chain.from_iterable(counted.left_out.values())),
         }
 
 
@@ -267,11 +354,42 @@ def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:
     return [*found.values()]
 
 
-def _deals(goal: GoalRow, reader: Reader) -> list[DealBehind]:
+def _deals(goal: GoalRow, reader: Reader) -> tuple[list[ContributingDeal], list[BookedPart]]:
+    """Return the deals a goal rests on, and of sales what counts of their bookings."""
     if goal.metric.is_figure:
-        return []
-    span = span_of(*goal.days, reader)
-    return Measurement(reader, [span], scope_of(goal.scope)).deals(goal.metric.key)
+        return [], []
+    measured_ = Measurement(reader, [span_of(*goal.days, reader)], scope_of(goal.scope))
+    of_sales = goal.metric.key == "sales"
+    return measured_.deals(goal.metric.key), measured_.booked_parts() if of_sales else []
+
+
+def _owners(deals: Sequence[UUID], reader: Reader) -> dict[UUID, str | None]:
+    rows = reader.columns(DEAL_STATE).among("entity_id", *deals)
+    return dict(zip(rows.cells("entity_id"), rows.cells("owner"), strict=True))
+
+
+class _Counted(NamedTuple):
+    """What deals add to the sales of a goal, and what is left out for want of a rate."""
+
+    amounts: Mapping[UUID, Decimal]
+    left_out: Mapping[UUID, Sequence[tuple[str | None, Decimal, Decimal]]]
+
+    @classmethod
+    def of(cls, goal: GoalRow, parts: Iterable[BookedPart], reader: Reader) -> "_Counted":
+        """Convert each booking as the sum of all of them is."""
+        exchange = CurrencyConverter(reader, goal.currency)
+        amounts: dict[UUID, Decimal] = defaultdict(Decimal)
+        left_out: dict[UUID, list[tuple[str | None, Decimal, Decimal]]] = defaultdict(list)
+        for each in parts:
+            day = exchange.day(each.at, event=each.at, closing=None)
+            into = exchange.into(each.currency, day, of=each.deal)
+            if into.currency is None and each.currency is not None:
+                amount = unscaled(each.amount * each.part, places=2 * AMOUNT_PLACES)
+                left_out[each.deal].append((each.currency, amount, Decimal(1)))
+                continue
+            millionths = into.millionths(each.amount) * each.part
+            amounts[each.deal] += unscaled(millionths, places=2 * AMOUNT_PLACES)
+        return cls(amounts, left_out)
 
 
 def _letters(
@@ -280,7 +398,7 @@ def _letters(
     """Judge each letter again by what is known now, beside how it came out then."""
     above = every.get(goal.parent or "")
     serves = goal.parent if above is not None and above.standing != "abandoned" else None
-    stated = Stated(
+    stated = GoalStatement(
         goal.metric,
         goal.target,
         goal.baseline,

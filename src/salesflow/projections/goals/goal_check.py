@@ -7,37 +7,46 @@ of the comparable periods before the goal's that are over, as believed at the mo
 how far goals are attained: that is `GoalAttainment`.
 """
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, Protocol
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from salesflow.domain.calendar import Days
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_currency, metric_of
 from salesflow.domain.smart import (
     Basis,
     GoalScope,
+    GoalStatement,
     Letter,
     PastRange,
     PastValue,
-    Stated,
+    baseline_of,
+    ensure_target,
+    is_beyond_target,
     judged_letters,
 )
 from salesflow.domain.time import Moment, Period, from_instant
 from salesflow.domain.values import (
-    Currency,
+    GivenCurrency,
     Key,
+    Money,
     Number,
     Reason,
     Reference,
     SafeName,
-    SafeText,
     Value,
+    number,
     tidy,
 )
+from salesflow.domain.wording import Message
+from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import days_text, span_text
 from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
@@ -52,16 +61,18 @@ from salesflow.projections.core.question import (
 from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.goals.smart_text import basis_text
 from salesflow.projections.metrics.attainment import scope_of
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
 from salesflow.projections.metrics.outside_figures import OutsideFigures
 
-__all__ = ["GoalCheck", "GoalCheckView", "LetterJudged"]
+__all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "baseline_note"]
 
 PERIODS: Final = 4
 PERIODS_MOST: Final = 40
+AMOUNT: Final = re.compile(r"(.+) ([A-Za-z]+)").fullmatch
 PLACES: Final = Decimal("0.000001")
+COUNTED: Final = {"count": "whole numbers", "number": "plain numbers"}
+"""What people call the units that have no name of their own."""
 
 
 class LetterJudged(Value):
@@ -87,10 +98,16 @@ class GoalCheckView(MoneyView):
         " at the last rate on or before the day of each booking"
     )
     metric: MetricKey
+    unit: Key | None
+    """Of a figure from outside, as it was named."""
     target: Number | None
     baseline: Number | None
-    """As named, or what the last period came to."""
+    """As named, or what the last period came to, where that does not lie beyond the target."""
     period: Period
+    quarter: SafeName | None
+    """What the period is called where it is a fiscal quarter, as 2026-Q3."""
+    quarters_past: tuple[SafeName | None, ...]
+    """The same of each past period."""
     evidence: PastRange
     """What the past shows; `Goal.set` keeps it as its check."""
     low: Number | None
@@ -115,24 +132,27 @@ class GoalCheckView(MoneyView):
             )
             for each in self.letters
         )
-        days = days_text(self.period, ZoneInfo(self.timezone))
+        days = self.quarter or days_text(self.period, ZoneInfo(self.timezone))
         target = self._text(metric, language).beside_target(self.target)
         about = " · ".join((metric.name(language), target, days))
-        notes: tuple[str, ...] = ()
+        known = self.evidence.known
+        named = self.baseline is not None and self.baseline not in known[-1:]
+        note = baseline_note(self, self.evidence, language, named=named)
+        notes = [] if note is None else [note]
         if self.parent_known is False:
-            notes = (in_language("the parent goal is not set at that moment", language),)
+            notes.append(in_language("the parent goal is not set at that moment", language))
         columns = ("SMART", "Passed", "Because of")
-        return TableOfView("Goal check", columns, rows, about=about, notes=notes)
+        return TableOfView("Goal check", columns, rows, about=about, notes=tuple(notes))
 
     def _past(self, metric: Metric, language: Language) -> TableOfView:
         text = self._text(metric, language)
         rows = tuple(
             (
-                span_text(past.first_day, past.last_day),
+                quarter or span_text(past.first_day, past.last_day),
                 text.beside_target(past.value),
                 f"{past.count:,}",
             )
-            for past in self.evidence.values
+            for quarter, past in zip(self.quarters_past, self.evidence.values, strict=True)
         )
         low, high = map(text.beside_target, (self.low, self.high))
         note = say("range of the past: {low} … {high}", language, low=low, high=high)
@@ -140,7 +160,50 @@ class GoalCheckView(MoneyView):
         return TableOfView("Past periods", ("Period", "Result", "Rests on"), rows, notes=notes)
 
     def _text(self, metric: Metric, language: Language) -> FigureText:
-        return FigureText(metric.unit, language, self.evidence.currency)
+        return FigureText(metric.unit or self.unit, language, self.evidence.currency)
+
+
+class _Stood(Protocol):
+    """A goal, or the check of one."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def unit(self) -> str | None: ...
+    @property
+    def target(self) -> Decimal | None: ...
+    @property
+    def baseline(self) -> Decimal | None: ...
+
+
+def baseline_note(
+    goal: _Stood, past: PastRange, language: Language, *, named: bool = False
+) -> str | None:
+    """Say what follows from where a goal stood before, where nobody would expect it.
+
+    `named` is whether somebody named its baseline.
+    """
+    metric, target, known = metric_of(goal.metric), goal.target, past.known
+    before = known[-1] if goal.baseline is None and known else goal.baseline
+    if target is None or before is None or named:
+        return None
+    unit = metric.unit or goal.unit
+    stood = FigureText(unit, language, past.currency).beside_target(before)
+    if is_beyond_target(metric, target, before):
+        return say(
+            "where it stood before, {stood}, lies beyond the target already: the level is held"
+            " or not held, without a percentage",
+            language,
+            stood=stood,
+        )
+    if metric.better is None and target < before:
+        return say(
+            "less is taken to be better, since it stood at {stood} before; name a baseline"
+            " below the target where more is better",
+            language,
+            stood=stood,
+        )
+    return None
 
 
 class GoalCheck(PeriodQuestion[GoalCheckView]):
@@ -151,8 +214,9 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     metric: MetricAsked = "won"
     """What is measured: sales, orders, win_rate …, or figure:<key>. Default: won."""
     target: Number | None = None
-    """What is to be reached; of shares 0.35 is 35%. Left out, only the past is shown."""
-    currency: Currency | None = None
+    """What is to be reached: 12, '700000 CNY', of shares 0.35 or 35%. Left out, only the past
+    is shown."""
+    currency: GivenCurrency | None = None
     """Of money: such as CNY. Default: the report currency of the settings."""
     unit: Key | None = None
     """Of a figure from outside: the unit it is reported in."""
@@ -164,7 +228,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     """Of this rep."""
     customer: UUID | None = None
     """Of this customer."""
-    product: SafeText | None = None
+    product: SafeName | None = None
     """Only of this product, as lines of quotes and agreements name it; sales and won can be."""
     channel: Reference | None = None
     """Of deals from this lead source."""
@@ -180,6 +244,42 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
     """Why it can be reached, where the past does not show it."""
     periods: Annotated[int, Field(ge=1, le=PERIODS_MOST, strict=True)] = PERIODS
     """How many periods before to look at. Default: 4."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_currency(cls, given: object) -> object:
+        """Take an amount with its currency for the target, as a goal takes it."""
+        if not isinstance(given, Mapping):
+            return given
+        target, currency = given.get("target"), given.get("currency")
+        amount, code = target, None
+        if isinstance(target, Money):
+            amount, code = target.amount, target.currency
+        elif isinstance(target, str) and (found := AMOUNT(target.strip())):
+            amount, code = found[1].replace(",", "").strip(), found[2].upper()
+        if code is None:
+            return given
+        if currency not in (None, code):
+            raise InputError(f"the target is in {code}, the goal in {currency}")
+        return {**given, "target": amount, "currency": code}
+
+    @field_validator("target", "baseline", mode="before")
+    @classmethod
+    def _share(cls, given: object, info: ValidationInfo) -> object:
+        """Read a percentage of what is a share."""
+        if not isinstance(given, str) or not given.strip().endswith("%"):
+            return given
+        metric = metric_of(info.data.get("metric", "won"))
+        if metric.unit not in (None, "share"):
+            counted = COUNTED.get(metric.unit, metric.unit)
+            raise ValueError(
+                Message(
+                    "a percentage is a share, and {metric} is counted in {unit}",
+                    metric=metric.key,
+                    unit=counted,
+                )
+            )
+        return number(given.strip().removesuffix("%").strip()) / 100
 
     def answer(self, reader: Reader, moment: Moment) -> GoalCheckView:
         """Look at the past, and judge every letter."""
@@ -200,14 +300,19 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             position=moment.position,
         )
         known = evidence.known
-        baseline = known[-1] if self.baseline is None and known else self.baseline
+        if self.target is not None:
+            ensure_target(metric, self.unit, self.target, self.baseline)
+        baseline = baseline_of(metric, self.target, self.baseline, evidence)
         parents = {goal.key for goal in read_goals(reader) if goal.standing != "abandoned"}
         return GoalCheckView(
             moment=moment,
             metric=metric.key,
+            unit=self.unit,
             target=self.target,
             baseline=baseline,
             period=span.period(),
+            quarter=reader.calendar.quarter_name(Days(span.first, span.last)),
+            quarters_past=_quarters(values, reader),
             evidence=evidence,
             low=min(known, default=None),
             high=max(known, default=None),
@@ -256,9 +361,14 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         self, metric: Metric, past: PastRange, baseline: Decimal | None
     ) -> Iterator[LetterJudged]:
         its = (self.parent, self.strategy, self.why_achievable)
-        stated = Stated(metric, self.target, baseline, *its)
+        stated = GoalStatement(metric, self.target, baseline, *its)
         for letter, passed, basis in judged_letters(stated, past):
             yield LetterJudged(letter=letter, passed=passed, basis=basis)
+
+
+def _quarters(values: Iterable[PastValue], reader: Reader) -> tuple[str | None, ...]:
+    days = (Days(past.first_day, past.last_day) for past in values)
+    return tuple(map(reader.calendar.quarter_name, days))
 
 
 def _spans_before(span: Span, periods: int, reader: Reader) -> Sequence[Span]:

@@ -1,24 +1,31 @@
 """Goals laid out for people: the tree with its figures, and what was said of one goal."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.metric import metric_of
+from salesflow.domain.smart import is_higher_better
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
+    Total,
     given_percent,
     local_day,
+    money_text,
     percent_text,
     short_id,
     span_text,
+    totals_text,
 )
 from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.goals.goal_lines import (
+    PERIOD,
     CheckInLine,
     GoalLine,
     GoalSplit,
@@ -26,11 +33,23 @@ from salesflow.projections.goals.goal_lines import (
     RevisionLine,
 )
 from salesflow.projections.goals.smart_text import basis_text
-from salesflow.projections.metrics.figure_text import FigureText
 
-__all__ = ["GoalLayout"]
+__all__ = ["DealLine", "GoalLayout"]
 
 INDENT: Final = "  "
+HALF_A_CENT: Final = Decimal("0.005")
+"""A difference below it comes of amounts being converted one by one."""
+ELSE: Final = {
+    "team": "credited to people in no team below",
+    "rep": "credited to people without a goal below",
+    "customer": "of other customers",
+    "channel": "of other channels",
+    "product": "of other products",
+    "process": "of other processes",
+    "stage": "at other stages",
+    "period": "of days without a goal below",
+}
+"""Of whom or what is that which no goal below counts, by what these share out."""
 SCOPE: Final = ("team", "rep", "channel", "product", "process", "stage")
 
 
@@ -39,12 +58,37 @@ def goal_text(line: GoalLine) -> str:
     return line.goal if line.title is None else f"{line.goal} · {line.title}"
 
 
+def _missing(line: GoalLine) -> Decimal | None:
+    """Return what is still missing, in the direction that is better; None once reached."""
+    if line.gap is None:
+        return None
+    more = is_higher_better(metric_of(line.metric), line.target, line.baseline)
+    missing = line.gap if more else -line.gap
+    return missing if missing > 0 else None
+
+
+class DealLine(NamedTuple):
+    """A deal behind a goal, and what it adds to sales."""
+
+    deal: UUID
+    at: datetime
+    owner: str | None
+    amount: Decimal | None
+    left_out: Sequence[Total]
+
+
 class GoalLayout:
     """Writes goals in one language and time zone."""
 
-    def __init__(self, timezone: ZoneInfo, language: Language) -> None:
+    def __init__(
+        self,
+        timezone: ZoneInfo,
+        language: Language,
+        customers: Mapping[UUID, str] = MappingProxyType({}),
+    ) -> None:
         self._timezone = timezone
         self._language: Language = language
+        self._customers = customers
 
     def goals(self, lines: Sequence[GoalLine], notes: tuple[str, ...]) -> TableOfView:
         """Lay out the tree of goals."""
@@ -53,7 +97,7 @@ class GoalLayout:
                 self._named(line),
                 metric_of(line.metric).name(self._language),
                 self._scope(line),
-                span_text(line.first, line.last),
+                line.quarter or span_text(line.first, line.last),
                 self._value(line.target, line),
                 self._value(line.actual, line),
                 percent_text(line.attainment),
@@ -76,7 +120,7 @@ class GoalLayout:
                 self._value(line.expected_now, line),
                 percent_text(line.pace),
                 self._value(line.projected, line),
-                self._value(line.gap, line),
+                self._value(_missing(line), line),
                 f"{line.days_left:,}",
                 self._value(line.needed_per_day, line),
             )
@@ -90,6 +134,7 @@ class GoalLayout:
 
     def splits(self, splits: Sequence[GoalSplit], lines: Mapping[str, GoalLine]) -> TableOfView:
         """Lay out what the goals below each goal add up to."""
+        notes = tuple(note for each in splits for note in self._split_notes(each, lines))
         rows = tuple(
             (
                 goal_text(lines[each.goal]),
@@ -107,7 +152,40 @@ class GoalLayout:
             "Goal", "Shared out by", "Goals below", "Target value", "Sum of targets below",
             "Gap in targets", "Sum of results below",
         )  # fmt: skip
-        return TableOfView("Goals below", columns, rows)
+        return TableOfView("Goals below", columns, rows, notes=notes)
+
+    def _split_notes(self, split: GoalSplit, lines: Mapping[str, GoalLine]) -> Iterator[str]:
+        """Say what is missing in the sums of the goals below a goal, and why."""
+        if split.periods_without and split.target_gap > 0:
+            yield say(
+                "{goal}: no goals below for {periods}, which the gap in targets includes",
+                self._language,
+                goal=split.goal,
+                periods=", ".join(split.periods_without),
+            )
+        gap = split.actual_gap
+        if gap is None or abs(gap) < HALF_A_CENT:
+            return
+        parts = [part for part in split.by.split(", ") if part in ELSE]
+        if PERIOD in parts and not split.periods_without:
+            parts.remove(PERIOD)
+        whose = f" {self._word('or')} ".join(self._word(ELSE[part]) for part in parts)
+        if gap > 0 and whose:
+            yield say(
+                "{amount} of what {goal} came to is counted by no goal below: {whose}",
+                self._language,
+                amount=self._value(gap, lines[split.goal]),
+                goal=split.goal,
+                whose=whose,
+            )
+        elif gap < 0:
+            yield say(
+                "the goals below {goal} count {amount} more than it does: some of it is counted"
+                " by several of them",
+                self._language,
+                amount=self._value(-gap, lines[split.goal]),
+                goal=split.goal,
+            )
 
     def letters(self, letters: Sequence[LetterThen]) -> TableOfView:
         """Lay out the letters of SMART, when the goal was set and by now."""
@@ -158,14 +236,48 @@ class GoalLayout:
         )
         return TableOfView("Goal check-ins", ("Day", "Confidence", "Note", "By"), rows)
 
-    def deals(self, deals: Iterable[tuple[UUID, datetime]], total: int) -> TableOfView:
-        """Lay out the deals that a goal rests on."""
-        rows = tuple((short_id(deal), local_day(at, self._timezone)) for deal, at in deals)
-        notes: tuple[str, ...] = ()
+    def deals(
+        self,
+        deals: Sequence[DealLine],
+        total: int,
+        currency: str | None,
+        left_out: Sequence[Total],
+    ) -> TableOfView:
+        """Lay out the deals that a goal rests on; of sales with what each of them adds."""
+        of_sales = any(each.amount is not None or each.left_out for each in deals)
+        rows = tuple(
+            (
+                short_id(each.deal),
+                *((self._counted(each, currency),) if of_sales else ()),
+                each.owner or NO_VALUE,
+                local_day(each.at, self._timezone),
+            )
+            for each in deals
+        )
+        notes = []
         if len(rows) < total:
             shown, whole = f"{len(rows):,}", f"{total:,}"
-            notes = (say("{shown} of {total} deals", self._language, shown=shown, total=whole),)
-        return TableOfView("Deals behind the goal", ("Deal", "Day"), rows, notes=notes)
+            notes.append(
+                say("{shown} of {total} deals", self._language, shown=shown, total=whole)
+            )
+        if left_out:
+            notes.append(
+                say(
+                    "left out for want of a rate: {amounts}; publish one with {command}",
+                    self._language,
+                    amounts=totals_text(left_out),
+                    command="`salesflow import rates`",
+                )
+            )
+        columns = ("Deal", *(("Counted",) if of_sales else ()), "Owner", "Day")
+        return TableOfView("Deals behind the goal", columns, rows, notes=tuple(notes))
+
+    def _counted(self, deal: DealLine, currency: str | None) -> str:
+        """Write what a deal adds, and in brackets what it would with a rate."""
+        without = self._word("without a rate")
+        lacking = [f"({totals_text(deal.left_out)} {without})"] if deal.left_out else []
+        counted = [] if deal.amount is None else [money_text(deal.amount, currency)]
+        return " ".join([*counted, *lacking]) or NO_VALUE
 
     def _value(self, value: Decimal | None, line: GoalLine) -> str:
         return FigureText(line.unit, self._language, line.currency).beside_target(value)
@@ -175,7 +287,8 @@ class GoalLayout:
 
     def _scope(self, line: GoalLine) -> str:
         parts = [getattr(line, name) for name in SCOPE]
-        customer = None if line.customer is None else short_id(line.customer)
+        id = line.customer
+        customer = None if id is None else self._customers.get(id) or short_id(id)
         return " · ".join(filter(None, [*parts, customer])) or self._word("all")
 
     def _passed(self, passed: bool | None) -> str:

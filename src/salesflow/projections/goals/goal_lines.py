@@ -1,17 +1,20 @@
 """The lines of goals: a tree of them, what those below add up to, and what was said of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, Protocol
 from uuid import UUID
 
+from salesflow.domain.calendar import Days, FiscalCalendar, Span
 from salesflow.domain.goal import Goal, GoalState
 from salesflow.domain.smart import Basis, Letter
-from salesflow.domain.time import from_instant
+from salesflow.domain.time import ONE_DAY, from_instant
 from salesflow.domain.values import Currency, Personal, Reference, SafeText, Value
+from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.format import span_text
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.replaying import state_of
 from salesflow.projections.metrics.attainment import (
@@ -23,17 +26,19 @@ from salesflow.projections.metrics.attainment import (
 from salesflow.projections.metrics.goal_rows import GoalRow
 
 __all__ = [
+    "PERIOD",
     "CheckInLine",
+    "GoalInTree",
     "GoalLine",
     "GoalSplit",
     "LetterThen",
-    "Placed",
     "RevisionLine",
     "as_tree",
     "check_in_lines",
     "goal_line",
     "goal_states",
     "in_circles",
+    "is_within",
     "revision_lines",
     "splits_of",
 ]
@@ -60,6 +65,8 @@ class GoalLine(Value):
     first: date
     last: date
     """The last day of its period, included."""
+    quarter: SafeText | None
+    """What its period is called where that is a fiscal quarter, as 2026-Q3."""
     parent: Reference | None
     parent_known: bool | None
     """Whether that goal is set at the moment; None where none is named."""
@@ -106,6 +113,10 @@ class GoalSplit(Value):
     """What their targets lack of the goal above; below 0 where they are more."""
     actual: Decimal | None
     """The sum of what they came to."""
+    actual_gap: Decimal | None
+    """What the goal above came to beyond them; below 0 where several of them count the same."""
+    periods_without: tuple[SafeText, ...]
+    """Periods of the goal above that none below is for, where they share it out so."""
 
 
 class RevisionLine(Value):
@@ -147,14 +158,14 @@ class LetterThen(Value):
     basis_now: Basis
 
 
-class Placed(NamedTuple):
+class GoalInTree(NamedTuple):
     """A goal in its tree."""
 
     goal: GoalRow
     depth: int
 
 
-def as_tree(goals: Sequence[GoalRow]) -> list[Placed]:
+def as_tree(goals: Sequence[GoalRow]) -> list[GoalInTree]:
     """Put goals in the order of their tree, each below the one that it serves.
 
     Goals that serve one another in a circle stand where the first of them does.
@@ -162,15 +173,15 @@ def as_tree(goals: Sequence[GoalRow]) -> list[Placed]:
     keys, below = {goal.key for goal in goals}, defaultdict[str, list[GoalRow]](list)
     for goal in goals:
         below[goal.parent or ""].append(goal)
-    found: dict[str, Placed] = {}
+    found: dict[str, GoalInTree] = {}
 
     def place(top: GoalRow) -> None:
-        waiting = [Placed(top, 0)]
+        waiting = [GoalInTree(top, 0)]
         while waiting:  # and not by recursion: a tree is as deep as people make it
             placed = waiting.pop()
             if placed.goal.key not in found:
                 found[placed.goal.key] = placed
-                lower = [Placed(each, placed.depth + 1) for each in below[placed.goal.key]]
+                lower = [GoalInTree(each, placed.depth + 1) for each in below[placed.goal.key]]
                 waiting += reversed(lower)
 
     for goal in goals:
@@ -198,7 +209,11 @@ def in_circles(parents: Mapping[str, str | None]) -> list[str]:
 
 
 def goal_line(
-    placed: Placed, actual: Actual, progress: Progress, known: Iterable[str]
+    placed: GoalInTree,
+    actual: Actual,
+    progress: Progress,
+    known: Iterable[str],
+    calendar: FiscalCalendar,
 ) -> GoalLine:
     """Return the line of a goal."""
     goal = placed.goal
@@ -212,6 +227,7 @@ def goal_line(
         **dict(goal.scope),
         first=goal.first_day,
         last=goal.last_day,
+        quarter=calendar.quarter_name(Days(*goal.days)),
         parent=goal.parent,
         parent_known=None if goal.parent is None else goal.parent in known,
         strategy=goal.strategy,
@@ -229,37 +245,101 @@ def goal_line(
 
 
 SAME: Final = "same scope and period"
+PERIOD: Final = "period"
+SPANS: Final[tuple[Span, ...]] = ("month", "quarter", "year")
 
 
 def splits_of(
-    goals: Sequence[GoalRow], actuals: Mapping[str, Decimal | None]
+    goals: Sequence[GoalRow],
+    actuals: Mapping[str, Decimal | None],
+    circles: Set[str],
+    calendar: FiscalCalendar,
 ) -> Iterator[GoalSplit]:
     """Yield what the goals below each goal add up to, for each way in which they share it out.
 
     Only metrics that accumulate can be added up, and only goals of the same metric and
-    currency that are pursued.
+    currency that are pursued and whose days lie within those of the goal above. Goals that
+    serve one another in a circle are no part of it.
     """
     by_key = {goal.key: goal for goal in goals if goal.metric.kind == "accumulating"}
     shared: dict[tuple[str, str], list[GoalRow]] = defaultdict(list)
     for goal in by_key.values():
         above = by_key.get(goal.parent or "")
-        alike = above is not None and (above.metric, above.currency) == (
-            goal.metric,
-            goal.currency,
-        )
-        if above is not None and alike and goal.standing != "abandoned":
+        alike = above is not None and is_part(goal, above)
+        counts = goal.standing != "abandoned" and goal.key not in circles
+        if above is not None and alike and counts:
             shared[above.key, _shares_by(above, goal)].append(goal)
     for (key, by), below in sorted(shared.items()):
         target = sum((goal.target for goal in below), Decimal(0))
-        known = [actuals[goal.key] for goal in below]
+        known, above = [actuals[goal.key] for goal in below], by_key[key]
+        actual = None if None in known else sum(filter(None, known), Decimal(0))
+        whole = actuals[key]
         yield GoalSplit(
             goal=key,
             by=by,
             goals=len(below),
             target=target,
-            target_gap=by_key[key].target - target,
-            actual=None if None in known else sum(filter(None, known), Decimal(0)),
+            target_gap=above.target - target,
+            actual=actual,
+            actual_gap=None if whole is None or actual is None else whole - actual,
+            periods_without=tuple(
+                _periods_without(above, below, calendar) if PERIOD in by.split(", ") else ()
+            ),
         )
+
+
+class _Dated(Protocol):
+    """Whatever is of a metric, a currency and some days."""
+
+    @property
+    def metric(self) -> object: ...
+    @property
+    def currency(self) -> str | None: ...
+    @property
+    def days(self) -> tuple[date, date]: ...
+
+
+def is_part(goal: _Dated, above: _Dated) -> bool:
+    """Return whether a goal can be added up into the one above it."""
+    alike = (goal.metric, goal.currency) == (above.metric, above.currency)
+    return alike and is_within(goal.days, above.days)
+
+
+def is_within(days: tuple[date, date], whole: tuple[date, date]) -> bool:
+    """Return whether some days lie within others."""
+    return whole[0] <= days[0] and days[1] <= whole[1]
+
+
+def _periods_without(
+    above: GoalRow, below: Sequence[GoalRow], calendar: FiscalCalendar
+) -> Iterator[str]:
+    """Yield the periods of a goal for which none below it is set, by their names.
+
+    They are months, quarters or years where all goals below are of such; else days.
+    """
+    try:
+        kind = next((it for it in SPANS if _are_of(it, below, calendar)), None)
+        day = above.first_day
+        while day <= above.last_day:
+            last = _last_of_run(day, above, below)
+            days = Days(day, last) if kind is None else calendar.span(kind, day)
+            if not any(is_within(days, goal.days) for goal in below):
+                days = Days(max(days.first, above.first_day), min(days.last, above.last_day))
+                yield calendar.quarter_name(days) or span_text(*days)
+            day = days.last + ONE_DAY
+    except (InputError, OverflowError):  # an import may name days at the end of the calendar
+        return
+
+
+def _are_of(kind: Span, goals: Iterable[GoalRow], calendar: FiscalCalendar) -> bool:
+    return all(calendar.span(kind, goal.first_day) == goal.days for goal in goals)
+
+
+def _last_of_run(day: date, above: GoalRow, below: Iterable[GoalRow]) -> date:
+    """Return the last of the days from one on that are all covered by the same goals below."""
+    firsts = (goal.first_day - ONE_DAY for goal in below if goal.first_day > day)
+    lasts = (goal.last_day for goal in below if goal.last_day >= day)
+    return min((above.last_day, *firsts, *lasts))
 
 
 def _shares_by(above: GoalRow, goal: GoalRow) -> str:
@@ -267,7 +347,7 @@ def _shares_by(above: GoalRow, goal: GoalRow) -> str:
     named = dict(above.scope)
     parts = [name for name, it in goal.scope if it is not None and it != named[name]]
     if goal.days != above.days:
-        parts.append("period")
+        parts.append(PERIOD)
     return ", ".join(parts) or SAME
 
 

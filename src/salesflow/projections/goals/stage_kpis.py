@@ -17,6 +17,7 @@ from salesflow.domain.process import ProcessVersion, Stage, StageKpi
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, Total, days_text, totals_text
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
@@ -29,7 +30,6 @@ from salesflow.projections.core.currency import (
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span
 from salesflow.projections.folds.deal_state import DEAL_STATE
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import (
     METRIC_FOLDS,
     KpiTables,

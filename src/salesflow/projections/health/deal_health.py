@@ -61,7 +61,7 @@ from salesflow.projections.health.health_figures import (
     FOLDS_READ,
     NEVER,
     REASONS,
-    Cuts,
+    DealMovements,
     HealthFigures,
     HealthLimits,
     HealthReasonName,
@@ -337,7 +337,7 @@ def _foremost(deals: HeldRows, counts: Column, wanted: Column, limit: int) -> li
 # The facts behind the reasons of a deal, by replaying its history.
 
 
-class _Behind(NamedTuple):
+class _DealEvidence(NamedTuple):
     """Facts of a deal that reasons rest on, as far as they are not movements."""
 
     title: str | None
@@ -347,19 +347,19 @@ class _Behind(NamedTuple):
     likely_said: Event
     """What changed the stated probability last."""
     by_position: Mapping[int, Event]
-    talks: EngagementRows
+    engagement: EngagementRows
 
 
-def _behind(events: Sequence[Event], reader: Reader) -> _Behind:
+def _deal_evidence(events: Sequence[Event], reader: Reader) -> _DealEvidence:
     history = believed(events, reader)
-    deal, talks = DealSummary(ReplayContext(reader.processes)), EngagementRows()
+    deal, engagement = DealSummary(ReplayContext(reader.processes)), EngagementRows()
     before: DealFigures | None = None
     closing_said = likely_said = history[0]
     for event in history:
         if deal.evolve(event) is not None:
             continue
         if isinstance(event.fact, ContactLogged):
-            [*talks.apply(event, deal)]
+            [*engagement.apply(event, deal)]
             continue
         now = figures_of(deal)
         if before is None or now.expected_close != before.expected_close:
@@ -370,7 +370,7 @@ def _behind(events: Sequence[Event], reader: Reader) -> _Behind:
     opening = history[0].fact
     title = opening.title if isinstance(opening, DealOpened) else None
     by_position = {event.position: event for event in history}
-    return _Behind(title, history[0], closing_said, likely_said, by_position, talks)
+    return _DealEvidence(title, history[0], closing_said, likely_said, by_position, engagement)
 
 
 def _lines(
@@ -382,12 +382,12 @@ def _lines(
     streams = reader.streams([row[0] for row in each])
     for number, (deal, *figures) in zip(listed, each, strict=True):
         shown = DealFigures._make(figures)
-        behind = _behind(streams[deal], reader)
-        reasons = tuple(_reasons(found, number, behind, limits, reader))
+        evidence = _deal_evidence(streams[deal], reader)
+        reasons = tuple(_reasons(found, number, evidence, limits, reader))
         stage = stage_name(shown.stage, shown.process, shown.process_version, reader.processes)
         yield DealHealthLine(
             deal=deal,
-            title=behind.title,
+            title=evidence.title,
             process=shown.process,
             stage=shown.stage,
             stage_en=stage.name_en,
@@ -405,40 +405,44 @@ def _lines(
 
 
 def _reasons(
-    found: HealthFigures, number: int, behind: _Behind, limits: HealthLimits, reader: Reader
+    found: HealthFigures,
+    number: int,
+    evidence: _DealEvidence,
+    limits: HealthLimits,
+    reader: Reader,
 ) -> Iterator[HealthReason]:
-    evidence = _Evidence(found, number, behind, limits, reader)
+    reasons = _DealReasons(found, number, evidence, limits, reader)
     for name in REASONS:
         if found.flags[name][number]:
-            yield getattr(evidence, name)()
+            yield getattr(reasons, name)()
 
 
-class _Evidence:
+class _DealReasons:
     """The reasons that speak against one deal, each by its name."""
 
     def __init__(
         self,
         found: HealthFigures,
         number: int,
-        behind: _Behind,
+        evidence: _DealEvidence,
         limits: HealthLimits,
         reader: Reader,
     ) -> None:
-        self._found, self._number, self._behind = found, number, behind
+        self._found, self._number, self._evidence = found, number, evidence
         self._limits, self._zone = limits, reader.timezone
         self._as_of = reader.read_point.as_of
 
     def stalled(self) -> HealthReason:
         """Since its max days were over; the fact that put it into the stage."""
         entered, days = (self._of(each) for each in (self._found.entered, self._found.days_max))
-        moved = self._behind.by_position[self._of(self._found.begun)]
+        moved = self._evidence.by_position[self._of(self._found.begun)]
         return self._days("stalled", entered, entered + days * DAY, days, [moved.event_id])
 
     def overdue(self) -> HealthReason:
         """Since the day after the expected one; the fact that named that day."""
         close = date.fromordinal(self._of(self._found.close))
         since = start_of_day(close + ONE_DAY, self._zone)
-        return self._days("overdue", since, since, None, [self._behind.closing_said.event_id])
+        return self._days("overdue", since, since, None, [self._evidence.closing_said.event_id])
 
     def pushed_repeatedly(self) -> HealthReason:
         """Since it was put off for the last time that is allowed; all that put it off."""
@@ -456,34 +460,34 @@ class _Evidence:
 
     def no_reply(self) -> HealthReason:
         """Since the first contact they have not answered; all of those."""
-        ids = [each.event_id for each in self._behind.talks.unanswered]
+        ids = [each.event_id for each in self._evidence.engagement.unanswered]
         since = self._of(self._found.unanswered_since)
         return self._days("no_reply", since, since, self._limits.no_reply_days, ids)
 
     def no_contact(self) -> HealthReason:
         """Since the last contact, or the opening where there was none."""
-        last = self._behind.talks.last
-        event_id = self._behind.opened.event_id if last is None else last.event_id
+        last = self._evidence.engagement.last
+        event_id = self._evidence.opened.event_id if last is None else last.event_id
         since = self._of(self._found.last_contact)
         if since == NEVER:
-            since = self._behind.opened.occurred
+            since = self._evidence.opened.occurred
         return self._days("no_contact", since, since, self._limits.no_contact_days, [event_id])
 
     def single_contact(self) -> HealthReason:
         """Since they were first named; that contact."""
-        first = self._behind.talks.first_named
+        first = self._evidence.engagement.first_named
         assert first is not None, "whoever was counted was named"
         return _reason("single_contact", first.at, Decimal(1), None, [first.event_id])
 
     def no_next_step(self) -> HealthReason:
         """Since the last contact."""
-        last = self._behind.talks.last
+        last = self._evidence.engagement.last
         assert last is not None, "a deal without contacts has no reason of that kind"
         return _reason("no_next_step", last.at, Decimal(1), None, [last.event_id])
 
     def probability_above_history(self) -> HealthReason:
         """Since the probability was stated."""
-        said, number = self._behind.likely_said, self._number
+        said, number = self._evidence.likely_said, self._number
         stated = unscaled(int(self._found.deals["probability"][number]))
         like = share(int(self._found.won[number]), int(self._found.closed[number]))
         assert like is not None, "no history, no reason"
@@ -508,12 +512,12 @@ class _Evidence:
         return _reason(name, since, days, None if limit is None else Decimal(limit), ids)
 
 
-def _of_deal(cuts: Cuts, number: int) -> Cuts:
+def _of_deal(cuts: DealMovements, number: int) -> DealMovements:
     first, after = np.searchsorted(cuts.place, [number, number + 1]).tolist()
-    return Cuts(*(column[first:after] for column in cuts))
+    return DealMovements(*(column[first:after] for column in cuts))
 
 
-def _ids(cuts: Cuts) -> list[UUID]:
+def _ids(cuts: DealMovements) -> list[UUID]:
     return uuids_of_bytes(cuts.event_id.tolist())
 
 

@@ -28,7 +28,7 @@ __all__ = [
     "FOLDS_READ",
     "NEVER",
     "REASONS",
-    "Cuts",
+    "DealMovements",
     "HealthFigures",
     "HealthLimits",
     "HealthReasonName",
@@ -66,7 +66,7 @@ class HealthLimits(NamedTuple):
     pushes: int
 
 
-class Cuts(NamedTuple):
+class DealMovements(NamedTuple):
     """Movements that lowered amounts and stand: a row each, those of a deal in order."""
 
     place: Column
@@ -96,9 +96,9 @@ class HealthFigures(NamedTuple):
     """`NEVER` where there was none."""
     unanswered_since: Column
     pushes: Column
-    pushed: Cuts
+    pushed: DealMovements
     """The movements that put its closing off."""
-    cuts: Cuts
+    cuts: DealMovements
     won: Column
     """Of how many deals that stood there as long and are closed, so many were won."""
     closed: Column
@@ -119,7 +119,7 @@ def health_figures(
     as_of, ids = reader.read_point.as_of, deals["entity_id"]
     entered, begun = _standing(reader, ids)
     days_max = _days_max(deals, reader)
-    talks = _Talks.read(reader, ids)
+    engagement = _Engagement.read(reader, ids)
     close = _close_days(deals)
     movements = _Movements.read(reader, deals)
     pushes = np.bincount(movements.pushed.place, minlength=len(ids))
@@ -129,20 +129,20 @@ def health_figures(
         "overdue": (close != NO_DAY) & (close < today.toordinal()),
         "pushed_repeatedly": pushes >= limits.pushes,
         "amount_cut": np.bincount(movements.cuts.place, minlength=len(ids)) > 0,
-        **talks.flags(reader, limits),
+        **engagement.flags(reader, limits),
         "probability_above_history": (closed > 0)
         & (deals["probability"] / AMOUNT_SCALE > upper_limits(won, closed)),
     }
     return HealthFigures(
         deals,
         {name: flags[name] for name in REASONS},
-        talks.not_judged,
+        engagement.not_judged,
         entered,
         begun,
         days_max,
         close,
-        talks.last,
-        talks.unanswered_since,
+        engagement.last,
+        engagement.unanswered_since,
         pushes,
         movements.pushed,
         movements.cuts,
@@ -177,7 +177,7 @@ def _close_days(deals: HeldRows) -> Column:
     return np.array(ordinals, np.int64)[alike.of]
 
 
-class _Talks(NamedTuple):
+class _Engagement(NamedTuple):
     """What was said with the customers of deals, and of what anything is recorded at all."""
 
     opened: Column
@@ -189,7 +189,7 @@ class _Talks(NamedTuple):
     not_judged: tuple[HealthReasonName, ...]
 
     @classmethod
-    def read(cls, reader: Reader, ids: Column) -> "_Talks":
+    def read(cls, reader: Reader, ids: Column) -> "_Engagement":
         rows, closing = reader.columns(ENGAGEMENT), reader.columns(CLOSING)
         opened = closing["opened"][places_among(closing["entity_id"], ids)]
         row = places_among(rows["entity_id"], ids)
@@ -247,8 +247,8 @@ def _not_judged(rows: HeldRows) -> Iterator[HealthReasonName]:
 class _Movements(NamedTuple):
     """The movements of open deals that stand: what put a closing off, what cut an amount."""
 
-    pushed: Cuts
-    cuts: Cuts
+    pushed: DealMovements
+    cuts: DealMovements
 
     @classmethod
     def read(cls, reader: Reader, deals: HeldRows) -> "_Movements":
@@ -265,17 +265,19 @@ class _Movements(NamedTuple):
         return cls(_standing_cuts(rows, place, pushed), _uncovered(rows, place, lowered, worth))
 
 
-def _standing_cuts(rows: HeldRows, place: Column, wanted: Flags) -> Cuts:
+def _standing_cuts(rows: HeldRows, place: Column, wanted: Flags) -> DealMovements:
     """Return some movements that were not taken back, those of a deal in order."""
     rows, place = rows.where(wanted), place[wanted]
     position, before = rows["position"], rows["left_amount"]
     alike = grouped(place, position, before, rows["entered_amount"])
     first = alike.first[alike.sums(rows["sign"]) > 0]
     order = first[np.lexsort([position[first], rows["occurred"][first], place[first]])]
-    return Cuts(place[order], rows["event_id"][order], rows["occurred"][order], before[order])
+    return DealMovements(
+        place[order], rows["event_id"][order], rows["occurred"][order], before[order]
+    )
 
 
-def _uncovered(rows: HeldRows, place: Column, wanted: Flags, worth: Column) -> Cuts:
+def _uncovered(rows: HeldRows, place: Column, wanted: Flags, worth: Column) -> DealMovements:
     """Return the cuts after which a deal was never again worth what it was before."""
     cuts = _standing_cuts(rows, place, wanted)
     kept = np.zeros(len(cuts.place), np.bool_)
@@ -284,7 +286,7 @@ def _uncovered(rows: HeldRows, place: Column, wanted: Flags, worth: Column) -> C
         deal, before = int(cuts.place[number]), int(cuts.before[number])
         if before > reached.get(deal, int(worth[deal])):
             reached[deal], kept[number] = before, True
-    return Cuts(*(column[kept] for column in cuts))
+    return DealMovements(*(column[kept] for column in cuts))
 
 
 def _history(reader: Reader, deals: HeldRows, age: Column) -> tuple[Column, Column]:

@@ -25,6 +25,7 @@ from salesflow.domain.time import Moment, from_instant
 from salesflow.domain.values import Currency, Key, Personal, Reference, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -40,8 +41,8 @@ from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.improvement import IMPROVEMENT
 from salesflow.projections.improvement.improvement_figures import (
     BeforeAfter,
+    ImprovementMeasured,
     ImprovementVerdict,
-    Moved,
     Unit,
     UnitAround,
     VersionRate,
@@ -51,7 +52,6 @@ from salesflow.projections.improvement.improvement_figures import (
 )
 from salesflow.projections.metrics.effect_tables import estimates_table, groups_table
 from salesflow.projections.metrics.effect_windows import WindowDays
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 
 __all__ = ["ImprovementEffect", "ImprovementEffectView"]
@@ -97,7 +97,8 @@ class ImprovementEffectView(MoneyView):
     formula: ClassVar[str] = (
         "windows: so many days up to the day of a start, and as many from it on; difference of"
         " mean changes with Welch's interval; difference after at the same figure before, with"
-        " its HC3 interval; placebo = the same one window earlier; evidence = both intervals"
+        " its HC3 interval; placebo = the same one window earlier; range = where the effect"
+        " lies if it is between both estimates (Imbens and Manski); evidence = both intervals"
         " exclude 0 on the same side and none of the placebo does; nobody to compare with:"
         " after - before, of a rate with its Newcombe interval, else the mean change with"
         " Student's t;"
@@ -191,7 +192,7 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
             return None
         then = EarlierReader(reader, as_of=event.effective, known_at=event.recorded)
         started = _state(self.improvement, then)  # by what was known of the starts then
-        moved: Moved = figures_moved(
+        moved: ImprovementMeasured = figures_moved(
             started, then, self.exchange(then), by=self.by, days=self.window
         )
         return AtConclusion(

@@ -42,8 +42,8 @@ from salesflow.projections.scope import MetricScope, Teams
 
 __all__ = [
     "BeforeAfter",
+    "ImprovementMeasured",
     "ImprovementVerdict",
-    "Moved",
     "Unit",
     "UnitAround",
     "VersionRate",
@@ -115,7 +115,7 @@ class BeforeAfter(Value):
     t."""
 
 
-class Moved(NamedTuple):
+class ImprovementMeasured(NamedTuple):
     """What an improvement moved, as far as can be said."""
 
     effect: Effect | None
@@ -132,14 +132,14 @@ def figures_moved(
     *,
     by: Unit,
     days: int,
-) -> Moved:
+) -> ImprovementMeasured:
     """Measure everybody in the windows around the starts, and estimate."""
     began = _began(improvement, reader)
     if not began:
-        return Moved(None, (), None, None, "not_started")
+        return ImprovementMeasured(None, (), None, None, "not_started")
     windows = _windows(began, reader, by, days)
     if not windows.starts:
-        return Moved(None, (), None, None, "window_not_over")
+        return ImprovementMeasured(None, (), None, None, "window_not_over")
     fact = improvement.proposed
     assert fact is not None, "it was proposed"
     measured = MetricAt(fact.metric, fact.stage)
@@ -150,7 +150,7 @@ def figures_moved(
     beside = _before_after(
         improvement, windows, around, _ReadWith(reader, exchange, around.currency)
     )
-    return Moved(
+    return ImprovementMeasured(
         effect,
         tuple(_units(windows, around)),
         beside,

@@ -308,16 +308,20 @@ class CommissionBook:
             book.note(change)
             if change.kind in ("won", "repeated") and change.amount is None:
                 self._leave_out(change, "no_amount")
-        touched = Touched()
+        changed_credits = ChangedCredits()
         for sale in [*book.booked]:
             mine = self._sales.get(sale)
             if mine is not None and mine.share:
-                self._settle(mine, book, together, touched)
+                self._settle(mine, book, together, changed_credits)
         self._note_unlike(first, book)
-        return [*self._lines_of(first, touched)]
+        return [*self._lines_of(first, changed_credits)]
 
     def _settle(
-        self, sale: Sale, book: DealBook, together: Sequence[SaleChange], touched: "Touched"
+        self,
+        sale: Sale,
+        book: DealBook,
+        together: Sequence[SaleChange],
+        changed_credits: "ChangedCredits",
     ) -> None:
         """Take back what of a sale counts no more, then credit what did not before."""
         by, levels = self._plan.credits_by(self._plan.day(sale.key.at)), self._levels
@@ -329,13 +333,13 @@ class CommissionBook:
             before = levels[sale.key, currency]
             if counted < before:
                 levels[sale.key, currency] = self._lower(
-                    sale, together, (currency, before, counted), touched
+                    sale, together, (currency, before, counted), changed_credits
                 )
         for currency, counted in counts.items():
             before = levels[sale.key, currency]
             more = counted - max(before, NOTHING)
             if more > 0:
-                self._credit(sale, together[0], (currency, more), touched)
+                self._credit(sale, together[0], (currency, more), changed_credits)
             levels[sale.key, currency] = max(before, counted)
 
     def _lower(
@@ -343,13 +347,15 @@ class CommissionBook:
         sale: Sale,
         together: Sequence[SaleChange],
         level: tuple[str, Decimal, Decimal],
-        touched: "Touched",
+        changed_credits: "ChangedCredits",
     ) -> Decimal:
         """Take back what of a sale counts no more; return what goes on counting."""
         currency, before, counted = level
         change, lost = together[0], before - counted
         is_exchange = change.kind == "amended" and len({c.currency for c in together}) > 1
-        taken = self._take_back(sale, change, (currency, lost), touched, always=is_exchange)
+        taken = self._take_back(
+            sale, change, (currency, lost), changed_credits, always=is_exchange
+        )
         stays = any(each.left > 0 for each in self._credits[sale.key])
         if stays and taken < lost and _lowers(together, currency):
             self._leave_out(change, "outside_clawback_window")
@@ -361,7 +367,7 @@ class CommissionBook:
         sale: Sale,
         change: SaleChange,
         more: tuple[str, Decimal],
-        touched: "Touched",
+        changed_credits: "ChangedCredits",
     ) -> None:
         currency, amount = more
         day = self._plan.day(change.at)
@@ -378,14 +384,14 @@ class CommissionBook:
                 credit.accrual = self._plan.accrual(version, day)
                 credit.spiffs = tuple(_spiffs(version, sale, day, before))
         before.append(credit)
-        touched.begin(credit, is_new=True)
+        changed_credits.begin(credit, is_new=True)
 
     def _take_back(
         self,
         sale: Sale,
         change: SaleChange,
         lost: tuple[str, Decimal],
-        touched: "Touched",
+        changed_credits: "ChangedCredits",
         *,
         always: bool,
     ) -> Decimal:
@@ -408,7 +414,7 @@ class CommissionBook:
                 self._leave_out(change, "no_rate")
                 continue
             wanted = rest if rate == 1 else _in_millionths(Fraction(rest) * rate)
-            touched.begin(credit)
+            changed_credits.begin(credit)
             taken = min(credit.left, wanted)
             credit.left -= taken
             covered = rest if taken == wanted else _in_millionths(Fraction(taken) / rate)
@@ -435,9 +441,11 @@ class CommissionBook:
         if change.kind in by and not any(change.currency in book.booked[key] for key in mine):
             self._leave_out(change, "in_another_currency")
 
-    def _lines_of(self, change: SaleChange, touched: "Touched") -> Iterator[EarnedLine]:
+    def _lines_of(
+        self, change: SaleChange, changed_credits: "ChangedCredits"
+    ) -> Iterator[EarnedLine]:
         """Work out what is paid otherwise in each accrual, and why."""
-        for accrual, credits in touched.by_accrual().items():
+        for accrual, credits in changed_credits.by_accrual().items():
             base = self._accrue(accrual, credits)
             accrued = sorted(self._accruals[accrual].items())
             segments = [(self._versions[number], amount) for number, amount in accrued]
@@ -488,7 +496,7 @@ class CreditBefore(NamedTuple):
     spiffs: SpiffParts
 
 
-class Touched:
+class ChangedCredits:
     """The credits that one event changed, as they were before it."""
 
     def __init__(self) -> None:

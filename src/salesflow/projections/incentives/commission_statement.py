@@ -23,6 +23,7 @@ from salesflow.domain.values import Day, Key, Reference, tidy
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.statement import STATEMENT
 from salesflow.projections.incentives.commission_book import (
     AccrualKey,
@@ -75,7 +76,7 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
     """What does a plan pay a rep for a period, and for which sales?"""
 
     name: ClassVar[str] = "commission-statement"
-    folds: ClassVar[tuple[str, ...]] = (*COMMISSION_FOLDS, STATEMENT.name)
+    folds: ClassVar[tuple[str, ...]] = (*COMMISSION_FOLDS, STATEMENT.name, DEAL_STATE.name)
     from_: Day | None = None
     """The first day of the period. Default: of the plan's month, quarter or year in which the
     moment lies."""

@@ -27,6 +27,7 @@ from salesflow.domain.values import Currency, Key, Reference, SafeText, Value, t
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError, RuleError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, days_text, local_time
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -35,7 +36,6 @@ from salesflow.projections.core.question import Question, Reader, span_of
 from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.contest import CONTEST
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
-from salesflow.projections.metrics.figure_text import FigureText
 
 __all__ = ["ContestStanding", "ContestStandings", "ContestStandingsView"]
 

@@ -129,7 +129,7 @@ def differences(
     unlike, deals, now = _unlike(statement, issued, known_now, guaranteed)
     if not unlike:
         return []
-    told = _Since(reader, statement, {deals[each] for each in unlike if each in deals})
+    told = _NewFacts(reader, statement, {deals[each] for each in unlike if each in deals})
     reasons = {each: told.reason(each, each in now) for each in unlike}
     why = {each: (deals.get(each), reasons[each]) for each in unlike}
     causes = told.causes_of(why, by_first_sales)
@@ -198,7 +198,7 @@ def _settled(
     return dict(settled), deals
 
 
-class _Since:
+class _NewFacts:
     """What became known since a statement was figured, that may have made a difference."""
 
     def __init__(

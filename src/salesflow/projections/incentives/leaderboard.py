@@ -11,17 +11,17 @@ from decimal import Decimal
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.metric import MetricKey, MetricUnit, ensure_ranked, metric_of
+from salesflow.domain.metric import MetricAsked, MetricUnit, ensure_ranked, metric_of
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, days_text
 from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.scope import MetricScope
 
 __all__ = ["Leaderboard", "LeaderboardView", "Standing", "standing_of"]
@@ -108,7 +108,7 @@ class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView
     name: ClassVar[str] = "leaderboard"
     folds: ClassVar[tuple[str, ...]] = METRIC_FOLDS
     rates_usual: ClassVar[RateRule] = "event"
-    metric: MetricKey = "sales"
+    metric: MetricAsked = "sales"
     """By which metric, such as sales, orders, win_rate, new_customers, csat. Default: sales."""
     by: RankedBy = "rep"
     """Rank reps or teams. Default: reps."""

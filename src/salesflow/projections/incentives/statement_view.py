@@ -21,7 +21,7 @@ from salesflow.domain.statement import (
     StatementLine,
 )
 from salesflow.domain.values import Currency, Key, Personal, Reference, SafeText, Value
-from salesflow.errors import InputError, RuleError
+from salesflow.errors import InputError, NotFoundError, RuleError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
     NO_VALUE,
@@ -245,6 +245,7 @@ class CommissionStatementView(View):
 
         Raises:
             InputError: while the period is not over.
+            NotFoundError: for somebody who was never met, and to whom nothing is to be paid.
             RuleError: when a statement was issued for it by the moment, or no version of the
                 plan is in force in it and nothing is to be settled.
         """
@@ -285,6 +286,11 @@ class CommissionStatementView(View):
                 f"no version of plan {self.plan} is in force from {self.first_day} to"
                 f" {self.last_day}, and nothing is to be paid or taken back; issue one for a"
                 " period in which it is"
+            )
+        if self.unmet and not (self.lines or self.differences):
+            raise NotFoundError(
+                f"{self.unmet[0].sentence()}, and nothing is to be paid to them: an issued"
+                " statement is never taken back"
             )
 
     def tables(self, language: Language = "en") -> list[TableOfView]:

@@ -16,7 +16,7 @@ from typing import Final, Literal, NamedTuple
 from salesflow.domain.computed_once import computed_once
 from salesflow.domain.metric import Metric
 from salesflow.domain.settings import SETTINGS_ID, settings_after
-from salesflow.domain.smart import GoalScope, wants_more
+from salesflow.domain.smart import GoalScope, is_beyond_target, is_higher_better
 from salesflow.domain.time import ONE_DAY, from_instant
 from salesflow.errors import InputError
 from salesflow.projections.core.currency import CurrencyConverter, RatesUsed
@@ -309,7 +309,8 @@ def progress_of(
     """Work out how far a goal is attained.
 
     Accumulating metrics are expected to grow with the days; levels to go from the baseline to
-    the target, where a baseline is known.
+    the target, where a baseline is known that does not lie beyond it. What is not on a way to
+    its target, a limit or a level to be held, has no attainment and no pace.
     """
     over, whole = days.over(*goal.days)
     elapsed = Fraction(over, whole) if season is None else season
@@ -341,18 +342,19 @@ class _Figures(NamedTuple):
 def _growing(goal: GoalRow, actual: Decimal | None, elapsed: Fraction) -> _Figures:
     target, value = Fraction(goal.target), Fraction(actual or 0)
     expected = target * elapsed
+    is_part = target > 0 and goal.metric.better != "lower"  # a limit is kept or not kept
     return _Figures(
-        attainment=value / target if target else None,
+        attainment=value / target if is_part else None,
         expected=expected,
-        pace=value / expected if expected else None,
+        pace=value / expected if is_part and expected else None,
         projected=value / elapsed if elapsed else None,
     )
 
 
 def _level(goal: GoalRow, actual: Decimal | None, elapsed: Fraction) -> _Figures:
     projected = None if actual is None else Fraction(actual)
-    if goal.baseline is None:
-        return _Figures(None, None, None, projected)
+    if goal.baseline is None or is_beyond_target(goal.metric, goal.target, goal.baseline):
+        return _Figures(None, None, None, projected)  # it is held or not held
     baseline, target = Fraction(goal.baseline), Fraction(goal.target)
     expected = baseline + (target - baseline) * elapsed
     if projected is None or target == baseline:
@@ -371,7 +373,7 @@ def _status(
         return "not_started"
     if actual is None:
         return "unknown"
-    more = wants_more(goal.metric, goal.target, goal.baseline)
+    more = is_higher_better(goal.metric, goal.target, goal.baseline)
     reached = actual >= goal.target if more else actual <= goal.target
     if last_over >= goal.last_day:
         return "attained" if reached else "missed"

@@ -1,9 +1,9 @@
 """How an effect is laid out for people: its estimates beside the placebo, and the groups."""
 
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.effects import Effect
-from salesflow.projections.metrics.figure_text import FigureText
 
 __all__ = ["estimates_table", "groups_table"]
 

@@ -56,7 +56,8 @@ from salesflow.projections.scope import EVERYTHING, By, Group, Grouping, MetricS
 
 __all__ = [
     "METRIC_FOLDS",
-    "DealBehind",
+    "BookedPart",
+    "ContributingDeal",
     "KpiTables",
     "Measurement",
     "MetricFigure",
@@ -105,25 +106,36 @@ class MetricFigure(NamedTuple):
         return found[0] if len(found) == 1 else None
 
 
-class DealBehind(NamedTuple):
+class ContributingDeal(NamedTuple):
     """A deal that a figure rests on, and when what counts of it happened."""
 
     deal: UUID
     at: Instant
 
 
-def _latest(found: tuple[HeldRows, Column]) -> list[DealBehind]:
+class BookedPart(NamedTuple):
+    """What counts of a booking of a deal: `part` millionths of its amount in millionths."""
+
+    deal: UUID
+    at: Instant
+    amount: int
+    currency: str | None
+    part: int
+    """Below 0 of what was taken back."""
+
+
+def _latest(found: tuple[HeldRows, Column]) -> list[ContributingDeal]:
     """Return the deals of rows, each once, the latest first."""
     rows, at = found
-    return _each_once(map(DealBehind, rows.cells("entity_id"), at.tolist()))
+    return _each_once(map(ContributingDeal, rows.cells("entity_id"), at.tolist()))
 
 
-def _each_once(behind: Iterable[DealBehind]) -> list[DealBehind]:
+def _each_once(behind: Iterable[ContributingDeal]) -> list[ContributingDeal]:
     """Return deals each once, with the last of what happened to it, the latest first."""
     latest: dict[UUID, Instant] = {}
     for deal, at in behind:
         latest[deal] = max(at, latest.get(deal, at))
-    found = [DealBehind(*each) for each in latest.items()]
+    found = [ContributingDeal(*each) for each in latest.items()]
     return sorted(found, key=lambda it: (-it.at, it.deal.int))
 
 
@@ -191,7 +203,7 @@ class Measurement:
         ensure_of_product(metric, self._grouping.within.product)
         return self._figures(FIGURES[metric.key])
 
-    def deals(self, key: str, number: int = 0) -> list[DealBehind]:
+    def deals(self, key: str, number: int = 0) -> list[ContributingDeal]:
         """Return the deals that a metric rests on in one of the spans, the latest first.
 
         A deal is there once, with the last of what happened to it. None of those metrics that
@@ -202,11 +214,19 @@ class Measurement:
             return _each_once(one for each in made_of for one in self.deals(each, number))
         figure = FIGURES[metric_of(key).key]
         if figure.at_stage:
-            return _latest(self._stage.behind(figure.part, number))
+            return _latest(self._stage.rows_of(figure.part, number))
         for layer in self._layers:
             for place, numbers in enumerate(layer.numbers):
                 if number in numbers:
-                    return _latest(layer.behind(metric_of(key).key, figure.part, place))
+                    return _latest(layer.rows_of(metric_of(key).key, figure.part, place))
+        return []
+
+    def booked_parts(self, number: int = 0) -> list[BookedPart]:
+        """Return what counts of each booking in one of the spans, which sales are made of."""
+        for layer in self._layers:
+            for place, numbers in enumerate(layer.numbers):
+                if number in numbers:
+                    return layer.booked_parts(place)
         return []
 
     def _figures(self, figure: "_Figure") -> list[MetricFigure]:
@@ -360,7 +380,7 @@ class _Layer:
         self._spans = spans
         self.numbers: Final = numbers
 
-    def behind(self, metric: str, part: str, place: int) -> tuple[HeldRows, Column]:
+    def rows_of(self, metric: str, part: str, place: int) -> tuple[HeldRows, Column]:
         """Return the rows of a span that a metric rests on, and when each happened."""
         rows = self._rows
         at, name = BEHIND.get(part, ("closed", "closed"))
@@ -375,6 +395,15 @@ class _Layer:
             kept &= found.rows.has("kind", "repeated")
         chosen = found.rows.ordered(np.flatnonzero(kept))
         return chosen, chosen[at]
+
+    def booked_parts(self, place: int) -> list[BookedPart]:
+        """Return what counts of each booking in a span."""
+        booked, times = self._rows.booked, self._rows.booked_times
+        kept = np.flatnonzero(booked.span == place)
+        rows = booked.rows.ordered(kept)
+        parts = (times[kept] * rows["share"]).tolist()
+        each = (rows.cells("entity_id"), rows["occurred"].tolist(), rows.amounts().tolist())
+        return [*map(BookedPart, *each, rows.cells("currency"), parts)]
 
     def _lines(self, *cells: Column) -> Lines:
         return Lines(cells, len(self._spans), self._grouping)

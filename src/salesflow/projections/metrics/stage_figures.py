@@ -67,7 +67,7 @@ class StageRows:
     def _groups(self) -> Column:
         return self._grouping.of(self._steps.rows, VISITED)
 
-    def behind(self, part: str, number: int) -> tuple[HeldRows, Column]:
+    def rows_of(self, part: str, number: int) -> tuple[HeldRows, Column]:
         """Return the entries in a span, or the visits that ended in it, and when that was."""
         steps, ends = self._steps, self._steps.ends
         if part == "entries":

@@ -18,6 +18,7 @@ from salesflow.domain.metric import METRICS, MetricUnit
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Key, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, Estimate, Interval, days_text, short_id
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -33,7 +34,6 @@ from salesflow.projections.metrics.effect_windows import (
     figures_around,
     windows_around,
 )
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.coaching_figures import (
     MEASURES,

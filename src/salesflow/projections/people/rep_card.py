@@ -6,6 +6,7 @@ What is told of a rep is read from their own stream as believed at the moment. L
 the rep compares with the team: that is Coaching.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,6 +20,7 @@ from salesflow.domain.team import Team, TeamState, team_id
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Key, Number, Personal, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     Total,
@@ -26,7 +28,7 @@ from salesflow.presentation.format import (
     local_day,
     totals_text,
 )
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import PeriodQuestion, Reader, Span, span_of
@@ -34,10 +36,9 @@ from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.rep_training import REP_TRAINING
 from salesflow.projections.folds.training import TRAINING
-from salesflow.projections.metrics.figure_text import FigureText
-from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement, MetricFigure
+from salesflow.projections.metrics.period_goals import PeriodGoal, goal_table, period_goals
 from salesflow.projections.people.trainings import trainings_known
 from salesflow.projections.scope import MetricScope
 
@@ -81,9 +82,11 @@ class CardSkill(Value):
 
 
 class CardTraining(Value):
-    """A training that was assigned or completed."""
+    """A training that was assigned or completed, each time by itself."""
 
     training: Annotated[Key, FieldRole.KEY]
+    number: Annotated[int, FieldRole.KEY]
+    """1 for the first time that it was assigned or completed."""
     name_en: SafeText
     name_zh: SafeText
     status: Annotated[TrainingStatus, FieldRole.TRAIT]
@@ -100,7 +103,9 @@ class CardStep(Value):
     level: Annotated[Key, FieldRole.KEY]
     due: Annotated[date | None, FieldRole.TRAIT]
     is_next: bool
-    """Whether it is the one that comes behind the level the rep has."""
+    """Whether it is the one that comes behind the level the rep has; never of one who left."""
+    reached_at: datetime | None
+    """When the level was given, the last time; None where it never was."""
 
 
 class RepCardView(MoneyView):
@@ -123,6 +128,8 @@ class RepCardView(MoneyView):
     team: Annotated[Reference | None, FieldRole.TRAIT]
     team_en: SafeText | None
     team_zh: SafeText | None
+    left_at: datetime | None
+    """When they left; None of somebody in a team."""
     lead: Annotated[Reference | None, FieldRole.TRAIT]
     """Who leads the team."""
     level: Annotated[Key | None, FieldRole.TRAIT]
@@ -131,7 +138,7 @@ class RepCardView(MoneyView):
     skills: tuple[CardSkill, ...]
     trainings: tuple[CardTraining, ...]
     career_plan: tuple[CardStep, ...]
-    goals: tuple[GoalBeside, ...]
+    goals: tuple[PeriodGoal, ...]
     """Those of the rep whose period and the card's have a day in common."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
@@ -174,12 +181,13 @@ class RepCard(MoneyQuestion[RepCardView], PeriodQuestion[RepCardView]):
             team=rep.team,
             team_en=team.name_en or rep.team,
             team_zh=team.name_zh or rep.team,
+            left_at=rep.left_at,
             lead=team.lead,
             level=rep.level,
             level_since=rep.level_since,
             figures=tuple(_figure(key, measurement.of(key)) for key in CARD_METRICS),
             skills=tuple(_skills(rep.ratings)),
-            trainings=tuple(_trainings(rep.trainings.values(), reader, self.day(reader))),
+            trainings=tuple(_trainings(rep.trainings_taken, reader, self.day(reader))),
             career_plan=tuple(_plan(rep)),
             goals=tuple(_goals(reader, span, self.rep)),
             rates=exchange.used,
@@ -189,14 +197,14 @@ class RepCard(MoneyQuestion[RepCardView], PeriodQuestion[RepCardView]):
 # What other subjects know of a rep joins here, as goals do: awards, and actions of reviews.
 
 
-def _goals(reader: Reader, span: Span, rep: str) -> list[GoalBeside]:
+def _goals(reader: Reader, span: Span, rep: str) -> list[PeriodGoal]:
     """Return the goals of a rep, of whatever days they are, that have a day of a period."""
     spans = {
         span_of(goal.first_day, goal.last_day, reader)
         for goal in read_goals(reader)
         if goal.scope.rep == rep and goal.first_day <= span.last and span.first <= goal.last_day
     }
-    return goals_beside(reader, sorted(spans), None, MetricScope(owner=rep))
+    return period_goals(reader, sorted(spans), None, MetricScope(owner=rep))
 
 
 def _rep(reader: Reader, reference: str) -> RepState:
@@ -246,13 +254,20 @@ def _skills(ratings: Iterable[SkillRating]) -> list[CardSkill]:
 def _trainings(
     taken: Iterable[TrainingTaken], reader: Reader, today: date
 ) -> Iterator[CardTraining]:
-    """Yield trainings, those that are open first."""
-    known = trainings_known(reader)
-    for each in sorted(taken, key=lambda it: (not it.is_open, it.training)):
+    """Yield trainings, those that are open first; what was taken more than once, in order."""
+    known, numbers = trainings_known(reader), Counter[str]()
+    numbered = []
+    for each in taken:
+        numbers[each.training] += 1
+        numbered.append((each, numbers[each.training]))
+    for each, number in sorted(
+        numbered, key=lambda it: (not it[0].is_open, it[0].training, it[1])
+    ):
         offered = known.get(each.training)
         overdue = each.due is not None and each.due < today
         yield CardTraining(
             training=each.training,
+            number=number,
             name_en=each.training if offered is None else offered.name_en,
             name_zh=each.training if offered is None else offered.name_zh,
             status="completed" if not each.is_open else "overdue" if overdue else "open",
@@ -265,9 +280,14 @@ def _trainings(
 
 
 def _plan(rep: RepState) -> Iterator[CardStep]:
-    coming = next_step(rep.level, rep.career_plan)
+    coming = None if rep.team is None else next_step(rep.level, rep.career_plan)
     for step in rep.career_plan:
-        yield CardStep(level=step.level, due=step.due, is_next=step is coming)
+        yield CardStep(
+            level=step.level,
+            due=step.due,
+            is_next=step is coming,
+            reached_at=rep.levels_reached.get(step.level),
+        )
 
 
 class _CardLayout:
@@ -301,13 +321,21 @@ class _CardLayout:
             view.rep,
             team or NO_VALUE,
             view.lead or NO_VALUE,
-            view.level or NO_VALUE,
+            NO_VALUE if view.level is None else key_text(view.level, self._language),
             self._day(view.level_since),
+            self._state(),
         )
         said = "nobody of this id had joined a team by then; figures are those of deals alone"
         notes = () if view.is_known else (say(said, self._language),)
-        columns = ("Rep", "Team", "Team lead", "Level", "Since")
+        columns = ("Rep", "Team", "Team lead", "Level", "Since", "State")
         return TableOfView("Rep card", columns, (row,), notes=notes)
+
+    def _state(self) -> str:
+        if self._view.left_at is not None:
+            left = in_language("left", self._language)
+            return f"{left} {self._day(self._view.left_at)}"
+        active = in_language("active", self._language)
+        return active if self._view.team is not None else NO_VALUE
 
     def _figures(self) -> TableOfView:
         view = self._view
@@ -363,13 +391,15 @@ class _CardLayout:
     def _plan(self) -> TableOfView:
         rows = tuple(
             (
-                each.level,
+                key_text(each.level, self._language),
                 NO_VALUE if each.due is None else each.due.isoformat(),
-                "next" if each.is_next else NO_VALUE,
+                self._day(each.reached_at),
+                "next level" if each.is_next else NO_VALUE,
             )
             for each in self._view.career_plan
         )
-        return TableOfView("Career plan", ("Level", "Due", "Next"), rows, words=("Next",))
+        columns = ("Level", "Due", "Reached", "Next")
+        return TableOfView("Career plan", columns, rows, words=("Next",))
 
 
 def _score(each: CardTraining) -> str:

@@ -20,6 +20,7 @@ from salesflow.domain.time import Moment
 from salesflow.domain.values import Currency, Key, Reference, SafeText, Value
 from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import percent_text
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
@@ -42,7 +43,6 @@ from salesflow.projections.metrics.effect_windows import (
     figures_around,
     windows_around,
 )
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS
 from salesflow.projections.people.trainings import (
     OfferedTraining,

@@ -41,13 +41,13 @@ from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.feedback import FEEDBACK
 from salesflow.projections.folds.membership import MEMBERSHIP
-from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.goal_rows import GOAL_FOLDS
 from salesflow.projections.metrics.kpi_figures import (
     KpiLine,
     kpi_lines,
 )
 from salesflow.projections.metrics.kpi_rows import KpiRows, KpiTables
+from salesflow.projections.metrics.period_goals import PeriodGoal, goal_table, period_goals
 from salesflow.projections.scope import (
     By,
     Grouping,
@@ -189,7 +189,7 @@ class KpisView(MoneyView):
     """The whole period before, group by group."""
     before_joining: int
     """Of how many reps the first team stands for a time before they joined it."""
-    goals: tuple[GoalBeside, ...]
+    goals: tuple[PeriodGoal, ...]
     """Those of the same days and of the same scope or group, and how far they are attained."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
@@ -250,7 +250,7 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
             lines=tuple(lines[earlier:]),
             lines_before=tuple(lines[:earlier]),
             before_joining=grouping.before_joining,
-            goals=tuple(goals_beside(reader, spans, self.by, within)),
+            goals=tuple(period_goals(reader, spans, self.by, within)),
             rates=exchange.used,
         )
 

@@ -84,7 +84,9 @@ class DealsView(View):
             for deal in self.deals
         )
         title = "List of deals"
-        return [TableOfView(title, COLUMNS, rows, notes=(listed,), words=("Outcome",))]
+        return [
+            TableOfView(title, COLUMNS, rows, (listed,), words=("Outcome",), by_weight=True)
+        ]
 
 
 class Deals(Question[DealsView]):

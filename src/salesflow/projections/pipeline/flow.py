@@ -22,7 +22,15 @@ from pydantic import model_validator
 from salesflow.domain.ids import UuidSequence
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.time import Instant, Moment, Period
-from salesflow.domain.values import Currency, Day, Reference, SafeText, Value, tidy
+from salesflow.domain.values import (
+    Currency,
+    Day,
+    GivenCurrency,
+    Reference,
+    SafeText,
+    Value,
+    tidy,
+)
 from salesflow.presentation.format import NO_VALUE, days_text, money_text
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView
@@ -37,6 +45,7 @@ from salesflow.projections.core.currency import (
     unscaled,
 )
 from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.pipeline import KINDS, PIPELINE
 from salesflow.projections.pipeline.flow_lines import (
@@ -165,7 +174,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """What came into the pipeline in a period, what left it, and why?"""
 
     name: ClassVar[str] = "flow"
-    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name, MEMBERSHIP.name)
+    folds: ClassVar[tuple[str, ...]] = (PIPELINE.name, MEMBERSHIP.name, DEAL_STATE.name)
     rates_usual: ClassVar[RateRule] = "period_end"
     rates: Literal["period_end", "fixed"] | None = None
     """Of which day the rate is, one for all so that the books balance: period_end (or the
@@ -182,7 +191,7 @@ class Flow(MoneyQuestion[FlowView], PeriodQuestion[FlowView]):
     """Only what belonged to the reps of this team (its key) when they were in it."""
     outcome: Outcome = "open"
     """Cells of which outcome. Default: open."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """Only cells in this currency."""
     forecast_category: ForecastCategory | None = None
     """Only cells of this forecast category."""

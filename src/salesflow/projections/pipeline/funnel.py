@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from salesflow.domain.arguments import internal
 from salesflow.domain.time import Instant, Moment
 from salesflow.domain.unchecked import Fields, unchecked, unchecked_all
-from salesflow.domain.values import Currency, Reference, SafeText, Value
+from salesflow.domain.values import GivenCurrency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, RowOfValues, Total, written_rows
 from salesflow.presentation.messages import Language
@@ -511,7 +511,7 @@ class Funnel(MoneyQuestion[FunnelView]):
     """Only deals of this customer, and of those merged into it; all when left out."""
     channel: Reference | None = None
     """Only deals that came from this lead source; all when left out."""
-    currency: Currency | None = None
+    currency: GivenCurrency | None = None
     """Only deals in this currency; all when left out."""
 
     def answer(self, reader: Reader, moment: Moment) -> FunnelView:

@@ -49,8 +49,8 @@ from salesflow.projections.folds.membership import MEMBERSHIP
 from salesflow.projections.folds.review import REVIEW
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.forecast.forecast_figures import SlippageLine
-from salesflow.projections.metrics.goal_beside import GoalBeside, goal_table, goals_beside
 from salesflow.projections.metrics.kpi_figures import KpiLine
+from salesflow.projections.metrics.period_goals import PeriodGoal, goal_table, period_goals
 from salesflow.projections.metrics.visits import Steps, read_steps
 from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.flow import Flow, FlowAccount
@@ -159,7 +159,7 @@ class RetrospectiveView(View):
     detractors_total: int
     before_joining: bool
     """Whether a rep's first team stands for a time before they joined it."""
-    goals: tuple[GoalBeside, ...]
+    goals: tuple[PeriodGoal, ...]
     """Those of the same days and scope, and what they came to; abandoned ones are left out."""
     review: ReviewedPeriod | None = None
     """The review asked about; all other figures are then as they were fixed for it."""
@@ -282,7 +282,7 @@ class Retrospective(PeriodQuestion[RetrospectiveView]):
             names=named(lost.meant() | lost_before.meant(), reader.processes),
             forecasts=tuple(judged_forecasts(span, part, reader)),
             before_joining=part.before_joining,
-            goals=tuple(goals_beside(reader, [span], None, within)),
+            goals=tuple(period_goals(reader, [span], None, within)),
             **{name: it for found in parts for name, it in found.items()},
         )
 

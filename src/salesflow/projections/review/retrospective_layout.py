@@ -7,6 +7,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Period
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -27,7 +28,6 @@ from salesflow.presentation.table import TableOfView, tables_by_currency
 from salesflow.projections.cases.win_loss import LossReason
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.forecast.forecast_figures import SlippageLine
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.pipeline.flow import FlowFigures
 from salesflow.projections.review.retrospective_deals import DealSlipped, DealStalled
 from salesflow.projections.review.retrospective_figures import (

@@ -29,8 +29,8 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, key_text, say
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.cases.case_hits import read_cases, read_deals
 from salesflow.projections.cases.case_library import CaseLibrary
+from salesflow.projections.cases.library_cases import read_cases, read_deals
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.question import (

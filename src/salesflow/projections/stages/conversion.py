@@ -32,6 +32,7 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import PeriodQuestion, Reader, View
+from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.metrics.conversion_figures import (
     Passages,
@@ -83,7 +84,7 @@ class Conversion(PeriodQuestion[ConversionView]):
     """How many deals go on from each stage?"""
 
     name: ClassVar[str] = "conversion"
-    folds: ClassVar[tuple[str, ...]] = (STAGE_VISIT.name,)
+    folds: ClassVar[tuple[str, ...]] = (STAGE_VISIT.name, DEAL_STATE.name)
     process: Reference | None = None
     """Only stages of this process (its key); all when left out."""
     owner: Reference | None = None

@@ -25,6 +25,7 @@ from pydantic import (
 from salesflow.adapters.importers.numbers import ALIKE, MINUS
 from salesflow.adapters.importers.table.patterns import refusal
 from salesflow.domain.time import zone
+from salesflow.domain.values import GivenCurrency
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
@@ -555,7 +556,7 @@ class TableMapping(MappingPart):
     actor: Columns | None = None
     timezone: ZoneName | None = None
     """The business time zone: the zone of days and of times that name none."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: GivenCurrency | None = None
     empty: tuple[str, ...] = ()
     """Values that stand for nothing in any column, besides empty cells."""
     order: Literal["oldest_first", "newest_first"] | OrderRule | None = None

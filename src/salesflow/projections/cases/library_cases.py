@@ -35,14 +35,14 @@ __all__ = [
     "CaseAtMoment",
     "CaseChange",
     "CaseDeal",
-    "CaseHit",
+    "LibraryCase",
     "LibraryFactor",
     "LibraryLesson",
     "PublishedCase",
     "at_moments",
     "case_reader",
     "changes_since",
-    "hit_of",
+    "library_case_of",
     "products_of",
     "read_cases",
     "read_deal_of",
@@ -98,7 +98,7 @@ class LibraryLesson(Value):
     text: Personal
 
 
-class CaseHit(Value):
+class LibraryCase(Value):
     """One case: its deal as known at the moment, and what people made of it."""
 
     case: Annotated[Reference, FieldRole.KEY]
@@ -236,19 +236,19 @@ def products_of(history: Iterable[Event], processes: Processes) -> tuple[str, ..
     return tuple(sorted({line.product for line in lines}))
 
 
-def hit_of(
+def library_case_of(
     published: PublishedCase,
     then: CaseDeal | None,
     beside: tuple[Sequence[Event], Sequence[CaseMatch]],
     processes: Processes,
-) -> CaseHit:
+) -> LibraryCase:
     """Write a case down, with its deal as known in the case beside it."""
     case, deal = published
     history, found = beside
     opening = case.opening
     assert opening is not None, "its row holds"
     assert case.deal is not None, "its row holds"
-    return CaseHit(
+    return LibraryCase(
         case=case.key,
         deal=case.deal,
         title=case.title,

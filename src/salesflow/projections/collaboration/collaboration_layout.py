@@ -1,6 +1,7 @@
 """The tables of a collaboration view, as people read them.
 
-A module of its own: what is counted stands in `figures` and `coverage`, how it reads here.
+A module of its own: what is counted stands in `collaboration_figures` and `coverage`,
+how it reads here.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,12 +23,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, key_text, say, word_known
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.collaboration.coverage import (
-    CoverageMean,
-    CoverageShare,
-    DealCoverage,
-)
-from salesflow.projections.collaboration.figures import (
+from salesflow.projections.collaboration.collaboration_figures import (
     ChannelFigures,
     CollaborationFigures,
     DepartmentFigures,
@@ -35,6 +31,11 @@ from salesflow.projections.collaboration.figures import (
     OpenRequest,
     PersonFigures,
     WorkingPair,
+)
+from salesflow.projections.collaboration.coverage import (
+    CoverageMean,
+    CoverageShare,
+    DealCoverage,
 )
 from salesflow.projections.scope import early_reps_note
 

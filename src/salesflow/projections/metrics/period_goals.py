@@ -9,9 +9,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Annotated
 
+from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.metric import metric_of
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
+from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, percent_text, span_text
 from salesflow.presentation.messages import Language, key_text
 from salesflow.presentation.table import TableOfView
@@ -22,14 +24,13 @@ from salesflow.projections.metrics.attainment import (
     measured,
     progress_of,
 )
-from salesflow.projections.metrics.figure_text import FigureText
 from salesflow.projections.metrics.goal_rows import GoalRow, read_goals
 from salesflow.projections.scope import MetricScope, unnamed_last
 
-__all__ = ["GoalBeside", "goal_table", "goals_beside", "sales_goal"]
+__all__ = ["PeriodGoal", "goal_table", "period_goals", "sales_goal"]
 
 
-class GoalBeside(Value):
+class PeriodGoal(Value):
     """A goal of the days and the group that a figure is of."""
 
     first: Annotated[date, FieldRole.KEY]
@@ -41,6 +42,8 @@ class GoalBeside(Value):
     metric: Reference
     unit: Reference
     currency: Currency | None
+    quarter: SafeText | None
+    """What its period is called where that is a fiscal quarter, as 2026-Q3."""
     target: Decimal
     actual: Decimal | None
     attainment: Decimal | None
@@ -49,9 +52,9 @@ class GoalBeside(Value):
     status: GoalStatus
 
 
-def goals_beside(
+def period_goals(
     reader: Reader, spans: Sequence[Span], by: str | None, within: MetricScope
-) -> list[GoalBeside]:
+) -> list[PeriodGoal]:
     """Return the goals of some spans and of those who are asked about, in order."""
     days = {(span.first, span.last) for span in spans}
     goals = [
@@ -63,7 +66,7 @@ def goals_beside(
         return []
     found, over = measured(goals, reader), WorkDays.read(reader)
     lines = [
-        _line(goal, actual.value, by, over)
+        _line(goal, actual.value, by, over, reader.calendar)
         for goal, actual in zip(goals, found.actuals, strict=True)
     ]
     return sorted(lines, key=lambda it: (it.first, it.last, unnamed_last(it.group), it.goal))
@@ -98,9 +101,15 @@ def _is_of(goal: GoalRow, by: str | None, within: MetricScope) -> bool:
     )
 
 
-def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays) -> GoalBeside:
+def _line(
+    goal: GoalRow,
+    actual: Decimal | None,
+    by: str | None,
+    over: WorkDays,
+    calendar: FiscalCalendar,
+) -> PeriodGoal:
     progress = progress_of(goal, actual, over)
-    return GoalBeside(
+    return PeriodGoal(
         first=goal.first_day,
         last=goal.last_day,
         group=None if by is None else goal.scope.named[by],
@@ -109,6 +118,7 @@ def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays)
         metric=goal.metric.key,
         unit=goal.metric.unit or goal.unit or "number",
         currency=goal.currency,
+        quarter=calendar.quarter_name(Days(*goal.days)),
         target=goal.target,
         actual=actual,
         attainment=progress.attainment,
@@ -118,14 +128,14 @@ def _line(goal: GoalRow, actual: Decimal | None, by: str | None, over: WorkDays)
     )
 
 
-def goal_table(goals: Sequence[GoalBeside], language: Language) -> TableOfView:
+def goal_table(goals: Sequence[PeriodGoal], language: Language) -> TableOfView:
     """Lay goals out beside what they came to."""
     rows = tuple(
         (
             each.title or each.goal,
             metric_of(each.metric).name(language),
             each.group or NO_VALUE,
-            span_text(each.first, each.last),
+            each.quarter or span_text(each.first, each.last),
             *map(
                 FigureText(each.unit, language, each.currency).beside_target,
                 (each.target, each.actual),

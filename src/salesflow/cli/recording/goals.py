@@ -1,0 +1,314 @@
+"""`salesflow goal` and `salesflow figure`: what completes and judges what is typed of goals.
+
+The period is typed as questions take it, stages by name. The past behind a goal is asked for at
+the time at which the command happens, and its answer is handed over. What the domain cannot see
+is looked up here: whether the goal above is there, and whether goals would serve one another in
+a circle. What is allowed and may be a slip is said once it is recorded.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from salesflow.cli.ask import period_asked, period_parameters
+from salesflow.cli.context import CommandParameter, day_text
+from salesflow.cli.ids import find_stage
+from salesflow.cli.recording.commands import Prepared
+from salesflow.cli.recording.values import Percentage, flag_of
+from salesflow.domain.arguments import perhaps
+from salesflow.domain.goal import Goal, GoalSet, goal_id
+from salesflow.domain.metric import metric_of
+from salesflow.domain.smart import PastRange
+from salesflow.domain.time import ONE_DAY, day_after, from_instant, read_day
+from salesflow.domain.values import Money
+from salesflow.domain.wording import quoted
+from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.presentation.format import span_text
+from salesflow.presentation.messages import Language, in_language, say
+from salesflow.projections.goals.goal_check import COUNTED, GoalCheck, baseline_note
+
+__all__ = ["FIGURE_REPORTED", "GOAL_REVISED", "GOAL_SET"]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+Values = dict[str, Any]
+Given = Mapping[str, object]
+SCOPE: Final = ("team", "rep", "customer", "channel", "product", "process", "stage")
+SERVES: Final = ("parent", "strategy", "why_achievable", "baseline", "unit")
+FAR_AHEAD: Final = 5
+"""So many years ahead a goal may begin before somebody is asked whether that is meant."""
+
+
+# The period, as questions take it.
+
+
+def _day_option(flag: str, text: str) -> object:
+    return Annotated[
+        str | None,
+        typer.Option(
+            flag,
+            metavar="DAY",
+            help=text,
+            rich_help_panel="Period",
+            show_default=False,
+            parser=day_text,
+        ),
+    ]
+
+
+DAYS: Final = ("first_day", "last_day")
+PERIOD: Final[tuple[CommandParameter, ...]] = (
+    ("first_day", _day_option("--first-day", "The first day of the period."), None),
+    ("last_day", _day_option("--last-day", "The last day of it, which belongs to it."), None),
+    *period_parameters(GoalCheck),
+)
+
+
+def _with_days(flow: "SalesFlow", values: Values) -> Values:
+    """Turn the period that was typed, in whatever way, into its first and its last day."""
+    typed = {name: values[name] for name in DAYS if values.get(name) is not None}
+    others = [
+        name for name, _, _ in PERIOD if name not in DAYS and values.get(name) is not None
+    ]
+    if typed and others:
+        flags = ", ".join(map(flag_of, [*typed, *others]))
+        raise InputError(f"{flags}: say the period in one way only")
+    rest = {name: it for name, it in values.items() if name not in DAYS}
+    if len(typed) == len(DAYS):
+        first, last = (_day(name, typed[name]) for name in DAYS)
+        if last < first:
+            raise InputError(f"--last-day {last} lies before --first-day {first}")
+    if typed:
+        return rest | {name: _day(name, it) for name, it in typed.items()}
+    found: Values = period_asked(rest, flow)
+    first, after = found.pop("from_", None), found.pop("to", None)
+    if first is not None and after is None:
+        raise InputError("--to is missing: the last day of the period, which belongs to it")
+    return found if first is None else found | {"first_day": first, "last_day": after - ONE_DAY}
+
+
+def _day(name: str, given: object) -> date:
+    try:
+        return read_day(day_text(str(given)))
+    except (InputError, ValueError, typer.BadParameter) as error:
+        raise InputError(f"{flag_of(name)}: {error}") from error
+
+
+def _ensure_period(values: Values) -> None:
+    missing = [flag_of(name) for name in DAYS if name not in values]
+    if len(missing) == len(DAYS):
+        raise InputError(
+            "name the period: --quarter, --month or --year, or its --first-day and --last-day"
+        )
+    if missing:
+        raise InputError(f"{missing[0]} is missing; name both ends of the period")
+
+
+# What was typed as a percentage says a share of something.
+
+
+def _ensure_share(values: Given, names: Sequence[str], counted_in: str) -> None:
+    """Refuse a percentage of what is no share."""
+    for name in names:
+        value = values.get(name)
+        if isinstance(value, Percentage) and counted_in != "share":
+            number = value.typed.removesuffix("%").strip()
+            raise InputError(
+                f"{flag_of(name)} {value.typed}: a percentage is a share, and this is counted"
+                f" in {COUNTED.get(counted_in, counted_in)}; write {number}"
+            )
+
+
+# The past behind a goal.
+
+
+def _past_of(flow: "SalesFlow", goal: Values, occurred_at: object) -> PastRange:
+    """Ask what the past shows of a goal as it is to be set."""
+    target, currency = goal["target"], goal.get("currency")
+    if isinstance(target, Money):
+        currency = currency or target.currency
+        target = target.amount
+    named = {name: goal.get(name) for name in (*SCOPE, *SERVES)}
+    question = GoalCheck(
+        metric=goal["metric"],
+        target=target,
+        currency=currency,
+        from_=goal["first_day"],
+        to=day_after(goal["last_day"]),
+        **{name: value for name, value in named.items() if value is not None},
+    )
+    return flow.ask(question, as_of=occurred_at).evidence  # type: ignore[arg-type]
+
+
+def _set(flow: "SalesFlow", values: Values) -> Values:
+    found = _with_days(flow, values)
+    _ensure_period(found)
+    if found.get("stage") is not None:
+        found["stage"] = find_stage(flow, found["stage"])
+    metric = metric_of(found["metric"])
+    counted_in = metric.unit or found.get("unit") or "share"
+    _ensure_share(found, ("target", "baseline"), counted_in)
+    return found | {"check": _past_of(flow, found, found.get("occurred_at"))}
+
+
+REVISED: Final = ("target", *DAYS)
+
+
+def _revised(flow: "SalesFlow", values: Values) -> Values:
+    """Look at the past again where target or period change."""
+    found = _with_days(flow, values)
+    goal = flow.get(Goal, goal_id(found["key"]))
+    _ensure_share(
+        found, ("target", "baseline"), metric_of(goal.metric).unit or goal.unit or "share"
+    )
+    if not found.keys() & {*REVISED}:
+        return found
+    names = ("metric", "currency", *REVISED, *SERVES)
+    its: Values = {name: getattr(goal, name, None) for name in names} | goal.scope.named
+    its |= {name: found[name] for name in names if found.get(name) is not None}
+    first, last = its["first_day"], its["last_day"]
+    if last < first:
+        raise InputError(f"the last day, {last}, lies before the first day, {first}")
+    return found | {"check": _past_of(flow, its, found.get("occurred_at"))}
+
+
+# The goal above.
+
+
+def _ensure_served(flow: "SalesFlow", given: Given, together: Sequence[Given]) -> None:
+    """Refuse a goal above that is not there, and goals that serve one another in a circle.
+
+    Goals that are set together may name one another, whichever stands first.
+    """
+    key, parent = _text(given, "key"), _text(given, "parent")
+    if key is None or parent is None or goal_id(key) == goal_id(parent):
+        return  # that it serves itself the goal refuses
+    pairs = ((_text(each, "key"), _text(each, "parent")) for each in together)
+    said = {goal_id(each): serves for each, serves in pairs if each is not None}
+    way, at = [key], parent
+    while goal_id(at) not in map(goal_id, way):
+        goal = _goal(flow, at)
+        if len(way) == 1 and goal is None and goal_id(at) not in said:
+            raise _not_there(flow, parent)
+        way.append(at)
+        above = said.get(goal_id(at)) or (None if goal is None else goal.parent)
+        if above is None:
+            return
+        at = above
+    if goal_id(at) == goal_id(key):
+        circle = " → ".join([*way, key])
+        raise InputError(
+            f"goals cannot serve one another in a circle: {circle}; name another goal above,"
+            " --parent, or a --strategy"
+        )
+
+
+def _text(given: Given, name: str) -> str | None:
+    found = given.get(name)
+    return found if isinstance(found, str) and found.strip() else None
+
+
+def _goal(flow: "SalesFlow", key: str) -> Goal | None:
+    try:
+        return flow.get(Goal, goal_id(key))
+    except (NotFoundError, HistoryError):
+        return None
+
+
+def _not_there(flow: "SalesFlow", key: str) -> NotFoundError:
+    from salesflow.adapters.event_store.search import LogSearch, search
+
+    opened = search(flow.log, LogSearch(kind=GoalSet.kind))
+    events = (entry.event for entry in opened if entry.event is not None)
+    known = [each.fact.goal for each in events if isinstance(each.fact, GoalSet)]
+    return NotFoundError(
+        f"there is no goal {quoted(key)} that it could serve{perhaps(key, known)}; `salesflow"
+        " goal list` shows those there are: set it first, or name a --strategy"
+    )
+
+
+# What may be a slip.
+
+
+def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say what is allowed of a goal that was set or revised, and may be a slip."""
+    id = values.get("id") or goal_id(str(values.get("key")))
+    goal = flow.get(Goal, id)  # type: ignore[arg-type]
+    past = values.get("check")
+    if isinstance(past, PastRange):
+        named = values.get("baseline") is not None
+        note = baseline_note(goal, past, language, named=named)
+        yield from () if note is None else (note,)
+    if values.keys() & {*DAYS}:
+        yield from _period_notes(flow, goal, language)
+    if goal.parent is not None and values.keys() & {"parent", *DAYS}:
+        yield from _parent_notes(flow, goal, language)
+
+
+def _period_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator[str]:
+    last = max(flow.history(goal.id), key=lambda event: event.position)
+    day = from_instant(last.occurred).astimezone(flow.settings().timezone).date()
+    if goal.last_day < day:
+        yield say(
+            "the period of this goal was over on {day}: nothing can be done for it any more",
+            language,
+            day=goal.last_day,
+        )
+    elif goal.first_day.year > day.year + FAR_AHEAD:
+        yield say(
+            "the period of this goal begins on {day} only; revise it where that is a slip",
+            language,
+            day=goal.first_day,
+        )
+
+
+def _parent_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator[str]:
+    above = _goal(flow, goal.parent or "")
+    if above is None:
+        return
+    reasons = [*_apart(goal, above, language)]
+    if reasons:
+        colon = "：" if language == "zh" else ": "
+        said = say("{goal} is no part of {parent}", language, goal=goal.key, parent=above.key)
+        yield f"{said}{colon}{'; '.join(reasons)}"
+
+
+def _apart(goal: Goal, above: Goal, language: Language) -> Iterator[str]:
+    """Yield by what a goal is no part of the one above it."""
+    if above.abandoned:
+        yield in_language("that one was abandoned", language)
+    measured = [metric_of(each.metric).name(language) for each in (goal, above)]
+    counted = [each.currency for each in (goal, above)]
+    if measured[0] != measured[1] or counted[0] != counted[1]:
+        this, that = (
+            " ".join(filter(None, each)) for each in zip(measured, counted, strict=True)
+        )
+        yield say("it is of {this}, and that of {that}", language, this=this, that=that)
+    if not above.first_day <= goal.first_day <= goal.last_day <= above.last_day:
+        this, that = (span_text(each.first_day, each.last_day) for each in (goal, above))
+        yield say("it is for {this}, and that for {that}", language, this=this, that=that)
+    its = goal.scope.named
+    for name, whose in above.scope.named.items():
+        if its.get(name, whose) != whose:
+            yield say(
+                "it is of {this}, and that of {that}", language, this=its[name], that=whose
+            )
+
+
+GIVEN: Final = frozenset({"check", *DAYS})
+GOAL_SET: Final = Prepared(_set, GIVEN, PERIOD, _notes, _ensure_served)
+GOAL_REVISED: Final = Prepared(_revised, GIVEN, PERIOD, _notes, _ensure_served)
+
+
+def _reported(flow: "SalesFlow", values: Values) -> Values:
+    found = _with_days(flow, values)
+    _ensure_period(found)
+    _ensure_share(found, ("value",), str(found["unit"]))
+    return found
+
+
+FIGURE_REPORTED: Final = Prepared(_reported, frozenset(DAYS), PERIOD)

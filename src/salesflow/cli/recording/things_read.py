@@ -1,0 +1,114 @@
+"""Things with a key as they stand at a moment, each kind read once, and how they are written.
+
+It is a module of its own beside those that lay things out, which all read by it.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, TypeVar
+from uuid import UUID
+
+from salesflow.cli.ids import Called
+from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.deal import Deal
+from salesflow.domain.rep import Rep
+from salesflow.domain.settings import SETTINGS_ID, Settings
+from salesflow.domain.time import Moment, instant_of
+from salesflow.errors import HistoryError, NotFoundError
+from salesflow.presentation.format import short_id
+from salesflow.presentation.messages import Language, in_language, key_text
+from salesflow.presentation.value_text import ValueText
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.engine import SalesFlow
+
+__all__ = ["ThingsRead"]
+
+
+LISTED_MAX: Final = 100_000
+ThingT = TypeVar("ThingT", bound=Aggregate)
+
+
+class ThingsRead:
+    """What is read of things at one moment, and how their values are written."""
+
+    def __init__(
+        self,
+        flow: "SalesFlow",
+        language: Language,
+        *,
+        as_of: str | None = None,
+        known_at: str | None = None,
+    ) -> None:
+        self.flow = flow
+        self.language: Language = language
+        self.as_of = as_of
+        self.known_at = known_at
+        self.zone = flow.settings().timezone
+        self.names = Called(flow)
+        self.text = ValueText(language, self.zone, rep=self.names.rep, deal=self._deal)
+        self._read: dict[type[Aggregate], list[tuple[UUID, Aggregate]]] = {}
+
+    def get(self, kind: type[ThingT], id: UUID) -> ThingT:
+        """Return a thing as it stood.
+
+        Raises:
+            NotFoundError: when there was none.
+        """
+        return self.flow.get(kind, id, as_of=self.as_of, known_at=self.known_at)
+
+    def every(self, kind: type[ThingT]) -> list[tuple[UUID, ThingT]]:
+        """Return all things of a kind that there were, by their ids."""
+        if kind not in self._read:
+            self._read[kind] = [*self._all(kind)]
+        return self._read[kind]  # type: ignore[return-value]
+
+    def reps(self) -> list[Rep]:
+        """Return all reps, those who left among them."""
+        return [rep for _, rep in self.every(Rep)]
+
+    def _all(self, kind: type[ThingT]) -> Iterator[tuple[UUID, ThingT]]:
+        from salesflow.adapters.event_store.search import beginning_with
+
+        openings = [fact for fact in kind.facts if fact.is_opening]
+        ids = {
+            id: None
+            for opening in openings
+            for id in beginning_with(self.flow.log, "", opened_by=opening, limit=LISTED_MAX)
+        }
+        for id in ids:
+            with suppress(NotFoundError, HistoryError):
+                yield id, self.get(kind, id)
+
+    @cached_property
+    def moment(self) -> Moment:
+        """The moment at which things are read."""
+        head = self.flow.log.head()
+        known = head.recorded
+        if self.known_at is not None:
+            known = min(known, instant_of(self.known_at, self.zone))
+        if self.as_of is None:
+            then = self.flow.get(Settings, SETTINGS_ID).context.now
+        else:
+            then = instant_of(self.as_of, self.zone)
+        return Moment.at(then, known, position=head.position, revision=0)
+
+    @property
+    def today(self) -> date:
+        """The business day of that moment."""
+        return self.moment.as_of.astimezone(self.zone).date()
+
+    def word(self, text: str) -> str:
+        """Return a word of ours in the language asked for."""
+        return in_language(text, self.language)
+
+    def key(self, text: str) -> str:
+        """Return what people read for a stored word."""
+        return key_text(text, self.language)
+
+    def _deal(self, id: UUID) -> str:
+        with suppress(NotFoundError, HistoryError):
+            return self.flow.get(Deal, id).title or short_id(id)
+        return short_id(id)

@@ -1,0 +1,148 @@
+"""What is recorded twice, or again after a retraction, by the command line."""
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from simulated import Ran, ran
+
+HOUSE = """
+team form north --name-en North --name-zh 华北 --timezone Asia/Shanghai --occurred-at 2026-01-05
+rep join wang --team north --name 王芳 --occurred-at 2026-01-05
+customer register --name Acme
+deal open standard --title ERP --owner wang --customer Acme --occurred-at 2026-02-02
+training offer spin --name-en SPIN --name-zh 顾问式 --occurred-at 2026-01-05
+goal set q3 --metric orders --target 1 --first-day 2026-07-01 --last-day 2026-09-30 --strategy s --why-achievable x --team north --occurred-at 2026-06-20
+goal check-in q3 --confidence 0.7 --occurred-at 2026-07-20
+"""  # noqa: E501 - as typed
+GOAL = (
+    "goal set q3 --metric orders --target 2 --first-day 2026-07-01 --last-day 2026-09-30"
+    " --strategy s --why-achievable x --team north --occurred-at 2026-06-21"
+)
+
+
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    database = tmp_path_factory.mktemp("again") / "house.db"
+    for line in HOUSE.strip().splitlines():
+        told = ran(*shlex.split(line), "--db", str(database))
+        assert told.code == 0, (line, told.err)
+    return database
+
+
+@pytest.fixture
+def house(founded: Path, tmp_path: Path) -> str:
+    """A house with one of each of what can be recorded twice."""
+    return str(shutil.copy(founded, tmp_path / "house.db"))
+
+
+def typed(line: str, database: str) -> Ran:
+    return ran(*shlex.split(line), "--db", database)
+
+
+def retract_opening(of: str, database: str) -> None:
+    told = typed(f"{of} --json", database)
+    event = json.loads(told.out)["events"][0]["event_id"]
+    told = typed(f"retract {event} --because mistyped", database)
+    assert told.code == 0, told.err
+
+
+def test_a_thing_whose_opening_was_retracted_is_opened_again_with_what_it_had(
+    house: str,
+) -> None:
+    retract_opening("goal history q3", house)
+    assert typed("goal show q3", house).code == 2
+    told = typed(GOAL, house)
+    assert told.code == 0, told.err
+    assert "note: goal 'q3' was opened before" in told.err
+    shown = json.loads(typed("goal show q3 --json", house).out)
+    assert (shown["target"], shown["check_ins"][0]["confidence"]) == ("2", "0.7")
+
+
+@pytest.mark.parametrize(
+    ("of", "again"),
+    [
+        ("team history north", "team form north --name-en North --name-zh 华北"),
+        ("rep history wang", "rep join wang --team north --name 王方"),
+        ("training history spin", "training offer spin --name-en Spin --name-zh 顾问"),
+    ],
+)
+def test_whatever_has_a_key_can_be_recorded_anew_once_its_opening_was_retracted(
+    house: str, of: str, again: str
+) -> None:
+    retract_opening(of, house)
+    told = typed(f"{again} --occurred-at 2026-01-04", house)
+    assert (told.code, told.err) == (0, "")
+    told = typed(f"{again} --occurred-at 2026-01-04", house)
+    assert (told.code, "is there already; change it with `salesflow " in told.err) == (2, True)
+
+
+def test_a_deal_opened_twice_is_recorded_with_a_note(house: str, tmp_path: Path) -> None:
+    file = tmp_path / "deals.json"
+    deal = {"process": "standard", "title": "MES", "owner": "wang", "customer": "Acme"}
+    file.write_text(json.dumps([{**deal, "occurred_at": "2026-03-02"}]))
+    assert typed(f"deal open --input {file}", house).err == ""
+    told = typed(f"deal open --input {file}", house)
+    assert told.code == 0
+    assert "a deal of this title, customer and day exists already, 'MES': 0" in told.err
+    file.write_text(json.dumps([{**deal, "occurred_at": "2026-03-03"}]))
+    assert typed(f"deal open --input {file}", house).err == ""
+
+
+def test_a_customer_of_a_name_that_is_there_is_recorded_with_a_note(house: str) -> None:
+    told = typed("customer register --name acme", house)
+    assert told.code == 0
+    assert "a customer of this name exists already" in told.err
+
+
+def test_a_command_id_given_to_something_else_records_nothing_and_says_so(house: str) -> None:
+    assert typed("deal state-intent ERP high --command-id c1", house).code == 0
+    again = typed("deal state-intent ERP high --command-id c1", house)
+    assert (again.code, "recorded before" in again.out) == (0, True)
+    other = typed("deal state-intent ERP low --command-id c1", house)
+    assert (other.code, other.out) == (2, "")
+    assert "nothing of what was typed now is recorded: take another --command-id" in other.err
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("goal revise q3 --target 1 --why-achievable x", "is so already"),
+        ("training complete wang spin --score 9 --occurred-at 2026-03-02", "already"),
+        ("training assign wang spin --due 2026-03-01 --occurred-at 2026-03-02",
+         "--due: 2026-03-01 lies before 2026-03-02"),
+        ("rep agree-career-plan wang --steps senior:2026-03-01 --occurred-at 2026-03-02",
+         "2026-03-01 lies before 2026-03-02"),
+    ],
+)  # fmt: skip
+def test_what_changes_nothing_or_cannot_be_is_refused(house: str, line: str, says: str) -> None:
+    done = "training complete wang spin --score 9 --occurred-at 2026-03-02"
+    assert typed(done, house).code == 0
+    told = typed(line, house)
+    assert told.code in (1, 2)
+    assert says in told.err
+
+
+def test_a_proposal_that_was_mistyped_is_corrected_as_of_when_it_was_made(house: str) -> None:
+    for line in (
+        "improvement propose trial --hypothesis h --change strategy --metric orders"
+        " --occurred-at 2026-03-02",
+        "improvement start trial --occurred-at 2026-03-09",
+    ):
+        assert typed(line, house).code == 0
+    told = typed(
+        "improvement correct trial --metric win_rate --teams north --because mistyped", house
+    )
+    assert told.code == 1
+    assert "its teams stay" in told.err
+    told = typed("improvement correct trial --metric win_rate --because mistyped", house)
+    assert told.code == 0, told.err
+    shown = typed("improvement show trial --json --as-of 2026-03-10", house)
+    proposed = json.loads(shown.out)["proposed"]
+    assert (proposed["metric"], proposed["hypothesis"]) == ("win_rate", "h")
+    assert json.loads(shown.out)["irregular"] == 0
+    told = typed("improvement correct trial --metric win_rate --because again", house)
+    assert "would be otherwise" in told.err
