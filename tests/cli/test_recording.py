@@ -16,6 +16,7 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.exchange_rates import RateTable
 from salesflow.domain.figures import Figures
+from salesflow.domain.incentive_plan import PlanPublished, plan_id
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.settings import Settings
 from salesflow.domain.state import State
@@ -211,6 +212,37 @@ def test_what_is_shown_of_a_thing_is_labelled_in_chinese_too(home: str) -> None:
     labels = [called(value) for value in shown_values(kind)]
     labels += [kind.noun.capitalize(), *([] if kind is Figures else [title_of_list(kind)])]
     assert [label for label in labels if in_language(label, "zh") == label] == []
+
+
+def test_the_terms_of_a_plan_take_rates_as_percentages(tmp_path: Path) -> None:
+    db = f"sqlite:///{tmp_path / 'sales.db'}"
+    fast = {"quota": "100", "accelerators": [{"starts_at": "120%", "factor": "150%"}]}
+    tiers = {"tiers": [{"starts_at": "100000", "rate": "8%"}]}
+    named = (
+        "--name-en",
+        "AE",
+        "--name-zh",
+        "AE",
+        "--currency",
+        "CNY",
+        "--starts",
+        "2030-01-01",
+    )
+    terms = json.dumps({"rate": "5%", **tiers, **fast})
+    assert ran("plan", "publish", "ae", *named, "--terms", terms, "--db", db).code == 0
+    with SalesFlow(db) as flow:
+        [event] = flow.history(plan_id("ae"))
+    assert isinstance(event.fact, PlanPublished)
+    its = event.fact.plan.terms
+    assert [str(it) for it in (its.rate, its.tiers[0].rate)] == ["0.05", "0.08"]
+    assert (str(its.accelerators[0].starts_at), str(its.accelerators[0].factor)) == (
+        "1.2",
+        "1.5",
+    )
+    senseless = json.dumps({"rate": "5%", "tiers": [{"starts_at": "50%", "rate": "8%"}]})
+    refused = ran("plan", "publish", "b", *named, "--terms", senseless, "--db", db)
+    assert refused.code != 0
+    assert "50%" in refused.err or "starts_at" in refused.err
 
 
 def test_what_process_show_prints_is_what_publish_version_takes(

@@ -222,3 +222,18 @@ def test_a_closing_whose_ground_was_taken_back_leaves_its_action_open() -> None:
     review = read(Review, [*given, wrong], id=Q1)
     assert review.closed is not None
     assert [each.action for each in review.open_actions] == ["train"]
+
+
+def test_a_finding_is_noted_once_in_the_same_words() -> None:
+    found = FindingRecorded(text="Discounts", figure="win_rate")
+    refuses(
+        given=[OPENED, found],
+        when=lambda it: it.record_finding("Discounts", figure="win_rate"),
+        match="has this finding already, in the same words",
+    )
+    other = FindingRecorded(text="Discounts", figure="orders")
+    decides(
+        given=[OPENED, found],
+        when=lambda it: it.record_finding("Discounts", figure="orders"),
+        then=[other],
+    )

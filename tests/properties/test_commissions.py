@@ -237,6 +237,8 @@ def issue_all(player: Player, rep: str) -> list[StatementFigures]:
             figures = view.figures()
         except InputError:  # more than an amount can hold was sold
             break
+        except NotFoundError:  # nobody has met the rep, to whom nothing is to be paid
+            continue
         with player.flow.session() as session:
             session.add(Statement.issue(figures))
         found.append(figures)
@@ -256,6 +258,8 @@ def check_paid(
         view = ask(flow, rep, each.first_day, now, now)
         assert view is not None
         assert view.issued is not None
+        assert view.reconciliation is not None
+        assert view.reconciliation.as_known_now == view.totals.payable
         told = sum((line.amount for line in each.lines), Decimal(0))
         since = sum((line.commission for line in view.since_issued), Decimal(0))
         TALLY["differences of statements"] += len(view.since_issued)

@@ -29,6 +29,7 @@ from salesflow.domain.deal.quotes import QuoteAccepted, QuoteDrafted, QuoteIssue
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.process import ProcessVersion, Stage
 from salesflow.errors import DealClosedError, NotFoundError
+from salesflow.presentation.format import short_id
 from salesflow.projections.cases.case_study import CaseStudy, CaseStudyView
 from salesflow.projections.cases.similar_cases import CaseDifference
 
@@ -408,5 +409,5 @@ def test_a_case_is_told_in_both_languages() -> None:
     with shop() as sales:
         sales.tell(1, ("2026-02-01", opened()), ("2026-02-10", DealLost(because="price")))
         view = case(sales)
-        assert view.table().startswith(f"Case study {deal_id(1)}")
-        assert view.table("zh").startswith(f"案例分析 {deal_id(1)}")
+        assert view.table().startswith(f"Case study ERP ({short_id(deal_id(1))})")
+        assert view.table("zh").startswith(f"案例分析 ERP ({short_id(deal_id(1))})")

@@ -167,3 +167,14 @@ def test_a_winner_is_granted_an_award_that_stands_with_the_rep() -> None:
         assert (award.award, award.kind, award.contest) == (
             *("Winner of spring", "badge", "spring"),
         )
+
+
+def test_each_of_several_currencies_has_a_table_of_its_own() -> None:
+    with payroll(
+        *TEAM, won(1, "03-10", "100"), won(2, "03-10", "20", by="bob", currency="USD")
+    ) as found:
+        cny, usd = board(found).tables()
+        assert [row[:2] for row in cny.rows] == [("1", "ann")]
+        assert [row[:2] for row in usd.rows] == [("1", "bob")]
+        assert (" · CNY · " in cny.about, " · USD · " in usd.about) == (True, True)
+        assert usd.notes == ("2 more have nothing",)

@@ -141,3 +141,10 @@ def test_people_read_first_what_is_still_to_be_done(sales: Shop) -> None:
     text = view.table()
     assert "2 of 18 figures changed by what was told late or corrected" in text
     assert "复盘 q1" in view.table("zh")
+
+
+def test_a_brief_of_a_review_keeps_what_was_found_and_agreed_on(sales: Shop) -> None:
+    view, _ = ask(sales, "q1")
+    titles = [table.title for table in view.brief_tables()]
+    assert titles[:3] == ["Review", "Actions", "Findings"]
+    assert len(titles) == 4, "and the five lines that matter most"

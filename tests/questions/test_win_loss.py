@@ -255,3 +255,16 @@ def test_the_like_of_a_deal_that_is_not_there_or_merged_cannot_be_asked_for() ->
             win_loss(sales, deal=deal_id(9))
         with pytest.raises(DealClosedError, match="merged"):
             win_loss(sales, deal=deal_id(1))
+
+
+def test_reasons_of_several_currencies_stand_in_a_table_each() -> None:
+    with shop() as sales:
+        for number, currency in enumerate(("CNY", "USD"), 1):
+            asked = opened(amount=Money("100", currency))
+            sales.tell(number, ("2026-02-01", asked), ("2026-02-10", DealLost(because="price")))
+        titled = [
+            (table.about, len(table.rows))
+            for table in win_loss(sales).tables()
+            if table.title == "Loss reasons"
+        ]
+        assert titled == [("CNY", 1), ("USD", 1)]

@@ -265,7 +265,13 @@ class Case(Aggregate, CaseState):
     def note_lesson(self, text: str, *, occurred_at: OccurredAt = None) -> None:
         """Note what is to be learned from it."""
         self._at(occurred_at)._ensure_in_library("note a lesson")
-        self._record(LessonNoted(text=text), occurred_at)
+        fact = LessonNoted(text=text)
+        if any(each.text == fact.text for each in self.lessons):
+            raise RuleError(
+                f"case {self.key!r} has this lesson already, in the same words; where it is"
+                " another one, put it otherwise"
+            )
+        self._record(fact, occurred_at)
 
     def address(self, audience: tuple[str, ...], *, occurred_at: OccurredAt = None) -> None:
         """Say whom it is for from now on; nobody named means everybody."""

@@ -363,7 +363,14 @@ class Review(Aggregate, ReviewState):
     ) -> None:
         """Note what was found out, the figure it is about and a deal that shows it."""
         self._at(occurred_at)._ensure_not_closed("note a finding")
-        self._record(FindingRecorded(text=text, figure=figure, deal=deal), occurred_at)
+        fact = FindingRecorded(text=text, figure=figure, deal=deal)
+        about = (fact.text, fact.figure, fact.deal)
+        if any((each.text, each.figure, each.deal) == about for each in self.findings):
+            raise RuleError(
+                f"review {self.key!r} has this finding already, in the same words; where it is"
+                " another one, put it otherwise, or name another figure or deal"
+            )
+        self._record(fact, occurred_at)
 
     def agree_action(
         self, action: str, *, text: str, owner: str, due: date, occurred_at: OccurredAt = None

@@ -47,7 +47,9 @@ __all__ = [
     "Dispute",
     "DisputeAnswered",
     "DisputeOutcome",
+    "HandCorrection",
     "LineDisputed",
+    "LineExchange",
     "LinePart",
     "PartKind",
     "Precise",
@@ -89,6 +91,21 @@ class LinePart(Value):
     """Base x rate x factor, not rounded; lines are."""
 
 
+class LineExchange(Value):
+    """What of a line was credited in another currency than the plan's, and at which rate."""
+
+    currency: Currency
+    amount: Precise
+    """The rep's part, in the currency it was sold in; less than nothing where it was taken
+    back."""
+    rate: Precise
+    """How much of the plan's currency one of the other is, rounded to twelve places."""
+    rate_day: Day
+    """The day of the rate; of two that make it one, the older day."""
+    credited_on: Day
+    """The crediting date, whose rate it is: the last one published until then."""
+
+
 class StatementLine(Value):
     """What one event paid, or took back."""
 
@@ -106,6 +123,8 @@ class StatementLine(Value):
     """The rep's part of the sale."""
     base: Precise
     """What was credited to the rep, in the plan's currency."""
+    exchanges: tuple[LineExchange, ...] = ()
+    """Where it was sold in another currency, in which, for how much and at which rate."""
     parts: tuple[LinePart, ...] = ()
     amount: Number
 
@@ -225,7 +244,7 @@ StatementFact = StatementIssued | StatementCorrected | LineDisputed | DisputeAns
 
 
 class Dispute(NamedTuple):
-    """What became of the last dispute about a line."""
+    """What became of a dispute about a line."""
 
     line: int
     because: str | None
@@ -245,13 +264,28 @@ class AgreedDifference(NamedTuple):
     causes: tuple[UUID, ...]
 
 
+class HandCorrection(NamedTuple):
+    """By how much a statement was corrected by hand, and why."""
+
+    amount: Decimal
+    because: str | None
+
+
 class StatementState(OpenedState):
     """What an issued statement says, and what became of it by now."""
 
     figures: StatementFigures | None = None
     disputes: Mapping[int, Dispute] = EMPTY
     """The last dispute about each line, by its number."""
+    earlier_disputes: Sequence[Dispute] = ()
+    """Those that another one about the same line followed."""
     agreed: Sequence[AgreedDifference] = ()
+    corrections: Sequence[HandCorrection] = ()
+
+    @property
+    def all_disputes(self) -> Sequence[Dispute]:
+        """Every dispute, those about one line in their order."""
+        return (*self.earlier_disputes, *self.disputes.values())
 
     def _change(self, event: Event, opening: Event) -> Message | None:
         fact: StatementFact = event.fact  # type: ignore[assignment]
@@ -266,8 +300,13 @@ class StatementState(OpenedState):
                     return Message("it is of another plan, rep or period")
                 self.figures = fact.figures
             case StatementCorrected():
+                told = HandCorrection(fact.amount, fact.because)
+                self.corrections = appended(self.corrections, told)
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
             case LineDisputed(line=line):
+                if line in self.disputes:
+                    earlier = self.disputes[line]
+                    self.earlier_disputes = appended(self.earlier_disputes, earlier)
                 disputed = Dispute(line, fact.because, None, None, None)
                 self.disputes = with_item(self.disputes, line, disputed)
             case DisputeAnswered(line=line):
@@ -323,7 +362,10 @@ class Statement(Aggregate, StatementState):
         causes: tuple[UUID, ...] = (),
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Put the statement right by hand: the next one pays (or takes back) so much."""
+        """Put the statement right by hand: the next one pays (or takes back) so much.
+
+        By the same amount for the same reason it is corrected once, or it would be paid twice.
+        """
         given = number(amount)
         if not given:
             raise InputError("a correction of nothing corrects nothing; name an amount")
@@ -331,6 +373,11 @@ class Statement(Aggregate, StatementState):
         fact = StatementCorrected(
             amount=given, because=require_reason(because, "a correction"), causes=causes
         )
+        if (fact.amount, fact.because) in self.corrections:
+            raise RuleError(
+                f"the statement is corrected by {given:,} for this reason already, and it would"
+                " be paid twice; where it is another correction, give another reason"
+            )
         self._record(fact, occurred_at)
 
     def dispute(self, line: int, *, because: str, occurred_at: OccurredAt = None) -> None:

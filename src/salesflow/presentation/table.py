@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from salesflow.presentation.format import harmless_cells
-from salesflow.presentation.messages import Language, words_in
+from salesflow.presentation.messages import Language, translated, words_in
 
 __all__ = [
     "INTERVAL",
@@ -17,6 +17,7 @@ __all__ = [
     "constant_in_title",
     "html_of",
     "is_number",
+    "tables_by_currency",
     "titles_and_columns",
 ]
 
@@ -72,6 +73,28 @@ def constant_in_title(table: TableOfView, column: str) -> TableOfView:
         columns=(*table.columns[:at], *table.columns[at + 1 :]),
         rows=tuple((*row[:at], *row[at + 1 :]) for row in table.rows),
     )
+
+
+def tables_by_currency(
+    table: TableOfView, currencies: Sequence[str | None], language: Language
+) -> list[TableOfView]:
+    """Part a table in one for each currency, named in its title; that of each row is given.
+
+    Where all is of one currency it stays as it is.
+    """
+    named = [*dict.fromkeys(currencies)]
+    if len(named) < 2:
+        return [table]
+    unknown = translated("no amount is known", language)
+    return [
+        table._replace(
+            about=" · ".join(filter(None, (table.about, currency or f"({unknown})"))),
+            rows=tuple(
+                row for row, its in zip(table.rows, currencies, strict=True) if its == currency
+            ),
+        )
+        for currency in named
+    ]
 
 
 def titles_and_columns(

@@ -101,7 +101,8 @@ HELPS: Final[Mapping[str, str]] = {
     "phone": "Phone number.",
     "plan": "The key of the plan.",
     "position": "Their position.",
-    "prizes": "A prize as JSON, or @FILE.",
+    "prizes": "A prize as JSON, or @FILE, with the keys rank and prize:"
+    """ {"rank": 1, "prize": "a bicycle"}.""",
     "probability": "Of winning: 0.7, or 70%.",
     "process": "A sales process: KEY, or KEY:VERSION.",
     "question": "What is asked.",
@@ -128,7 +129,9 @@ HELPS: Final[Mapping[str, str]] = {
     "task": "The key of the task.",
     "team": "The key of the team.",
     "teams": "Only for this team.",
-    "terms": "What was agreed.",
+    "terms": """What it pays, as JSON, or @FILE, such as {"rate": "5%"}. Keys: rate, tiers,"""
+    " tiers_pay, threshold, quota, accelerators, decelerators, cap, draw, guarantee, spiffs,"
+    " accrual, crediting, clawback_days; docs/incentive-plans.md tells each.",
     "text": "In their words.",
     "threshold": "The figure beyond which it is raised.",
     "title": "What it is called.",

@@ -383,7 +383,7 @@ def _value(kind: object, given: object) -> object:
             and given.strip()[:1] not in ("{", "@", "[")
         ):
             given = _short(given, SHORT[kind])
-        return TypeAdapter(kind).validate_python(_json(given))
+        return TypeAdapter(kind).validate_python(_parts_of_percentages(_json(given)))
     return given
 
 
@@ -392,6 +392,28 @@ def _short(given: str, names: tuple[str, str]) -> dict[str, str]:
     first, _, second = given.strip().partition(":")
     found = {names[0]: first.strip(), names[1]: second.strip()}
     return {name: value for name, value in found.items() if value or name == names[0]}
+
+
+RATES: Final = frozenset({"rate", "factor"})
+OF_QUOTA: Final = frozenset({"accelerators", "decelerators"})
+"""Lists in which every number is a part of something."""
+
+
+def _parts_of_percentages(found: object, *, of_quota: bool = False) -> object:
+    """Return JSON in which rates that are written as percentages are parts: 5% is 0.05.
+
+    Elsewhere a percentage says nothing, such as of an amount, and is refused by what takes it.
+    """
+    if isinstance(found, list):
+        return [_parts_of_percentages(each, of_quota=of_quota) for each in found]
+    if not isinstance(found, Mapping):
+        return found
+    return {
+        key: _number(each)
+        if isinstance(each, str) and each.strip().endswith("%") and (key in RATES or of_quota)
+        else _parts_of_percentages(each, of_quota=key in OF_QUOTA)
+        for key, each in found.items()
+    }
 
 
 def _json(given: object) -> object:

@@ -84,6 +84,7 @@ class TermsAgreed(Fact):
     kind: ClassVar[str] = "deal.terms_agreed"
     name_zh: ClassVar[str] = "商定合同条款"
     terms: Personal | None = None
+    """What was agreed."""
     payment_days: Count | None = None
     contract: Reference | None = None
 

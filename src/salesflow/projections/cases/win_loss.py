@@ -36,7 +36,7 @@ from salesflow.presentation.format import (
     written_rows,
 )
 from salesflow.presentation.messages import Language, in_language, key_text
-from salesflow.presentation.table import TableOfView
+from salesflow.presentation.table import TableOfView, tables_by_currency
 from salesflow.projections.cases.buyer_reasons import (
     BuyerReason,
     Interviews,
@@ -194,7 +194,11 @@ class WinLossView(MoneyView):
             TableOfView(
                 "Win and loss drivers", with_, written_rows(drivers), notes=notes, about=days
             ),
-            TableOfView("Loss reasons", reasons, written_rows(losses)),
+            *tables_by_currency(
+                TableOfView("Loss reasons", reasons, written_rows(losses)),
+                [loss.currency for loss in self.losses],
+                language,
+            ),
             TableOfView(
                 "Lost to competitors", ("Competitor", "Deals", "Amounts"), written_rows(lost_to)
             ),

@@ -18,7 +18,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from salesflow.domain.values import Personal, Reference, SafeText, Value
-from salesflow.presentation.format import NO_VALUE, ShortId, distinct_ids
+from salesflow.presentation.format import NO_VALUE, ShortId, distinct_ids, short_id
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.table import TableOfView
 
@@ -37,6 +37,8 @@ __all__ = [
 ]
 
 
+BETWEEN: Final = " · "
+"""What stands between the parts of what a table is about."""
 DEAL: Final = "Deal"
 BECAUSE: Final = "Reason"
 DEALS: Final = frozenset({"deal"})
@@ -218,7 +220,8 @@ def with_names(
 ) -> list[TableOfView]:
     """Put titles and customers beside the deals of tables, and names beside their reps.
 
-    Processes are called by their names, in front of a stage and as what a table is about too.
+    Processes are called by their names, in front of a stage and as what a table is about too;
+    there deals and reps are called by theirs as well.
     """
     called = _Called(names, language)
     return [called.table(table) for table in tables]
@@ -268,8 +271,15 @@ class _Called:
                 else:
                     columns[at + 1 : at + 1] = ["Title", "Customer"]
             rows = [(*row[:at], _shown(row[at], shown), *row[at + 1 :]) for row in rows]
-        about = self.process(table.about)
+        about = BETWEEN.join(map(self._about, table.about.split(BETWEEN)))
         return table._replace(columns=tuple(columns), rows=tuple(rows), about=about)
+
+    def _about(self, part: str) -> str:
+        """Call a part of what a table is about by its name: a process, a deal, or a rep."""
+        deal = self._by_id.get(part)
+        if deal is not None:
+            return part if deal.title is None else f"{deal.title} ({short_id(deal.deal)})"
+        return f"{part} {self._reps[part]}" if part in self._reps else self.process(part)
 
     def _rows(self, table: TableOfView) -> list[tuple[str, ...]]:
         columns = table.columns

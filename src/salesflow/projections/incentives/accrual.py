@@ -15,9 +15,10 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Final, NamedTuple
 
 from salesflow.domain.incentive_plan import PlanTerms, PlanVersion
-from salesflow.domain.values import EXACT
+from salesflow.domain.statement import LinePart
+from salesflow.domain.values import EXACT, tidy
 
-__all__ = ["AccrualTotal", "PartKey", "accrual_total", "cents"]
+__all__ = ["AccrualTotal", "PartKey", "accrual_total", "cents", "differing_parts"]
 
 NOTHING: Final = Decimal(0)
 PLACES_OF: Final[Mapping[str, int]] = {
@@ -110,3 +111,25 @@ def _paid_on(version: PlanVersion, accrued: Decimal) -> Iterator[tuple[PartKey, 
             end = accrued if band.ends_at is None else min(accrued, band.ends_at)
             if end > band.starts_at:
                 yield key, end - band.starts_at
+
+
+def differing_parts(before: AccrualTotal, after: AccrualTotal) -> Iterator[LinePart]:
+    """Yield what one event changed of an accrual, rate by rate."""
+    for key in sorted({*before.amounts, *after.amounts}):
+        base = after.bases.get(key, NOTHING) - before.bases.get(key, NOTHING)
+        amount = after.amounts.get(key, NOTHING) - before.amounts.get(key, NOTHING)
+        if base or amount:
+            yield _rated(key, base, amount)
+
+
+def _rated(key: PartKey, base: Decimal, amount: Decimal) -> LinePart:
+    if key.is_cap:
+        return LinePart(kind="cap", amount=tidy(amount))
+    return LinePart(
+        kind="threshold" if key.tier < 0 else "tier" if key.tier else "rate",
+        tier=key.tier if key.tier > 0 else None,
+        base=tidy(base),
+        rate=key.rate,
+        factor=None if key.factor == 1 else key.factor,
+        amount=tidy(amount),
+    )

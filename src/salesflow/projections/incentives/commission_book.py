@@ -23,15 +23,15 @@ from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
 from salesflow.domain.incentive_plan import PlanVersion, Spiff
-from salesflow.domain.statement import LinePart, PartKind
+from salesflow.domain.statement import LineExchange, LinePart, PartKind
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT, tidy
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.incentives.accrual import (
     AccrualTotal,
-    PartKey,
     accrual_total,
     cents,
+    differing_parts,
 )
 from salesflow.projections.table import AMOUNT_SCALE
 
@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 NOTHING: Final = Decimal(0)
+RATE_PLACES: Final = 12
 NOTHING_ACCRUED: Final = accrual_total(())
 RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
 """By what a plan credits, the kind of changes that it goes by."""
@@ -108,12 +109,14 @@ class EarnedLine(NamedTuple):
     """What the accrual paid before the event and after it."""
     spiffs: Sequence[LinePart]
     """What SPIFFs pay otherwise."""
+    exchanges: tuple[LineExchange, ...]
+    """Where it was sold in another currency than the plan's, at which rate."""
 
     @property
     def parts(self) -> tuple[LinePart, ...]:
         """How it was worked out, step by step; of most lines nobody asks."""
         with localcontext(EXACT):
-            return (*_differing(*self.totals), *self.spiffs)
+            return (*differing_parts(*self.totals), *self.spiffs)
 
 
 class NotCredited(NamedTuple):
@@ -153,6 +156,9 @@ class PlanCalendar(Protocol):
     def rate(self, currency: str, target: str, day: date) -> Fraction | None:
         """Return the rate of exchange of a day; None where there is none."""
 
+    def rate_day(self, currency: str, target: str, day: date) -> date:
+        """Return the day of the rate that is taken on a day; where there is none, that day."""
+
 
 class SpiffShare(NamedTuple):
     """What a SPIFF pays for a credit, as long as some of it is left."""
@@ -166,7 +172,17 @@ class SpiffShare(NamedTuple):
 class SaleCredit:
     """An amount of a sale that counts from a day on, less what was taken back of it."""
 
-    __slots__ = ("accrual", "currency", "day", "left", "rate", "sale", "spiffs", "version")
+    __slots__ = (
+        "accrual",
+        "currency",
+        "day",
+        "left",
+        "rate",
+        "rate_day",
+        "sale",
+        "spiffs",
+        "version",
+    )
 
     def __init__(self, sale: Sale, day: date, currency: str, left: Decimal) -> None:
         self.sale = sale
@@ -175,6 +191,7 @@ class SaleCredit:
         self.left = left
         """So much of the whole sale, in its currency."""
         self.rate = Fraction(1)
+        self.rate_day = day
         self.version: PlanVersion | None = None
         """None where no plan pays for it; it counts all the same for what comes later."""
         self.accrual: AccrualKey | None = None
@@ -363,6 +380,7 @@ class CommissionBook:
                 self._leave_out(change, "no_rate")
             else:
                 credit.version, credit.rate = version, rate
+                credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
                 credit.spiffs = tuple(_spiffs(version, sale, day, before))
         before.append(credit)
@@ -451,6 +469,7 @@ class CommissionBook:
                     amount=tidy(amount),
                     totals=(before, after),
                     spiffs=spiffs,
+                    exchanges=tuple(_exchanges(credits)),
                 )
 
     def _accrue(self, accrual: AccrualKey, credits: Sequence["CreditBefore"]) -> Decimal:
@@ -472,6 +491,7 @@ class CreditBefore(NamedTuple):
 
     credit: SaleCredit
     version: PlanVersion
+    left: Decimal
     worth: Decimal
     spiffs: SpiffParts
 
@@ -486,9 +506,10 @@ class ChangedCredits:
         """Note a credit before it is changed, once; one that no plan pays for is no matter."""
         if credit.version is None or id(credit) in self._before:
             return
-        worth = NOTHING if is_new else credit.worth()
+        left, worth = (NOTHING, NOTHING) if is_new else (credit.left, credit.worth())
         spiffs: SpiffParts = {} if is_new else credit.spiff_parts()
-        self._before[id(credit)] = CreditBefore(credit, credit.version, worth, spiffs)
+        before = CreditBefore(credit, credit.version, left, worth, spiffs)
+        self._before[id(credit)] = before
 
     def by_accrual(self) -> dict[AccrualKey, list[CreditBefore]]:
         """Return them by the accrual that they are of."""
@@ -531,26 +552,23 @@ def _spiffs(
             yield SpiffShare(spiff, part, spiff.key not in paid)
 
 
-def _differing(before: AccrualTotal, after: AccrualTotal) -> Iterator[LinePart]:
-    """Yield what one event changed of an accrual, rate by rate."""
-    for key in sorted({*before.amounts, *after.amounts}):
-        base = after.bases.get(key, NOTHING) - before.bases.get(key, NOTHING)
-        amount = after.amounts.get(key, NOTHING) - before.amounts.get(key, NOTHING)
-        if base or amount:
-            yield _rated(key, base, amount)
-
-
-def _rated(key: PartKey, base: Decimal, amount: Decimal) -> LinePart:
-    if key.is_cap:
-        return LinePart(kind="cap", amount=tidy(amount))
-    return LinePart(
-        kind="threshold" if key.tier < 0 else "tier" if key.tier else "rate",
-        tier=key.tier if key.tier > 0 else None,
-        base=tidy(base),
-        rate=key.rate,
-        factor=None if key.factor == 1 else key.factor,
-        amount=tidy(amount),
-    )
+def _exchanges(credits: Iterable[CreditBefore]) -> Iterator[LineExchange]:
+    """Yield what changed of credits in another currency than the plan's, by rate."""
+    amounts: dict[tuple[str, Fraction, date, date], Decimal] = {}
+    for each in credits:
+        credit = each.credit
+        if credit.currency != each.version.currency:
+            key = credit.currency, credit.rate, credit.rate_day, credit.day
+            more = (credit.left - each.left) * credit.sale.share
+            amounts[key] = amounts.get(key, NOTHING) + more
+    for (currency, rate, rate_day, day), amount in amounts.items():
+        yield LineExchange(
+            currency=currency,
+            amount=tidy(amount),
+            rate=tidy(round(Decimal(rate.numerator) / rate.denominator, RATE_PLACES)),
+            rate_day=rate_day,
+            credited_on=day,
+        )
 
 
 def _spiffs_differing(before: CreditBefore, currency: str) -> tuple[Decimal, list[LinePart]]:

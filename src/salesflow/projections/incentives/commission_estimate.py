@@ -34,6 +34,7 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.incentives.commission_book import (
     CommissionBook,
     EarnedLine,
+    NoCredit,
     Sale,
     SaleChange,
     SaleKey,
@@ -44,6 +45,11 @@ from salesflow.projections.incentives.commission_reading import (
     plan_named,
     read_plans,
     read_sales,
+)
+from salesflow.projections.incentives.exchange_shown import (
+    ExchangeShown,
+    exchanges_shown,
+    old_rates_said,
 )
 from salesflow.projections.incentives.statement_view import PartShown, parts_shown, parts_text
 from salesflow.projections.scope import Customers, Teams
@@ -67,9 +73,14 @@ class EstimatedCommission(Value):
     currency: Annotated[Currency, FieldRole.TRAIT]
     accrued: Decimal
     """What has accrued by the moment, without the deal."""
-    credited: Decimal
+    credited: Decimal | None
+    exchanges: tuple[ExchangeShown, ...]
+    """The rep's part in the deal's currency, and the rate; none in the plan's own."""
     parts: tuple[PartShown, ...]
-    commission: Decimal
+    commission: Decimal | None
+    """None where the rate of exchange is missing, without which nothing can be estimated."""
+    not_estimated: NoCredit | None
+    """Why nothing can be estimated."""
 
 
 class CommissionEstimateView(View):
@@ -113,11 +124,31 @@ class CommissionEstimateView(View):
         if self.amount is not None:
             at = money_text(self.amount.amount, self.amount.currency)
             notes = [say("estimated at {amount}, as if won now", language, amount=at)]
+        for each in self.estimates:
+            notes += old_rates_said(each.exchanges, each.currency, language)
+        notes += self._without_rate(language)
         if self.without_plan:
             reps = ", ".join(self.without_plan)
             notes.append(say("no plan in force is for {reps}", language, reps=reps))
         about = " · ".join(filter(None, (str(self.deal), self.quote)))
         return [TableOfView("Commission estimate", heads, rows, tuple(notes), about)]
+
+    def _without_rate(self, language: Language) -> list[str]:
+        """Say which estimates lack a rate of exchange, and between which currencies."""
+        lacking = [each for each in self.estimates if each.not_estimated == "no_rate"]
+        return [
+            say(
+                "no exchange rate from {source} to {target} is known on or before the day, so"
+                " nothing can be estimated for {reps} by plan {plan}; publish one",
+                language,
+                source=None if self.amount is None else self.amount.currency,
+                target=found[0].currency,
+                plan=plan,
+                reps=", ".join(each.rep for each in found),
+            )
+            for plan in dict.fromkeys(each.plan for each in lacking)
+            for found in ([each for each in lacking if each.plan == plan],)
+        ]
 
 
 class CommissionEstimate(Question[CommissionEstimateView]):
@@ -244,7 +275,10 @@ class _DealAsIfWon(NamedTuple):
         book.lines(known.changes)
         at = self.reader.read_point.as_of
         before = book.accrued().get(plan.accrual(version, plan.day(at)), NOTHING)
+        nothing_before = len(book.not_credited)
         lines = book.lines(self._won(sale.key, version, at))
+        left_out = book.not_credited[nothing_before:]
+        why = None if lines or not left_out else left_out[-1].reason
         return EstimatedCommission(
             rep=rep,
             plan=plan.key,
@@ -252,9 +286,11 @@ class _DealAsIfWon(NamedTuple):
             share=tidy(sale.share),
             currency=version.currency,
             accrued=tidy(before),
-            credited=tidy(sum((line.base for line in lines), NOTHING)),
+            credited=None if why else tidy(sum((line.base for line in lines), NOTHING)),
+            exchanges=exchanges_shown([each for line in lines for each in line.exchanges]),
             parts=parts_shown([part for line in lines for part in line.parts]),
-            commission=tidy(_sum(lines)),
+            commission=None if why else tidy(_sum(lines)),
+            not_estimated=why,
         )
 
     def _won(self, sale: SaleKey, version: PlanVersion, at: Instant) -> Iterator[SaleChange]:

@@ -136,6 +136,11 @@ class PlanSchedule:
         found = self._rates.exact(currency, target, day)
         return None if found is None else found.rate
 
+    def rate_day(self, currency: str, target: str, day: date) -> date:
+        """Return the day of that rate, the older one of two; where there is none, the day."""
+        found = self._rates.exact(currency, target, day)
+        return day if found is None else min(found.days, default=day)
+
     def _span(self, kind: str, day: date) -> Days:
         if (kind, day) not in self._spans:
             found = self._calendar.span(kind, day)  # type: ignore[arg-type]

@@ -39,12 +39,18 @@ from salesflow.projections.incentives.commission_reading import (
     read_plans,
     read_sales,
 )
+from salesflow.projections.incentives.exchange_shown import exchanges_shown
 from salesflow.projections.incentives.issued_statements import (
     Difference,
     IssuedStatement,
     agreed_differences,
     differences,
     read_issued,
+)
+from salesflow.projections.incentives.reconciliation import (
+    AGREED,
+    StatementReconciliation,
+    reconciled,
 )
 from salesflow.projections.incentives.settlement import Due, Settlement, due_of, settle
 from salesflow.projections.incentives.statement_view import (
@@ -163,12 +169,14 @@ class _StatementMaker:
     def view(self, moment: Moment, period: Days) -> CommissionStatementView:
         """Return the statement of a period."""
         issued = next((i for i in self._issued if i.figures.first_day == period.first), None)
-        found, latest = self._figured(period, issued), self._plan.latest
+        since = () if issued is None else self._since(issued)
+        found, latest = self._figured(period, issued, since), self._plan.latest
         return CommissionStatementView(
             moment=moment,
             plan=latest.key,
             plan_en=latest.name_en,
             plan_zh=latest.name_zh,
+            plan_starts=self._plan.first_day,
             rep=self._rep,
             currency=latest.currency,
             first_day=period.first,
@@ -182,12 +190,18 @@ class _StatementMaker:
             accruals=tuple(self._accruals(period)),
             not_credited=tuple(self._not_credited(period)),
             issued=None if issued is None else _as_issued(issued),
-            since_issued=() if issued is None else self._since(issued),
+            since_issued=since,
+            reconciliation=None if issued is None else _reconciled(issued, found, since),
             disputes=() if issued is None else tuple(_disputes(issued)),
         )
 
-    def _figured(self, period: Days, issued: IssuedStatement | None) -> _Period:
-        """Work out what a period comes to as known now."""
+    def _figured(
+        self,
+        period: Days,
+        issued: IssuedStatement | None,
+        since: Iterable[CommissionDifference],
+    ) -> _Period:
+        """Work out what a period comes to as known now, with what was agreed since."""
         mine = self._of(period)
         lines = tuple(_line(number, each) for number, each in enumerate(mine, 1))
         if issued is not None:
@@ -200,7 +214,8 @@ class _StatementMaker:
         from_sales = sum((line.commission for line in lines), NOTHING)
         from_more = sum((each.commission for each in more), NOTHING)
         settled = settle(from_sales + from_more, self._due(period), balance)
-        return _Period(lines, more, _totals(from_sales, from_more, settled))
+        agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
+        return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
 
     def _of(self, period: Days) -> list[EarnedLine]:
         days = self._plan.day
@@ -298,16 +313,20 @@ class _StatementMaker:
         return self._plan.in_force(day, self._rep, stay.team)
 
     def _versions(self, period: Days) -> list[VersionInForce]:
-        plan, found = self._plan.plan, {}
+        plan, found, mine = self._plan.plan, {}, set()
         for number in range((period.last - period.first).days + 1):
-            version = plan.in_force(period.first + number * ONE_DAY)
+            day = period.first + number * ONE_DAY
+            version = plan.in_force(day)
             if version is not None:
                 found[version.version] = version
+                if self._version_for(day) is not None:
+                    mine.add(version.version)
         return [
             VersionInForce(
                 plan_version=version.version,
                 starts=version.starts,
                 acknowledged=Acknowledgement(self._rep, version.version) in plan.acknowledged,
+                is_for_rep=version.version in mine,
             )
             for version in found.values()
         ]
@@ -337,11 +356,27 @@ class _StatementMaker:
         return [_not_credited(number, each) for number, each in enumerate(found, 1)]
 
 
-def _totals(from_sales: Decimal, from_more: Decimal, settled: Settlement) -> CommissionTotals:
+def _totals(
+    from_sales: Decimal, from_more: Decimal, settled: Settlement, agreed: Decimal = NOTHING
+) -> CommissionTotals:
+    settled = settled._replace(payable=settled.payable + agreed)
     figures = {name: tidy(amount) for name, amount in settled._asdict().items()}
     return CommissionTotals(
-        from_sales=tidy(from_sales), from_differences=tidy(from_more), **figures
+        from_sales=tidy(from_sales),
+        from_differences=tidy(from_more),
+        agreed=tidy(agreed),
+        **figures,
     )
+
+
+def _reconciled(
+    issued: IssuedStatement, now: _Period, since: Iterable[CommissionDifference]
+) -> StatementReconciliation:
+    """Return how what differs leads to what is payable as known now."""
+    then, totals = issued.figures, now.totals
+    draw = totals.advanced - totals.recovered - (then.advanced - then.recovered)
+    differing = [(each.reason, each.commission) for each in since]
+    return reconciled(then.payable, differing, draw)
 
 
 def _reached(key: AccrualKey, accrued: Decimal, version: PlanVersion) -> AccrualReached:
@@ -368,6 +403,7 @@ def _line(number: int, line: EarnedLine) -> CommissionLine:
         plan_version=line.version,
         share=tidy(line.share),
         credited=line.base,
+        exchanges=exchanges_shown(line.exchanges),
         parts=parts_shown(line.parts),
         commission=line.amount,
     )
@@ -383,6 +419,7 @@ def _told_line(line: StatementLine) -> CommissionLine:
         plan_version=line.plan_version,
         share=line.share,
         credited=line.base,
+        exchanges=exchanges_shown(line.exchanges),
         parts=parts_shown(line.parts),
         commission=line.amount,
     )
@@ -439,9 +476,13 @@ def _as_issued(issued: IssuedStatement) -> StatementAsIssued:
 
 
 def _disputes(issued: IssuedStatement) -> Iterable[DisputeShown]:
-    for line, dispute in sorted(issued.state.disputes.items()):
+    """Yield every dispute of every line in order, whatever became of it."""
+    times: dict[int, int] = {}
+    for dispute in sorted(issued.state.all_disputes, key=lambda each: each.line):
+        times[dispute.line] = times.get(dispute.line, 0) + 1
         yield DisputeShown(
-            line=line,
+            line=dispute.line,
+            time=times[dispute.line],
             objection=dispute.because,
             outcome=dispute.outcome,
             answer=dispute.answer,

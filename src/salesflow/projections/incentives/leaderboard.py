@@ -6,6 +6,7 @@ collaborators by their shares as of the win, so that nothing is counted twice. L
 there is to win: that is a contest.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo
@@ -16,7 +17,7 @@ from salesflow.domain.values import Currency, Reference, SafeText, Value, tidy
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import NO_VALUE, days_text
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import PeriodQuestion, Reader
@@ -60,9 +61,29 @@ class LeaderboardView(MoneyView):
     standings: tuple[Standing, ...]
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
-        """Lay it out: a row per rep or team, the best first."""
+        """Lay it out, the best first: a row per rep or team, a table per currency.
+
+        Of several currencies, whoever has nothing in one is counted below its table alone.
+        """
+        currencies = [*dict.fromkeys(each.currency for each in self.standings)]
+        if len(currencies) < 2:
+            return [self._table(self.standings, None, language)]
+        return [
+            self._table(
+                [each for each in self.standings if each.currency == currency],
+                currency,
+                language,
+            )
+            for currency in currencies
+        ]
+
+    def _table(
+        self, standings: Sequence[Standing], currency: str | None, language: Language
+    ) -> TableOfView:
+        """Lay out one order: that of one of several currencies where it is named."""
         name = self.metric_zh if language == "zh" else self.metric_en
         heads = ("Rank", self.by.capitalize(), "Result", "Rests on")
+        shown = [each for each in standings if currency is None or each.figure]
         rows = tuple(
             (
                 NO_VALUE if each.rank is None else str(each.rank),
@@ -70,10 +91,15 @@ class LeaderboardView(MoneyView):
                 FigureText(self.unit, language, each.currency).figure(each.figure),
                 f"{each.count:,}",
             )
-            for each in self.standings
+            for each in shown
         )
-        about = f"{name} · {days_text(self.period, ZoneInfo(self.timezone))}"
-        return [TableOfView("Leaderboard", heads, rows, about=about)]
+        days = days_text(self.period, ZoneInfo(self.timezone))
+        about = " · ".join(filter(None, (name, currency, days)))
+        notes: tuple[str, ...] = ()
+        if left := len(standings) - len(shown):
+            one, many = "{count} more has nothing", "{count} more have nothing"
+            notes = (say_count(one, many, left, language),)
+        return TableOfView("Leaderboard", heads, rows, notes, about)
 
 
 class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView]):

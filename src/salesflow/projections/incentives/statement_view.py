@@ -3,7 +3,7 @@
 An estimate shows its lines in the same words.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, NamedTuple
@@ -35,6 +35,14 @@ from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import View
 from salesflow.projections.incentives.commission_book import NoCredit
+from salesflow.projections.incentives.exchange_shown import (
+    ExchangeShown,
+    exchanges_told,
+    old_rates_said,
+    rates_text,
+    sold_text,
+)
+from salesflow.projections.incentives.reconciliation import REASONS, StatementReconciliation
 
 __all__ = [
     "AccrualReached",
@@ -84,6 +92,8 @@ class CommissionLine(Value):
     credited: Decimal
     """What of it was credited to the rep, in the plan's currency; less than nothing where it
     was taken back."""
+    exchanges: tuple[ExchangeShown, ...]
+    """What it was in the currency it was sold in, and at which rate; none in the plan's own."""
     parts: tuple[PartShown, ...]
     commission: Decimal
 
@@ -113,6 +123,9 @@ class CommissionTotals(Value):
     guaranteed: Decimal
     advanced: Decimal
     recovered: Decimal
+    agreed: Decimal
+    """What was corrected by hand or agreed in disputes since the statement was issued: a later
+    statement pays it, beside draw and guarantee."""
     payable: Decimal
     draw_balance: Decimal
 
@@ -137,6 +150,8 @@ class VersionInForce(Value):
     starts: Annotated[date, Trait]
     acknowledged: Annotated[bool, Trait]
     """Whether the rep has acknowledged it by the moment."""
+    is_for_rep: Annotated[bool, Trait]
+    """Whether it was for the rep on any of these days."""
 
 
 class NotCreditedShown(Value):
@@ -156,6 +171,8 @@ class DisputeShown(Value):
     """A line of the issued statement that the rep disputed, and what became of it."""
 
     line: Annotated[int, FieldRole.KEY]
+    time: Annotated[int, FieldRole.KEY]
+    """1 for the first dispute of the line, 2 for the second …"""
     objection: Personal | None
     outcome: DisputeOutcome | None
     """None while it is not answered."""
@@ -196,6 +213,8 @@ class CommissionStatementView(View):
     plan: Key
     plan_en: SafeText
     plan_zh: SafeText
+    plan_starts: Annotated[date, Trait]
+    """The first day on which any version of the plan credits sales."""
     rep: Reference
     currency: Currency
     first_day: Annotated[date, Trait]
@@ -215,7 +234,11 @@ class CommissionStatementView(View):
     """None while no statement was issued for the period."""
     since_issued: tuple[CommissionDifference, ...]
     """What the issued statement would say otherwise by now."""
+    reconciliation: StatementReconciliation | None
+    """How these lead from what was payable as issued to what is now; None while no statement
+    was issued."""
     disputes: tuple[DisputeShown, ...]
+    """Every dispute of every line, in order."""
 
     def figures(self) -> StatementFigures:
         """Return what a statement that is issued now says: `Statement.issue(view.figures())`.
@@ -275,6 +298,7 @@ class CommissionStatementView(View):
         lay = StatementLayout(self, language)
         found = [
             lay.summary(),
+            lay.reconciliation(),
             lay.lines(),
             lay.differences("Differences from earlier statements", self.differences),
             lay.differences("Differences since the statement was issued", self.since_issued),
@@ -282,7 +306,7 @@ class CommissionStatementView(View):
             lay.accruals(),
             lay.not_credited(),
         ]
-        return [table for table in found if table.rows or table is found[1]]
+        return [table for table in found if table.rows or table is found[2]]
 
 
 def _line_told(line: CommissionLine) -> StatementLine:
@@ -295,6 +319,7 @@ def _line_told(line: CommissionLine) -> StatementLine:
         plan_version=line.plan_version,
         share=line.share,
         base=line.credited,
+        exchanges=exchanges_told(line.exchanges),
         parts=tuple(
             LinePart(
                 kind=part.part,
@@ -364,13 +389,6 @@ PART_NAMES: dict[PartKind, str] = {
     "spiff_rate": "SPIFF",
     "spiff_bonus": "SPIFF bonus",
 }
-REASONS: dict[DifferenceReason, str] = {
-    "late": "recorded after the statement",
-    "retracted": "taken back since",
-    "changed": "figured anew",
-    "corrected": "corrected by hand",
-    "dispute": "dispute accepted",
-}
 NOT_CREDITED: dict[NoCredit, str] = {
     "outside_clawback_window": "outside the clawback window, nothing is taken back",
     "no_rate": "no exchange rate on that day",
@@ -398,6 +416,7 @@ class StatementLayout(NamedTuple):
             ("Guarantee added", lambda totals: totals.guaranteed),
             ("Draw advanced", lambda totals: totals.advanced),
             ("Draw recovered", lambda totals: -totals.recovered),
+            ("Corrected or agreed since", lambda totals: totals.agreed),
             ("Payable", lambda totals: totals.payable),
             ("Draw still to be recovered", lambda totals: totals.draw_balance),
         )
@@ -411,6 +430,17 @@ class StatementLayout(NamedTuple):
         heads = ("Figure", "As issued", "As known now") if issued else ("Figure", "Value")
         return TableOfView("Commission statement", heads, rows, self._notes(), about)
 
+    def reconciliation(self) -> TableOfView:
+        """Lay out how what differs leads from the statement as issued to what is known now."""
+        found, rows = self.view.reconciliation, []
+        if found is not None and self.view.since_issued:
+            rows = [
+                (self._word("Payable as issued"), self._money(found.as_issued)),
+                *((self._word(word), self._signed(each)) for word, each in found.steps()),
+                (self._word("Payable as known now"), self._money(found.as_known_now)),
+            ]
+        return TableOfView("From the statement to now", ("Figure", "Value"), tuple(rows))
+
     def _notes(self) -> tuple[str, ...]:
         view, notes = self.view, []
         if view.to_date:
@@ -423,7 +453,9 @@ class StatementLayout(NamedTuple):
             same = view.issued.lines == view.lines
             if same and not view.since_issued:
                 notes.append(in_language("nothing known since changes it", self.language))
-        unread = [version for version in view.versions if not version.acknowledged]
+        notes += self._why_nothing()
+        mine = [version for version in view.versions if version.is_for_rep]
+        unread = [version for version in mine if not version.acknowledged]
         notes += [
             say(
                 "version {version}, in force from {day}, is not acknowledged by the rep",
@@ -435,29 +467,46 @@ class StatementLayout(NamedTuple):
         ]
         return tuple(notes)
 
+    def _why_nothing(self) -> Iterator[str]:
+        """Say why no sale is paid, where no plan was there that would pay any."""
+        view = self.view
+        if view.lines or any(version.is_for_rep for version in view.versions):
+            return
+        said = "plan {plan} was not for {rep} then, and pays them nothing for it"
+        if not view.versions:
+            said = "no plan was in force for {rep} then: {plan} pays for sales from {day} on"
+            if view.plan_starts <= view.first_day:
+                said = "no plan was in force for {rep} then: {plan} was retired before"
+        yield say(said, self.language, rep=view.rep, plan=view.plan, day=view.plan_starts)
+
     def lines(self) -> TableOfView:
         """Lay out the lines: as issued where it was, as known at the moment otherwise."""
         issued = self.view.issued
         lines = self.view.lines if issued is None else issued.lines
+        exchanges = [exchange for each in lines for exchange in each.exchanges]
         heads = (
-            "Line", "Day", "Deal", "Event", "Plan version", "Share", "Credited",
-            "Worked out", "Commission",
+            "Line", "Day", "Deal", "Event", "Plan version", "Share",
+            *(("Sold for", "Rate (of)") if exchanges else ()),
+            "Credited", "Worked out", "Commission",
         )  # fmt: skip
-        rows = tuple(
-            (
-                str(each.line),
-                local_day(each.occurred_at, self._zone),
-                short_id(each.deal),
-                key_text(each.event, self.language),
-                str(each.plan_version),
-                given_percent(each.share),
-                self._money(each.credited),
-                parts_text(each.parts, self.view.currency, self.language),
-                self._money(each.commission),
-            )
-            for each in lines
+        rows = tuple(self._line(each, with_rates=bool(exchanges)) for each in lines)
+        notes = tuple(old_rates_said(exchanges, self.view.currency, self.language))
+        return TableOfView("Commission lines", heads, rows, notes)
+
+    def _line(self, each: CommissionLine, *, with_rates: bool) -> tuple[str, ...]:
+        rates = (sold_text(each.exchanges), rates_text(each.exchanges)) if with_rates else ()
+        return (
+            str(each.line),
+            local_day(each.occurred_at, self._zone),
+            short_id(each.deal),
+            key_text(each.event, self.language),
+            str(each.plan_version),
+            given_percent(each.share),
+            *rates,
+            self._money(each.credited),
+            parts_text(each.parts, self.view.currency, self.language),
+            self._money(each.commission),
         )
-        return TableOfView("Commission lines", heads, rows)
 
     def differences(self, title: str, found: Sequence[CommissionDifference]) -> TableOfView:
         """Lay out what statements would say otherwise, and why."""
@@ -528,6 +577,9 @@ class StatementLayout(NamedTuple):
         )
         factor = "" if accrual.factor == 1 else f" x {accrual.factor}"
         return f"{name} {given_percent(accrual.rate)}{factor}"
+
+    def _signed(self, amount: Decimal) -> str:
+        return ("+" if amount > 0 else "") + self._money(amount)
 
     def _money(self, amount: Decimal | None) -> str:
         return money_text(amount, self.view.currency)

@@ -87,6 +87,7 @@ from salesflow.projections.review.retrospective_voices import (
 from salesflow.projections.review.review_scope import ReviewScope
 from salesflow.projections.review.reviewed_period import (
     ReviewedPeriod,
+    agreed_tables,
     closings_restated,
     earlier,
     figures_restated,
@@ -169,7 +170,7 @@ class RetrospectiveView(View):
         zone = ZoneInfo(self.timezone)
         review = [] if self.review is None else reviewed_tables(self.review, zone, language)
         found = [
-            *self.brief_tables(language),
+            self._opening(language),
             lay.figures(self.figures, self.period, self.before, self._part()),
             goal_table(self.goals, language),
             lay.movements(self.movements),
@@ -177,7 +178,7 @@ class RetrospectiveView(View):
             *lay.slippage(self.slippage, self.slippage_before),
             lay.slipped(self.slipped, self.slipped_total),
             lay.stalled(self.stalled, self.stalled_total, self.stalled_amounts),
-            lay.losses(self.losses, self.losses_before),
+            *lay.losses(self.losses, self.losses_before),
             lay.forecasts(self.forecasts),
             lay.scores(self.scores),
             lay.themes(self.themes),
@@ -188,7 +189,12 @@ class RetrospectiveView(View):
         return [*review, *(table for table in found if table.rows)]
 
     def brief_tables(self, language: Language = "en") -> list[TableOfView]:
-        """Lay out the five lines that matter most."""
+        """Lay out the five lines that matter most, after what a review found and agreed on."""
+        zone = ZoneInfo(self.timezone)
+        review = [] if self.review is None else agreed_tables(self.review, zone, language)
+        return [*review, self._opening(language)]
+
+    def _opening(self, language: Language) -> TableOfView:
         lay = RetrospectiveLayout(ZoneInfo(self.timezone), language)
         opening_figures = OpeningFigures(
             figures=self.figures,
@@ -200,7 +206,7 @@ class RetrospectiveView(View):
             losses=(self.losses, self.losses_before),
         )
         days = days_text(self.period, ZoneInfo(self.timezone))
-        return [opening(opening_figures, lay, self.names)._replace(about=days)]
+        return opening(opening_figures, lay, self.names)._replace(about=days)
 
     def _part(self) -> str:
         return " · ".join(each for each in (self.owner, self.team, self.process) if each)

@@ -24,7 +24,7 @@ from salesflow.presentation.format import (
     totals_text,
 )
 from salesflow.presentation.messages import Language, in_language, key_text, say
-from salesflow.presentation.table import TableOfView
+from salesflow.presentation.table import TableOfView, tables_by_currency
 from salesflow.projections.cases.win_loss import LossReason
 from salesflow.projections.feedback.feedback import Verbatim
 from salesflow.projections.forecast.forecast_figures import SlippageLine
@@ -205,13 +205,16 @@ class RetrospectiveLayout:
         listed = f"{self._listed(rows, in_all)} · {totals_text(amounts)}"
         return TableOfView("Stalled deals", columns, rows, notes=(listed,))
 
-    def losses(self, now: Sequence[LossReason], before: Sequence[LossReason]) -> TableOfView:
-        """Lay out why deals were lost; reasons of the period before alone come last."""
+    def losses(
+        self, now: Sequence[LossReason], before: Sequence[LossReason]
+    ) -> list[TableOfView]:
+        """Lay out why deals were lost, by currency; those of the period before alone last."""
         here, there = ({(r.currency, r.because): r for r in side} for side in (now, before))
         rows = []
         currencies = dict.fromkeys(currency for currency, _ in (*here, *there))
         order = {currency: number for number, currency in enumerate(currencies)}
-        for key in sorted({**here, **there}, key=lambda key: order[key[0]]):
+        keys = sorted({**here, **there}, key=lambda key: order[key[0]])
+        for key in keys:
             row = [key[1] or NO_VALUE]
             for reason in (here.get(key), there.get(key)):
                 row += [
@@ -224,7 +227,8 @@ class RetrospectiveLayout:
             "Reason", "Deals", "Amount", "Share of lost amount", "Deals, prior",
             "Amount, prior", "Share, prior",
         )  # fmt: skip
-        return TableOfView("Loss reasons", columns, tuple(rows))
+        table = TableOfView("Loss reasons", columns, tuple(rows))
+        return tables_by_currency(table, [currency for currency, _ in keys], self.language)
 
     def forecasts(self, judged: Iterable[ForecastJudged]) -> TableOfView:
         """Lay out what was forecast of the period beside what was sold in it."""

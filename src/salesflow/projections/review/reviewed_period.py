@@ -50,6 +50,7 @@ __all__ = [
     "FigureRestated",
     "FindingOfReview",
     "ReviewedPeriod",
+    "agreed_tables",
     "closings_restated",
     "earlier",
     "figures_restated",
@@ -350,15 +351,25 @@ def reviewed_period(
 # A review laid out for people: its figures then and now, findings, actions.
 
 
-def reviewed_tables(
+def agreed_tables(
     review: ReviewedPeriod, timezone: ZoneInfo, language: Language
 ) -> list[TableOfView]:
-    """Lay out what stands beside the figures of a review; first what is still to be done."""
+    """Lay out what was found and agreed on in a review; first what is still to be done."""
     found = [
         _head(review, timezone, language),
         _actions("Actions", review.actions, timezone),
         _actions("Actions of the review before", review.actions_before, timezone),
         _findings(review, timezone, language),
+    ]
+    return [table for table in found if table.rows]
+
+
+def reviewed_tables(
+    review: ReviewedPeriod, timezone: ZoneInfo, language: Language
+) -> list[TableOfView]:
+    """Lay out what stands beside the figures of a review; first what is still to be done."""
+    found = [
+        *agreed_tables(review, timezone, language),
         _figures(review, RetrospectiveLayout(timezone, language)),
         _deals(review, timezone, language),
     ]
