@@ -26,6 +26,8 @@ MONEY = ("flow", "forecast", "funnel", "funnel-trend", "kpis", "leaderboard", "w
 PAGE = Path(__file__).parents[2] / "docs" / "one-currency.md"
 ELSEWHERE = ("improvement-effect", "rep-card", "stage-kpis", "training-effect")
 """Those whose naive replays know no rates: what they measure are metrics, as `kpis` does."""
+OF_RANGES = ("forecast-backtest", "forecast-range")
+"""Those that `test_forecast_ranges` asks, in one currency too."""
 SOLD = tuple(theme for theme in THEMES if "won" in theme)
 BEGUN = (
     Act("record", 2, (Told(0, "opened", 16), Told(1, "opened", 22), Told(2, "opened", 31))),
@@ -83,6 +85,6 @@ def test_amounts_in_one_currency_are_those_of_a_naive_replay(
 
 def test_every_question_in_one_currency_is_asked_here_or_said_to_be_elsewhere() -> None:
     in_one = {name for name, each in QUESTIONS.items() if issubclass(each, MoneyQuestion)}
-    assert {*MONEY, *ELSEWHERE} == in_one
+    assert {*MONEY, *ELSEWHERE, *OF_RANGES} == in_one
     page = PAGE.read_text(encoding="utf-8")
     assert [name for name in sorted(in_one) if f"`{name}`" not in page] == []

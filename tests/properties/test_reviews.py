@@ -190,7 +190,7 @@ def compare_with_period(player: Player, view: Any, asked: Any, known_at: int) ->
         now = player.flow.ask(question, **moment, known_at=at(known_at))
     except NotFoundError:
         return  # a team that nobody was in by then
-    beside = {"moment", "review", "names", "known_since"}
+    beside = {"moment", "review", "names", "known_since", "unmet"}
     assert view.model_dump(exclude=beside) == fixed.model_dump(exclude=beside)
     figures = [
         {(each.figure, each.currency): each.value for each in side.figures}

@@ -85,7 +85,33 @@ def test_a_question_about_more_deals_takes_no_more_statements(
         assert counts[1] <= counts[0], (counts, statements)
 
 
-IN_ONE_CURRENCY = [name for name in QUESTIONS if issubclass(QUESTIONS[name], MoneyQuestion)]
+BACKTEST = "forecast-backtest"
+IN_ONE_CURRENCY = [
+    name
+    for name in QUESTIONS
+    if issubclass(QUESTIONS[name], MoneyQuestion) and name != BACKTEST
+]
+"""A back-test draws its weeks anew where amounts are converted, see below."""
+
+
+def test_a_back_test_takes_as_many_statements_however_many_rates_there_are(
+    statements: list[str], tmp_path: Path
+) -> None:
+    with shop(url=f"sqlite:///{tmp_path / 'sales.db'}") as sales:
+        tell_what_is_needed(sales.flow)
+        sell(sales, 1, FEW)
+        question = asked(BACKTEST).model_copy(update={"report_currency": "USD"})
+        counts = []
+        for days in (range(1, 2), range(2, 28)):
+            for day in days:
+                publish(sales, f"2026-01-{day:02}", CNY="7.1")
+            sales.flow.catch_up()
+            for _ in range(2):
+                sales.flow.ask(question)
+            del statements[:]
+            sales.flow.ask(question)
+            counts.append(len(statements))
+        assert counts[0] == counts[1] > 0, statements
 
 
 @pytest.mark.parametrize("name", IN_ONE_CURRENCY)
