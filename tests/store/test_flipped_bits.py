@@ -24,7 +24,7 @@ from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
 
 PAGE = 4_096
-FILE_FLIPS = 30
+FILE_FLIPS = 15
 COLUMNS = [column.name for column in schema.events.columns]
 MOVING = {"tenant", "stream_id", "version", "position"}
 """Where a bit of these flips, a row may be looked for in vain where it was."""
