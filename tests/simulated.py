@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import io
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from typing import NamedTuple
 
 from salesflow.cli import main
 
-__all__ = ["Demo", "Ran", "demo", "ran", "sharing_the_demo"]
+__all__ = ["Demo", "Ran", "demo", "ran", "sharing_the_demo", "typed"]
 
 SHARED = "SALESFLOW_TESTS_SHARE"
 
@@ -46,6 +47,11 @@ def ran(*arguments: str) -> Ran:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = main(arguments)
     return Ran(code, out.getvalue(), err.getvalue())
+
+
+def typed(line: str, database: str) -> Ran:
+    """Run a command as it is typed, on a database."""
+    return ran(*shlex.split(line), "--db", database)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import pytest
 
 from salesflow import STANDARD, Customer, Deal, Money, QuoteLine, SalesFlow
 from salesflow.demo.world import TurnedClock
+from simulated import typed
 
 ERP = UUID("e4900000-0000-4000-8000-000000000001")
 MES = UUID("3e500000-0000-4000-8000-000000000002")
@@ -87,3 +88,19 @@ def db(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("SALESFLOW_DB", f"sqlite:///{path}")
     monkeypatch.chdir(tmp_path)
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def founded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands in `HOUSE` of a module of tests have recorded."""
+    database = tmp_path_factory.mktemp("founded") / "house.db"
+    for line in request.module.HOUSE.strip().splitlines():
+        told = typed(line, str(database))
+        assert told.code == 0, (line, told.err)
+    return database
+
+
+@pytest.fixture
+def house(founded: Path, tmp_path: Path) -> str:
+    """Its own copy of that, for each test."""
+    return str(copyfile(founded, tmp_path / "house.db"))

@@ -1,15 +1,13 @@
 """What is typed for people, things with a key and words of the house's own."""
 
 import json
-import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
 from salesflow import Deal, RepCard, SalesFlow
 from salesflow.cli.ids import find_deal
-from simulated import Ran, ran
+from simulated import typed
 
 HOUSE = """
 team form north --name-en North --name-zh 华北 --timezone Asia/Shanghai --occurred-at 2026-01-05
@@ -23,25 +21,6 @@ deal hand-over ERP --to 林峰 --open-tasks call --by 王芳 --occurred-at 2026-
 deal assign-owner ERP 林峰 --occurred-at 2026-02-05
 training offer spin --name-en SPIN --name-zh 顾问式 --occurred-at 2026-01-05
 """
-
-
-@pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("names") / "house.db"
-    for line in HOUSE.strip().splitlines():
-        told = ran(*shlex.split(line), "--db", str(database))
-        assert told.code == 0, (line, told.err)
-    return database
-
-
-@pytest.fixture
-def house(founded: Path, tmp_path: Path) -> str:
-    """A house of two teams, three reps, a training and a deal that was handed over."""
-    return str(shutil.copy(founded, tmp_path / "house.db"))
-
-
-def typed(line: str, database: str) -> Ran:
-    return ran(*shlex.split(line), "--db", database)
 
 
 def test_a_handover_to_somebody_by_name_is_the_one_of_the_owner_who_follows(house: str) -> None:

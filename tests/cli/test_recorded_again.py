@@ -1,13 +1,11 @@
 """What is recorded twice, or again after a retraction, by the command line."""
 
 import json
-import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
-from simulated import Ran, ran
+from simulated import typed
 
 HOUSE = """
 team form north --name-en North --name-zh 华北 --timezone Asia/Shanghai --occurred-at 2026-01-05
@@ -22,25 +20,6 @@ GOAL = (
     "goal set q3 --metric orders --target 2 --first-day 2026-07-01 --last-day 2026-09-30"
     " --strategy s --why-achievable x --team north --occurred-at 2026-06-21"
 )
-
-
-@pytest.fixture(scope="module")
-def founded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    database = tmp_path_factory.mktemp("again") / "house.db"
-    for line in HOUSE.strip().splitlines():
-        told = ran(*shlex.split(line), "--db", str(database))
-        assert told.code == 0, (line, told.err)
-    return database
-
-
-@pytest.fixture
-def house(founded: Path, tmp_path: Path) -> str:
-    """A house with one of each of what can be recorded twice."""
-    return str(shutil.copy(founded, tmp_path / "house.db"))
-
-
-def typed(line: str, database: str) -> Ran:
-    return ran(*shlex.split(line), "--db", database)
 
 
 def retract_opening(of: str, database: str) -> None:
