@@ -77,8 +77,10 @@ def laid_out(
     found = titles_and_columns(tables, language)
     notes = [[f"  {note}" for note in table.notes] for table in tables]
     titles, *notes = harmless_cells([[title for title, _ in found], *notes])
+    is_noted = False
     for table, title, (_, columns), below in zip(tables, titles, found, notes, strict=True):
         if title:
+            parts.extend([""] if is_noted else [])
             parts.append(Text(title, style="bold"))
         if any(column.cells for column in columns):
             shown = _weightiest(columns, width) if table.by_weight else columns
@@ -87,6 +89,7 @@ def laid_out(
         else:
             parts.append(Text(f"  {in_language('none', language)}\n"))
         parts.extend(Text(note, style="dim") for note in below)
+        is_noted = bool(below)
     return parts
 
 
