@@ -8,6 +8,8 @@ import pytest
 
 from questions.needed import needed_by, tell_what_is_needed
 from salesflow import STANDARD, Deal, Deals, DealTimeline, Funnel, Money, SalesFlow
+from salesflow.presentation.table import TableOfView
+from salesflow.presentation.text import text_of
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import QUESTIONS
 
@@ -114,3 +116,11 @@ def test_help_tells_what_every_parameter_means(question: type[Question[View]]) -
         assert field.description
         assert f"    {name}: {field.description.split()[0]}" in parameters
         assert f"{name}: " in told
+
+
+def test_a_line_is_left_between_notes_and_the_table_below_them() -> None:
+    first = TableOfView("First", ("Deals",), (("1",),), notes=("one is left out",))
+    second = TableOfView("Second", ("Deals",), (("2",),))
+    lines = text_of([first, second], "en", 80).splitlines()
+    note = lines.index("  one is left out")
+    assert lines[note + 1 : note + 3] == ["", "Second"]
