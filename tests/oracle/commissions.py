@@ -469,7 +469,10 @@ def estimates_in(
             paid += after[accrual][1] - was[1]
         number = [v for v in versions if v["starts"] <= moment(as_of).date().isoformat()]
         if number:
-            found[rep] = (_number(number[-1]), _decimal(share), _decimal(credited), paid)
+            version = number[-1]
+            there = _rate(world, currency, version["currency"], moment(as_of).date())
+            figures = (_decimal(credited), paid) if there is not None else (None, None)
+            found[rep] = (_number(version), _decimal(share), *figures)
     return found
 
 
