@@ -165,3 +165,14 @@ def test_the_target_of_a_check_is_typed_as_the_target_of_a_goal(db: str) -> None
     assert (view["target"], view["evidence"]["currency"]) == ("700000", "CNY")
     told = given(db, "ask goal-check --metric win_rate --target 80% --json")
     assert json.loads(told.out)["target"] == "0.8"
+
+
+def test_a_goal_above_is_the_one_that_is_found_by_what_was_typed(db: str) -> None:
+    told = given(
+        db, "goal set x --metric orders --target 1 --quarter 2026-Q4 --parent Y26"
+        " --why-achievable ok --json"
+    )  # fmt: skip
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["recorded"][0]["fact"]["parent"] == "y26"
+    told = given(db, "goal revise y26 --parent X --because x --by eva")
+    assert "in a circle: y26 → x → y26" in told.err

@@ -557,11 +557,6 @@ def _ensure_measurable(fact: GoalSet, metric: Metric) -> None:
             else f"{metric.key} is measured in {metric.unit}; leave the unit out"
         )
     ensure_target(metric, fact.unit, fact.target, fact.baseline)
-    if fact.parent == fact.goal:
-        raise InputError(
-            f"goal {fact.goal!r} cannot serve itself; name the goal above it, parent=…, or the"
-            " strategy, strategy=…"
-        )
     _ensure_scope(fact.scope, metric)
 
 

@@ -252,7 +252,7 @@ class _Command:
             results.clear()
             naming.start_over()
             completed[:] = [self._read(flow, each, naming) for each in asked]
-            self._ensure(flow, asked)
+            self._ensure(flow, completed)
             for each in completed:
                 with self._named_as_typed(each):
                     results.append(self._give(session, flow, each))
@@ -277,14 +277,14 @@ class _Command:
         for each in completed:
             yield from notes_of(flow, {"id": each.id, **each.values}, language)
 
-    def _ensure(self, flow: "SalesFlow", asked: Sequence[_OneCommand]) -> None:
+    def _ensure(self, flow: "SalesFlow", completed: Sequence[_OneCommand]) -> None:
         """Refuse what was given for one of them, beside what was given for the others."""
         if self.prepared is None:
             return
-        together = [each.values for each in asked]
-        for each in asked:
+        together = [{"id": each.id, **each.values} for each in completed]
+        for each, read in zip(completed, together, strict=True):
             with self._named_as_typed(each):
-                self.prepared.ensure(flow, each.values, together)
+                self.prepared.ensure(flow, read, together)
 
     def _read(self, flow: "SalesFlow", asked: _OneCommand, naming: Naming) -> _OneCommand:
         """Read what was typed, and complete it by what the engine answers."""

@@ -9,21 +9,19 @@ a circle. What is allowed and may be a slip is said once it is recorded.
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any, Final
+from uuid import UUID
 
 import typer
 
 from salesflow.cli.ask import period_asked, period_parameters
 from salesflow.cli.context import CommandParameter, day_text
-from salesflow.cli.ids import find_stage
 from salesflow.cli.recording.commands import Prepared
 from salesflow.cli.recording.values import Percentage, flag_of
-from salesflow.domain.arguments import perhaps
-from salesflow.domain.goal import Goal, GoalSet, goal_id
+from salesflow.domain.goal import Goal, goal_id
 from salesflow.domain.metric import metric_of
 from salesflow.domain.smart import PastRange
 from salesflow.domain.time import ONE_DAY, day_after, from_instant, read_day
 from salesflow.domain.values import Money
-from salesflow.domain.wording import quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
@@ -147,8 +145,6 @@ def _past_of(flow: "SalesFlow", goal: Values, occurred_at: object) -> PastRange:
 def _set(flow: "SalesFlow", values: Values) -> Values:
     found = _with_days(flow, values)
     _ensure_period(found)
-    if found.get("stage") is not None:
-        found["stage"] = find_stage(flow, found["stage"])
     metric = metric_of(found["metric"])
     counted_in = metric.unit or found.get("unit") or "share"
     _ensure_share(found, ("target", "baseline"), counted_in)
@@ -180,36 +176,39 @@ def _revised(flow: "SalesFlow", values: Values) -> Values:
 
 
 def _ensure_served(flow: "SalesFlow", given: Given, together: Sequence[Given]) -> None:
-    """Refuse a goal above that is not there, and goals that serve one another in a circle.
+    """Refuse goals that serve one another in a circle.
 
-    Goals that are set together may name one another, whichever stands first.
+    Goals that are set together may name one another, whichever stands first. That the goal
+    above is there is looked after where it is named.
     """
-    key, parent = _text(given, "key"), _text(given, "parent")
-    if key is None or parent is None or goal_id(key) == goal_id(parent):
+    parent = given.get("parent")
+    if parent is None or _id(given) == goal_id(str(parent)):
         return  # that it serves itself the goal refuses
-    pairs = ((_text(each, "key"), _text(each, "parent")) for each in together)
-    said = {goal_id(each): serves for each, serves in pairs if each is not None}
-    way, at = [key], parent
+    said = {_id(each): each.get("parent") for each in together}
+    way, at = [_key(flow, given)], str(parent)
     while goal_id(at) not in map(goal_id, way):
         goal = _goal(flow, at)
-        if len(way) == 1 and goal is None and goal_id(at) not in said:
-            raise _not_there(flow, parent)
         way.append(at)
         above = said.get(goal_id(at)) or (None if goal is None else goal.parent)
         if above is None:
             return
-        at = above
-    if goal_id(at) == goal_id(key):
-        circle = " → ".join([*way, key])
+        at = str(above)
+    if goal_id(at) == _id(given):
+        circle = " → ".join([*way, way[0]])
         raise InputError(
             f"goals cannot serve one another in a circle: {circle}; name another goal above,"
             " --parent, or a --strategy"
         )
 
 
-def _text(given: Given, name: str) -> str | None:
-    found = given.get(name)
-    return found if isinstance(found, str) and found.strip() else None
+def _id(given: Given) -> UUID:
+    """Return the id of the goal that is set or revised."""
+    id = given.get("id")
+    return id if isinstance(id, UUID) else goal_id(str(given["key"]))
+
+
+def _key(flow: "SalesFlow", given: Given) -> str:
+    return flow.get(Goal, _id(given)).key if given.get("id") else str(given["key"])
 
 
 def _goal(flow: "SalesFlow", key: str) -> Goal | None:
@@ -219,25 +218,12 @@ def _goal(flow: "SalesFlow", key: str) -> Goal | None:
         return None
 
 
-def _not_there(flow: "SalesFlow", key: str) -> NotFoundError:
-    from salesflow.adapters.event_store.search import LogSearch, search
-
-    opened = search(flow.log, LogSearch(kind=GoalSet.kind))
-    events = (entry.event for entry in opened if entry.event is not None)
-    known = [each.fact.goal for each in events if isinstance(each.fact, GoalSet)]
-    return NotFoundError(
-        f"there is no goal {quoted(key)} that it could serve{perhaps(key, known)}; `salesflow"
-        " goal list` shows those there are: set it first, or name a --strategy"
-    )
-
-
 # What may be a slip.
 
 
 def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
     """Say what is allowed of a goal that was set or revised, and may be a slip."""
-    id = values.get("id") or goal_id(str(values.get("key")))
-    goal = flow.get(Goal, id)  # type: ignore[arg-type]
+    goal = flow.get(Goal, _id(values))
     past = values.get("check")
     if isinstance(past, PastRange):
         named = values.get("baseline") is not None
