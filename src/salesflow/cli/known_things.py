@@ -8,6 +8,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -26,6 +27,7 @@ __all__ = [
     "KnownThings",
     "folded",
     "id_function",
+    "ids_of_things",
     "near_names",
     "perhaps_of",
     "word_of",
@@ -60,13 +62,18 @@ def word_of(noun: str) -> str:
 
 def id_function(kind: type[Aggregate]) -> Callable[..., object]:
     """Return the function beside an aggregate that makes an id of its key."""
-    name = ID_FUNCTIONS.get(kind.noun) or kind.noun.replace(" ", "_")
+    name = word_of(kind.noun).replace(" ", "_")
     found: Callable[..., object] = getattr(import_module(kind.__module__), f"{name}_id")
     return found
 
 
-ID_FUNCTIONS: Final = {"sales process": "process", "incentive plan": "plan"}
-"""Where that function is not called as such a thing is."""
+def ids_of_things(flow: "SalesFlow", kind: type[Aggregate], most: int) -> list[UUID]:
+    """Return the ids of all things of a kind that were ever opened, so many at most."""
+    from salesflow.adapters.event_store.search import beginning_with
+
+    openings = (fact for fact in kind.facts if fact.is_opening)
+    found = (beginning_with(flow.log, "", opened_by=each, limit=most) for each in openings)
+    return [*dict.fromkeys(chain.from_iterable(found))]
 
 
 class KnownThings:
@@ -148,18 +155,15 @@ class KnownThings:
 
     def keys(self, noun: str) -> Iterator[tuple[str, list[str]]]:
         """Yield the key of each thing of a kind, and what it is called besides."""
-        from salesflow.adapters.event_store.search import beginning_with
-
         if noun == "sales process":
             for version in self.published():
                 yield version.key, [version.name_en, version.name_zh]
             return
         kind = KINDS[noun]
-        for opening in (fact for fact in kind.facts if fact.is_opening):
-            for id in beginning_with(self._flow.log, "", opened_by=opening, limit=LISTED_MAX):
-                with suppress(NotFoundError, HistoryError):
-                    thing = self._flow.get(kind, id)
-                    yield _key_of(thing), [*_names_of(thing)]
+        for id in ids_of_things(self._flow, kind, LISTED_MAX):
+            with suppress(NotFoundError, HistoryError):
+                thing = self._flow.get(kind, id)
+                yield _key_of(thing), [*_names_of(thing)]
 
     def published(self) -> list[ProcessVersion]:
         """Return the versions of all processes, the standard one included."""

@@ -19,7 +19,6 @@ from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.contest_standings import ContestStandings
 from salesflow.projections.incentives.statement_view import CommissionStatementView
-from salesflow.projections.known_names import MET
 from salesflow.projections.review.retrospective import Retrospective
 
 __all__ = ["CONTEST_DECIDED", "REVIEW_OPENED", "STATEMENT_ISSUED"]
@@ -35,7 +34,7 @@ def _answered(
     question: Any,  # noqa: ANN401 - the class of any question
     parameter: str,
     take: Callable[[Any], object],
-    ensure: Callable[["SalesFlow", Any], None],
+    ensure: Callable[[Any], None],
 ) -> Prepared:
     """Hand over what a question answers, asked by its own parameters."""
     more = tuple(question_parameters(question))
@@ -45,17 +44,16 @@ def _answered(
         given = {name: values.get(name) for name in names}
         asked = question_asked(question, given, flow)
         view = flow.ask(asked, as_of=values.get("occurred_at"))
-        ensure(flow, view)
+        ensure(view)
         own = {name: value for name, value in values.items() if name not in names}
         return own | {parameter: take(view)}
 
     return Prepared(prepare, frozenset({parameter}), more)
 
 
-def _ensure_paid(flow: "SalesFlow", view: CommissionStatementView) -> None:
+def _ensure_paid(view: CommissionStatementView) -> None:
     """Refuse a statement of nothing for somebody nobody knows."""
-    found = MET["rep"](value=view.rep)
-    if not (view.lines or view.differences or flow.ask(found, at=view.moment).met):
+    if view.unmet and not (view.lines or view.differences):
         raise NotFoundError(
             f"there was never a rep {quoted(view.rep)}, and nothing is to be paid to them;"
             " `salesflow rep list` shows those there are"

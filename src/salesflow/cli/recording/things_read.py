@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
 from salesflow.cli.ids import Called
+from salesflow.cli.known_things import ids_of_things
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
 from salesflow.domain.rep import Rep
@@ -70,15 +71,7 @@ class ThingsRead:
         return [rep for _, rep in self.every(Rep)]
 
     def _all(self, kind: type[ThingT]) -> Iterator[tuple[UUID, ThingT]]:
-        from salesflow.adapters.event_store.search import beginning_with
-
-        openings = [fact for fact in kind.facts if fact.is_opening]
-        ids = {
-            id: None
-            for opening in openings
-            for id in beginning_with(self.flow.log, "", opened_by=opening, limit=LISTED_MAX)
-        }
-        for id in ids:
+        for id in ids_of_things(self.flow, kind, LISTED_MAX):
             with suppress(NotFoundError, HistoryError):
                 yield id, self.get(kind, id)
 

@@ -49,30 +49,12 @@ class ExchangeShown(Value):
 
 def exchanges_shown(exchanges: Iterable[LineExchange]) -> tuple[ExchangeShown, ...]:
     """Return at which rates a line was figured, as an answer shows it."""
-    return tuple(
-        ExchangeShown(
-            currency=each.currency,
-            rate_day=each.rate_day,
-            rate=each.rate,
-            amount=each.amount,
-            credited_on=each.credited_on,
-        )
-        for each in exchanges
-    )
+    return tuple(ExchangeShown(**dict(each)) for each in exchanges)
 
 
 def exchanges_told(exchanges: Iterable[ExchangeShown]) -> tuple[LineExchange, ...]:
     """Return them as a statement that is issued holds them."""
-    return tuple(
-        LineExchange(
-            currency=each.currency,
-            amount=each.amount,
-            rate=each.rate,
-            rate_day=each.rate_day,
-            credited_on=each.credited_on,
-        )
-        for each in exchanges
-    )
+    return tuple(LineExchange(**dict(each)) for each in exchanges)
 
 
 def sold_text(exchanges: Iterable[ExchangeShown]) -> str:

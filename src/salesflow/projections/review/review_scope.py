@@ -57,8 +57,6 @@ class ReviewScope:
         """Return which rows belonged to it by whom they are, each at an instant."""
         owned = rows.fitting({"owner": self._owner})
         if self._team is not None:
-            mine, teams = np.flatnonzero(owned), self._teams
-            numbers = teams.numbers(rows["owner"][mine], rows.words["owner"], at[mine])
-            is_team = np.array([*(name == self._team for name in teams.names), False])
-            owned[mine] = is_team[numbers]  # no team stands last
+            mine, words = np.flatnonzero(owned), rows.words["owner"]
+            owned[mine] = self._teams.are_in(self._team, rows["owner"][mine], words, at[mine])
         return owned
