@@ -5,7 +5,6 @@ Whoever asks, lists and shows finds them in it as well as whoever records someth
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
 from itertools import chain
@@ -20,7 +19,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
-from salesflow.projections.known_names import TeamMet
+from salesflow.projections.known_names import TeamMet, nearest
 
 __all__ = [
     "KINDS",
@@ -38,7 +37,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 LISTED_MAX: Final = 10_000
-NEAR_MAX: Final = 3
 NAMES: Final = ("name", "name_en", "name_zh", "title_en", "title_zh")
 """What things with a key are called besides it, by the names of their values."""
 NAMED_IN: Final = ("opened", "course", "latest")
@@ -214,10 +212,7 @@ def _names_of(thing: Aggregate) -> Iterator[str]:
 
 def near_names(text: str, names: Iterable[str]) -> list[str]:
     """Return a few of the names that a text may be meant for, the nearest first."""
-    wanted, known = folded(text), {folded(name): name for name in names}
-    inside = [key for key in known if len(wanted) > 1 and wanted in key]
-    alike = get_close_matches(wanted, known, n=NEAR_MAX)
-    return [known[key] for key in dict.fromkeys([*alike, *inside])][:NEAR_MAX]
+    return [*nearest(folded(text), {folded(name): name for name in names})]
 
 
 def perhaps_of(near: Iterable[str]) -> str:

@@ -56,6 +56,7 @@ __all__ = [
     "SkillMet",
     "TeamMet",
     "ensure_known",
+    "nearest",
     "unmet_by",
 ]
 
@@ -177,14 +178,14 @@ class Met(Question[MetView]):
         if self.value in self.standard or any(self._rows(reader)):
             return MetView(moment=moment, met=True)
         others = self._others(reader)
-        near = _nearest(self.value, others)
+        near = nearest(self.value, others)
         return MetView(moment=moment, met=False, near=near, others=tuple(others))
 
     def unmet_in(self, reader: Reader) -> Unmet | None:
         """Return what is said of it beside an answer; nothing where it was met."""
         if any(self._rows(reader)):
             return None
-        near = _nearest(self.value, self._others(reader))
+        near = nearest(self.value, self._others(reader))
         return Unmet(value=self.value, said=self.unmet, near=near)
 
     def _others(self, reader: Reader) -> dict[str, str]:
@@ -407,7 +408,7 @@ def _known_by(table: Any, reader: Reader) -> sa.ColumnElement[bool]:  # noqa: AN
     return found
 
 
-def _nearest(value: str, others: Mapping[str, str]) -> tuple[str, ...]:
+def nearest(value: str, others: Mapping[str, str]) -> tuple[str, ...]:
     """Return a few of those that a word may be meant for, by what each is called."""
     wanted = value.casefold()
     folded = {name.casefold(): id for name, id in others.items()}
