@@ -45,6 +45,7 @@ from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.activities import DecisionMaker
+from salesflow.domain.digits import without_thousands
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.rep_development import CareerStep
 from salesflow.domain.standard_process import STANDARD
@@ -255,7 +256,7 @@ def _money(given: object) -> Money:
     if isinstance(given, str):
         amount, _, currency = given.strip().rpartition(" ")
         if amount:
-            return Money(amount.replace(",", "").strip(), currency.upper())
+            return Money(without_thousands(amount.strip()), currency.upper())
         raise InputError(f"{quoted(given)} is no amount; write it like '98000 CNY'")
     if isinstance(given, Mapping):
         return Money.model_validate(given)
@@ -305,7 +306,7 @@ WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def _whole(given: object) -> int:
-    text = str(given).strip().replace(",", "")
+    text = without_thousands(str(given).strip())
     if isinstance(given, bool) or not WHOLE_NUMBER.fullmatch(text):
         raise InputError(f"{json_shown(given)} is not a whole number, such as 12")
     return int(text)
@@ -328,12 +329,13 @@ def _number(given: object) -> str:
     """Read a number, of which a percentage is a hundredth; JSON may have it as text or not."""
     if isinstance(given, bool) or not isinstance(given, int | str):
         raise InputError(f"{json_shown(given)} is not a number")
-    text = str(given).strip().replace(",", "")
+    text = str(given).strip()
     number, _, currency = text.rpartition(" ")
     if number and CURRENCY.fullmatch(currency):
         raise InputError(
             f"{quoted(given)} has a currency where only a number is taken; write {number}"
         )
+    text = without_thousands(text)
     if not text.endswith("%"):
         return text
     try:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from salesflow.domain.calendar import Days
+from salesflow.domain.digits import without_thousands
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_currency, metric_of
 from salesflow.domain.smart import (
     Basis,
@@ -256,7 +257,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         if isinstance(target, Money):
             amount, code = target.amount, target.currency
         elif isinstance(target, str) and (found := AMOUNT(target.strip())):
-            amount, code = found[1].replace(",", "").strip(), found[2].upper()
+            amount, code = without_thousands(found[1].strip()), found[2].upper()
         if code is None:
             return given
         if currency not in (None, code):
