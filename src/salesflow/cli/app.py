@@ -244,7 +244,7 @@ COMMANDS: Final = CommandGroup(
         "rebuild": f"{HOME}admin.status:rebuild",
         "backup": f"{HOME}admin.status:backup",
         "project": f"{HOME}admin.project:project",
-        "retract": f"{HOME}admin.log:retract",
+        "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
         "clock": CommandGroup(
             "The clock behind the log.", {"accept": f"{HOME}admin.status:accept"}
