@@ -67,6 +67,7 @@ __all__ = [
     "revised",
     "split",
     "terms",
+    "unsaid",
     "won",
 ]
 
@@ -369,3 +370,14 @@ def answered(
 def corrected(day: str, period: str, amount: str, rep: str = "ann") -> Step:
     """Put a statement right by hand."""
     return _on_statement(day, period, rep, lambda it: it.correct(amount, because="typo"))
+
+
+def unsaid(day: str, period: str, kind: type[Fact], rep: str = "ann") -> Step:
+    """Take back the last fact of a kind that was told of a statement."""
+
+    def act(payroll: Payroll, _: str) -> None:
+        stream = statement_id("ae", rep, date.fromisoformat(f"{period}-01"))
+        told = [e for e in payroll.flow.log.stream(stream) if isinstance(e.fact, kind)]
+        payroll.sales.retract(told[-1])
+
+    return Step(day, act)

@@ -37,10 +37,13 @@ from questions.paying import (
     retracted,
     revised,
     split,
+    unsaid,
     won,
 )
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
+from salesflow.domain.event import FactRetracted
+from salesflow.domain.statement import DisputeAnswered, LineDisputed, StatementCorrected
 from salesflow.projections.incentives import accrual, commission_book, issued_statements
 from salesflow.projections.incentives.commission_book import AccrualKey
 from salesflow.projections.incentives.commission_reading import PlanSchedule
@@ -843,6 +846,65 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             corrected("04-02", "2026-03", "-75"),
         ],
         [Paid("2026-04", "", "-75")],
+    ),
+    "a correction that is retracted before the payout is not paid": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            corrected("04-02", "2026-03", "-75"),
+            unsaid("04-03", "2026-03", StatementCorrected),
+        ],
+        [Paid("2026-04", "")],
+    ),
+    "a correction that is retracted after the payout is given back": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            corrected("04-02", "2026-03", "-75"),
+            issued("05-01", "2026-04"),
+            unsaid("05-02", "2026-03", StatementCorrected),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "", "-75"), Paid("2026-05", "", "75")],
+    ),
+    "what was given back of a correction is taken again when that is retracted": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            corrected("04-02", "2026-03", "-75"),
+            issued("05-01", "2026-04"),
+            unsaid("05-02", "2026-03", StatementCorrected),
+            issued("06-01", "2026-05"),
+            unsaid("06-02", "2026-03", FactRetracted),
+        ],
+        [Paid("2026-05", "", "75"), Paid("2026-06", "", "-75")],
+    ),
+    "an answer to a dispute that is retracted after the payout is taken back": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            answered("04-03", "2026-03", 1, "accepted", "120"),
+            issued("05-01", "2026-04"),
+            unsaid("05-02", "2026-03", DisputeAnswered),
+            answered("05-03", "2026-03", 1, "accepted", "90"),
+        ],
+        [Paid("2026-04", "", "120"), Paid("2026-05", "", "90 -120")],
+    ),
+    "an answer falls with the dispute that it is to": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            answered("04-03", "2026-03", 1, "accepted", "120"),
+            issued("05-01", "2026-04"),
+            unsaid("05-02", "2026-03", LineDisputed),
+        ],
+        [Paid("2026-05", "", "-120")],
     ),
 }
 

@@ -142,7 +142,8 @@ class DifferenceLine(Value):
     reason: DifferenceReason
     """`late`: not known when the statement was issued; `retracted`: no longer believed;
     `changed`: figured otherwise, by what the causes say; `corrected` by hand; or by a
-    `dispute` that was accepted."""
+    `dispute` that was accepted. What was paid of the last two and was retracted since is taken
+    back under the same reason."""
     causes: tuple[UUID, ...] = ()
     """The events that became known since, and made the difference."""
     amount: Number

@@ -265,11 +265,10 @@ class _StatementMaker:
         ]
         unpaid = self._differences(issued)
         after = self._plan.period(issued.figures.last_day + ONE_DAY).first
-        settled = {line.event_id for line in paid}
         agreed = [
             each
             for each in agreed_differences(self._issued, after)
-            if each.first_day == issued.figures.first_day and each.event_id not in settled
+            if each.first_day == issued.figures.first_day
         ]
         found = [*paid, *(_difference(0, each) for each in (*unpaid, *agreed))]
         return tuple(

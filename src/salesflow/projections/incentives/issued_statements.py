@@ -23,6 +23,8 @@ from salesflow.domain.incentive_plan import plan_id
 from salesflow.domain.rep import rep_id
 from salesflow.domain.settings import SETTINGS_ID
 from salesflow.domain.statement import (
+    AgreedDifference,
+    DifferenceLine,
     DifferenceReason,
     Statement,
     StatementFigures,
@@ -52,6 +54,8 @@ class IssuedStatement(NamedTuple):
     issued_at: datetime
     figures: StatementFigures
     state: StatementState
+    events: Sequence[Event]
+    """All that is known of it, in the order of the log."""
 
 
 class Difference(NamedTuple):
@@ -77,29 +81,71 @@ def read_issued(reader: Reader, plan: str, rep: str) -> list[IssuedStatement]:
         if state.figures is not None:
             opening = believed(events, reader)[0]
             found.append(
-                IssuedStatement(opening.event_id, opening.occurred_at, state.figures, state)
+                IssuedStatement(
+                    opening.event_id, opening.occurred_at, state.figures, state, events
+                )
             )
     return sorted(found, key=lambda each: each.figures.first_day)
 
 
 def agreed_differences(issued: Sequence[IssuedStatement], before: date) -> list[Difference]:
-    """Return what was agreed of statements before a day and no statement has paid yet."""
-    settled = {
-        line.event_id
-        for each in issued
-        for line in each.figures.differences
-        if line.reason not in FIGURED
-    }
-    return [
-        Difference(
-            each.figures.first_day, agreed.event_id, _deal(each, agreed.line), agreed.reason,
-            agreed.causes, agreed.amount,
-        )
-        for each in issued
-        if each.figures.first_day < before
-        for agreed in each.state.agreed
-        if agreed.event_id not in settled
-    ]  # fmt: skip
+    """Return what was agreed of statements before a day, less what statements paid of it.
+
+    What was paid and is believed no longer is taken back.
+    """
+    found: list[Difference] = []
+    for each in issued:
+        if each.figures.first_day < before:
+            paid = _paid_as_agreed(each.figures.first_day, issued)
+            agreed = {it.event_id: it for it in each.state.agreed}
+            for event_id in dict.fromkeys((*agreed, *paid)):
+                found += _agreed_difference(each, event_id, agreed.get(event_id), paid)
+    return found
+
+
+class PaidAsAgreed(NamedTuple):
+    """What statements paid of something that was agreed on, by their lines in order."""
+
+    line: DifferenceLine
+    """The last one."""
+    amount: Decimal
+    known_at: datetime
+    """The moment of its figures."""
+
+
+def _paid_as_agreed(
+    first_day: date, issued: Iterable[IssuedStatement]
+) -> dict[UUID, PaidAsAgreed]:
+    found: dict[UUID, PaidAsAgreed] = {}
+    for each in issued:
+        for line in each.figures.differences:
+            if line.first_day == first_day and line.reason not in FIGURED:
+                before = found.get(line.event_id)
+                amount = line.amount + (NOTHING if before is None else before.amount)
+                found[line.event_id] = PaidAsAgreed(line, amount, each.figures.known_at)
+    return found
+
+
+def _agreed_difference(
+    statement: IssuedStatement,
+    event_id: UUID,
+    agreed: AgreedDifference | None,
+    paid: Mapping[UUID, PaidAsAgreed],
+) -> Iterator[Difference]:
+    """Yield what is still to be paid, or taken back, of something that was agreed on."""
+    before, first_day = paid.get(event_id), statement.figures.first_day
+    settled = NOTHING if before is None else before.amount
+    if agreed is not None:
+        deal, reason = _deal(statement, agreed.line), agreed.reason
+        causes, owed = agreed.causes, agreed.amount - settled
+    else:
+        assert before is not None, "it was agreed on, or paid"
+        deal, reason, owed = before.line.deal, before.line.reason, -settled
+        since = [e for e in statement.events if e.recorded > to_instant(before.known_at)]
+        taken_back = (*_retractions_of(event_id, since),)
+        causes = taken_back or tuple(event.event_id for event in since)
+    if owed:
+        yield Difference(first_day, event_id, deal, reason, causes, owed)
 
 
 def _deal(statement: IssuedStatement, line: int | None) -> UUID | None:
