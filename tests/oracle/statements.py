@@ -189,6 +189,7 @@ def _day(at: int) -> date:
 def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At) -> list[Told]:
     """Give the statements of months that follow one another, as known at a moment."""
     ledger, found, balance = _Ledger(raw, key, rep, at), [], NOTHING
+    begun = False
     for days in months:
         issued = next((each for each in ledger.issued if each.days == days), None)
         before = balance if issued is None else _balance_before(issued)
@@ -210,7 +211,12 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
             since=since,
             disputes=[] if issued is None else issued.disputes,
         )
-        balance = told.balance if issued is None else _figure(issued, "draw_balance")
+        if issued is not None:  # others may be issued afterwards for what lies before
+            start = balance if begun else before
+            balance = start + _figure(issued, "advanced") - _figure(issued, "recovered")
+        else:
+            balance = told.balance
+        begun = begun or issued is not None
         found.append(told)
     return found
 

@@ -718,6 +718,23 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             Paid("2026-04", "3000", payable="1900"),
         ],
     ),
+    "a draw is recovered once, in whatever order statements are issued": (
+        [
+            plan(draw="1000"),
+            joined("01-01"),
+            issued("02-01", "2026-01"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(1, "02-10", "60000")),
+            issued("04-06", "2026-02"),
+            won(2, "04-10", "100000"),
+        ],
+        [
+            Paid("2026-01", "", payable="1000"),
+            Paid("2026-02", "3000", payable="2000"),  # recovers the 1,000 of January
+            Paid("2026-03", "", payable="1000"),
+            Paid("2026-04", "5000", payable="4000"),  # recovers the 1,000 of March
+        ],
+    ),
     "a draw is due for the days on which the rep was there": (
         [plan(draw="3100"), joined("01-05"), left("03-11")],
         [

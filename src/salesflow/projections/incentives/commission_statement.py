@@ -281,22 +281,30 @@ class _StatementMaker:
         )
 
     def _draw_balance(self, period: Days) -> Decimal:
-        """Return what is to be recovered before a period: from the last statement on."""
-        earlier = [each for each in self._issued if each.figures.first_day < period.first]
-        balance, day = NOTHING, self._plan.first_day
-        if earlier:
-            balance = earlier[-1].figures.draw_balance
-            day = earlier[-1].figures.last_day + ONE_DAY
-        if not any(v.terms.draw for v in self._plan.plan.versions.values()):
-            return balance
-        while (here := self._plan.period(day)).first < period.first:
-            lines = self._of(here)
-            from_sales = sum((line.amount for line in lines), NOTHING)
-            from_more = sum((each.amount for each in self._unpaid(here)), NOTHING)
-            settled = settle(from_sales, from_more, self._due(here), balance)
-            balance = settled.draw_balance
+        """Return what is to be recovered before a period: what statements advanced until then.
+
+        For periods without one it is what theirs would: they may be issued later, in any order.
+        """
+        earlier = [i.figures for i in self._issued if i.figures.first_day < period.first]
+        balance = self._balance_before(earlier[0]) if earlier else NOTHING
+        day = earlier[0].first_day if earlier else self._plan.first_day
+        has_draws = any(v.terms.draw for v in self._plan.plan.versions.values())
+        while day < period.first:
+            issued = next((e for e in earlier if e.first_day <= day <= e.last_day), None)
+            here = self._plan.period(day)
+            if issued is not None:
+                balance += issued.advanced - issued.recovered
+                here = Days(issued.first_day, issued.last_day)
+            elif has_draws:
+                balance = self._settled(here, balance).draw_balance
             day = here.last + ONE_DAY
         return balance
+
+    def _settled(self, period: Days, balance: Decimal) -> Settlement:
+        """Return what a statement of a period would pay out that is not issued."""
+        from_sales = sum((line.amount for line in self._of(period)), NOTHING)
+        from_more = sum((each.amount for each in self._unpaid(period)), NOTHING)
+        return settle(from_sales, from_more, self._due(period), balance)
 
     def _balance_before(self, figures: StatementFigures) -> Decimal:
         return figures.draw_balance - figures.advanced + figures.recovered
