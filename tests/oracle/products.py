@@ -15,7 +15,7 @@ from oracle.groups import Whose, groups_of
 from oracle.rates import Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 
-__all__ = ["product_metrics_in"]
+__all__ = ["parts_of_wins", "product_metrics_in"]
 
 Span = tuple[int, int]
 Lines = list[dict[str, Any]]
@@ -36,7 +36,7 @@ def product_metrics_in(
     sales: dict[Any, dict[str, Fraction]] = defaultdict(dict)
     won: dict[Any, int] = defaultdict(int)
     for stream in deals_of(events):
-        parts = _parts_of_wins(events, stream, at[1])
+        parts = parts_of_wins(events, stream, at[1])
         for booked in bookings_of(events, stream, at[1]):
             effect, kind, _, _, person, share, amount, currency, process, _, *rest = booked
             customer, source, credited = rest
@@ -68,7 +68,7 @@ def product_metrics_in(
     }
 
 
-def _parts_of_wins(events: list[Raw], stream: str, known_at: int) -> dict[int, Parts]:
+def parts_of_wins(events: list[Raw], stream: str, known_at: int) -> dict[int, Parts]:
     """Give the parts of every win of a deal, by its instant."""
     wins: dict[str, int] = {}
     for effect, kind, event, *_, credited in bookings_of(events, stream, known_at):

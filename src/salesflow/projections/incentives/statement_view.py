@@ -281,6 +281,12 @@ class CommissionStatementView(View):
                 f"the period ends with {self.last_day} and is not over; ask as of that day, or"
                 " later"
             )
+        for line in self.lines:
+            if line.share < 0:
+                raise RuleError(
+                    f"the collaborators of deal {line.deal} share more than the whole, which"
+                    f" leaves {self.rep} {line.share}; put the shares right, and issue it then"
+                )
         if not (self.versions or self.lines or self.differences):
             raise RuleError(
                 f"no version of plan {self.plan} is in force from {self.first_day} to"
