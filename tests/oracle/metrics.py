@@ -141,7 +141,10 @@ def only_of(
             mine = whose["customer"]
             if mine is None or survivors.get(mine, mine) != survivors.get(customer, customer):
                 return False
-        return all(group_of[name](whose) == it for name, it in of.items())
+        return all(
+            group_of[name](whose) in (it if isinstance(it, tuple) else (it,))
+            for name, it in of.items()
+        )
 
     return is_wanted
 

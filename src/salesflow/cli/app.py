@@ -90,6 +90,7 @@ CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
 ALERT: Final = f"{DOMAIN}alert:Alert"
 WATCHED: Final = f"{HOME}recording.alert:WATCHED"
+IMPROVED: Final = f"{HOME}recording.improvement:IMPROVED"
 
 
 ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
@@ -227,7 +228,12 @@ COMMANDS: Final = CommandGroup(
         ),
         "improvement": CommandGroup(
             "Changes of process or strategy that are tried.",
-            _of(IMPROVEMENT, *ABOUT, "propose", "correct", "stagger", "start", "conclude"),
+            {
+                **_of(IMPROVEMENT, *ABOUT),
+                "propose": ThingCommand(IMPROVEMENT, "propose", IMPROVED),
+                "correct": ThingCommand(IMPROVEMENT, "correct", IMPROVED),
+                **_of(IMPROVEMENT, "stagger", "start", "conclude"),
+            },
         ),
         "alert": CommandGroup(
             "Alerts over figures of questions; `ask alerts` says what is raised.",
