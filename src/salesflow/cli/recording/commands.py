@@ -35,7 +35,7 @@ from salesflow.cli.recording.values import (
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import ProcessVersion, SalesProcess
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.messages import Language
@@ -303,6 +303,8 @@ class _Command:
                 id = stream_of(self.kind, whose, flow)
         with self._named_as_typed(asked._replace(id=id)):
             values |= naming.read(self.function.__name__, self._naming, values, id)
+            if self.kind is not SalesProcess:
+                naming.note_version(values)
             if self.prepared is not None:
                 more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
                 values = self.prepared.prepare(flow, values | more)
@@ -367,11 +369,11 @@ class _Command:
         occurred_at: Any = asked.values.get("occurred_at")
         session.reopen_history(made.id, opening, occurred_at=occurred_at)
         if others and self._names is not None:
-            self._names.note_reopened(made.noun, asked.called, others)
+            self._names.note_reopened(made.noun, _called(made, asked), others)
         return session.get(self.kind, made.id)
 
     def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
-        called, word = quoted(asked.called), word_of(self.kind.noun)
+        called, word = quoted(_called(made, asked)), word_of(self.kind.noun)
         if twice:
             there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
             return InputError(there)
@@ -406,6 +408,14 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
+
+
+def _called(made: Aggregate, asked: _OneCommand) -> str:
+    """Return what a thing is called: a process by its key, and not by the file it is in."""
+    openings = (event.fact for event in made.pending)
+    versions = (getattr(fact, PROCESS, None) for fact in openings)
+    keys = (each.key for each in versions if isinstance(each, ProcessVersion))
+    return next(keys, asked.called)
 
 
 @contextmanager
@@ -560,9 +570,11 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
 CHANGED_BY: Final = {
     "alert": "revise",
     "goal": "revise",
+    "improvement": "correct",
     "incentive plan": "supersede",
     "rep": "move",
     "sales process": "publish-version",
+    "statement": "correct",
     "team": "rename",
     "training": "revise",
 }
