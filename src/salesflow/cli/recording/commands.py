@@ -21,7 +21,7 @@ import typer
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.known_things import id_function, word_of
+from salesflow.cli.known_things import changed_by, id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
@@ -337,7 +337,11 @@ class _Command:
             assert isinstance(made, Aggregate)
             return self._make(session, flow, made, asked)
         thing = session.get(self.kind, asked.id)
-        return getattr(thing, self.function.__name__)(*placed, **loaded)
+        before = getattr(thing, "amount", None)
+        result = getattr(thing, self.function.__name__)(*placed, **loaded)
+        if self._names is not None:
+            self._names.note_recorded(thing, before)
+        return result
 
     def _make(
         self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
@@ -373,19 +377,17 @@ class _Command:
         return session.get(self.kind, made.id)
 
     def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
-        called, word = quoted(_called(made, asked)), word_of(self.kind.noun)
+        called = quoted(_called(made, asked))
         if twice:
             there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
             return InputError(there)
-        change = CHANGED_BY.get(self.kind.noun)
-        way_out = f"`salesflow {word} {change}`" if change else f"`salesflow {word} --help`"
         return InputError(
             Message(
                 "{noun} {called} is there already; change it with {way_out}, or take another"
                 " key",
                 noun=made.noun,
                 called=called,
-                way_out=way_out,
+                way_out=changed_by(self.kind.noun),
             )
         )
 
@@ -567,18 +569,6 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     return id
 
 
-CHANGED_BY: Final = {
-    "alert": "revise",
-    "goal": "revise",
-    "improvement": "correct",
-    "incentive plan": "supersede",
-    "rep": "move",
-    "sales process": "publish-version",
-    "statement": "correct",
-    "team": "rename",
-    "training": "revise",
-}
-"""The command that changes a thing of each kind which is there already."""
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
 
