@@ -125,3 +125,71 @@ def test_a_proposal_that_was_mistyped_is_corrected_as_of_when_it_was_made(house:
     assert json.loads(shown.out)["irregular"] == 0
     told = typed("improvement correct trial --metric win_rate --because again", house)
     assert "would be otherwise" in told.err
+
+
+CALLED = "deal log-contact ERP --channel call --direction out --summary hello"
+
+
+def test_a_contact_that_is_told_twice_is_recorded_with_a_note(house: str) -> None:
+    for when in ("", " --occurred-at 2026-02-03", " --occurred-at 2026-02-03T10:00:00Z"):
+        assert "the same was recorded before" not in typed(CALLED + when, house).err
+        told = typed(CALLED + when, house)
+        assert (told.code, "the same was recorded before, as event no. " in told.err) == (
+            0,
+            True,
+        )
+    assert "the same" not in typed(f"{CALLED} --next-step call", house).err
+    assert "the same" not in typed(f"{CALLED} --occurred-at 2026-02-04", house).err
+
+
+def test_a_contact_that_was_retracted_may_be_told_again(house: str) -> None:
+    told = json.loads(typed(f"{CALLED} --json", house).out)
+    event = told["recorded"][0]["event_id"]
+    assert typed(f"retract {event} --because mistyped", house).code == 0
+    assert "the same" not in typed(CALLED, house).err
+
+
+def test_what_stands_twice_in_a_file_is_noted(house: str, tmp_path: Path) -> None:
+    file = tmp_path / "calls.json"
+    call = {"deal": "ERP", "channel": "call", "direction": "out", "occurred_at": "2026-02-05"}
+    file.write_text(json.dumps([call, call]))
+    told = typed(f"deal log-contact --input {file}", house)
+    assert (told.code, "the same is recorded twice here" in told.err) == (0, True), told.err
+
+
+@pytest.fixture
+def priced(house: str) -> str:
+    deal = "deal open standard --title Papa --owner wang --amount '175000 CNY'"
+    assert typed(f"{deal} --occurred-at 2026-02-02", house).code == 0
+    return house
+
+
+def test_a_win_of_ten_times_the_amount_is_noted_and_the_way_out_is_named(priced: str) -> None:
+    told = typed("deal win Papa --amount '1750000 CNY'", priced)
+    assert told.code == 0
+    assert "more than 3 times what the deal stood at, 175,000 CNY" in told.err
+    assert "`salesflow retract` takes this event back" in told.err
+    again = typed("deal win Papa --amount '175000 CNY'", priced)
+    [event] = [
+        each
+        for each in json.loads(typed("deal history Papa --json", priced).out)["events"]
+        if each["kind"] == "deal.won"
+    ]
+    assert again.code == 1
+    assert "already won; to win it, reopen it first" in again.err
+    assert f"retract event no. {event['position']}" in again.err
+    assert "or amend its contract" in again.err
+    amended = typed("deal amend-contract Papa '175000 CNY' --because slip", priced)
+    assert "less than a part in 3 of what the deal stood at, 1,750,000 CNY" in amended.err
+    assert typed(f"retract {event['position']} --because slip", priced).code == 0
+
+
+def test_a_win_near_what_the_deal_stood_at_is_not_noted(priced: str) -> None:
+    assert "stood at" not in typed("deal win Papa --amount '500000 CNY'", priced).err
+
+
+def test_a_loss_that_is_there_names_the_event_that_says_so(priced: str) -> None:
+    assert typed("deal lose Papa --because price", priced).code == 0
+    again = typed("deal lose Papa --because price", priced)
+    assert "retract event no. " in again.err
+    assert "contract" not in again.err

@@ -260,7 +260,7 @@ COMMANDS: Final = CommandGroup(
             {
                 "list": f"{HOME}admin.process:list_processes",
                 "show": f"{HOME}admin.process:show_process",
-                **_of(PROCESS, "publish", "publish_version", "retire"),
+                **_of(PROCESS, "history", "publish", "publish_version", "retire"),
             },
         ),
         "rates": CommandGroup(

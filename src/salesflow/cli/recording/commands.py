@@ -21,7 +21,7 @@ import typer
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.known_things import id_function, word_of
+from salesflow.cli.known_things import changed_by, id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
@@ -35,7 +35,7 @@ from salesflow.cli.recording.values import (
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import ProcessVersion, SalesProcess
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.messages import Language
@@ -303,6 +303,8 @@ class _Command:
                 id = stream_of(self.kind, whose, flow)
         with self._named_as_typed(asked._replace(id=id)):
             values |= naming.read(self.function.__name__, self._naming, values, id)
+            if self.kind is not SalesProcess:
+                naming.note_version(values)
             if self.prepared is not None:
                 more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
                 values = self.prepared.prepare(flow, values | more)
@@ -335,7 +337,11 @@ class _Command:
             assert isinstance(made, Aggregate)
             return self._make(session, flow, made, asked)
         thing = session.get(self.kind, asked.id)
-        return getattr(thing, self.function.__name__)(*placed, **loaded)
+        before = getattr(thing, "amount", None)
+        result = getattr(thing, self.function.__name__)(*placed, **loaded)
+        if self._names is not None:
+            self._names.note_recorded(thing, before)
+        return result
 
     def _make(
         self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
@@ -367,23 +373,21 @@ class _Command:
         occurred_at: Any = asked.values.get("occurred_at")
         session.reopen_history(made.id, opening, occurred_at=occurred_at)
         if others and self._names is not None:
-            self._names.note_reopened(made.noun, asked.called, others)
+            self._names.note_reopened(made.noun, _called(made, asked), others)
         return session.get(self.kind, made.id)
 
     def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
-        called, word = quoted(asked.called), word_of(self.kind.noun)
+        called = quoted(_called(made, asked))
         if twice:
             there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
             return InputError(there)
-        change = CHANGED_BY.get(self.kind.noun)
-        way_out = f"`salesflow {word} {change}`" if change else f"`salesflow {word} --help`"
         return InputError(
             Message(
                 "{noun} {called} is there already; change it with {way_out}, or take another"
                 " key",
                 noun=made.noun,
                 called=called,
-                way_out=way_out,
+                way_out=changed_by(self.kind.noun),
             )
         )
 
@@ -406,6 +410,14 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
+
+
+def _called(made: Aggregate, asked: _OneCommand) -> str:
+    """Return what a thing is called: a process by its key, and not by the file it is in."""
+    openings = (event.fact for event in made.pending)
+    versions = (getattr(fact, PROCESS, None) for fact in openings)
+    keys = (each.key for each in versions if isinstance(each, ProcessVersion))
+    return next(keys, asked.called)
 
 
 @contextmanager
@@ -557,16 +569,6 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     return id
 
 
-CHANGED_BY: Final = {
-    "alert": "revise",
-    "goal": "revise",
-    "incentive plan": "supersede",
-    "rep": "move",
-    "sales process": "publish-version",
-    "team": "rename",
-    "training": "revise",
-}
-"""The command that changes a thing of each kind which is there already."""
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
 

@@ -23,6 +23,7 @@ from salesflow.cli.known_things import (
 )
 from salesflow.cli.recording.looking_alike import LookingAlike
 from salesflow.cli.recording.values import CONTACTS, Parameter
+from salesflow.cli.recording.version_notes import VersionNotes
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
@@ -107,6 +108,7 @@ class Naming:
         self._met: dict[tuple[type[known.Met], str], known.MetView | None] = {}
         self.things: Final = KnownThings(flow)
         self._alike = LookingAlike(flow, language)
+        self._versions = VersionNotes(flow, language)
         self._notes: dict[str, None] = {}
 
     @property
@@ -139,6 +141,23 @@ class Naming:
         note = self._alike.note_of(made)
         if note is not None:
             self.note(note)
+
+    def note_recorded(self, thing: Aggregate, amount: object) -> None:
+        """Note what looks like a slip: a fact that is there, or an amount far from the last."""
+        for note in (
+            self._alike.note_of_fact(thing),
+            self._alike.note_of_amount(thing, amount),
+        ):
+            if note is not None:
+                self.note(note)
+
+    def note_version(self, values: Values) -> None:
+        """Note that a deal of the past is to go by a process version that came later."""
+        version = values.get("process")
+        if isinstance(version, ProcessVersion):
+            note = self._versions.note_of(version, values.get("occurred_at"))
+            if note is not None:
+                self.note(note)
 
     def start_over(self) -> None:
         """Forget what was made, since it is made again."""
