@@ -55,6 +55,7 @@ from salesflow.projections.goals.goal_lines import (
     goal_states,
     in_circles,
     is_within,
+    parts_of,
     revision_lines,
     splits_of,
 )
@@ -119,7 +120,7 @@ class GoalAttainmentView(View):
     )
     goals: tuple[GoalLine, ...]
     splits: tuple[GoalSplit, ...]
-    """What goals below a goal add up to, where they are listed."""
+    """What all goals add up to that serve a goal listed at once, listed themselves or not."""
     in_circles: tuple[Reference, ...]
     """Goals listed that serve themselves, at once or by way of others: they are no part of
     what is added up."""
@@ -252,7 +253,12 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         known = {goal.key for goal in every}
         tree = as_tree(self._asked(every, reader))
         goals = [placed.goal for placed in tree]
-        found, days = measured(goals, reader, self.expected_by), WorkDays.read(reader)
+        circles = frozenset(in_circles({it.key: it.parent for it in every}))
+        parts = parts_of(goals, every, circles)
+        keys = {goal.key for goal in goals}
+        beside = [part for part, _ in parts if part.key not in keys]
+        found = measured([*goals, *beside], reader, self.expected_by)
+        days, listed = WorkDays.read(reader), len(goals)
         lines = [
             goal_line(
                 placed,
@@ -261,17 +267,19 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
                 known,
                 reader.calendar,
             )
-            for placed, actual, it in zip(tree, found.actuals, found.seasons, strict=True)
+            for placed, actual, it in zip(
+                tree, found.actuals[:listed], found.seasons[:listed], strict=True
+            )
         ]
-        actuals, circles = (
-            {line.goal: line.actual for line in lines},
-            frozenset(in_circles({it.key: it.parent for it in every})),
-        )
+        actuals = {
+            goal.key: actual.value
+            for goal, actual in zip([*goals, *beside], found.actuals, strict=True)
+        }
         detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
             goals=tuple(lines),
-            splits=tuple(splits_of(goals, actuals, circles, reader.calendar)),
+            splits=tuple(splits_of(parts, actuals, reader.calendar)),
             in_circles=tuple(goal.key for goal in goals if goal.key in circles),
             expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),
