@@ -58,7 +58,7 @@ def said(view: GoalAttainmentView) -> dict[str, Any]:
             (it.goal, it.by, it.goals, it.target, it.target_gap, it.actual)
             for it in view.splits
         ),
-        "elsewhere": view.goals_elsewhere,
+        "elsewhere": (view.goals_elsewhere, view.goals_of_others),
         "without a rate": {
             (it.report_currency, each.currency): each.amounts
             for it in view.rates
@@ -113,11 +113,15 @@ def wanted(
             season = _season(raw, goal, (as_of, known_at), lacked)
         far = progress(goal, actual, as_of, season)
         lines.append(_told(goal, depth, keys, {"actual": _Close(actual), "n": n, **far}))
+    whose: dict[str, Any] = dict.fromkeys(("metric", "team", "rep"))
+    anybodys = question.model_copy(update=whose)
+    of_those_days = [goal for goal in every if _is_asked(goal, anybodys, every, as_of)]
+    of_others = len(of_those_days) - len(tree)
     told = tree[0][0] if question.goal is not None else {"revisions": [], "check_ins": []}
     return {
         "goals": lines,
         "splits": _splits([goal for goal, _ in tree], values, every),
-        "elsewhere": len(every) - len(tree),
+        "elsewhere": (len(every) - len(tree), of_others),
         "without a rate": Counter((into, currency) for into, currency, _ in lacked),
         "revisions": told["revisions"],
         "check_ins": [sure for _, sure in told["check_ins"]],

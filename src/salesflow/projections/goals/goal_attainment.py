@@ -128,6 +128,8 @@ class GoalAttainmentView(View):
     """By what share of the period goals were asked to be expected."""
     goals_elsewhere: int
     """How many goals are set that are not listed."""
+    goals_of_others: int
+    """How many of those are for the days asked about, but of others than who was asked for."""
     revisions: tuple[RevisionLine, ...]
     """Only when one goal was asked about; so are all that follow."""
     check_ins: tuple[CheckInLine, ...]
@@ -165,13 +167,22 @@ class GoalAttainmentView(View):
 
     def _notes(self, language: Language) -> tuple[str, ...]:
         found = []
-        if not self.goals and self.goals_elsewhere:
+        if not self.goals and self.goals_of_others:
             found.append(
                 say_count(
-                    "{count:,} goal is set for other days or others; name a period with from"
-                    " and to",
-                    "{count:,} goals are set for other days or others; name a period with from"
-                    " and to",
+                    "{count:,} goal is set for these days, but of others; leave metric, team,"
+                    " rep or product out",
+                    "{count:,} goals are set for these days, but of others; leave metric, team,"
+                    " rep or product out",
+                    self.goals_of_others,
+                    language,
+                )
+            )
+        elif not self.goals and self.goals_elsewhere:
+            found.append(
+                say_count(
+                    "{count:,} goal is set for other days; name a period with from and to",
+                    "{count:,} goals are set for other days; name a period with from and to",
                     self.goals_elsewhere,
                     language,
                 )
@@ -275,6 +286,11 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             goal.key: actual.value
             for goal, actual in zip([*goals, *beside], found.actuals, strict=True)
         }
+        others = [
+            goal
+            for goal in ([] if self.goal is not None else self._in_days(every, reader))
+            if goal.key not in keys
+        ]
         detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
@@ -283,6 +299,7 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             in_circles=tuple(goal.key for goal in goals if goal.key in circles),
             expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),
+            goals_of_others=len(others),
             rates=found.rates,
             **detail,
         )
@@ -291,17 +308,19 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         """Choose the goals asked about."""
         if self.goal is not None:
             return _below(self.goal, every)
-        first, last = self._days(reader)
         return [
             goal
-            for goal in every
-            if goal.first_day <= last
-            and goal.last_day >= first
-            and self.metric in (None, goal.metric.key)
+            for goal in self._in_days(every, reader)
+            if self.metric in (None, goal.metric.key)
             and self.team in (None, goal.scope.team)
             and self.rep in (None, goal.scope.rep)
             and self.product in (None, goal.scope.product)
         ]
+
+    def _in_days(self, every: Sequence[GoalRow], reader: Reader) -> list[GoalRow]:
+        """Choose the goals of the days asked about, whosever they are."""
+        first, last = self._days(reader)
+        return [goal for goal in every if goal.first_day <= last and goal.last_day >= first]
 
     def _days(self, reader: Reader) -> tuple[date, date]:
         if self.from_ is None and self.to is None:
