@@ -28,7 +28,7 @@ Span = tuple[int, int]
 Figure = tuple[Any, int | None]
 """The value (sums of money by currency), and how many it rests on; None for whatever."""
 OF_LINES: dict[str, Callable[..., tuple[Any, int | None]]] = {
-    "sales": lambda line: (line["sales"], None),
+    "sales": lambda line: (line["sales"], line["bookings"]),
     "velocity": lambda line: (line["velocity"][4], None),
     "qualified_deals": lambda line: (line["velocity"][0], line["velocity"][0]),
     "win_rate_of_created": lambda line: (line["win_rate_of_created"], line["created"]),

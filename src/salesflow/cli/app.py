@@ -85,6 +85,8 @@ STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
 GOALS: Final = f"{HOME}recording.goals"
+ASSIGNED: Final = f"{HOME}recording.trainings:TRAINING_ASSIGNED"
+COMPLETED: Final = f"{HOME}recording.trainings:TRAINING_COMPLETED"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
@@ -150,18 +152,19 @@ COMMANDS: Final = CommandGroup(
         ),
         "rep": CommandGroup(
             "Reps: the teams they are in, and how they develop.",
-            _of(
-                REP,
-                *(*ABOUT, "join", "move", "leave", "rejoin", "promote", "agree_career_plan"),
-                *("assess_skill", "assign_training", "complete_training", "grant_award"),
-            ),
+            {
+                **_of(REP, *ABOUT, "join", "move", "leave", "rejoin", "promote"),
+                **_of(REP, "agree_career_plan", "assess_skill", "grant_award"),
+                "assign-training": ThingCommand(REP, "assign_training", ASSIGNED),
+                "complete-training": ThingCommand(REP, "complete_training", COMPLETED),
+            },
         ),
         "training": CommandGroup(
             "Trainings: what is offered, to whom it is assigned, who completed it.",
             {
                 **_of(TRAINING, *ABOUT, "offer", "revise", "retire"),
-                "assign": ThingCommand(REP, "assign_training"),
-                "complete": ThingCommand(REP, "complete_training"),
+                "assign": ThingCommand(REP, "assign_training", ASSIGNED),
+                "complete": ThingCommand(REP, "complete_training", COMPLETED),
             },
         ),
         "goal": CommandGroup(

@@ -26,6 +26,7 @@ from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
+from salesflow.cli.recording.slips import slips_in
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -266,7 +267,11 @@ class _Command:
             )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
-        notes = [*naming.notes, *self._notes(flow, completed, context.language)]
+        notes = [
+            *naming.notes,
+            *self._notes(flow, completed, context.language),
+            *slips_in(flow, self.kind, receipt, context.language),
+        ]
         show_receipt(context, flow, receipt, told, notes)
 
     def _notes(

@@ -54,7 +54,7 @@ from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["CONTACTS", "Parameter", "Percentage", "flag_of", "parameters_of"]
+__all__ = ["COMMA", "CONTACTS", "Parameter", "Percentage", "flag_of", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -140,6 +140,8 @@ class Parameter(NamedTuple):
                 many = given if isinstance(given, list | tuple) else [given]
                 if self.item is Mapping:
                     return _pairs(many, self.name)
+                if self.choices is not None or self.item in SHORT:
+                    many = [part for each in many for part in _parted(each, self.item)]
                 return tuple(self._one(self.item, each, flow) for each in many)
             return self._one(self.kind, given, flow)
         except ValidationError as error:
@@ -387,6 +389,21 @@ def _value(kind: object, given: object) -> object:
             given = _short(given, SHORT[kind])
         return TypeAdapter(kind).validate_python(_parts_of_percentages(_json(given)))
     return given
+
+
+COMMA: Final = re.compile("[,，、]")
+
+
+def _parted(given: object, kind: object) -> Sequence[object]:
+    """Return several that were typed as one with commas between them.
+
+    Names of people may have a comma: those are several where each part has its own role.
+    """
+    if not isinstance(given, str) or given.strip()[:1] in ("{", "@", "["):
+        return [given]
+    parts = [part.strip() for part in COMMA.split(given) if part.strip()]
+    are_several = kind is not DecisionMaker or all(":" in part for part in parts)
+    return parts if parts and are_several else [given]
 
 
 def _short(given: str, names: tuple[str, str]) -> dict[str, str]:
