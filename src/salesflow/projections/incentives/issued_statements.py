@@ -172,8 +172,19 @@ def differences(
     if not amounts:
         return []
     settled_at = _settled_at(statement, issued)
+    now, said = defaultdict(list), defaultdict(list)
+    for line in known_now:
+        now[line.event_id].append(line)
+    for told in statement.figures.lines:
+        said[told.event_id].append(told)
     unlike = [
-        _unlike_line(statement, event_id, known_now, (deals.get(event_id), settled_at))
+        _unlike_line(
+            event_id,
+            now[event_id],
+            said[event_id],
+            deals.get(event_id),
+            settled_at.get(event_id),
+        )
         for event_id in amounts
     ]
     new = NewFacts(reader, statement.figures, unlike, inputs)
@@ -217,22 +228,19 @@ def _unlike(
 
 
 def _unlike_line(
-    statement: IssuedStatement,
     event_id: UUID,
-    known_now: Iterable[EarnedLine],
-    about: tuple[UUID | None, Mapping[UUID, datetime]],
+    now: Sequence[EarnedLine],
+    said: Sequence[StatementLine],
+    deal: UUID | None,
+    settled: datetime | None,
 ) -> UnlikeLine:
     """Compare what is known of a line that differs with what was said of it."""
-    deal, settled_at = about
-    now = [line for line in known_now if line.event_id == event_id]
-    said = [line for line in statement.figures.lines if line.event_id == event_id]
     times = [*(line.at for line in now), *(to_instant(line.occurred_at) for line in said)]
-    settled = settled_at.get(event_id)
     return UnlikeLine(
         event_id=event_id,
         deal=deal,
         at=max(times, default=FOREVER),
-        is_known_now=bool(now) or event_id == statement.event_id,
+        is_known_now=bool(now) or deal is None,
         is_credited_otherwise=_credited(now) != _credited(said),
         has_other_spiffs=_spiffs(now) != _spiffs(said),
         is_exchanged=any(line.exchanges for line in now) or any(it.exchanges for it in said),
