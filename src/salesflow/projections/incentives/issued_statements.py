@@ -171,22 +171,7 @@ def differences(
     amounts, deals = _unlike(statement, issued, known_now, guaranteed)
     if not amounts:
         return []
-    settled_at = _settled_at(statement, issued)
-    now, said = defaultdict(list), defaultdict(list)
-    for line in known_now:
-        now[line.event_id].append(line)
-    for told in statement.figures.lines:
-        said[told.event_id].append(told)
-    unlike = [
-        _unlike_line(
-            event_id,
-            now[event_id],
-            said[event_id],
-            deals.get(event_id),
-            settled_at.get(event_id),
-        )
-        for event_id in amounts
-    ]
+    unlike = _unlike_lines(statement, known_now, amounts, deals, _settled_at(statement, issued))
     new = NewFacts(reader, statement.figures, unlike, inputs)
     causes = new.causes()
     return [
@@ -225,6 +210,25 @@ def _unlike(
         if (amount := now.get(event_id, NOTHING) - paid.get(event_id, NOTHING))
     }
     return unlike, others | deals | more
+
+
+def _unlike_lines(
+    statement: IssuedStatement,
+    known_now: Iterable[EarnedLine],
+    events: Iterable[UUID],
+    deals: Mapping[UUID, UUID],
+    settled_at: Mapping[UUID, datetime],
+) -> list[UnlikeLine]:
+    """Return the lines that differ, by the events they rest on."""
+    now, said = defaultdict(list), defaultdict(list)
+    for line in known_now:
+        now[line.event_id].append(line)
+    for told in statement.figures.lines:
+        said[told.event_id].append(told)
+    return [
+        _unlike_line(each, now[each], said[each], deals.get(each), settled_at.get(each))
+        for each in events
+    ]
 
 
 def _unlike_line(
