@@ -247,10 +247,6 @@ def test_what_was_paid_and_is_still_to_be_paid_is_what_a_ledger_says(
             assert again.figures() == each
 
 
-def pays_every_difference_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(issued_statements, "_settled", lambda *_: ({}, {}))
-
-
 def keeps_what_was_agreed_on_and_retracted(patch: pytest.MonkeyPatch) -> None:
     right = issued_statements._agreed_difference
     patch.setattr(
@@ -272,7 +268,6 @@ def owes_what_is_known_whatever_was_said(patch: pytest.MonkeyPatch) -> None:
 
 
 MISTAKES: list[Mistake] = [
-    pays_every_difference_again,
     keeps_what_was_agreed_on_and_retracted,
     forgets_the_first_agreement,
     owes_what_is_known_whatever_was_said,

@@ -7,7 +7,7 @@ It is a module of its own as it looks into the log, where the differences compar
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from salesflow.domain.incentive_plan import PlanAcknowledged, PlanVersion, plan_
 from salesflow.domain.rep import rep_id
 from salesflow.domain.settings import SETTINGS_ID, ClockAccepted
 from salesflow.domain.statement import DifferenceReason, StatementFigures
-from salesflow.domain.time import Instant, end_of_day, to_instant
+from salesflow.domain.time import FOREVER, Instant, end_of_day, to_instant
 from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.booking import BOOKING
@@ -90,6 +90,10 @@ class NewFacts:
             reader, as_of=to_instant(figures.as_of), known_at=to_instant(figures.known_at)
         )
         self._known_at = self._then.read_point.known_at
+        self._times: dict[UUID, Instant] = {}
+        """When what an event tells of, or takes back, happened."""
+        self._moved: dict[Instant, list[tuple[Instant, Event]]] = {}
+        """What became known of sales of the rep since an instant."""
         self._beside = (plan_id(figures.plan), rep_id(figures.rep), RATES_ID, SETTINGS_ID)
         self._streams = reader.streams(
             {*(each.deal for each in unlike if each.deal), *self._beside}
@@ -178,11 +182,14 @@ class NewFacts:
 
     def _happened(self, event: Event, line: UnlikeLine) -> bool:
         """Return whether what an event tells of, or takes back, had happened by a line."""
-        target: Event | None = event
-        by_id = {each.event_id: each for each in self._streams.get(event.stream_id, ())}
-        while target is not None and isinstance(target.fact, FactRetracted):
-            target = by_id.get(target.fact.event_id)
-        return target is None or min(target.occurred, target.effective) <= line.at
+        if event.event_id not in self._times:
+            known = {each.event_id: each for each in self._streams.get(event.stream_id, ())}
+            target: Event | None = event
+            while target is not None and isinstance(target.fact, FactRetracted):
+                target = known.get(target.fact.event_id)
+            at = -FOREVER if target is None else min(target.occurred, target.effective)
+            self._times[event.event_id] = at
+        return self._times[event.event_id] <= line.at
 
     def _may_matter(self, fact: Fact) -> bool:
         if isinstance(fact, QuoteFact):
@@ -203,6 +210,17 @@ class NewFacts:
 
         They have accrued to what it is paid by, and may stand in no statement.
         """
+        since = self._known_at if line.settled_at is None else line.settled_at
+        if since not in self._moved:
+            self._moved[since] = [*self._moved_since(since)]
+        return _in_log_order(
+            event
+            for at, event in self._moved[since]
+            if at <= line.at and self._happened(event, line)
+        )
+
+    def _moved_since(self, since: Instant) -> Iterator[tuple[Instant, Event]]:
+        """Yield what became known of sales of the rep, each with when it moved them first."""
         bookings = self._reader.columns(BOOKING)
         bookings = bookings.where(bookings.fitting({"person": self._figures.rep}))
         found = [bookings]
@@ -210,20 +228,16 @@ class NewFacts:
             receipts = self._reader.columns(RECEIPT)
             deals = bookings.cells("entity_id")
             found.append(receipts.where(receipts.has("entity_id", *deals)))
-        until = min(line.at, end_of_day(self._figures.last_day, self._reader.timezone))
-        since = self._known_at if line.settled_at is None else line.settled_at
-        moved: dict[UUID, set[UUID]] = defaultdict(set)
+        until = end_of_day(self._figures.last_day, self._reader.timezone)
+        moved: dict[UUID, dict[UUID, Instant]] = defaultdict(dict)
         for rows in found:
             late = rows.where((rows["recorded"] > since) & (rows["occurred"] <= until))
-            for deal, event_id in late.records("entity_id", "event_id"):
-                moved[deal].add(event_id)
+            for deal, event_id, at in late.records("entity_id", "event_id", "occurred"):
+                moved[deal][event_id] = min(at, moved[deal].get(event_id, at))
         self._streams = {**self._streams, **self._reader.streams(moved.keys() - self._streams)}
-        return _in_log_order(
-            event
-            for deal, ids in moved.items()
-            for event in _causing(ids, self._new(deal, line))
-            if self._happened(event, line)
-        )
+        for deal, times in moved.items():
+            new = [event for event in self._streams.get(deal, ()) if event.recorded > since]
+            yield from _causing(times, new)
 
     def _of_first_sale(self, deal: UUID) -> tuple[UUID, ...]:
         """Return what became known of whether a deal is the first sale to its customer.
@@ -258,8 +272,10 @@ def _in_log_order(events: Iterable[Event]) -> tuple[UUID, ...]:
     return _ids(sorted(events, key=lambda it: it.position))
 
 
-def _causing(moved: Collection[UUID], new: Sequence[Event]) -> list[Event]:
-    """Return which new events of a deal are behind movements, or took the facts behind back.
+def _causing(
+    times: Mapping[UUID, Instant], new: Sequence[Event]
+) -> Iterator[tuple[Instant, Event]]:
+    """Yield which new events of a deal are behind movements, or took the facts behind back.
 
     Where one has none, as when the deal turned out to be somebody else's, all that tell of
     sales.
@@ -268,10 +284,13 @@ def _causing(moved: Collection[UUID], new: Sequence[Event]) -> list[Event]:
         event.fact.event_id if isinstance(event.fact, FactRetracted) else event.event_id: event
         for event in new
     }
-    found = [behind[each] for each in moved if each in behind]
-    if len(found) < len(moved):
-        found += [event for event in new if _tells_of_sales(event.fact)]
-    return found
+    for event_id, at in times.items():
+        if event_id in behind:
+            yield at, behind[event_id]
+    others = [at for event_id, at in times.items() if event_id not in behind]
+    for event in new if others else ():
+        if _tells_of_sales(event.fact):
+            yield min(others), event
 
 
 def _tells_of_sales(fact: Fact) -> bool:

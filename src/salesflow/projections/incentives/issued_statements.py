@@ -171,11 +171,7 @@ def differences(
     amounts, deals = _unlike(statement, issued, known_now, guaranteed)
     if not amounts:
         return []
-    settled_at = _settled_at(statement, issued)
-    unlike = [
-        _unlike_line(statement, event_id, known_now, (deals.get(event_id), settled_at))
-        for event_id in amounts
-    ]
+    unlike = _unlike_lines(statement, known_now, amounts, deals, _settled_at(statement, issued))
     new = NewFacts(reader, statement.figures, unlike, inputs)
     causes = new.causes()
     return [
@@ -216,23 +212,39 @@ def _unlike(
     return unlike, others | deals | more
 
 
-def _unlike_line(
+def _unlike_lines(
     statement: IssuedStatement,
-    event_id: UUID,
     known_now: Iterable[EarnedLine],
-    about: tuple[UUID | None, Mapping[UUID, datetime]],
+    events: Iterable[UUID],
+    deals: Mapping[UUID, UUID],
+    settled_at: Mapping[UUID, datetime],
+) -> list[UnlikeLine]:
+    """Return the lines that differ, by the events they rest on."""
+    now, said = defaultdict(list), defaultdict(list)
+    for line in known_now:
+        now[line.event_id].append(line)
+    for told in statement.figures.lines:
+        said[told.event_id].append(told)
+    return [
+        _unlike_line(each, now[each], said[each], deals.get(each), settled_at.get(each))
+        for each in events
+    ]
+
+
+def _unlike_line(
+    event_id: UUID,
+    now: Sequence[EarnedLine],
+    said: Sequence[StatementLine],
+    deal: UUID | None,
+    settled: datetime | None,
 ) -> UnlikeLine:
     """Compare what is known of a line that differs with what was said of it."""
-    deal, settled_at = about
-    now = [line for line in known_now if line.event_id == event_id]
-    said = [line for line in statement.figures.lines if line.event_id == event_id]
     times = [*(line.at for line in now), *(to_instant(line.occurred_at) for line in said)]
-    settled = settled_at.get(event_id)
     return UnlikeLine(
         event_id=event_id,
         deal=deal,
         at=max(times, default=FOREVER),
-        is_known_now=bool(now) or event_id == statement.event_id,
+        is_known_now=bool(now) or deal is None,
         is_credited_otherwise=_credited(now) != _credited(said),
         has_other_spiffs=_spiffs(now) != _spiffs(said),
         is_exchanged=any(line.exchanges for line in now) or any(it.exchanges for it in said),
