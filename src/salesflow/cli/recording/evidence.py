@@ -15,7 +15,7 @@ from salesflow.cli.ask import (
     question_parameters,
 )
 from salesflow.cli.known_things import ids_of_things
-from salesflow.cli.recording.commands import Prepared
+from salesflow.cli.recording.commands import Given, Prepared
 from salesflow.domain.review import Review, review_id
 from salesflow.domain.wording import quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
@@ -94,9 +94,9 @@ def _opened(flow: "SalesFlow", values: Values) -> Values:
     return found
 
 
-def _opened_notes(flow: "SalesFlow", values: Values, language: Language) -> Iterator[str]:
+def _opened_notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
     """Say which other review follows the same one: what was left for the next is in both."""
-    opened = flow.get(Review, review_id(values["review"]))
+    opened = flow.get(Review, review_id(str(values["review"])))
     if opened.follows is None:
         return
     for id in ids_of_things(flow, Review, REVIEWS_MAX):
