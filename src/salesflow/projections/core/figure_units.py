@@ -2,7 +2,8 @@
 
 A question's own tables write each figure as its unit asks for: shares in per cent, days to a
 tenth, amounts with their currency. A comparison lays out any question, and looks it up here by
-the name of the field. Leaves out counts: a whole number is written as it is.
+the name of the field. A module of its own: here are names of fields alone, and nothing that is
+compared. Leaves out counts: a whole number is written as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +37,15 @@ UNITS: Final[Mapping[str, Unit]] = {
             *("created", "corrected", "dispute", "draw", "draw_balance", "earned", "entered"),
             *("entries", "entries_later", "expected_amount", "forecast", "forecast_best_case"),
             *("forecast_commit", "forecast_pipeline", "forecast_weighted", "from_differences"),
-            *("from_sales", "goal_remaining", "guaranteed", "late", "left", "list_value"),
+            *(
+                "from_sales",
+                "goal_remaining",
+                "guarantee",
+                "guaranteed",
+                "late",
+                "left",
+                "list_value",
+            ),
             *("middle", "moved_amount", "moved_on", "overdue_amount", "payable", "reached"),
             *("recovered", "retracted", "slipped_amount", "stood", "total", "weighted", "won"),
         ),
