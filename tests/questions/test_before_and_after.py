@@ -85,11 +85,11 @@ def test_before_and_after_is_of_those_that_started_and_of_nobody_else(
     view = ask(sales, by=by)
     found = before_after(view)
     assert told(found.before, found.n_before, found.after, found.n_after) == (0, 1, 1, 1)
-    assert found.units == ("north" if by == "team" else "in-north",)
+    assert found.started == ("north" if by == "team" else "in-north",)
     assert found.change is not None
     assert found.change.value == 1
     [table] = [each for each in view.tables() if each.title == "Before and after"]
-    assert [row[0] for row in table.rows] == [*found.units]
+    assert [row[0] for row in table.rows] == [*found.started]
 
 
 def test_before_and_after_is_of_the_whole_company_only_where_everybody_changed_at_once(
@@ -101,7 +101,7 @@ def test_before_and_after_is_of_the_whole_company_only_where_everybody_changed_a
     propose(sales, None)
     view = ask(sales)
     found = before_after(view)
-    assert (found.everybody, found.units) == (True, ())
+    assert (found.everybody, found.started) == (True, ())
     assert (found.before, found.n_before) == (Decimal("0.5"), 2)
     assert "whole company" in view.table()
     assert "全公司" in view.table("zh")
@@ -135,7 +135,7 @@ def test_a_change_is_the_figure_after_less_the_figure_before_of_the_same_deals(
     assert found.change is not None
     assert found.change.value == found.after - found.before
     assert found.mean is not None
-    assert found.mean.units == 3
+    assert found.mean.count == 3
     means = found.mean.after - found.mean.before
     assert means == pytest.approx(found.mean.change.value)
     assert means != found.change.value, "else nothing is told apart"
@@ -181,7 +181,7 @@ def test_teams_that_were_not_there_yet_have_no_before_and_it_is_said(sales: Shop
     view = ask(sales)
     assert view.unmatched == "started_not_there"
     found = before_after(view)
-    assert (found.units, found.before, found.change) == ((), None, None)
+    assert (found.started, found.before, found.change) == ((), None, None)
     assert "None of those that started was there" in text_of(view)
 
 
@@ -225,3 +225,23 @@ def test_fewer_days_are_for_the_better_of_a_cycle(sales: Shop) -> None:
         close(sales, team, "2026-03-20", "won", _days_before("2026-03-20", 20))
     propose(sales, None, metric="cycle_days")
     assert ask(sales).towards == "for_better"
+
+
+def test_a_comparison_says_it_in_the_words_of_the_tables(sales: Shop) -> None:
+    for day, end in ((IN_FEBRUARY, "lost"), (IN_MARCH, "won")):
+        for team in TEAMS[:2]:
+            close(sales, team, day, end)
+    propose(sales, None, expected_effect="-0.2")
+    question = ImprovementEffect(improvement="trial", window=30)
+    found = sales.flow.compare(question, as_of="2026-05-31", to_as_of="2026-03-15")
+    text = " ".join(found.table().split())
+    assert "Verdict no window is over yet changed, everybody at once" in text
+    assert "Moved – against what was expected" in text
+    assert "Expected effect -20.0 points" in text
+    assert "Compared one by one" in text
+    assert "Before and after · Rests on, after – 2" in text
+    for key in ("window_not_over", "changed_since", "_expected", "Before after", "N after"):
+        assert key not in text
+    again = sales.flow.compare(question, as_of="2026-05-31", to_as_of="2026-05-01").table()
+    assert "Before and after · Change" in again
+    assert "+100.0 points" in again

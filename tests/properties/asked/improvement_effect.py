@@ -76,7 +76,7 @@ def _beside(it: BeforeAfter | None) -> tuple[Any, ...] | None:
         return None
     change = None if it.change is None else it.change.value
     figures = map(_fraction, (it.before, it.after, change))
-    return None if it.everybody else it.units, *figures
+    return None if it.everybody else it.started, *figures
 
 
 def _mean(it: BeforeAfter | None) -> float | None:

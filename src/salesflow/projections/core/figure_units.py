@@ -100,6 +100,15 @@ UNITS: Final[Mapping[str, Unit]] = {
 }
 """By the name of the field, where it is an amount, a ratio, or else no count."""
 
+CHANGES: Final = frozenset(
+    {
+        *("adjusted", "change", "changes", "conversion_change", "expected_effect"),
+        *("next_conversion", "placebo_adjusted", "placebo_changes", "stay_change"),
+        "version_change",
+    }
+)
+"""Figures that are differences themselves: written with a sign, those of shares in points."""
+
 OF_CLASS: Final[Mapping[tuple[str, str], Unit]] = {
     ("AccrualReached", "factor"): "plain",
     ("AccrualReached", "next_starts_at"): "money",
@@ -116,6 +125,7 @@ OF_CLASS: Final[Mapping[tuple[str, str], Unit]] = {
     ("ExchangeShown", "rate"): "plain",
     ("ForecastJudged", "difference"): "money",
     ("ForecastRangeView", "corrected"): "share",
+    ("ImprovementEffectView", "version_change"): "share",
     ("PartShown", "factor"): "plain",
     ("PartShown", "rate"): "given",
     ("ScoreMoved", "score"): "own",
@@ -177,6 +187,8 @@ class FigureWriter:
 
     def figure(self, name: str, value: Decimal) -> str:
         """Write one figure as the question's own tables do."""
+        if name in CHANGES:
+            return self.difference(name, value)
         unit, is_own = self._unit(name)
         if is_own and unit != "points":
             return self._text(unit).beside_target(value)
@@ -193,6 +205,9 @@ class FigureWriter:
     def estimate(self, name: str, estimate: Estimate | None) -> str:
         """Write a figure with its interval."""
         unit, _ = self._unit(name)
+        if estimate is not None and name in CHANGES:
+            value, interval = self._text(unit).estimate(estimate)
+            return value if estimate.interval is None else f"{value} ({interval})"
         if unit == "share":
             return estimate_text(estimate, percent=True)
         return estimate_text(estimate, places=PLACES.get(unit, 2))

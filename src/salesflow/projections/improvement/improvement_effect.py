@@ -364,10 +364,10 @@ class _EffectLayout:
                 text.figure(it.after), f"{it.n_after:,}", *text.estimate(it.change),
             )
         ]  # fmt: skip
-        if mean is not None and mean.units > 1:
+        if mean is not None and mean.count > 1:
             rows.append(
                 (
-                    self._mean_of(mean.units), text.figure(mean.before), NO_VALUE,
+                    self._mean_of(mean.count), text.figure(mean.before), NO_VALUE,
                     text.figure(mean.after), NO_VALUE, *text.estimate(mean.change),
                 )
             )  # fmt: skip
@@ -382,9 +382,9 @@ class _EffectLayout:
         """Write of whom figures before and after are."""
         if it.everybody:
             return in_language("whole company", self._language)
-        if len(it.units) <= NAMED:
-            return ", ".join(it.units) or NO_VALUE
-        return self._counted(len(it.units))
+        if len(it.started) <= NAMED:
+            return ", ".join(it.started) or NO_VALUE
+        return self._counted(len(it.started))
 
     def _counted(self, units: int) -> str:
         if self._view.by == "team":

@@ -75,7 +75,8 @@ class UnitAround(Value):
 class UnitsMean(Value):
     """The mean of the figures of teams or reps that started, of those that have both."""
 
-    units: int
+    count: int
+    """Of how many."""
     before: Decimal
     after: Decimal
     change: Estimate
@@ -92,7 +93,7 @@ class BeforeAfter(Value):
     start: Annotated[date, FieldRole.TRAIT]
     everybody: bool
     """Whether everybody changed at once: then it is of the whole company."""
-    units: tuple[Reference, ...]
+    started: tuple[Reference, ...]
     """Else the teams or reps that it is of."""
     before: Decimal | None
     n_before: int
@@ -292,7 +293,7 @@ class _BeforeAfter(NamedTuple):
         return BeforeAfter(
             start=self.windows.starts[0],
             everybody=everybody,
-            units=units,
+            started=units,
             before=before.value,
             n_before=before.n,
             after=after.value,
@@ -348,7 +349,7 @@ class _BeforeAfter(NamedTuple):
         both = np.isfinite(before) & np.isfinite(after)
         means = (rounded(math.fsum(it[both].tolist()) / change.count) for it in (before, after))
         first, last = (Decimal(0) if it is None else it for it in means)
-        return UnitsMean(units=change.count, before=first, after=last, change=change)
+        return UnitsMean(count=change.count, before=first, after=last, change=change)
 
 
 class _Side(NamedTuple):
