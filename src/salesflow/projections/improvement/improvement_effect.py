@@ -162,7 +162,8 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
     window: WindowDays = WINDOW
     """Days before each start and as many from it on, which are compared. Default: 60."""
     by: Unit = "team"
-    """Compare teams, which change as a whole, or reps, whose intervals are then too narrow."""
+    """Compare by team, which changes as a whole, or by rep, whose intervals are then too
+    narrow. Default: team."""
 
     def answer(self, reader: Reader, moment: Moment) -> ImprovementEffectView:
         """Measure everybody around the starts, now and as of the conclusion.
