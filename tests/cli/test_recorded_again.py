@@ -125,3 +125,25 @@ def test_a_proposal_that_was_mistyped_is_corrected_as_of_when_it_was_made(house:
     assert json.loads(shown.out)["irregular"] == 0
     told = typed("improvement correct trial --metric win_rate --because again", house)
     assert "would be otherwise" in told.err
+
+
+def test_an_award_is_granted_once_a_day_and_may_be_earned_again(house: str) -> None:
+    grant = "award grant wang 'deal of the month' --because 'the largest one'"
+    assert typed(f"{grant} --occurred-at 2026-03-31", house).code == 0
+    told = typed(f"{grant} --occurred-at '2026-03-31 18:00'", house)
+    assert (told.code, "was granted on that day already" in told.err) == (1, True)
+    for more in ("--award-kind badge --occurred-at 2026-03-31", "--occurred-at 2026-04-30"):
+        assert typed(f"{grant} {more}", house).code == 0, "another award, or earned once more"
+    assert typed(grant, house).code == 0
+    assert "was granted on that day already" in typed(grant, house).err
+
+
+def test_two_reviews_that_follow_the_same_one_are_noted(house: str) -> None:
+    opened = "review open {} --occurred-at 2026-06-02 --month 2026-05 --follows r1"
+    assert typed("review open r1 --month 2026-04 --occurred-at 2026-05-02", house).code == 0
+    assert typed("review close r1 --occurred-at 2026-05-03", house).code == 0
+    first = typed(opened.format("r2"), house)
+    assert (first.code, first.err) == (0, "")
+    second = typed(opened.format("r3"), house)
+    assert second.code == 0
+    assert "note: review 'r2' follows 'r1' as well" in second.err

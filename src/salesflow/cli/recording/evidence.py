@@ -4,7 +4,8 @@ In Python the answer of a question is handed to the command. On the command line
 is asked first, at the time at which the command happens, and its answer is handed over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from salesflow.cli.ask import (
@@ -13,9 +14,12 @@ from salesflow.cli.ask import (
     question_asked,
     question_parameters,
 )
-from salesflow.cli.recording.commands import Prepared
+from salesflow.cli.known_things import ids_of_things
+from salesflow.cli.recording.commands import Given, Prepared
+from salesflow.domain.review import Review, review_id
 from salesflow.domain.wording import quoted
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.presentation.messages import Language, say
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.contest_standings import ContestStandings
 from salesflow.projections.incentives.statement_view import CommissionStatementView
@@ -28,6 +32,7 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Values = dict[str, Any]
+REVIEWS_MAX: Final = 10_000
 
 
 def _answered(
@@ -89,4 +94,22 @@ def _opened(flow: "SalesFlow", values: Values) -> Values:
     return found
 
 
-REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD)
+def _opened_notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say which other review follows the same one: what was left for the next is in both."""
+    opened = flow.get(Review, review_id(str(values["review"])))
+    if opened.follows is None:
+        return
+    for id in ids_of_things(flow, Review, REVIEWS_MAX):
+        with suppress(NotFoundError, HistoryError):
+            other = flow.get(Review, id)
+            if id != opened.id and other.follows == opened.follows:
+                yield say(
+                    "review {other} follows {earlier} as well: actions that were carried over"
+                    " stand in both",
+                    language,
+                    other=quoted(other.key),
+                    earlier=quoted(opened.follows),
+                )
+
+
+REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD, _opened_notes)
