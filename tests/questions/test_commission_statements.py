@@ -411,6 +411,20 @@ def test_what_counts_for_nothing_is_named_with_the_reason() -> None:
         ]
 
 
+def test_a_draw_of_a_part_of_a_month_says_of_how_many_days_it_is() -> None:
+    with payroll(
+        plan(draw="3000", guarantee="600"), joined("04-14"), won(1, "04-20", "1000")
+    ) as found:
+        april, may = (found.asks("ann", month) for month in ("2026-04", "2026-05"))
+        assert [(each.days, each.period_days) for each in april.due] == [(17, 30)]
+        notes = april.tables()[0].notes
+        assert "draw for 17 of 30 days: 1,700 CNY of 3,000 CNY" in notes
+        assert "guarantee for 17 of 30 days: 340 CNY of 600 CNY" in notes
+        assert april.totals.payable == Decimal(1700)
+        assert not [note for note in may.tables()[0].notes if "days" in note]
+        assert "按 30 天中的 17 天计" in april.tables("zh")[0].notes[0]
+
+
 def test_a_second_win_is_named_with_what_was_kept_of_the_first() -> None:
     with payroll(
         plan(clawback_days=10),

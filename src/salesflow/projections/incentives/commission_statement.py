@@ -39,6 +39,7 @@ from salesflow.projections.incentives.commission_reading import (
     read_plans,
     read_sales,
 )
+from salesflow.projections.incentives.due_shown import due_shown
 from salesflow.projections.incentives.exchange_shown import exchanges_shown
 from salesflow.projections.incentives.issued_statements import (
     Difference,
@@ -187,6 +188,7 @@ class _StatementMaker:
             lines=found.lines,
             differences=found.differences,
             totals=found.totals,
+            due=tuple(due_shown(period, self._version_for)),
             accruals=tuple(self._accruals(period)),
             not_credited=tuple(self._not_credited(period)),
             issued=None if issued is None else _as_issued(issued),

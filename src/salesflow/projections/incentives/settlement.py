@@ -6,7 +6,7 @@ Both are due for the days on which the plan was for the rep: a rep who joins or 
 mid-period is due that part. Pure; it is a module of its own as it needs no sale.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -16,7 +16,7 @@ from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.time import ONE_DAY
 from salesflow.projections.incentives.accrual import cents
 
-__all__ = ["Due", "Settlement", "due_of", "settle"]
+__all__ = ["Due", "Settlement", "days_of_versions", "due_of", "settle"]
 
 NOTHING: Final = Decimal(0)
 
@@ -41,6 +41,17 @@ class Settlement(NamedTuple):
 
 def due_of(period: Days, version_on: Callable[[date], PlanVersion | None]) -> Due:
     """Return the draw and the guarantee of a period, by the versions of its days."""
+    versions, days = days_of_versions(period, version_on)
+    return Due(
+        _share(versions, days, lambda version: version.terms.draw),
+        _share(versions, days, lambda version: version.terms.guarantee),
+    )
+
+
+def days_of_versions(
+    period: Days, version_on: Callable[[date], PlanVersion | None]
+) -> tuple[list[tuple[PlanVersion, int]], int]:
+    """Return the versions of a period, each with the days it was for the rep; and all days."""
     days = (period.last - period.first).days + 1
     counts: dict[int, int] = {}
     versions: dict[int, PlanVersion] = {}
@@ -49,22 +60,18 @@ def due_of(period: Days, version_on: Callable[[date], PlanVersion | None]) -> Du
         if version is not None:
             versions[version.version] = version
             counts[version.version] = counts.get(version.version, 0) + 1
-    return Due(
-        _share(versions.values(), counts, days, lambda version: version.terms.draw),
-        _share(versions.values(), counts, days, lambda version: version.terms.guarantee),
-    )
+    return [(version, counts[number]) for number, version in versions.items()], days
 
 
 def _share(
-    versions: Iterable[PlanVersion],
-    counts: Mapping[int, int],
+    versions: Iterable[tuple[PlanVersion, int]],
     days: int,
     amount_of: Callable[[PlanVersion], Decimal | None],
 ) -> Decimal:
     total, currency = NOTHING, ""
-    for version in versions:
+    for version, count in versions:
         currency = version.currency
-        total += (amount_of(version) or NOTHING) * counts[version.version]
+        total += (amount_of(version) or NOTHING) * count
     return cents(total / days, currency) if total else NOTHING
 
 
