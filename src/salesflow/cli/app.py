@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from inspect import cleandoc
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -295,6 +296,10 @@ REQUIRED: Final = re.compile(r"\[(?!OPTIONS)[A-Z_]+\]")
 """How an argument is written that need not be typed."""
 
 
+BELOW_NOTHING: Final = re.compile(r"-\.?[0-9]").match
+"""Whether what is typed is a number below 0, and no option: none begins with a digit."""
+
+
 class OneValueEach(TyperCommand):
     """A command that refuses an option which takes one value and is given several."""
 
@@ -313,13 +318,43 @@ class OneValueEach(TyperCommand):
         ctx: Any,  # noqa: ANN401 - a private class of Typer
         args: list[str],
     ) -> list[str]:
-        """Count the options before they are read: of several values the last would win."""
+        """Count the options before they are read: of several values the last would win.
+
+        A number below 0 where an argument stands, as in `statement correct … -500`, is one.
+        """
+        args = _with_numbers(args, self.params)
         _, _, given = self.make_parser(ctx).parse_args([*args])
         for option, times in Counter(map(_flag_of, given)).items():
             if option and times > 1:
                 often = "twice" if times == 2 else f"{times:,} times"
                 raise InputError(f"{option} is given {often} and takes one value; give it once")
         return super().parse_args(ctx, args)
+
+
+def _with_numbers(args: Sequence[str], parameters: Sequence[object]) -> list[str]:
+    """Let numbers below 0 be arguments and no options: all arguments are put behind a `--`.
+
+    What follows an option that takes a value is its value, whatever it begins with.
+    """
+    valued = {
+        flag
+        for each in parameters
+        if isinstance(each, TyperOption) and not each.is_flag
+        for flag in each.opts
+    }
+    options: list[str] = []
+    arguments: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        if arg == "--":
+            arguments += rest
+        elif arg.startswith("-") and len(arg) > 1 and not BELOW_NOTHING(arg):
+            options.append(arg)
+            if arg in valued:
+                options += islice(rest, 1)
+        else:
+            arguments.append(arg)
+    return [*options, "--", *arguments] if any(map(BELOW_NOTHING, arguments)) else [*args]
 
 
 def _flag_of(parameter: object) -> str:
