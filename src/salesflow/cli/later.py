@@ -1,7 +1,8 @@
 """Things that there are, and that were not there yet at the moment somebody asks about.
 
 `rep 'south-05' joins on 2026-03-02, after the moment asked` is what a reader needs to hear
-where an answer of that moment can only say that there is no such rep.
+where an answer of that moment can only say that there is no such rep. It is a module of its
+own, since whoever shows a thing needs it as well as whoever asks.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

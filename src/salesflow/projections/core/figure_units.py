@@ -2,7 +2,8 @@
 
 A question's own tables write each figure as its unit asks for: shares in per cent, days to a
 tenth, amounts with their currency. A comparison lays out any question, and looks it up here by
-the name of the field. Leaves out counts: a whole number is written as it is.
+the name of the field. A module of its own: here are names of fields alone, and nothing that is
+compared. Leaves out counts: a whole number is written as it is.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,4 +1,7 @@
-"""How the draw and the guarantee of a statement were shared out over the days of its period."""
+"""How the draw and the guarantee of a statement were shared out over the days of its period.
+
+It is a module of its own: what is due needs no sale, and is shown beside them.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
