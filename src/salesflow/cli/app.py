@@ -85,6 +85,8 @@ STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
 GOALS: Final = f"{HOME}recording.goals"
+REVIEWS: Final = f"{HOME}recording.reviews"
+DUE: Final = f"{REVIEWS}:DUE"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
@@ -211,19 +213,23 @@ COMMANDS: Final = CommandGroup(
             "Reviews: figures fixed at a moment, findings, actions.",
             {
                 **_of(REVIEW, *ABOUT),
-                "open": ThingCommand(REVIEW, "open", f"{EVIDENCE}:REVIEW_OPENED"),
-                **_of(REVIEW, "record_finding", "agree_action"),
-                **_of(REVIEW, "complete_action", "drop_action", "carry_over_action"),
+                "open": ThingCommand(REVIEW, "open", f"{REVIEWS}:REVIEW_OPENED"),
+                **_of(REVIEW, "record_finding"),
+                "agree-action": ThingCommand(REVIEW, "agree_action", f"{REVIEWS}:DUE"),
+                **_of(REVIEW, "complete_action", "drop_action"),
+                "carry-over-action": ThingCommand(
+                    REVIEW, "carry_over_action", f"{REVIEWS}:DUE"
+                ),
                 "close": ThingCommand(REVIEW, "close_review"),
             },
         ),
         "case": CommandGroup(
             "Won and lost cases to learn from.",
-            _of(
-                CASE,
-                *(*ABOUT, "publish", "note_factor", "note_lesson", "address", "link"),
-                "withdraw",
-            ),
+            {
+                **_of(CASE, *ABOUT),
+                "publish": ThingCommand(CASE, "publish", f"{REVIEWS}:CASE_PUBLISHED"),
+                **_of(CASE, "note_factor", "note_lesson", "address", "link", "withdraw"),
+            },
         ),
         "improvement": CommandGroup(
             "Changes of process or strategy that are tried.",

@@ -61,7 +61,7 @@ MANY_EVENTS = 5_000
 
 
 def time_text(text: str) -> str:
-    """Return a text that is a day, or a time with its zone.
+    """Return a text that is a day, or a time, with its zone or without.
 
     Raises:
         InputError: when it is neither.
@@ -140,8 +140,8 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         metavar="TIME",
-        help="What had happened by then: 2026-03-31 (the end of that day) or"
-        " 2026-03-31T17:00:00+08:00. Default: now.",
+        help="What had happened by then: 2026-03-31 (the end of that day), 2026-03-31 17:00 in"
+        " the business time zone, or 2026-03-31T17:00:00+08:00. Default: now.",
         rich_help_panel="Moment",
         show_default=False,
         parser=time_text,

@@ -36,6 +36,7 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
 from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.messages import Language
@@ -349,7 +350,7 @@ class _Command:
             gone = {*retracted_ids(before)}
             facts = (e.fact for e in before if e.event_id not in gone)
             others = sum(not isinstance(fact, FactRetracted) for fact in facts)
-            return self._open_anew(session, made, asked, others)
+            return self._open_anew(session, flow, made, asked, others)
         if self._names is not None:
             self._names.note_alike(made)
         if made.id_given:
@@ -359,10 +360,18 @@ class _Command:
         return session.add(made)
 
     def _open_anew(
-        self, session: "Session", made: Aggregate, asked: _OneCommand, others: int
+        self,
+        session: "Session",
+        flow: "SalesFlow",
+        made: Aggregate,
+        asked: _OneCommand,
+        others: int,
     ) -> Aggregate:
         """Record the opening again of what was opened before, which was retracted."""
         untrack(made)
+        zone = flow.settings().timezone
+        now = flow.log.now()
+        made.attach(ReplayContext(zone=zone, now=now, clock=lambda: now))
         [opening] = (each.fact for each in made.pending)
         occurred_at: Any = asked.values.get("occurred_at")
         session.reopen_history(made.id, opening, occurred_at=occurred_at)

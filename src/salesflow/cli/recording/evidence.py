@@ -7,21 +7,15 @@ is asked first, at the time at which the command happens, and its answer is hand
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from salesflow.cli.ask import (
-    period_asked,
-    period_parameters,
-    question_asked,
-    question_parameters,
-)
+from salesflow.cli.ask import question_asked, question_parameters
 from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.wording import quoted
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import NotFoundError
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.contest_standings import ContestStandings
 from salesflow.projections.incentives.statement_view import CommissionStatementView
-from salesflow.projections.review.retrospective import Retrospective
 
-__all__ = ["CONTEST_DECIDED", "REVIEW_OPENED", "STATEMENT_ISSUED"]
+__all__ = ["CONTEST_DECIDED", "STATEMENT_ISSUED"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -72,21 +66,3 @@ def _decided(flow: "SalesFlow", values: Values) -> Values:
 
 
 CONTEST_DECIDED: Final = Prepared(_decided, frozenset({"results"}))
-
-
-PERIOD: Final = tuple(period_parameters(Retrospective))
-
-
-def _opened(flow: "SalesFlow", values: Values) -> Values:
-    """Take the period of a review as it is typed where one is asked about."""
-    found: Values = period_asked(values, flow)
-    if found.get("from_") is None:
-        raise InputError(
-            "name the period: --month, --quarter or --year, or its --from and --to day"
-        )
-    if found.get("to") is None:
-        raise InputError("--to is missing: the last day of the period, which belongs to it")
-    return found
-
-
-REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD)
