@@ -47,7 +47,7 @@ def asked(question: type[Question[View]], flow: SalesFlow) -> Question[View]:
     names += [TOLD_ALONE[question.name]] if question.name in TOLD_ALONE else []
     given: dict[str, Any] = {n: named(n, flow) for n in names if n in NAMED}
     if "deal" in names:
-        status = "open" if question.name in OPEN else "won"
+        status: Any = "open" if question.name in OPEN else "won"
         given["deal"] = flow.ask(Deals(outcome=status, limit=1)).deals[0].deal
     return question.model_validate(given)
 
