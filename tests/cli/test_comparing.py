@@ -29,7 +29,7 @@ def test_a_mistake_found_later_is_the_difference_between_what_was_known() -> Non
     )
     assert told.code == 0
     [won] = [line.split() for line in told.out.splitlines() if "882,000" in line]
-    assert won == ["Amounts", "980,000", "CNY", "98,000", "CNY", "-882,000", "CNY"]
+    assert won == ["Amount", "980,000", "CNY", "98,000", "CNY", "-882,000", "CNY"]
 
 
 def test_both_moments_are_printed() -> None:

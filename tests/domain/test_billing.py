@@ -1,5 +1,6 @@
 """What a deal is worth: forecasts, agreed lines, signature, amendments; and what was paid."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 
@@ -21,6 +22,7 @@ from given import (
     opened,
     refuses,
 )
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.billing import (
     ContractAmended,
@@ -35,8 +37,9 @@ from salesflow.domain.deal.merging import DealMerged
 from salesflow.domain.deal.outcomes import DealLost, DealReopened, DealWon
 from salesflow.domain.deal.quotes import QuoteAccepted, QuoteIssued
 from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.values import Money
-from salesflow.errors import DealClosedError, InputError
+from salesflow.errors import DealClosedError, InputError, RuleError
 
 
 @pytest.mark.parametrize(
@@ -194,6 +197,111 @@ def test_terms_are_agreed_before_or_after_the_signature() -> None:
         error=InputError,
         match="terms cannot be blank",
     )
+
+
+@pytest.mark.parametrize(
+    "say",
+    [
+        lambda deal: deal.forecast(amount=cny("-5")),
+        lambda deal: deal.confirm_budget(cny("-5")),
+        lambda deal: deal.win(cny("-5")),
+        lambda deal: deal.agree_line_items([line("20"), line("-25")]),
+        lambda deal: deal.issue_quote(lines=[line("-5")], valid_until=day("2026-07-01")),
+    ],
+    ids=["forecast", "budget", "win", "lines", "quote"],
+)
+def test_nothing_is_expected_offered_or_signed_for_less_than_nothing(
+    say: Callable[[Deal], None],
+) -> None:
+    refuses(given=[opened()], when=say, error=InputError, match="-5 CNY.* less than nothing")
+
+
+def test_a_deal_is_not_opened_for_less_than_nothing() -> None:
+    with pytest.raises(InputError, match="-5 CNY is less than nothing: what a deal may bring"):
+        Deal.open(STANDARD, title="ERP", owner="ann", amount=cny("-5"))
+
+
+def test_a_contract_is_amended_to_nothing_at_the_least() -> None:
+    won = [opened(), DealWon(amount=cny("100"))]
+    decides(
+        given=won,
+        when=lambda deal: deal.amend_contract(cny("0"), because="cancelled"),
+        then=[ContractAmended(amount=cny("0"), because="cancelled")],
+    )
+    refuses(
+        given=won,
+        when=lambda deal: deal.amend_contract(cny("-5"), because="cancelled"),
+        error=InputError,
+        match="-5 CNY is less than nothing: what a contract is worth is 0 or more",
+    )
+
+
+@pytest.mark.parametrize(
+    ("history", "left", "others"),
+    [
+        ([], "100", "sold for 100 CNY, 0 CNY was paid, 0 CNY was refunded before"),
+        ([RefundGiven(amount=cny("30"))], "70", "30 CNY was refunded before"),
+        ([ContractAmended(amount=cny("130"))], "130", "sold for 130 CNY"),
+        ([RepeatOrderPlaced(amount=cny("20"))], "120", "sold for 120 CNY"),
+        ([PaymentReceived(amount=cny("113"))], "113", "113 CNY was paid"),
+        (
+            [PaymentReceived(amount=cny("113")), RefundGiven(amount=cny("100"))],
+            "13",
+            "100 CNY was refunded before",
+        ),
+        (
+            [RefundGiven(amount=cny("90")), DealReopened(), DealWon(amount=cny("40"))],
+            "40",
+            "sold for 40 CNY",
+        ),
+    ],
+)
+def test_no_more_is_refunded_than_was_sold_or_paid_and_not_refunded_before(
+    history: list[Given], left: str, others: str
+) -> None:
+    given = [opened(), DealWon(amount=cny("100")), *history]
+    more = Money(Decimal(left) + Decimal("0.01"), "CNY")
+    refuses(
+        given=given,
+        when=lambda deal: deal.give_refund(more, because="a fault"),
+        error=RuleError,
+        match=f"{more} is more than deal .* can be refunded at that time, {left} CNY.*{others}",
+    )
+    decides(
+        given=given,
+        when=lambda deal: deal.give_refund(cny(left), because="a fault"),
+        then=[RefundGiven(amount=cny(left), because="a fault")],
+    )
+
+
+def test_a_refund_is_in_a_currency_of_the_sale() -> None:
+    refuses(
+        given=[opened(), DealWon(amount=cny("100"))],
+        when=lambda deal: deal.give_refund(Money("1", "USD"), because="a fault"),
+        error=RuleError,
+        match="1 USD is more than deal .* can be refunded at that time, 0 USD",
+    )
+
+
+def test_what_a_sale_of_unknown_worth_gives_back_is_not_bounded() -> None:
+    decides(
+        given=[opened(), DealWon()],
+        when=lambda deal: deal.give_refund(cny("5"), because="late"),
+        then=[RefundGiven(amount=cny("5"), because="late")],
+    )
+
+
+def test_a_refund_stands_when_the_sale_is_known_to_be_smaller_later() -> None:
+    """Facts of the world stay; what is refused is refused when it is said."""
+    deal = deal_of(
+        opened(),
+        on(DealWon(amount=cny("100")), START + HOUR),
+        on(RefundGiven(amount=cny("90")), START + 3 * HOUR),
+        on(ContractAmended(amount=cny("50")), START + 2 * HOUR, recorded_at=NOW),
+    )
+    assert ([*deal.irregular], len(deal.refunds)) == ([], 1)
+    with pytest.raises(RuleError, match="0 CNY: it was sold for 50 CNY"):
+        deal.give_refund(cny("1"), because="more")
 
 
 def test_a_signed_contract_is_amended_from_a_day_on() -> None:

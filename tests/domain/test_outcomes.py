@@ -46,7 +46,7 @@ def test_nobody_signs_less_than_nothing() -> None:
         given=[opened()],
         when=lambda deal: deal.win(cny("-1")),
         error=InputError,
-        match="-1 CNY cannot be signed",
+        match="-1 CNY is less than nothing: what was signed is 0 or more",
     )
 
 

@@ -139,14 +139,18 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
             mode = _mode(versions, sale[0])
             mine = credits.setdefault((deal, sale), [])
             booked = {w[3] for each in upto for w in each[4] if w[0] == sale}
+            earlier = _kept_of(credits, deal, sale)
             counts = {
-                currency: _counted(upto, sales, sale, currency, mode)
+                currency: _not_paid_yet(
+                    _counted(upto, sales, sale, currency, mode),
+                    _paid_before(world, earlier, sale, share, currency),
+                )
                 for currency in sorted(each for each in booked if each is not None)
             }
             for currency, counted in counts.items():
                 level = levels.get((deal, sale, currency), NOTHING)
                 if counted < level:
-                    swaps = len({w[3] for w in what}) > 1 and what[0][1] == "amended"
+                    swaps = len({w[3] for w in what if w[:2] == (sale, "amended")}) > 1
                     taken = _take(world, mine, at, currency, level - counted, swaps)
                     left = [c["left"] for c in mine if c["currency"] == currency]
                     stays = level - taken if any(left) or level <= 0 else counted
@@ -155,10 +159,42 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
                 level = levels.get((deal, sale, currency), NOTHING)
                 if counted > max(level, NOTHING):
                     more = counted - max(level, NOTHING)
-                    mine.append(_credit(world, at, currency, more, team, share, mine))
+                    before = [*earlier, *mine]
+                    mine.append(_credit(world, at, currency, more, team, share, before))
                 levels[deal, sale, currency] = max(level, counted)
         del event
     return _totals([credit for each in credits.values() for credit in each])
+
+
+def _kept_of(credits: dict[Any, list[dict[str, Any]]], deal: str, sale: Any) -> list[Any]:  # noqa: ANN401
+    """Give what is still paid for wins of the deal before this one."""
+    won, order = sale
+    if order is not None:
+        return []
+    wins = [key for key in credits if key[0] == deal and key[1][1] is None and key[1][0] < won]
+    return [c for key in wins for c in credits[key] if c["left"] > 0 and c["version"]]
+
+
+def _paid_before(
+    world: Any,  # noqa: ANN401
+    earlier: list[dict[str, Any]],
+    sale: tuple[int, str | None],
+    share: Fraction,
+    currency: str,
+) -> Fraction:
+    """Say how much of a sale was paid with earlier wins, in its currency, of the whole."""
+    day, paid = moment(sale[0]).date(), NOTHING
+    for credit in earlier:
+        rate = _rate(world, credit["currency"], currency, day)
+        if rate is not None:
+            paid += credit["left"] * credit["share"] * rate
+    return _millionths(paid / share)
+
+
+def _not_paid_yet(counted: Fraction, paid: Fraction) -> Fraction:
+    if not paid:
+        return counted
+    return counted - paid if counted > paid else min(counted, NOTHING)
 
 
 def _mode(versions: list[Plan], at: int) -> str:

@@ -137,7 +137,7 @@ def _of_its_way(seen: _Seen, deal: State, pushes: int) -> dict[str, Reason]:
         after = date.fromisoformat(deal["expected_close"]) + timedelta(days=1)
         since = instant(f"{after}T00:00:00+00:00")
         if since <= seen.as_of:
-            late = Fraction(seen.as_of - since, DAY)
+            late = Fraction(seen.as_of // DAY - since // DAY + 1)
             found["overdue"] = (since, late, None, (seen.last["expected_close"][1],))
     pushed = _pushed(seen)
     if len(pushed) >= pushes:
@@ -227,10 +227,13 @@ def _of_talks(
             talk["contacts"][-1:] or [seen.opened],
         ),
     ):
-        if since and seen.as_of - since[0]["occurred"] > days * DAY:
-            at = since[0]["occurred"]
+        if not since:
+            continue
+        at = since[0]["occurred"]
+        apart = seen.as_of // DAY - at // DAY  # days of UTC, which is the business zone here
+        if apart > days:
             ids = tuple(event["event_id"] for event in about)
-            found[name] = (at, Fraction(seen.as_of - at, DAY), Fraction(days), ids)
+            found[name] = (at, Fraction(apart), Fraction(days), ids)
     if talk["people"] == 1:
         event = talk["named"]
         ids = (event["event_id"],)

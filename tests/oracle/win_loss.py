@@ -9,6 +9,7 @@ from oracle.beliefs import Raw, effect_of
 from oracle.deals import State, deals_of, processes_of, replay
 from oracle.rates import Exchange
 from oracle.sales import closing_at
+from oracle.visits import way_at
 
 __all__ = ["factors_at", "losses_of", "win_loss_in"]
 
@@ -37,6 +38,7 @@ WHERE = (
     ("deal.contact_logged", "contacted_by", "channel"),
 )
 DAY = 86_400_000_000
+OF_A_STAGE = ("contacted_in", "overdue_in")
 
 Factor = tuple[str, str]
 
@@ -59,8 +61,11 @@ def win_loss_in(
             continue
         asked = process in (None, closing["process"]) and owner in (None, closing["owner"])
         if asked and span[0] <= closing["closed"][0] < span[1]:
-            deals.append((closing, factors_at(events, stream, as_of, known_at)))
-    lost = [closing for closing, _ in deals if closing["outcome"] == "lost"]
+            factors = factors_at(events, stream, as_of, known_at)
+            stood = {name[1] for name in factors if name[0] in OF_A_STAGE}
+            stood |= _stages_stood_in(events, stream, as_of, known_at)
+            deals.append((closing, factors, stood))
+    lost = [closing for closing, *_ in deals if closing["outcome"] == "lost"]
     if exchange is not None:
         for number, closing in enumerate(lost):
             at = closing["closed"][0]
@@ -146,13 +151,29 @@ def _stages(stood: State, processes: dict[Any, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _drivers(deals: list[tuple[dict[str, Any], dict[Factor, int]]]) -> dict[Factor, Any]:
-    """Give won and lost deals with a factor and without it, and how far the rates lie apart."""
-    names = {factor for _, factors in deals for factor in factors}
+def _stages_stood_in(events: list[Raw], stream: str, as_of: int, known_at: int) -> set[str]:
+    """Give every stage in which a deal stood open for some time."""
+    return {
+        step["stage"]
+        for step in way_at(events, stream, as_of, known_at)
+        if step["outcome"] == "open" and (step["end"] is None or step["end"] > step["at"])
+    }
+
+
+def _drivers(
+    deals: list[tuple[dict[str, Any], dict[Factor, int], set[str]]],
+) -> dict[Factor, Any]:
+    """Give won and lost deals with a factor and without it, and how far the rates lie apart.
+
+    A deal that never came to a stage is none without what happens there.
+    """
+    names = {factor for _, factors, _ in deals for factor in factors}
     found = {}
     for name in names:
         counts = {(True, "won"): 0, (True, "lost"): 0, (False, "won"): 0, (False, "lost"): 0}
-        for closing, factors in deals:
+        for closing, factors, stood in deals:
+            if name[0] in OF_A_STAGE and name[1] not in stood:
+                continue
             counts[name in factors, closing["outcome"]] += 1
         with_, without = (counts[side, "won"] + counts[side, "lost"] for side in (True, False))
         apart = None

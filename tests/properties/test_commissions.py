@@ -36,7 +36,7 @@ from salesflow.domain.statement import Statement, StatementFigures
 from salesflow.domain.values import Money
 from salesflow.engine import SalesFlow
 from salesflow.errors import InputError, NotFoundError
-from salesflow.projections.incentives import commission_book
+from salesflow.projections.incentives import commission_book, sale_credits
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.statement_view import CommissionStatementView
 
@@ -285,7 +285,7 @@ def open_differences(flow: SalesFlow, rep: str, first: date, now: int) -> list[s
 
 
 def forgets_the_window(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commission_book.SaleCredit, "is_taken_back_on", lambda *_: True)
+    patch.setattr(sale_credits.SaleCredit, "is_taken_back_on", lambda *_: True)
 
 
 def credits_what_is_booked_whatever_came_in(patch: pytest.MonkeyPatch) -> None:
@@ -297,7 +297,15 @@ def credits_what_is_booked_whatever_came_in(patch: pytest.MonkeyPatch) -> None:
     )
 
 
-MISTAKES: list[Mistake] = [forgets_the_window, credits_what_is_booked_whatever_came_in]
+def pays_a_sale_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(commission_book.CommissionBook, "_earlier", lambda *_: iter(()))
+
+
+MISTAKES: list[Mistake] = [
+    forgets_the_window,
+    credits_what_is_booked_whatever_came_in,
+    pays_a_sale_twice,
+]
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

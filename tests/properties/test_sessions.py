@@ -1,6 +1,7 @@
 """Sessions: all or nothing, and each command judged by what was believed of its own time."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from uuid import UUID
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 
 from oracle.beliefs import Raw
 from oracle.deals import State, deal_at
+from oracle.refunds import refundable
 from properties.effort import TALLY, examples
 from properties.moments import Pick, instants, picks
 from properties.playing import Act, Player, acts
@@ -40,7 +42,7 @@ COMMANDS: dict[str, tuple[Command, Callable[[State], bool]]] = {
     ),
     "refund": (
         lambda deal, at_: deal.give_refund(money(1), because="a fault", occurred_at=at_),
-        lambda s: s["standing"] == "won",
+        lambda s: s["standing"] == "won" and _is_left(s["refundable"]),
     ),
     "repeat": (
         lambda deal, at_: deal.place_repeat_order(money(1), occurred_at=at_),
@@ -52,6 +54,10 @@ COMMANDS: dict[str, tuple[Command, Callable[[State], bool]]] = {
     ),
 }
 """Commands, and in which state of the deal the rules allow them."""
+
+
+def _is_left(refundable: Decimal | None) -> bool:
+    return refundable is None or money(1).amount <= refundable
 
 
 class UndoneError(Exception):
@@ -75,7 +81,11 @@ def allowed(raw: list[Raw], stream: UUID, rule: Callable[[State], bool], when: i
     head = raw[-1]["recorded"]
     now = deal_at(raw, str(stream), max(head, when), head)
     then = deal_at(raw, str(stream), when, head)
-    return now is not None and then is not None and rule(then)
+    if now is None or then is None:
+        return False
+    left = refundable(raw, str(stream), when, head, money(1).currency)
+    TALLY["refunds bounded by what was sold or paid"] += left is not None
+    return rule({**then, "refundable": left})
 
 
 @examples(15)

@@ -42,7 +42,7 @@ from questions.paying import (
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
 from salesflow.projections.incentives import accrual, commission_book, issued_statements
-from salesflow.projections.incentives.commission_book import AccrualKey
+from salesflow.projections.incentives.commission_book import AccrualKey, CommissionBook
 from salesflow.projections.incentives.commission_reading import PlanSchedule
 from salesflow.projections.scope import Teams
 
@@ -424,6 +424,116 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             amended(1, "04-07", "12000"),  # 2,000 above what was paid: 100
         ],
         [Paid("2026-03", "500"), Paid("2026-04", "100")],
+    ),
+    # Won once more
+    "a deal that is won again is paid for what goes beyond what was kept of it": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            reopened(1, "04-05"),  # 26 days: the 500 are kept
+            won(1, "05-10", "12000", again=True),  # 12,000 - 10,000 = 2,000 x 5 %
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", ""), Paid("2026-05", "100")],
+    ),
+    "a deal that is won again for less than was kept is not paid again": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            lost(1, "04-05"),
+            reopened(1, "04-20"),
+            won(1, "05-10", "8000", again=True),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", ""), Paid("2026-05", "")],
+    ),
+    "a deal that is won three times is paid for the most it was ever won for": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            reopened(1, "04-05"),
+            won(1, "05-10", "12000", again=True),  # 2,000 x 5 %
+            reopened(1, "06-05"),
+            won(1, "07-10", "13000", again=True),  # 13,000 - 10,000 - 2,000 = 1,000 x 5 %
+        ],
+        [Paid("2026-05", "100"), Paid("2026-06", ""), Paid("2026-07", "50")],
+    ),
+    "of a win that was taken back in part the rest is paid again": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            amended(1, "04-01", "15000"),
+            reopened(1, "04-05"),  # the 5,000 of four days ago are taken back, 10,000 are kept
+            won(1, "05-10", "12000", again=True),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "250 -250"), Paid("2026-05", "100")],
+    ),
+    "a refund of a second win takes back what was paid for it, and nothing of the first": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            reopened(1, "04-05"),
+            won(1, "05-10", "12000", again=True),
+            refunded(1, "05-15", "3000"),  # 9,000 are left, less than the 10,000 kept
+            amended(1, "05-16", "13000"),  # 10,000: nothing goes beyond what was kept
+            amended(1, "05-17", "13500"),  # 10,500: 500 x 5 %
+        ],
+        [Paid("2026-05", "100 -100 25")],
+    ),
+    "by payments a deal that is won again is paid as more comes in than was kept": (
+        [
+            plan(crediting="payment", clawback_days=10),
+            won(1, "03-10", "10000"),
+            paid(1, "03-12", "10000"),
+            reopened(1, "04-05"),
+            won(1, "05-10", "12000", again=True),
+            paid(1, "05-20", "2000"),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", ""), Paid("2026-05", "100")],
+    ),
+    "a deal that somebody else wins again is paid to them, and kept by who won it first": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            reopened(1, "04-05"),
+            owned(1, "05-09", "bob"),
+            won(1, "05-10", "12000", again=True),
+        ],
+        [
+            Paid("2026-03", "500"),
+            Paid("2026-05", ""),
+            Paid("2026-05", "600", rep="bob"),
+        ],
+    ),
+    "of a second win that is shared out one's own part is compared": (
+        [
+            plan(clawback_days=10),
+            won(1, "03-10", "10000"),
+            reopened(1, "04-05"),
+            split(1, "05-10", "bob", "0.4"),
+            won(1, "05-10", "20000", again=True),  # ann 60 %: 12,000 - 10,000 = 2,000 x 5 %
+        ],
+        [Paid("2026-05", "100"), Paid("2026-05", "400", rep="bob")],
+    ),
+    "a second win in another currency goes beyond the first at the rate of its day": (
+        [
+            rates("01-01", CNY="8"),
+            plan(clawback_days=10),
+            won(1, "03-10", "8000"),
+            reopened(1, "04-05"),
+            won(1, "05-10", "1500", currency="USD", again=True),  # 500 USD = 4,000 CNY x 5 %
+        ],
+        [Paid("2026-03", "400"), Paid("2026-05", "200")],
+    ),
+    "a SPIFF bonus that was kept is not paid with the second win": (
+        [
+            plan(
+                clawback_days=10,
+                spiffs=({"key": "spring", "bonus": "200"},),
+            ),
+            won(1, "03-10", "10000"),
+            reopened(1, "04-05"),
+            won(1, "05-10", "12000", again=True),
+        ],
+        [Paid("2026-03", "700"), Paid("2026-05", "100")],
     ),
     # When it is credited
     "by payments a sale is credited as they come in": (
@@ -892,6 +1002,10 @@ def begins_an_accrual_with_every_version(patch: pytest.MonkeyPatch) -> None:
     )
 
 
+def pays_a_sale_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(CommissionBook, "_earlier", lambda *_: iter(()))
+
+
 def leaves_the_cap_out(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(accrual, "_above_cap", lambda *_: Decimal(0))
 
@@ -909,6 +1023,10 @@ def leaves_the_cap_out(patch: pytest.MonkeyPatch) -> None:
         (
             begins_an_accrual_with_every_version,
             "a plan that is revised in mid-period goes on where it says so",
+        ),
+        (
+            pays_a_sale_twice,
+            "a deal that is won again is paid for what goes beyond what was kept of it",
         ),
         (leaves_the_cap_out, "a cap is the most that is paid, whatever is sold above it"),
     ],

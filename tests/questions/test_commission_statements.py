@@ -25,6 +25,7 @@ from questions.paying import (
     plan,
     rates,
     refunded,
+    reopened,
     repeated,
     retracted,
     revised,
@@ -408,6 +409,25 @@ def test_what_counts_for_nothing_is_named_with_the_reason() -> None:
             ("won", "no_amount"),
             ("paid", "no_rate"),
         ]
+
+
+def test_a_second_win_is_named_with_what_was_kept_of_the_first() -> None:
+    with payroll(
+        plan(clawback_days=10),
+        won(1, "03-10", "10000"),
+        reopened(1, "04-05"),
+        won(1, "05-10", "12000", again=True),
+        won(2, "05-11", "100"),
+    ) as found:
+        may = found.asks("ann", "2026-05")
+        assert [(e.event, e.amount, e.reason) for e in may.not_credited] == [
+            ("won", Decimal(10_000), "kept_of_earlier_win"),
+        ]
+        [told] = [table for table in may.tables() if table.title == "Not credited"]
+        assert told.rows[0][3:] == (
+            "10,000 CNY",
+            "paid with an earlier win of the deal, and kept; not paid again",
+        )
 
 
 def test_a_rep_is_told_which_version_nobody_has_acknowledged() -> None:

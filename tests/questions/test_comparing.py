@@ -3,20 +3,27 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib import import_module
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import pytest
+from pydantic import BaseModel
 
 from salesflow import STANDARD, Deal, Money, SalesFlow
+from salesflow.domain.metric import METRICS
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
-from salesflow.presentation.fields import FieldRole, field_roles
+from salesflow.presentation.fields import FieldRole, bare, field_roles, is_record, item_of
 from salesflow.presentation.format import Estimate, Interval, Total
+from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.comparison import Comparison
+from salesflow.projections.core.figure_units import unit_of
 from salesflow.projections.core.question import View
+from salesflow.projections.homes import QUESTION_HOMES
+from salesflow.projections.performance.kpis import Kpis
 from salesflow.projections.pipeline.deal_timeline import DealTimeline
 from salesflow.projections.pipeline.deals import Deals
 from salesflow.projections.pipeline.funnel import Funnel
@@ -242,8 +249,102 @@ def test_an_estimate_is_one_line_with_its_interval() -> None:
     then = Estimate(value=Decimal(20), interval=interval, count=8)
     now = then.model_copy(update={"value": Decimal(25)})
     assert lines(sales(row(nps=then)), sales(row(nps=now))) == [
-        ("Rep ann", "NPS", "20.00 (10.00 … 30.00)", "25.00 (10.00 … 30.00)", "+5"),
+        ("Rep ann", "NPS", "20 (10 … 30)", "25 (10 … 30)", "+5"),
     ]
+
+
+class Measured(Value):
+    """Figures of one metric, as rows of many questions have them."""
+
+    metric: Reference
+    value: Decimal | None
+    value_before: Decimal | None = None
+    currency: Annotated[Currency | None, FieldRole.TRAIT] = None
+
+
+class MeasuredView(SalesView):
+    measured: tuple[Measured, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("metric", "currency", "written"),
+    [
+        ("win_rate", None, ("51.2%", "48.2%", "-3.0 points")),
+        ("cycle_days", None, ("0.5 d", "0.5 d", "-0.0 d")),
+        ("sales", "CNY", ("0.51 CNY", "0.48 CNY", "-0.03 CNY")),
+    ],
+)
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_figure_is_written_as_the_unit_of_its_metric_asks_for(
+    metric: str, currency: str | None, written: tuple[str, ...], language: Language
+) -> None:
+    then, now = (
+        MeasuredView(
+            moment=MOMENT,
+            measured=(
+                Measured(
+                    metric=metric,
+                    value=Decimal(value),
+                    value_before=Decimal(1),
+                    currency=currency,
+                ),
+            ),
+        )
+        for value in ("0.51234", "0.4821")
+    )
+    words = {"points": "个百分点", "d": "天"} if language == "zh" else {}
+    wanted = tuple(" ".join(words.get(w, w) for w in text.split(" ")) for text in written)
+    table = Comparison(then=then, now=now).tables(language)[-1]
+    [line, *_] = table.rows
+    assert line[-3:] == wanted
+    assert line[0] == METRICS[metric].name(language)
+
+
+def test_what_a_comparison_writes_stands_in_the_tables_of_the_question(flow: SalesFlow) -> None:
+    found = flow.compare(Kpis(), to_as_of="2026-03-31")
+    own = {
+        cell.removesuffix(" d") for t in found.now.tables() for row in t.rows for cell in row
+    }
+    [_, lines, *_] = found.tables()
+    said = {row[-4]: row[-2].removesuffix(" d") for row in lines.rows}
+    figures = {"Win rate", "Sales cycle · Median days"}
+    assert figures <= {*said}
+    assert {said[name] for name in figures} <= own
+
+
+def test_every_figure_that_is_no_count_has_a_unit() -> None:
+    """So that no comparison shows one with all its digits, or a share as a number."""
+    lacking = {
+        f"{record.__name__}.{name}"
+        for record in records_of_answers()
+        for name in field_roles(record)
+        if bare(record.model_fields[name].annotation) in (Decimal, Estimate)
+        if record not in (Estimate, Interval, Total) and unit_of(record, name) is None
+    }
+    assert lacking == set()
+
+
+def records_of_answers() -> set[type[BaseModel]]:
+    """Return every answer of a question, and the records in it."""
+    found: set[type[BaseModel]] = set()
+    for home in QUESTION_HOMES.values():
+        import_module(home.partition(":")[0])
+    waiting: list[Any] = [v for v in views_below(View) if v.__module__.startswith("salesflow.")]
+    while waiting:
+        record = waiting.pop()
+        if record in found:
+            continue
+        found.add(record)
+        kinds = [bare(field.annotation) for field in record.model_fields.values()]
+        waiting += [kind for kind in map(item_of, kinds) if is_record(kind)]
+        waiting += [kind for kind in kinds if is_record(kind)]
+    return found
+
+
+def views_below(view: Any) -> Iterator[Any]:  # noqa: ANN401 - a view is abstract
+    for below in view.__subclasses__():
+        yield below
+        yield from views_below(below)
 
 
 def test_lines_of_traits_and_of_rows_inside_say_whose_they_are() -> None:

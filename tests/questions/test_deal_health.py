@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from given import cny, opened
+from given import SHANGHAI, cny, opened
 from questions.shop import Shop, deal_id, shop
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.billing import ForecastGiven
@@ -98,6 +98,43 @@ def test_a_reply_ends_the_waiting_and_counts_from_the_first_contact_after_it(
     assert found.since == datetime(2026, 3, 4, 9, tzinfo=UTC)
     assert found.event_ids == tuple(event.event_id for event in books.events(1)[3:])
     assert "no_reply" not in reasons(books, "2026-03-10")
+
+
+@pytest.mark.parametrize(
+    ("when", "days"),
+    [("2026-03-11 00:30", 1), ("2026-03-11 23:30", 1), ("2026-03-12 00:30", 2)],
+)
+def test_days_without_a_contact_or_reply_are_those_of_the_calendar(
+    when: str, days: int
+) -> None:
+    """At half past midnight a contact of the evening before is one day back, in Shanghai."""
+    with shop(timezone="Asia/Shanghai") as books:
+        books.tell(1, ("2026-03-01", opened()), ("2026-03-10 22:00", contact("in")))
+        books.tell(1, ("2026-03-10 23:00", contact("out")))
+        moment = datetime.fromisoformat(when).replace(tzinfo=SHANGHAI)
+        for name in ("no_reply", "no_contact"):
+            found = asked(books, moment, name, days - 1)
+            assert found is not None
+            assert (found.figure, found.limit) == (Decimal(days), Decimal(days - 1))
+            assert asked(books, moment, name, days) is None, "not more than are allowed"
+
+
+def asked(books: Shop, when: datetime, name: str, allowed: int) -> HealthReason | None:
+    question = DealHealth.model_validate({"deal": deal_id(1), f"{name}_days": allowed})
+    view = books.flow.ask(question, as_of=when)
+    return next((each for each in view.deals[0].reasons if each.reason == name), None)
+
+
+def test_a_deal_is_one_day_overdue_all_the_day_after_it_should_have_closed(
+    books: Shop,
+) -> None:
+    books.tell(1, ("2026-03-01", opened(expected_close=date(2026, 3, 10))))
+    for day, hour, days in ((11, 0, 1), (11, 23, 1), (12, 0, 2)):
+        at = datetime(2026, 3, day, hour, 5, tzinfo=UTC)
+        view = books.flow.ask(DealHealth(deal=deal_id(1)), as_of=at)
+        [found] = [each for each in view.deals[0].reasons if each.reason == "overdue"]
+        assert found.figure == Decimal(days)
+        assert f"{days} days overdue" in view.table()
 
 
 def test_one_person_written_in_two_ways_is_a_single_contact(books: Shop) -> None:

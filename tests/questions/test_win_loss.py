@@ -87,6 +87,32 @@ def test_a_reopened_deal_has_no_factors_until_it_closes_again_and_then_all_of_th
         }  # fmt: skip
 
 
+def test_what_happened_in_a_stage_is_compared_among_deals_that_stood_there() -> None:
+    """Of four lost deals two never came to the stage: they are none without a call in it."""
+    lost = DealLost(because="price")
+    with shop() as sales:
+        for number, (reached, called, end) in enumerate(
+            [
+                *((True, True, DealWon()), (True, True, lost), (True, False, lost)),
+                *((False, False, lost), (False, False, lost)),
+            ],
+            1,
+        ):
+            facts = [
+                ("2026-02-01", opened()),
+                *([("2026-02-02", StageMoved(target="b"))] if reached else []),
+                *([("2026-02-03", ContactLogged(channel="call"))] if called else []),
+                ("2026-02-10", end),
+            ]
+            sales.tell(number, *facts)
+        drivers = {(d.factor, d.detail): d for d in win_loss(sales).drivers}
+        there = drivers["contacted_in", "b"]
+        assert (there.won_with, there.lost_with) == (1, 1)
+        assert (there.won_without, there.lost_without) == (0, 1)
+        anywhere = drivers["contacted_by", "call"]
+        assert (anywhere.won_without, anywhere.lost_without) == (0, 3)
+
+
 def test_skipping_and_returning_are_factors_and_so_is_a_late_one() -> None:
     with shop() as sales:
         sales.tell(

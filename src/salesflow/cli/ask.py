@@ -42,7 +42,7 @@ from salesflow.domain.time import (
     instant_of,
     read_day,
 )
-from salesflow.errors import InputError
+from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.messages import Language
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.left_out import Unmet
@@ -91,11 +91,15 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     ) -> None:
         with context.open() as flow:
             asked = question_asked(question, given, flow, known_at)
-            if compare_to is None:
-                _show_answer(context, flow, asked, as_of, known_at, brief=brief)
-            else:
-                now, then = (as_of, known_at), parse_moment(compare_to)
-                _show_both_answers(context, flow, asked, now, then, brief=brief)
+            then = (None, None) if compare_to is None else parse_moment(compare_to)
+            try:
+                if then[0] is None:
+                    _show_answer(context, flow, asked, as_of, known_at, brief=brief)
+                else:
+                    now = (as_of, known_at)
+                    _show_both_answers(context, flow, asked, now, then, brief=brief)
+            except NotFoundError as error:
+                raise _with_later(error, flow, asked, [(as_of, known_at), then]) from error
 
     parameters: list[CommandParameter] = [
         *question_parameters(question),
@@ -106,6 +110,19 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
     ]
     command.__doc__ = question.summary
     return with_context(command, parameters)
+
+
+def _with_later(
+    error: NotFoundError,
+    flow: "SalesFlow",
+    asked: Question[View],
+    moments: Sequence[tuple[str | None, str | None]],
+) -> NotFoundError:
+    """Say also which of the things asked about begin, or become known, after a moment."""
+    from salesflow.cli.later import later_told, named_by  # which knows every kind of thing
+
+    told = {later_told(flow, [*named_by(asked)], *each): None for each in moments}
+    return NotFoundError("".join([str(error), *told]))
 
 
 def question_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
@@ -169,8 +186,21 @@ def _show_answer(
     screen = context.screen
     with screen.waiting("Read tables") as report:
         view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
-    notes = notes_of(flow, asked, view, screen.language)
-    show_view(context, view, brief=brief, notes=[*notes])
+    notes = [*notes_of(flow, asked, view, screen.language)]
+    if known_at is not None and any(each.later is None for each in view.unmet):
+        notes += _known_later(flow, asked, as_of, known_at)
+    show_view(context, view, brief=brief, notes=notes)
+
+
+def _known_later(
+    flow: "SalesFlow", asked: Question[View], as_of: str | None, known_at: str
+) -> Iterator[str]:
+    """Yield what was never met as known at a moment, and became known later."""
+    from salesflow.cli.later import later_told, named_by
+
+    told = later_told(flow, [*named_by(asked)], as_of, known_at)
+    if told:
+        yield told.removeprefix("; ")
 
 
 def _show_both_answers(

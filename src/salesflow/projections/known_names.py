@@ -8,6 +8,7 @@ shows an answer can ask whether one was ever met.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from difflib import get_close_matches
 from itertools import count, takewhile
 from types import MappingProxyType
@@ -17,7 +18,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.rep import RepJoined, rep_id
-from salesflow.domain.time import Moment
+from salesflow.domain.time import FOREVER, Moment, from_instant
 from salesflow.domain.values import Reference
 from salesflow.errors import NotFoundError
 from salesflow.presentation.messages import Language
@@ -37,7 +38,7 @@ from salesflow.projections.folds.rep_level import REP_LEVEL
 from salesflow.projections.folds.rep_skill import REP_SKILL
 from salesflow.projections.folds.training import TRAINING
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.table import LedgerTable, Processes
+from salesflow.projections.table import LedgerTable, Processes, ReadPoint
 
 __all__ = [
     "MET",
@@ -185,15 +186,28 @@ class Met(Question[MetView]):
         """Return what is said of it beside an answer; nothing where it was met."""
         if any(self._rows(reader)):
             return None
-        near = nearest(self.value, self._others(reader))
-        return Unmet(value=self.value, said=self.unmet, near=near)
+        later = self._later(reader)
+        near = () if later else nearest(self.value, self._others(reader))
+        return Unmet(value=self.value, said=self.unmet, near=near, later=later)
+
+    def _later(self, reader: Reader) -> date | None:
+        """Return the first day after the moment on which it is met, as known at the moment."""
+        whenever = reader.read_point._replace(as_of=FOREVER)
+        found: list[int] = []
+        for table, column in self.places:
+            begins = table.c.occurred if isinstance(table, LedgerTable) else table.c.valid_from
+            first = sa.select(sa.func.min(begins).label("at")).where(
+                table.c[column] == self._stored(), _known_by(table, whenever)
+            )
+            found += [row.at for row in reader.rows(first) if row.at is not None]
+        return from_instant(min(found)).astimezone(reader.timezone).date() if found else None
 
     def _others(self, reader: Reader) -> dict[str, str]:
         """Return all that were met, each under whatever it is called."""
         found: dict[str, str] = dict.fromkeys(self.standard, "")
         for table, column in self.places:
             wanted = sa.select(table.c[column]).distinct()
-            known = wanted.where(_known_by(table, reader))
+            known = wanted.where(_known_by(table, reader.read_point))
             for (value,) in reader.rows(known.limit(OTHERS_MAX)):
                 found.update(dict.fromkeys(self._texts(value), ""))
         return {name: name for name in found if name}
@@ -208,7 +222,7 @@ class Met(Question[MetView]):
         for table, column in self.places:
             known_names = table.c[column]
             rows = sa.select(known_names).where(
-                known_names == self._stored(), _known_by(table, reader)
+                known_names == self._stored(), _known_by(table, reader.read_point)
             )
             found += reader.rows(rows.limit(1))
         return found
@@ -399,9 +413,9 @@ class _SurveyMet(Met):
     unmet: ClassVar[str] = "there was never a survey"
 
 
-def _known_by(table: Any, reader: Reader) -> sa.ColumnElement[bool]:  # noqa: ANN401 - a table of either kind
+def _known_by(table: Any, point: ReadPoint) -> sa.ColumnElement[bool]:  # noqa: ANN401 - a table of either kind
     """Return which rows of a table had begun by the moment, or been posted."""
-    point, ledger = reader.read_point, isinstance(table, LedgerTable)
+    ledger = isinstance(table, LedgerTable)
     found: sa.ColumnElement[bool] = (
         table.posted_by(point) if ledger else table.started_by(point)
     )

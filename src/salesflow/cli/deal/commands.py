@@ -9,6 +9,7 @@ import typer
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
 from salesflow.cli.history import events_json, history_table, marks_of, occurred_text
 from salesflow.cli.ids import Called, find_deal
+from salesflow.cli.later import deal_at
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event
 from salesflow.domain.process import ProcessVersion
@@ -58,7 +59,7 @@ def show(
 ) -> None:
     """Show how a deal stood: stage, outcome, amount, quotes, people, money."""
     with context.open() as flow:
-        found = flow.get(Deal, find_deal(flow, deal), as_of=as_of, known_at=known_at)
+        found = deal_at(flow, find_deal(flow, deal), as_of, known_at)
         called = Called(flow)
         texts = attribute_texts(found, called, context.language)
         moment = _moment_of(flow, found, as_of, known_at)
@@ -105,7 +106,7 @@ def replay_deal(
 ) -> None:
     """Replay a deal fact by fact, in the order in which things happened."""
     with context.open() as flow:
-        found = flow.get(Deal, find_deal(flow, deal), as_of=as_of, known_at=known_at)
+        found = deal_at(flow, find_deal(flow, deal), as_of, known_at)
         moment = _moment_of(flow, found, as_of, known_at)
         called = Called(flow)
         steps = replay(found, called, context.language, to_instant(moment.as_of))

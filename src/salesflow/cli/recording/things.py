@@ -21,6 +21,7 @@ from salesflow.cli.context import (
 from salesflow.cli.history import events_json, history_table, marks_of
 from salesflow.cli.ids import Called
 from salesflow.cli.known_things import word_of
+from salesflow.cli.later import later_told
 from salesflow.cli.recording.commands import identifier_of, stream_of
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.thing_lists import LISTS
@@ -84,10 +85,15 @@ def _get(
     try:
         return flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
     except NotFoundError as error:
+        later = later_told(flow, [(kind.noun, said, id)], _text(as_of), _text(known_at))
         raise NotFoundError(
-            f"there is no {kind.noun} {said!r} at that moment; `salesflow"
+            f"there is no {kind.noun} {said!r} at that moment{later}; `salesflow"
             f" {word_of(kind.noun)} list` shows those there are"
         ) from error
+
+
+def _text(moment: object) -> str | None:
+    return None if moment is None else str(moment)
 
 
 def _show(

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal, NamedTuple, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCommands, DealCore, require_text
+from salesflow.domain.deal.core import DealCommands, DealCore, require_text, require_worth
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.state import EMPTY, appended, with_item, with_member
 from salesflow.domain.values import (
@@ -290,6 +290,7 @@ class Activities(DealCommands, ActivityState):
         """Note what they can spend; without a sum, say in the note how you know."""
         if budget is None and not (note or "").strip():
             raise InputError("name the budget, or say in the note how it was confirmed")
+        require_worth(budget, what="a budget")
         self._record(BudgetConfirmed(budget=budget, note=note), occurred_at)
 
     def map_decision_process(

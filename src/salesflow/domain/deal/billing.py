@@ -4,21 +4,24 @@ The amount of a deal is the latest of what it was opened with, forecast, agreed 
 signed or amended; quotes and terms never move it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar, Literal, assert_never
+from itertools import takewhile
+from typing import ClassVar, Final, Literal, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.deal.after_sales import AfterSalesState
 from salesflow.domain.deal.core import (
     DealCommands,
     DealCore,
     require_positive,
     require_reason,
     require_text,
+    require_worth,
 )
 from salesflow.domain.deal.quotes import QuoteLine, addable_lines, total_of
-from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.event import Event, Fact, PlannedFact, in_effect
 from salesflow.domain.process import ForecastCategory
 from salesflow.domain.state import appended
 from salesflow.domain.values import (
@@ -32,7 +35,7 @@ from salesflow.domain.values import (
     number,
 )
 from salesflow.domain.wording import Message
-from salesflow.errors import InputError
+from salesflow.errors import InputError, RuleError
 
 __all__ = [
     "Billing",
@@ -47,6 +50,8 @@ __all__ = [
     "RefundGiven",
     "TermsAgreed",
 ]
+
+NOTHING: Final = Decimal(0)
 
 ForecastPart = Literal["amount", "expected_close", "category", "probability"]
 
@@ -183,7 +188,7 @@ class BillingState(DealCore):
             self.probability_given = fact.probability
 
 
-class Billing(DealCommands, BillingState):
+class Billing(DealCommands, BillingState, AfterSalesState):
     """What a deal is worth, and what was paid."""
 
     def forecast(
@@ -198,6 +203,7 @@ class Billing(DealCommands, BillingState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Say what you now think: how much, when, how sure, or what is open again."""
+        require_worth(amount, what="what a deal may bring")
         self._at(occurred_at)._ensure_open("forecast it")
         share = None if probability is None else number(probability)
         given: dict[ForecastPart, object] = {
@@ -257,6 +263,7 @@ class Billing(DealCommands, BillingState):
     ) -> None:
         """Note that the signed contract is worth another amount, perhaps from a later day."""
         self._at(occurred_at)._ensure_won("amend its contract")
+        require_worth(amount, what="what a contract is worth")
         self._record(
             ContractAmended(
                 amount=amount,
@@ -297,13 +304,58 @@ class Billing(DealCommands, BillingState):
         invoice: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Note that money went back to the customer, and why."""
-        self._at(occurred_at)._ensure_won("refund it")
+        """Note that money went back to the customer, and why.
+
+        Raises:
+            RuleError: when it is more than was sold or paid and not refunded before.
+        """
+        then = self._at(occurred_at)
+        then._ensure_won("refund it")
+        then._ensure_refundable(require_positive(amount))
         self._record(
             RefundGiven(
-                amount=require_positive(amount),
+                amount=amount,
                 invoice=invoice,
                 because=require_reason(because, "a refund"),
             ),
             occurred_at,
         )
+
+    def _ensure_refundable(self, refund: Money) -> None:
+        """Refuse to give back more than was sold, or paid, and is not given back by now.
+
+        A customer may have paid more than was sold, with taxes or twice. Of an earlier win what
+        was sold is taken back as a whole, so its refunds do not count against the standing one.
+        """
+        sold = (self.amount, *(order.amount for order in self.repeat_orders))
+        if None in sold:
+            return
+        of_win = _sum_of(sold, refund.currency), _sum_of(self._refunds_of_win, refund.currency)
+        in_all = (
+            _sum_of((payment.amount for payment in self.payments), refund.currency),
+            _sum_of((given.amount for given in self.refunds), refund.currency),
+        )
+        left = max(of_win[0] - of_win[1], in_all[0] - in_all[1], NOTHING)
+        if refund.amount > left:
+            worth, paid, given_back = (
+                f"{each:,} {refund.currency}" for each in (of_win[0], in_all[0], in_all[1])
+            )
+            raise RuleError(
+                f"{refund} is more than deal {self.id} can be refunded at that time,"
+                f" {left:,} {refund.currency}: it was sold for {worth}, {paid} was paid,"
+                f" {given_back} was refunded before; if the customer paid more, record that"
+                " payment first"
+            )
+
+    @property
+    def _refunds_of_win(self) -> Iterator[Money]:
+        """What was given back since it was won, as it stands won."""
+        latest_first = reversed(in_effect([*self._history], self._as_of))
+        since = takewhile(lambda event: event != self._closing, latest_first)
+        return (event.fact.amount for event in since if isinstance(event.fact, RefundGiven))
+
+
+def _sum_of(amounts: Iterable[Money | None], currency: str) -> Decimal:
+    """Add up the amounts that are in a currency."""
+    of_it = (money.amount for money in amounts if money and money.currency == currency)
+    return sum(of_it, NOTHING)

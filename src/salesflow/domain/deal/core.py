@@ -26,7 +26,14 @@ from salesflow.domain.values import Money
 from salesflow.domain.wording import Message
 from salesflow.errors import DealClosedError, InputError, NotFoundError
 
-__all__ = ["DealCommands", "DealCore", "require_positive", "require_reason", "require_text"]
+__all__ = [
+    "DealCommands",
+    "DealCore",
+    "require_positive",
+    "require_reason",
+    "require_text",
+    "require_worth",
+]
 
 IMPOSSIBLE, CERTAIN = Decimal(0), Decimal(1)
 AGAIN: Final[Mapping[Outcome, Message]] = {
@@ -245,6 +252,20 @@ def require_positive(amount: Money) -> Money:
     """
     if amount.amount <= 0:
         raise InputError(f"{amount} is not more than nothing")
+    return amount
+
+
+def require_worth(amount: Money | None, *, what: str) -> Money | None:
+    """Return what something is worth: nothing or more, or not known.
+
+    Raises:
+        InputError: when it is less than nothing.
+    """
+    if amount is not None and amount.amount < 0:
+        raise InputError(
+            f"{amount} is less than nothing: {what} is 0 or more, and is left out while it"
+            " is not known"
+        )
     return amount
 
 

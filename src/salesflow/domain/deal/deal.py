@@ -10,6 +10,7 @@ from salesflow.domain.deal.activities import ActivityFact
 from salesflow.domain.deal.after_sales import AfterSales, ServiceFact
 from salesflow.domain.deal.billing import Billing, BillingFact
 from salesflow.domain.deal.committee import Committee, CommitteeFact
+from salesflow.domain.deal.core import require_worth
 from salesflow.domain.deal.merging import Merging, MergingFact
 from salesflow.domain.deal.outcomes import OutcomeFact, Outcomes
 from salesflow.domain.deal.people import People, PeopleFact
@@ -77,7 +78,7 @@ class Deal(
                 title=title,
                 owner=owner,
                 customer_id=customer.id if isinstance(customer, Customer) else customer,
-                amount=amount,
+                amount=require_worth(amount, what="what a deal may bring"),
                 expected_close=expected_close,
                 lead_source=lead_source,
             ),

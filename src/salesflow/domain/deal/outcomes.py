@@ -8,12 +8,12 @@ the world, so no exit criterion stops a win; which exit criteria were unmet is i
 from typing import ClassVar, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
-from salesflow.domain.deal.core import DealCommands, DealCore, require_reason
+from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_worth
 from salesflow.domain.deal.stages import Check, check_criterion
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.values import Key, Money, Personal, Reason, SafeName, SafeReason
 from salesflow.domain.wording import Message, quoted
-from salesflow.errors import DealClosedError, InputError, RuleError, StageError
+from salesflow.errors import DealClosedError, RuleError, StageError
 
 __all__ = [
     "DealDisqualified",
@@ -134,8 +134,7 @@ class Outcomes(DealCommands, OutcomeState):
         """Note that they signed, and for how much where that is news."""
         then = self._at(occurred_at)
         then._ensure_open("win it")
-        if amount is not None and amount.amount < 0:
-            raise InputError(f"{amount} cannot be signed")
+        require_worth(amount, what="what was signed")
         here = then.process_in_force.by_key.get(then.stage)
         criteria = () if here is None else here.exit_criteria
         checks = tuple(check_criterion(then, criterion) for criterion in criteria)

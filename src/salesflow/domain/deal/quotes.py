@@ -123,15 +123,21 @@ def addable_lines(lines: Sequence[QuoteLine]) -> tuple[QuoteLine, ...]:
     """Return lines that can be added up.
 
     Raises:
-        InputError: when there is no line, or not one currency, or too great a sum.
+        InputError: when there is no line, not one currency, or too great a sum or one below 0.
     """
     if not lines:
         raise InputError("name at least one line")
     currencies = sorted({line.unit_price.currency for line in lines})
     if len(currencies) > 1:
         raise InputError(f"the lines are in {' and '.join(currencies)}; they must share one")
-    if total_of(lines) is None:
+    total = total_of(lines)
+    if total is None:
         raise InputError("the lines add up to more than an amount can hold")
+    if total.amount < 0:
+        raise InputError(
+            f"the lines add up to {total}, less than nothing; a line below 0 takes off what the"
+            " others come to, at most"
+        )
     return tuple(lines)
 
 

@@ -2,10 +2,11 @@
 
 Answers "what do the deals we win have that those we lose have not?" for the deals that closed
 in a period, at any past moment. Drivers are differences with their intervals, never causes;
-those that rest on few deals are flagged. Beside them the reasons of losses (Pareto) and, apart
-from them, to whom deals were lost. Where a deal is named, the closed deals most like it stand
-beside, with the reasons for each, and how many of them were won. Leaves out the single deal:
-that is its case study.
+those that rest on few deals are flagged. What happened in a stage is compared among deals that
+stood there: a deal lost before it is no deal without an activity in it. Beside them the reasons
+of losses (Pareto) and, apart from them, to whom deals were lost. Where a deal is named, the
+closed deals most like it stand beside, with the reasons for each, and how many of them were
+won. Leaves out the single deal: that is its case study.
 """
 
 from collections import Counter, defaultdict
@@ -141,7 +142,8 @@ class WinLossView(MoneyView):
         " that are currently won or lost, whenever they closed"
     )
     formula: ClassVar[str] = (
-        "win rate = won / (won + lost), of deals with a factor and of those without; difference"
+        "win rate = won / (won + lost), of deals with a factor and of those without; of a"
+        " factor in a stage only deals that stood there are compared; difference"
         " = the first - the second with its 95% Newcombe interval, no claim of cause; share of"
         " lost amount = lost amount of a reason / all lost amount, per currency (of the deals"
         " where no amount is known); similarity = stages both passed / stages either passed + 1"
@@ -262,7 +264,9 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             period=span.period(),
             won=outcomes["won"],
             lost=outcomes["lost"],
-            drivers=tuple(_drivers(_by_factor(factors), outcomes)),
+            drivers=tuple(
+                _drivers(_by_factor(factors), outcomes, _outcomes_by_stage(reader, deals))
+            ),
             losses=tuple(loss_reasons(lost)),
             lost_to=tuple(_lost_to(lost)),
             interviewed_within=self.interviewed_within,
@@ -310,6 +314,8 @@ class _FactorCount(NamedTuple):
     deals: int
 
 
+OF_A_STAGE: Final = ("contacted_in", "overdue_in")
+"""Factors that are about a stage, their detail."""
 CLOSED_ALIKE: Final = ("outcome", "process", "process_version")
 """How a deal closed: factors are counted apart where deals closed otherwise."""
 
@@ -334,6 +340,34 @@ def _by_factor(factors: Iterable[_FactorCount]) -> dict[tuple[str, str], Counter
     found: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
     for each in factors:
         found[each.factor, each.detail][each.outcome] += each.deals
+    return found
+
+
+def _outcomes_by_stage(reader: Reader, deals: HeldRows) -> dict[str, Counter[str]]:
+    """Count won and lost deals by each stage in which they ever stood while open.
+
+    Whoever has a factor of a stage stood there, if for an instant that no visit lasts.
+    """
+    numbers: dict[str, int] = {}
+    places, stages = [], []
+    for rows, name in (
+        (reader.columns(STAGE_VISIT, ended=True).among("outcome", "open"), "stage"),
+        (reader.columns(FACTOR).among("factor", *OF_A_STAGE), "detail"),
+    ):
+        place = places_among(deals["entity_id"], rows["entity_id"])
+        code, place = rows[name][place >= 0], place[place >= 0]
+        first = grouped(place, code).first
+        codes, of = np.unique(code[first], return_inverse=True)
+        words = [str(rows.words[name][each]) for each in codes.tolist()]
+        places.append(place[first])
+        stages.append(np.array([numbers.setdefault(w, len(numbers)) for w in words], int)[of])
+    place, stage = np.concatenate(places), np.concatenate(stages)
+    once = grouped(place, stage).first
+    closed = deals.ordered(place[once]).cells("outcome")
+    named = [*numbers]
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for where, outcome in zip(stage[once].tolist(), closed, strict=True):
+        found[named[where]][outcome] += 1
     return found
 
 
@@ -384,9 +418,15 @@ def closed_groups(
 
 
 def _drivers(
-    factors: dict[tuple[str, str], Counter[str]], outcomes: Counter[str]
+    factors: dict[tuple[str, str], Counter[str]],
+    outcomes: Counter[str],
+    by_stage: dict[str, Counter[str]],
 ) -> list[Driver]:
-    found = _driver_values([_driver(key, with_, outcomes) for key, with_ in factors.items()])
+    """Return the factors by their effect, each among the deals that could have it."""
+    compared = {key: by_stage[key[1]] if key[0] in OF_A_STAGE else outcomes for key in factors}
+    found = _driver_values(
+        [_driver(key, with_, compared[key]) for key, with_ in factors.items()]
+    )
 
     def by_effect(driver: Driver) -> tuple[Decimal, str, str]:
         effect = Decimal(-1) if driver.difference is None else abs(driver.difference.value)

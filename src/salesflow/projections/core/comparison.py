@@ -7,7 +7,6 @@ them is the world's doing, or what was learned, and no accident of when they wer
 
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from zoneinfo import ZoneInfo
 
 from salesflow.domain.arguments import guarded_host
 from salesflow.domain.values import Value
@@ -18,7 +17,7 @@ from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.comparison_layout import (
     SIDES,
     ComparisonWriter,
-    names_in,
+    named_in_tables,
     words_of_class,
 )
 from salesflow.projections.core.names import with_names
@@ -78,13 +77,12 @@ class Comparison(Value, Generic[ViewT]):
 
         Of rows that have more than figures only those are shown that are not what they were.
         """
-        names = {**names_in(self.then, language), **names_in(self.now, language)}
-        writer = ComparisonWriter(language, ZoneInfo(self.now.timezone), names)
+        writer = ComparisonWriter(language, (self.then, self.now))
         difference = self.difference
         own, lists = self.now.tables(language), difference.lists
         title = called(words_of_class(type(self.now).__name__.removesuffix("View")))
         about = writer.period(self.then, self.now)
-        titles = [*map(called, lists)]
+        titles = [*map(named_in_tables, lists)]
         if len(own) == len(lists) == 1:  # the one list goes by the name of the view's own table
             title, about = own[0].title, own[0].about
             titles = [title]

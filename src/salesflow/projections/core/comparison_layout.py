@@ -4,7 +4,7 @@ It is a module of its own: words and columns, and nothing that is compared.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 
 from salesflow.domain.ids import UuidSequence
+from salesflow.domain.metric import METRICS
 from salesflow.domain.time import Period
 from salesflow.domain.values import tidy
 from salesflow.presentation.fields import FieldRole, called, field_roles
@@ -22,12 +23,13 @@ from salesflow.presentation.format import (
     Estimate,
     Total,
     amount_text,
-    estimate_text,
     local_time,
     totals_text,
 )
 from salesflow.presentation.messages import Language, in_language, key_text, kind_name
 from salesflow.presentation.table import TableOfView
+from salesflow.presentation.value_text import metric_name
+from salesflow.projections.core.figure_units import FigureWriter
 from salesflow.projections.core.question import View
 from salesflow.projections.core.record_changes import (
     AMOUNT,
@@ -37,7 +39,7 @@ from salesflow.projections.core.record_changes import (
     RecordChange,
 )
 
-__all__ = ["SIDES", "ComparisonWriter", "names_in", "words_of_class"]
+__all__ = ["SIDES", "ComparisonWriter", "named_in_tables", "names_in", "words_of_class"]
 
 
 SIDES = ("Figure", "Compared with", "As asked", "Difference")
@@ -45,7 +47,6 @@ BEFORE, PRIOR = "before", "Prior period"
 RESOLVED = "Conversion of deals that left (ratio)"
 DIGITS_SHOWN, PLACES_SHOWN = 8, 4
 BETWEEN = " · "
-ESTIMATE_PLACES = 2
 NAMES = ("_en", "_zh")
 IN_WORDS = {
     *("outcome", "forecast_category", "channel", "direction", "standing", "status", "kpi"),
@@ -53,6 +54,35 @@ IN_WORDS = {
     *("method", "reason", "happening", "state", "metric", "skill", "letter", "department"),
 }
 """Fields whose values are words of ours."""
+AS_IN_TABLES = {
+    "actual": "Result",
+    "amounts": "Amount",
+    "bias": "Bias of the middle",
+    "csat": "CSAT top box",
+    "cycle": "Sales cycle",
+    "days_left": "Working days left",
+    "days_mean": "Mean days",
+    "days_median": "Median days",
+    "days_p90": "P90 days",
+    "deals_overdue": "Overdue",
+    "error": "Error of the middle",
+    "expected_now": "Expected by now",
+    "figures_before": "Figures, prior period",
+    "gap": "Still missing",
+    "held_share": "Share that held",
+    "lines_before": "Lines, prior period",
+    "n": "Rests on",
+    "n_before": "Rests on, before",
+    "per_day": "Sales velocity per day",
+    "repeat_rate": "Repeat purchase rate",
+    "stay_change": "Change of median days",
+    "target": "Target value",
+    "total_before": "Total, prior period",
+    "won_mean": "Mean amount won",
+}
+"""What the tables of answers call figures; others go by their names (`fields.called`)."""
+OF_METRICS = frozenset({"metric", "kpi", "figure"})
+"""Fields that hold the key of a metric, where they hold one."""
 NAMED_BY_KEY = frozenset({"detail", "stage", "target"})
 """Fields that hold the key of a stage, or of what else an answer has a name for."""
 
@@ -79,12 +109,12 @@ class _Line(NamedTuple):
 class ComparisonWriter:
     """Writes what is different in one language and time zone, by the names of an answer."""
 
-    def __init__(
-        self, language: Language, timezone: ZoneInfo, names: Mapping[object, str]
-    ) -> None:
+    def __init__(self, language: Language, views: tuple[View, View]) -> None:
+        """Take both answers, the one asked for last, and what they have names for."""
         self._language: Language = language
-        self._timezone = timezone
-        self._names = names
+        self._views = views
+        self._timezone = ZoneInfo(views[1].timezone)
+        self._names = {key: name for v in views for key, name in names_in(v, language).items()}
 
     def table(self, title: str, rows: Sequence[RecordChange]) -> TableOfView:
         """Write a list: the keys and names of each row before its lines."""
@@ -100,7 +130,7 @@ class ComparisonWriter:
             row.change == "same" for row, _ in shown
         )
         notes = (f"{same:,} {in_language('unchanged', self._language)}",) if same else ()
-        named = tuple(map(called, columns))
+        named = tuple(map(named_in_tables, columns))
         return TableOfView(title, (*named, *SIDES), tuple(written), notes=notes)
 
     def lines(
@@ -109,30 +139,52 @@ class ComparisonWriter:
         """Write a record's figures, its other traits, then the records inside."""
         for name, figure in change.figures.items():
             if _is_worth_a_line(figure, all_figures=all_figures):
-                yield self._figure_line(within + self._figure(name), figure)
+                yield self._figure_line(within + self._figure(name), figure, name, change)
         for name in change.traits:
             if _is_for_people(change, name):
-                sides = (self._side(change.then, name), self._side(change.now, name))
-                of_period = name == BEFORE and isinstance(getattr(change.now, name), Period)
-                label = self._word(PRIOR) if of_period else self._field(name)
-                yield _Line(within + label, *sides, "")
-        for inside, part in self._parts(change, within):
-            if isinstance(part.record, Estimate):
-                if all_figures or part.change != "same":
-                    yield self._estimate_line(inside.removesuffix(BETWEEN), part)
-            else:
-                yield from self.lines(part, all_figures=all_figures, within=inside)
+                yield self._trait_line(within, name, change)
+        for name in change.parts:
+            yield from self._of_part(within, name, change, all_figures=all_figures)
+        for inside, row in self._rows_inside(change, within):
+            yield from self.lines(row, all_figures=all_figures, within=inside)
 
-    def _estimate_line(self, figure: str, part: RecordChange) -> _Line:
+    def _of_part(
+        self, within: str, name: str, change: RecordChange, *, all_figures: bool
+    ) -> Iterator[_Line]:
+        """Write a record inside: a figure with its interval on one line, others as records."""
+        part, figure = change.parts[name], within + self._figure(name)
+        if not isinstance(part.record, Estimate):
+            yield from self.lines(part, all_figures=all_figures, within=figure + BETWEEN)
+        elif all_figures or part.change != "same":
+            yield self._estimate_line(figure, part, name, change)
+
+    def _trait_line(self, within: str, name: str, change: RecordChange) -> _Line:
+        then, now = self._side(change.then, name), self._side(change.now, name)
+        of_period = name == BEFORE and isinstance(getattr(change.now, name), Period)
+        label = self._word(PRIOR) if of_period else self._field(name)
+        return _Line(within + label, then, now, "")
+
+    def _estimate_line(
+        self, figure: str, part: RecordChange, name: str, change: RecordChange
+    ) -> _Line:
         """Write a figure with its interval on one line."""
         sides = (s if isinstance(s, Estimate) else None for s in (part.then, part.now))
-        then, now = (estimate_text(side, places=ESTIMATE_PLACES) for side in sides)
-        return _Line(figure, then, now, self._signed(part.figures["value"].difference))
+        before, after = (
+            NO_VALUE if writer is None else writer.estimate(name, side)
+            for writer, side in zip(self._writers(change), sides, strict=True)
+        )
+        difference = part.figures["value"].difference
+        return _Line(figure, before, after, self._signed(difference, name, change))
 
-    def _parts(self, change: RecordChange, within: str) -> Iterator[tuple[str, RecordChange]]:
-        """Yield the records inside, each with what its lines begin with."""
-        for name, part in change.parts.items():
-            yield f"{within}{self._figure(name)}{BETWEEN}", part
+    def _writers(self, change: RecordChange) -> Iterator[FigureWriter | None]:
+        """Yield who writes the figures of either side of a record."""
+        for side, view in zip((change.then, change.now), self._views, strict=True):
+            yield None if side is None else FigureWriter(side, view, self._language)
+
+    def _rows_inside(
+        self, change: RecordChange, within: str
+    ) -> Iterator[tuple[str, RecordChange]]:
+        """Yield the rows of lists inside, each with what its lines begin with."""
         for name, rows in change.lists.items():
             for row in rows:
                 heads = (self._head(row.record, key) for key in self._columns([row]))
@@ -178,18 +230,34 @@ class ComparisonWriter:
             return ""
         named = getattr(record, f"{name}_{self._language}", None)
         value = getattr(record, name) if named is None else named
+        if isinstance(value, Decimal):
+            return FigureWriter(record, self._views[1], self._language).figure(name, value)
         if name == "kind" and "." in str(value):  # of a fact
             return kind_name(value, self._language)
+        if name in OF_METRICS and value in METRICS:
+            return metric_name(value, self._language)
         if name in NAMED_BY_KEY and value in self._names:
             return self._names[value]
         return self._key(value) if name in IN_WORDS and value else self._text(value)
 
-    def _figure_line(self, named: str, figure: FigureChange) -> _Line:
-        sides = (self._text(figure.then), self._text(figure.now))
-        return _Line(named, *sides, self._signed(figure.difference))
+    def _figure_line(
+        self, named: str, figure: FigureChange, name: str, change: RecordChange
+    ) -> _Line:
+        then, now = (
+            writer.figure(name, side)
+            if writer and isinstance(side, Decimal)
+            else self._text(side)
+            for writer, side in zip(
+                self._writers(change), (figure.then, figure.now), strict=True
+            )
+        )
+        return _Line(named, then, now, self._signed(figure.difference, name, change))
 
-    def _signed(self, difference: object) -> str:
+    def _signed(self, difference: object, name: str, change: RecordChange) -> str:
+        writer = [*self._writers(change)][1]
         match difference:
+            case Decimal() if writer is not None:
+                return writer.difference(name, difference)
             case None:
                 return ""
             case tuple():
@@ -219,7 +287,7 @@ class ComparisonWriter:
         return self._word(RESOLVED) if name == "resolved" else self._field(name)
 
     def _field(self, name: str) -> str:
-        return self._word(called(name))
+        return self._word(named_in_tables(name))
 
     def _key(self, value: object) -> str:
         return key_text(str(value), self._language)
@@ -242,6 +310,11 @@ def _text(value: object) -> str:
             return totals_text(value)
         case _:
             return str(value)
+
+
+def named_in_tables(name: str) -> str:
+    """Call a field as the tables of answers do."""
+    return AS_IN_TABLES.get(name) or called(name)
 
 
 def words_of_class(name: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from unicodedata import normalize
 from uuid import UUID
 
-from salesflow.domain.values import SafeText, Value
+from salesflow.domain.values import Day, SafeText, Value
 from salesflow.domain.wording import shortened
 from salesflow.presentation.format import one_line
 from salesflow.presentation.messages import Language, say, say_count, translated
@@ -33,10 +33,19 @@ class Unmet(Value):
     """What is said of it, in front of it."""
     near: tuple[SafeText, ...] = ()
     """What may have been meant, the nearest first."""
+    later: Day | None = None
+    """The first day after the moment on which it is met, as known at the moment."""
 
     def sentence(self, language: Language = "en") -> str:
-        """Say so, and what may have been meant."""
+        """Say so, and what may have been meant, or when it is met after the moment."""
         said = f"{translated(self.said, language)} {self.value!r}"
+        if self.later is not None:
+            return say(
+                "{said} up to the moment asked; first on {day}",
+                language,
+                said=said,
+                day=self.later,
+            )
         return f"{said}{perhaps_these(self.near, language)}"
 
 

@@ -2,8 +2,11 @@
 
 Answers "which deals need me, and why?" for any past moment on both time axes: stalled, overdue,
 pushed, without a reply, with one contact, likelier by what is said than by what became of deals
-like it. There is no score: reasons are counted and told, each with the facts behind it. Leaves
-out what to do about it, and everything about closed deals.
+like it. Days that people count (overdue, without a reply or a contact) are calendar days of the
+business zone: a contact of yesterday evening is one day back this morning. How long a deal
+stands in a stage is time that has passed, as wherever stages have limits. There is no score:
+reasons are counted and told, each with the facts behind it. Leaves out what to do about it, and
+everything about closed deals.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +45,7 @@ from salesflow.presentation.format import (
     given_percent,
     local_day,
     money_text,
+    number_text,
     short_id,
     totals_text,
 )
@@ -80,6 +84,8 @@ __all__ = [
 
 LISTED: Final = 20
 DAYS_MOST: Final = 3_650
+FIRST_DAY: Final = date(1900, 1, 2)
+"""No fact is of an earlier one."""
 PUSHES_MOST: Final = 1_000
 WHOSE: Final = Attribution("valid_from", "owner", "customer_id", "process")
 Days = Annotated[int, Field(ge=0, le=DAYS_MOST, strict=True)]
@@ -91,8 +97,9 @@ class HealthReason(Value):
     reason: Annotated[HealthReasonName, FieldRole.KEY]
     since: datetime
     figure: Decimal
-    """Days stalled, overdue, without reply or contact; pushes; the amount cut away; people
-    met; the stated probability; contacts without a next step: 1."""
+    """Days in the stage where it is stalled, as time that has passed; calendar days overdue,
+    without reply or contact; pushes; the amount cut away; people met; the stated probability;
+    contacts without a next step: 1."""
     limit: Decimal | None
     """What the figure is measured against: days or times allowed, the amount before the cuts,
     the upper limit of the share won; None where there is none."""
@@ -140,11 +147,14 @@ class DealHealthView(View):
         " only where contacts of the kind are recorded of any deal"
     )
     formula: ClassVar[str] = (
-        "stalled = longer in the stage than its max days; overdue = expected close day passed;"
+        "stalled = longer in the stage than its max days, of 24 hours each; overdue = expected"
+        " close day passed;"
         " pushed repeatedly = close date moved later at least so many times; amount cut = below"
         " what it was before a cut, ever since; no reply = outbound contacts without an inbound"
         " one since more than so many days; no contact = none for more than so many days, since"
-        " the opening where there was none; single contact = contacts name one participant, by"
+        " the opening where there was none; days overdue and without reply or contact ="
+        " calendar days of the business zone, from the day of the fact to that of the moment;"
+        " single contact = contacts name one participant, by"
         " name or by id; no"
         " next step = the last contact names none; probability above history = stated above the"
         " 95% Wilson interval of won ÷ closed (won, lost, disqualified) deals that stood in the"
@@ -244,9 +254,9 @@ class DealHealth(Question[DealHealthView]):
     reason: HealthReasonName | None = None
     """List only deals that this speaks against."""
     no_reply_days: Days = 7
-    """After how many days an outbound contact is without a reply. Default: 7."""
+    """After how many calendar days an outbound contact is without a reply. Default: 7."""
     no_contact_days: Days = 14
-    """After how many days a deal is without contact. Default: 14."""
+    """After how many calendar days a deal is without contact. Default: 14."""
     pushes: Annotated[int, Field(ge=1, le=PUSHES_MOST, strict=True)] = 2
     """From how many moves of the close date to a later one on. Default: 2."""
     limit: Limit = LISTED
@@ -258,8 +268,10 @@ class DealHealth(Question[DealHealthView]):
         Raises:
             NotFoundError: when the deal asked about is not open at the moment.
         """
-        limits = HealthLimits(self.no_reply_days, self.no_contact_days, self.pushes)
         today = from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
+        allowed = (self.no_reply_days, self.no_contact_days)
+        earliest = (_first_allowed(today, days, reader.timezone) for days in allowed)
+        limits = HealthLimits(*allowed, self.pushes, *earliest)
         deals = self._wanted(reader)
         found = health_figures(reader, deals, limits, today)
         amounts, counts = Amounts.of(deals), found.reasons
@@ -306,6 +318,12 @@ class DealHealth(Question[DealHealthView]):
                 f"deal {self.deal} is {outcome} at that moment; deal-health is of open deals;"
                 " ask as of a moment when it was open, or case-study for one that is closed"
             )
+
+
+def _first_allowed(today: date, days: int, timezone: ZoneInfo) -> Instant:
+    """Return when the day began that lies so many calendar days back."""
+    first = max(today.toordinal() - days, FIRST_DAY.toordinal())
+    return start_of_day(date.fromordinal(first), timezone)
 
 
 def _sum(amounts: Amounts) -> tuple[Total, ...]:
@@ -431,18 +449,21 @@ class _DealReasons:
         self._found, self._number, self._evidence = found, number, evidence
         self._limits, self._zone = limits, reader.timezone
         self._as_of = reader.read_point.as_of
+        self._today = from_instant(self._as_of).astimezone(self._zone).date()
 
     def stalled(self) -> HealthReason:
         """Since its max days were over; the fact that put it into the stage."""
         entered, days = (self._of(each) for each in (self._found.entered, self._found.days_max))
         moved = self._evidence.by_position[self._of(self._found.begun)]
-        return self._days("stalled", entered, entered + days * DAY, days, [moved.event_id])
+        stood = Decimal(self._as_of - entered) / DAY
+        return _reason("stalled", entered + days * DAY, stood, Decimal(days), [moved.event_id])
 
     def overdue(self) -> HealthReason:
         """Since the day after the expected one; the fact that named that day."""
         close = date.fromordinal(self._of(self._found.close))
         since = start_of_day(close + ONE_DAY, self._zone)
-        return self._days("overdue", since, since, None, [self._evidence.closing_said.event_id])
+        said = self._evidence.closing_said
+        return self._days("overdue", close, since, None, [said.event_id])
 
     def pushed_repeatedly(self) -> HealthReason:
         """Since it was put off for the last time that is allowed; all that put it off."""
@@ -462,7 +483,7 @@ class _DealReasons:
         """Since the first contact they have not answered; all of those."""
         ids = [each.event_id for each in self._evidence.engagement.unanswered]
         since = self._of(self._found.unanswered_since)
-        return self._days("no_reply", since, since, self._limits.no_reply_days, ids)
+        return self._days("no_reply", self._day(since), since, self._limits.no_reply_days, ids)
 
     def no_contact(self) -> HealthReason:
         """Since the last contact, or the opening where there was none."""
@@ -471,7 +492,8 @@ class _DealReasons:
         since = self._of(self._found.last_contact)
         if since == NEVER:
             since = self._evidence.opened.occurred
-        return self._days("no_contact", since, since, self._limits.no_contact_days, [event_id])
+        allowed = self._limits.no_contact_days
+        return self._days("no_contact", self._day(since), since, allowed, [event_id])
 
     def single_contact(self) -> HealthReason:
         """Since they were first named; that contact."""
@@ -500,15 +522,18 @@ class _DealReasons:
     def _of(self, column: Column) -> int:
         return int(column[self._number])
 
+    def _day(self, at: Instant) -> date:
+        return from_instant(at).astimezone(self._zone).date()
+
     def _days(
         self,
         name: HealthReasonName,
-        start: Instant,
+        start: date,
         since: Instant,
         limit: int | None,
         ids: Sequence[UUID],
     ) -> HealthReason:
-        days = Decimal(self._as_of - start) / DAY
+        days = Decimal((self._today - start).days)
         return _reason(name, since, days, None if limit is None else Decimal(limit), ids)
 
 
@@ -556,7 +581,8 @@ def _said(
     reason: HealthReason, currency: str | None, zone: ZoneInfo, language: Language
 ) -> str:
     name, figure, limit = reason.reason, reason.figure, reason.limit
-    values: dict[str, object] = {"days": f"{figure:,.0f}", "figure": int(figure)}
+    days = number_text(figure) if name == "stalled" else f"{figure:,.0f}"
+    values: dict[str, object] = {"days": days, "figure": int(figure)}
     values |= {"amount": money_text(figure, currency), "before": money_text(limit, currency)}
     if limit is not None:
         values |= {"limit": f"{limit:,.0f}", "high": f"{limit:.0%}"}

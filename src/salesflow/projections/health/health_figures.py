@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from salesflow.domain.time import DAY
+from salesflow.domain.time import DAY, Instant
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows
@@ -64,6 +64,9 @@ class HealthLimits(NamedTuple):
     no_reply_days: int
     no_contact_days: int
     pushes: int
+    no_reply_from: Instant
+    """What happened earlier lies back more calendar days than are allowed."""
+    no_contact_from: Instant
 
 
 class DealMovements(NamedTuple):
@@ -129,7 +132,7 @@ def health_figures(
         "overdue": (close != NO_DAY) & (close < today.toordinal()),
         "pushed_repeatedly": pushes >= limits.pushes,
         "amount_cut": np.bincount(movements.cuts.place, minlength=len(ids)) > 0,
-        **engagement.flags(reader, limits),
+        **engagement.flags(limits),
         "probability_above_history": (closed > 0)
         & (deals["probability"] / AMOUNT_SCALE > upper_limits(won, closed)),
     }
@@ -211,16 +214,16 @@ class _Engagement(NamedTuple):
             tuple(_not_judged(rows)),
         )
 
-    def flags(self, reader: Reader, limits: HealthLimits) -> dict[HealthReasonName, Flags]:
+    def flags(self, limits: HealthLimits) -> dict[HealthReasonName, Flags]:
         """Return the reasons that follow from talks; none of what nobody records."""
-        as_of, talked = reader.read_point.as_of, self.contacts > 0
-        quiet = as_of - np.where(talked, self.last, self.opened)
+        talked = self.contacts > 0
+        since = np.where(talked, self.last, self.opened)
         waiting = (self.unanswered_since != NEVER) & (
-            as_of - self.unanswered_since > limits.no_reply_days * DAY
+            self.unanswered_since < limits.no_reply_from
         )
         found: dict[HealthReasonName, Flags] = {
             "no_reply": waiting,
-            "no_contact": quiet > limits.no_contact_days * DAY,
+            "no_contact": since < limits.no_contact_from,
             "single_contact": self.people == 1,
             "no_next_step": talked & ~self.has_next_step,
         }

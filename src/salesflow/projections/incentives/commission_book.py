@@ -10,7 +10,8 @@ order. Each credit belongs to the day on which it came about: that decides the p
 the accrual, the rate of exchange and the SPIFFs. Whatever lowers what counts takes back the
 latest credits first, each only inside its clawback window, and lowers the accrual that they
 are of. So what is paid for an accrual is always what its plan pays for what has accrued; the
-line stands where the change happened.
+line stands where the change happened. What was kept of a win whose window was over is not paid
+again when the deal is won once more: of the later win counts what goes beyond it.
 """
 
 from collections import defaultdict
@@ -22,18 +23,27 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from salesflow.domain.incentive_plan import PlanVersion, Spiff
-from salesflow.domain.statement import LineExchange, LinePart, PartKind
+from salesflow.domain.incentive_plan import PlanVersion
+from salesflow.domain.statement import LineExchange, LinePart
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT, tidy
-from salesflow.projections.core.currency import unscaled
 from salesflow.projections.incentives.accrual import (
     AccrualTotal,
     accrual_total,
-    cents,
     differing_parts,
 )
-from salesflow.projections.table import AMOUNT_SCALE
+from salesflow.projections.incentives.sale_credits import (
+    AccrualKey,
+    ChangedCredits,
+    CreditBefore,
+    Sale,
+    SaleCredit,
+    SaleKey,
+    exchanges,
+    in_millionths,
+    spiffs,
+    spiffs_differing,
+)
 
 __all__ = [
     "AccrualKey",
@@ -48,35 +58,17 @@ __all__ = [
 ]
 
 NOTHING: Final = Decimal(0)
-RATE_PLACES: Final = 12
 NOTHING_ACCRUED: Final = accrual_total(())
 RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
 """By what a plan credits, the kind of changes that it goes by."""
 
-NoCredit = Literal["outside_clawback_window", "no_rate", "no_amount", "in_another_currency"]
-
-
-class SaleKey(NamedTuple):
-    """Which sale of a deal: the win of an instant, or a repeat order."""
-
-    deal: UUID
-    at: Instant
-    order: UUID | None
-    """The event of the repeat order; None for a win."""
-
-
-class Sale(NamedTuple):
-    """A sale, as far as it is one rep's."""
-
-    key: SaleKey
-    share: Decimal
-    """The rep's part of it, whatever others have the rest; nothing where it is not theirs."""
-    team: str | None = None
-    """In which team the rep was when it was sold."""
-    is_new: bool = False
-    """Whether it is the first sale ever to its customer."""
-    products: Mapping[str, Fraction] = {}
-    """Which part of it each product is."""
+NoCredit = Literal[
+    "outside_clawback_window",
+    "no_rate",
+    "no_amount",
+    "in_another_currency",
+    "kept_of_earlier_win",
+]
 
 
 class SaleChange(NamedTuple):
@@ -131,13 +123,6 @@ class NotCredited(NamedTuple):
     reason: NoCredit
 
 
-class AccrualKey(NamedTuple):
-    """An accrual: the version that began it, and its first day."""
-
-    version: int
-    first_day: date
-
-
 class PlanCalendar(Protocol):
     """What a plan says of days, and what the settings do."""
 
@@ -158,77 +143,6 @@ class PlanCalendar(Protocol):
 
     def rate_day(self, currency: str, target: str, day: date) -> date:
         """Return the day of the rate that is taken on a day; where there is none, that day."""
-
-
-class SpiffShare(NamedTuple):
-    """What a SPIFF pays for a credit, as long as some of it is left."""
-
-    spiff: Spiff
-    part: Fraction
-    """Of the credit, that it is for."""
-    has_bonus: bool
-
-
-class SaleCredit:
-    """An amount of a sale that counts from a day on, less what was taken back of it."""
-
-    __slots__ = (
-        "accrual",
-        "currency",
-        "day",
-        "left",
-        "rate",
-        "rate_day",
-        "sale",
-        "spiffs",
-        "version",
-    )
-
-    def __init__(self, sale: Sale, day: date, currency: str, left: Decimal) -> None:
-        self.sale = sale
-        self.day = day
-        self.currency = currency
-        self.left = left
-        """So much of the whole sale, in its currency."""
-        self.rate = Fraction(1)
-        self.rate_day = day
-        self.version: PlanVersion | None = None
-        """None where no plan pays for it; it counts all the same for what comes later."""
-        self.accrual: AccrualKey | None = None
-        self.spiffs: tuple[SpiffShare, ...] = ()
-
-    def worth(self) -> Decimal:
-        """Return the rep's part of what is left, in the plan's currency, to millionths."""
-        part = self.left * self.sale.share
-        return part if self.rate == 1 else _in_millionths(Fraction(part) * self.rate)
-
-    def is_taken_back_on(self, day: date) -> bool:
-        """Return whether it is taken back by what happens on a day."""
-        terms = None if self.version is None else self.version.terms
-        if terms is None or terms.clawback_days is None:
-            return True
-        return (day - self.day).days <= terms.clawback_days
-
-    def spiff_parts(self) -> dict[tuple[str, PartKind], LinePart]:
-        """Return what SPIFFs pay for what is left of it, exactly, by their keys."""
-        found: dict[tuple[str, PartKind], LinePart] = {}
-        for spiff, part, has_bonus in self.spiffs:
-            if spiff.rate is not None:
-                base = self.worth()
-                base = base if part == 1 else _in_millionths(Fraction(base) * part)
-                found[spiff.key, "spiff_rate"] = LinePart(
-                    kind="spiff_rate",
-                    spiff=spiff.key,
-                    base=tidy(base),
-                    rate=spiff.rate,
-                    amount=base * spiff.rate,
-                )
-            if has_bonus and spiff.bonus is not None:
-                bonus = spiff.bonus * self.sale.share if self.left > 0 else NOTHING
-                found[spiff.key, "spiff_bonus"] = LinePart(
-                    kind="spiff_bonus", spiff=spiff.key, amount=bonus
-                )
-        return found
 
 
 class DealBook:
@@ -313,6 +227,7 @@ class CommissionBook:
             mine = self._sales.get(sale)
             if mine is not None and mine.share:
                 self._settle(mine, book, together, changed_credits)
+        self._note_kept(first, book)
         self._note_unlike(first, book)
         return [*self._lines_of(first, changed_credits)]
 
@@ -326,7 +241,9 @@ class CommissionBook:
         """Take back what of a sale counts no more, then credit what did not before."""
         by, levels = self._plan.credits_by(self._plan.day(sale.key.at)), self._levels
         counts = {
-            currency: book.counted(sale.key, currency, by)
+            currency: _beyond(
+                book.counted(sale.key, currency, by), self._kept(sale, book, currency)
+            )
             for currency in sorted(book.booked[sale.key])
         }
         for currency, counted in counts.items():
@@ -352,7 +269,8 @@ class CommissionBook:
         """Take back what of a sale counts no more; return what goes on counting."""
         currency, before, counted = level
         change, lost = together[0], before - counted
-        is_exchange = change.kind == "amended" and len({c.currency for c in together}) > 1
+        swapped = {c.currency for c in together if c.sale == sale.key and c.kind == "amended"}
+        is_exchange = len(swapped) > 1
         taken = self._take_back(
             sale, change, (currency, lost), changed_credits, always=is_exchange
         )
@@ -372,7 +290,7 @@ class CommissionBook:
         currency, amount = more
         day = self._plan.day(change.at)
         credit = SaleCredit(sale, day, currency, amount)
-        before = self._credits[sale.key]
+        mine = self._credits[sale.key]
         version = self._plan.in_force(day, self._rep, sale.team)
         if version is not None:
             rate = self._plan.rate(currency, version.currency, day)
@@ -382,9 +300,44 @@ class CommissionBook:
                 credit.version, credit.rate = version, rate
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
-                credit.spiffs = tuple(_spiffs(version, sale, day, before))
-        before.append(credit)
+                before = [*self._earlier(sale, self._deals[sale.key.deal]), *mine]
+                credit.spiffs = tuple(spiffs(version, sale, day, before))
+        mine.append(credit)
         changed_credits.begin(credit, is_new=True)
+
+    def _earlier(self, sale: Sale, book: DealBook) -> Iterator[SaleCredit]:
+        """Yield what is still paid for earlier wins of the deal, none of which stands."""
+        if sale.key.order is not None:
+            return
+        for key in book.booked:
+            if key.order is None and key.at < sale.key.at:
+                for credit in self._credits[key]:
+                    if credit.left > 0 and credit.version is not None:
+                        yield credit
+
+    def _kept(self, sale: Sale, book: DealBook, currency: str) -> Decimal:
+        """Return how much of a sale is paid already: with an earlier win, and was kept.
+
+        It is the same sale to the same customer, won once more after the window was over; the
+        rep's part of both wins is compared, at the rate of the day of the later one.
+        """
+        kept = Fraction(0)
+        for credit in self._earlier(sale, book):
+            rate = self._plan.rate(credit.currency, currency, self._plan.day(sale.key.at))
+            if rate is not None:
+                kept += Fraction(credit.left) * Fraction(credit.sale.share) * rate
+        return in_millionths(kept / Fraction(sale.share)) if kept else NOTHING
+
+    def _note_kept(self, change: SaleChange, book: DealBook) -> None:
+        """Note of a win how much of it is not paid again."""
+        sale = None if change.sale is None else self._sales.get(change.sale)
+        is_win = change.kind in ("won", "unmerged")
+        if sale is None or not sale.share or not is_win or change.currency is None:
+            return
+        kept = self._kept(sale, book, change.currency)
+        again = min(kept, change.amount or NOTHING)
+        if again > 0:
+            self._leave_out(change._replace(amount=tidy(again)), "kept_of_earlier_win")
 
     def _take_back(
         self,
@@ -413,11 +366,11 @@ class CommissionBook:
             if rate is None:
                 self._leave_out(change, "no_rate")
                 continue
-            wanted = rest if rate == 1 else _in_millionths(Fraction(rest) * rate)
+            wanted = rest if rate == 1 else in_millionths(Fraction(rest) * rate)
             changed_credits.begin(credit)
             taken = min(credit.left, wanted)
             credit.left -= taken
-            covered = rest if taken == wanted else _in_millionths(Fraction(taken) / rate)
+            covered = rest if taken == wanted else in_millionths(Fraction(taken) / rate)
             rest -= covered
         return amount - max(rest, NOTHING)
 
@@ -454,7 +407,7 @@ class CommissionBook:
             amount = after.rounded - before.rounded
             spiffs: list[LinePart] = []
             for each in credits:
-                more, extra = _spiffs_differing(each, segments[0][0].currency)
+                more, extra = spiffs_differing(each, segments[0][0].currency)
                 amount += more
                 spiffs += extra
             if base or amount:
@@ -469,7 +422,7 @@ class CommissionBook:
                     amount=tidy(amount),
                     totals=(before, after),
                     spiffs=spiffs,
-                    exchanges=tuple(_exchanges(credits)),
+                    exchanges=tuple(exchanges(credits)),
                 )
 
     def _accrue(self, accrual: AccrualKey, credits: Sequence["CreditBefore"]) -> Decimal:
@@ -483,43 +436,6 @@ class CommissionBook:
         return change
 
 
-SpiffParts = Mapping[tuple[str, PartKind], LinePart]
-
-
-class CreditBefore(NamedTuple):
-    """A credit, and what was paid for it before an event changed it."""
-
-    credit: SaleCredit
-    version: PlanVersion
-    left: Decimal
-    worth: Decimal
-    spiffs: SpiffParts
-
-
-class ChangedCredits:
-    """The credits that one event changed, as they were before it."""
-
-    def __init__(self) -> None:
-        self._before: dict[int, CreditBefore] = {}
-
-    def begin(self, credit: SaleCredit, *, is_new: bool = False) -> None:
-        """Note a credit before it is changed, once; one that no plan pays for is no matter."""
-        if credit.version is None or id(credit) in self._before:
-            return
-        left, worth = (NOTHING, NOTHING) if is_new else (credit.left, credit.worth())
-        spiffs: SpiffParts = {} if is_new else credit.spiff_parts()
-        before = CreditBefore(credit, credit.version, left, worth, spiffs)
-        self._before[id(credit)] = before
-
-    def by_accrual(self) -> dict[AccrualKey, list[CreditBefore]]:
-        """Return them by the accrual that they are of."""
-        found: dict[AccrualKey, list[CreditBefore]] = defaultdict(list)
-        for before in self._before.values():
-            if before.credit.accrual is not None:
-                found[before.credit.accrual].append(before)
-        return found
-
-
 def _by_event(changes: Sequence[SaleChange]) -> Iterator[list[SaleChange]]:
     return (list(together) for _, together in groupby(changes, key=_order))
 
@@ -528,70 +444,13 @@ def _order(change: SaleChange) -> tuple[Instant, int, UUID]:
     return change.at, change.position, change.event_id
 
 
+def _beyond(counted: Decimal, kept: Decimal) -> Decimal:
+    """Return what counts of a sale beyond what is paid of it already."""
+    return counted - kept if counted > kept else min(counted, NOTHING)
+
+
 def _lowers(together: Iterable[SaleChange], currency: str) -> bool:
     return any(
         each.currency == currency and each.amount is not None and each.amount < 0
         for each in together
     )
-
-
-def _spiffs(
-    version: PlanVersion, sale: Sale, day: date, before: Sequence[SaleCredit]
-) -> Iterator[SpiffShare]:
-    """Yield the SPIFFs that pay for a credit; a bonus is paid with one of a sale alone.
-
-    That is the first of which something is left: what was taken back whole took its bonus
-    along, and whatever is credited after that pays it again.
-    """
-    there = [credit for credit in before if credit.left > 0]
-    paid = {each.spiff.key for credit in there for each in credit.spiffs if each.has_bonus}
-    for spiff in version.terms.spiffs:
-        part = Fraction(1) if spiff.product is None else sale.products.get(spiff.product)
-        is_his = spiff.customers == "all" or sale.is_new
-        if part and is_his and spiff.covers(day):
-            yield SpiffShare(spiff, part, spiff.key not in paid)
-
-
-def _exchanges(credits: Iterable[CreditBefore]) -> Iterator[LineExchange]:
-    """Yield what changed of credits in another currency than the plan's, by rate."""
-    amounts: dict[tuple[str, Fraction, date, date], Decimal] = {}
-    for each in credits:
-        credit = each.credit
-        if credit.currency != each.version.currency:
-            key = credit.currency, credit.rate, credit.rate_day, credit.day
-            more = (credit.left - each.left) * credit.sale.share
-            amounts[key] = amounts.get(key, NOTHING) + more
-    for (currency, rate, rate_day, day), amount in amounts.items():
-        yield LineExchange(
-            currency=currency,
-            amount=tidy(amount),
-            rate=tidy(round(Decimal(rate.numerator) / rate.denominator, RATE_PLACES)),
-            rate_day=rate_day,
-            credited_on=day,
-        )
-
-
-def _spiffs_differing(before: CreditBefore, currency: str) -> tuple[Decimal, list[LinePart]]:
-    """Return what SPIFFs pay otherwise for a credit, each rounded, and why."""
-    more, parts, after = NOTHING, [], before.credit.spiff_parts()
-    for key in sorted({*before.spiffs, *after}):
-        was, now = before.spiffs.get(key), after.get(key)
-        amounts = [NOTHING if part is None else part.amount for part in (was, now)]
-        if amounts[0] == amounts[1]:
-            continue
-        more += cents(amounts[1], currency) - cents(amounts[0], currency)
-        bases = [None if part is None else part.base for part in (was, now)]
-        shown = now or was
-        assert shown is not None, "one of both is there"
-        base = None if shown.base is None else (bases[1] or NOTHING) - (bases[0] or NOTHING)
-        amount = tidy(amounts[1] - amounts[0])
-        parts.append(
-            LinePart(
-                kind=shown.kind, spiff=shown.spiff, base=base, rate=shown.rate, amount=amount
-            )
-        )
-    return more, parts
-
-
-def _in_millionths(amount: Fraction) -> Decimal:
-    return unscaled(round(amount * AMOUNT_SCALE))

@@ -394,6 +394,7 @@ NOT_CREDITED: dict[NoCredit, str] = {
     "no_rate": "no exchange rate on that day",
     "no_amount": "no amount is known",
     "in_another_currency": "in another currency than was sold",
+    "kept_of_earlier_win": "paid with an earlier win of the deal, and kept; not paid again",
 }
 
 
