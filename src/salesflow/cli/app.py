@@ -87,6 +87,7 @@ EVIDENCE: Final = f"{HOME}recording.evidence"
 GOALS: Final = f"{HOME}recording.goals"
 REVIEWS: Final = f"{HOME}recording.reviews"
 DUE: Final = f"{REVIEWS}:DUE"
+FEEDBACK: Final = f"{HOME}recording.feedback:FEEDBACK_RECEIVED"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
@@ -131,10 +132,11 @@ COMMANDS: Final = CommandGroup(
                     *("observe_stance", "remove_committee_member"),
                     *("win", "lose", "disqualify", "reopen", "amend_contract"),
                     *("issue_invoice", "receive_payment", "give_refund", "deliver_service"),
-                    *("place_repeat_order", "send_survey", "receive_feedback", "tag_feedback"),
+                    *("place_repeat_order", "send_survey", "tag_feedback"),
                     *("follow_up_feedback", "hold_interview"),
                     *("migrate", "merge_into", "unmerge_from"),
                 ),
+                "receive-feedback": ThingCommand(DEAL, "receive_feedback", FEEDBACK),
             },
         ),
         "customer": CommandGroup(

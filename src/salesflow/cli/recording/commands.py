@@ -385,14 +385,24 @@ class _Command:
             there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
             return InputError(there)
         change = CHANGED_BY.get(self.kind.noun)
-        way_out = f"`salesflow {word} {change}`" if change else f"`salesflow {word} --help`"
+        named = {"noun": made.noun, "called": called}
+        if change is None:
+            told = f"`salesflow {word} history {asked.called}`"
+            return InputError(
+                Message(
+                    "{noun} {called} is there already, and how it was opened is never changed;"
+                    " where that was wrong, `salesflow retract` the event that {told} lists"
+                    " first and record it anew, or take another key",
+                    **named,
+                    told=told,
+                )
+            )
         return InputError(
             Message(
                 "{noun} {called} is there already; change it with {way_out}, or take another"
                 " key",
-                noun=made.noun,
-                called=called,
-                way_out=way_out,
+                **named,
+                way_out=f"`salesflow {word} {change}`",
             )
         )
 
@@ -569,9 +579,11 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
 CHANGED_BY: Final = {
     "alert": "revise",
     "goal": "revise",
+    "improvement": "correct",
     "incentive plan": "supersede",
     "rep": "move",
     "sales process": "publish-version",
+    "statement": "correct",
     "team": "rename",
     "training": "revise",
 }
