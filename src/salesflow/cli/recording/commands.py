@@ -413,7 +413,9 @@ class _Command:
             yield
         except SalesflowError as error:
             message, *rest = error.args
-            if asked.id is not None and str(asked.id) in str(message):
+            by_id = str(asked.id).startswith(asked.called) and self.kind.noun in FOUND_BY_NAME
+            as_typed = isinstance(error, NotFoundError) or not by_id  # else by its name
+            if asked.id is not None and str(asked.id) in str(message) and as_typed:
                 noun, word = self.kind.noun, word_of(self.kind.noun)
                 called = f"{noun} {quoted(asked.called)}"
                 message = str(message).replace(f"{noun} {asked.id}", called)

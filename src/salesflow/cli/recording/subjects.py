@@ -17,7 +17,7 @@ from salesflow.presentation.format import short_id
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
-__all__ = ["Subjects"]
+__all__ = ["Subjects", "kind_of"]
 
 
 Called = Callable[[Any], str | None]
@@ -50,7 +50,7 @@ class Subjects:
     def name(self, event: Event) -> str:
         """Return what the thing of an event is called; its id where it has no name."""
         figure = getattr(event.fact, "figure", None)
-        kind = _kind_of(type(event.fact))
+        kind = kind_of(type(event.fact))
         if kind is not None and kind.noun == "book of outside figures":
             return str(figure or "")
         if event.stream_id not in self._names:
@@ -67,5 +67,6 @@ class Subjects:
         return name or short_id(id)
 
 
-def _kind_of(fact: type[Fact]) -> type[Aggregate] | None:
+def kind_of(fact: type[Fact]) -> type[Aggregate] | None:
+    """Return the kind of thing that a fact is told of."""
     return next((kind for kind in AGGREGATES if fact in kind.facts), None)
