@@ -50,9 +50,9 @@ class LeaderboardView(MoneyView):
     )
     formula: ClassVar[str] = (
         "rank = 1 + how many have a better figure, so equal figures share a rank; figures are"
-        " those of the metric as in key figures; currencies are ranked each by itself; rests on ="
-        " how many bookings, deals, customers, answers or visits of theirs the figure counts, in"
-        " all currencies together"
+        " those of the metric as in key figures; currencies are ranked each by itself; rests on"
+        " = how many bookings, deals, customers, answers or visits of theirs the figure counts,"
+        " in all currencies together"
     )
     metric: SafeText
     metric_en: SafeText
