@@ -110,6 +110,13 @@ def test_a_case_for_everybody_is_for_whoever_asks(sales: Shop) -> None:
     assert keys(sales, audience="west") == ["good"]
 
 
+def test_people_whom_no_case_is_meant_for_are_told(sales: Shop) -> None:
+    [unmet] = ask(sales, audience="eats").unmet
+    assert unmet.sentence() == "no case is meant for these people alone: 'eats'; perhaps east"
+    assert unmet.sentence("zh") == "没有专门面向以下人员的案例： 'eats'；可能是 east"
+    assert ask(sales, audience="east").unmet == ()
+
+
 def test_words_are_found_in_both_languages_whatever_their_width_and_size(sales: Shop) -> None:
     for words in ("交期", "nine days", "ＮＩＮＥ", "潜在客户", "answer 交期", "rival"):
         assert keys(sales, words=words) == ["acme"], words

@@ -8,6 +8,7 @@ every fact that was told since or taken back. What did we know when we lost it?
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -55,6 +56,7 @@ from salesflow.projections.cases.library_cases import (
     read_deals,
 )
 from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.core.replaying import believed
@@ -68,6 +70,7 @@ from salesflow.projections.scope import Meant, named
 __all__ = ["CaseLibrary", "CaseLibraryView"]
 
 LISTED: Final = 20
+NEAR_MAX: Final = 3
 Ended = Literal["won", "lost", "disqualified"]
 
 
@@ -191,6 +194,7 @@ class CaseLibrary(Question[CaseLibraryView]):
             cases=tuple(_hit(each, reader) for each in listed),
             cases_total=len(hits),
             names=_named(listed, reader),
+            unmet=tuple(self._unmet(cases)),
             **told,
         )
 
@@ -214,6 +218,14 @@ class CaseLibrary(Question[CaseLibraryView]):
         if self.training not in known:
             names = ", ".join(sorted(known)) or "none"
             raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
+
+    def _unmet(self, cases: Iterable[CaseState]) -> Iterator[Unmet]:
+        """Yield that no case is meant for the people asked about; those for everybody are."""
+        known = {each for case in cases for each in case.audience}
+        if self.audience is not None and self.audience not in known:
+            near = get_close_matches(self.audience, sorted(known), n=NEAR_MAX)
+            said = "no case is meant for these people alone:"
+            yield Unmet(value=self.audience, said=said, near=tuple(near))
 
     def _fits(self, published: PublishedCase) -> bool:
         """Return whether what stands in the rows of a case and its deal is asked for."""
