@@ -238,14 +238,7 @@ class Case(FixedFigures, CaseState):
         if isinstance(deal, Deal):
             _ensure_decided(deal, occurred_at)
             _ensure_decided_by(deal, as_of, known_at, occurred_at)
-        if (
-            isinstance(as_of, datetime)
-            and isinstance(occurred_at, datetime)
-            and as_of > occurred_at
-        ):
-            raise InputError(
-                "as_of lies after the case was published; it shows that time or one before"
-            )
+        _ensure_seen_by_then(as_of, occurred_at)
         self = cls.new(case_id(case))
         figures = self._figures_at(as_of, known_at)
         fact = CasePublished(
@@ -317,6 +310,15 @@ def _ensure_decided(deal: Deal, occurred_at: OccurredAt) -> None:
         raise DealClosedError(
             f"deal {deal.id} is {then.status} at that time; a case is of a deal that is won,"
             " lost or disqualified"
+        )
+
+
+def _ensure_seen_by_then(as_of: SaidMoment, occurred_at: OccurredAt) -> None:
+    """Refuse a time after the publication; days are looked at where the zone is known."""
+    timed = isinstance(as_of, datetime) and isinstance(occurred_at, datetime)
+    if timed and as_of > occurred_at:  # type: ignore[operator]
+        raise InputError(
+            "as_of lies after the case was published; it shows that time or one before"
         )
 
 

@@ -26,6 +26,7 @@ from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
+from salesflow.cli.recording.there_already import already_there
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -356,7 +357,7 @@ class _Command:
         if made.id_given:
             with suppress(NotFoundError):
                 session.get(self.kind, made.id)
-                raise self._is_there(made, asked, twice=not before)
+                raise already_there(self.kind.noun, asked.called, twice=not before)
         return session.add(made)
 
     def _open_anew(
@@ -378,33 +379,6 @@ class _Command:
         if others and self._names is not None:
             self._names.note_reopened(made.noun, asked.called, others)
         return session.get(self.kind, made.id)
-
-    def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
-        called, word = quoted(asked.called), word_of(self.kind.noun)
-        if twice:
-            there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
-            return InputError(there)
-        change = CHANGED_BY.get(self.kind.noun)
-        named = {"noun": made.noun, "called": called}
-        if change is None:
-            told = f"`salesflow {word} history {asked.called}`"
-            return InputError(
-                Message(
-                    "{noun} {called} is there already, and how it was opened is never changed;"
-                    " where that was wrong, `salesflow retract` the event that {told} lists"
-                    " first and record it anew, or take another key",
-                    **named,
-                    told=told,
-                )
-            )
-        return InputError(
-            Message(
-                "{noun} {called} is there already; change it with {way_out}, or take another"
-                " key",
-                **named,
-                way_out=f"`salesflow {word} {change}`",
-            )
-        )
 
     @contextmanager
     def _named_as_typed(self, asked: _OneCommand) -> Iterator[None]:
@@ -578,18 +552,6 @@ def stream_of(kind: type[Aggregate], whose: Mapping[str, object], flow: "SalesFl
     return id
 
 
-CHANGED_BY: Final = {
-    "alert": "revise",
-    "goal": "revise",
-    "improvement": "correct",
-    "incentive plan": "supersede",
-    "rep": "move",
-    "sales process": "publish-version",
-    "statement": "correct",
-    "team": "rename",
-    "training": "revise",
-}
-"""The command that changes a thing of each kind which is there already."""
 ALONE: Final = {"book of outside figures": "FIGURES_ID"}
 """Kinds of which there is one thing, and the name of its id."""
 

@@ -267,7 +267,9 @@ class CaseLibrary(Question[CaseLibraryView]):
     ) -> bool:
         case, deal = published
         buyer = buyer_side_of(deal, history)
-        named = {e.fact.competitor for e in history if isinstance(e.fact, CompetitorNamed)}
+        named: set[str | None] = {
+            e.fact.competitor for e in history if isinstance(e.fact, CompetitorNamed)
+        }
         reasons: set[str | None] = {*buyer.reasons, *(it.factor for it in case.factors)}
         if deal is not None:
             named, reasons = {*named, deal.competitor}, {*reasons, deal.because}
