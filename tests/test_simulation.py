@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 
@@ -23,6 +24,7 @@ from salesflow.domain.rep import rep_id
 from salesflow.domain.team import team_id
 from salesflow.domain.time import to_instant
 from salesflow.errors import NotFoundError
+from salesflow.projections.goals.goal_attainment import GoalAttainment
 from salesflow.projections.pipeline.funnel import Funnel
 from simulated import demo
 
@@ -166,6 +168,17 @@ def test_a_month_restates_itself_as_late_facts_come_in() -> None:
         "USD",
         "EUR",
     }
+
+
+def test_the_team_pursues_goals_of_a_product_and_attains_them() -> None:
+    with SalesFlow(demo().url, create=False) as flow:
+        for key, share in (("2026-q1-erp-core", "1.09"), ("2026-q2-erp-core", "1.68")):
+            view = flow.ask(GoalAttainment(goal=key), as_of="2026-06-30")
+            [line] = [each for each in view.goals if each.goal == key]
+            assert (line.product, line.target) == ("ERP-CORE", Decimal(2_300_000))
+            assert line.status == "attained"
+            assert line.attainment is not None
+            assert round(line.attainment, 2) == Decimal(share)
 
 
 def test_the_same_seed_lives_the_same_life_to_the_last_byte(tmp_path: Path) -> None:

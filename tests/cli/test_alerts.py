@@ -125,6 +125,51 @@ def test_somebody_is_watched_by_name_and_nobody_known_is_said_so(database: str) 
     assert (done.code, "no deal was ever owned by 'zoe'" in done.err) == (0, True)
 
 
+def watch(database: str, figure: str, threshold: str, *more: str) -> Ran:
+    watched = ("--question", "kpis", "--figure", figure, *more)
+    condition = ("--condition", "below", "--threshold", threshold)
+    return ran("alert", "define", "k", "--db", database, *watched, *condition)
+
+
+def test_a_row_of_nobody_is_noted_and_its_evaluation_says_a_problem(database: str) -> None:
+    assert (
+        ran("team", "form", "north", "--name-en", "N", "--name-zh", "N", "--db", database).code
+        == 0
+    )
+    assert (
+        ran("rep", "join", "ann", "--team", "north", "--name", "A", "--db", database).code == 0
+    )
+    done = watch(database, "lines[group=nroth].orders", "5", "--parameter", "by=team")
+    assert done.code == 0, done.err
+    assert "there was never a team 'nroth'; perhaps north" in done.err
+    assert "while that is so, the alert is not raised" in done.err
+    done = ran("alert", "evaluate", "--db", database)
+    assert done.code == 1
+    assert "has no row group=nroth" in " ".join(done.out.split())
+    assert "clear" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("figure", "threshold", "says"),
+    [
+        ("lines[group=null].win_rate.value", "50", "write 0.5 for 50%"),
+        ("lines[group=null].orders", "50%", "'lines[group=null].orders' is none; write 50"),
+        ("lines[group=null].cycle.days_p90", "50%", "is none; write 50"),
+    ],
+)
+def test_a_threshold_in_per_cent_is_for_shares_and_theirs_is_one(
+    database: str, figure: str, threshold: str, says: str
+) -> None:
+    done = watch(database, figure, threshold)
+    assert (done.code, says in done.err) == (2, True), done.err
+
+
+def test_a_revision_in_per_cent_of_what_is_no_share_is_refused(database: str) -> None:
+    assert watch(database, "lines[group=null].orders", "50").code == 0
+    done = ran("alert", "revise", "k", "--db", database, "--because", "x", "--threshold", "5%")
+    assert (done.code, "write 5" in done.err) == (2, True), done.err
+
+
 def test_a_revision_of_nothing_is_refused(database: str) -> None:
     define(database, "open_deals")
     before = recorded(database)

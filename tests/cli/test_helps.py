@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from typing import Literal, get_args, get_origin
 
 import pytest
 
 from salesflow import Deal
 from salesflow.cli.app import COMMANDS, CommandGroup, _loaded
 from salesflow.cli.recording.helps import help_text
+from salesflow.presentation.fields import bare
+from salesflow.projections.homes import QUESTION_HOMES
+from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
 OF_PYTHON = re.compile(
@@ -83,3 +87,17 @@ def test_a_stage_is_taken_by_its_name_too(sold: str) -> None:
         assert told.code == 0, told.err
     told = ran("deal", "advance-to", "ERP", "Nowhere", "--because", "x", "--db", sold)
     assert "has no stage 'Nowhere'; it has prospecting, initial_contact" in told.err
+
+
+def test_a_closed_list_is_named_word_by_word_where_it_is_asked_with() -> None:
+    helped = dict(helps(CommandGroup("", QUESTION_HOMES)))
+    named = 0
+    for name, question in QUESTIONS.items():
+        for parameter, field in question.model_fields.items():
+            words, option = bare(field.annotation), parameter.rstrip("_").replace("_", "-")
+            text = helped.get(f"{name} --{option}", "")
+            if get_origin(words) is Literal and text:
+                missing = [it for it in get_args(words) if not re.search(rf"\b{it}\b", text)]
+                assert missing == [], (name, option, text)
+                named += 1
+    assert named > 20

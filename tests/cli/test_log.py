@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 
@@ -179,3 +180,33 @@ def test_an_event_is_retracted_by_its_position(db: str) -> None:
     missing = ran("retract", "9,999,999", "--because", "x")
     assert (missing.code, "no event at position 9,999,999" in missing.err) == (2, True)
     assert "neither a position nor the id" in ran("retract", "-", "--because", "x").err
+
+
+@pytest.mark.usefixtures("db")
+def test_what_was_taken_back_is_shown_and_what_counts_no_longer_without_it() -> None:
+    for command in (
+        "goal set q1 --metric sales --target '900000 CNY' --quarter 2027-Q1 --strategy grow"
+        " --why-achievable new",
+        "goal check-in q1 --confidence 70%",
+        "goal lock q1",
+    ):
+        told = ran(*shlex.split(command))
+        assert told.code == 0, told.err
+    first = listed("--kind", "goal.set", "--limit", "1")[0]["position"]
+    assert isinstance(first, int)
+    told = ran("retract", str(first), "--because", "mistyped")
+    assert "Goal set" in told.out
+    assert "target 900,000" in told.out
+    assert told.err == (
+        f"note: 2 other events count for nothing without it: no. {first + 1:,}, {first + 2:,}\n"
+    )
+    again = ran("retract", str(first + 1), "--because", "mistyped", "--json")
+    assert json.loads(again.out)["count_no_longer"] == []
+
+
+def test_taking_back_what_nothing_builds_on_says_no_more(db: str) -> None:
+    with SalesFlow(f"sqlite:///{db}") as flow, flow.session() as s:
+        s.add(Customer.register(name="Acme")).qualify(because="asked for it")
+    [judged] = listed("--kind", "customer.qualified", "--limit", "1")
+    told = ran("retract", str(judged["position"]), "--because", "mistyped")
+    assert ("Acme" in told.out, "asked for it" in told.out, told.err) == (True, True, "")

@@ -125,3 +125,93 @@ def test_a_proposal_that_was_mistyped_is_corrected_as_of_when_it_was_made(house:
     assert json.loads(shown.out)["irregular"] == 0
     told = typed("improvement correct trial --metric win_rate --because again", house)
     assert "would be otherwise" in told.err
+
+
+CALLED = "deal log-contact ERP --channel call --direction out --summary hello"
+
+
+def test_a_contact_that_is_told_twice_is_recorded_with_a_note(house: str) -> None:
+    for when in ("", " --occurred-at 2026-02-03", " --occurred-at 2026-02-03T10:00:00Z"):
+        assert "the same was recorded before" not in typed(CALLED + when, house).err
+        told = typed(CALLED + when, house)
+        assert (told.code, "the same was recorded before, as event no. " in told.err) == (
+            0,
+            True,
+        )
+    assert "the same" not in typed(f"{CALLED} --next-step call", house).err
+    assert "the same" not in typed(f"{CALLED} --occurred-at 2026-02-04", house).err
+
+
+def test_a_contact_that_was_retracted_may_be_told_again(house: str) -> None:
+    told = json.loads(typed(f"{CALLED} --json", house).out)
+    event = told["recorded"][0]["event_id"]
+    assert typed(f"retract {event} --because mistyped", house).code == 0
+    assert "the same" not in typed(CALLED, house).err
+
+
+def test_what_stands_twice_in_a_file_is_noted(house: str, tmp_path: Path) -> None:
+    file = tmp_path / "calls.json"
+    call = {"deal": "ERP", "channel": "call", "direction": "out", "occurred_at": "2026-02-05"}
+    file.write_text(json.dumps([call, call]))
+    told = typed(f"deal log-contact --input {file}", house)
+    assert (told.code, "the same is recorded twice here" in told.err) == (0, True), told.err
+
+
+@pytest.fixture
+def priced(house: str) -> str:
+    deal = "deal open standard --title Papa --owner wang --amount '175000 CNY'"
+    assert typed(f"{deal} --occurred-at 2026-02-02", house).code == 0
+    return house
+
+
+def test_a_win_of_ten_times_the_amount_is_noted_and_the_way_out_is_named(priced: str) -> None:
+    told = typed("deal win Papa --amount '1750000 CNY'", priced)
+    assert told.code == 0
+    assert "more than 3 times what the deal stood at, 175,000 CNY" in told.err
+    assert "`salesflow retract` takes this event back" in told.err
+    again = typed("deal win Papa --amount '175000 CNY'", priced)
+    [event] = [
+        each
+        for each in json.loads(typed("deal history Papa --json", priced).out)["events"]
+        if each["kind"] == "deal.won"
+    ]
+    assert again.code == 1
+    assert "already won; to win it, reopen it first" in again.err
+    assert f"retract event no. {event['position']}" in again.err
+    assert "or amend its contract" in again.err
+    amended = typed("deal amend-contract Papa '175000 CNY' --because slip", priced)
+    assert "less than a part in 3 of what the deal stood at, 1,750,000 CNY" in amended.err
+    assert typed(f"retract {event['position']} --because slip", priced).code == 0
+
+
+def test_a_win_near_what_the_deal_stood_at_is_not_noted(priced: str) -> None:
+    assert "stood at" not in typed("deal win Papa --amount '500000 CNY'", priced).err
+
+
+def test_a_loss_that_is_there_names_the_event_that_says_so(priced: str) -> None:
+    assert typed("deal lose Papa --because price", priced).code == 0
+    again = typed("deal lose Papa --because price", priced)
+    assert "retract event no. " in again.err
+    assert "contract" not in again.err
+
+
+def test_an_award_is_granted_once_a_day_and_may_be_earned_again(house: str) -> None:
+    grant = "award grant wang 'deal of the month' --because 'the largest one'"
+    assert typed(f"{grant} --occurred-at 2026-03-31", house).code == 0
+    told = typed(f"{grant} --occurred-at '2026-03-31 18:00'", house)
+    assert (told.code, "was granted on that day already" in told.err) == (1, True)
+    for more in ("--award-kind badge --occurred-at 2026-03-31", "--occurred-at 2026-04-30"):
+        assert typed(f"{grant} {more}", house).code == 0, "another award, or earned once more"
+    assert typed(grant, house).code == 0
+    assert "was granted on that day already" in typed(grant, house).err
+
+
+def test_two_reviews_that_follow_the_same_one_are_noted(house: str) -> None:
+    opened = "review open {} --occurred-at 2026-06-02 --month 2026-05 --follows r1"
+    assert typed("review open r1 --month 2026-04 --occurred-at 2026-05-02", house).code == 0
+    assert typed("review close r1 --occurred-at 2026-05-03", house).code == 0
+    first = typed(opened.format("r2"), house)
+    assert (first.code, first.err) == (0, "")
+    second = typed(opened.format("r3"), house)
+    assert second.code == 0
+    assert "note: review 'r2' follows 'r1' as well" in second.err

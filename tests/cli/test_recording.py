@@ -103,6 +103,23 @@ def test_a_day_an_amount_a_list_and_an_actor_are_typed_as_people_write_them(new:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("command", "meant"),
+    [
+        (("deal", "win", "ERP 上线", "--amount", "99,5 CNY"), "99.5, or 995"),
+        (("deal", "forecast", "ERP 上线", "--amount", "1.234,50 CNY"), "1234.50, or 123450"),
+        (("deal", "add-collaborator", "ERP 上线", "bo", "--credit", "0,05"), "0.05"),
+        (("goal", "set", "g", "--metric", "win_rate", "--target", "0,4"), "0.4"),
+    ],
+)
+def test_a_comma_for_the_point_is_refused_wherever_a_number_is_typed(
+    new: str, command: tuple[str, ...], meant: str
+) -> None:
+    told = ran(*command, "--db", new)
+    assert told.code != 0
+    assert meant in told.err
+
+
 def test_a_command_with_an_id_is_recorded_once(new: str) -> None:
     once = ("deal", "state-intent", "ERP 上线", "high", "--command-id", "c-1", "--db", new)
     first, again = ran(*once, "--json"), ran(*once, "--json")

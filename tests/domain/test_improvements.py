@@ -73,6 +73,8 @@ def test_an_improvement_names_the_figure_that_should_move() -> None:
         ({"metric": "won", "process_version": 2}, "of which process"),
         ({"metric": "won", "teams": ("east", "east")}, "a team is named twice"),
         ({"metric": "won", "hypothesis": " "}, "needs a reason"),
+        ({"metric": "win_rate", "expected_effect": "20"}, "more than all of it; write 0.2"),
+        ({"metric": "win_rate", "expected_effect": "-1.01"}, "write -0.0101 for -1.01 points"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(given: dict[str, object], match: str) -> None:
@@ -137,6 +139,22 @@ def test_an_order_is_drawn_of_several_teams_before_any_has_started() -> None:
             when=lambda trial: trial.stagger(seed=1, first=day("2026-07-01")),
             match=match,
         )
+
+
+def test_an_order_is_drawn_before_the_first_team_starts_by_it() -> None:
+    for first, drawn in (("2026-05-31", None), ("2026-04-30", "2026-05-01")):
+        refuses(
+            given=[PROPOSED],
+            when=lambda trial, first=first, drawn=drawn: trial.stagger(
+                first=day(first), occurred_at=drawn and day(drawn)
+            ),
+            error=InputError,
+            match=f"would have started on {first} already; name that day or a later one",
+        )
+    for on_day in (None, day("2026-05-01")):
+        trial = read(Improvement, [PROPOSED], id=TRIAL)
+        trial.stagger(first=on_day or NOW.date(), occurred_at=on_day)
+        assert trial.planned_starts, "on that very day it may"
 
 
 def test_teams_start_one_by_one_and_each_once() -> None:

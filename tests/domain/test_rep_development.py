@@ -245,3 +245,20 @@ def test_a_team_is_led_by_somebody_until_another_one_leads_it_or_nobody() -> Non
     with pytest.raises(RuleError, match="nobody leads team 'east'"):
         team.release_lead()
     assert [type(each.fact) for each in team.pending] == [TeamLeadAppointed, TeamLeadReleased]
+
+
+def test_an_award_is_granted_once_a_day_of_the_business_zone() -> None:
+    rep = ann()
+    rep.grant_award("star", because="most orders", occurred_at=START + HOUR)
+    with pytest.raises(RuleError, match="'star' was granted on that day already"):
+        rep.grant_award("star", because="most orders", occurred_at=START + 2 * HOUR)
+    rep.grant_award("star", because="most orders", occurred_at=START + 30 * HOUR)
+    rep.grant_award("sun", because="most orders", occurred_at=START + 30 * HOUR)
+    assert [each.award for each in rep.awards] == ["star", "star", "sun"]
+
+
+def test_an_award_is_not_granted_twice_in_one_session() -> None:
+    rep = ann()
+    rep.grant_award("star", because="most orders")
+    with pytest.raises(RuleError, match="granted on that day already"):
+        rep.grant_award("star", because="most orders")

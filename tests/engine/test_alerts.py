@@ -1,5 +1,6 @@
 """Alerts: what can be watched, and that one state is told of once."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
@@ -15,6 +16,7 @@ from salesflow.engine.alerts import alert_reactor, evaluate_alerts, watched_figu
 from salesflow.errors import InputError, NotFoundError, RuleError
 
 OPEN = WatchedFigure(question="deal-health", parameters="{}", figure="open_deals")
+DAY = date(2026, 1, 1)
 
 
 @pytest.fixture
@@ -89,8 +91,8 @@ def test_a_change_since_some_days_ago_is_asked_of_both_days(books: Shop) -> None
             "open_deals",
             "there is no question 'deal-helth'; there are .*deal-health",
         ),
-        ("deal-health", "open_dealz", "there is no figure 'open_dealz'; there are open_deals"),
-        ("deal-health", "counts.deals", "names no row; there are .*counts.reason=….*.deals"),
+        ("deal-health", "open_dealz", "no figure 'open_dealz'; perhaps open_deals; there are"),
+        ("deal-health", "counts.deals", "names no row; perhaps counts.reason=stalled..deals"),
         ("deal-health", "counts[reason=stalled]", "is no number"),
         ("deal-health", "open_deals[reason=stalled]", "has no rows"),
         ("deal-health", "counts[reason]deals", "is no name of a figure"),
@@ -114,6 +116,72 @@ def test_a_figure_of_a_row_is_named_by_its_keys(books: Shop) -> None:
         session.add(Alert.define("late", watched=watched, condition="above", threshold="0"))
     [found] = evaluate_alerts(books.flow, only="late")
     assert found.raised
+
+
+ROW = "lines[group=null].win_rate.value"
+
+
+def test_a_plain_name_suggests_the_figure_that_has_it_by_the_rows_there_are(
+    books: Shop,
+) -> None:
+    with pytest.raises(InputError, match=r"perhaps lines\[group=null\].win_rate.value, "):
+        watched_figure(books.flow, "kpis", "win_rate")
+
+
+def test_every_figure_that_is_suggested_can_be_watched(books: Shop) -> None:
+    books.tell(1, ("2026-03-01", opened(expected_close=date(2026, 3, 9))))
+    for question in ("kpis", "funnel", "deal-health", "feedback"):
+        with pytest.raises(InputError) as refused:
+            watched_figure(books.flow, question, "nothing_of_the_kind")
+        there = re.split("; there are | and [0-9]+ more", str(refused.value))[1]
+        for path in re.split(r", (?![^\[]*\])", there.removesuffix(", as --json prints them")):
+            if "…" not in path:
+                assert watched_figure(books.flow, question, path).figure == path
+
+
+def test_null_is_the_row_that_json_prints_so(books: Shop) -> None:
+    books.tell(1, ("2026-03-01", opened()), ("2026-05-02", DealWon()))
+    watched = watched_figure(books.flow, "kpis", ROW, from_=DAY, to=date(2026, 6, 1))
+    with books.flow.session() as session:
+        session.add(Alert.define("rate", watched=watched, condition="above", threshold="0.9"))
+    [found] = evaluate_alerts(books.flow)
+    assert (found.raised, found.problem) == (True, None)
+
+
+@pytest.mark.parametrize(
+    ("question", "figure", "said"),
+    [
+        ("funnel", "stages[stage=demox].deals", "there is no stage 'demox'"),
+        ("funnel", "stages[process=nope,stage=x].deals", "there is no process 'nope'"),
+        ("kpis", "lines[group=banana].orders", "with the parameter by alone"),
+        ("kpis", "lines[first=soon].orders", "'soon' .* is no day"),
+    ],
+)
+def test_a_row_that_no_answer_can_have_is_refused(
+    books: Shop, question: str, figure: str, said: str
+) -> None:
+    with pytest.raises(InputError, match=said):
+        watched_figure(books.flow, question, figure)
+
+
+def test_a_row_that_is_not_there_is_a_problem_and_never_clear(books: Shop) -> None:
+    watched = watched_figure(books.flow, "kpis", "lines[group=nroth].orders", by="team")
+    with books.flow.session() as session:
+        session.add(Alert.define("few", watched=watched, condition="below", threshold="5"))
+    [found] = evaluate_alerts(books.flow)
+    assert found.problem is not None
+    assert "'lines' has no row group=nroth now" in found.problem
+
+
+@pytest.mark.parametrize("condition", ["below", "fell_by"])
+def test_a_threshold_that_no_share_can_pass_is_refused(books: Shop, condition: str) -> None:
+    watched = watched_figure(books.flow, "kpis", ROW)
+    with (
+        pytest.raises(InputError, match=r"write 0\.5 for 50%"),
+        books.flow.session() as session,
+    ):
+        given = {"watched": watched, "condition": condition, "threshold": "50"}
+        session.add(Alert.define("rate", **given))  # type: ignore[arg-type]
 
 
 def test_a_wrong_parameter_is_refused_as_the_question_refuses_it(books: Shop) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
+from shutil import copyfile
 from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
 from freezegun import freeze_time
 
+from databases import Postgres
 from properties.people_fold import PEOPLE, TABLE
 from properties.raw_log import rows_of
 from salesflow import STANDARD, Deal, ExternalEvent, Money, SalesFlow
@@ -41,14 +44,53 @@ NAMES = (DEAL_STATE.name, PIPELINE.name)
 START = 1_735_689_600_000_000
 
 
-@pytest.fixture
-def flow(database_url: str) -> Iterator[SalesFlow]:
-    """A log of thirty deals, moved late, lost and partly taken back."""
-    with SalesFlow(database_url) as flow:
+@pytest.fixture(autouse=True)
+def _of_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let tables of SQLite change names however few rows they hold."""
+    monkeypatch.setattr(rebuilding, "COPIED_ROWS", 0)
+
+
+def fill(url: str) -> None:
+    """Record thirty deals, moved late, lost and partly taken back."""
+    with SalesFlow(url) as flow:
         for _ in range(30):
             record_one(flow)
         flow.catch_up()
-        yield flow
+
+
+@pytest.fixture(scope="module")
+def filled_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with thirty deals, which tests copy."""
+    path = tmp_path_factory.mktemp("filled") / "sales.db"
+    fill(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="module")
+def filled_template(postgres: Postgres) -> Iterator[str]:
+    """The name of a PostgreSQL database with thirty deals, which tests copy."""
+    with postgres.database() as url:
+        fill(url)
+        yield sa.make_url(url).database or ""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def filled_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A copy of the thirty deals on either kind of database."""
+    if request.param == "sqlite":
+        copied = copyfile(request.getfixturevalue("filled_file"), tmp_path / "sales.db")
+        yield f"sqlite:///{copied}"
+        return
+    postgres: Postgres = request.getfixturevalue("postgres")
+    with postgres.database(template=request.getfixturevalue("filled_template")) as url:
+        yield url
+
+
+@pytest.fixture
+def flow(filled_url: str) -> Iterator[SalesFlow]:
+    """A log of thirty deals, moved late, lost and partly taken back."""
+    with SalesFlow(filled_url) as opened:
+        yield opened
 
 
 def record_one(flow: SalesFlow) -> None:
@@ -277,6 +319,37 @@ def test_who_reads_while_tables_change_places_reads_on_in_the_old_ones(flow: Sal
     assert all(new > old for new, old in zip(now, before, strict=True))
 
 
+def test_tables_of_few_rows_are_copied_and_those_of_more_change_names(
+    filled_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either way the new rows are those that were kept up, and nothing is left beside them."""
+    found = []
+    with SalesFlow(filled_url) as flow, SalesFlow(filled_url) as asking:
+        before = rows(flow, *NAMES)
+        most = max(map(len, before))
+        for copied in (most, most - 1):
+            monkeypatch.setattr(rebuilding, "COPIED_ROWS", copied)
+            empty(flow, DEAL_STATE.name)
+            places = places_of(flow)
+            flow.rebuild(*TABLES)
+            found.append(places_of(flow) == places)
+            assert rows(flow, *NAMES) == before
+            assert asking.ask(Funnel()).open_deals == 30
+            assert not tables_beside(flow)
+    assert found == [True, filled_url.startswith("postgresql")]
+
+
+def places_of(flow: SalesFlow) -> list[tuple[object, ...]]:
+    """Return where a database keeps the two tables, which changes when they change names."""
+    sqlite = flow.log.database.dialect == "sqlite"
+    table, place = ("sqlite_master", "rootpage") if sqlite else ("pg_class", "oid")
+    column = "name" if sqlite else "relname"
+    named = " OR ".join(f"{column} = '{name}'" for name in NAMES)
+    with flow.log.database.read() as connection:
+        found = connection.exec_driver_sql(f"SELECT {place} FROM {table} WHERE {named}")
+        return sorted(map(tuple, found))
+
+
 def test_views_show_the_tables_that_have_taken_the_place_of_others(flow: SalesFlow) -> None:
     for _ in range(2):
         flow.rebuild(*TABLES)
@@ -289,10 +362,10 @@ def test_views_show_the_tables_that_have_taken_the_place_of_others(flow: SalesFl
 
 
 def test_a_rebuild_leaves_the_rows_of_other_tenants_where_they_are(
-    flow: SalesFlow, database_url: str
+    flow: SalesFlow, filled_url: str
 ) -> None:
     mine = rows(flow, *NAMES)
-    with SalesFlow(database_url, tenant="other") as other:
+    with SalesFlow(filled_url, tenant="other") as other:
         record_one(other)
         other.catch_up()
         theirs = rows(other, *NAMES)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from databases import plain_connection
 from salesflow import STANDARD, Customer, Deal, Money, SalesFlow
+from salesflow.adapters.projector import rebuild as rebuilding
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event
 from salesflow.errors import InputError
@@ -104,13 +105,17 @@ def test_a_table_that_is_not_there_has_no_select(flow: SalesFlow) -> None:
         flow.sql("deals")
 
 
-def test_a_rebuild_leaves_the_view_and_its_rows(database_url: str) -> None:
+@pytest.mark.parametrize("copied", [0, 1_000], ids=["by its name", "by its rows"])
+def test_a_rebuild_leaves_the_view_and_its_rows(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, copied: int
+) -> None:
+    monkeypatch.setattr(rebuilding, "COPIED_ROWS", copied)
     with SalesFlow(database_url) as flow:
         opened(flow)
         flow.catch_up()
         everything = "SELECT * FROM salesflow_deal_state ORDER BY entity_id, valid_from"
         before = selected(database_url, everything)
-        flow.rebuild()
+        flow.rebuild("deal_state")
         assert selected(database_url, everything) == before != []
 
 

@@ -14,6 +14,7 @@ from engine.test_unreadable_events import lost, opened, spoil
 from properties.test_columns import Both, BothView
 from salesflow import SalesFlow
 from salesflow.adapters.projector import columns, snapshot
+from salesflow.adapters.projector import rebuild as rebuilding
 from salesflow.adapters.projector.rebuild import ShadowTables
 from salesflow.adapters.projector.runner import Runner
 from salesflow.domain.deal.stages import DealOpened
@@ -89,7 +90,11 @@ def rebuilt_elsewhere(flow: SalesFlow) -> None:
     flow.ask(Both())
 
 
-def test_a_table_that_another_engine_built_anew_is_read_anew(flow: SalesFlow) -> None:
+@pytest.mark.parametrize("copied", [0, 1_000], ids=["by its name", "by its rows"])
+def test_a_table_that_another_engine_built_anew_is_read_anew(
+    flow: SalesFlow, monkeypatch: pytest.MonkeyPatch, copied: int
+) -> None:
+    monkeypatch.setattr(rebuilding, "COPIED_ROWS", copied)
     rebuilt_elsewhere(flow)
 
 

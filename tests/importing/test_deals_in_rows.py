@@ -1,5 +1,6 @@
 """Tables with one row per deal, and how fields are read from them."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -441,6 +442,32 @@ because = "made to try the form"
 def test_a_column_keeps_its_rules(desk: Desk, rule: str, value: str, reason: str) -> None:
     said = refusal(desk, "", "c", value, f"[columns.c]\n{rule}\n")
     assert said == f"c={value}: {reason}"
+
+
+@pytest.mark.parametrize(
+    ("value", "formats"),
+    [
+        ("2026/01/08", '["%Y/%m/%d"]'),
+        ("2026/1/8 09:30", '["%Y/%m/%d %H:%M"]'),
+        ("2026年1月8日", '["%Y年%m月%d日"]'),
+        ("8.1.2026", '["%d.%m.%Y"] or ["%m.%d.%Y"]'),
+        ("31/01/2026", '["%d/%m/%Y"]'),
+        ("01/31/2026", '["%m/%d/%Y"]'),
+    ],
+)
+def test_a_time_that_is_not_read_names_the_format_that_would_read_it(
+    desk: Desk, value: str, formats: str
+) -> None:
+    said = refusal(desk, "", "c", value, '[columns.c]\ntype = "time"\n')
+    assert f"formats = {formats} below [times] would read it" in said
+    [format] = re.findall(r'"([^"]+)"', formats)[:1]
+    assert datetime.strptime(value, format).year == 2026  # noqa: DTZ007 - only the year
+
+
+@pytest.mark.parametrize("value", ["2026/02/30", "1/2/26", "12/34", "2026-13-01", "1/2/3/2026"])
+def test_no_format_is_named_that_would_not_read_it(desk: Desk, value: str) -> None:
+    said = refusal(desk, "", "c", value, '[columns.c]\ntype = "time"\n')
+    assert "would read it" not in said
 
 
 def test_a_value_against_the_rules_may_be_taken_as_empty(desk: Desk) -> None:

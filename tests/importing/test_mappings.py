@@ -186,6 +186,13 @@ def test_what_cannot_name_a_source_is_refused_in_a_sentence(desk: Desk, name: st
     assert "cannot name a source; write up to 64 letters or digits of any script" in said
 
 
+def test_a_part_that_is_no_section_says_how_it_is_written(desk: Desk) -> None:
+    said = complaint(desk, 'process = "robots"\n' + WIDE)
+    assert 'process: is a section of its own: [process] and, below it, key = "robots"' in said
+    said = complaint(desk, 'numbers = ","\n' + WIDE)
+    assert "numbers: is a section of its own: write [numbers]" in said
+
+
 def test_a_mistake_in_the_process_is_named_with_its_line(desk: Desk) -> None:
     process = """
 [process]

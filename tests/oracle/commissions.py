@@ -14,14 +14,16 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from oracle.beliefs import Raw, believed, effect_of, moment, of_stream
+from oracle.customers import since_at, survivors_at
 from oracle.deals import deal_at, deals_of
+from oracle.products import parts_of_wins
 from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of
 from oracle.teams import stays_of, stream_of
 
 __all__ = [
+    "due_in",
     "estimates_in",
-    "guaranteed_in",
     "issued_in",
     "payable_in",
     "plan_of",
@@ -63,7 +65,7 @@ def statement_lines(
     versions = plan_of(raw, key, as_of, known_at)
     happened = _happened(raw, as_of, known_at)
     shares = _shares(raw, rep, as_of, known_at)
-    world = (raw, versions, rep, shares, (as_of, known_at))
+    world = (raw, versions, rep, shares, (as_of, known_at), _sold(raw, as_of, known_at))
     found: list[tuple[int, Line]] = []
     before: dict[Any, tuple[Fraction, Decimal]] = {}
     for number, each in enumerate(happened, 1):
@@ -123,9 +125,35 @@ def _shares(raw: list[Raw], rep: str, as_of: int, known_at: int) -> dict[Any, Fr
     return {sale: sum(parts.values(), NOTHING) for sale, parts in found.items()}
 
 
+def _sold(raw: list[Raw], as_of: int, known_at: int) -> dict[Any, dict[str, Any]]:
+    """Give of every win which part each product is, and whether its customer was none before.
+
+    A repeat order has no lines of its own, and is no first sale.
+    """
+    into, since = survivors_at(raw, as_of, known_at), since_at(raw, as_of, known_at)
+    places = {event["event_id"]: event["position"] for event in raw}
+    wins: dict[str, list[tuple[int, int, str]]] = {}
+    found: dict[Any, dict[str, Any]] = {}
+    for deal in deals_of(raw):
+        parts = parts_of_wins(raw, deal, known_at)
+        for each in bookings_of(raw, deal, known_at):
+            effect, kind, event, role, *_, customer, _, credited = each
+            if kind != "repeated":
+                products = parts.get(credited, {})
+                found[deal, (credited, None)] = {"products": products, "new": False}
+            if kind == "won" and role == "owner" and customer is not None and effect <= as_of:
+                win = (effect, places[event], deal)
+                wins.setdefault(str(into.get(customer, customer)), []).append(win)
+    for customer, sold in wins.items():
+        at, _, deal = min(sold)
+        day = moment(at).date().isoformat()
+        found[deal, (at, None)]["new"] = since.get(customer, day) >= day
+    return found
+
+
 def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Decimal]]:  # noqa: ANN401
     """Give of each accrual what was credited by now and what is paid for it."""
-    raw, versions, rep, shares, (as_of, known_at) = world
+    raw, versions, rep, shares, (as_of, known_at), sold = world
     credits: dict[Any, list[dict[str, Any]]] = {}
     levels: dict[Any, Fraction] = {}
     for number, (at, _, event, deal, what) in enumerate(happened):
@@ -159,8 +187,9 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
                 level = levels.get((deal, sale, currency), NOTHING)
                 if counted > max(level, NOTHING):
                     more = counted - max(level, NOTHING)
+                    about = {"team": team, "share": share, **sold.get((deal, sale), {})}
                     before = [*earlier, *mine]
-                    mine.append(_credit(world, at, currency, more, team, share, before))
+                    mine.append(_credit(world, at, currency, more, about, before))
                 levels[deal, sale, currency] = max(level, counted)
         del event
     return _totals([credit for each in credits.values() for credit in each])
@@ -235,7 +264,7 @@ def _counted(
 
 
 def _rate(world: Any, currency: str, target: str, day: date) -> Fraction | None:  # noqa: ANN401
-    raw, _, _, _, (as_of, known_at) = world
+    raw, _, _, _, (as_of, known_at), _ = world
     exchange = Exchange(raw, Asked(target, "fixed", day), as_of, known_at)
     return exchange._rate(currency, target, day)
 
@@ -245,12 +274,11 @@ def _credit(
     at: int,
     currency: str,
     amount: Fraction,
-    team: str | None,
-    share: Fraction,
+    about: dict[str, Any],
     before: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    _, versions, rep, _, _ = world
-    day = moment(at).date()
+    _, versions, rep, *_ = world
+    day, share, team = moment(at).date(), about["share"], about["team"]
     started = [version for version in versions if version["starts"] <= day.isoformat()]
     version = started[-1] if started else None
     if version is not None:
@@ -264,16 +292,27 @@ def _credit(
     paid = {key for credit in before if credit["left"] > 0 for key in credit["bonuses"]}
     spiffs, bonuses = [], {}
     for spiff in version["terms"].get("spiffs", []) if version else []:
-        first, last = spiff.get("first_day", "0"), spiff.get("last_day", "9")
-        if first <= day.isoformat() <= last:
+        part = _part_for(spiff, about, day.isoformat())
+        if part:
             if spiff.get("rate"):
-                spiffs.append(Fraction(spiff["rate"]))
+                spiffs.append((part, Fraction(spiff["rate"])))
             if spiff["key"] not in paid:
                 bonuses[spiff["key"]] = Fraction(spiff.get("bonus", 0)) * share
     return {
         "day": day, "currency": currency, "left": amount, "share": share, "rate": rate,
         "version": version, "spiffs": spiffs, "bonuses": bonuses, "versions": versions,
     }  # fmt: skip
+
+
+def _part_for(spiff: dict[str, Any], about: dict[str, Any], day: str) -> Fraction:
+    """Say which part of a sale a SPIFF is for that is credited on a day."""
+    if not spiff.get("first_day", "0") <= day <= spiff.get("last_day", "9"):
+        return NOTHING
+    if spiff.get("customers") == "new" and not about.get("new"):
+        return NOTHING
+    if "product" not in spiff:
+        return Fraction(1)
+    return Fraction(about.get("products", {}).get(spiff["product"], 0))
 
 
 def _take(
@@ -316,8 +355,10 @@ def _totals(credits: list[dict[str, Any]]) -> dict[Any, tuple[Fraction, Decimal]
         base = sum(map(_worth, mine), NOTHING)
         paid = _cents(_accrued(mine))
         for credit in mine:
-            for rate in credit["spiffs"]:
-                paid += _cents(_worth(credit) * rate)
+            for part, rate in credit["spiffs"]:
+                of_part = _worth(credit)
+                of_part = of_part if part == 1 else _millionths(of_part * part)
+                paid += _cents(of_part * rate)
             if credit["left"] > 0:
                 paid += sum(map(_cents, credit["bonuses"].values()), Decimal(0))
         found[accrual] = (base, paid)
@@ -416,7 +457,7 @@ def payable_in(
     for first, last in months:
         inside = [line for when, line in lines if first <= moment(when).date() <= last]
         earned = sum((line[2] for line in inside), Decimal(0))
-        draw, guarantee = _due(raw, versions, rep, (first, last), known_at)
+        draw, guarantee = due_in(raw, versions, rep, (first, last), known_at)
         so_far = max(earned, guarantee) if guarantee else earned
         advanced = max(draw - so_far, Decimal(0)) if draw else Decimal(0)
         recovered = min(balance, max(so_far - draw, Decimal(0)))
@@ -425,18 +466,7 @@ def payable_in(
     return found
 
 
-def guaranteed_in(
-    raw: list[Raw], key: str, rep: str, days: tuple[date, date], at: tuple[int, int]
-) -> Decimal:
-    """Give what the guarantee adds in some days, where no statement paid differences there."""
-    lines, versions = statement_lines(raw, key, rep, *at), plan_of(raw, key, *at)
-    inside = [line for when, line in lines if days[0] <= moment(when).date() <= days[1]]
-    _, guarantee = _due(raw, versions, rep, days, at[1])
-    earned = sum((line[2] for line in inside), Decimal(0))
-    return max(guarantee - earned, Decimal(0)) if guarantee else Decimal(0)
-
-
-def _due(
+def due_in(
     raw: list[Raw], versions: list[Plan], rep: str, days: tuple[date, date], known_at: int
 ) -> tuple[Decimal, Decimal]:
     """Share a draw and a guarantee out over the days on which the plan was for the rep."""
@@ -496,7 +526,8 @@ def estimates_in(
         shares = _shares(raw, rep, as_of, known_at)
         sale = (as_of, None)
         win = (as_of, 2**62, "win", deal, [(sale, "won", amount, currency)])
-        world = (raw, versions, rep, {**shares, (deal, sale): share}, (as_of, known_at))
+        mine = {**shares, (deal, sale): share}
+        world = (raw, versions, rep, mine, (as_of, known_at), _sold(raw, as_of, known_at))
         before, after = _paid(happened, world), _paid([*happened, win], world)
         credited, paid = NOTHING, Decimal(0)
         for accrual in after:

@@ -112,9 +112,16 @@ def figures_at(events: list[Raw], as_of: int, known_at: int) -> list[dict[str, A
 
 
 def value_of(
-    events: list[Raw], goal: Goal, days: tuple[date, date], at: tuple[int, int]
+    events: list[Raw],
+    goal: Goal,
+    days: tuple[date, date],
+    at: tuple[int, int],
+    lacked: set[Any] | None = None,
 ) -> tuple[Any, int]:
-    """Give what a goal's metric came to in some days, and how many that rests on."""
+    """Give what a goal's metric came to in some days, and how many that rests on.
+
+    What has no rate is added to `lacked`: into which currency, from which, and what it is.
+    """
     metric, (first, last) = goal["metric"], days
     if metric.startswith("figure:"):
         return _reported(events, goal, days, at)
@@ -126,7 +133,9 @@ def value_of(
     value, n = found[metric].get(None, (None, 0))
     n = n or 0
     if metric == "sales":
-        return value.get(goal["currency"], Decimal(0)), -1  # bookings are not counted here
+        left_out = set() if lacked is None else lacked
+        left_out |= {(goal["currency"], *each) for each in exchange.lacked}
+        return (value or {}).get(goal["currency"], Decimal(0)), n
     return value, n
 
 
@@ -150,9 +159,11 @@ def _reported(
     return (Decimal(fact["value"]), 1) if fact["unit"] == goal["unit"] else (None, 0)
 
 
-def measured(events: list[Raw], goal: Goal, at: tuple[int, int]) -> tuple[Any, int]:
+def measured(
+    events: list[Raw], goal: Goal, at: tuple[int, int], lacked: set[Any] | None = None
+) -> tuple[Any, int]:
     """Give what a goal came to in its own period."""
-    return value_of(events, goal, (goal["first_day"], goal["last_day"]), at)
+    return value_of(events, goal, (goal["first_day"], goal["last_day"]), at, lacked)
 
 
 def progress(goal: Goal, actual: Any, as_of: int, season: Fraction | None) -> dict[str, Any]:  # noqa: ANN401

@@ -42,7 +42,7 @@ def improvement_at(
         known = believed(of_stream(events, stream_of_improvement(key)), then[1])
         starts = _replayed(known, then[0])["starts"]
         moved = _moved(events, starts, fact, days, then)
-        found["then"] = {name: moved[name] for name in ("estimates", "beside")}
+        found["then"] = {name: moved[name] for name in ("estimates", "beside", "mean")}
     return found
 
 
@@ -81,8 +81,9 @@ def _moved(
     began = {team: starts.get(team, starts.get("")) for team in teams}
     rows: list[Row] = []
     compared: list[Row] = []
-    beside = None
-    for start in sorted({day for day in began.values() if day is not None}):
+    beside, mean = None, None
+    known = {day for day in began.values() if day is not None}
+    for start in sorted(known or {*starts.values()}):
         spans = [
             period_of(
                 start + timedelta(days=n * days), start + timedelta(days=(n + 1) * days), 0
@@ -96,8 +97,17 @@ def _moved(
         if {treated for _, _, treated, *_ in here} == {True, False}:
             compared += here
         if beside is None:
-            beside = _beside(events, fact, spans[1:], at)
-    return {"units": rows, "estimates": _estimates(compared), "beside": beside}
+            everybody = len({*began.values(), *starts.values()}) == 1
+            first = [team for team, day in began.items() if day == start]
+            beside = _beside(events, fact, spans[1:], at, None if everybody else first)
+            changes = [after - before for _, _, treated, _, before, after in here if treated]
+            mean = sum(changes) / len(changes) if changes else None
+    return {
+        "units": rows,
+        "estimates": _estimates(compared),
+        "beside": beside,
+        "mean": mean,
+    }
 
 
 def _beside(
@@ -105,14 +115,26 @@ def _beside(
     fact: dict[str, Any],
     spans: list[tuple[int, int]],
     at: tuple[int, int],
+    started: list[str] | None,
 ) -> tuple[Any, ...]:
+    """Give who they are, the figures before and after of all they did, and the change."""
     scope = {"process": fact.get("process"), "stage": fact.get("stage")}
     metric = fact["metric"]
+    there = None
+    if started is not None:
+        there = tuple(
+            team for team in started if all(_is_there(events, team, s, at[1]) for s in spans)
+        )
+        scope["team"] = there
+    if there == ():
+        return (), None, None, None
     sides = [
         metrics_in(events, [metric], span, at, by=None, scope=scope)[metric] for span in spans
     ]
     nothing = None if metric == "win_rate" else 0
-    return tuple(side.get(None, (nothing, 0))[0] for side in sides)
+    before, after = (side.get(None, (nothing, 0))[0] for side in sides)
+    change = None if None in (before, after) else after - before
+    return there, before, after, change
 
 
 def _rows(

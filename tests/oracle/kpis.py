@@ -66,8 +66,8 @@ def _book(
     only: Wanted,
     exchange: Exchange,
 ) -> None:
-    effect, kind, _, role, person, share, amount, currency, process, _, customer, *rest = booked
-    source, credited = rest
+    effect, kind, fact, role, person, share, amount, *about, customer, source, credited = booked
+    currency, process, _ = about
     whose = {
         "at": credited,
         "rep": person,
@@ -79,8 +79,9 @@ def _book(
         line = lines.setdefault(group_of(whose), _nothing())
         money = None if currency is None else (amount, currency)
         times = {"end": span[1] - 1, "event": effect, "closing": credited}
-        money = exchange.convert(money, of=booked, **times)
+        money = exchange.convert(money, of=fact, **times)
         if money is not None:
+            line["bookings"].add(fact)
             amount, currency = money
             line["sales"][currency] = line["sales"].get(currency, Decimal(0)) + amount * share
         line["repeat_orders"] += kind == "repeated" and role == "owner"
@@ -114,7 +115,7 @@ def _count(
 
 
 def _nothing() -> Line:
-    return {"sales": {}, "repeat_orders": 0, "opened": [], "closed": []}
+    return {"sales": {}, "bookings": set(), "repeat_orders": 0, "opened": [], "closed": []}
 
 
 def _worked_out(line: Line) -> Line:
@@ -123,6 +124,7 @@ def _worked_out(line: Line) -> Line:
     created, created_won = len(line["opened"]), line["opened"].count("won")
     return {
         "sales": line["sales"],
+        "bookings": len(line["bookings"]),
         "orders": won + line["repeat_orders"],
         "repeat_orders": line["repeat_orders"],
         "created": created,

@@ -28,7 +28,7 @@ Span = tuple[int, int]
 Figure = tuple[Any, int | None]
 """The value (sums of money by currency), and how many it rests on; None for whatever."""
 OF_LINES: dict[str, Callable[..., tuple[Any, int | None]]] = {
-    "sales": lambda line: (line["sales"], None),
+    "sales": lambda line: (line["sales"], line["bookings"]),
     "velocity": lambda line: (line["velocity"][4], None),
     "qualified_deals": lambda line: (line["velocity"][0], line["velocity"][0]),
     "win_rate_of_created": lambda line: (line["win_rate_of_created"], line["created"]),
@@ -141,7 +141,10 @@ def only_of(
             mine = whose["customer"]
             if mine is None or survivors.get(mine, mine) != survivors.get(customer, customer):
                 return False
-        return all(group_of[name](whose) == it for name, it in of.items())
+        return all(
+            group_of[name](whose) in (it if isinstance(it, tuple) else (it,))
+            for name, it in of.items()
+        )
 
     return is_wanted
 

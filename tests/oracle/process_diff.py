@@ -26,35 +26,37 @@ def process_at(
                 counts[deal["process"]] = counts.get(deal["process"], 0) + 1
         keys = counts or {key: 0 for key, _ in processes_of(events)}
         process = min(keys, key=lambda key: (-keys[key], key))
-    known = {
-        number: version
-        for (key, number), version in processes_of(
-            [event for event in events if event["recorded"] <= known_at]
-        ).items()
-        if key == process
-    }
-    numbers = sorted(known)
+    heard = [event for event in events if event["recorded"] <= known_at]
+    known = {n: version for (key, n), version in processes_of(heard).items() if key == process}
     if not known or any(each is not None and each not in known for each in versions):
         return None
-    newer = numbers[-1] if versions[1] is None else versions[1]
-    earlier = [number for number in numbers if number < newer]
-    older = (earlier or numbers)[-1 if earlier else 0] if versions[0] is None else versions[0]
+    open_deals = [deal for deal in there.values() if deal["process"] == process]
+    counts_of = {
+        number: (
+            len([d for d in open_deals if _on(d, number) and d["standing"] == "open"]),
+            len([d for d in open_deals if _on(d, number) and d["standing"] != "open"]),
+            *_in_and_out(events, there, process, number, as_of, known_at),
+        )
+        for number in sorted(known)
+    }
+    published = _published(heard, process, as_of)
+    numbers = [n for n in counts_of if n in published or any(counts_of[n])] or [*counts_of]
+    chosen = sorted(published) or numbers
+    newer = chosen[-1] if versions[1] is None else versions[1]
+    earlier = [n for n in (chosen if newer in chosen else sorted(known)) if n < newer]
+    older = (earlier or [newer])[-1] if versions[0] is None else versions[0]
     moves = [
         move for stream in there for move in {*_moves(events, stream, process, as_of, known_at)}
     ]
-    open_deals = [deal for deal in there.values() if deal["process"] == process]
     return {
         "process": process,
         "both": (older, newer),
         "changes": changes_between(known[older], known[newer]),
         "migrated": (moves.count((older, newer)), moves.count((newer, older))),
         "versions": {
-            number: (
-                len([d for d in open_deals if _on(d, number) and d["standing"] == "open"]),
-                len([d for d in open_deals if _on(d, number) and d["standing"] != "open"]),
-                *_in_and_out(events, there, process, number, as_of, known_at),
-            )
-            for number in numbers
+            number: (number in published, *counts)
+            for number, counts in counts_of.items()
+            if number in {*numbers, older, newer}
         },
         "stages": {
             stage["key"]: tuple(
@@ -73,6 +75,16 @@ def process_at(
             for stage in version["stages"]
         },
     }
+
+
+def _published(events: list[Raw], process: str, as_of: int) -> set[int]:
+    """Give the versions of a process that had been published by then."""
+    found: dict[int, int] = {}
+    for event in events:
+        of = event["payload"].get("process") if event["kind"] == "process.published" else None
+        if of is not None and of["key"] == process:
+            found.setdefault(of.get("version", 1), event["occurred"])
+    return {number for number, occurred in found.items() if occurred <= as_of}
 
 
 def _on(deal: dict[str, Any], number: int) -> bool:

@@ -15,7 +15,7 @@ from oracle.groups import Whose, groups_of
 from oracle.rates import Exchange
 from oracle.sales import bookings_of, closing_at, opening_of
 
-__all__ = ["product_metrics_in"]
+__all__ = ["parts_of_wins", "product_metrics_in"]
 
 Span = tuple[int, int]
 Lines = list[dict[str, Any]]
@@ -34,11 +34,12 @@ def product_metrics_in(
     """Give sales and wins of a product by group, where there is anything of them."""
     group_of = groups_of(events, by, *at)
     sales: dict[Any, dict[str, Fraction]] = defaultdict(dict)
+    behind: dict[Any, set[str]] = defaultdict(set)
     won: dict[Any, int] = defaultdict(int)
     for stream in deals_of(events):
-        parts = _parts_of_wins(events, stream, at[1])
+        parts = parts_of_wins(events, stream, at[1])
         for booked in bookings_of(events, stream, at[1]):
-            effect, kind, _, _, person, share, amount, currency, process, _, *rest = booked
+            effect, kind, fact, _, person, share, amount, currency, process, _, *rest = booked
             customer, source, credited = rest
             whose = {"at": credited, "rep": person, "customer": customer}
             whose |= {"channel": source, "process": process}
@@ -49,10 +50,11 @@ def product_metrics_in(
             mine = sales[group_of(whose)]
             times = {"end": span[1] - 1, "event": effect, "closing": credited}
             money = None if currency is None else (amount, currency)
-            money = exchange.convert(money, of=booked, **times)
+            money = exchange.convert(money, of=fact, **times)
             if money is not None:
                 worth = Fraction(money[0]) * Fraction(share) * part
                 mine[money[1]] = mine.get(money[1], Fraction(0)) + worth
+                behind[group_of(whose)].add(fact)
         closing = closing_at(events, stream, *at)
         if closing is not None and closing["outcome"] == "won":
             closed = closing["closed"][0]
@@ -63,12 +65,12 @@ def product_metrics_in(
             if there and span[0] <= closed < span[1] and only(whose):
                 won[group_of(whose)] += 1
     return {
-        "sales": {group: (found, None) for group, found in sales.items()},
+        "sales": {group: (found, len(behind[group])) for group, found in sales.items()},
         "won": {group: (count, count) for group, count in won.items()},
     }
 
 
-def _parts_of_wins(events: list[Raw], stream: str, known_at: int) -> dict[int, Parts]:
+def parts_of_wins(events: list[Raw], stream: str, known_at: int) -> dict[int, Parts]:
     """Give the parts of every win of a deal, by its instant."""
     wins: dict[str, int] = {}
     for effect, kind, event, *_, credited in bookings_of(events, stream, known_at):

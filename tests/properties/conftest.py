@@ -8,6 +8,7 @@ import pytest
 from properties.effort import TALLY
 from salesflow.adapters.projector import balances as balancing
 from salesflow.adapters.projector import projection_task as projecting
+from salesflow.adapters.projector import rebuild as rebuilding
 from salesflow.projections.core import ledger_columns
 
 OUTPUT = "tally"
@@ -32,6 +33,7 @@ def balances_of_few_movements() -> Iterator[None]:
         patch.setattr(balancing, "CARRY_ROWS", 12)
         patch.setattr(projecting, "BALANCES_EVERY", 0)
         patch.setattr(ledger_columns, "BLOCK", 4)
+        patch.setattr(rebuilding, "COPIED_ROWS", 12)
         yield
 
 

@@ -33,6 +33,16 @@ SPIFFS: Final[tuple[tuple[dict[str, Any], ...], ...]] = (
     (),
     ({"key": "s", "rate": "0.013", "first_day": "2024-01-02", "last_day": "2024-01-12"},),
     ({"key": "b", "bonus": "33.33"}, {"key": "r", "rate": "0.01"}),
+    (
+        {"key": "p", "rate": "0.02", "bonus": "9.99", "product": "p0"},
+        {"key": "q", "bonus": "7.77", "product": "p1", "last_day": "2024-01-20"},
+        {"key": "f", "bonus": "5", "customers": "new"},
+    ),
+    (
+        {"key": "n", "bonus": "50", "customers": "new"},
+        {"key": "o", "rate": "0.011", "product": "q1", "first_day": "2024-01-03"},
+        {"key": "p", "rate": "0.5", "product": "p1", "customers": "new"},
+    ),
 )
 
 

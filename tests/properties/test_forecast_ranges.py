@@ -164,7 +164,7 @@ def _no_rush(patch: pytest.MonkeyPatch) -> None:
 
 
 def _nothing_in_doubt(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(wins_in_doubt, "TIMES", 1 << 40)
+    patch.setattr(wins_in_doubt, "FAR_OFF", 1 << 40)
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def check(player: Player, seed: int, met: Counter[str]) -> None:
     for _ in range(QUESTIONS):
         window = chance.choice((7, 20, 30))
         question = ImprovementEffect(improvement=chance.choice(IMPROVEMENTS), window=window)
-        as_of = instant(START) + chance.choice((100, 140, 180, 220)) * DAY
+        as_of = instant(START) + chance.choice((60, 100, 140, 180, 220)) * DAY
         known_at = chance.choice((instants[-1], instants[-1], chance.choice(instants)))
         wanted = CASE.wanted(raw, question, as_of, known_at)
         TALLY["improvements asked at a moment"] += 1

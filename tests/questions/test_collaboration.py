@@ -216,6 +216,19 @@ def test_a_deal_is_credited_once_however_it_is_shared(sales: Shop) -> None:
     assert sum(credited.values()) == view.won == 2
 
 
+def test_credits_are_written_to_the_last_digit_so_that_they_add_up(sales: Shop) -> None:
+    sales.tell(
+        1,
+        ("2026-02-01", opened(owner="ann", amount=cny("100"))),
+        ("2026-03-01", joined("lea", "legal", "0.25")),
+        ("2026-03-02", joined("bob", "it", "0.125")),
+        ("2026-03-10", DealWon()),
+    )
+    [table] = [each for each in asked(sales).tables() if each.title == "People on deals"]
+    credited = {row[0]: row[-1] for row in table.rows}
+    assert credited == {"ann": "0.625", "lea": "0.25", "bob": "0.125"}
+
+
 def member(person: UUID, *roles: str, stance: str = "neutral") -> Fact:
     return CommitteeMemberIdentified.model_validate(
         {"person_id": person, "roles": roles, "stance": stance}

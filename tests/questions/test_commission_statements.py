@@ -14,6 +14,7 @@ from questions.paying import (
     Step,
     amended,
     answered,
+    corrected,
     disputed,
     invoiced,
     issued,
@@ -31,6 +32,7 @@ from questions.paying import (
     revised,
     split,
     terms,
+    unsaid,
     won,
 )
 from questions.shop import deal_id, told
@@ -39,7 +41,12 @@ from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.incentive_plan import plan_id
-from salesflow.domain.statement import Statement, StatementIssued, statement_id
+from salesflow.domain.statement import (
+    Statement,
+    StatementCorrected,
+    StatementIssued,
+    statement_id,
+)
 from salesflow.domain.time import Moment, to_instant
 from salesflow.errors import InputError, NotFoundError, RuleError, SalesflowError
 from salesflow.projections.incentives.statement_view import CommissionStatementView
@@ -259,6 +266,51 @@ def test_what_becomes_known_of_other_sales_is_the_cause_of_a_first_sale_that_is_
         assert last_of(found, 2).event_id in moved.causes
 
 
+def test_what_happened_to_a_deal_since_is_no_cause_of_what_another_sale_moved() -> None:
+    with payroll(
+        plan(tiers=TIERS),
+        won(1, "03-20", "80000"),
+        issued("04-01", "2026-03"),
+        amended(1, "04-02", "80001"),
+        late("04-05", won(2, "03-10", "40000")),
+    ) as found:
+        new, moved = found.asks("ann", "2026-04").differences
+        assert told(moved.reason, moved.deal) == ("changed", deal_id(1))
+        assert moved.causes == new.causes == (last_of(found, 2).event_id,)
+
+
+def test_what_was_paid_late_is_moved_by_what_became_known_after_that() -> None:
+    with payroll(
+        plan(tiers=TIERS),
+        joined("01-05"),
+        issued("04-01", "2026-03"),
+        late("04-05", won(1, "03-20", "80000")),
+        issued("05-01", "2026-04"),
+        late("05-05", won(2, "03-10", "40000")),
+    ) as found:
+        new, moved = found.asks("ann", "2026-05").differences
+        assert told(moved.reason, moved.commission) == ("changed", 600)  # 20,000 at 8 % for 5 %
+        assert moved.causes == new.causes == (last_of(found, 2).event_id,)
+
+
+def test_a_correction_that_was_paid_and_is_retracted_names_the_retraction() -> None:
+    with payroll(
+        plan(),
+        won(1, "03-10", "10000"),
+        issued("04-01", "2026-03"),
+        corrected("04-02", "2026-03", "-75"),
+        issued("05-01", "2026-04"),
+        unsaid("05-02", "2026-03", StatementCorrected),
+    ) as found:
+        [given_back] = found.asks("ann", "2026-05").differences
+        retraction = found.flow.history(statement_id("ae", "ann", date(2026, 3, 1)))[-1]
+        assert told(given_back.reason, given_back.commission) == ("corrected", 75)
+        assert given_back.causes == (retraction.event_id,)
+        march = found.asks("ann", "2026-03")
+        assert march.reconciliation is not None
+        assert told(march.totals.payable, march.reconciliation.as_known_now) == (500, 500)
+
+
 def test_rates_that_are_published_late_are_the_cause_of_what_they_change() -> None:
     with payroll(
         plan(),
@@ -409,6 +461,20 @@ def test_what_counts_for_nothing_is_named_with_the_reason() -> None:
             ("won", "no_amount"),
             ("paid", "no_rate"),
         ]
+
+
+def test_a_draw_of_a_part_of_a_month_says_of_how_many_days_it_is() -> None:
+    with payroll(
+        plan(draw="3000", guarantee="600"), joined("04-14"), won(1, "04-20", "1000")
+    ) as found:
+        april, may = (found.asks("ann", month) for month in ("2026-04", "2026-05"))
+        assert [(each.days, each.period_days) for each in april.due] == [(17, 30)]
+        notes = april.tables()[0].notes
+        assert "draw for 17 of 30 days: 1,700 CNY of 3,000 CNY" in notes
+        assert "guarantee for 17 of 30 days: 340 CNY of 600 CNY" in notes
+        assert april.totals.payable == Decimal(1700)
+        assert not [note for note in may.tables()[0].notes if "days" in note]
+        assert "按 30 天中的 17 天计" in april.tables("zh")[0].notes[0]
 
 
 def test_a_second_win_is_named_with_what_was_kept_of_the_first() -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from given import SHANGHAI, cny, opened
+from given import PLAIN, SHANGHAI, cny, opened
 from questions.shop import Shop, deal_id, shop
 from salesflow.domain.deal.activities import ContactLogged
 from salesflow.domain.deal.billing import ForecastGiven
@@ -51,6 +51,22 @@ def test_a_deal_is_pushed_repeatedly_from_its_second_push_on(books: Shop) -> Non
     assert found.figure == Decimal(2)
     assert found.event_ids == (first, second)
     assert found.since == datetime(2026, 3, 9, tzinfo=UTC)
+
+
+def test_the_day_a_limit_was_passed_is_not_said_to_be_the_day_it_began() -> None:
+    first = PLAIN.stages[0].model_copy(update={"max_days": 10})
+    stages = (first, *PLAIN.stages[1:])
+    slow = PLAIN.model_copy(update={"key": "slow", "stages": stages})
+    with shop(slow) as books:
+        books.tell(
+            1,
+            ("2026-03-01", opened(slow, expected_close=date(2026, 4, 1))),
+            ("2026-03-02", ForecastGiven(expected_close=date(2026, 4, 10))),
+            ("2026-03-09", ForecastGiven(expected_close=date(2026, 5, 1))),
+        )
+        text = books.flow.ask(DealHealth(deal=deal_id(1)), as_of="2026-03-31").table()
+    assert "31 days in stage (max 10), past the limit since 2026-03-11" in text
+    assert "close date pushed 2x, too often since 2026-03-09" in text
 
 
 def test_a_push_that_was_a_mistake_does_not_count_once_that_is_known(books: Shop) -> None:

@@ -236,6 +236,14 @@ def test_weeks_of_which_nothing_was_known_then_are_left_out_and_named(books: Sho
     assert {each.ranges for each in now.totals} == {13}
 
 
+def test_weeks_before_anything_known_now_are_named_without_a_way_out(books: Shop) -> None:
+    early = ForecastBacktest(quarters=1, known="moment")
+    view = books.flow.ask(early, as_of="2024-03-31")
+    assert view.weeks_unknown == 13
+    assert "13 weeks left out: no deal that is known now was open" in view.table()
+    assert "--known moment" not in view.table()
+
+
 def test_what_came_is_laid_beside_every_week_of_a_quarter_that_is_over(books: Shop) -> None:
     view = books.flow.ask(ForecastBacktest(quarters=2, known="moment"), as_of="2026-05-09")
     assert {each.first for each in view.ranges} == {date(2025, 10, 1), date(2026, 1, 1)}

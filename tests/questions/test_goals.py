@@ -392,7 +392,9 @@ def test_who_asks_between_periods_is_told_that_there_are_goals() -> None:
         set_goal(sales, "q3", metric="orders", target=3)
         view = of(sales, "2026-11-30")
         assert view.goals == ()
-        assert "1 goal is set for other days or others" in view.table()
+        assert "1 goal is set for other days; name a period" in view.table()
+        others = of(sales, "2026-11-30", product="Pump", **ASKED_Q3)
+        assert "1 goal is set for these days, but of others" in others.table()
         assert [each.goal for each in of(sales, "2026-11-30", from_="2026-07-01").goals] == [
             "q3"
         ]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from given import cny, opened
+from given import PLAIN, cny, opened
 from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Deal, Money, Rep
 from salesflow.domain.calendar import FiscalCalendar
@@ -303,3 +303,17 @@ def test_a_period_stands_beside_the_one_before_it_and_groups_in_tables_of_their_
     assert told[0] == ("Sales and open pipeline", "2026-04-01 … 2026-06-30")
     assert all(table.columns[0] == "Rep" for table in by_rep.tables())
     assert all(len(table.columns) <= 8 for table in by_rep.tables())
+
+
+def test_processes_of_which_every_open_deal_counts_as_qualified_are_named() -> None:
+    qualifying = PLAIN.open_stages[1].key
+    late = PLAIN.model_copy(update={"key": "late", "qualifying_stage": qualifying})
+    with shop(late) as sales:
+        sales.tell(1, ("2026-04-01", opened(late)))
+        view = sales.flow.ask(Kpis())
+        assert (view.all_qualified, view.lines[0].velocity.open_deals) == ((), 0)
+        sales.tell(2, ("2026-04-01", opened()))
+        view = sales.flow.ask(Kpis())
+        assert view.lines[0].velocity.open_deals == 1
+        assert "every open deal counts as qualified: " + PLAIN.key in view.table()
+        assert sales.flow.ask(Kpis(process="late")).all_qualified == ()

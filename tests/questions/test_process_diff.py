@@ -1,6 +1,7 @@
 """Two versions of a process side by side, and the deals that stand on each."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -98,11 +99,66 @@ def test_deals_stand_on_the_version_they_were_migrated_to(sales: Shop) -> None:
     assert (before.migrated, [it.open_deals for it in before.versions]) == (0, [2, 0])
 
 
+def told(view: ProcessDiffView) -> list[tuple[int, str, bool]]:
+    days = ((it.version, it.published_at.date().isoformat()) for it in view.versions)
+    return [(*each, it.published) for each, it in zip(days, view.versions, strict=True)]
+
+
+def test_a_version_is_there_from_when_it_was_published_and_not_before(sales: Shop) -> None:
+    with sales.flow.session() as s:
+        third, day = _version(3, *SECOND.stages), datetime(2026, 5, 20, tzinfo=UTC)
+        s.get(SalesProcess, process_id("ours")).publish_version(third, occurred_at=day)
+    view = ask(sales)
+    assert (view.from_version, view.to_version) == (2, 3)
+    assert told(view)[-1] == (3, "2026-05-20", True)
+    before = sales.flow.ask(ProcessDiff(process="ours"), as_of="2026-05-19")
+    assert (before.from_version, before.to_version) == (1, 2)
+    assert [it.version for it in before.versions] == [1, 2]
+    named = sales.flow.ask(ProcessDiff(process="ours", to_version=3), as_of="2026-05-19")
+    assert told(named)[-1] == (3, "2026-05-20", False)
+    assert "not yet" in named.table()
+    beside = sales.flow.compare(
+        ProcessDiff(process="ours"), as_of="2026-05-19", to_as_of="2026-06-01"
+    )
+    assert beside.then.to_version != beside.now.to_version
+
+
+def test_a_version_is_out_of_use_from_when_it_was_retired(sales: Shop) -> None:
+    with sales.flow.session() as s:
+        process = s.get(SalesProcess, process_id("ours"))
+        process.retire(1, because="old", occurred_at=datetime(2026, 4, 1, tzinfo=UTC))
+    before = sales.flow.ask(ProcessDiff(process="ours"), as_of="2026-03-31")
+    assert [it.retired for it in before.versions] == [False, False]
+    assert [it.retired for it in ask(sales).versions] == [True, False]
+
+
+def test_a_version_that_deals_stand_on_is_listed_though_it_came_later(sales: Shop) -> None:
+    sales.tell(3, ("2026-02-02", opened(SECOND)))
+    view = sales.flow.ask(ProcessDiff(process="ours"), as_of="2026-02-28")
+    assert [(it.version, it.published, it.open_deals) for it in view.versions] == [
+        (1, True, 2),
+        (2, False, 1),
+    ]
+    assert (view.from_version, view.to_version) == (1, 1)
+    assert "version 1 is the first one of the process ours" in view.table()
+
+
+def test_one_version_is_said_to_be_the_only_one(sales: Shop) -> None:
+    view = ask(sales, "2026-02-28")
+    text = view.table()
+    assert "the process ours has only one version by then" in text
+    assert "→" not in text
+    assert "Deals, old version" not in text
+    first = ask(sales, to_version=1).table()
+    assert "version 1 is the first one of the process ours" in first
+    itself = ask(sales, from_version=2, to_version=2).table()
+    assert "version 2 is compared with itself" in itself
+
+
 def test_a_version_is_known_from_its_publication_on(sales: Shop) -> None:
     view = ask(sales, "2026-02-28")
     assert [it.version for it in view.versions] == [1]
     assert view.changes == ()
-    assert "the versions do not differ" in view.table()
     with pytest.raises(NotFoundError, match="'ours' has no version 2 by then; there are 1"):
         ask(sales, "2026-02-28", to_version=2)
     with pytest.raises(InputError, match="from_version"):

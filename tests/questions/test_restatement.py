@@ -310,3 +310,13 @@ def test_the_command_line_compares_what_was_known_with_what_is(tmp_path: Path) -
     assert "追溯更正" in ran(*asked, "--lang", "zh").out
     refused = ran(*asked, "--known-then", "soon")
     assert (refused.code, refused.err.startswith("salesflow: --known-then: ")) == (2, True)
+
+
+def test_then_and_now_at_one_instant_say_that_nothing_can_differ() -> None:
+    said = "then and now are the same instant"
+    with shop() as told:
+        sold(told).turn("2026-04-15 10:00").retract(told.events(1)[1])
+        question = Restatement()
+        assert said in told.flow.ask(question, as_of=QUARTER, known_at=QUARTER).table()
+        assert said in told.flow.ask(question).table(), "as_of is now where nothing is said"
+        assert said not in told.flow.ask(question, as_of=QUARTER).table()

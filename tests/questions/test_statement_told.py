@@ -18,13 +18,16 @@ from questions.paying import (
     payroll,
     plan,
     rates,
+    retracted,
     split,
     won,
 )
 from questions.shop import deal_id, told
 from salesflow import CommissionEstimate, Money
+from salesflow.domain.deal.people import CollaboratorJoined
 from salesflow.domain.rep import Rep
-from salesflow.errors import RuleError
+from salesflow.domain.statement import Statement, statement_id
+from salesflow.errors import InputError, RuleError
 from salesflow.presentation.format import short_id
 from salesflow.projections.core.question import View
 
@@ -127,6 +130,31 @@ def test_a_correction_typed_twice_is_refused_and_not_paid_twice() -> None:
         found.play(corrected("04-04", "2026-03", "400"))
         agreed = [str(each.commission) for each in found.asks("ann", "2026-04").differences]
         assert agreed == ["500", "400"]
+
+
+def test_what_no_coins_make_up_is_not_agreed_on() -> None:
+    with payroll(plan(currency="JPY"), won(1, "03-10", "10000", currency="JPY")) as found:
+        found.issue("ann", "2026-03")
+        with found.flow.session() as session:
+            statement = session.get(Statement, statement_id("ae", "ann", date(2026, 3, 1)))
+            with pytest.raises(InputError, match=r"0\.5 JPY cannot be paid; .* steps of 1 JPY"):
+                statement.correct("0.5", because="rounded")
+            statement.dispute(1, because="too little")
+            with pytest.raises(InputError, match="cannot be paid"):
+                statement.answer_dispute(1, outcome="accepted", amount="1.5", because="yes")
+            statement.answer_dispute(1, outcome="accepted", amount="1", because="yes")
+
+
+def test_a_statement_waits_where_shares_are_more_than_the_whole() -> None:
+    with payroll(
+        plan(),
+        won(1, "03-10", "10000", splits={"bob": "0.7"}),
+        late("03-11", split(1, "03-10", "cat", "0.6")),
+    ) as found:
+        with pytest.raises(RuleError, match=r"leaves ann -0\.3; put the shares right"):
+            found.issue("ann", "2026-03")
+        found.play(retracted(1, "2027-06-01", CollaboratorJoined))
+        found.issue("ann", "2026-03")
 
 
 def test_headings_call_a_deal_by_its_title_and_a_rep_by_name() -> None:

@@ -8,9 +8,19 @@ import pytest
 
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
-from salesflow import Case, Deal, Figures, Improvement, Retrospective, Review, StrategyReview
+from salesflow import (
+    Case,
+    Deal,
+    Figures,
+    Improvement,
+    Money,
+    Retrospective,
+    Review,
+    StrategyReview,
+)
 from salesflow.domain.deal.after_sales import FeedbackReceived
-from salesflow.domain.deal.outcomes import DealLost
+from salesflow.domain.deal.outcomes import DealLost, DealWon
+from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.figures import FIGURES_ID
 
 MAY = StrategyReview(from_=date(2026, 5, 1), to=date(2026, 6, 1))
@@ -85,3 +95,20 @@ def test_people_read_it_from_top_to_bottom(sales: Shop) -> None:
     assert titles[0] == "Strategy review"
     assert titles[-3:] == ["Cases published", "Improvements", "Open actions of reviews"]
     assert "战略回顾" in sales.flow.ask(MAY).table("zh")
+
+
+def test_figures_in_several_currencies_are_told_apart_by_their_names() -> None:
+    with shop() as books:
+        sales = (1, cny("100")), (2, Money("50", "USD"))
+        for number, amount in sales:
+            books.tell(number, ("2026-05-04", opened(amount=amount)), ("2026-05-20", DealWon()))
+            qualified = ("2026-05-05", StageMoved(target="needs_analysis"))
+            books.tell(number + 2, ("2026-05-04", opened(amount=amount)), qualified)
+        whole, *_ = books.flow.ask(MAY, as_of="2026-05-31").tables()
+        named = [row[0] for row in whole.rows]
+        assert len(set(named)) == len(named)
+        assert {"Sales CNY", "Sales velocity per day USD"} <= {*named}
+    with shop() as books:
+        books.tell(1, ("2026-05-04", opened(amount=cny("100"))), ("2026-05-20", DealWon()))
+        whole, *_ = books.flow.ask(MAY, as_of="2026-05-31").tables()
+        assert "Sales" in [row[0] for row in whole.rows], "one currency stands in the figures"

@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import version as version_of
 from importlib.util import find_spec
 from inspect import cleandoc
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -88,11 +89,14 @@ GOALS: Final = f"{HOME}recording.goals"
 REVIEWS: Final = f"{HOME}recording.reviews"
 DUE: Final = f"{REVIEWS}:DUE"
 FEEDBACK: Final = f"{HOME}recording.feedback:FEEDBACK_RECEIVED"
+ASSIGNED: Final = f"{HOME}recording.trainings:TRAINING_ASSIGNED"
+COMPLETED: Final = f"{HOME}recording.trainings:TRAINING_COMPLETED"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
 ALERT: Final = f"{DOMAIN}alert:Alert"
 WATCHED: Final = f"{HOME}recording.alert:WATCHED"
+IMPROVED: Final = f"{HOME}recording.improvement:IMPROVED"
 
 
 ASK: Final = CommandGroup("Ask a question at any past moment.", QUESTION_HOMES)
@@ -153,18 +157,19 @@ COMMANDS: Final = CommandGroup(
         ),
         "rep": CommandGroup(
             "Reps: the teams they are in, and how they develop.",
-            _of(
-                REP,
-                *(*ABOUT, "join", "move", "leave", "rejoin", "promote", "agree_career_plan"),
-                *("assess_skill", "assign_training", "complete_training", "grant_award"),
-            ),
+            {
+                **_of(REP, *ABOUT, "join", "move", "leave", "rejoin", "promote"),
+                **_of(REP, "agree_career_plan", "assess_skill", "grant_award"),
+                "assign-training": ThingCommand(REP, "assign_training", ASSIGNED),
+                "complete-training": ThingCommand(REP, "complete_training", COMPLETED),
+            },
         ),
         "training": CommandGroup(
             "Trainings: what is offered, to whom it is assigned, who completed it.",
             {
                 **_of(TRAINING, *ABOUT, "offer", "revise", "retire"),
-                "assign": ThingCommand(REP, "assign_training"),
-                "complete": ThingCommand(REP, "complete_training"),
+                "assign": ThingCommand(REP, "assign_training", ASSIGNED),
+                "complete": ThingCommand(REP, "complete_training", COMPLETED),
             },
         ),
         "goal": CommandGroup(
@@ -235,7 +240,12 @@ COMMANDS: Final = CommandGroup(
         ),
         "improvement": CommandGroup(
             "Changes of process or strategy that are tried.",
-            _of(IMPROVEMENT, *ABOUT, "propose", "correct", "stagger", "start", "conclude"),
+            {
+                **_of(IMPROVEMENT, *ABOUT),
+                "propose": ThingCommand(IMPROVEMENT, "propose", IMPROVED),
+                "correct": ThingCommand(IMPROVEMENT, "correct", IMPROVED),
+                **_of(IMPROVEMENT, "stagger", "start", "conclude"),
+            },
         ),
         "alert": CommandGroup(
             "Alerts over figures of questions; `ask alerts` says what is raised.",
@@ -252,7 +262,7 @@ COMMANDS: Final = CommandGroup(
         "rebuild": f"{HOME}admin.status:rebuild",
         "backup": f"{HOME}admin.status:backup",
         "project": f"{HOME}admin.project:project",
-        "retract": f"{HOME}admin.log:retract",
+        "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
         "clock": CommandGroup(
             "The clock behind the log.", {"accept": f"{HOME}admin.status:accept"}
@@ -262,7 +272,7 @@ COMMANDS: Final = CommandGroup(
             {
                 "list": f"{HOME}admin.process:list_processes",
                 "show": f"{HOME}admin.process:show_process",
-                **_of(PROCESS, "publish", "publish_version", "retire"),
+                **_of(PROCESS, "history", "publish", "publish_version", "retire"),
             },
         ),
         "rates": CommandGroup(
@@ -303,6 +313,10 @@ REQUIRED: Final = re.compile(r"\[(?!OPTIONS)[A-Z_]+\]")
 """How an argument is written that need not be typed."""
 
 
+BELOW_NOTHING: Final = re.compile(r"-\.?[0-9]").match
+"""Whether what is typed is a number below 0, and no option: none begins with a digit."""
+
+
 class OneValueEach(TyperCommand):
     """A command that refuses an option which takes one value and is given several."""
 
@@ -321,13 +335,43 @@ class OneValueEach(TyperCommand):
         ctx: Any,  # noqa: ANN401 - a private class of Typer
         args: list[str],
     ) -> list[str]:
-        """Count the options before they are read: of several values the last would win."""
+        """Count the options before they are read: of several values the last would win.
+
+        A number below 0 where an argument stands, as in `statement correct … -500`, is one.
+        """
+        args = _with_numbers(args, self.params)
         _, _, given = self.make_parser(ctx).parse_args([*args])
         for option, times in Counter(map(_flag_of, given)).items():
             if option and times > 1:
                 often = "twice" if times == 2 else f"{times:,} times"
                 raise InputError(f"{option} is given {often} and takes one value; give it once")
         return super().parse_args(ctx, args)
+
+
+def _with_numbers(args: Sequence[str], parameters: Sequence[object]) -> list[str]:
+    """Let numbers below 0 be arguments and no options: all arguments are put behind a `--`.
+
+    What follows an option that takes a value is its value, whatever it begins with.
+    """
+    valued = {
+        flag
+        for each in parameters
+        if isinstance(each, TyperOption) and not each.is_flag
+        for flag in each.opts
+    }
+    options: list[str] = []
+    arguments: list[str] = []
+    rest = iter(args)
+    for arg in rest:
+        if arg == "--":
+            arguments += rest
+        elif arg.startswith("-") and len(arg) > 1 and not BELOW_NOTHING(arg):
+            options.append(arg)
+            if arg in valued:
+                options += islice(rest, 1)
+        else:
+            arguments.append(arg)
+    return [*options, "--", *arguments] if any(map(BELOW_NOTHING, arguments)) else [*args]
 
 
 def _flag_of(parameter: object) -> str:

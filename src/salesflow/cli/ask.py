@@ -374,7 +374,7 @@ def _parameter(name: str, field: FieldInfo) -> CommandParameter:
     metavar = None
     if choices is not None:
         metavar, words = WORD, get_args(choices)
-        if not all(word in text for word in words):
+        if not all(re.search(rf"\b{re.escape(str(word))}\b", text) for word in words):
             text = f"{text} One of {', '.join(map(str, words))}."
     if field.is_required():
         argument = typer.Argument(metavar=name.upper(), help=text, show_default=False)

@@ -11,7 +11,7 @@ from salesflow.cli.ids import Called
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event, FactRetracted, first_unreadable, retracted_ids
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.time import from_instant
+from salesflow.domain.time import When, from_instant
 from salesflow.errors import HistoryError, NotFoundError
 from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import describe_fact
@@ -38,7 +38,7 @@ ENVELOPE: Final = (
 
 
 def marks_of(
-    kind: type[Aggregate], flow: "SalesFlow", events: list[Event], known_at: str | None
+    kind: type[Aggregate], flow: "SalesFlow", events: list[Event], known_at: When | None
 ) -> Marks:
     """Return of each event that does not count why: retracted, unread, or irregular."""
     out = retracted_ids(events)

@@ -22,8 +22,10 @@ from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.projections.known_names import TeamMet, nearest
 
 __all__ = [
+    "CHANGED_BY",
     "KINDS",
     "KnownThings",
+    "changed_by",
     "folded",
     "id_function",
     "ids_of_things",
@@ -51,11 +53,28 @@ MADE_BY: Final = {
     "training": "offer",
 }
 """The command that makes a thing of each kind."""
+CHANGED_BY: Final = {
+    "alert": "revise",
+    "goal": "revise",
+    "improvement": "correct",
+    "incentive plan": "supersede",
+    "rep": "move",
+    "sales process": "publish-version",
+    "statement": "correct",
+    "team": "rename",
+    "training": "revise",
+}
+"""The command that changes a thing of each kind which is there already."""
 
 
 def word_of(noun: str) -> str:
     """Return what commands about such things stand under."""
     return WORDS_OF.get(noun, noun)
+
+
+def changed_by(noun: str) -> str:
+    """Return the command that changes such a thing; where there is none, its help."""
+    return f"`salesflow {word_of(noun)} {CHANGED_BY.get(noun, '--help')}`"
 
 
 def id_function(kind: type[Aggregate]) -> Callable[..., object]:

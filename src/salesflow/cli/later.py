@@ -1,18 +1,19 @@
 """Things that there are, and that were not there yet at the moment somebody asks about.
 
 `rep 'south-05' joins on 2026-03-02, after the moment asked` is what a reader needs to hear
-where an answer of that moment can only say that there is no such rep.
+where an answer of that moment can only say that there is no such rep. It is a module of its
+own, since whoever shows a thing needs it as well as whoever asks.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from salesflow.cli.known_things import KINDS, id_function
-from salesflow.cli.recording.things_read import ThingsRead
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import believed_history
-from salesflow.domain.time import from_instant, to_instant
+from salesflow.domain.time import FOREVER, Instant, from_instant, instant_of
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.format import local_day
@@ -50,18 +51,20 @@ def later_told(
     """Return what begins, or becomes known, after a moment; to stand behind a refusal."""
     if as_of is None and known_at is None:
         return ""
-    read = ThingsRead(flow, "en", as_of=as_of, known_at=known_at)
-    return "".join(f"; {each}" for each in _later(flow, named, read))
+    zone = flow.settings().timezone
+    limits = [FOREVER if at is None else instant_of(at, zone) for at in (as_of, known_at)]
+    return "".join(f"; {each}" for each in _later(flow, named, limits, zone))
 
 
-def _later(flow: "SalesFlow", named: Iterable[Named], read: ThingsRead) -> Iterator[Message]:
-    as_of, known = (to_instant(at) for at in (read.moment.as_of, read.moment.known_at))
+def _later(
+    flow: "SalesFlow", named: Iterable[Named], limits: Sequence[Instant], zone: ZoneInfo
+) -> Iterator[Message]:
     for noun, said, id in named:
         history = believed_history(flow.log.stream(id))
         if not history:
             continue
         opening = history[0]
-        happens, told = opening.effective > as_of, opening.recorded > known
+        happens, told = opening.effective > limits[0], opening.recorded > limits[1]
         if happens or told:
             at = opening.effective if happens else opening.recorded
             yield Message(
@@ -69,7 +72,7 @@ def _later(flow: "SalesFlow", named: Iterable[Named], read: ThingsRead) -> Itera
                 noun=noun,
                 said=quoted(said),
                 begins=BEGINS.get(noun, "begins") if happens else "becomes known",
-                day=local_day(from_instant(at), read.zone),
+                day=local_day(from_instant(at), zone),
             )
 
 

@@ -113,12 +113,37 @@ def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
     from pydantic import ValidationError
 
     text: str = error.format_message()
+    option, made = getattr(error, "option_name", None), getattr(error, "ctx", None)
+    if option is not None and made is not None:
+        return _unknown_option(text, str(option), made.command.params)
     wrong, flags = error.__cause__, getattr(getattr(error, "param", None), "opts", None)
     if not isinstance(wrong, ValidationError) or not flags:
-        return text
+        return _with_the_nearest(text)
     from salesflow.projections.core.question import wrong_value
 
-    return f"{flags[-1]}: {wrong_value(wrong)}"
+    return _with_the_nearest(f"{flags[-1]}: {wrong_value(wrong)}")
+
+
+def _with_the_nearest(text: str) -> str:
+    """Suggest the word of a closed list that is meant."""
+    from salesflow.domain.arguments import perhaps
+
+    given = re.search("'([^']*)' is not one of ", text)
+    if given is None:
+        return text
+    words = re.findall("'([^']*)'", text[given.end() :])
+    return f"{text.removesuffix('.')}{perhaps(given[1], words)}"
+
+
+def _unknown_option(text: str, option: str, parameters: Sequence[Any]) -> str:
+    """Say of an option that there is none; and of an argument how it is typed."""
+    placed = [each for each in parameters if each.param_type_name == "argument"]
+    meant = option.lstrip("-").replace("-", "_")
+    for each in placed:
+        if each.name == meant:
+            order = " ".join(str(it.metavar or it.name).upper() for it in placed)
+            return f"there is no option {option}: it is typed by its place alone, as in {order}"
+    return text
 
 
 def _refused(error: Exception) -> int:

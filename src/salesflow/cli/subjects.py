@@ -68,5 +68,5 @@ class Subjects:
 
 
 def kind_of(fact: type[Fact]) -> type[Aggregate] | None:
-    """Return the kind of thing that a fact is told of."""
+    """Return the kind of thing that a fact is about; None for one of a host's own."""
     return next((kind for kind in AGGREGATES if fact in kind.facts), None)

@@ -41,7 +41,11 @@ TRAINING: Final = "negotiation-2025"
 TRAINED: Final = ("south-02", "south-03", "east-02")
 """Who completes the training, and sells better from then on."""
 PLAN: Final = "ae"
+PRODUCT: Final = "ERP-CORE"
+"""Of which goals are set as well, beside those of teams."""
+PRODUCT_FROM: Final = 2026
 MILLION: Final = Decimal(1_000_000)
+TENTH: Final = Decimal(100_000)
 QUARTERS: Final = tuple(
     date(year, month, 1) for year in (2025, 2026) for month in (1, 4, 7, 10)
 )[:6]
@@ -82,12 +86,13 @@ def _name(first: date) -> str:
     return f"{first.year}-q{first.month // 3 + 1}"
 
 
-def _rounded(amount: Decimal) -> Decimal:
-    """Round to whole millions, as people set goals; at least one."""
-    return max(Decimal(1), (amount / MILLION).quantize(Decimal(1), ROUND_HALF_EVEN)) * MILLION
+def _rounded(amount: Decimal, to: Decimal = MILLION) -> Decimal:
+    """Round to whole millions, or tenths of one, as people set goals; at least one."""
+    return max(Decimal(1), (amount / to).quantize(Decimal(1), ROUND_HALF_EVEN)) * to
 
 
-# Goals: a year of the company, quarters of its teams; locked, checked in on, revised.
+# Goals: a year of the company, quarters of its teams and of one product; locked, checked in
+# on, revised.
 
 
 def _pursue_goals(office: Office) -> Life:
@@ -96,9 +101,11 @@ def _pursue_goals(office: Office) -> Life:
         yield datetime(first.year, first.month, 7, 10, tzinfo=ZONE)
         if first.month == 1:
             _set(office, f"{first.year}-sales", first, date(first.year, 12, 31))
+        last = _after(first) - timedelta(days=1)
         for team in MANAGERS:
-            last = _after(first) - timedelta(days=1)
             _set(office, f"{_name(first)}-{team}", first, last, team)
+        if first.year == PRODUCT_FROM:
+            _set_of_product(office, f"{_name(first)}-erp-core", first, last)
         yield datetime(first.year, first.month + 1, 10, 9, tzinfo=ZONE)
         yield from _check_in(office, first)
 
@@ -129,6 +136,37 @@ def _set(office: Office, key: str, first: date, last: date, team: str | None = N
         )
         session.add(goal)
         goal.lock(by=LEADER, because="已与团队确认 / agreed with the team")
+
+
+def _set_of_product(office: Office, key: str, first: date, last: date) -> None:
+    """Set a goal of one product: half above the least that a quarter before it sold."""
+    question = GoalCheck(
+        metric="sales",
+        currency="CNY",
+        from_=first,
+        to=last + timedelta(days=1),
+        product=PRODUCT,
+    )
+    with office.apart():
+        past = office.flow.ask(question)
+    least = min(past.evidence.known, default=MILLION)
+    with office.session(LEADER) as session:
+        goal = Goal.set(
+            key,
+            metric="sales",
+            target=Money(_rounded(least * Decimal("1.5"), TENTH), "CNY"),
+            first_day=first,
+            last_day=last,
+            product=PRODUCT,
+            title="核心套件销售额 / sales of the core suite",
+            parent=f"{first.year}-sales",
+            strategy="核心套件带动服务 / the core suite brings services along",
+            responsible=LEADER,
+            why_achievable="此前每季均有销售 / every quarter before had sales",
+            check=past,
+        )
+        session.add(goal)
+        goal.lock(by=LEADER, because="已与团队确认 / agreed with the teams")
 
 
 def _check_in(office: Office, first: date) -> Life:

@@ -1,10 +1,11 @@
-"""Codes by which people mean a currency that has another one in ISO 4217, such as RMB.
+"""Codes by which people mean a currency that has another one, such as RMB, and its coins.
 
 A module of its own, beside `values`, which has no room for a list that may grow.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from pydantic import GetCoreSchemaHandler, ValidationInfo
@@ -12,7 +13,7 @@ from pydantic_core import core_schema
 
 from salesflow.domain.wording import Message
 
-__all__ = ["RECORDED", "KnownCode"]
+__all__ = ["RECORDED", "KnownCode", "smallest_coin"]
 
 MEANT_BY: Final[Mapping[str, str]] = {
     "RMB": "CNY",
@@ -28,6 +29,15 @@ MEANT_BY: Final[Mapping[str, str]] = {
     "SKR": "SEK",
 }
 """Codes that people use for a currency which has another one in ISO 4217."""
+PLACES_OF: Final[Mapping[str, int]] = {
+    **dict.fromkeys(
+        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
+         "VND", "VUV", "XAF", "XOF", "XPF"), 0,
+    ),
+    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
+    **dict.fromkeys(("CLF", "UYW"), 4),
+}  # fmt: skip
+"""Of ISO 4217, the currencies whose smallest coin is no hundredth."""
 RECORDED: Final = "recorded"
 """The context in which values are made of what was recorded, whatever it is called today."""
 
@@ -55,3 +65,8 @@ def _known_code(given: object, info: ValidationInfo) -> object:
     raise ValueError(
         Message("{code} is no code of ISO 4217; write {meant}", code=given, meant=meant)
     )
+
+
+def smallest_coin(currency: str) -> Decimal:
+    """Return the smallest amount of a currency that can be paid: 0.01, or 1 of JPY."""
+    return Decimal(1).scaleb(-PLACES_OF.get(currency, 2))

@@ -25,7 +25,7 @@ from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, with_item
-from salesflow.domain.time import LAST_DAY
+from salesflow.domain.time import LAST_DAY, from_instant
 from salesflow.domain.values import (
     Count,
     Day,
@@ -300,6 +300,7 @@ class Improvement(PlannedAggregate, ImprovementState):
         """
         then = self._at(occurred_at)
         then._ensure_can_be_drawn(first, every_days)
+        self._ensure_ahead(first, occurred_at)
         seed = randbelow(SEEDS) if seed is None else seed
         order = drawn_order(then.teams, seed)
         starts = tuple(
@@ -329,6 +330,19 @@ class Improvement(PlannedAggregate, ImprovementState):
             raise RuleError(
                 f"the order of improvement {self.key!r} was drawn by the seed {self.seed}; to"
                 " draw another one, retract that and say why"
+            )
+
+    def _ensure_ahead(self, first: date, occurred_at: OccurredAt) -> None:
+        """Refuse an order of starts that were over when it was drawn."""
+        assert self._opening is not None, "it was proposed"
+        now = self._now() if occurred_at is None else self._instant(occurred_at)[0]
+        drawn = from_instant(self._opening.occurred if now is None else now)
+        day = drawn.astimezone(self._context.timezone).date()
+        if first < day:
+            raise InputError(
+                f"the order is drawn on {day}, and the first team would have started on"
+                f" {first} already; name that day or a later one, or say when the order was"
+                " drawn, occurred_at=…"
             )
 
     def start(
@@ -389,10 +403,23 @@ class Improvement(PlannedAggregate, ImprovementState):
 def _ensure_well_proposed(fact: ImprovementProposed) -> None:
     """Refuse a proposal that nobody could judge."""
     _ensure_measurable(fact.metric, fact.stage)
+    _ensure_possible(fact.metric, fact.expected_effect)
     if fact.process_version is not None and fact.process is None:
         raise InputError(f"process_version {fact.process_version} of which process? name it")
     if len({*fact.teams}) < len(fact.teams):
         raise InputError("a team is named twice; name each once")
+
+
+def _ensure_possible(metric: str, effect: Decimal | None) -> None:
+    """Refuse an effect on a share that no share can have, such as 20 for 20 points."""
+    if effect is None or metric_of(metric).unit != "share" or abs(effect) <= 1:
+        return
+    written = f"{(effect / 100).normalize():f}"
+    meant = f"; write {written} for {effect:f} points" if abs(effect) <= 100 else ""
+    raise InputError(
+        f"expected_effect: {metric} is a share, of which 0.05 is five points; {effect:f} is"
+        f" more than all of it{meant}"
+    )
 
 
 def drawn_order(teams: Sequence[str], seed: int) -> list[str]:

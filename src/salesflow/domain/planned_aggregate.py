@@ -4,11 +4,13 @@ For aggregates that record `PlannedFact`s. A command of theirs is checked agains
 hold on the day from which it takes effect, not against what holds when it is given.
 """
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Self
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, is_untimed
+from salesflow.domain.event import Fact
 from salesflow.domain.time import (
+    DAY,
     FOREVER,
     Instant,
     Time,
@@ -16,6 +18,7 @@ from salesflow.domain.time import (
     start_of_day,
     to_instant,
 )
+from salesflow.errors import InputError
 
 __all__ = ["PlannedAggregate"]
 
@@ -45,6 +48,44 @@ class PlannedAggregate(Aggregate):
         if starts <= self._instant(occurred_at)[0]:
             return self._at(occurred_at)
         return self._until(starts, untimed=now is not None and starts > now)
+
+    def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
+        starts = getattr(fact, "effective_from", None)
+        if isinstance(starts, datetime):
+            self._ensure_not_before(to_instant(starts), occurred_at)
+        super()._record(fact, occurred_at)
+
+    def _ensure_not_before(self, starts: Instant, occurred_at: OccurredAt) -> None:
+        """Refuse what is to take effect on a day before the one on which it was decided.
+
+        It would take effect on that later day all the same.
+        """
+        decided = self._now() if occurred_at is None else self._instant_said(occurred_at)
+        if decided is None or not starts < self._begin_of_day(decided):
+            return
+        day, earlier = map(self._day_text, (decided, starts))
+        raise InputError(
+            f"effective_from: {earlier} lies before {day}, the day on which it was decided, and"
+            f" what is decided takes effect then or later; if it was decided on {earlier}, say"
+            f" so in occurred_at=…, and leave effective_from out"
+        )
+
+    def _instant_said(self, when: datetime | date) -> Instant | None:
+        """Return the time somebody said; None of a day while no time zone is known."""
+        if isinstance(when, datetime):
+            return to_instant(when)
+        return self._instant(when)[0] if self._context.knows_days else None
+
+    def _begin_of_day(self, at: Instant) -> Instant:
+        """Return when the business day of an instant began, or a day before it."""
+        if not self._context.knows_days:
+            return at - DAY
+        day = from_instant(at).astimezone(self._context.timezone).date()
+        return start_of_day(day, self._context.timezone)
+
+    def _day_text(self, at: Instant) -> str:
+        zone = self._context.timezone if self._context.knows_days else None
+        return from_instant(at).astimezone(zone or UTC).date().isoformat()
 
     @property
     def _is_timed(self) -> bool:

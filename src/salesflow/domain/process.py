@@ -365,7 +365,7 @@ class SalesProcess(Aggregate, SalesProcessState):
 
     @classmethod
     def publish(cls, process: ProcessVersion, *, occurred_at: OccurredAt = None) -> Self:
-        """Publish the first version of a new process."""
+        """Publish the first version of a new process; deals of the past may name it too."""
         self = cls.new(process_id(process.key))
         self._record(ProcessPublished(process=process), occurred_at)
         return self

@@ -5,7 +5,7 @@ of its own since awards say nothing of where a rep sells. Money is paid by incen
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import ClassVar, Literal, NamedTuple
 
 from salesflow.domain.aggregate import OccurredAt
@@ -13,7 +13,10 @@ from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State, appended
+from salesflow.domain.time import from_instant
 from salesflow.domain.values import Key, Reason, SafeName
+from salesflow.domain.wording import quoted
+from salesflow.errors import RuleError
 
 __all__ = ["Award", "AwardGranted", "AwardKind", "AwardState", "Awards"]
 
@@ -68,7 +71,11 @@ class Awards(PlannedAggregate, AwardState):
         contest: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Give the rep an award, and say what for."""
+        """Give the rep an award, and say what for.
+
+        Raises:
+            RuleError: when it was given on that day already.
+        """
         self._at(occurred_at)
         fact = AwardGranted(
             award=award,
@@ -76,4 +83,22 @@ class Awards(PlannedAggregate, AwardState):
             contest=contest,
             because=require_reason(because, "an award"),
         )
+        self._ensure_not_granted(fact, occurred_at)
         self._record(fact, occurred_at)
+
+    def _ensure_not_granted(self, fact: AwardGranted, occurred_at: OccurredAt) -> None:
+        """Refuse an award twice on a day; on another day it may be earned again."""
+        now = self._now() if occurred_at is None else self._instant(occurred_at)[0]
+        day = None if now is None else self._day(from_instant(now))
+        for each in self.awards:
+            same = (each.award, each.kind, each.contest) == (
+                *(fact.award, fact.award_kind, fact.contest),
+            )
+            if same and (day is None or self._day(each.granted_at) in (day, date.max)):
+                raise RuleError(
+                    f"{quoted(fact.award)} was granted on that day already; an award is granted"
+                    " once a day: where it is another one, name it otherwise"
+                )
+
+    def _day(self, at: datetime) -> date:
+        return at.astimezone(self._context.timezone).date()

@@ -18,6 +18,7 @@ from pydantic import model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
+from salesflow.domain.currency_codes import smallest_coin
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
@@ -142,7 +143,8 @@ class DifferenceLine(Value):
     reason: DifferenceReason
     """`late`: not known when the statement was issued; `retracted`: no longer believed;
     `changed`: figured otherwise, by what the causes say; `corrected` by hand; or by a
-    `dispute` that was accepted."""
+    `dispute` that was accepted. What was paid of the last two and was retracted since is taken
+    back under the same reason."""
     causes: tuple[UUID, ...] = ()
     """The events that became known since, and made the difference."""
     amount: Number
@@ -369,7 +371,7 @@ class Statement(Aggregate, StatementState):
         given = number(amount)
         if not given:
             raise InputError("a correction of nothing corrects nothing; name an amount")
-        self._at(occurred_at)
+        self._at(occurred_at)._ensure_payable(given)
         fact = StatementCorrected(
             amount=given, because=require_reason(because, "a correction"), causes=causes
         )
@@ -411,13 +413,25 @@ class Statement(Aggregate, StatementState):
             raise RuleError(f"line {line} is not in dispute; there is nothing to answer")
         if outcome == "rejected" and amount is not None:
             raise InputError("a dispute that is rejected pays nothing; leave the amount out")
+        agreed = None if amount is None else number(amount)
+        then._ensure_payable(agreed or Decimal(0))
         fact = DisputeAnswered(
             line=line,
             outcome=outcome,
-            amount=None if amount is None else number(amount),
+            amount=agreed,
             because=require_reason(because, "an answer to a dispute"),
         )
         self._record(fact, occurred_at)
+
+    def _ensure_payable(self, amount: Decimal) -> None:
+        """Refuse an amount that no coins make up."""
+        assert self.figures is not None
+        coin = smallest_coin(self.figures.currency)
+        if amount % coin:
+            raise InputError(
+                f"{amount:,} {self.figures.currency} cannot be paid; name an amount in steps"
+                f" of {coin} {self.figures.currency}"
+            )
 
     def _ensure_line(self, line: int) -> None:
         assert self.figures is not None

@@ -10,10 +10,13 @@ An evaluation records a fact where an alert is raised or cleared by it, and noth
 stands as before: evaluated twice of one state, by whomever, it is raised once. A replay never
 evaluates. What changes by time alone, such as a deal that becomes overdue, is seen by the next
 evaluation: a job that evaluates once a day sees to that. Nothing is sent.
+
+A figure whose row is not in the answer is undefined and meets no condition; the evaluation says
+so as its problem. A row that no answer can have is refused when the alert is defined.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import (
@@ -24,14 +27,26 @@ from typing import (
 )
 from uuid import UUID
 
+from salesflow.adapters.event_store.search import beginning_with
 from salesflow.domain.alert import Alert, AlertEvidence, WatchedFigure, alert_id, evidence_of
+from salesflow.domain.arguments import perhaps
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.process import ProcessPublished, SalesProcess
 from salesflow.domain.values import shown
 from salesflow.engine.reactors import Reactor
-from salesflow.engine.watched_figures import figure_in, question_named, question_watched
+from salesflow.engine.watched_figures import (
+    NULL,
+    FigureFound,
+    RowNamed,
+    figure_found,
+    figure_in,
+    question_named,
+    question_watched,
+)
 from salesflow.errors import InputError, SalesflowError
 from salesflow.projections.alerts.alerts import Alerts
+from salesflow.projections.core.question import Question, View
 
 if TYPE_CHECKING:
     from salesflow.engine.flow import SalesFlow
@@ -58,6 +73,7 @@ class AlertEvaluation(NamedTuple):
     """Whether it is raised now."""
     changed: bool
     problem: str | None = None
+    """Why nothing can be said: there was no answer, or the answer has no such row."""
 
 
 def watched_figure(
@@ -69,14 +85,58 @@ def watched_figure(
     row of a list by its keys, as in `counts[reason=stalled].deals`.
 
     Raises:
-        InputError: when there is no such question, parameter or figure, with what there is.
+        InputError: when there is no such question, parameter or figure, with what there is;
+            or when the figure is of a row that no answer can have.
     """
     given = json.dumps(parameters, default=_written, sort_keys=True)
     asked = question_named(question).model_validate_json(given)
-    figure_in(flow.ask(asked), figure)
+    missing = figure_found(flow.ask(asked), figure).missing
+    if missing is not None:
+        _ensure_possible(flow, asked, missing)
     its = asked.model_dump(mode="json", exclude_defaults=True)
     written = json.dumps(its, ensure_ascii=False, sort_keys=True)
     return WatchedFigure(question=question, parameters=written, figure=figure)
+
+
+PROCESSES_MAX: Final = 10_000
+
+
+def _ensure_possible(flow: "SalesFlow", asked: Question[View], missing: RowNamed) -> None:
+    """Refuse a row that no answer can have: of a stage of no process, or a group of none."""
+    keys = {key: value for key, value in missing.keys.items() if value not in NULL}
+    by = getattr(asked, "by", None)
+    if "group" in keys and by is None and "by" in type(asked).model_fields:
+        raise InputError(
+            f"{missing.sentence()}; groups there are with the parameter by alone, such as"
+            " by=team"
+        )
+    process = keys.get("process") or getattr(asked, "process", None)
+    named = {str(by): keys["group"]} if "group" in keys else {}
+    for what in ("process", "stage"):
+        key = {**named, **keys}.get(what)
+        if key is None:
+            continue
+        known = [*_known(flow, what, process if what == "stage" else None)]
+        if key not in known:
+            raise InputError(
+                f"there is no {what} {key!r}{perhaps(key, known)}; there are {', '.join(known)}"
+            )
+
+
+def _known(flow: "SalesFlow", what: str, process: str | None) -> Iterator[str]:
+    """Yield the processes that were published, or the stages of all or one of them."""
+    ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=PROCESSES_MAX)
+    published = [flow.get(SalesProcess, id) for id in ids]
+    if what == "process":
+        yield from (each.latest.key for each in published)
+        return
+    versions = [
+        version
+        for each in published
+        if process in (None, each.latest.key)
+        for version in each.versions.values()
+    ]
+    yield from dict.fromkeys(stage.key for each in versions for stage in each.stages)
 
 
 def _written(value: object) -> str:
@@ -120,7 +180,7 @@ def _evaluate(flow: "SalesFlow", key: str) -> AlertEvaluation:
     assert alert.watched is not None, "an alert that was defined watches something"
     was_raised = alert.raised is not None
     try:
-        evidence = _evidence(flow, alert)
+        evidence, problem = _evidence(flow, alert)
     except SalesflowError as error:
         return AlertEvaluation(key, None, was_raised, changed=False, problem=str(error))
 
@@ -129,19 +189,25 @@ def _evaluate(flow: "SalesFlow", key: str) -> AlertEvaluation:
 
     flow.run(record, actor=ACTOR)
     raised = flow.get(Alert, alert_id(key)).raised is not None
-    return AlertEvaluation(key, evidence, raised, changed=raised != was_raised)
+    return AlertEvaluation(key, evidence, raised, raised != was_raised, problem)
 
 
-def _evidence(flow: "SalesFlow", alert: Alert) -> AlertEvidence:
+def _evidence(flow: "SalesFlow", alert: Alert) -> tuple[AlertEvidence, str | None]:
+    """Return what was found, and why it is nothing where a row is not there."""
     watched = alert.watched
     assert watched is not None, "an alert that was defined watches something"
     question = question_watched(watched)
     view = flow.ask(question)
-    compared = None
+    compared = FigureFound(None)
     if alert.days is not None:
         then = view.moment.as_of - timedelta(days=alert.days)
         before = flow.ask(question, as_of=then, known_at=view.moment.known_at)
-        compared = figure_in(before, watched.figure)
-    figure = figure_in(view, watched.figure)
+        compared = figure_found(before, watched.figure)
+    found = figure_found(view, watched.figure)
+    missing = (found.missing, "now"), (compared.missing, f"{alert.days} days before")
+    problem = next((row.sentence(when) for row, when in missing if row is not None), None)
     moment = view.moment
-    return evidence_of(figure, compared, moment.as_of, moment.known_at, moment.position)
+    evidence = evidence_of(
+        found.figure, compared.figure, moment.as_of, moment.known_at, moment.position
+    )
+    return evidence, problem

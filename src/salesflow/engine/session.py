@@ -473,11 +473,12 @@ class Session:
 
 def _ensure_watchable(facts: Iterable[Fact]) -> None:
     """Refuse alerts over figures that there are not, by whomever they were put together."""
-    from salesflow.engine.watched_figures import ensure_watchable  # knows all questions
+    from salesflow.engine import watched_figures  # knows all questions
 
     for fact in facts:
         if isinstance(fact, AlertDefined | AlertRevised):
-            ensure_watchable(fact.watched)
+            watched_figures.ensure_watchable(fact.watched)
+            watched_figures.ensure_threshold(fact.watched, fact.threshold)
 
 
 def _added_again_error(added: Aggregate, before: list[Event]) -> InputError:

@@ -198,6 +198,7 @@ CALLED = {
 CALLED_IN = {
     ("CommissionStatementView", "to_date"): "Period not over yet",
     ("ContestStandingsView", "to_date"): "Contest not over yet",
+    ("GroupChange", "people"): "Count",
     ("PastRange", "values"): "Periods before",
     ("StageStay", "left"): "Left the stage",
     ("Transition", "target"): "To stage",

@@ -80,17 +80,27 @@ def in_language(word: str, language: Language) -> str:
 
 
 READ_AS: Final[Mapping[str, str]] = {
+    "against_expected": "against what was expected",
+    "as_expected": "the way that was expected",
     "came_from": "lead source:",
+    "changed_since": "changed, everybody at once",
+    "changed_unmatched": "changed, nobody to compare with",
     "contacted_by": "activity by",
     "contacted_in": "activity in",
     "contacts": "activities",
     "cycle_days_median": "sales cycle, median (days)",
     "decreased": "amount reduced",
+    "differed_before": "no evidence: the groups differed before",
     "first_response_days": "first response, median (days)",
     "in": "inbound",
     "increased": "amount raised or first set",
     "middle": "mid period",
     "migrated": "process version changed",
+    "no_change_since": "no evidence of a change, everybody at once",
+    "no_change_unmatched": "no evidence of a change, nobody to compare with",
+    "no_comparison": "nobody to compare with",
+    "no_placebo": "no evidence: the window before is not known",
+    "not_started": "not started yet",
     "opened": "created",
     "out": "outbound",
     "overdue_in": "past limit in",
@@ -104,6 +114,7 @@ READ_AS: Final[Mapping[str, str]] = {
     "start": "period start",
     "transferred": "owner changed",
     "velocity_per_day": "sales velocity per day",
+    "window_not_over": "no window is over yet",
 }
 """What people read in English for keys that do not say enough by themselves."""
 

@@ -454,6 +454,7 @@ MET: Final[Mapping[str, type[Met]]] = MappingProxyType(
         "channel": ChannelMet,
         "currency": _CurrencyMet,
         "customer": _CustomerMet,
+        "product": ProductMet,
         "survey": _SurveyMet,
     }
 )

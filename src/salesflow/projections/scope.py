@@ -265,10 +265,10 @@ class Teams:
         """Return the same of the team of an instant, for what is so then; none before any."""
         return self._numbers(reps, words, at, before_any=-1)
 
-    def are_in(self, team: str, reps: Column, words: Words, at: Column) -> Flags:
-        """Return which reps count for a team at an instant each, see `of`."""
-        number = self.names.index(team) if team in self.names else UNKNOWN
-        found: Flags = self.numbers(reps, words, at) == number
+    def are_in(self, teams: tuple[str, ...], reps: Column, words: Words, at: Column) -> Flags:
+        """Return which reps count for one of some teams at an instant each, see `of`."""
+        numbers = [number for number, name in enumerate(self.names) if name in teams]
+        found: Flags = np.isin(self.numbers(reps, words, at), numbers)
         return found
 
     def _numbers(self, reps: Column, words: Words, at: Column, *, before_any: int) -> Column:
@@ -293,10 +293,10 @@ class Teams:
                     found.add(self.names.index(stay.team))
         return sorted(found)
 
-    def members(self, team: str) -> tuple[str, ...]:
-        """Return who was in a team at any time."""
+    def members(self, *teams: str) -> tuple[str, ...]:
+        """Return who was in a team, or in one of several, at any time."""
         return tuple(
-            rep for rep, stays in self._stays.items() if any(it.team == team for it in stays)
+            rep for rep, stays in self._stays.items() if any(it.team in teams for it in stays)
         )
 
     def stay(self, rep: str | None, at: Instant) -> MembershipPeriod | None:
@@ -371,9 +371,10 @@ class MetricScope(NamedTuple):
     """What figures are narrowed to; all that is named has to be so, None is for any."""
 
     process: str | None = None
-    owner: str | None = None
-    """A rep, who owns what is counted, or is credited with a part of it."""
-    team: str | None = None
+    owner: str | tuple[str, ...] | None = None
+    """A rep, who owns what is counted, or is credited with a part of it; or several."""
+    team: str | tuple[str, ...] | None = None
+    """A team, or several together."""
     customer: UUID | None = None
     """With all entries that are merged with it."""
     channel: str | None = None
@@ -382,6 +383,11 @@ class MetricScope(NamedTuple):
     """The stage at which something is measured, in whichever process has it."""
     product: str | None = None
     """What was sold, by the lines of the sale."""
+
+    @property
+    def teams(self) -> tuple[str, ...] | None:
+        """The teams it is narrowed to; None for any."""
+        return (self.team,) if isinstance(self.team, str) else self.team
 
 
 EVERYTHING: Final = MetricScope()
@@ -414,8 +420,8 @@ class Grouping:
             found[whose.channel] = its.channel
         if its.customer is not None:
             found[whose.customer] = self.customers.entries(its.customer)
-        if its.team is not None and its.owner is None:
-            found[whose.rep] = self._teams.members(its.team)
+        if its.teams is not None and its.owner is None:
+            found[whose.rep] = self._teams.members(*its.teams)
         return found
 
     def in_team(
@@ -425,11 +431,11 @@ class Grouping:
 
         At an instant of each, or where none is said when it happened.
         """
-        team = self.within.team
-        if team is None:
+        teams = self.within.teams
+        if teams is None:
             return None
         when = rows[whose.at] if at is None else at
-        return self._teams.are_in(team, rows[whose.rep], self._texts, when)
+        return self._teams.are_in(teams, rows[whose.rep], self._texts, when)
 
     @property
     def before_joining(self) -> int:
@@ -460,8 +466,11 @@ class Grouping:
         """
         if self.by != "team" or self.within.owner is not None:
             return []
-        only = None if self.within.team is None else self.number(self.within.team)
-        return [each for each in self._teams.staffed(start, end) if only in (None, each)]
+        staffed, teams = self._teams.staffed(start, end), self.within.teams
+        if teams is None:
+            return staffed
+        only = {*map(self.number, teams)}
+        return [each for each in staffed if each in only]
 
     def standing(self, rows: HeldRows, whose: Attribution) -> Column:
         """Return the same of what stands at the moment: for the teams that are valid then."""

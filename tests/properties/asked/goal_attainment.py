@@ -1,5 +1,6 @@
 """Goals at a moment, and what a naive replay says of them."""
 
+from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -19,7 +20,7 @@ __all__ = ["CASE"]
 
 NEAR = Fraction(1, 10**18)
 DAY = timedelta(days=1)
-COUNTED = ("orders", "created", "lost", "win_rate", "cycle_days", "figure:share")
+COUNTED = ("sales", "orders", "created", "lost", "win_rate", "cycle_days", "figure:share")
 
 
 def asked() -> st.SearchStrategy[GoalAttainment]:
@@ -57,7 +58,12 @@ def said(view: GoalAttainmentView) -> dict[str, Any]:
             (it.goal, it.by, it.goals, it.target, it.target_gap, it.actual)
             for it in view.splits
         ),
-        "elsewhere": view.goals_elsewhere,
+        "elsewhere": (view.goals_elsewhere, view.goals_of_others),
+        "without a rate": {
+            (it.report_currency, each.currency): each.amounts
+            for it in view.rates
+            for each in it.without_rate
+        },
         "revisions": [(it.target_before, it.target, it.by) for it in view.revisions],
         "check_ins": [it.confidence for it in view.check_ins],
     }
@@ -94,20 +100,29 @@ def wanted(
     chosen = [goal for goal in every if _is_asked(goal, question, every, as_of)]
     chosen.sort(key=lambda goal: goal["goal"] != question.goal)  # the one asked about first
     tree = _tree(chosen)
-    lines, values = [], {}
+    lines, values, lacked = [], {}, set[Any]()
+    for goal in _parts(chosen, every):
+        values[goal["goal"]] = measured(raw, goal, (as_of, known_at), lacked)[0]
+        if question.expected_by == "seasonality":
+            _season(raw, goal, (as_of, known_at), lacked)
     for goal, depth in tree:
-        actual, n = measured(raw, goal, (as_of, known_at))
+        actual, n = measured(raw, goal, (as_of, known_at), lacked)
         values[goal["goal"]] = actual
         season = None
         if question.expected_by == "seasonality":
-            season = _season(raw, goal, (as_of, known_at))
+            season = _season(raw, goal, (as_of, known_at), lacked)
         far = progress(goal, actual, as_of, season)
         lines.append(_told(goal, depth, keys, {"actual": _Close(actual), "n": n, **far}))
+    whose: dict[str, Any] = dict.fromkeys(("metric", "team", "rep"))
+    anybodys = question.model_copy(update=whose)
+    of_those_days = [goal for goal in every if _is_asked(goal, anybodys, every, as_of)]
+    of_others = len(of_those_days) - len(tree)
     told = tree[0][0] if question.goal is not None else {"revisions": [], "check_ins": []}
     return {
         "goals": lines,
         "splits": _splits([goal for goal, _ in tree], values, every),
-        "elsewhere": len(every) - len(tree),
+        "elsewhere": (len(every) - len(tree), of_others),
+        "without a rate": Counter((into, currency) for into, currency, _ in lacked),
         "revisions": told["revisions"],
         "check_ins": [sure for _, sure in told["check_ins"]],
     }
@@ -176,22 +191,18 @@ def _tree(goals: list[Any]) -> list[tuple[Any, int]]:
     return found
 
 
+def _parts(goals: list[Any], every: list[Any]) -> list[Any]:
+    """Give the goals that some are added up of, whatever else they are."""
+    return [goal for goal in every if any(_is_part(goal, it, every) for it in goals)]
+
+
 def _splits(
     goals: list[Any], values: dict[str, Any], every: list[Any]
 ) -> list[tuple[Any, ...]]:
     found: dict[tuple[str, str], list[Any]] = {}
-    for goal in goals:
+    for goal in every:
         for above in goals:
-            alike = ("metric", "currency")
-            if (
-                above["goal"] == goal["parent"]
-                and above["first_day"] <= goal["first_day"]
-                and goal["last_day"] <= above["last_day"]
-                and not _serves(above, goal["goal"], every, [])
-                and all(above[name] == goal[name] for name in alike)
-                and goal["metric"] in ("sales", "orders", "created", "lost")
-                and goal["standing"] != "abandoned"
-            ):
+            if _is_part(goal, above, every):
                 mine, its = goal["scope"], above["scope"]
                 parts = [n for n in mine if mine[n] is not None and mine[n] != its[n]]
                 days = [(it["first_day"], it["last_day"]) for it in (goal, above)]
@@ -206,7 +217,21 @@ def _splits(
     return sorted(lines, key=lambda line: line[:2])
 
 
-def _season(raw: list[Raw], goal: dict[str, Any], at: tuple[int, int]) -> Fraction | None:
+def _is_part(goal: Any, above: Any, every: list[Any]) -> bool:  # noqa: ANN401
+    return bool(
+        above["goal"] == goal["parent"]
+        and above["first_day"] <= goal["first_day"]
+        and goal["last_day"] <= above["last_day"]
+        and not _serves(above, goal["goal"], every, [])
+        and all(above[name] == goal[name] for name in ("metric", "currency"))
+        and goal["metric"] in ("sales", "orders", "created", "lost")
+        and goal["standing"] != "abandoned"
+    )
+
+
+def _season(
+    raw: list[Raw], goal: dict[str, Any], at: tuple[int, int], lacked: set[Any]
+) -> Fraction | None:
     """Say which share of the same period a year before had come by as many working days."""
     if goal["metric"] in ("win_rate", "cycle_days", "contacts_per_deal", "figure:share"):
         return None
@@ -217,12 +242,12 @@ def _season(raw: list[Raw], goal: dict[str, Any], at: tuple[int, int]) -> Fracti
     last = before[0] - DAY
     while last < before[1] and _working(before[0], last + DAY) <= gone:
         last += DAY
-    whole, _ = value_of(raw, goal, before, at)
+    whole, _ = value_of(raw, goal, before, at, lacked)
     if not whole:
         return None
     if last < before[0]:
         return Fraction(0)
-    part, _ = value_of(raw, goal, (before[0], last), at)
+    part, _ = value_of(raw, goal, (before[0], last), at, lacked)
     return Fraction(part) / Fraction(whole)
 
 

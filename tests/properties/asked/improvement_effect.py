@@ -53,12 +53,14 @@ def said(view: ImprovementEffectView) -> dict[str, Any]:
         ],
         "estimates": _estimates(view.effect),
         "beside": _beside(view.before_after),
+        "mean": _mean(view.before_after),
         "then": None,
     }
     if view.concluded is not None:
         found["then"] = {
             "estimates": _estimates(view.concluded.effect),
             "beside": _beside(view.concluded.before_after),
+            "mean": _mean(view.concluded.before_after),
         }
     return found
 
@@ -70,7 +72,20 @@ def _estimates(effect: Effect | None) -> tuple[float | None, ...] | None:
 
 
 def _beside(it: BeforeAfter | None) -> tuple[Any, ...] | None:
-    return None if it is None else tuple(map(_fraction, (it.before, it.after)))
+    if it is None:
+        return None
+    change = None if it.change is None else it.change.value
+    figures = map(_fraction, (it.before, it.after, change))
+    return None if it.everybody else it.started, *figures
+
+
+def _mean(it: BeforeAfter | None) -> float | None:
+    """Write the mean change, which is that of the means before and after."""
+    if it is None or it.mean is None:
+        return None
+    change = float(it.mean.change.value)
+    assert Near(float(it.mean.after - it.mean.before)) == change
+    return change
 
 
 def _fraction(number: Any) -> Fraction | None:  # noqa: ANN401 - a Decimal or nothing
@@ -95,9 +110,18 @@ def wanted(
         "planned": found["planned"],
         "outcome": None if found["concluded"] is None else found["concluded"][0],
         "units": sorted(found["units"], key=lambda row: row[:2]),
+        **_nearly(found),
+        "then": then and _nearly(then),
+    }
+
+
+def _nearly(found: dict[str, Any]) -> dict[str, Any]:
+    """Compare figures exactly, and what is estimated of them nearly."""
+    mean = found["mean"]
+    return {
         "estimates": _near(found["estimates"]),
         "beside": found["beside"],
-        "then": then and {**then, "estimates": _near(then["estimates"])},
+        "mean": None if mean is None else Near(mean),
     }
 
 

@@ -88,6 +88,8 @@ def wanted(raw: list[Raw], question: Kpis, as_of: int, known_at: int) -> dict[st
             for team in teams if question.team is None else teams & {question.team}:
                 found.setdefault(team, nobodys(raw, span, (as_of, known_at), exchange))
         groups = sorted(found, key=lambda group: (group is None, group or ""))
+        for figures in found.values():
+            del figures["bookings"]  # lines of the KPIs do not say what sales rest on
         return [(span, group, Near(found[group])) for group in groups]
 
     period = period_of(*days, as_of)

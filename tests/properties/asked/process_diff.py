@@ -35,6 +35,7 @@ def said(view: ProcessDiffView) -> dict[str, Any]:
         "migrated": (view.migrated, view.migrated_back),
         "versions": {
             each.version: (
+                each.published,
                 *(each.open_deals, each.closed_deals, each.migrated_in, each.migrated_out),
             )
             for each in view.versions

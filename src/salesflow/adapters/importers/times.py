@@ -123,6 +123,37 @@ def likely_unit(text: str) -> tuple[str, str] | None:
     return None
 
 
+def usual_formats(text: str) -> list[str]:
+    """Return the formats that read a day as people write it: 2026/01/08, 8.1.2026, 1/8/2026."""
+    shape = WRITTEN_DAY.fullmatch(text)
+    if shape is None:
+        return []
+    first, last = shape["first"], shape["last"]
+    orders = ("%Y{0}%m{1}%d",) if len(first) == 4 else ("%d{0}%m{1}%Y", "%m{0}%d{1}%Y")
+    clock = ("", " %H:%M", " %H:%M:%S")[shape["clock"].count(":")]
+    formats = [
+        f"{each.format(shape['one'], shape['two'])}{shape['end']}{clock}" for each in orders
+    ]
+    if (len(first) == 4) == (len(last) == 4) or (len(first) == 4 and shape["one"] == "-"):
+        return []  # without a year of four digits, or as ISO 8601 has it
+    return [each for each in formats if _reads(each, text)]
+
+
+def _reads(format: str, text: str) -> bool:
+    try:
+        datetime.strptime(text, format)  # noqa: DTZ007 - only whether it fits
+    except ValueError:
+        return False
+    return True
+
+
+WRITTEN_DAY: Final = re.compile(
+    r"(?P<first>\d{4}|\d{1,2})(?P<one>[/.年-])\d{1,2}(?P<two>[/.月-])(?P<last>\d{1,4})"
+    r"(?P<end>日?)(?P<clock>(?: \d{1,2}:\d{2}(?::\d{2})?)?)"
+)
+"""A day as people write it, perhaps with a time of day."""
+
+
 def _unit_hint(name: str, day: str) -> Message:
     """Return in which unit a number would be a likely time, and how to say so."""
     if name == "excel":
@@ -304,7 +335,7 @@ class TimeReader:
         reason = Message(NO_TIME, formats=" or ".join(self.formats))
         unit = likely_unit(text)
         if unit is None:
-            return reason
+            return self._written_so(text, reason)
         name, day = unit
         if name == "excel":
             return Message(
@@ -317,6 +348,17 @@ class TimeReader:
             reason=reason,
             day=day,
             format=name,
+        )
+
+    def _written_so(self, text: str, reason: Message) -> Message:
+        """Name the formats that would read a day as people write it, if there are such."""
+        found = [each for each in usual_formats(text) if each not in self.formats]
+        if not found:
+            return reason
+        return Message(
+            "{reason}; formats = [{formats}] below [times] would read it",
+            reason=reason,
+            formats="] or [".join(f'"{each}"' for each in found),
         )
 
     def _whole_day(self, day: date, text: str, note: str | None) -> ReadTime:

@@ -396,12 +396,16 @@ def helping(number: int, task: Mapping[str, object], slices: StreamRanges) -> It
 # place of the live one in one transaction, with the position up to which its rows stand.
 #
 # On SQLite, where nobody else can write meanwhile, the two tables change names, however many
-# rows they hold. PostgreSQL looks a name up as it is now even for a snapshot taken before,
+# rows they hold; where they are few they are copied, since SQLite reads its whole schema anew
+# for each name. PostgreSQL looks a name up as it is now even for a snapshot taken before,
 # which would not see the new rows; there, and where tenants share the tables, the rows of the
 # tenant are replaced by copies.
 
 STALE: Final = timedelta(days=1)
 """After so long, what lies beside a live table is of a rebuild that was killed."""
+
+COPIED_ROWS = 1_000
+"""So many rows, old or new, are copied in less time than tables of SQLite change names."""
 
 
 class ShadowTables:
@@ -490,7 +494,7 @@ class ShadowTables:
     def _replace(self, connection: sa.Connection, table: ReadTable, shadow: str) -> None:
         live, new = table.shape_all(table.name), table.shape_all(shadow)
         pairs = list(zip(live.tables.values(), new.tables.values(), strict=True))
-        if connection.dialect.name == "sqlite" and self._has_alone(connection, live):
+        if self._may_change_names(connection, live, new):
             _change_names(connection, pairs)
             return
         for old, fresh in pairs:
@@ -499,6 +503,16 @@ class ShadowTables:
             connection.execute(sa.insert(old).from_select(columns, sa.select(fresh)))
         if connection.dialect.name == "sqlite":  # whose schema then tells that rows are others
             new.drop_all(connection)
+
+    def _may_change_names(
+        self, connection: sa.Connection, live: sa.MetaData, new: sa.MetaData
+    ) -> bool:
+        """Return whether whole tables can be exchanged, and hold enough for that to pay."""
+        if connection.dialect.name != "sqlite":
+            return False
+        tables = (*live.tables.values(), *new.tables.values())
+        many = any(_has_more(connection, each, COPIED_ROWS) for each in tables)
+        return many and self._has_alone(connection, live)
 
     def _has_alone(self, connection: sa.Connection, live: sa.MetaData) -> bool:
         """Return whether no other tenant has rows in these tables."""
@@ -517,6 +531,12 @@ class ShadowTables:
         )
         forget_left_out(connection, shadow)
         table.shape_all(shadow).drop_all(connection)
+
+
+def _has_more(connection: sa.Connection, table: sa.Table, rows: int) -> bool:
+    """Return whether a table holds more rows than that, without counting all of them."""
+    one = f"SELECT 1 FROM {table} LIMIT 1 OFFSET {rows}"
+    return connection.exec_driver_sql(one).first() is not None
 
 
 def _change_names(

@@ -1,4 +1,4 @@
-"""`salesflow log` shows facts of all streams and how late they came, `retract` takes one back.
+"""`salesflow log` shows facts of all streams and how late they came.
 
 The newest first. Every entry names its position, by which `salesflow retract` takes it, and a
 retraction the position of what it retracts, so that the two can be matched; ids of events stand
@@ -7,7 +7,6 @@ history` tell all of it. What is found is written as it is read: a list of any l
 little memory.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from itertools import islice
@@ -21,7 +20,7 @@ from salesflow.cli.context import CommandContext, time_text, with_context
 from salesflow.domain.time import DAY, IS_DAY, Period, instant_of, read_day, to_instant
 from salesflow.domain.values import envelope_text
 from salesflow.domain.wording import shortened
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import InputError
 from salesflow.presentation.fields import Json
 from salesflow.presentation.format import distinct_ids, local_time
 from salesflow.presentation.messages import kind_name
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "log",
-    "retract",
 ]
 
 
@@ -308,55 +306,3 @@ def _microseconds(days: int | None) -> int | None:
     if not 0 <= days <= DAYS_MAX:
         raise InputError(f"--late-by {str(days)[:20]}: write days, 0 to {DAYS_MAX:,}")
     return days * DAY
-
-
-# `salesflow retract`: takes an event back, also one that cannot be read.
-
-DIGITS_MAX = 18
-POSITION = re.compile(r"[1-9][0-9]*|[1-9][0-9]{0,2}(,[0-9]{3})+").fullmatch
-"""A position as people and tables write it; an id may begin with digits alone, mostly a 0."""
-
-
-@with_context
-def retract(
-    context: CommandContext,
-    event: Annotated[
-        str,
-        typer.Argument(help="Its number in the log (its position), or its whole id."),
-    ],
-    because: Annotated[str, typer.Option("--because", help="Why it was wrong.")],
-    actor: Annotated[str | None, typer.Option("--actor", help="Who says so.")] = None,
-) -> None:
-    """Take an event back that was wrong, or that cannot be read; it stays in the log."""
-    with context.open() as flow:
-        id = _found(flow, event)
-        with flow.session(actor=actor) as s:
-            s.retract(id, because=because)
-        assert s.receipt is not None
-        context.screen.json({"retracted": str(id), "position": s.receipt.last})
-        word = context.screen.word
-        context.screen.line(
-            f"{word('retracted')} {id} · {word('event no.')} {s.receipt.last:,}"
-        )
-
-
-def _found(flow: "SalesFlow", text: str) -> UUID:
-    """Find an event by its position, as tables write it, or by its whole id."""
-    from salesflow.adapters.event_store.search import event_at
-
-    digits = text.replace(",", "")
-    if POSITION(text) and len(digits) <= DIGITS_MAX:
-        id = event_at(flow.log, int(digits))
-        if id is None:
-            raise NotFoundError(
-                f"there is no event at position {int(digits):,}; the log ends at"
-                f" {flow.log.head().position:,}"
-            )
-        return id
-    try:
-        return UUID(text)
-    except ValueError as error:
-        raise InputError(
-            f"{text[:100]!r} is neither a position nor the id of an event; `salesflow log` and"
-            " `salesflow deal history` show both"
-        ) from error

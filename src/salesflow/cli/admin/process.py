@@ -4,12 +4,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from salesflow.cli.context import CommandContext, with_context
-from salesflow.cli.ids import find_process, find_version, published_processes
+from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
+from salesflow.cli.ids import find_process, find_version
+from salesflow.cli.recording.things_read import ThingsRead
+from salesflow.domain.event import Event
 from salesflow.domain.process import (
     ProcessPublished,
     ProcessVersion,
+    SalesProcess,
+    process_id,
 )
+from salesflow.domain.time import from_instant
+from salesflow.domain.wording import quoted
+from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.format import given_percent, local_time
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
@@ -18,14 +25,17 @@ __all__ = ["list_processes", "show_process"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
-    pass
+    from salesflow.engine import SalesFlow
 
 
 @with_context
-def list_processes(context: CommandContext) -> None:
-    """List every published process and its versions."""
+def list_processes(
+    context: CommandContext, as_of: AsOf = None, known_at: KnownAt = None
+) -> None:
+    """List every process published by a moment, and its versions."""
     with context.open() as flow:
-        found = published_processes(flow)
+        read = ThingsRead(flow, context.language, as_of=as_of, known_at=known_at)
+        found = [process for _, process in read.every(SalesProcess)]
         context.screen.json(
             [
                 {
@@ -55,22 +65,34 @@ def list_processes(context: CommandContext) -> None:
         )
         columns = ("Key", "Name", "Version", "Open stages")
         context.screen.table(TableOfView("Processes", columns, rows))
+        context.screen.moment(read.moment, read.zone)
 
 
 @with_context
 def show_process(
     context: CommandContext,
     key: Annotated[
-        str, typer.Argument(metavar="KEY", help="Key of the process.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="KEY[:VERSION]",
+            help="Key of the process, and which version; the latest when left out.",
+            show_default=False,
+        ),
     ],
     version: Annotated[
-        int | None, typer.Option("--version", help="Which version; the latest when left out.")
+        int | None, typer.Option("--version", help="Which version, as KEY:VERSION says it.")
     ] = None,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
 ) -> None:
     """Show the stages of a process version: probability, exit criteria, tasks, longest stay."""
+    key, _, number = key.partition(":")
+    if number and version is not None and number != str(version):
+        raise InputError(f"version {number} and --version {version}: say one of them")
     with context.open() as flow:
-        process = find_process(flow, key)
-        wanted = find_version(process, None if version is None else str(version))
+        read = ThingsRead(flow, context.language, as_of=as_of, known_at=known_at)
+        process = _process_then(flow, key, read)
+        wanted = find_version(process, number or (None if version is None else str(version)))
         context.screen.json(wanted.model_dump(mode="json"))
         context.screen.table(_stages(wanted, context.language))
         word = context.screen.word
@@ -82,11 +104,36 @@ def show_process(
         if wanted.qualifying_stage is not None:
             qualifying = wanted.stage(wanted.qualifying_stage).name(context.language)
             context.screen.line(f"{word('Qualifying stage')}: {qualifying}")
-        zone = flow.settings().timezone
         for event in process.history:
             if isinstance(event.fact, ProcessPublished) and event.fact.process == wanted:
-                at = local_time(event.recorded_at, zone)
-                context.screen.line(f"{word('Published')}: {at} {zone.key}", "green")
+                context.screen.line(_published(event, read), "green")
+
+
+def _process_then(flow: "SalesFlow", key: str, read: ThingsRead) -> SalesProcess:
+    """Return a process as it was at the moment asked for.
+
+    Raises:
+        NotFoundError: when none was published by then, or ever.
+    """
+    latest = find_process(flow, key)
+    try:
+        return read.get(SalesProcess, process_id(key))
+    except NotFoundError as error:
+        first = min(event.effective for event in latest.history)
+        day = from_instant(first).astimezone(read.zone).date()
+        raise NotFoundError(
+            f"no version of process {quoted(key)} was published at that moment; the first was"
+            f" on {day}"
+        ) from error
+
+
+def _published(event: Event, read: ThingsRead) -> str:
+    """Say when a version was published, and when that was recorded where it was later."""
+    happened = f"{read.word('Published')}: {local_time(event.occurred_at, read.zone)}"
+    recorded = local_time(event.recorded_at, read.zone)
+    later = f" · {read.word('Recorded')} {recorded}"
+    is_later = local_time(event.occurred_at, read.zone) != recorded
+    return f"{happened}{later if is_later else ''} {read.zone.key}"
 
 
 def _stages(process: ProcessVersion, language: Language) -> TableOfView:

@@ -9,13 +9,16 @@ import typer
 from salesflow.cli.ask import question_asked, question_parameters, unmet_names
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.recording.commands import Prepared
-from salesflow.domain.alert import WatchedFigure
+from salesflow.cli.recording.values import Percentage
+from salesflow.domain.alert import Alert, WatchedFigure, alert_id
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import NO_VALUE
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.left_out import Unmet
+from salesflow.projections.known_names import ChannelMet, Met, PersonMet, TeamMet
 
 __all__ = ["WATCHED", "evaluate"]
 
@@ -27,7 +30,8 @@ QUESTION: Final = typer.Option("--question", help="The question, such as deal-he
 FIGURE: Final = typer.Option(
     "--figure",
     help="The path to a figure in its answer, as --json prints it: open_deals, or"
-    " counts\\[reason=stalled].deals. A wrong one is refused with those there are.",
+    " counts\\[reason=stalled].deals; null is what it prints, as in"
+    " lines\\[group=null].orders. A wrong one is refused with those there are.",
 )
 PARAMETER: Final = typer.Option(
     "--parameter",
@@ -50,6 +54,8 @@ def _watched(flow: "SalesFlow", given: dict[str, object]) -> dict[str, object]:
     question, figure = (values.pop(name, None) for name in ("question", "figure"))
     parameters = values.pop("parameter", None)
     if question is None and figure is None and parameters is None and "because" in values:
+        stays = flow.get(Alert, alert_id(str(values["key"]))).watched
+        _ensure_number(stays, values)
         return values  # a revision that leaves it as it is
     if question is None or figure is None:
         raise InputError("name what is watched: --question and --figure; see --help")
@@ -58,7 +64,17 @@ def _watched(flow: "SalesFlow", given: dict[str, object]) -> dict[str, object]:
     asked = _asked(question_named(str(question)), pairs, flow)
     named = asked.model_dump(mode="json", exclude_defaults=True)
     watched = watched_figure(flow, str(question), str(figure), **named)
+    _ensure_number(watched, values)
     return {**values, "watched": watched}
+
+
+def _ensure_number(watched: WatchedFigure | None, values: Mapping[str, object]) -> None:
+    """Refuse a threshold in per cent of what is no share."""
+    from salesflow.engine.watched_figures import ensure_no_percentage
+
+    threshold = values.get("threshold")
+    if watched is not None and isinstance(threshold, Percentage):
+        ensure_no_percentage(watched, threshold.typed)
 
 
 def _asked(question: Any, pairs: Iterable[tuple[str, str]], flow: "SalesFlow") -> Any:  # noqa: ANN401 - any question
@@ -101,11 +117,45 @@ def _notes(
     flow: "SalesFlow", values: Mapping[str, object], language: Language
 ) -> Iterator[str]:
     """Say what an alert is narrowed to and nobody has heard of: it would watch nothing."""
-    from salesflow.engine.watched_figures import question_watched
+    from salesflow.engine.watched_figures import figure_found, question_watched
 
     watched = values.get("watched")
-    if isinstance(watched, WatchedFigure):
-        yield from unmet_names(flow, question_watched(watched), language)
+    if not isinstance(watched, WatchedFigure):
+        return
+    asked = question_watched(watched)
+    yield from unmet_names(flow, asked, language)
+    missing = figure_found(flow.ask(asked), watched.figure).missing
+    if missing is not None:
+        yield from _unmet_rows(flow, asked, missing.keys, language)
+        yield say(
+            "{missing}; while that is so, the alert is not raised, and each evaluation says so",
+            language,
+            missing=missing.sentence(),
+        )
+
+
+def _unmet_rows(
+    flow: "SalesFlow",
+    asked: Any,  # noqa: ANN401 - any question
+    keys: Mapping[str, str],
+    language: Language,
+) -> Iterator[str]:
+    """Say of whom a row is that nobody has heard of."""
+    for key, value in keys.items():
+        what = getattr(asked, "by", None) if key == "group" else key
+        met = MET_IN_ROWS.get(str(what))
+        found = None if met is None or not value else flow.ask(met(value=value))
+        if met is not None and found is not None and not found.met:
+            yield Unmet(value=value, said=met.unmet, near=found.near).sentence(language)
+
+
+MET_IN_ROWS: Final[Mapping[str, type[Met]]] = {
+    "team": TeamMet,
+    "rep": PersonMet,
+    "owner": PersonMet,
+    "channel": ChannelMet,
+}
+"""What finds out whether somebody was ever met of whom a row is, by what the row is called."""
 
 
 WATCHED: Final = Prepared(_watched, frozenset({"watched"}), MORE, _notes)
@@ -118,7 +168,8 @@ def evaluate(
 ) -> None:
     """Evaluate all alerts once: raise those whose condition is met, clear the others.
 
-    It ends with 1 where one cannot be evaluated; the others are.
+    It ends with 1 where one cannot be evaluated, or its row is not in the answer; the others
+    are.
     """
     from salesflow.engine.alerts import AlertEvaluation, evaluate_alerts
 
@@ -129,7 +180,7 @@ def evaluate(
         rows = tuple(
             (
                 each.alert,
-                word("raised" if each.raised else "clear"),
+                word(_state(each)),
                 word("yes" if each.changed else "no"),
                 NO_VALUE
                 if each.evidence is None or each.evidence.figure is None
@@ -142,6 +193,13 @@ def evaluate(
         context.screen.table(TableOfView("Alerts evaluated", columns, rows))
     if any(each.problem for each in found):
         raise typer.Exit(1)  # a job that nobody looks at is told by its exit code
+
+
+def _state(evaluation: Any) -> str:  # noqa: ANN401 - its module loads the engine
+    """Say how it stands; clear is only what was looked at."""
+    if evaluation.raised:
+        return "raised"
+    return "clear" if evaluation.problem is None else "unknown"
 
 
 def _as_json(evaluation: Any) -> dict[str, Any]:  # noqa: ANN401 - its module loads the engine

@@ -26,6 +26,7 @@ from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
+from salesflow.cli.recording.slips import slips_in
 from salesflow.cli.recording.there_already import already_there
 from salesflow.cli.recording.values import (
     Parameter,
@@ -36,7 +37,7 @@ from salesflow.cli.recording.values import (
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import ProcessVersion, SalesProcess
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
@@ -268,7 +269,11 @@ class _Command:
             )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
-        notes = [*naming.notes, *self._notes(flow, completed, context.language)]
+        notes = [
+            *naming.notes,
+            *self._notes(flow, completed, context.language),
+            *slips_in(flow, self.kind, receipt, context.language),
+        ]
         show_receipt(context, flow, receipt, told, notes)
 
     def _notes(
@@ -305,6 +310,8 @@ class _Command:
                 id = stream_of(self.kind, whose, flow)
         with self._named_as_typed(asked._replace(id=id)):
             values |= naming.read(self.function.__name__, self._naming, values, id)
+            if self.kind is not SalesProcess:
+                naming.note_version(values)
             if self.prepared is not None:
                 more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
                 values = self.prepared.prepare(flow, values | more)
@@ -337,7 +344,11 @@ class _Command:
             assert isinstance(made, Aggregate)
             return self._make(session, flow, made, asked)
         thing = session.get(self.kind, asked.id)
-        return getattr(thing, self.function.__name__)(*placed, **loaded)
+        before = getattr(thing, "amount", None)
+        result = getattr(thing, self.function.__name__)(*placed, **loaded)
+        if self._names is not None:
+            self._names.note_recorded(thing, before)
+        return result
 
     def _make(
         self, session: "Session", flow: "SalesFlow", made: Aggregate, asked: _OneCommand
@@ -357,7 +368,7 @@ class _Command:
         if made.id_given:
             with suppress(NotFoundError):
                 session.get(self.kind, made.id)
-                raise already_there(self.kind.noun, asked.called, twice=not before)
+                raise already_there(self.kind.noun, _called(made, asked), twice=not before)
         return session.add(made)
 
     def _open_anew(
@@ -377,7 +388,7 @@ class _Command:
         occurred_at: Any = asked.values.get("occurred_at")
         session.reopen_history(made.id, opening, occurred_at=occurred_at)
         if others and self._names is not None:
-            self._names.note_reopened(made.noun, asked.called, others)
+            self._names.note_reopened(made.noun, _called(made, asked), others)
         return session.get(self.kind, made.id)
 
     @contextmanager
@@ -401,6 +412,14 @@ class _Command:
                     )
             error.args = (f"{asked.place}{message}" if asked.place else message, *rest)
             raise
+
+
+def _called(made: Aggregate, asked: _OneCommand) -> str:
+    """Return what a thing is called: a process by its key, and not by the file it is in."""
+    openings = (event.fact for event in made.pending)
+    versions = (getattr(fact, PROCESS, None) for fact in openings)
+    keys = (each.key for each in versions if isinstance(each, ProcessVersion))
+    return next(keys, asked.called)
 
 
 @contextmanager

@@ -7,8 +7,9 @@ a circle. What is allowed and may be a slip is said once it is recorded.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
 import typer
@@ -17,15 +18,25 @@ from salesflow.cli.ask import period_asked, period_parameters
 from salesflow.cli.context import CommandParameter, day_text
 from salesflow.cli.recording.commands import Prepared
 from salesflow.cli.recording.values import Percentage, flag_of
+from salesflow.domain.event import Event, believed_history
 from salesflow.domain.goal import Goal, goal_id
 from salesflow.domain.metric import metric_of
+from salesflow.domain.rep import RepState, rep_id
 from salesflow.domain.smart import PastRange
-from salesflow.domain.time import ONE_DAY, day_after, from_instant, read_day
+from salesflow.domain.time import (
+    FOREVER,
+    ONE_DAY,
+    Instant,
+    day_after,
+    from_instant,
+    read_day,
+    start_of_day,
+)
 from salesflow.domain.values import Money
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.presentation.format import span_text
 from salesflow.presentation.messages import Language, in_language, say
-from salesflow.projections.goals.goal_check import COUNTED, GoalCheck, baseline_note
+from salesflow.projections.goals.goal_check import COUNTED, GoalCheck, past_notes
 
 __all__ = ["FIGURE_REPORTED", "GOAL_REVISED", "GOAL_SET"]
 
@@ -37,6 +48,7 @@ Values = dict[str, Any]
 Given = Mapping[str, object]
 SCOPE: Final = ("team", "rep", "customer", "channel", "product", "process", "stage")
 SERVES: Final = ("parent", "strategy", "why_achievable", "baseline", "unit")
+EARLIEST: Final = -FOREVER
 FAR_AHEAD: Final = 5
 """So many years ahead a goal may begin before somebody is asked whether that is meant."""
 
@@ -227,10 +239,11 @@ def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str
     past = values.get("check")
     if isinstance(past, PastRange):
         named = values.get("baseline") is not None
-        note = baseline_note(goal, past, language, named=named)
-        yield from () if note is None else (note,)
+        yield from past_notes(goal, past, language, named=named)
     if values.keys() & {*DAYS}:
         yield from _period_notes(flow, goal, language)
+    if values.keys() & {"rep", *DAYS}:
+        yield from _membership_notes(flow, goal, language)
     if goal.parent is not None and values.keys() & {"parent", *DAYS}:
         yield from _parent_notes(flow, goal, language)
 
@@ -250,6 +263,55 @@ def _period_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator
             language,
             day=goal.first_day,
         )
+
+
+def _membership_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator[str]:
+    """Say that a rep is not in the team whose sales alone a goal of theirs counts."""
+    rep, team = goal.scope.rep, goal.scope.team
+    if rep is None or team is None:
+        return
+    zone = flow.settings().timezone
+    start, after = (
+        start_of_day(day, zone) for day in (goal.first_day, day_after(goal.last_day))
+    )
+    with suppress(NotFoundError, HistoryError):
+        stays = _stays(flow.history(rep_id(rep)))
+        within = [
+            stay.team for stay in stays if stay.start < after and stay.end > start and stay.team
+        ]
+        if team not in within:
+            others = ", ".join(dict.fromkeys(within)) or in_language("no team", language)
+            yield say(
+                "{rep} is not in team {team} in the period of this goal, but in {others}:"
+                " nothing counts for it",
+                language,
+                rep=rep,
+                team=team,
+                others=others,
+            )
+
+
+class _Stay(NamedTuple):
+    """In which team a rep was, and from when until when."""
+
+    team: str | None
+    start: Instant
+    end: Instant
+
+
+def _stays(events: Sequence[Event]) -> list[_Stay]:
+    """Return where a rep was; of the time before they joined any team, in the first one."""
+    history, changes = believed_history(events), list[tuple[Instant, str | None]]()
+    state = RepState(opening=history[0] if history else None)
+    for event in history:
+        state.evolve(event)
+        changes.append((event.effective, state.team))
+    starts = [EARLIEST, *(at for at, _ in changes[1:])]
+    ends = [*starts[1:], FOREVER]
+    return [
+        _Stay(team, start, end)
+        for (_, team), start, end in zip(changes, starts, ends, strict=True)
+    ]
 
 
 def _parent_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator[str]:

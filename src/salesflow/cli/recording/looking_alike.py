@@ -1,7 +1,8 @@
-"""Whether a deal or customer that is recorded looks like one that is there.
+"""Whether what is recorded looks like a slip: it is there already, or an amount is far off.
 
-They have no keys, so that a file that is read twice would double them without a word. A module
-of its own, since it reads through openings and nothing else does.
+Deals and customers have no keys, so that a file that is read twice would double them without a
+word; so would a contact or a payment that is told twice. A signed amount with a digit too many
+is noted as well. A module of its own, since it reads through openings and nothing else does.
 """
 
 from collections.abc import Iterator
@@ -11,11 +12,16 @@ from uuid import UUID
 
 from salesflow.cli.known_things import folded
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.deal.billing import ContractAmended
+from salesflow.domain.deal.outcomes import FAR_OFF, DealWon
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Fact, believed_history
+from salesflow.domain.event import Event, Fact, believed_history
+from salesflow.domain.pending import PendingEvent, is_unrecorded
 from salesflow.domain.time import Instant, from_instant
+from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.presentation.messages import Language, say
+from salesflow.presentation.value_text import exact_money_text
 
 __all__ = ["LookingAlike"]
 
@@ -49,6 +55,58 @@ class LookingAlike:
             return say(said[1], self._language, called=called, id=where)
         alike.setdefault(key, None)
         return None
+
+    def note_of_fact(self, thing: Aggregate) -> str | None:
+        """Return the note that the same was recorded of a thing before, at that time."""
+        if not thing.pending:
+            return None
+        *others, noted = thing.pending
+        if noted in others:
+            return say("the same is recorded twice here", self._language)
+        same = [e for e in thing.history if e.fact == noted.fact and self._is_then(e, noted)]
+        if not same:
+            return None
+        return say(
+            "the same was recorded before, as event no. {position} of {when}; where it is told"
+            " twice, `salesflow retract` takes one back",
+            self._language,
+            position=same[0].position,
+            when=self._day(same[0].occurred),
+        )
+
+    def _is_then(self, event: Event, noted: PendingEvent) -> bool:
+        """Return whether an event happened when another one did, as far as that was said."""
+        if is_unrecorded(event):
+            return False
+        if noted.occurred is None and noted.day is None:
+            is_untimed = event.occurred == event.recorded
+            return is_untimed and self._day(event.occurred) == self._day(self._flow.log.now())
+        if noted.day is not None:
+            return event.precision == "day" and self._day(event.occurred) == noted.day
+        return event.occurred == noted.occurred
+
+    def note_of_amount(self, thing: Aggregate, stood: object) -> str | None:
+        """Return the note that a deal is signed for much more or less than it stood at."""
+        fact = thing.pending[-1].fact if thing.pending else None
+        amount = fact.amount if isinstance(fact, DealWon | ContractAmended) else None
+        if amount is None or not isinstance(stood, Money):
+            return None
+        if amount.currency != stood.currency or stood.amount <= 0:
+            return None
+        if amount.amount > FAR_OFF * stood.amount:
+            said = (
+                "{amount} is more than {times} times what the deal stood at, {stood}; if that"
+                " is a slip, `salesflow retract` takes this event back"
+            )
+        elif FAR_OFF * amount.amount < stood.amount:
+            said = (
+                "{amount} is less than a part in {times} of what the deal stood at, {stood};"
+                " if that is a slip, `salesflow retract` takes this event back"
+            )
+        else:
+            return None
+        shown = {"amount": exact_money_text(amount), "stood": exact_money_text(stood)}
+        return say(said, self._language, times=FAR_OFF, **shown)
 
     def start_over(self) -> None:
         """Forget what was made, since it is made again."""

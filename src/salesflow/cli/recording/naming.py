@@ -7,7 +7,6 @@ a parameter names follows from its name, so that a new command needs nothing her
 its own, since it looks into all that is recorded, and the reading of values into none.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -22,17 +21,18 @@ from salesflow.cli.known_things import (
     perhaps_of,
 )
 from salesflow.cli.recording.looking_alike import LookingAlike
-from salesflow.cli.recording.values import CONTACTS, Parameter
+from salesflow.cli.recording.values import COMMA, CONTACTS, Parameter
+from salesflow.cli.recording.version_notes import VersionNotes
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.metric import FIGURE, METRICS, STAGE_KPIS
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.rep import rep_id
+from salesflow.domain.rep import Rep, rep_id
 from salesflow.domain.values import trimmed
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
-from salesflow.presentation.format import NO_VALUE
+from salesflow.presentation.format import NO_VALUE, local_day
 from salesflow.presentation.messages import Language, say, say_count
 from salesflow.projections import known_names as known
 from salesflow.projections.core.left_out import Unmet
@@ -86,9 +86,10 @@ OTHERWISE: Final[Mapping[tuple[str, str], type[known.Met] | str | None]] = {
     ("note_factor", "factor"): "reason",
 }
 """Commands in which a parameter names something else than elsewhere."""
+TAKE_PART: Final = frozenset({"lead", "owner", "person", "rep", "responsible", "to"})
+"""Parameters that name who is to do something, which nobody does who has left."""
 BEHIND_MAX: Final = 50_000
 """Where read tables are so many events behind, no word is looked for in them."""
-COMMA: Final = re.compile("[,，、]")
 
 
 class MeantVersions(NamedTuple):
@@ -107,6 +108,7 @@ class Naming:
         self._met: dict[tuple[type[known.Met], str], known.MetView | None] = {}
         self.things: Final = KnownThings(flow)
         self._alike = LookingAlike(flow, language)
+        self._versions = VersionNotes(flow, language)
         self._notes: dict[str, None] = {}
 
     @property
@@ -140,6 +142,23 @@ class Naming:
         if note is not None:
             self.note(note)
 
+    def note_recorded(self, thing: Aggregate, amount: object) -> None:
+        """Note what looks like a slip: a fact that is there, or an amount far from the last."""
+        for note in (
+            self._alike.note_of_fact(thing),
+            self._alike.note_of_amount(thing, amount),
+        ):
+            if note is not None:
+                self.note(note)
+
+    def note_version(self, values: Values) -> None:
+        """Note that a deal of the past is to go by a process version that came later."""
+        version = values.get("process")
+        if isinstance(version, ProcessVersion):
+            note = self._versions.note_of(version, values.get("occurred_at"))
+            if note is not None:
+                self.note(note)
+
     def start_over(self) -> None:
         """Forget what was made, since it is made again."""
         self._alike.start_over()
@@ -164,7 +183,52 @@ class Naming:
                 )
         if method == "identify_committee_member" and "person_id" not in found:
             found |= self._same_contact(found.get("name"), id)
+        self._note_people(method, found, id)
         return found
+
+    def _note_people(self, method: str, values: Values, id: UUID | None) -> None:
+        """Note who has left, and whose name is another one's too."""
+        for name in sorted(values.keys() & TAKE_PART):
+            for person in _each(values[name]):
+                self._note_left(person, values.get("occurred_at"))
+        called = values.get("name")
+        if method in ("join", "rejoin") and isinstance(called, str):
+            self._note_namesake(called, rep_id(str(values["rep"])) if id is None else id)
+
+    def _note_left(self, person: str, occurred_at: Any) -> None:  # noqa: ANN401
+        """Note that somebody had left by the time at which they are to do something."""
+        if not self._is_rep(person):
+            return
+        with suppress(NotFoundError, HistoryError, InputError):
+            rep = self._flow.get(Rep, rep_id(person), as_of=occurred_at)
+            if rep.left_at is not None:
+                zone = self._flow.settings().timezone
+                self.note(
+                    say(
+                        "{person} left on {day} and is in no team",
+                        self._language,
+                        person=person,
+                        day=local_day(rep.left_at, zone),
+                    )
+                )
+
+    def _note_namesake(self, name: str, id: UUID) -> None:
+        """Note that a rep is called as another one is, whom nobody can name by it any more."""
+        others = name
+        try:
+            others = find_rep(self._flow, name, known=lambda _: False)
+        except InputError:
+            others = say("several others", self._language)
+        if others != name and rep_id(others) != id:
+            self.note(
+                say(
+                    "{name} is the name of {others} too: commands know them apart by their ids"
+                    " alone",
+                    self._language,
+                    name=quoted(name),
+                    others=others,
+                )
+            )
 
     def _parted(self, texts: Iterable[object]) -> Iterator[Any]:
         """Yield each of several, also where they were typed as one with commas between."""
@@ -430,6 +494,13 @@ NONE_OF: Final = {
     "audience": "no team and no level is called",
     "figure": "there is no figure",
 }
+
+
+def _each(value: object) -> Iterator[str]:
+    """Yield the texts of a value, which may be several."""
+    for each in value if isinstance(value, list | tuple) else (value,):
+        if isinstance(each, str):
+            yield each
 
 
 def _keys_called(text: str, named: Iterable[tuple[str, ...]]) -> list[str]:

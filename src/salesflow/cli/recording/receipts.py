@@ -16,7 +16,7 @@ from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import Language, fact_name, in_language
 from salesflow.presentation.table import TableOfView
 
-__all__ = ["show_receipt"]
+__all__ = ["show_receipt", "table_of_events"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -47,12 +47,18 @@ def show_receipt(
     )
     context.screen.notes(notes)
     title = "Events recorded before" if receipt.again else "Events recorded"
-    rows = tuple(_rows_of(flow, events, context.language))
-    context.screen.table(TableOfView(title, RECORDED_COLUMNS, rows))
+    context.screen.table(table_of_events(flow, events, title, context.language))
     context.screen.lines(f"{context.screen.word('Key')}: {each}" for each in results)
     if receipt.again:
         note = "this command was recorded before; nothing was recorded again"
         context.screen.line(in_language(note, context.language), "yellow")
+
+
+def table_of_events(
+    flow: "SalesFlow", events: Sequence[Event], title: str, language: Language
+) -> TableOfView:
+    """Lay events out as people read them, each with the thing it is of."""
+    return TableOfView(title, RECORDED_COLUMNS, tuple(_rows_of(flow, events, language)))
 
 
 def _rows_of(

@@ -6,17 +6,20 @@ second case of one deal.
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from salesflow.cli.ask import period_asked, period_parameters
+from salesflow.cli.known_things import ids_of_things
 from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.case import Case, CasePublished, case_id
 from salesflow.domain.event import believed_history
+from salesflow.domain.review import Review, review_id
 from salesflow.domain.time import from_instant
 from salesflow.domain.wording import quoted
-from salesflow.errors import InputError
+from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.presentation.messages import Language, say
 from salesflow.projections.review.retrospective import Retrospective
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 Values = dict[str, Any]
 Given = Mapping[str, object]
+REVIEWS_MAX: Final = 10_000
 PERIOD: Final = tuple(period_parameters(Retrospective))
 
 
@@ -52,6 +56,29 @@ def _note_ahead(flow: "SalesFlow", values: Given, language: Language) -> Iterato
             language,
             day=first,
         )
+
+
+def _note_followed_twice(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say which other review follows the same one: what was left for the next is in both."""
+    opened = flow.get(Review, review_id(str(values["review"])))
+    if opened.follows is None:
+        return
+    for id in ids_of_things(flow, Review, REVIEWS_MAX):
+        with suppress(NotFoundError, HistoryError):
+            other = flow.get(Review, id)
+            if id != opened.id and other.follows == opened.follows:
+                yield say(
+                    "review {other} follows {earlier} as well: actions that were carried over"
+                    " stand in both",
+                    language,
+                    other=quoted(other.key),
+                    earlier=quoted(opened.follows),
+                )
+
+
+def _opened_notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    yield from _note_ahead(flow, values, language)
+    yield from _note_followed_twice(flow, values, language)
 
 
 def _note_overdue(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
@@ -105,6 +132,6 @@ def _as_typed(_: "SalesFlow", values: Values) -> Values:
     return values
 
 
-REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD, _note_ahead)
+REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD, _opened_notes)
 DUE: Final = Prepared(_as_typed, notes=_note_overdue)
 CASE_PUBLISHED: Final = Prepared(_as_typed, notes=_note_others)

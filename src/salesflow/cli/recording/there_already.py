@@ -3,36 +3,19 @@
 A module of its own: words, and nothing that is recorded.
 """
 
-from typing import Final
-
-from salesflow.cli.known_things import word_of
+from salesflow.cli.known_things import CHANGED_BY, changed_by, word_of
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError
 
 __all__ = ["already_there"]
 
 
-CHANGED_BY: Final = {
-    "alert": "revise",
-    "goal": "revise",
-    "improvement": "correct",
-    "incentive plan": "supersede",
-    "rep": "move",
-    "sales process": "publish-version",
-    "statement": "correct",
-    "team": "rename",
-    "training": "revise",
-}
-"""The command that changes a thing of each kind; the others are retracted and made anew."""
-
-
 def already_there(noun: str, called: str, *, twice: bool) -> InputError:
     """Return what refuses a thing of a kind; of one that is named twice, that it is."""
     named, word = {"noun": noun, "called": quoted(called)}, word_of(noun)
-    change = CHANGED_BY.get(noun)
     if twice:
         said = Message("{noun} {called} is named twice", **named)
-    elif change is None:
+    elif noun not in CHANGED_BY:
         said = Message(
             "{noun} {called} is there already, and how it was opened is never changed; where"
             " that was wrong, `salesflow retract` the event that {told} lists first and record"
@@ -44,6 +27,6 @@ def already_there(noun: str, called: str, *, twice: bool) -> InputError:
         said = Message(
             "{noun} {called} is there already; change it with {way_out}, or take another key",
             **named,
-            way_out=f"`salesflow {word} {change}`",
+            way_out=changed_by(noun),
         )
     return InputError(said)

@@ -44,6 +44,7 @@ from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.activities import DecisionMaker
+from salesflow.domain.digits import without_thousands
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.rep_development import CareerStep
 from salesflow.domain.standard_process import STANDARD
@@ -52,7 +53,7 @@ from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 
-__all__ = ["CONTACTS", "Parameter", "Percentage", "flag_of", "parameters_of"]
+__all__ = ["COMMA", "CONTACTS", "Parameter", "Percentage", "flag_of", "parameters_of"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -138,6 +139,8 @@ class Parameter(NamedTuple):
                 many = given if isinstance(given, list | tuple) else [given]
                 if self.item is Mapping:
                     return _pairs(many, self.name)
+                if self.choices is not None or self.item in SHORT:
+                    many = [part for each in many for part in _parted(each, self.item)]
                 return tuple(self._one(self.item, each, flow) for each in many)
             return self._one(self.kind, given, flow)
         except ValidationError as error:
@@ -254,7 +257,7 @@ def _money(given: object) -> Money:
     if isinstance(given, str):
         amount, _, currency = given.strip().rpartition(" ")
         if amount:
-            return Money(amount.replace(",", "").strip(), currency.upper())
+            return Money(without_thousands(amount.strip()), currency.upper())
         raise InputError(f"{quoted(given)} is no amount; write it like '98000 CNY'")
     if isinstance(given, Mapping):
         return Money.model_validate(given)
@@ -287,7 +290,7 @@ WHOLE_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 def _whole(given: object) -> int:
-    text = str(given).strip().replace(",", "")
+    text = without_thousands(str(given).strip())
     if isinstance(given, bool) or not WHOLE_NUMBER.fullmatch(text):
         raise InputError(f"{json_shown(given)} is not a whole number, such as 12")
     return int(text)
@@ -310,12 +313,13 @@ def _number(given: object) -> str:
     """Read a number, of which a percentage is a hundredth; JSON may have it as text or not."""
     if isinstance(given, bool) or not isinstance(given, int | str):
         raise InputError(f"{json_shown(given)} is not a number")
-    text = str(given).strip().replace(",", "")
+    text = str(given).strip()
     number, _, currency = text.rpartition(" ")
     if number and CURRENCY.fullmatch(currency):
         raise InputError(
             f"{quoted(given)} has a currency where only a number is taken; write {number}"
         )
+    text = without_thousands(text)
     if not text.endswith("%"):
         return text
     try:
@@ -367,6 +371,21 @@ def _value(kind: object, given: object) -> object:
             given = _short(given, SHORT[kind])
         return TypeAdapter(kind).validate_python(_parts_of_percentages(_json(given)))
     return given
+
+
+COMMA: Final = re.compile("[,，、]")
+
+
+def _parted(given: object, kind: object) -> Sequence[object]:
+    """Return several that were typed as one with commas between them.
+
+    Names of people may have a comma: those are several where each part has its own role.
+    """
+    if not isinstance(given, str) or given.strip()[:1] in ("{", "@", "["):
+        return [given]
+    parts = [part.strip() for part in COMMA.split(given) if part.strip()]
+    are_several = kind is not DecisionMaker or all(":" in part for part in parts)
+    return parts if parts and are_several else [given]
 
 
 def _short(given: str, names: tuple[str, str]) -> dict[str, str]:

@@ -365,6 +365,7 @@ class Activities(DealCommands, ActivityState):
             raise RuleError(
                 f"objection {quoted(objection)} of deal {self.id} is resolved already"
             )
+        answer = require_text(answer, "an answer")
         self._record(ObjectionResolved(objection=objection, answer=answer), occurred_at)
 
     def name_competitor(

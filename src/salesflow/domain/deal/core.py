@@ -48,6 +48,8 @@ NOT_WON: Final[Mapping[Outcome, Message]] = {
     "disqualified": Message("not won but disqualified"),
 }
 """Why something that builds on a win does not count, by the outcome that stands instead."""
+CLOSES: Final = ("win it", "lose it", "disqualify it")
+"""What closes a deal, as refusals call it."""
 CLOSED_CATEGORY: Final[dict[Outcome, ForecastCategory]] = {
     "won": "closed",
     "lost": "omitted",
@@ -212,7 +214,19 @@ class DealCommands(PlannedAggregate, DealCore):
         if self.outcome != "open":
             raise DealClosedError(
                 f"deal {self.id} is already {self.outcome}; to {action}, reopen it first"
+                f"{self._taken_back(action)}"
             )
+
+    def _taken_back(self, action: str) -> str:
+        """Say how what closed the deal is put right, to whoever would close it anew."""
+        closing = self._closing
+        if action not in CLOSES or closing is None or is_unrecorded(closing):
+            return ""
+        amend = ", or amend its contract" if self.outcome == "won" else ""
+        return (
+            f"; where that was recorded wrongly, retract event no. {closing.position}"
+            f" and say it anew{amend}"
+        )
 
     def _process_while_open(self, action: str) -> ProcessVersion:
         """Return the process version it stands on, or refuse what is for open deals."""

@@ -5,7 +5,7 @@ stays where it was lost. Reopening keeps the first outcome readable. A signature
 the world, so no exit criterion stops a win; which exit criteria were unmet is in the fact.
 """
 
-from typing import ClassVar, assert_never
+from typing import ClassVar, Final, assert_never
 
 from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_worth
@@ -16,6 +16,7 @@ from salesflow.domain.wording import Message, quoted
 from salesflow.errors import DealClosedError, RuleError, StageError
 
 __all__ = [
+    "FAR_OFF",
     "DealDisqualified",
     "DealLost",
     "DealReopened",
@@ -24,6 +25,9 @@ __all__ = [
     "OutcomeState",
     "Outcomes",
 ]
+
+FAR_OFF: Final = 3
+"""So many times as much as a deal stood at, or as little, is far off: perhaps mistyped."""
 
 
 class DealWon(Fact):

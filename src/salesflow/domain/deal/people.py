@@ -13,10 +13,13 @@ from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.arguments import perhaps
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact
+from salesflow.domain.smart import ensure_share
 from salesflow.domain.state import EMPTY, appended, with_item, without
+from salesflow.domain.time import from_instant
 from salesflow.domain.values import (
     Personal,
     Reason,
@@ -381,36 +384,43 @@ class People(DealCommands, PeopleState):
         *,
         department: str | None = None,
         role: str | None = None,
-        credit: Decimal | str = NOTHING,
+        credit: Decimal | str | None = None,
         effective_from: datetime | date | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Bring somebody in, with a share of the credit; again to change role or share."""
+        """Bring somebody in, with a share of the credit; again to change role or share.
+
+        What is not named stays as it is, and is nothing of somebody new.
+        """
         starts = self._effective(effective_from)
         then = self._planned(occurred_at, starts)
-        person, share = trimmed(person), number(credit)
+        person, share = trimmed(person), None if credit is None else number(credit)
+        ensure_share("credit", "share", NOTHING if share is None else share)
         if then.owner == person:
             raise RuleError(
                 f"{quoted(person)} owns deal {self.id} and is credited with the rest"
             )
+        before = then.collaborators.get(person)
+        named = {"department": department, "role": role, "credit": share}
+        if before is not None:
+            named = {n: getattr(before, n) if it is None else it for n, it in named.items()}
+        fact = CollaboratorJoined.model_validate(
+            {"person": person, "effective_from": starts}
+            | {name: it for name, it in named.items() if it is not None}
+        )
+        if before == Collaborator(person, fact.department, fact.role, fact.credit):
+            raise RuleError(
+                f"{quoted(person)} works on deal {self.id} already, with that role and share"
+            )
         for state in [then, *self._as_planned(then, person)]:
             others = [c.credit for c in state.collaborators.values() if c.person != person]
-            given = sum(others, share)
+            given = sum(others, fact.credit)
             if given > WHOLE:
                 raise RuleError(
                     f"the collaborators of deal {self.id} would share {given:%}; there is no"
                     " more than the whole"
                 )
-        self._record(
-            CollaboratorJoined(
-                person=person,
-                department=department,
-                role=role,
-                credit=share,
-                effective_from=starts,
-            ),
-            occurred_at,
-        )
+        self._record(fact, occurred_at)
 
     def remove_collaborator(
         self,
@@ -511,9 +521,25 @@ class People(DealCommands, PeopleState):
         occurred_at: OccurredAt = None,
     ) -> None:
         """Answer a call for help; others may add to it."""
-        if request not in self._at(occurred_at).help_requests:
-            raise RuleError(f"nobody asked for {quoted(request)} on deal {self.id}")
-        self._record(HelpGiven(request=request, answer=answer, by=by), occurred_at)
+        fact = HelpGiven(request=request, answer=require_text(answer, "an answer"), by=by)
+        if fact.request not in self._at(occurred_at).help_requests:
+            raise RuleError(self._not_asked(fact.request))
+        self._record(fact, occurred_at)
+
+    def _not_asked(self, request: str) -> str:
+        """Say that nobody asked for something by a time, and what else was asked for, when."""
+        asked = {
+            event.fact.request: event
+            for event in self._history
+            if isinstance(event.fact, HelpRequested)
+        }
+        said = f"nobody asked for {quoted(request)} on deal {self.id}"
+        if request in asked:
+            at = from_instant(asked[request].occurred)
+            if self._context.knows_days:
+                at = at.astimezone(self._context.timezone)
+            return f"{said} by that time; it was asked for at {at:%Y-%m-%d %H:%M}"
+        return f"{said}{perhaps(request, asked)}; asked for: {', '.join(asked) or 'nothing'}"
 
     def _as_planned(self, then: Self, person: str) -> Iterator[Self]:
         """Yield the deal as it is to be after each plan, until one is about this person."""

@@ -10,6 +10,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.time import Period
+from salesflow.domain.values import tidy
 from salesflow.presentation.format import (
     NO_VALUE,
     CellValue,
@@ -122,7 +123,7 @@ class CollaborationLayout:
             (
                 *(p.person or NO_VALUE, self._department(p.department), p.deals, p.messages),
                 *(p.meetings, p.help_asked, p.help_given, p.first_answers),
-                *(p.response.days_median, p.credited),
+                *(p.response.days_median, f"{tidy(p.credited):f}"),
             )
             for p in people.rows
         ]

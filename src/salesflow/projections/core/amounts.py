@@ -20,7 +20,7 @@ from salesflow.projections.core.currency import (
     totals_of,
 )
 
-__all__ = ["Amounts", "RateInstants", "multiplied"]
+__all__ = ["Amounts", "RateInstants", "Things", "multiplied"]
 
 
 class Amounts(NamedTuple):
@@ -50,13 +50,14 @@ class Amounts(NamedTuple):
     ) -> "Amounts":
         """Return the same, each at the rate of a day; one without a rate is not known.
 
-        The column `of` tells what each is the amount of, `times` of how many it is; see
-        `CurrencyConverter.into`. Where nothing is converted all are as they stand.
+        The column `of` tells what each is the amount of, `times` of how many it is, 0 of one
+        that nobody asks about; see `CurrencyConverter.into`. Where nothing is converted all are
+        as they stand.
         """
         found = cls.of(rows)
         if exchange.currency is None:
             return found
-        things = None if of is None else rows[of]
+        things = None if of is None else Things(of, rows[of])
         return found.in_one(exchange, dated.days(rows, exchange), things=things, times=times)
 
     def in_one(
@@ -64,14 +65,14 @@ class Amounts(NamedTuple):
         exchange: CurrencyConverter,
         days: Column,
         *,
-        things: Column | None = None,
+        things: "Things | None" = None,
         times: Column | None = None,
         unit: int = 1,
     ) -> "Amounts":
         """Return the same in the currency asked for, each at the rate of a day.
 
-        Days are given by their ordinals. The numbers of things tell what each is the amount
-        of; see `converted`. Amounts are rounded to whole units.
+        Days are given by their ordinals. Things tell what each is the amount of; see
+        `converted`. Amounts are rounded to whole units.
         """
         amount, place = np.zeros(len(days), object), np.ones(len(days), np.int64)
         for alike in grouped(self.currency, days).rows():
@@ -87,10 +88,10 @@ class Amounts(NamedTuple):
                 place[alike] = 0
                 continue
             for row in alike.tolist():
-                it, many = (
-                    None if each is None else int(each[row]) for each in (things, times)
+                it = None if things is None else things.of(row)
+                exchange.leave_out(
+                    currency, of=it, times=1 if times is None else int(times[row])
                 )
-                exchange.leave_out(currency, of=it, times=1 if many is None else many)
         return Amounts(amount, place, (exchange.currency, None))
 
     def where(self, kept: Flags | Column) -> "Amounts":
@@ -155,6 +156,17 @@ class Amounts(NamedTuple):
             here = self.currency == place
             if currency is not None and here.any():
                 yield currency, here
+
+
+class Things(NamedTuple):
+    """What amounts are of: the numbers that a column of their rows has, which say it."""
+
+    column: str
+    numbers: Column
+
+    def of(self, row: int) -> tuple[str, int]:
+        """Return what the amount of a row is of; numbers of several columns may be alike."""
+        return self.column, int(self.numbers[row])
 
 
 class RateInstants(NamedTuple):

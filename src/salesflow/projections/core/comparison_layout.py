@@ -52,12 +52,17 @@ IN_WORDS = {
     *("outcome", "forecast_category", "channel", "direction", "standing", "status", "kpi"),
     *("detail", "factor", "figure", "movement", "made", "measure", "kind", "turn"),
     *("method", "reason", "happening", "state", "metric", "skill", "letter", "department"),
+    *("verdict", "towards", "unmatched", "stay_changed"),
 }
 """Fields whose values are words of ours."""
 AS_IN_TABLES = {
     "actual": "Result",
+    "adjusted": "Baseline-adjusted difference",
     "amounts": "Amount",
+    "before_after": "Before and after",
     "bias": "Bias of the middle",
+    "cohorts": "Starts compared",
+    "conversion_change": "Change of conversion",
     "csat": "CSAT top box",
     "cycle": "Sales cycle",
     "days_left": "Working days left",
@@ -65,22 +70,42 @@ AS_IN_TABLES = {
     "days_median": "Median days",
     "days_p90": "P90 days",
     "deals_overdue": "Overdue",
+    "detectable": "Smallest effect that could be seen",
+    "effect": "What it moved",
     "error": "Error of the middle",
+    "everybody": "Whole company",
     "expected_now": "Expected by now",
+    "few": "Rests on few",
     "figures_before": "Figures, prior period",
     "gap": "Still missing",
     "held_share": "Share that held",
     "lines_before": "Lines, prior period",
     "n": "Rests on",
+    "n_after": "Rests on, after",
     "n_before": "Rests on, before",
+    "next_conversion": "Next lowest conversion lies higher by",
     "per_day": "Sales velocity per day",
+    "placebo_adjusted": "Placebo, baseline-adjusted",
+    "placebo_changes": "Placebo, mean changes",
     "repeat_rate": "Repeat purchase rate",
     "stay_change": "Change of median days",
+    "stay_changed": "Stay changed",
     "target": "Target value",
+    "told_apart": "Clearly lower than the next",
     "total_before": "Total, prior period",
+    "towards": "Moved",
+    "units": "Compared one by one",
+    "unmatched": "Why nobody is compared",
+    "version_change": "New version - others",
     "won_mean": "Mean amount won",
 }
 """What the tables of answers call figures; others go by their names (`fields.called`)."""
+PARTS_IN_TABLES = {
+    "changes": "Difference of mean changes",
+    "compared": "Group compared",
+    "treated": "Group that changed",
+}
+"""What tables call records inside, where a list or a figure of another answer has that name."""
 OF_METRICS = frozenset({"metric", "kpi", "figure"})
 """Fields that hold the key of a metric, where they hold one."""
 NAMED_BY_KEY = frozenset({"detail", "stage", "target"})
@@ -140,8 +165,8 @@ class ComparisonWriter:
         """Write a record's figures, its other traits, then the records inside."""
         for name, figure in change.figures.items():
             if _is_worth_a_line(figure, all_figures=all_figures):
-                called_so = self._figure(name, change)
-                yield self._figure_line(within + called_so, figure, name, change)
+                line = within + self._figure(name, change)
+                yield self._figure_line(line, figure, name, change)
         for name in change.traits:
             if _is_for_people(change, name):
                 yield self._trait_line(within, name, change)
@@ -154,7 +179,8 @@ class ComparisonWriter:
         self, within: str, name: str, change: RecordChange, *, all_figures: bool
     ) -> Iterator[_Line]:
         """Write a record inside: a figure with its interval on one line, others as records."""
-        part, figure = change.parts[name], within + self._figure(name, change)
+        part, named = change.parts[name], PARTS_IN_TABLES.get(name)
+        figure = within + (self._figure(name, change) if named is None else self._word(named))
         if not isinstance(part.record, Estimate):
             yield from self.lines(part, all_figures=all_figures, within=figure + BETWEEN)
         elif all_figures or part.change != "same":

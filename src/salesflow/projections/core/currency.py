@@ -256,9 +256,12 @@ class CurrencyConverter:
         return None if found is None else found.rate
 
     def leave_out(self, currency: str, *, of: Hashable, times: int) -> None:
-        """Note that so many amounts have no rate; see `into`."""
-        met = 0 if of is not None else self._without[currency].get(None, 0)
-        self._without[currency][of] = met + times
+        """Note that so many amounts have no rate; see `into`.
+
+        Of what is met again, the most that were ever met of it.
+        """
+        met = self._without[currency].get(of, 0)
+        self._without[currency][of] = met + times if of is None else max(met, times)
 
     @property
     def used(self) -> RatesUsed | None:

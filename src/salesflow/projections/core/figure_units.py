@@ -2,7 +2,8 @@
 
 A question's own tables write each figure as its unit asks for: shares in per cent, days to a
 tenth, amounts with their currency. A comparison lays out any question, and looks it up here by
-the name of the field. Leaves out counts: a whole number is written as it is.
+the name of the field. A module of its own: here are names of fields alone, and nothing that is
+compared. Leaves out counts: a whole number is written as it is.
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +37,15 @@ UNITS: Final[Mapping[str, Unit]] = {
             *("created", "corrected", "dispute", "draw", "draw_balance", "earned", "entered"),
             *("entries", "entries_later", "expected_amount", "forecast", "forecast_best_case"),
             *("forecast_commit", "forecast_pipeline", "forecast_weighted", "from_differences"),
-            *("from_sales", "goal_remaining", "guaranteed", "late", "left", "list_value"),
+            *(
+                "from_sales",
+                "goal_remaining",
+                "guarantee",
+                "guaranteed",
+                "late",
+                "left",
+                "list_value",
+            ),
             *("middle", "moved_amount", "moved_on", "overdue_amount", "payable", "reached"),
             *("recovered", "retracted", "slipped_amount", "stood", "total", "weighted", "won"),
         ),
@@ -91,6 +100,15 @@ UNITS: Final[Mapping[str, Unit]] = {
 }
 """By the name of the field, where it is an amount, a ratio, or else no count."""
 
+CHANGES: Final = frozenset(
+    {
+        *("adjusted", "change", "changes", "conversion_change", "expected_effect"),
+        *("next_conversion", "placebo_adjusted", "placebo_changes", "stay_change"),
+        "version_change",
+    }
+)
+"""Figures that are differences themselves: written with a sign, those of shares in points."""
+
 OF_CLASS: Final[Mapping[tuple[str, str], Unit]] = {
     ("AccrualReached", "factor"): "plain",
     ("AccrualReached", "next_starts_at"): "money",
@@ -107,6 +125,7 @@ OF_CLASS: Final[Mapping[tuple[str, str], Unit]] = {
     ("ExchangeShown", "rate"): "plain",
     ("ForecastJudged", "difference"): "money",
     ("ForecastRangeView", "corrected"): "share",
+    ("ImprovementEffectView", "version_change"): "share",
     ("PartShown", "factor"): "plain",
     ("PartShown", "rate"): "given",
     ("ScoreMoved", "score"): "own",
@@ -168,6 +187,8 @@ class FigureWriter:
 
     def figure(self, name: str, value: Decimal) -> str:
         """Write one figure as the question's own tables do."""
+        if name in CHANGES:
+            return self.difference(name, value)
         unit, is_own = self._unit(name)
         if is_own and unit != "points":
             return self._text(unit).beside_target(value)
@@ -184,6 +205,9 @@ class FigureWriter:
     def estimate(self, name: str, estimate: Estimate | None) -> str:
         """Write a figure with its interval."""
         unit, _ = self._unit(name)
+        if estimate is not None and name in CHANGES:
+            value, interval = self._text(unit).estimate(estimate)
+            return value if estimate.interval is None else f"{value} ({interval})"
         if unit == "share":
             return estimate_text(estimate, percent=True)
         return estimate_text(estimate, places=PLACES.get(unit, 2))

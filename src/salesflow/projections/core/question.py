@@ -7,6 +7,7 @@ population and formula, so that a number can never be separated from what it mea
 
 import ast
 import inspect
+import re
 import sys
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -104,7 +105,7 @@ Limit = Annotated[int, Field(gt=0, le=LISTED_MAX, strict=True)]
 
 LINE_WIDTH: Final = 88
 REASONS: Final = {
-    "literal_error": "{given} is not one of {expected}",
+    "literal_error": "{given} is not one of {expected}{perhaps}",
     "extra_forbidden": "there is no such parameter{perhaps}; there are {names}",
     "missing": "must be said",
     "string_pattern": "{given} is not a currency; write three capital letters such as CNY",
@@ -187,12 +188,20 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
     shown = given if len(given) <= SHOWN_MAX else "this"
     known = list(parameters)
     named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(known)}
-    named["perhaps"] = perhaps(str(error["loc"][-1]), known) if error["loc"] else ""
+    named["perhaps"] = _perhaps(error, known)
     for kind, said in REASONS.items():
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
     return f"{said}, not {shown}"
+
+
+def _perhaps(error: ErrorDetails, known: Sequence[str]) -> str:
+    """Suggest the parameter that is meant, or the word of a closed list."""
+    if error["type"] == "literal_error":
+        words = re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected")))
+        return perhaps(str(error.get("input")), words)
+    return perhaps(str(error["loc"][-1]), known) if error["loc"] else ""
 
 
 ViewT = TypeVar("ViewT", bound="View")

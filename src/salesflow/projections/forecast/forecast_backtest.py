@@ -196,7 +196,14 @@ class ForecastBacktestView(MoneyView):
             "{count:,} quarter that is over", "{count:,} quarters that are over",
             self.quarters, language,
         )  # fmt: skip
-        if self.weeks_unknown:
+        if self.weeks_unknown and self.known == "moment":
+            yield say_count(
+                "{count:,} week left out: no deal that is known now was open or won by then",
+                "{count:,} weeks left out: no deal that is known now was open or won by then",
+                self.weeks_unknown,
+                language,
+            )
+        elif self.weeks_unknown:
             yield say_count(
                 "{count:,} week left out: nothing was known then; --known moment takes what is"
                 " known of it now",

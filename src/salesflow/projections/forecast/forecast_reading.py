@@ -95,7 +95,7 @@ class OneTeam:
         teams = self._known.get(known_at)
         if teams is None:
             teams = self._known[known_at] = Teams.read(self._reader, known_at=known_at)
-        return teams.are_in(self.team, rows[rep], rows.words[rep], at)
+        return teams.are_in((self.team,), rows[rep], rows.words[rep], at)
 
 
 class Scope(NamedTuple):

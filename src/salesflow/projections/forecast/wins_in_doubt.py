@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from salesflow.domain.deal.outcomes import FAR_OFF
 from salesflow.domain.time import DAY, Instant
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.columns import NO_LIST, NOTHING, Column, Flags, HeldRows
@@ -27,8 +28,6 @@ from salesflow.projections.table import AMOUNT_SCALE, ReadPoint
 
 __all__ = ["WinsInDoubt", "wins_in_doubt"]
 
-TIMES: Final = 3
-"""So many times as much, or as little, is far off."""
 LOOKED_BACK: Final = 4
 APART: Final = 91 * DAY
 """Looked at are the wins of so many spans of this length, each as it was known at its end."""
@@ -98,7 +97,7 @@ def _far_off(won: HeldRows, states: HeldRows, known_at: Instant) -> tuple[Flags,
     alike = np.append(states["currency"], NOTHING)[row] == won["currency"]
     some = (row >= 0) & alike & won.known("currency") & (stood > 0)
     amount = won.amounts()
-    far: Flags = some & ((amount // TIMES > stood) | (stood // TIMES > amount))
+    far: Flags = some & ((amount // FAR_OFF > stood) | (stood // FAR_OFF > amount))
     return far, stood
 
 

@@ -55,6 +55,7 @@ from salesflow.projections.goals.goal_lines import (
     goal_states,
     in_circles,
     is_within,
+    parts_of,
     revision_lines,
     splits_of,
 )
@@ -119,7 +120,7 @@ class GoalAttainmentView(View):
     )
     goals: tuple[GoalLine, ...]
     splits: tuple[GoalSplit, ...]
-    """What goals below a goal add up to, where they are listed."""
+    """What all goals add up to that serve a goal listed at once, listed themselves or not."""
     in_circles: tuple[Reference, ...]
     """Goals listed that serve themselves, at once or by way of others: they are no part of
     what is added up."""
@@ -127,6 +128,8 @@ class GoalAttainmentView(View):
     """By what share of the period goals were asked to be expected."""
     goals_elsewhere: int
     """How many goals are set that are not listed."""
+    goals_of_others: int
+    """How many of those are for the days asked about, but of others than who was asked for."""
     revisions: tuple[RevisionLine, ...]
     """Only when one goal was asked about; so are all that follow."""
     check_ins: tuple[CheckInLine, ...]
@@ -164,13 +167,22 @@ class GoalAttainmentView(View):
 
     def _notes(self, language: Language) -> tuple[str, ...]:
         found = []
-        if not self.goals and self.goals_elsewhere:
+        if not self.goals and self.goals_of_others:
             found.append(
                 say_count(
-                    "{count:,} goal is set for other days or others; name a period with from"
-                    " and to",
-                    "{count:,} goals are set for other days or others; name a period with from"
-                    " and to",
+                    "{count:,} goal is set for these days, but of others; leave metric, team,"
+                    " rep or product out",
+                    "{count:,} goals are set for these days, but of others; leave metric, team,"
+                    " rep or product out",
+                    self.goals_of_others,
+                    language,
+                )
+            )
+        elif not self.goals and self.goals_elsewhere:
+            found.append(
+                say_count(
+                    "{count:,} goal is set for other days; name a period with from and to",
+                    "{count:,} goals are set for other days; name a period with from and to",
                     self.goals_elsewhere,
                     language,
                 )
@@ -252,7 +264,12 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         known = {goal.key for goal in every}
         tree = as_tree(self._asked(every, reader))
         goals = [placed.goal for placed in tree]
-        found, days = measured(goals, reader, self.expected_by), WorkDays.read(reader)
+        circles = frozenset(in_circles({it.key: it.parent for it in every}))
+        parts = parts_of(goals, every, circles)
+        keys = {goal.key for goal in goals}
+        beside = [part for part, _ in parts if part.key not in keys]
+        found = measured([*goals, *beside], reader, self.expected_by)
+        days, listed = WorkDays.read(reader), len(goals)
         lines = [
             goal_line(
                 placed,
@@ -261,20 +278,28 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
                 known,
                 reader.calendar,
             )
-            for placed, actual, it in zip(tree, found.actuals, found.seasons, strict=True)
+            for placed, actual, it in zip(
+                tree, found.actuals[:listed], found.seasons[:listed], strict=True
+            )
         ]
-        actuals, circles = (
-            {line.goal: line.actual for line in lines},
-            frozenset(in_circles({it.key: it.parent for it in every})),
-        )
+        actuals = {
+            goal.key: actual.value
+            for goal, actual in zip([*goals, *beside], found.actuals, strict=True)
+        }
+        others = [
+            goal
+            for goal in ([] if self.goal is not None else self._in_days(every, reader))
+            if goal.key not in keys
+        ]
         detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
             goals=tuple(lines),
-            splits=tuple(splits_of(goals, actuals, circles, reader.calendar)),
+            splits=tuple(splits_of(parts, actuals, reader.calendar)),
             in_circles=tuple(goal.key for goal in goals if goal.key in circles),
             expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),
+            goals_of_others=len(others),
             rates=found.rates,
             **detail,
         )
@@ -283,17 +308,19 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
         """Choose the goals asked about."""
         if self.goal is not None:
             return _below(self.goal, every)
-        first, last = self._days(reader)
         return [
             goal
-            for goal in every
-            if goal.first_day <= last
-            and goal.last_day >= first
-            and self.metric in (None, goal.metric.key)
+            for goal in self._in_days(every, reader)
+            if self.metric in (None, goal.metric.key)
             and self.team in (None, goal.scope.team)
             and self.rep in (None, goal.scope.rep)
             and self.product in (None, goal.scope.product)
         ]
+
+    def _in_days(self, every: Sequence[GoalRow], reader: Reader) -> list[GoalRow]:
+        """Choose the goals of the days asked about, whosever they are."""
+        first, last = self._days(reader)
+        return [goal for goal in every if goal.first_day <= last and goal.last_day >= first]
 
     def _days(self, reader: Reader) -> tuple[date, date]:
         if self.from_ is None and self.to is None:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from salesflow.domain.calendar import Days
+from salesflow.domain.digits import without_thousands
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, ensure_currency, metric_of
 from salesflow.domain.smart import (
     Basis,
@@ -65,7 +66,7 @@ from salesflow.projections.metrics.goal_rows import GOAL_FOLDS, read_goals
 from salesflow.projections.metrics.metric_values import METRIC_FOLDS, Measurement
 from salesflow.projections.metrics.outside_figures import OutsideFigures
 
-__all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "baseline_note"]
+__all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "past_notes"]
 
 PERIODS: Final = 4
 PERIODS_MOST: Final = 40
@@ -137,8 +138,7 @@ class GoalCheckView(MoneyView):
         about = " · ".join((metric.name(language), target, days))
         known = self.evidence.known
         named = self.baseline is not None and self.baseline not in known[-1:]
-        note = baseline_note(self, self.evidence, language, named=named)
-        notes = [] if note is None else [note]
+        notes = [*past_notes(self, self.evidence, language, named=named)]
         if self.parent_known is False:
             notes.append(in_language("the parent goal is not set at that moment", language))
         columns = ("SMART", "Passed", "Because of")
@@ -176,13 +176,41 @@ class _Stood(Protocol):
     def baseline(self) -> Decimal | None: ...
 
 
-def baseline_note(
+def past_notes(
     goal: _Stood, past: PastRange, language: Language, *, named: bool = False
-) -> str | None:
-    """Say what follows from where a goal stood before, where nobody would expect it.
+) -> Iterator[str]:
+    """Say what follows from the past of a goal, where nobody would expect it.
 
     `named` is whether somebody named its baseline.
     """
+    note = _baseline_note(goal, past, language, named=named)
+    if note is None:
+        note = _past_beyond_note(goal, past, language)
+    if note is not None:
+        yield note
+
+
+def _past_beyond_note(goal: _Stood, past: PastRange, language: Language) -> str | None:
+    """Say that every past period came further than the target."""
+    metric, target, known = metric_of(goal.metric), goal.target, past.known
+    if target is None or not known or metric.better is None:
+        return None
+    low, high = min(known), max(known)
+    if not (low > target if metric.better == "higher" else high < target):
+        return None
+    text = FigureText(metric.unit or goal.unit, language, past.currency)
+    ends = dict.fromkeys(map(text.beside_target, (low, high)))
+    return say(
+        "the past lies beyond the target already: the periods before came to {range}",
+        language,
+        range=" … ".join(ends),
+    )
+
+
+def _baseline_note(
+    goal: _Stood, past: PastRange, language: Language, *, named: bool
+) -> str | None:
+    """Say what follows from where a goal stood before."""
     metric, target, known = metric_of(goal.metric), goal.target, past.known
     before = known[-1] if goal.baseline is None and known else goal.baseline
     if target is None or before is None or named:
@@ -256,7 +284,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         if isinstance(target, Money):
             amount, code = target.amount, target.currency
         elif isinstance(target, str) and (found := AMOUNT(target.strip())):
-            amount, code = found[1].replace(",", "").strip(), found[2].upper()
+            amount, code = without_thousands(found[1].strip()), found[2].upper()
         if code is None:
             return given
         if currency not in (None, code):

@@ -39,6 +39,7 @@ __all__ = [
     "goal_states",
     "in_circles",
     "is_within",
+    "parts_of",
     "revision_lines",
     "splits_of",
 ]
@@ -249,29 +250,44 @@ PERIOD: Final = "period"
 SPANS: Final[tuple[Span, ...]] = ("month", "quarter", "year")
 
 
-def splits_of(
-    goals: Sequence[GoalRow],
-    actuals: Mapping[str, Decimal | None],
-    circles: Set[str],
-    calendar: FiscalCalendar,
-) -> Iterator[GoalSplit]:
-    """Yield what the goals below each goal add up to, for each way in which they share it out.
+def parts_of(
+    goals: Iterable[GoalRow], every: Iterable[GoalRow], circles: Set[str]
+) -> list[tuple[GoalRow, GoalRow]]:
+    """Return what shares out some goals: each goal of all that does, and the one above it.
 
     Only metrics that accumulate can be added up, and only goals of the same metric and
     currency that are pursued and whose days lie within those of the goal above. Goals that
     serve one another in a circle are no part of it.
     """
     by_key = {goal.key: goal for goal in goals if goal.metric.kind == "accumulating"}
+    pairs = ((goal, by_key.get(goal.parent or "")) for goal in every)
+    return [
+        (goal, above)
+        for goal, above in pairs
+        if above is not None
+        and is_part(goal, above)
+        and goal.standing != "abandoned"
+        and goal.key not in circles
+    ]
+
+
+def splits_of(
+    parts: Iterable[tuple[GoalRow, GoalRow]],
+    actuals: Mapping[str, Decimal | None],
+    calendar: FiscalCalendar,
+) -> Iterator[GoalSplit]:
+    """Yield what the goals below each goal add up to, for each way in which they share it out.
+
+    `parts` are those goals, each with the one above it.
+    """
+    by_key: dict[str, GoalRow] = {}
     shared: dict[tuple[str, str], list[GoalRow]] = defaultdict(list)
-    for goal in by_key.values():
-        above = by_key.get(goal.parent or "")
-        alike = above is not None and is_part(goal, above)
-        counts = goal.standing != "abandoned" and goal.key not in circles
-        if above is not None and alike and counts:
-            shared[above.key, _shares_by(above, goal)].append(goal)
+    for goal, above in parts:
+        by_key[above.key] = above
+        shared[above.key, _shares_by(above, goal)].append(goal)
     for (key, by), below in sorted(shared.items()):
         target = sum((goal.target for goal in below), Decimal(0))
-        known, above = [actuals[goal.key] for goal in below], by_key[key]
+        known, whole_goal = [actuals[goal.key] for goal in below], by_key[key]
         actual = None if None in known else sum(filter(None, known), Decimal(0))
         whole = actuals[key]
         yield GoalSplit(
@@ -279,11 +295,13 @@ def splits_of(
             by=by,
             goals=len(below),
             target=target,
-            target_gap=above.target - target,
+            target_gap=whole_goal.target - target,
             actual=actual,
             actual_gap=None if whole is None or actual is None else whole - actual,
             periods_without=tuple(
-                _periods_without(above, below, calendar) if PERIOD in by.split(", ") else ()
+                _periods_without(whole_goal, below, calendar)
+                if PERIOD in by.split(", ")
+                else ()
             ),
         )
 

@@ -576,6 +576,12 @@ SAID: Final[Mapping[HealthReasonName, str]] = {
     "probability_above_history": "probability {share} above history (at most {high})",
 }
 
+SINCE: Final[Mapping[HealthReasonName, str]] = {
+    "stalled": "{said}, past the limit since {day}",
+    "pushed_repeatedly": "{said}, too often since {day}",
+}
+"""What is said where the day is not the one on which what is counted began."""
+
 
 def _said(
     reason: HealthReason, currency: str | None, zone: ZoneInfo, language: Language
@@ -588,7 +594,8 @@ def _said(
         values |= {"limit": f"{limit:,.0f}", "high": f"{limit:.0%}"}
         values["share"] = given_percent(figure)
     said = say(SAID[name], language, **values)
-    return say("{said}, since {day}", language, said=said, day=local_day(reason.since, zone))
+    since = SINCE.get(name, "{said}, since {day}")
+    return say(since, language, said=said, day=local_day(reason.since, zone))
 
 
 def _count(estimate: Estimate | None) -> str:

@@ -42,13 +42,19 @@ from salesflow.projections.folds.improvement import IMPROVEMENT
 from salesflow.projections.improvement.improvement_figures import (
     BeforeAfter,
     ImprovementMeasured,
-    ImprovementVerdict,
     Unit,
     UnitAround,
     VersionRate,
     figures_moved,
-    verdict_of_improvement,
     version_rates,
+    what_was_measured,
+)
+from salesflow.projections.improvement.improvement_verdicts import (
+    ImprovementVerdict,
+    MovedTowards,
+    Unmatched,
+    said_of_direction,
+    said_of_verdict,
 )
 from salesflow.projections.metrics.effect_tables import estimates_table, groups_table
 from salesflow.projections.metrics.effect_windows import WindowDays
@@ -58,6 +64,8 @@ __all__ = ["ImprovementEffect", "ImprovementEffectView"]
 
 
 WINDOW: Final = 60
+NAMED: Final = 3
+"""So many teams or reps are named in a row; of more their number is said."""
 NARROW: Final = (
     "Reps of one team changed together: the intervals are too narrow for what can be told of"
     " teams"
@@ -80,6 +88,8 @@ class AtConclusion(Value):
     outcome: ImprovementOutcome
     because: Personal | None
     verdict: ImprovementVerdict
+    unmatched: Unmatched | None
+    towards: MovedTowards | None
     effect: Effect | None
     before_after: BeforeAfter | None
 
@@ -91,17 +101,19 @@ class ImprovementEffectView(MoneyView):
         "teams in which somebody was at the first and at the last instant of both windows (or"
         " reps who were in a team all the time of them); those that started, where the window"
         " after is over by the moment, and those that had not started by the end of the same"
-        " windows; of deals of the process, where one is named; by version: deals that closed"
-        " since the first start"
+        " windows; of deals of the process, where one is named; before and after: those that"
+        " started first and were there in both windows, all their deals together, or the whole"
+        " company where everybody changed at once; by version: deals that closed since the"
+        " first start"
     )
     formula: ClassVar[str] = (
         "windows: so many days up to the day of a start, and as many from it on; difference of"
         " mean changes with Welch's interval; difference after at the same figure before, with"
         " its HC3 interval; placebo = the same one window earlier; range = where the effect"
         " lies if it is between both estimates (Imbens and Manski); evidence = both intervals"
-        " exclude 0 on the same side and none of the placebo does; nobody to compare with:"
-        " after - before, of a rate with its Newcombe interval, else the mean change with"
-        " Student's t;"
+        " exclude 0 on the same side and none of the placebo does; before and after: change ="
+        " after - before of the same deals, of a rate with its Newcombe interval; beside it the"
+        " mean change of those that started and have both figures, with Student's t;"
         " by version: win rate under the version - under all others, Newcombe; 95%"
     )
     improvement: Key
@@ -121,6 +133,10 @@ class ImprovementEffectView(MoneyView):
     """How long each window is."""
     currency: Currency | None
     verdict: ImprovementVerdict
+    unmatched: Unmatched | None
+    """Why nobody can be compared, where not everybody changed at once."""
+    towards: MovedTowards | None
+    """Which way the figure went, by what was expected, else by which direction is better."""
     effect: Effect | None
     """None where no window after a start is over."""
     units: tuple[UnitAround, ...]
@@ -146,7 +162,8 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
     window: WindowDays = WINDOW
     """Days before each start and as many from it on, which are compared. Default: 60."""
     by: Unit = "team"
-    """Compare teams, which change as a whole, or reps, whose intervals are then too narrow."""
+    """Compare by team, which changes as a whole, or by rep, whose intervals are then too
+    narrow. Default: team."""
 
     def answer(self, reader: Reader, moment: Moment) -> ImprovementEffectView:
         """Measure everybody around the starts, now and as of the conclusion.
@@ -177,6 +194,8 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
             days=self.window,
             currency=moved.currency,
             verdict=moved.verdict,
+            unmatched=moved.unmatched,
+            towards=moved.towards,
             effect=moved.effect,
             units=moved.units,
             before_after=moved.before_after,
@@ -199,6 +218,8 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
             outcome=found.outcome,
             because=found.because,
             verdict=moved.verdict,
+            unmatched=moved.unmatched,
+            towards=moved.towards,
             effect=moved.effect,
             before_after=moved.before_after,
         )
@@ -271,7 +292,9 @@ class _EffectLayout:
             "Seed of the order": None if view.seed is None else f"{view.seed}",
         }
         rows = tuple((in_language(name, language), text) for name, text in said.items() if text)
-        notes = [say(verdict_of_improvement(view.verdict), language)]
+        notes = [said_of_verdict(view.verdict, view.unmatched, language)]
+        if view.towards is not None:
+            notes.append(self._direction(view.towards))
         effect = view.effect
         if effect is not None and effect.detectable is not None:
             notes.append(
@@ -289,6 +312,17 @@ class _EffectLayout:
         return TableOfView(
             "Improvement", ("Figure", "Value"), rows, tuple(notes), view.improvement
         )
+
+    def _direction(self, towards: MovedTowards) -> str:
+        """Write which way it went, and what was expected and measured."""
+        view, text = self._view, self._text
+        measured, interval = text.estimate(what_was_measured(view.effect, view.before_after))
+        between = "" if interval == NO_VALUE else f" ({interval})"
+        said = say("measured {measured}", self._language, measured=f"{measured}{between}")
+        if view.expected_effect:
+            expected = text.difference(view.expected_effect)
+            said = say("expected {expected}", self._language, expected=expected) + ", " + said
+        return f"{said_of_direction(towards, self._language)}: {said}"
 
     def _starts(self) -> TableOfView:
         everybody = in_language("everybody else", self._language)
@@ -324,16 +358,42 @@ class _EffectLayout:
         return groups_table(title, effect, self._text, groups=groups, counted="Count")
 
     def _before_after(self, title: str, it: BeforeAfter) -> TableOfView:
-        text = self._text
-        row = (
-            str(it.start), text.figure(it.before), f"{it.n_before:,}", text.figure(it.after),
-            f"{it.n_after:,}", *text.estimate(it.change),
-        )  # fmt: skip
+        text, mean = self._text, it.mean
+        rows = [
+            (
+                self._whose(it), text.figure(it.before), f"{it.n_before:,}",
+                text.figure(it.after), f"{it.n_after:,}", *text.estimate(it.change),
+            )
+        ]  # fmt: skip
+        if mean is not None and mean.count > 1:
+            rows.append(
+                (
+                    self._mean_of(mean.count), text.figure(mean.before), NO_VALUE,
+                    text.figure(mean.after), NO_VALUE, *text.estimate(mean.change),
+                )
+            )  # fmt: skip
         columns = (
-            "First start", "Before", "Rests on, before", "After", "Rests on, after", "Change",
+            "Of", "Before", "Rests on, before", "After", "Rests on, after", "Change",
             "95% interval",
         )  # fmt: skip
-        return TableOfView(title, columns, (row,), about=self._windows())
+        start = say("first start {day}", self._language, day=it.start)
+        return TableOfView(title, columns, tuple(rows), about=f"{start}, {self._windows()}")
+
+    def _whose(self, it: BeforeAfter) -> str:
+        """Write of whom figures before and after are."""
+        if it.everybody:
+            return in_language("whole company", self._language)
+        if len(it.started) <= NAMED:
+            return ", ".join(it.started) or NO_VALUE
+        return self._counted(len(it.started))
+
+    def _counted(self, units: int) -> str:
+        if self._view.by == "team":
+            return say_count("{count:,} team", "{count:,} teams", units, self._language)
+        return say_count("{count:,} rep", "{count:,} reps", units, self._language)
+
+    def _mean_of(self, units: int) -> str:
+        return say("mean of {units}", self._language, units=self._counted(units))
 
     def _versions(self) -> TableOfView:
         view = self._view
@@ -372,7 +432,7 @@ class _EffectLayout:
         row = (
             in_language(it.outcome, language),
             it.because or NO_VALUE,
-            say(verdict_of_improvement(it.verdict), language),
+            " · ".join(self._said_then(it)),
         )
         columns = ("Conclusion", "Reason", "What could be said then")
         yield TableOfView("Conclusion", columns, (row,))
@@ -380,6 +440,11 @@ class _EffectLayout:
             yield self._estimates("What it moved, as concluded", it.effect)
         if it.before_after is not None:
             yield self._before_after("Before and after, as concluded", it.before_after)
+
+    def _said_then(self, it: AtConclusion) -> Iterator[str]:
+        yield said_of_verdict(it.verdict, it.unmatched, self._language)
+        if it.towards is not None:
+            yield said_of_direction(it.towards, self._language)
 
 
 def _day(day: date | None) -> str:

@@ -1,33 +1,35 @@
 """What an improvement moved: the figures of teams or reps around the starts, and what follows.
 
-For a concluded improvement it is worked out twice, now and as of the conclusion.
+For a concluded improvement it is worked out twice, now and as of the conclusion. It is a module
+of its own for its length: the question says all of this, and asks for nothing more.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Final, Literal, NamedTuple, cast
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 
-from salesflow.domain.improvement import EVERYWHERE, ImprovementState
-from salesflow.domain.metric import metric_of
+from salesflow.domain.improvement import EVERYWHERE, ImprovementProposed, ImprovementState
+from salesflow.domain.metric import Metric, metric_of
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Reference, Value
-from salesflow.domain.wording import Message
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import Estimate
 from salesflow.projections.core.currency import CurrencyConverter
-from salesflow.projections.core.effects import (
-    Effect,
-    Verdict,
-    estimate_effect,
-    mean_change,
-    verdict_text,
-)
+from salesflow.projections.core.effect_estimates import rounded
+from salesflow.projections.core.effects import Effect, estimate_effect, mean_change
 from salesflow.projections.core.question import Reader, Span, span_of
 from salesflow.projections.core.statistics import Share, difference
 from salesflow.projections.folds.closing import CLOSING
+from salesflow.projections.improvement.improvement_verdicts import (
+    ImprovementVerdict,
+    MovedTowards,
+    Unmatched,
+    moved_towards,
+)
 from salesflow.projections.metrics.effect_windows import (
     WINDOWS,
     EffectWindows,
@@ -43,47 +45,17 @@ from salesflow.projections.scope import MetricScope, Teams
 __all__ = [
     "BeforeAfter",
     "ImprovementMeasured",
-    "ImprovementVerdict",
     "Unit",
     "UnitAround",
+    "UnitsMean",
     "VersionRate",
     "figures_moved",
-    "verdict_of_improvement",
     "version_rates",
+    "what_was_measured",
 ]
 
 
 Unit = Literal["team", "rep"]
-ImprovementVerdict = Literal[
-    "evidence", "no_evidence", "differed_before", "no_placebo", "too_few", "changed_since",
-    "no_change_since", "changed_unmatched", "no_change_unmatched", "window_not_over",
-    "not_started",
-]  # fmt: skip
-OWN_VERDICTS: Final[Mapping[str, Message]] = {
-    "changed_since": Message(
-        "Everybody changed at once: this is before and after. The figure changed, and nothing"
-        " tells whether it would have changed anyway"
-    ),
-    "no_change_since": Message(
-        "Everybody changed at once: this is before and after. No evidence: the interval of the"
-        " change includes 0, or there is none"
-    ),
-    "changed_unmatched": Message(
-        "Nobody is there to compare with who had figures and had not started by the end of the"
-        " same windows: this is before and after. The figure changed, and nothing tells whether"
-        " it would have changed anyway. A shorter window may leave somebody"
-    ),
-    "no_change_unmatched": Message(
-        "Nobody is there to compare with who had figures and had not started by the end of the"
-        " same windows: this is before and after. No evidence: the interval of the change"
-        " includes 0, or there is none. A shorter window may leave somebody"
-    ),
-    "window_not_over": Message("No window after a start is over yet"),
-    "not_started": Message("It has not started yet"),
-}
-"""What is said where nothing is compared; else the verdict of the effect is said."""
-
-
 BY_VALUE: Final = ("win_rate_by_value",)
 """Rates of amounts: no count of deals stands behind them, and so no interval of a rate."""
 
@@ -100,19 +72,46 @@ class UnitAround(Value):
     change: Decimal
 
 
+class UnitsMean(Value):
+    """The mean of the figures of teams or reps that started, of those that have both."""
+
+    count: int
+    """Of how many."""
+    before: Decimal
+    after: Decimal
+    change: Estimate
+    """Their mean change, with its interval by Student's t."""
+
+
 class BeforeAfter(Value):
-    """The figure of everybody before the first start and after it; it says nothing of cause."""
+    """The figure before the first start and after it; it says nothing of cause.
+
+    It is of those that started then and were there in both windows, all their deals together;
+    of the whole company where everybody changed at once.
+    """
 
     start: Annotated[date, FieldRole.TRAIT]
+    everybody: bool
+    """Whether everybody changed at once: then it is of the whole company."""
+    started: tuple[Reference, ...]
+    """Else the teams or reps that it is of."""
     before: Decimal | None
     n_before: int
     """How many deals, visits or answers it rests on."""
     after: Decimal | None
     n_after: int
     change: Estimate | None
-    """Of a rate of deals, customers or answers with its Newcombe interval; of anything else (a
-    rate of amounts too) the mean change of those who started, with an interval by Student's
-    t."""
+    """After less before; of a rate of deals, customers or answers with its Newcombe interval,
+    of anything else (a rate of amounts too) without one."""
+    mean: UnitsMean | None
+    """None where no team or rep that started has figures in both windows."""
+
+    @property
+    def judged(self) -> Estimate | None:
+        """The change whose interval says whether the figure changed; else that of all."""
+        mean = None if self.mean is None else self.mean.change
+        both = (it for it in (self.change, mean) if it is not None and it.interval is not None)
+        return next(both, self.change)
 
 
 class ImprovementMeasured(NamedTuple):
@@ -123,6 +122,8 @@ class ImprovementMeasured(NamedTuple):
     before_after: BeforeAfter | None
     currency: str | None
     verdict: ImprovementVerdict
+    unmatched: Unmatched | None = None
+    towards: MovedTowards | None = None
 
 
 def figures_moved(
@@ -147,21 +148,30 @@ def figures_moved(
         reader, [windows], [measured], exchange, by=by, process=fact.process
     )
     effect = estimate_effect(around.figures)
-    beside = _before_after(
-        improvement, windows, around, _ReadWith(reader, exchange, around.currency)
-    )
+    at_once = _at_once(began, reader)
+    beside = _BeforeAfter(reader, exchange, fact, windows, around).of(by, everybody=at_once)
+    verdict = _verdict(effect, beside, at_once=at_once)
     return ImprovementMeasured(
         effect,
         tuple(_units(windows, around)),
         beside,
         around.currency,
-        _verdict(effect, beside, at_once=_at_once(began, reader)),
+        verdict,
+        _why_unmatched(windows, around) if verdict.endswith("_unmatched") else None,
+        moved_towards(
+            verdict,
+            what_was_measured(effect, beside),
+            fact.expected_effect,
+            metric_of(fact.metric),
+        ),
     )
 
 
-def verdict_of_improvement(verdict: ImprovementVerdict) -> Message:
-    """Return what follows, as a sentence."""
-    return OWN_VERDICTS.get(verdict) or verdict_text(cast(Verdict, verdict))
+def what_was_measured(effect: Effect | None, beside: BeforeAfter | None) -> Estimate | None:
+    """Return the change that the verdict is about: compared with others where somebody is."""
+    if effect is not None and effect.verdict != "no_comparison":
+        return effect.changes
+    return None if beside is None else beside.judged
 
 
 def _at_once(began: Mapping[str, date], reader: Reader) -> bool:
@@ -174,10 +184,25 @@ def _verdict(effect: Effect, beside: BeforeAfter, *, at_once: bool) -> Improveme
     """Return what follows; where nobody can be compared, what before and after can say."""
     if effect.verdict != "no_comparison":
         return effect.verdict
-    interval = None if beside.change is None else beside.change.interval
+    interval = None if beside.judged is None else beside.judged.interval
     if interval is None or interval.low <= 0 <= interval.high:
         return "no_change_since" if at_once else "no_change_unmatched"
     return "changed_since" if at_once else "changed_unmatched"
+
+
+def _why_unmatched(windows: EffectWindows, around: FiguresAround) -> Unmatched:
+    """Return why nobody could be compared at any start."""
+    figures, shape = around.figures, (len(windows.reps), len(windows.starts), len(WINDOWS))
+    there = np.array([windows.was_there[unit] for unit in windows.reps], np.bool_)
+    was_there = there.reshape(shape)[:, :, 1:].all(axis=2)
+    known = np.isfinite(figures.before) & np.isfinite(figures.after)
+    treated, compared = figures.is_treated(), figures.is_compared()
+    has_figures = (treated & known).any(axis=0)
+    if not has_figures.any():
+        started = (treated & was_there).any()
+        return "started_without_figures" if started else "started_not_there"
+    left = (compared & was_there)[:, has_figures].any()
+    return "others_without_figures" if left else "others_started"
 
 
 def _began(improvement: ImprovementState, reader: Reader) -> Mapping[str, date]:
@@ -189,14 +214,17 @@ def _began(improvement: ImprovementState, reader: Reader) -> Mapping[str, date]:
 
 
 def _windows(began: Mapping[str, date], reader: Reader, by: Unit, days: int) -> EffectWindows:
+    """Cut the windows; where no team is known that started, the days are all the same."""
     teams = Teams.read(reader)
     if by == "rep":
-        return windows_around(reader, _by_rep(began, teams, reader), days)
+        mine = _by_rep(began, teams, reader)
+        found = windows_around(reader, mine or began, days)
+        return found._replace(began=mine, reps=[*teams.reps])
     whole = {team: began.get(team, began.get(EVERYWHERE)) for team in teams.names}
     mine = {team: day for team, day in whole.items() if day is not None}
-    found = windows_around(reader, mine, days)
+    found = windows_around(reader, mine or began, days)
     there = {team: _was_there(teams, team, found.spans) for team in teams.names}
-    return found._replace(reps=list(teams.names), was_there=there)
+    return found._replace(began=mine, reps=[*teams.names], was_there=there)
 
 
 def _by_rep(began: Mapping[str, date], teams: Teams, reader: Reader) -> dict[str, date]:
@@ -249,53 +277,90 @@ def _units(windows: EffectWindows, around: FiguresAround) -> Iterator[UnitAround
         )
 
 
-class _ReadWith(NamedTuple):
-    """What figures are read with."""
+class _BeforeAfter(NamedTuple):
+    """Sets figures after the first start beside those before it."""
 
     reader: Reader
     exchange: CurrencyConverter
-    currency: str | None
+    fact: ImprovementProposed
+    windows: EffectWindows
+    around: FiguresAround
 
-
-def _before_after(
-    improvement: ImprovementState,
-    windows: EffectWindows,
-    around: FiguresAround,
-    measuring: _ReadWith,
-) -> BeforeAfter:
-    """Set the figure of everybody after the first start beside that before it."""
-    fact = improvement.proposed
-    assert fact is not None, "it was proposed"
-    metric = metric_of(fact.metric)
-    spans = windows.spans[WINDOWS.index("before") : WINDOWS.index("after") + 1]
-    within = MetricScope(process=fact.process, stage=fact.stage)
-    measured = Measurement(measuring.reader, spans, within, exchange=measuring.exchange)
-    sides = {each.span: each for each in measured.of(fact.metric)}
-    both = [sides.get(number) for number in range(2)]
-    before, after = (
-        metric.of_nothing if each is None else each.in_unit(metric, measuring.currency)
-        for each in both
-    )
-    counts = [0 if each is None else each.n for each in both]
-    if metric.unit == "share" and metric.key not in BY_VALUE:
-        shares = [
-            Share(0 if value is None else round(value * n), n)
-            for value, n in zip((before, after), counts, strict=True)
-        ]
-        change = difference(shares[1], shares[0])
-    else:
-        started = around.figures.is_treated()[:, 0]
-        change = mean_change(
-            around.figures.before[started, 0], around.figures.after[started, 0]
+    def of(self, by: Unit, *, everybody: bool) -> BeforeAfter:
+        """Measure the whole company where everybody changed at once, else those who did."""
+        units = () if everybody else (*self._started(),)
+        before, after = self._sides(by, units) if everybody or units else [_Side(None, 0)] * 2
+        return BeforeAfter(
+            start=self.windows.starts[0],
+            everybody=everybody,
+            started=units,
+            before=before.value,
+            n_before=before.n,
+            after=after.value,
+            n_after=after.n,
+            change=self._change(before, after),
+            mean=self._mean(),
         )
-    return BeforeAfter(
-        start=windows.starts[0],
-        before=before,
-        n_before=counts[0],
-        after=after,
-        n_after=counts[1],
-        change=change,
-    )
+
+    @property
+    def _metric(self) -> Metric:
+        return metric_of(self.fact.metric)
+
+    def _started(self) -> Iterator[str]:
+        """Yield who started first and was there in both windows."""
+        its = self.windows
+        for unit in its.reps:
+            if its.began.get(unit) == its.starts[0] and all(its.was_there[unit][1:3]):
+                yield unit
+
+    def _sides(self, by: Unit, units: tuple[str, ...]) -> list["_Side"]:
+        """Measure both windows of the first start, of some teams or reps, or of all."""
+        spans = self.windows.spans[WINDOWS.index("before") : WINDOWS.index("after") + 1]
+        within = MetricScope(
+            process=self.fact.process,
+            stage=self.fact.stage,
+            team=(units or None) if by == "team" else None,
+            owner=(units or None) if by == "rep" else None,
+        )
+        measured = Measurement(self.reader, spans, within, exchange=self.exchange)
+        found = {each.span: each for each in measured.of(self.fact.metric)}
+        return [
+            _Side(found[n].in_unit(self._metric, self.around.currency), found[n].n)
+            if n in found
+            else _Side(self._metric.of_nothing, 0)
+            for n in range(len(spans))
+        ]
+
+    def _change(self, before: "_Side", after: "_Side") -> Estimate | None:
+        if before.value is None or after.value is None:
+            return None
+        if self._metric.unit == "share" and self._metric.key not in BY_VALUE:
+            return difference(after.share(), before.share())
+        count = before.n + after.n
+        return Estimate(value=after.value - before.value, interval=None, count=count)
+
+    def _mean(self) -> UnitsMean | None:
+        figures = self.around.figures
+        started = figures.is_treated()[:, 0]
+        before, after = figures.before[started, 0], figures.after[started, 0]
+        change = mean_change(before, after)
+        if change is None:
+            return None
+        both = np.isfinite(before) & np.isfinite(after)
+        means = (rounded(math.fsum(it[both].tolist()) / change.count) for it in (before, after))
+        first, last = (Decimal(0) if it is None else it for it in means)
+        return UnitsMean(count=change.count, before=first, after=last, change=change)
+
+
+class _Side(NamedTuple):
+    """A figure of one window, and how many it rests on."""
+
+    value: Decimal | None
+    n: int
+
+    def share(self) -> Share:
+        """Return a rate as the count it is of."""
+        return Share(0 if self.value is None else round(self.value * self.n), self.n)
 
 
 class VersionRate(Value):

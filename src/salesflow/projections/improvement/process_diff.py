@@ -3,8 +3,9 @@
 Answers "what did we change, and how many deals still go by the old one?" for any past moment:
 stages added, removed, renamed and moved, their probabilities, criteria, tasks, figures and
 limits, the loss reasons and the rules. Beside it each version with the deals that stand on it,
-and how many went over to another one. A version is known from its publication on, and never
-changes. Leaves out whether the change did any good: that is `improvement-effect`.
+and how many went over to another one. A version never changes; it is in use from when it was
+published on (`occurred_at`, as known at the moment). Leaves out whether the change did any
+good: that is `improvement-effect`.
 """
 
 from bisect import bisect_left
@@ -25,12 +26,12 @@ from salesflow.domain.process import (
     Stage,
     process_id,
 )
-from salesflow.domain.time import Moment, from_instant
+from salesflow.domain.time import Instant, Moment, from_instant
 from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, given_percent, local_day
-from salesflow.presentation.messages import Language, in_language, key_text
+from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import HeldRows
@@ -69,7 +70,11 @@ class VersionStanding(Value):
 
     version: Annotated[int, FieldRole.KEY]
     published_at: datetime
+    """When it happened, as it was told; the time of recording where nothing was said."""
+    published: bool
+    """Whether that was by the as-of time; deals may stand on it before."""
     retired: bool
+    """Whether it was taken out of use by then."""
     open_deals: int
     closed_deals: int
     """Won, lost, disqualified and merged ones."""
@@ -96,17 +101,21 @@ class ProcessDiffView(View):
     """The changes from one version to another, and who stands where."""
 
     population: ClassVar[str] = (
-        "the versions of one process that were published by the known-at time; deals that stand"
-        " on them at the moment, merged ones as closed"
+        "the versions of one process that were published by the as-of time, as known at the"
+        " known-at time, and those on which deals stand all the same; deals that stand on them"
+        " at the moment, merged ones as closed"
     )
     formula: ClassVar[str] = (
-        "stages, tasks and reasons are the same where their keys are; a stage was moved where"
-        " it is not among the most that kept their order; migrated = deals that by the moment"
-        " went over from one version to another at least once"
+        "published = when it happened, as it was told; in use = published by the as-of time and"
+        " not retired by then; stages, tasks and reasons are the same where their keys are; a"
+        " stage was moved where it is not among the most that kept their order; migrated ="
+        " deals that by the moment went over from one version to another at least once"
     )
     process: Reference
     from_version: Annotated[int, FieldRole.TRAIT]
     to_version: Annotated[int, FieldRole.TRAIT]
+    only_version: bool
+    """Whether there is no other version to compare it with by then."""
     changes: tuple[ProcessChange, ...]
     migrated: int
     """Deals that went over from the older of both versions to the newer one."""
@@ -117,7 +126,6 @@ class ProcessDiffView(View):
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay out what changed, then the versions and the stages with their deals."""
         heads = "Version", "Published", "In use", "Open deals", "Closed deals"
-        places = "Stage", "Old place", "New place", "Deals, old version", "Deals, new version"
         zone, older, newer = ZoneInfo(self.timezone), self.from_version, self.to_version
         moved = (
             f"{in_language('Migrated', language)} {older} → {newer}: {self.migrated:,}"
@@ -129,14 +137,15 @@ class ProcessDiffView(View):
                 "Versions",
                 (*heads, "Migrated to it", "Migrated from it"),
                 tuple(self._version(each, zone, language) for each in self.versions),
-                notes=(moved,),
+                notes=() if self._is_one else (moved,),
             ),
-            TableOfView(
-                "Open deals by version",
-                places,
-                tuple(self._stage(each, language) for each in self.stages),
-            ),
+            self._open_deals(language),
         ]
+
+    @property
+    def _is_one(self) -> bool:
+        """Whether a version is laid beside itself."""
+        return self.from_version == self.to_version
 
     def _changes(self, language: Language) -> TableOfView:
         rows = tuple(
@@ -148,11 +157,45 @@ class ProcessDiffView(View):
             )
             for each in self.changes
         )
-        none = in_language("the versions do not differ", language)
         columns = ("Change", "Stage", "Old value", "New value")
-        about = f"{self.process} {self.from_version} → {self.to_version}"
-        notes = () if rows else (none,)
+        versions = f"{self.from_version} → {self.to_version}"
+        about = f"{self.process} {self.to_version if self._is_one else versions}"
+        notes = () if rows else (self._unchanged(language),)
         return TableOfView("Changes of the process", columns, rows, notes=notes, about=about)
+
+    def _unchanged(self, language: Language) -> str:
+        """Say why there is no change."""
+        if not self._is_one:
+            return in_language("the versions do not differ", language)
+        named = {"process": self.process, "version": self.to_version}
+        if self.only_version:
+            return say("the process {process} has only one version by then", language, **named)
+        if any(each.version < self.to_version for each in self.versions):
+            return say(
+                "version {version} is compared with itself; name another", language, **named
+            )
+        return say(
+            "version {version} is the first one of the process {process}; nothing came before"
+            " it",
+            language,
+            **named,
+        )
+
+    def _open_deals(self, language: Language) -> TableOfView:
+        if self._is_one:
+            columns: tuple[str, ...] = ("Stage", "Place", "Open deals")
+            rows: tuple[tuple[str, ...], ...] = tuple(
+                (each[0], each[2], each[4]) for each in self._stage_rows(language)
+            )
+        else:
+            columns = (
+                "Stage", "Old place", "New place", "Deals, old version", "Deals, new version",
+            )  # fmt: skip
+            rows = tuple(self._stage_rows(language))
+        return TableOfView("Open deals by version", columns, rows)
+
+    def _stage_rows(self, language: Language) -> Iterator[tuple[str, ...]]:
+        return (self._stage(each, language) for each in self.stages)
 
     def _version(
         self, each: VersionStanding, zone: ZoneInfo, language: Language
@@ -160,7 +203,7 @@ class ProcessDiffView(View):
         return (
             f"{each.version}",
             local_day(each.published_at, zone),
-            in_language("no" if each.retired else "yes", language),
+            in_language(_in_use(each), language),
             *(f"{count:,}" for count in (each.open_deals, each.closed_deals)),
             *(f"{count:,}" for count in (each.migrated_in, each.migrated_out)),
         )
@@ -175,6 +218,12 @@ class ProcessDiffView(View):
         )
 
 
+def _in_use(each: VersionStanding) -> str:
+    if not each.published:
+        return "not yet"
+    return "no" if each.retired else "yes"
+
+
 class ProcessDiff(Question[ProcessDiffView]):
     """What did we change in a sales process, and which deals stand on which version?"""
 
@@ -185,35 +234,41 @@ class ProcessDiff(Question[ProcessDiffView]):
     from_version: Number | None = None
     """The version to begin with. Default: the one before the other."""
     to_version: Number | None = None
-    """The version to compare it with. Default: the newest one."""
+    """The version to compare it with. Default: the newest one published by the as-of time."""
 
     def answer(self, reader: Reader, moment: Moment) -> ProcessDiffView:
-        """Compare two versions that were published by the moment.
+        """Compare two versions that were known by the moment.
 
         Raises:
-            NotFoundError: when there is no such version by then.
+            NotFoundError: when no such version was known by then.
         """
         rows = reader.columns(DEAL_STATE, ended=True)
         deals = reader.columns(DEAL_STATE)
         process = self.process or _most_used(deals, reader)
-        published = _Published.of(process, reader.events(process_id(process)))
-        older, newer = self._versions(process, [*published.versions])
+        events = reader.events(process_id(process))
+        published = _Published.of(process, events, reader.read_point.as_of)
+        self._ensure_known(process, [*published.versions])
         moves = _moves(rows, process)
+        standing = [*_versions(published, deals.among("process", process), moves)]
+        there = [each.version for each in standing if each.published or _has_deals(each)]
+        in_force = [each.version for each in standing if each.published]
+        older, newer = self._compared(in_force or there, [*published.versions])
         before, after = published.versions[older], published.versions[newer]
+        shown = {*(there or published.versions), older, newer}
         return ProcessDiffView(
             moment=moment,
             process=process,
             from_version=older,
             to_version=newer,
+            only_version=len(shown) == 1,
             changes=tuple(changes_between(before, after)),
             migrated=moves.between.get((older, newer), 0),
             migrated_back=moves.between.get((newer, older), 0),
-            versions=tuple(_versions(published, deals.among("process", process), moves)),
+            versions=tuple(each for each in standing if each.version in shown),
             stages=tuple(_stages(before, after, deals.among("process", process))),
         )
 
-    def _versions(self, process: str, known: Sequence[int]) -> tuple[int, int]:
-        """Return the versions to compare, as far as they are published."""
+    def _ensure_known(self, process: str, known: Sequence[int]) -> None:
         if not known:
             raise NotFoundError(f"no version of process {process!r} was published by then")
         for version in (self.from_version, self.to_version):
@@ -222,35 +277,46 @@ class ProcessDiff(Question[ProcessDiffView]):
                 raise NotFoundError(
                     f"process {process!r} has no version {version} by then; there are {there}"
                 )
-        newer = known[-1] if self.to_version is None else self.to_version
-        older = known[max(bisect_left(known, newer) - 1, 0)]
-        return (older if self.from_version is None else self.from_version), newer
+
+    def _compared(self, there: Sequence[int], known: Sequence[int]) -> tuple[int, int]:
+        """Return the versions to compare: of those there were by then where none is named."""
+        newer = (there or known)[-1] if self.to_version is None else self.to_version
+        if self.from_version is not None:
+            return self.from_version, newer
+        among = there if newer in there else known
+        earlier = bisect_left(among, newer) - 1
+        return (among[earlier] if earlier >= 0 else newer), newer
+
+
+def _has_deals(each: VersionStanding) -> bool:
+    return any((each.open_deals, each.closed_deals, each.migrated_in, each.migrated_out))
 
 
 class _Published(NamedTuple):
-    """The versions of a process that are known, and which were taken out of use."""
+    """The versions of a process that are known, and which were taken out of use by then."""
 
     versions: Mapping[int, ProcessVersion]
-    times: Mapping[int, datetime]
+    times: Mapping[int, Instant]
     retired: frozenset[int]
+    as_of: Instant
 
     @classmethod
-    def of(cls, process: str, events: Iterable[Event]) -> "_Published":
+    def of(cls, process: str, events: Iterable[Event], as_of: Instant) -> "_Published":
         """Read them from a stream; a version is published once."""
         versions: dict[int, ProcessVersion] = {}
-        times: dict[int, datetime] = {}
+        times: dict[int, Instant] = {}
         retired = set()
         for event in events:
             match event.fact:
                 case ProcessPublished(process=version) if version.key == process:
                     versions.setdefault(version.version, version)
-                    times.setdefault(version.version, from_instant(event.recorded))
-                case ProcessRetired(process_version=number):
+                    times.setdefault(version.version, event.effective)
+                case ProcessRetired(process_version=number) if event.effective <= as_of:
                     retired.add(number)
                 case _:
-                    pass  # no other fact is about versions
+                    pass  # no other fact is about versions by then
         ordered = {number: versions[number] for number in sorted(versions)}
-        return cls(ordered, times, frozenset(retired))
+        return cls(ordered, times, frozenset(retired), as_of)
 
 
 def _most_used(deals: HeldRows, reader: Reader) -> str:
@@ -311,7 +377,8 @@ def _versions(
         count = int(np.count_nonzero(mine & is_open))
         yield VersionStanding(
             version=number,
-            published_at=published.times[number],
+            published_at=from_instant(published.times[number]),
+            published=published.times[number] <= published.as_of,
             retired=number in published.retired,
             open_deals=count,
             closed_deals=int(np.count_nonzero(mine)) - count,

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Final, NamedTuple
 
+from salesflow.domain.currency_codes import smallest_coin
 from salesflow.domain.incentive_plan import PlanTerms, PlanVersion
 from salesflow.domain.statement import LinePart
 from salesflow.domain.values import EXACT, tidy
@@ -21,21 +22,11 @@ from salesflow.domain.values import EXACT, tidy
 __all__ = ["AccrualTotal", "PartKey", "accrual_total", "cents", "differing_parts"]
 
 NOTHING: Final = Decimal(0)
-PLACES_OF: Final[Mapping[str, int]] = {
-    **dict.fromkeys(
-        ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI",
-         "VND", "VUV", "XAF", "XOF", "XPF"), 0,
-    ),
-    **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
-    **dict.fromkeys(("CLF", "UYW"), 4),
-}  # fmt: skip
-"""Of ISO 4217, the currencies whose smallest coin is no hundredth."""
 
 
 def cents(amount: Decimal, currency: str) -> Decimal:
     """Round an amount half to even to the smallest coin of its currency."""
-    coin = Decimal(1).scaleb(-PLACES_OF.get(currency, 2))
-    return amount.quantize(coin, ROUND_HALF_EVEN, EXACT)
+    return amount.quantize(smallest_coin(currency), ROUND_HALF_EVEN, EXACT)
 
 
 class PartKey(NamedTuple):

@@ -39,6 +39,8 @@ from salesflow.projections.incentives.commission_reading import (
     read_plans,
     read_sales,
 )
+from salesflow.projections.incentives.difference_causes import PlanInputs
+from salesflow.projections.incentives.due_shown import due_shown
 from salesflow.projections.incentives.exchange_shown import exchanges_shown
 from salesflow.projections.incentives.issued_statements import (
     Difference,
@@ -52,7 +54,13 @@ from salesflow.projections.incentives.reconciliation import (
     StatementReconciliation,
     reconciled,
 )
-from salesflow.projections.incentives.settlement import Due, Settlement, due_of, settle
+from salesflow.projections.incentives.settlement import (
+    Due,
+    Settlement,
+    due_of,
+    guaranteed_for,
+    settle,
+)
 from salesflow.projections.incentives.statement_view import (
     AccrualReached,
     CommissionDifference,
@@ -187,6 +195,7 @@ class _StatementMaker:
             lines=found.lines,
             differences=found.differences,
             totals=found.totals,
+            due=tuple(due_shown(period, self._version_for)),
             accruals=tuple(self._accruals(period)),
             not_credited=tuple(self._not_credited(period)),
             issued=None if issued is None else _as_issued(issued),
@@ -213,7 +222,7 @@ class _StatementMaker:
             balance = self._draw_balance(period)
         from_sales = sum((line.commission for line in lines), NOTHING)
         from_more = sum((each.commission for each in more), NOTHING)
-        settled = settle(from_sales + from_more, self._due(period), balance)
+        settled = settle(from_sales, from_more, self._due(period), balance)
         agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
         return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
 
@@ -230,23 +239,21 @@ class _StatementMaker:
         return [*found, *agreed_differences(self._issued, period.first)]
 
     def _differences(self, statement: IssuedStatement) -> list[Difference]:
-        versions, lines = self._plan.plan.versions.values(), self._lines_of(statement)
-        spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
+        lines = self._lines_of(statement)
         return differences(
             self._reader,
             statement,
             self._issued,
             lines,
             guaranteed=self._guaranteed(statement.figures, lines),
-            by_first_sales=any(spiff.customers == "new" for spiff in spiffs),
+            inputs=PlanInputs.of(self._plan.plan.versions.values()),
         )
 
     def _guaranteed(self, figures: StatementFigures, lines: Iterable[EarnedLine]) -> Decimal:
-        """Return what the guarantee adds to a period by now, with what was paid in it since."""
-        earned = sum((line.amount for line in lines), NOTHING)
-        earned += sum((line.amount for line in figures.differences), NOTHING)
+        """Return what the guarantee adds to a period by now."""
+        from_sales = sum((line.amount for line in lines), NOTHING)
         due = self._due(Days(figures.first_day, figures.last_day))
-        return settle(earned, due, NOTHING).guaranteed
+        return guaranteed_for(from_sales, due)
 
     def _next_after(self, statement: IssuedStatement) -> Days:
         return self._plan.period(statement.figures.last_day + ONE_DAY)
@@ -265,11 +272,10 @@ class _StatementMaker:
         ]
         unpaid = self._differences(issued)
         after = self._plan.period(issued.figures.last_day + ONE_DAY).first
-        settled = {line.event_id for line in paid}
         agreed = [
             each
             for each in agreed_differences(self._issued, after)
-            if each.first_day == issued.figures.first_day and each.event_id not in settled
+            if each.first_day == issued.figures.first_day
         ]
         found = [*paid, *(_difference(0, each) for each in (*unpaid, *agreed))]
         return tuple(
@@ -277,21 +283,30 @@ class _StatementMaker:
         )
 
     def _draw_balance(self, period: Days) -> Decimal:
-        """Return what is to be recovered before a period: from the last statement on."""
-        earlier = [each for each in self._issued if each.figures.first_day < period.first]
-        balance, day = NOTHING, self._plan.first_day
-        if earlier:
-            balance = earlier[-1].figures.draw_balance
-            day = earlier[-1].figures.last_day + ONE_DAY
-        if not any(v.terms.draw for v in self._plan.plan.versions.values()):
-            return balance
-        while (here := self._plan.period(day)).first < period.first:
-            lines = self._of(here)
-            earned = sum((line.amount for line in lines), NOTHING)
-            earned += sum((each.amount for each in self._unpaid(here)), NOTHING)
-            balance = settle(earned, self._due(here), balance).draw_balance
+        """Return what is to be recovered before a period: what statements advanced until then.
+
+        For periods without one it is what theirs would: they may be issued later, in any order.
+        """
+        earlier = [i.figures for i in self._issued if i.figures.first_day < period.first]
+        balance = self._balance_before(earlier[0]) if earlier else NOTHING
+        day = earlier[0].first_day if earlier else self._plan.first_day
+        has_draws = any(v.terms.draw for v in self._plan.plan.versions.values())
+        while day < period.first:
+            issued = next((e for e in earlier if e.first_day <= day <= e.last_day), None)
+            here = self._plan.period(day)
+            if issued is not None:
+                balance += issued.advanced - issued.recovered
+                here = Days(issued.first_day, issued.last_day)
+            elif has_draws:
+                balance = self._settled(here, balance).draw_balance
             day = here.last + ONE_DAY
         return balance
+
+    def _settled(self, period: Days, balance: Decimal) -> Settlement:
+        """Return what a statement of a period would pay out that is not issued."""
+        from_sales = sum((line.amount for line in self._of(period)), NOTHING)
+        from_more = sum((each.amount for each in self._unpaid(period)), NOTHING)
+        return settle(from_sales, from_more, self._due(period), balance)
 
     def _balance_before(self, figures: StatementFigures) -> Decimal:
         return figures.draw_balance - figures.advanced + figures.recovered

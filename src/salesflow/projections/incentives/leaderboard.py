@@ -114,7 +114,7 @@ class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView
     metric: MetricAsked = "sales"
     """By which metric, such as sales, orders, win_rate, new_customers, csat. Default: sales."""
     by: RankedBy = "rep"
-    """Rank reps or teams. Default: reps."""
+    """Rank each rep or each team. Default: rep."""
     team: Reference | None = None
     """Only what counts for this team (its key); all when left out."""
     process: Reference | None = None

@@ -51,6 +51,8 @@ class Ranking(NamedTuple):
         measured = Measurement(
             self.reader, [self.span], within, by=self.by, exchange=self.exchange
         )
+        if only:
+            measured.ask_only([(0, each) for each in only])
         figures = {each.group: each for each in measured.of(self.metric)}
         there = _there(self.reader, self.span, self.by, within)
         named = only or {*there, *(group for group in figures if group is not None)}

@@ -1,4 +1,7 @@
-"""What counts of a sale for one rep: credits, what SPIFFs pay for them, and what changed."""
+"""What counts of a sale for one rep: credits, what SPIFFs pay for them, and what changed.
+
+It is a module of its own: a credit knows nothing of accruals, nor of what happens to deals.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -1,12 +1,14 @@
 """What is paid out for a period: what was earned, and what a draw or a guarantee adds.
 
-A guarantee adds what is missing to it, for good. A draw adds what is missing to it as well, but
-as an advance: later periods keep back what they earn above their draw until it is recovered.
+A guarantee adds what the sales of the period itself lack to it, for good; what is paid (or
+taken back) of earlier statements comes beside it, or it would swallow what they are owed. A
+draw adds what is missing to it as an advance: later periods keep back what they earn above
+their draw until it is recovered.
 Both are due for the days on which the plan was for the rep: a rep who joins or leaves in
 mid-period is due that part. Pure; it is a module of its own as it needs no sale.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -16,7 +18,7 @@ from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.time import ONE_DAY
 from salesflow.projections.incentives.accrual import cents
 
-__all__ = ["Due", "Settlement", "due_of", "settle"]
+__all__ = ["Due", "Settlement", "days_of_versions", "due_of", "guaranteed_for", "settle"]
 
 NOTHING: Final = Decimal(0)
 
@@ -41,6 +43,17 @@ class Settlement(NamedTuple):
 
 def due_of(period: Days, version_on: Callable[[date], PlanVersion | None]) -> Due:
     """Return the draw and the guarantee of a period, by the versions of its days."""
+    versions, days = days_of_versions(period, version_on)
+    return Due(
+        _share(versions, days, lambda version: version.terms.draw),
+        _share(versions, days, lambda version: version.terms.guarantee),
+    )
+
+
+def days_of_versions(
+    period: Days, version_on: Callable[[date], PlanVersion | None]
+) -> tuple[list[tuple[PlanVersion, int]], int]:
+    """Return the versions of a period, each with the days it was for the rep; and all days."""
     days = (period.last - period.first).days + 1
     counts: dict[int, int] = {}
     versions: dict[int, PlanVersion] = {}
@@ -49,28 +62,31 @@ def due_of(period: Days, version_on: Callable[[date], PlanVersion | None]) -> Du
         if version is not None:
             versions[version.version] = version
             counts[version.version] = counts.get(version.version, 0) + 1
-    return Due(
-        _share(versions.values(), counts, days, lambda version: version.terms.draw),
-        _share(versions.values(), counts, days, lambda version: version.terms.guarantee),
-    )
+    return [(version, counts[number]) for number, version in versions.items()], days
 
 
 def _share(
-    versions: Iterable[PlanVersion],
-    counts: Mapping[int, int],
+    versions: Iterable[tuple[PlanVersion, int]],
     days: int,
     amount_of: Callable[[PlanVersion], Decimal | None],
 ) -> Decimal:
     total, currency = NOTHING, ""
-    for version in versions:
+    for version, count in versions:
         currency = version.currency
-        total += (amount_of(version) or NOTHING) * counts[version.version]
+        total += (amount_of(version) or NOTHING) * count
     return cents(total / days, currency) if total else NOTHING
 
 
-def settle(earned: Decimal, due: Due, balance: Decimal) -> Settlement:
+def guaranteed_for(from_sales: Decimal, due: Due) -> Decimal:
+    """Return what a guarantee adds to what the sales of its period earned."""
+    return max(due.guarantee - from_sales, NOTHING) if due.guarantee else NOTHING
+
+
+def settle(
+    from_sales: Decimal, from_differences: Decimal, due: Due, balance: Decimal
+) -> Settlement:
     """Return what is paid out for a period, with what is still to be recovered before it."""
-    guaranteed = max(due.guarantee - earned, NOTHING) if due.guarantee else NOTHING
+    earned, guaranteed = from_sales + from_differences, guaranteed_for(from_sales, due)
     so_far = earned + guaranteed
     advanced = max(due.draw - so_far, NOTHING) if due.draw else NOTHING
     recovered = min(balance, max(so_far - due.draw, NOTHING))

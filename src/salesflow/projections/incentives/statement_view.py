@@ -35,6 +35,7 @@ from salesflow.presentation.messages import Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import View
 from salesflow.projections.incentives.commission_book import NoCredit
+from salesflow.projections.incentives.due_shown import DueShown, due_notes
 from salesflow.projections.incentives.exchange_shown import (
     ExchangeShown,
     exchanges_told,
@@ -227,6 +228,8 @@ class CommissionStatementView(View):
     differences: tuple[CommissionDifference, ...]
     """What earlier statements would say otherwise, and this one pays or takes back."""
     totals: CommissionTotals
+    due: tuple[DueShown, ...]
+    """Of how many days draw and guarantee are, version by version."""
     accruals: tuple[AccrualReached, ...]
     """As reached at the end of the period, or at the moment."""
     not_credited: tuple[NotCreditedShown, ...]
@@ -281,6 +284,12 @@ class CommissionStatementView(View):
                 f"the period ends with {self.last_day} and is not over; ask as of that day, or"
                 " later"
             )
+        for line in self.lines:
+            if line.share < 0:
+                raise RuleError(
+                    f"the collaborators of deal {line.deal} share more than the whole, which"
+                    f" leaves {self.rep} {line.share}; put the shares right, and issue it then"
+                )
         if not (self.versions or self.lines or self.differences):
             raise RuleError(
                 f"no version of plan {self.plan} is in force from {self.first_day} to"
@@ -454,6 +463,7 @@ class StatementLayout(NamedTuple):
             same = view.issued.lines == view.lines
             if same and not view.since_issued:
                 notes.append(in_language("nothing known since changes it", self.language))
+        notes += due_notes(view.due, view.currency, self.language)
         notes += self._why_nothing()
         mine = [version for version in view.versions if version.is_for_rep]
         unread = [version for version in mine if not version.acknowledged]

@@ -221,6 +221,9 @@ class _Measuring:
             exchange=self._exchange,
             tables=self._tables,
         )
+        measurement.ask_only(
+            [(places[mine], group) for mine, group in zip(days, self._groups, strict=True)]
+        )
         found = {
             metric: {(it.span, it.group): it for it in measurement.of(metric)}
             for metric in dict.fromkeys(goal.metric.key for goal in self._goals)

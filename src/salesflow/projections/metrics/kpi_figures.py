@@ -32,7 +32,14 @@ from salesflow.projections.core.statistics import (
     shares,
     spreads,
 )
-from salesflow.projections.metrics.kpi_rows import OUTCOMES, WON, KpiRows, SpanRows
+from salesflow.projections.metrics.kpi_rows import (
+    CELL,
+    OUTCOMES,
+    WON,
+    KpiRows,
+    SpanRows,
+    cells_of,
+)
 from salesflow.projections.scope import Group, Grouping, unnamed_last
 from salesflow.projections.table import AMOUNT_SCALE
 
@@ -41,7 +48,6 @@ __all__ = [
     "Lines",
     "ValueRate",
     "Velocity",
-    "cells_of",
     "created_of",
     "csat_of",
     "customers_of",
@@ -52,8 +58,6 @@ __all__ = [
     "velocities_of",
 ]
 
-CELL: Final = 32
-"""Bits of a group in the number of a line."""
 AGAIN: Final = 2
 """With so many orders a customer has bought again."""
 TOP_BOX: Final = 4
@@ -240,11 +244,6 @@ class Lines:
     def spreads(self, line: Column, times: Column) -> list[Spread]:
         """Return how the times of each line are spread."""
         return spreads(line, times, len(self))
-
-
-def cells_of(span: Column, group: Column) -> Column:
-    """Return spans and groups as one number each; that of no group comes first."""
-    return (span.astype(np.int64) << CELL) + group + 1
 
 
 def sales_of(rows: KpiRows, lines: Lines) -> dict[str, Sequence[Any]]:

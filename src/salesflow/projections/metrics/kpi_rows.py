@@ -5,7 +5,7 @@ happened, and to a group. Open deals, and those that closed lately, are chosen a
 at the end of each span.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -46,6 +46,7 @@ __all__ = [
     "LatelyClosed",
     "Orders",
     "SpanRows",
+    "cells_of",
     "read_booked",
 ]
 
@@ -67,6 +68,13 @@ ALIKE: Final = (
     *("process", "customer_id", "lead_source", "credited"),
 )
 """What a booking and the one that takes it back have in common."""
+CELL: Final = 32
+"""Bits of a group in the number of a line."""
+
+
+def cells_of(span: Column, group: Column) -> Column:
+    """Return spans and groups as one number each; that of no group comes first."""
+    return (span.astype(np.int64) << CELL) + group + 1
 
 
 class SpanRows(NamedTuple):
@@ -199,6 +207,15 @@ class KpiRows:
         self._edges = np.array([*(span.start for span in spans), self._end])
         self._ends = np.minimum(self._edges[1:] - 1, reader.read_point.as_of)
         """Where each span ends, or the moment."""
+        self._asked_spans: Flags = np.ones(len(spans), np.bool_)
+        self._asked_cells: Callable[[], Column] | None = None
+
+    def ask_only(self, spans: Flags, cells: Callable[[], Column] | None) -> None:
+        """Say which figures are asked for: of some spans, of some groups where any are named.
+
+        An amount without a rate is noted only where it would count in one of them.
+        """
+        self._asked_spans, self._asked_cells = spans, cells
 
     @computed_once
     def _netted_bookings(self) -> tuple[SpanRows, Column]:
@@ -223,7 +240,8 @@ class KpiRows:
         """What each booking is worth."""
         booked, times = self._netted_bookings
         dated = RateInstants(self._last(booked.span), "occurred", "credited")
-        return Amounts.converted(booked.rows, self._exchange, dated, times=np.abs(times))
+        asked = np.abs(times) * self._asked(booked.span, booked.group)
+        return Amounts.converted(booked.rows, self._exchange, dated, of="position", times=asked)
 
     @computed_once
     def opened(self) -> SpanRows:
@@ -267,7 +285,9 @@ class KpiRows:
     @computed_once
     def decided_amounts(self) -> Amounts:
         """What those are worth that count in win rates."""
-        return self._worth(self.closed.rows, self._last(self.closed.span), self.decided)
+        asked = self._asked(self.closed.span, self.closed.group)
+        end = self._last(self.closed.span)
+        return self._worth(self.closed.rows, end, asked, self.decided)
 
     @computed_once
     def contacts(self) -> SpanRows:
@@ -357,10 +377,17 @@ class KpiRows:
         last: Column = self._edges[1:][span] - 1
         return last
 
-    def _worth(self, closed: HeldRows, end: Column, some: Flags) -> Amounts:
+    def _asked(self, span: Column, group: Column) -> Column:
+        """Return 1 for each row that counts in a figure that is asked for, else 0."""
+        asked = self._asked_spans[span]
+        if self._asked_cells is not None:
+            asked = asked & np.isin(cells_of(span, group), self._asked_cells())
+        return asked.astype(np.int64)
+
+    def _worth(self, closed: HeldRows, end: Column, asked: Column, some: Flags) -> Amounts:
         """Return what some of closed deals are worth, each at the end of a period."""
-        dated = RateInstants(end[some], "closed", "closed")
-        return Amounts.converted(closed.where(some), self._exchange, dated, of="entity_id")
+        dated, rows = RateInstants(end[some], "closed", "closed"), closed.where(some)
+        return Amounts.converted(rows, self._exchange, dated, of="entity_id", times=asked[some])
 
     def _lasted(self, closed: HeldRows) -> Column:
         """Return the microseconds from opening to closing of closed deals."""
@@ -437,8 +464,9 @@ class KpiRows:
         if in_team is not None:
             span, deals = span[in_team], deals.ordered(np.flatnonzero(in_team))
         outcome = deals.numbers("outcome", OUTCOMES)
-        won_amounts = self._worth(deals, self._ends[span], outcome == WON)
         group = self._grouping.of(deals, CLOSED)
+        asked = self._asked(span, group)
+        won_amounts = self._worth(deals, self._ends[span], asked, outcome == WON)
         return LatelyClosed(span, group, outcome, self._lasted(deals), won_amounts)
 
 

@@ -11,8 +11,10 @@ and collaborators by their shares as of the win, so that nothing is counted twic
 Leaves out figures that are reported from outside.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from operator import add
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -26,7 +28,7 @@ from salesflow.errors import InputError
 from salesflow.presentation.format import Estimate, Total
 from salesflow.projections.core.column_figures import exact_sums
 from salesflow.projections.core.column_groups import grouped
-from salesflow.projections.core.columns import Column, HeldRows
+from salesflow.projections.core.columns import NOTHING, Column, HeldRows
 from salesflow.projections.core.currency import CurrencyConverter, totals_of_pairs
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.folds.booking import BOOKING
@@ -41,7 +43,6 @@ from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.metrics.kpi_figures import (
     Lines,
     ValueRate,
-    cells_of,
     created_of,
     csat_of,
     customers_of,
@@ -50,7 +51,14 @@ from salesflow.projections.metrics.kpi_figures import (
     sales_of,
     velocities_of,
 )
-from salesflow.projections.metrics.kpi_rows import OUTCOMES, WON, KpiRows, KpiTables, SpanRows
+from salesflow.projections.metrics.kpi_rows import (
+    OUTCOMES,
+    WON,
+    KpiRows,
+    KpiTables,
+    SpanRows,
+    cells_of,
+)
 from salesflow.projections.metrics.stage_figures import StageRows
 from salesflow.projections.scope import EVERYTHING, By, Group, Grouping, MetricScope
 
@@ -183,6 +191,15 @@ class Measurement:
             )
             for chain, numbers in _layers(spans)
         ]
+        self.ask_only(None)
+
+    def ask_only(self, asked: Collection[tuple[int, Group]] | None) -> None:
+        """Say which figures are asked for, by the number of the span and the group; or all.
+
+        Amounts that count in no other are not noted to lack a rate.
+        """
+        for layer in self._layers:
+            layer.ask_only(asked)
 
     @property
     def before_joining(self) -> int:
@@ -380,6 +397,26 @@ class _Layer:
         self._spans = spans
         self.numbers: Final = numbers
 
+    def ask_only(self, asked: Collection[tuple[int, Group]] | None) -> None:
+        """Say which figures are asked for, none of them of days that nobody asked about."""
+        spans = np.array([bool(of) for of in self.numbers], np.bool_)
+        cells = None if asked is None else partial(self._cells, asked)
+        self._rows.ask_only(spans, cells)
+
+    def _cells(self, asked: Collection[tuple[int, Group]]) -> Column:
+        """Return the cells of some figures, by the groups that are known by now."""
+        groups = defaultdict[int, list[int]](list)
+        for number, group in asked:
+            code = NOTHING if group is None else self._grouping.number(group)
+            groups[number].append(code)
+        found = [
+            (place, group)
+            for place, numbers in enumerate(self.numbers)
+            for number in numbers
+            for group in groups[number]
+        ]
+        return cells_of(*np.array(found, np.int64).reshape(-1, 2).T)
+
     def rows_of(self, metric: str, part: str, place: int) -> tuple[HeldRows, Column]:
         """Return the rows of a span that a metric rests on, and when each happened."""
         rows = self._rows
@@ -413,7 +450,16 @@ class _Layer:
         """Sales and repeat orders."""
         rows = self._rows
         lines = self._lines(cells_of(rows.booked.span, rows.booked.group))
-        return lines, {**sales_of(rows, lines), "bookings": lines.count(rows.booked)}
+        return lines, {**sales_of(rows, lines), "bookings": self._bookings(lines)}
+
+    def _bookings(self, lines: Lines) -> list[int]:
+        """Count the bookings that sales are made of, each once, whoever shares in it."""
+        rows, times = self._rows, self._rows.booked_times
+        counted = np.flatnonzero(rows.booked_amounts.known)
+        line = lines.of(rows.booked.span, rows.booked.group)[counted]
+        each = grouped(line, rows.booked.rows["position"][counted]).first
+        alike = np.abs(times[counted[each]])
+        return [*map(int, exact_sums(alike, line[each], len(lines)))]
 
     @computed_once
     def ordered(self) -> _Part:

@@ -17,8 +17,8 @@ from salesflow.projections.core.columns import NO_LIST, Column, Flags, HeldRows
 from salesflow.projections.core.question import Reader, Span
 from salesflow.projections.core.statistics import ratios
 from salesflow.projections.metrics.conversion_figures import Passages, Wanted
-from salesflow.projections.metrics.kpi_figures import Lines, cells_of
-from salesflow.projections.metrics.kpi_rows import KpiTables
+from salesflow.projections.metrics.kpi_figures import Lines
+from salesflow.projections.metrics.kpi_rows import KpiTables, cells_of
 from salesflow.projections.metrics.visits import Steps, names_of_stages
 from salesflow.projections.scope import Attribution, Grouping
 

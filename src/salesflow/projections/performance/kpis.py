@@ -25,8 +25,9 @@ from salesflow.presentation.format import (
     span_text,
     written_rows,
 )
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
+from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.question import (
     PeriodQuestion,
@@ -178,7 +179,8 @@ class KpisView(MoneyView):
         " more / with 1 or more, by the end of the period; first response = first outbound"
         " activity - created, of deals created in the period; CSAT top box = share of 4-5 among"
         " 1-5, with its interval;"
-        " velocity = open deals at or past the qualifying stage x mean won amount x win rate /"
+        " qualified deals = open deals at or past the qualifying stage of their process, all of"
+        " a process that names none; velocity = qualified deals x mean won amount x win rate /"
         " mean cycle days"
     )
     period: Period
@@ -189,17 +191,28 @@ class KpisView(MoneyView):
     """The whole period before, group by group."""
     before_joining: int
     """Of how many reps the first team stands for a time before they joined it."""
+    all_qualified: tuple[Reference, ...]
+    """Processes of open deals that name no qualifying stage: each of their deals counts."""
     goals: tuple[PeriodGoal, ...]
     """Those of the same days and of the same scope or group, and how far they are attained."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the figures out, those of the period before beside or below them."""
         tables = kpi_tables(self.lines, self.lines_before, self.by)
-        if self.before_joining:
-            tables[0] = tables[0]._replace(
-                notes=(early_reps_note(self.before_joining, language),)
-            )
+        notes = [*self._notes(language)]
+        if notes:
+            tables[0] = tables[0]._replace(notes=(*tables[0].notes, *notes))
         return [*tables, *([goal_table(self.goals, language)] if self.goals else [])]
+
+    def _notes(self, language: Language) -> Iterator[str]:
+        if self.before_joining:
+            yield early_reps_note(self.before_joining, language)
+        if self.all_qualified:
+            yield say(
+                "without a qualifying stage every open deal counts as qualified: {processes}",
+                language,
+                processes=", ".join(self.all_qualified),
+            )
 
 
 class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
@@ -250,9 +263,21 @@ class Kpis(MoneyQuestion[KpisView], PeriodQuestion[KpisView]):
             lines=tuple(lines[earlier:]),
             lines_before=tuple(lines[:earlier]),
             before_joining=grouping.before_joining,
+            all_qualified=tuple(self._all_qualified(reader)),
             goals=tuple(period_goals(reader, spans, self.by, within)),
             rates=exchange.used,
         )
+
+    def _all_qualified(self, reader: Reader) -> list[str]:
+        """Return the processes of open deals that name no qualifying stage."""
+        deals = reader.columns(DEAL_STATE)
+        rows = deals.where(
+            deals.has("outcome", "open") & deals.fitting({"process": self.process})
+        )
+        alike = grouped(rows["process"], rows["process_version"])
+        versions = rows.records("process", "process_version", rows=alike.first)
+        known = (reader.processes.get(version) for version in versions)
+        return sorted({it.key for it in known if it is not None and not it.qualifying_stage})
 
 
 def _parts(span: Span, each: Each | None, reader: Reader) -> Iterator[Span]:

@@ -30,7 +30,7 @@ from salesflow.presentation.format import (
     totals,
     totals_text,
 )
-from salesflow.presentation.messages import Language, in_language, kind_name
+from salesflow.presentation.messages import Language, in_language, kind_name, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import NOTHING, UNKNOWN, Column, HeldRows
@@ -121,6 +121,12 @@ class RestatementView(View):
             f" · {word('listed', language)} {len(self.events):,}"
             f" · {word('in all', language)} {self.events_total:,}"
         )
+        one = say(
+            "then and now are the same instant, so that nothing can differ; name an earlier"
+            " --known-then, or a later --known-at",
+            language,
+        )
+        notes = (sides, one) if self.known_then == self.moment.known_at else (sides,)
         cells = tuple(_cell_text(cell, language) for cell in self.cells)
         events = tuple(_event_text(event, zone, language) for event in self.events)
         told = (
@@ -131,7 +137,7 @@ class RestatementView(View):
                 "Late changes (as recorded then and now)",
                 COLUMNS,
                 cells,
-                notes=(sides,),
+                notes=notes,
                 words=("Outcome",),
             ),
             TableOfView("Events behind the changes", told, events, notes=(listed,)),

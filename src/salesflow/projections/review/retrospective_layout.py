@@ -1,5 +1,6 @@
 """A retrospective laid out for people: one table for each thing it looks back on."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
@@ -60,17 +61,21 @@ class RetrospectiveLayout:
     def figures(
         self, moved: Iterable[FigureMoved], period: Period, before: Period, part: str
     ) -> TableOfView:
-        """Lay out what moved."""
-        rows = tuple(
-            self.figure_row(each)
-            for each in moved
-            if each.unit != "money" or each.value or each.value_before
-        )
+        """Lay out what moved; a figure in several currencies is named with each."""
+        shown = [it for it in moved if it.unit != "money" or it.value or it.value_before]
+        times = Counter(it.figure for it in shown)
+        rows = tuple(self._named_row(it, several=times[it.figure] > 1) for it in shown)
         days = days_text(period, self._timezone)
         columns = ("Figure", "This period", "Prior period", "Difference")
         beside = f"{self.word('prior period')} {days_text(before, self._timezone)}"
         about = " · ".join(each for each in (part, days, beside) if each)
         return TableOfView("Retrospective", columns, rows, about=about)
+
+    def _named_row(self, each: FigureMoved, *, several: bool) -> tuple[str, str, str, str]:
+        named, now, before, difference = self.figure_row(each)
+        if several and each.currency is not None and not named.endswith(each.currency):
+            named = f"{named} {each.currency}"
+        return named, now, before, difference
 
     def figure_row(self, each: FigureMoved) -> tuple[str, str, str, str]:
         """Write one figure: what it is, its values now and before, the difference."""

@@ -58,5 +58,7 @@ class ReviewScope:
         owned = rows.fitting({"owner": self._owner})
         if self._team is not None:
             mine, words = np.flatnonzero(owned), rows.words["owner"]
-            owned[mine] = self._teams.are_in(self._team, rows["owner"][mine], words, at[mine])
+            owned[mine] = self._teams.are_in(
+                (self._team,), rows["owner"][mine], words, at[mine]
+            )
         return owned

@@ -27,7 +27,7 @@ from salesflow.presentation.format import (
     short_id,
     span_text,
 )
-from salesflow.presentation.messages import Language, key_text, say
+from salesflow.presentation.messages import Language, key_text
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_library import CaseLibrary
 from salesflow.projections.cases.library_cases import read_cases, read_deals
@@ -60,10 +60,16 @@ from salesflow.projections.folds.review_action import REVIEW_ACTION
 from salesflow.projections.goals.goal_attainment import GoalAttainment
 from salesflow.projections.goals.goal_layout import GoalLayout
 from salesflow.projections.goals.goal_lines import GoalLine
-from salesflow.projections.improvement.improvement_effect import ImprovementEffect
-from salesflow.projections.improvement.improvement_figures import (
+from salesflow.projections.improvement.improvement_effect import (
+    ImprovementEffect,
+    ImprovementEffectView,
+)
+from salesflow.projections.improvement.improvement_verdicts import (
     ImprovementVerdict,
-    verdict_of_improvement,
+    MovedTowards,
+    Unmatched,
+    said_of_direction,
+    said_of_verdict,
 )
 from salesflow.projections.pipeline.funnel import Funnel, FunnelStage, FunnelView
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
@@ -109,6 +115,10 @@ class ImprovementStanding(Value):
     metric: Annotated[Reference, FieldRole.TRAIT]
     verdict: Annotated[ImprovementVerdict | None, FieldRole.TRAIT]
     """None where its amounts are in several currencies: ask `improvement-effect` for one."""
+    unmatched: Annotated[Unmatched | None, FieldRole.TRAIT]
+    """Why nobody can be compared, where not everybody changed at once."""
+    towards: Annotated[MovedTowards | None, FieldRole.TRAIT]
+    """Which way the figure went, by what was expected, else by which direction is better."""
     changes: Estimate | None
     """The difference of mean changes, with its interval."""
 
@@ -258,19 +268,21 @@ def _improvements(span: Span, reader: Reader, moment: Moment) -> Iterator[Improv
         if state == "proposed" or (state == "concluded" and not span.holds(at)):
             continue
         try:
-            view = ImprovementEffect(improvement=key).answer(reader, moment)
+            view: ImprovementEffectView | None = ImprovementEffect(improvement=key).answer(
+                reader, moment
+            )
         except InputError:
-            verdict, changes = None, None
-        else:
-            verdict = view.verdict
-            changes = None if view.effect is None else view.effect.changes
+            view = None
+        effect = None if view is None else view.effect
         yield ImprovementStanding(
             improvement=key,
             state=state,
             outcome=outcome,
             metric=metric,
-            verdict=verdict,
-            changes=changes,
+            verdict=None if view is None else view.verdict,
+            unmatched=None if view is None else view.unmatched,
+            towards=None if view is None else view.towards,
+            changes=None if effect is None else effect.changes,
         )
 
 
@@ -373,9 +385,7 @@ class _StrategyLayout:
                 each.state,
                 each.outcome or NO_VALUE,
                 key_text(each.metric, self._language),
-                NO_VALUE
-                if each.verdict is None
-                else say(verdict_of_improvement(each.verdict), self._language),
+                " · ".join(_said_of(each, self._language)) or NO_VALUE,
             )
             for each in self._view.improvements
         )
@@ -394,3 +404,11 @@ class _StrategyLayout:
         )
         columns = ("Review", "Action", "Responsible", "Due")
         return TableOfView("Open actions of reviews", columns, rows)
+
+
+def _said_of(it: ImprovementStanding, language: Language) -> Iterator[str]:
+    """Yield what can be said of an improvement: the verdict, and which way it went."""
+    if it.verdict is not None:
+        yield said_of_verdict(it.verdict, it.unmatched, language)
+    if it.towards is not None:
+        yield said_of_direction(it.towards, language)

@@ -25,7 +25,7 @@ from salesflow.adapters.importers.errors import KeyPath, MappingError, allowed
 from salesflow.adapters.importers.table.mapping import NamedProcess, TableMapping
 from salesflow.domain.process import Label, ProcessPublished, ProcessVersion, process_id
 from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.wording import reason_of, shortened
+from salesflow.domain.wording import Message, reason_of, shortened
 from salesflow.errors import InputError
 
 __all__ = [
@@ -340,7 +340,20 @@ def _translated(
     if first["type"] == "missing":
         name = str(first["loc"][-1])
         return MappingError(f"{name} is missing", (*path, *where))
-    return MappingError(reason_of(first), (*path, *where))
+    reason = _no_section(first, where) or reason_of(first)
+    return MappingError(reason, (*path, *where))
+
+
+def _no_section(error: abc.Mapping[str, Any], where: KeyPath) -> Message | None:
+    """Say of a part that is no table how it is written: `[process]`, and what is in it."""
+    if not error["type"].startswith(("dict_", "model_")) or len(where) != 1:
+        return None
+    given = error["input"]
+    if where[0] == "process" and isinstance(given, str):
+        return Message(
+            "is a section of its own: [process] and, below it, key = {key}", key=f'"{given}"'
+        )
+    return Message("is a section of its own: write [{name}]", name=str(where[0]))
 
 
 def _existing(loc: tuple[str | int, ...], raw: object) -> KeyPath:

@@ -1,0 +1,109 @@
+"""What was recorded and may be a slip: said twice on one day, or leaves others without ground.
+
+Both are allowed, since both may be so; neither is seen in what a command prints. A module of
+its own, since it reads what was recorded anew, whichever command recorded it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.event import Event, Fact, FactRetracted, retracted_ids
+from salesflow.domain.time import from_instant
+from salesflow.errors import HistoryError, NotFoundError
+from salesflow.presentation.format import local_day
+from salesflow.presentation.messages import Language, fact_name, say
+
+__all__ = ["slips_in"]
+
+
+if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.adapters.event_store.append import Receipt
+    from salesflow.engine import SalesFlow
+
+LONGEST: Final = 10_000
+"""A stream of more events is not read anew."""
+
+
+def slips_in(
+    flow: "SalesFlow", kind: type[Aggregate], receipt: "Receipt", language: Language
+) -> Iterator[str]:
+    """Yield what whoever recorded something of things of a kind should look at again."""
+    if receipt.again:
+        return
+    kinds = dict(zip(receipt.stream_ids, receipt.kinds, strict=False))
+    for id in receipt.stream_ids:
+        if kinds.get(id, kind.noun) == kind.noun:
+            events = flow.history(id)
+            if len(events) <= LONGEST:
+                yield from _said_twice(flow, events, receipt, language)
+                yield from _left_without_ground(flow, kind, id, receipt, language)
+
+
+def _said_twice(
+    flow: "SalesFlow", events: Sequence[Event], receipt: "Receipt", language: Language
+) -> Iterator[str]:
+    """Say of what was recorded word for word before, as of the same day."""
+    gone, zone = retracted_ids(events), flow.settings().timezone
+    believed = [
+        event
+        for event in events
+        if event.event_id not in gone and not isinstance(event.fact, FactRetracted)
+    ]
+    for event in believed:
+        if not receipt.first <= event.position <= receipt.last or _may_come_again(event.fact):
+            continue
+        day = local_day(event.occurred_at, zone)
+        for other in believed:
+            if (
+                other.position < event.position
+                and other.fact == event.fact
+                and local_day(other.occurred_at, zone) == day
+            ):
+                yield say(
+                    "{event}: the very same is recorded of {day} already, as event no."
+                    " {number}; retract one of them where that is a slip",
+                    language,
+                    event=fact_name(type(event.fact), language),
+                    day=day,
+                    number=f"{other.position:,}",
+                )
+                break
+
+
+def _may_come_again(fact: Fact) -> bool:
+    """Return whether a fact may be so twice a day: what moves on, such as a stage, and back."""
+    return fact.is_opening or fact.changes_summary
+
+
+def _left_without_ground(
+    flow: "SalesFlow",
+    kind: type[Aggregate],
+    id: UUID,
+    receipt: "Receipt",
+    language: Language,
+) -> Iterator[str]:
+    """Say which facts that counted before do so no longer, by what was recorded now."""
+    before: set[UUID] = set()
+    with suppress(NotFoundError, HistoryError):
+        known_at = from_instant(receipt.recorded - 1)
+        before = {
+            event.event_id for event, _ in _irregular(flow.get(kind, id, known_at=known_at))
+        }
+    with suppress(NotFoundError, HistoryError):
+        for event, why in _irregular(flow.get(kind, id)):
+            if event.event_id not in before:
+                yield say(
+                    "{event} of {day}, event no. {number}, no longer counts: {why}",
+                    language,
+                    event=fact_name(type(event.fact), language),
+                    day=local_day(event.occurred_at, flow.settings().timezone),
+                    number=f"{event.position:,}",
+                    why=say(why, language),
+                )
+
+
+def _irregular(thing: Aggregate) -> Sequence[tuple[Event, Any]]:
+    return getattr(thing, "irregular", ())
