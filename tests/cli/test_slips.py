@@ -85,6 +85,61 @@ def test_what_is_told_twice_of_one_day_is_said_to_be_there_already(
     assert [said in each.out + each.err for each in (first, again, later)] == [0, 1, 0]
 
 
+def test_a_word_in_other_letters_is_said_to_be_another_one(house: str) -> None:
+    skills = ("negotiation", "Negotiation", "negotiation", "drawing")
+    told = [typed(f"rep assess-skill ann {it} 4 --evidence x", house) for it in skills]
+    said = [each.out + each.err for each in told]
+    assert ["perhaps negotiation" in each for each in said] == [0, 1, 0, 0]
+    assert ["'negotiation' was written Negotiation as well" in each for each in said] == [
+        0, 0, 1, 0,
+    ]  # fmt: skip
+
+
+def test_what_is_typed_by_its_place_is_told_so_where_it_is_written_as_an_option(
+    house: str,
+) -> None:
+    told = typed("rep rejoin gus --team north", house)
+    assert told.code != 0
+    assert (
+        "there is no option --team: it is typed by its place alone, as in REP TEAM" in told.err
+    )
+
+
+def test_an_amount_may_have_its_currency_right_behind_it(house: str) -> None:
+    command = "--metric sales --target 300000CNY --quarter 2026-Q4"
+    told = typed(f"goal set q4 {command} --strategy s --why-achievable x --json", house)
+    [event] = json.loads(told.out)["recorded"]
+    assert (event["fact"]["target"], event["fact"]["currency"]) == ("300000", "CNY")
+    assert "300,000 CNY" in typed(f"ask goal-check {command}", house).out
+
+
+def test_times_are_told_by_the_clocks_of_the_business_and_no_finer_than_needed(
+    house: str,
+) -> None:
+    told = typed("goal lock y26 --occurred-at 2026-01-01", house)
+    assert "was opened at 2026-01-02 00:00+00:00; nothing can be recorded of it before, at" in (
+        told.err
+    )
+
+
+def test_a_goal_check_rests_on_the_past_and_calls_for_no_later_events(house: str) -> None:
+    check = "ask goal-check --metric orders --target 2 --quarter 2026-Q3 --as-of 2026-07-01"
+    assert "nothing has happened since" not in typed(check, house).out
+    figures = "ask kpis --month 2026-07 --as-of 2026-07-01"
+    assert "nothing has happened since" in typed(figures, house).out
+
+
+def test_a_list_of_goals_calls_customers_by_their_names(house: str) -> None:
+    for command in (
+        "customer register --name 江南精密",
+        "goal set c --metric orders --target 1 --year 2026 --customer 江南精密 --strategy s"
+        " --why-achievable x",
+    ):
+        told = typed(command, house)
+        assert told.code == 0, told.err
+    assert "customer 江南精密" in typed("goal list", house).out
+
+
 def test_a_list_with_commas_is_several_wherever_each_is_one_word(house: str) -> None:
     for command, names, found in (
         ("rep agree-career-plan ann --steps senior,principal", "steps", 2),

@@ -156,5 +156,5 @@ def test_nothing_is_logged_of_a_deal_before_it_was_opened() -> None:
             channel="call", direction="out", occurred_at=START.replace(hour=8)
         ),
         error=InputError,
-        match="was opened at 2026-03-02T09:00:00.*nothing can be recorded of it before",
+        match="was opened at 2026-03-02 17:00.*nothing can be recorded of it before",
     )

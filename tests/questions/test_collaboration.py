@@ -229,6 +229,16 @@ def test_credits_are_written_to_the_last_digit_so_that_they_add_up(sales: Shop) 
     assert credited == {"ann": "0.625", "lea": "0.25", "bob": "0.125"}
 
 
+def test_committees_of_no_deal_won_or_lost_are_not_listed(sales: Shop) -> None:
+    sales.tell(1, ("2026-02-01", opened(owner="ann")))
+    tables = {each.title: each.rows for each in asked(sales).tables()}
+    assert tables["Buying committee in won and lost deals"] == ()
+    sales.tell(2, ("2026-02-01", opened(owner="ann")), ("2026-03-12", DealWon()))
+    tables = {each.title: each.rows for each in asked(sales).tables()}
+    [row] = tables["Buying committee in won and lost deals"]
+    assert row[:2] == ("committee known *", "1")
+
+
 def member(person: UUID, *roles: str, stance: str = "neutral") -> Fact:
     return CommitteeMemberIdentified.model_validate(
         {"person_id": person, "roles": roles, "stance": stance}

@@ -40,7 +40,7 @@ def notes_of(
     """Return what a reader of the answer should know besides."""
     period = getattr(view, "period", None)
     if isinstance(period, Period):
-        span = _PeriodDays(period, view)
+        span = _PeriodDays(period, view, looks_ahead=asked.name in LOOKS_AHEAD)
         if asked.name in LOOKS_AHEAD:
             yield from _silence(flow, asked, span, language)
         elif span.begins_later:
@@ -54,14 +54,15 @@ def notes_of(
 class _PeriodDays:
     """The period of an answer, in days of the business time zone, beside its moment."""
 
-    def __init__(self, period: Period, view: View) -> None:
+    def __init__(self, period: Period, view: View, *, looks_ahead: bool) -> None:
         moment, zone = view.moment, ZoneInfo(view.timezone)
         self.view, self.zone = view, zone
         self.begins_later = moment.as_of < period.start
         self.ends_later = moment.as_of < period.end - TICK
         length = period.end - period.start
-        self.since = moment.as_of - length if self.begins_later else period.start
-        """From when on something ought to have happened."""
+        ahead = self.begins_later or looks_ahead
+        self.since = min(moment.as_of - length, period.start) if ahead else period.start
+        """From when on something ought to have happened; what looks ahead rests on the past."""
         last = (period.end - TICK).astimezone(zone).date()
         self.named = span_text(period.start.astimezone(zone).date(), last)
         self.as_of, self.known_at = (

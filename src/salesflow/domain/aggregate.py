@@ -8,7 +8,7 @@ as in the log, so here. Nothing here knows a database; the session appends what 
 
 from collections.abc import Iterable
 from copy import copy
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from types import FunctionType
 from typing import Any, ClassVar, NoReturn, Self
 from uuid import UUID, uuid4
@@ -545,12 +545,22 @@ class Aggregate:
             return
         if not (is_untimed(opening) or occurred < opening.occurred):
             return
-        untimed = is_untimed(opening)
-        when = "just now" if untimed else f"at {opening.occurred_at.isoformat()}"
+        opened, asked = self._texts_of(opening.occurred, occurred)
+        when = "just now" if is_untimed(opening) else f"at {opened}"
         raise InputError(
             f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it before,"
-            f" at {from_instant(occurred).isoformat()}"
+            f" at {asked}"
         )
+
+    def _texts_of(self, *instants: Instant) -> list[str]:
+        """Write times by the clocks of the business, as exactly as tells them apart."""
+        zone = self._context.timezone if self._context.knows_days else UTC
+        times = [from_instant(each).astimezone(zone) for each in instants]
+        for exact in ("minutes", "seconds"):
+            texts = [each.isoformat(" ", exact) for each in times]
+            if len({*texts}) == len({*times}):
+                return texts
+        return [each.isoformat(" ") for each in times]
 
     def _instant(self, when: datetime | date) -> tuple[Instant, Precision]:
         """Cut a time; a bare day is its midnight, but not before what is timed on that day."""

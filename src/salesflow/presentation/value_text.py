@@ -198,7 +198,10 @@ LABELS: Final = {"event": "when", "at": "when", "from_": "from"}
 
 
 class ValueText:
-    """Writes values in a language and a time zone, and names reps and deals where it can."""
+    """Writes values in a language and a time zone.
+
+    It names reps, deals and customers where it can.
+    """
 
     def __init__(
         self,
@@ -207,11 +210,13 @@ class ValueText:
         *,
         rep: Callable[[str], str] = str,
         deal: Callable[[UUID], str] = short_id,
+        customer: Callable[[UUID], str] = short_id,
     ) -> None:
         self.language: Language = language
         self.zone = zone
         self.rep = rep
-        self.deal = deal
+        self.called: Final = {"deal": deal, "customer": customer}
+        """By the name of a field, what those are called whose ids it holds."""
 
     def word(self, text: str) -> str:
         """Return a word of ours in the language."""
@@ -277,7 +282,7 @@ class ValueText:
             return self._number(cls, name, value, kind, unit)
         if isinstance(value, UUID):
             whole = str(value) if name in WHOLE_IDS else None
-            return self.deal(value) if name == "deal" else whole
+            return self.called[name](value) if name in self.called else whole
         if name == INSTANT and isinstance(value, int):
             return local_time(from_instant(value), self.zone, exact=False)
         if isinstance(value, str | tuple) and (name == CHANNEL or is_closed_list(kind)):

@@ -52,6 +52,7 @@ __all__ = [
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
+    from salesflow.adapters.event_store.append import Receipt
     from salesflow.engine import SalesFlow, Session
 
 PANEL: Final = "Recording"
@@ -269,20 +270,21 @@ class _Command:
             )
         assert receipt is not None
         told = [each for each in results if isinstance(each, str | UUID)]
-        notes = [
-            *naming.notes,
-            *self._notes(flow, completed, context.language),
-            *slips_in(flow, self.kind, receipt, context.language),
-        ]
+        notes = [*naming.notes, *self._notes(flow, completed, receipt, context.language)]
         show_receipt(context, flow, receipt, told, notes)
 
     def _notes(
-        self, flow: "SalesFlow", completed: Sequence[_OneCommand], language: Language
+        self,
+        flow: "SalesFlow",
+        completed: Sequence[_OneCommand],
+        receipt: "Receipt",
+        language: Language,
     ) -> Iterator[str]:
         """Yield what should be known of what was recorded."""
         notes_of = self.prepared.notes if self.prepared else _no_notes
         for each in completed:
             yield from notes_of(flow, {"id": each.id, **each.values}, language)
+        yield from slips_in(flow, self.kind, receipt, language)
 
     def _ensure(self, flow: "SalesFlow", completed: Sequence[_OneCommand]) -> None:
         """Refuse what was given for one of them, beside what was given for the others."""

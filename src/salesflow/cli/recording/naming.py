@@ -371,7 +371,24 @@ class Naming:
 
     def _word(self, met: type[known.Met], text: str) -> str:
         self._note_unmet(met, text)
+        found = self._found(met, text)
+        if found is not None and found.met:
+            self._note_alike_words(text, self._others(met))
         return text
+
+    def _note_alike_words(self, text: str, others: Iterable[str]) -> None:
+        """Note that a word was written in other letters before, which makes it another one."""
+        word = trimmed(text)
+        alike = [each for each in others if each != word and folded(each) == folded(word)]
+        if alike:
+            self.note(
+                say(
+                    "{word} was written {others} as well: those are counted apart",
+                    self._language,
+                    word=quoted(word),
+                    others=", ".join(alike),
+                )
+            )
 
     def _note_unmet(self, met: type[known.Met], text: str) -> None:
         """Note what was never met while others were."""

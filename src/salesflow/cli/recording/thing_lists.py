@@ -243,7 +243,7 @@ def _case(case: Case, read: ThingsRead) -> tuple[str, ...]:
     assert case.deal is not None, "a case is of a deal"
     return (
         case.key,
-        case.title or read.text.deal(case.deal),
+        case.title or read.text.called["deal"](case.deal),
         read.word("published" if case.withdrawn is None else "withdrawn"),
         _joined(case.audience, read.word("all")),
         _joined(read.key(each.factor) for each in case.factors),

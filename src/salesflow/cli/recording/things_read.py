@@ -13,6 +13,7 @@ from uuid import UUID
 from salesflow.cli.ids import Called
 from salesflow.cli.known_things import ids_of_things
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -49,7 +50,13 @@ class ThingsRead:
         self.known_at = known_at
         self.zone = flow.settings().timezone
         self.names = Called(flow)
-        self.text = ValueText(language, self.zone, rep=self.names.rep, deal=self._deal)
+        self.text = ValueText(
+            language,
+            self.zone,
+            rep=self.names.rep,
+            deal=self._deal,
+            customer=self._customer,
+        )
         self._read: dict[type[Aggregate], list[tuple[UUID, Aggregate]]] = {}
 
     def get(self, kind: type[ThingT], id: UUID) -> ThingT:
@@ -100,6 +107,11 @@ class ThingsRead:
     def key(self, text: str) -> str:
         """Return what people read for a stored word."""
         return key_text(text, self.language)
+
+    def _customer(self, id: UUID) -> str:
+        with suppress(NotFoundError, HistoryError):
+            return self.flow.get(Customer, id).name or short_id(id)
+        return short_id(id)
 
     def _deal(self, id: UUID) -> str:
         with suppress(NotFoundError, HistoryError):

@@ -328,7 +328,13 @@ def _number(given: object) -> str:
         raise InputError(f"{quoted(text)} is not a number") from None
 
 
+JOINED: Final = re.compile(r"([-+]?[0-9][0-9.,]*)([A-Za-z]{3})")
+
+
 def _amount_or_number(given: object) -> object:
+    joined = JOINED.fullmatch(given.strip()) if isinstance(given, str) else None
+    if joined is not None:
+        given = f"{joined[1]} {joined[2]}"
     is_amount = " " in given.strip() if isinstance(given, str) else isinstance(given, Mapping)
     return _money(given) if is_amount else _number(given)
 

@@ -400,27 +400,38 @@ class People(DealCommands, PeopleState):
             raise RuleError(
                 f"{quoted(person)} owns deal {self.id} and is credited with the rest"
             )
-        before = then.collaborators.get(person)
         named = {"department": department, "role": role, "credit": share}
-        if before is not None:
-            named = {n: getattr(before, n) if it is None else it for n, it in named.items()}
+        fact = then._as_joined(person, named, starts)
+        for state in [then, *self._as_planned(then, person)]:
+            state._ensure_room_for(fact)
+        self._record(fact, occurred_at)
+
+    def _as_joined(
+        self, person: str, named: Mapping[str, object], starts: datetime | None
+    ) -> CollaboratorJoined:
+        """Return how somebody joins; what is not named stays as it is. Refuse no change."""
+        before = self.collaborators.get(person)
+        stays = {name: getattr(before, name, None) for name in named}
+        its = {n: stays[n] if it is None else it for n, it in named.items()}
         fact = CollaboratorJoined.model_validate(
             {"person": person, "effective_from": starts}
-            | {name: it for name, it in named.items() if it is not None}
+            | {name: it for name, it in its.items() if it is not None}
         )
         if before == Collaborator(person, fact.department, fact.role, fact.credit):
             raise RuleError(
                 f"{quoted(person)} works on deal {self.id} already, with that role and share"
             )
-        for state in [then, *self._as_planned(then, person)]:
-            others = [c.credit for c in state.collaborators.values() if c.person != person]
-            given = sum(others, fact.credit)
-            if given > WHOLE:
-                raise RuleError(
-                    f"the collaborators of deal {self.id} would share {given:%}; there is no"
-                    " more than the whole"
-                )
-        self._record(fact, occurred_at)
+        return fact
+
+    def _ensure_room_for(self, fact: CollaboratorJoined) -> None:
+        """Refuse shares that are more than the whole together."""
+        others = (c.credit for c in self.collaborators.values() if c.person != fact.person)
+        given = sum(others, fact.credit)
+        if given > WHOLE:
+            raise RuleError(
+                f"the collaborators of deal {self.id} would share {given:%}; there is no"
+                " more than the whole"
+            )
 
     def remove_collaborator(
         self,

@@ -137,7 +137,11 @@ class CollaborationLayout:
             self._language,
             won=f"{won:,}",
         )
-        notes = (each, *self._shown(people))
+        first = (
+            in_language("First to answer: of the help asked for in the period", self._language),
+            in_language("Department: the one last taken part for", self._language),
+        )
+        notes = (each, *(first if people.rows else ()), *self._shown(people))
         return TableOfView("People on deals", columns, written_rows(rows), notes=notes)
 
     def channels(self, channels: Iterable[ChannelFigures]) -> TableOfView:
@@ -194,6 +198,7 @@ class CollaborationLayout:
                 estimate_text(s.difference, percent=True).replace("%", ""),
             )
             for s in shares
+            if s.won_of or s.lost_of
         ]
         rows += [
             (
@@ -203,6 +208,7 @@ class CollaborationLayout:
                 NO_VALUE,
             )
             for m in means
+            if m.won is not None or m.lost is not None
         ]
         columns = (
             *("Buying committee", "Deals won", "Of won deals (95% CI)", "Deals lost"),

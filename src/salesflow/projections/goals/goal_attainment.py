@@ -9,7 +9,7 @@ now, and the deals it rests on. Leaves out whether a goal would be well set: tha
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import chain
@@ -45,6 +45,7 @@ from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.goals.goal_layout import DealLine, GoalLayout
 from salesflow.projections.goals.goal_lines import (
     CheckInLine,
+    GoalInTree,
     GoalLine,
     GoalSplit,
     LetterThen,
@@ -61,6 +62,7 @@ from salesflow.projections.goals.goal_lines import (
 )
 from salesflow.projections.metrics.attainment import (
     ExpectedBy,
+    GoalActuals,
     WorkDays,
     measured,
     progress_of,
@@ -261,48 +263,34 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             NotFoundError: when the goal asked about is not set at the moment.
         """
         every = read_goals(reader)
-        known = {goal.key for goal in every}
         tree = as_tree(self._asked(every, reader))
         goals = [placed.goal for placed in tree]
+        keys = {goal.key for goal in goals}
         circles = frozenset(in_circles({it.key: it.parent for it in every}))
         parts = parts_of(goals, every, circles)
-        keys = {goal.key for goal in goals}
         beside = [part for part, _ in parts if part.key not in keys]
         found = measured([*goals, *beside], reader, self.expected_by)
-        days, listed = WorkDays.read(reader), len(goals)
-        lines = [
-            goal_line(
-                placed,
-                actual,
-                progress_of(placed.goal, actual.value, days, it),
-                known,
-                reader.calendar,
-            )
-            for placed, actual, it in zip(
-                tree, found.actuals[:listed], found.seasons[:listed], strict=True
-            )
-        ]
         actuals = {
             goal.key: actual.value
             for goal, actual in zip([*goals, *beside], found.actuals, strict=True)
         }
-        others = [
-            goal
-            for goal in ([] if self.goal is not None else self._in_days(every, reader))
-            if goal.key not in keys
-        ]
-        detail = self._detail(goals, reader, {it.key: it for it in every})
         return GoalAttainmentView(
             moment=moment,
-            goals=tuple(lines),
+            goals=tuple(_lines(tree, found, every, reader)),
             splits=tuple(splits_of(parts, actuals, reader.calendar)),
             in_circles=tuple(goal.key for goal in goals if goal.key in circles),
             expected_by=self.expected_by,
             goals_elsewhere=len(every) - len(goals),
-            goals_of_others=len(others),
+            goals_of_others=self._of_others(keys, every, reader),
             rates=found.rates,
-            **detail,
+            **self._detail(goals, reader, {it.key: it for it in every}),
         )
+
+    def _of_others(self, keys: Set[str], every: Sequence[GoalRow], reader: Reader) -> int:
+        """Count the goals of the days asked about that are of others than who was asked for."""
+        if self.goal is not None:
+            return 0
+        return sum(goal.key not in keys for goal in self._in_days(every, reader))
 
     def _asked(self, every: Sequence[GoalRow], reader: Reader) -> list[GoalRow]:
         """Choose the goals asked about."""
@@ -359,6 +347,16 @@ class GoalAttainment(PeriodQuestion[GoalAttainmentView]):
             "deals_total": len(deals),
             "sales_without_rate": totals(chain.from_iterable(counted.left_out.values())),
         }
+
+
+def _lines(
+    tree: Sequence[GoalInTree], found: GoalActuals, every: Iterable[GoalRow], reader: Reader
+) -> Iterator[GoalLine]:
+    """Yield the lines of the goals of a tree, which are the first of those measured."""
+    known, days = {goal.key for goal in every}, WorkDays.read(reader)
+    for placed, actual, season in zip(tree, found.actuals, found.seasons, strict=False):
+        progress = progress_of(placed.goal, actual.value, days, season)
+        yield goal_line(placed, actual, progress, known, reader.calendar)
 
 
 def _below(key: str, every: Sequence[GoalRow]) -> list[GoalRow]:

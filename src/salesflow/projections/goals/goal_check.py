@@ -70,7 +70,7 @@ __all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "past_notes"
 
 PERIODS: Final = 4
 PERIODS_MOST: Final = 40
-AMOUNT: Final = re.compile(r"(.+) ([A-Za-z]+)").fullmatch
+AMOUNT: Final = re.compile(r"(.+[0-9]) *([A-Za-z]{3})|(.+) ([A-Za-z]+)").fullmatch
 PLACES: Final = Decimal("0.000001")
 COUNTED: Final = {"count": "whole numbers", "number": "plain numbers"}
 """What people call the units that have no name of their own."""
@@ -284,7 +284,8 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
         if isinstance(target, Money):
             amount, code = target.amount, target.currency
         elif isinstance(target, str) and (found := AMOUNT(target.strip())):
-            amount, code = without_thousands(found[1].strip()), found[2].upper()
+            amount, code = (found[1] or found[3]).strip(), (found[2] or found[4]).upper()
+            amount = without_thousands(amount)
         if code is None:
             return given
         if currency not in (None, code):
