@@ -119,6 +119,13 @@ def deal_known(events: list[Raw], deal: str, as_of: int, known_at: int) -> Found
             for event in history
             if event["kind"] == "deal.competitor_named"
         },
+        "buyer": [
+            event["payload"]
+            for event in history
+            if event["kind"] == "deal.interview_held"
+            and closing["closed"][0] is not None
+            and event["occurred"] >= closing["closed"][0]
+        ],
         "events": len(history),
         "contacts": len([e for e in history if e["kind"] == "deal.contact_logged"]),
         "objections": len([e for e in history if e["kind"] == "deal.objection_raised"]),
@@ -168,12 +175,20 @@ def _fits(
     events: list[Raw], case: Found, asked: dict[str, Any], as_of: int, known_at: int
 ) -> bool:
     nothing = ("outcome", "process", "stage", "segment", "because", "competitor")
-    deal = case["now"] or {**dict.fromkeys(nothing), "named": set(), "products": []}
+    deal = case["now"] or {
+        **dict.fromkeys(nothing),
+        "named": set(),
+        "products": [],
+        "buyer": [],
+    }
     for name in ("outcome", "process", "stage", "segment"):
         if asked[name] is not None and deal[name] != asked[name]:
             return False
     reasons = {deal["because"], *(factor[0] for factor in case["factors"])}
     named, products = deal["named"] | {deal["competitor"]}, deal["products"]
+    for said in deal["buyer"]:
+        reasons |= {*said.get("reasons", [])}
+        named |= {said.get("competitor")}
     return (
         asked["reason"] in (None, *reasons)
         and asked["competitor"] in (None, *named)

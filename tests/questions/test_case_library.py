@@ -9,6 +9,7 @@ from questions.shop import Shop, deal_id, shop
 from salesflow import STANDARD, Case, CaseLibrary, Customer, Deal
 from salesflow.domain.case import case_id
 from salesflow.domain.deal.activities import CompetitorNamed, ContactLogged
+from salesflow.domain.deal.after_sales import InterviewHeld
 from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.errors import NotFoundError
@@ -77,9 +78,43 @@ def test_a_reason_is_that_of_the_closing_as_known_now_or_a_factor_people_noted(
     assert [each.case for each in then.cases] == ["acme"]
 
 
+def test_what_the_buyer_says_is_shown_beside_it_and_found() -> None:
+    with shop() as books:
+        books.turn("2026-03-30")
+        books.tell(1, ("2026-03-01", opened()), ("2026-03-30", DealLost(because="price")))
+        early = InterviewHeld(reasons=("timing",), competitor="Early", by="ann")
+        books.tell(1, ("2026-03-20", early))
+        with books.flow.session() as s:
+            s.add(Case.publish("lost", deal=s.get(Deal, deal_id(1))))
+        said = InterviewHeld(reasons=("response_time",), competitor="Rival", by="ann")
+        books.turn("2026-04-20").tell(1, ("2026-04-10", said))
+        for asked in (
+            {"reason": "response_time"},
+            {"competitor": "Rival"},
+            {"reason": "price"},
+        ):
+            assert keys(books, **asked) == ["lost"], asked
+        assert keys(books, reason="timing") == [], "it was before the decision"
+        assert keys(books, competitor="Early") == []
+        view = ask(books)
+        [table] = [each for each in view.tables() if each.title == "What the buyers say"]
+        assert table.rows == (("lost", "response time", "Rival", "price", "–"),)
+        [case] = view.cases
+        assert (case.buyer_reasons, case.buyer_competitors) == (("response_time",), ("Rival",))
+        then = books.flow.ask(CaseLibrary(), as_of="2026-04-09").cases[0]
+        assert then.buyer_reasons == ()
+
+
 def test_a_case_for_everybody_is_for_whoever_asks(sales: Shop) -> None:
     assert keys(sales, audience="east") == ["acme", "good"]
     assert keys(sales, audience="west") == ["good"]
+
+
+def test_people_whom_no_case_is_meant_for_are_told(sales: Shop) -> None:
+    [unmet] = ask(sales, audience="eats").unmet
+    assert unmet.sentence() == "no case is meant for these people alone: 'eats'; perhaps east"
+    assert unmet.sentence("zh") == "没有专门面向以下人员的案例： 'eats'；可能是 east"
+    assert ask(sales, audience="east").unmet == ()
 
 
 def test_words_are_found_in_both_languages_whatever_their_width_and_size(sales: Shop) -> None:

@@ -178,3 +178,7 @@ def test_each_of_several_currencies_has_a_table_of_its_own() -> None:
         assert [row[:2] for row in usd.rows] == [("1", "bob")]
         assert (" · CNY · " in cny.about, " · USD · " in usd.about) == (True, True)
         assert usd.notes == ("2 more have nothing",)
+        assert {cny.columns[-1], usd.columns[-1]} == {"Rests on, all currencies"}
+    with payroll(*TEAM, won(1, "03-10", "100")) as found:
+        assert board(found).tables()[0].columns[-1] == "Rests on"
+        assert "rests on = how many bookings" in board(found).formula

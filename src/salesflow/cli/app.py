@@ -86,6 +86,9 @@ STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
 GOALS: Final = f"{HOME}recording.goals"
+REVIEWS: Final = f"{HOME}recording.reviews"
+DUE: Final = f"{REVIEWS}:DUE"
+FEEDBACK: Final = f"{HOME}recording.feedback:FEEDBACK_RECEIVED"
 ASSIGNED: Final = f"{HOME}recording.trainings:TRAINING_ASSIGNED"
 COMPLETED: Final = f"{HOME}recording.trainings:TRAINING_COMPLETED"
 REVIEW: Final = f"{DOMAIN}review:Review"
@@ -133,10 +136,11 @@ COMMANDS: Final = CommandGroup(
                     *("observe_stance", "remove_committee_member"),
                     *("win", "lose", "disqualify", "reopen", "amend_contract"),
                     *("issue_invoice", "receive_payment", "give_refund", "deliver_service"),
-                    *("place_repeat_order", "send_survey", "receive_feedback", "tag_feedback"),
+                    *("place_repeat_order", "send_survey", "tag_feedback"),
                     *("follow_up_feedback", "hold_interview"),
                     *("migrate", "merge_into", "unmerge_from"),
                 ),
+                "receive-feedback": ThingCommand(DEAL, "receive_feedback", FEEDBACK),
             },
         ),
         "customer": CommandGroup(
@@ -216,19 +220,23 @@ COMMANDS: Final = CommandGroup(
             "Reviews: figures fixed at a moment, findings, actions.",
             {
                 **_of(REVIEW, *ABOUT),
-                "open": ThingCommand(REVIEW, "open", f"{EVIDENCE}:REVIEW_OPENED"),
-                **_of(REVIEW, "record_finding", "agree_action"),
-                **_of(REVIEW, "complete_action", "drop_action", "carry_over_action"),
+                "open": ThingCommand(REVIEW, "open", f"{REVIEWS}:REVIEW_OPENED"),
+                **_of(REVIEW, "record_finding"),
+                "agree-action": ThingCommand(REVIEW, "agree_action", f"{REVIEWS}:DUE"),
+                **_of(REVIEW, "complete_action", "drop_action"),
+                "carry-over-action": ThingCommand(
+                    REVIEW, "carry_over_action", f"{REVIEWS}:DUE"
+                ),
                 "close": ThingCommand(REVIEW, "close_review"),
             },
         ),
         "case": CommandGroup(
             "Won and lost cases to learn from.",
-            _of(
-                CASE,
-                *(*ABOUT, "publish", "note_factor", "note_lesson", "address", "link"),
-                "withdraw",
-            ),
+            {
+                **_of(CASE, *ABOUT),
+                "publish": ThingCommand(CASE, "publish", f"{REVIEWS}:CASE_PUBLISHED"),
+                **_of(CASE, "note_factor", "note_lesson", "address", "link", "withdraw"),
+            },
         ),
         "improvement": CommandGroup(
             "Changes of process or strategy that are tried.",

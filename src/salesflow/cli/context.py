@@ -61,7 +61,7 @@ MANY_EVENTS = 5_000
 
 
 def time_text(text: str) -> str:
-    """Return a text that is a day, or a time with its zone.
+    """Return a text that is a day, or a time, with its zone or without.
 
     Raises:
         InputError: when it is neither.
@@ -140,8 +140,8 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         metavar="TIME",
-        help="What had happened by then: 2026-03-31 (the end of that day) or"
-        " 2026-03-31T17:00:00+08:00. Default: now.",
+        help="What had happened by then: 2026-03-31 (the end of that day), 2026-03-31 17:00 in"
+        " the business time zone, or 2026-03-31T17:00:00+08:00. Default: now.",
         rich_help_panel="Moment",
         show_default=False,
         parser=time_text,
@@ -237,7 +237,7 @@ class CommandContext:
                 f"{error}; name a database with --db (`salesflow demo` makes"
                 " salesflow-demo.db), or make one with `salesflow import`"
             ) from error
-        with flow, _in_business_time(flow):
+        with flow, _as_shown(flow, self.language):
             yield flow
 
     @contextmanager
@@ -260,7 +260,7 @@ class CommandContext:
         try:
             with self._flow(timezone=timezone) as flow:
                 founded = flow.log.head().position
-                with _in_business_time(flow):
+                with _as_shown(flow, self.language):
                     yield flow
         except BaseException:  # whatever it was, also Ctrl-C: it goes on
             if made is not None:
@@ -334,19 +334,26 @@ class CommandContext:
             raise
 
 
+ID_SHOWN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
 UTC_TIME = re.compile(r"(?<!['\"\w])\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?\+00:00(?!['\"\w])")
 
 
 @contextmanager
-def _in_business_time(flow: "SalesFlow") -> "Iterator[None]":
-    """Let refusals write times as they are typed and shown here: in the business time zone.
+def _as_shown(flow: "SalesFlow", language: Language) -> "Iterator[None]":
+    """Let refusals write times and things as they are typed and shown here.
 
-    What they repeat in quotes stays as it was typed.
+    That is in the business time zone, and by title or name; what they repeat in quotes stays as
+    it was typed.
     """
     try:
         yield
     except SalesflowError as error:
         message, *rest = error.args or ("",)
+        if isinstance(message, str) and ID_SHOWN.search(message):
+            from salesflow.cli.refused_things import with_names
+
+            message = with_names(say(message, language), flow, language)
+            error.args = (message, *rest)
         if isinstance(message, str) and UTC_TIME.search(message):
             timezone = flow.settings().timezone
 

@@ -22,6 +22,7 @@ from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.projections.known_names import TeamMet, nearest
 
 __all__ = [
+    "CHANGED_BY",
     "KINDS",
     "KnownThings",
     "changed_by",

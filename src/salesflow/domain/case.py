@@ -7,17 +7,18 @@ and the trainings that use it.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
 from uuid import UUID
 
-from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.fixed_figures import FixedFigures, SaidMoment, moment_of
 from salesflow.domain.state import OpenedState, appended
-from salesflow.domain.time import Time
+from salesflow.domain.time import Time, to_instant
 from salesflow.domain.values import (
     Key,
     Personal,
@@ -27,7 +28,7 @@ from salesflow.domain.values import (
     id_of_key,
 )
 from salesflow.domain.wording import Message, quoted
-from salesflow.errors import DealClosedError, InputError, RuleError
+from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleError
 
 __all__ = [
     "Case",
@@ -66,10 +67,11 @@ class CasePublished(Fact):
     audience: tuple[Key, ...] = ()
     """Whom it is for: teams, roles, levels."""
     as_of: Time | None = None
-    """The case shows what had happened by then; by its publication when left out."""
+    """The case shows what had happened by then, by the end of a day that is named; by its
+    publication when left out."""
     known_at: Time | None = None
-    """The case shows what was known by then; all that was recorded when it was published when
-    left out."""
+    """The case shows what was known by then, by the end of a day that is named; all that was
+    recorded when it was published when left out."""
 
     @property
     def figures_seen(self) -> tuple[datetime | None, datetime | None]:
@@ -204,7 +206,7 @@ class CaseState(OpenedState):
         return None
 
 
-class Case(Aggregate, CaseState):
+class Case(FixedFigures, CaseState):
     """A case by its key; `session.get(Case, case_id("acme-erp"))` finds it."""
 
     noun: ClassVar[str] = "case"
@@ -219,34 +221,35 @@ class Case(Aggregate, CaseState):
         title: str | None = None,
         summary: str | None = None,
         audience: tuple[str, ...] = (),
-        as_of: datetime | None = None,
-        known_at: datetime | None = None,
+        as_of: datetime | date | None = None,
+        known_at: datetime | date | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Put a deal that is won, lost or disqualified into the case library.
 
-        It is shown as it is known when it is published, or at the moment you name, beside what
-        is known of it whenever somebody looks.
+        It is shown as it is known when it is published, or at the moment you name (a day means
+        its end), beside what is known of it whenever somebody looks.
 
         Raises:
-            DealClosedError: for a deal that is open or merged, where the `Deal` is handed in.
+            DealClosedError: for a deal that is open or merged then, or at the moment you name,
+                where the `Deal` is handed in.
+            NotFoundError: for a deal that was not there at that moment.
         """
         if isinstance(deal, Deal):
             _ensure_decided(deal, occurred_at)
-        if as_of is not None and isinstance(occurred_at, datetime) and as_of > occurred_at:
-            raise InputError(
-                "as_of lies after the case was published; it shows that time or one before"
-            )
+            _ensure_decided_by(deal, as_of, known_at, occurred_at)
+        _ensure_seen_by_then(as_of, occurred_at)
+        self = cls.new(case_id(case))
+        figures = self._figures_at(as_of, known_at)
         fact = CasePublished(
             case=case,
             deal=deal.id if isinstance(deal, Deal) else deal,
             title=title,
             summary=summary,
             audience=audience,
-            as_of=as_of,
-            known_at=known_at,
+            as_of=figures.as_of,
+            known_at=figures.known_at,
         )
-        self = cls.new(case_id(fact.case))
         self._record(fact, occurred_at)
         return self
 
@@ -307,6 +310,45 @@ def _ensure_decided(deal: Deal, occurred_at: OccurredAt) -> None:
         raise DealClosedError(
             f"deal {deal.id} is {then.status} at that time; a case is of a deal that is won,"
             " lost or disqualified"
+        )
+
+
+def _ensure_seen_by_then(as_of: SaidMoment, occurred_at: OccurredAt) -> None:
+    """Refuse a time after the publication; days are looked at where the zone is known."""
+    timed = isinstance(as_of, datetime) and isinstance(occurred_at, datetime)
+    if timed and as_of > occurred_at:  # type: ignore[operator]
+        raise InputError(
+            "as_of lies after the case was published; it shows that time or one before"
+        )
+
+
+def _ensure_decided_by(
+    deal: Deal, as_of: SaidMoment, known_at: SaidMoment, occurred_at: OccurredAt
+) -> None:
+    """Refuse a moment by which nobody knew the deal, or knew how it was decided."""
+    if as_of is None and known_at is None:
+        return
+    zone = deal.context.timezone
+    then, known = (moment_of(each, zone) for each in (as_of, known_at))
+    if known is not None:
+        stored = [it for it in deal._stored if it.recorded <= to_instant(known)]
+        deal = Deal.load(deal.id, stored, context=deal.context)
+    opening = deal.history[0] if deal.history else None
+    moment = " and ".join(
+        f"{name} {said}"
+        for name, said in (("as of", as_of), ("known at", known_at))
+        if said is not None
+    )
+    if opening is None or (then is not None and opening.occurred > to_instant(then)):
+        raise NotFoundError(
+            f"the deal was not there {moment}, so that the case would show nothing; name a"
+            " later moment, or none for what is known now"
+        )
+    status = deal.at(occurred_at if then is None else then).status
+    if status in ("open", "merged"):
+        raise DealClosedError(
+            f"the deal is {status} {moment}, so that the case would not show how it was"
+            " decided; name a later moment, or none for what is known now"
         )
 
 

@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import ClassVar, Final, Literal, NamedTuple, Self, assert_never, get_args
 from uuid import UUID
 
-from salesflow.domain.aggregate import Aggregate, OccurredAt
+from salesflow.domain.aggregate import OccurredAt
 from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.fixed_figures import FixedFigures, SaidMoment
 from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
 from salesflow.domain.time import ONE_DAY, Time, ensure_period
 from salesflow.domain.values import (
@@ -89,10 +90,11 @@ class ReviewOpened(Fact):
     carried: tuple[CarriedAction, ...] = ()
     """The actions it takes over from the review before."""
     as_of: Time | None = None
-    """What had happened by then is in its figures; the time of opening when left out."""
+    """What had happened by then is in its figures, by the end of a day that is named; the time
+    of opening when left out."""
     known_at: Time | None = None
-    """What was known by then is in its figures; all that was recorded when it was opened when
-    left out."""
+    """What was known by then is in its figures, by the end of a day that is named; all that was
+    recorded when it was opened when left out."""
 
     @property
     def figures_seen(self) -> tuple[datetime | None, datetime | None]:
@@ -306,7 +308,7 @@ class ReviewState(OpenedState):
         return None
 
 
-class Review(Aggregate, ReviewState):
+class Review(FixedFigures, ReviewState):
     """A review by its key; `session.get(Review, review_id("q1"))` finds it."""
 
     noun: ClassVar[str] = "review"
@@ -323,20 +325,22 @@ class Review(Aggregate, ReviewState):
         team: str | None = None,
         process: str | None = None,
         follows: "Review | None" = None,
-        as_of: datetime | None = None,
-        known_at: datetime | None = None,
+        as_of: datetime | date | None = None,
+        known_at: datetime | date | None = None,
         occurred_at: OccurredAt = None,
     ) -> Self:
         """Open a review of a period `[from_, to)`, perhaps of a rep or a team alone.
 
         It takes over the actions that the review it follows carried over. Its figures are fixed
-        when it is opened, or at the moment you name.
+        when it is opened, or at the moment you name; a day means its end.
         """
         _ensure_period(from_, to, as_of, occurred_at)
         if owner is not None and team is not None:
             raise InputError(
                 "a review is of a rep or of a team, not of both; leave owner or team out"
             )
+        self = cls.new(review_id(review))
+        figures = self._figures_at(as_of, known_at)
         fact = ReviewOpened(
             review=review,
             from_=from_,
@@ -346,10 +350,9 @@ class Review(Aggregate, ReviewState):
             process=process,
             follows=None if follows is None else follows.key,
             carried=() if follows is None else follows._left_for(review),
-            as_of=as_of,
-            known_at=known_at,
+            as_of=figures.as_of,
+            known_at=figures.known_at,
         )
-        self = cls.new(review_id(fact.review))
         self._record(fact, occurred_at)
         return self
 
@@ -477,18 +480,20 @@ class Review(Aggregate, ReviewState):
             raise RuleError(f"action {action.action!r} is {said} already and cannot {asked}")
 
 
-def _ensure_period(from_: date, to: date, as_of: datetime | None, opened: OccurredAt) -> None:
+def _ensure_period(from_: date, to: date, as_of: SaidMoment, opened: OccurredAt) -> None:
     """Refuse a period without a day, and figures of a time before it or after the opening."""
     if to <= from_:
         raise InputError(
             f"a period from {from_} to {to} holds no day; `to` is the first day after it"
         )
     ensure_period(from_, to - ONE_DAY)
-    if as_of is not None and (from_ - as_of.date()).days > 1:
+    is_time = isinstance(as_of, datetime)
+    day = as_of.date() if isinstance(as_of, datetime) else as_of
+    if day is not None and (from_ - day).days > is_time:  # a time may be of the next day there
         raise InputError(
             f"as_of lies before the period begins on {from_}: nothing of it would be seen"
         )
-    if as_of is not None and isinstance(opened, datetime) and as_of > opened:
+    if isinstance(as_of, datetime) and isinstance(opened, datetime) and as_of > opened:
         raise InputError(
             "as_of lies after the review was opened; its figures are of that time or before"
         )

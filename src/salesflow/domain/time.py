@@ -32,6 +32,7 @@ __all__ = [
     "Period",
     "Time",
     "When",
+    "by_clocks",
     "day_after",
     "day_number",
     "end_of_day",
@@ -57,7 +58,8 @@ Instant = int
 """Microseconds since 1970-01-01 UTC."""
 
 When = datetime | date | str
-"""What callers may say for a time: an aware datetime, a date, or either in ISO 8601."""
+"""What callers may say for a time: an aware datetime, a date, or either in ISO 8601 (where a
+time without a zone is one of the business time zone)."""
 
 
 class EventTime(Protocol):
@@ -278,14 +280,14 @@ def is_end_of_day(at: datetime, timezone: ZoneInfo) -> bool:
 
 
 def instant_of(when: When, timezone: ZoneInfo) -> Instant:
-    """Cut what a caller said into an instant; a bare date means the end of that day."""
+    """Cut what a caller said into an instant; a bare date means the end of that day.
+
+    A text without a zone is a time by the clocks of the business time zone.
+    """
     if isinstance(when, str):
         said, when = when, _parsed(when)
         if isinstance(when, datetime) and when.tzinfo is None:
-            raise InputError(
-                f"{quoted(said)} has no time zone; write one behind it, such as"
-                f" {when.isoformat()}+08:00, or Z for UTC"
-            )
+            when = by_clocks(when, said, timezone)
     if isinstance(when, datetime):
         return to_instant(when)
     if not isinstance(when, date):
@@ -293,6 +295,23 @@ def instant_of(when: When, timezone: ZoneInfo) -> Instant:
             f"{quoted(when)} is no time; pass an aware datetime, a date, or either as text"
         )
     return end_of_day(when, timezone)
+
+
+def by_clocks(naive: datetime, said: str, timezone: ZoneInfo) -> datetime:
+    """Return a time by the clocks of a zone.
+
+    Raises:
+        InputError: when they were put forward over it, or showed it twice.
+    """
+    at = naive.replace(tzinfo=timezone)
+    if at.astimezone(UTC).astimezone(timezone).replace(tzinfo=None) != naive:
+        raise InputError(f"{quoted(said)} was skipped by the clocks of {timezone.key}")
+    if at.utcoffset() != at.replace(fold=1).utcoffset():
+        raise InputError(
+            f"{quoted(said)} was shown twice by the clocks of {timezone.key}; write its zone"
+            f" behind it, such as {at.isoformat()}"
+        )
+    return at
 
 
 def microseconds_between(
@@ -352,7 +371,8 @@ def _parsed(text: str) -> datetime | date:
         return date.fromisoformat(text) if IS_DAY(text) else datetime.fromisoformat(text)
     except ValueError as error:
         raise InputError(
-            f"{quoted(text)} is not a time; write 2026-03-31 or 2026-03-31T17:00:00+08:00"
+            f"{quoted(text)} is not a time; write 2026-03-31, 2026-03-31 17:00 in the business"
+            " time zone, or 2026-03-31T17:00:00+08:00"
         ) from error
 
 

@@ -5,12 +5,14 @@ separators, times in the business time zone, lists joined, what is empty left ou
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.deal.stages import Check
 from salesflow.domain.event import Fact
 from salesflow.domain.process import TASK_COMPLETED, ProcessPublished, ProcessVersion
+from salesflow.domain.time import ONE_DAY
 from salesflow.domain.wording import shortened
 from salesflow.presentation.messages import Language, in_language
 from salesflow.presentation.value_text import (
@@ -85,6 +87,8 @@ def _fields(
     """Yield the label and the text of each field that says something."""
     unit = unit.within(fact)
     for name, value, kind in record_fields(fact):
+        if name == "to" and isinstance(value, date):  # the day after: people name the last one
+            value -= ONE_DAY
         text = _named(name, value, writer.language, process)
         text = text or writer.field(fact, name, value, kind, unit)
         if text:

@@ -29,6 +29,7 @@ from salesflow.domain.values import Money
 from salesflow.presentation.format import Total
 
 __all__ = [
+    "CALLED_IN",
     "FieldRole",
     "Json",
     "bare",
@@ -194,10 +195,26 @@ CALLED = {
     "win_rate_of_created": "Created deals won to date",
 }
 """What people call fields whose names do not say enough by themselves."""
+CALLED_IN = {
+    ("CommissionStatementView", "to_date"): "Period not over yet",
+    ("ContestStandingsView", "to_date"): "Contest not over yet",
+    ("GroupChange", "people"): "Count",
+    ("PastRange", "values"): "Periods before",
+    ("StageStay", "left"): "Left the stage",
+    ("Transition", "target"): "To stage",
+    ("WithoutRate", "amounts"): "Amounts without a rate",
+}
+"""What is called otherwise in one record, by the name of its class, than elsewhere."""
 
 
-def called(name: str) -> str:
-    """Call a field for people: `deals_without_amount` is Deals without amount."""
+def called(name: str, record: type | None = None) -> str:
+    """Call a field for people: `deals_without_amount` is Deals without amount.
+
+    Where a record has a name of its own for it, that is what it is called there.
+    """
+    own = None if record is None else CALLED_IN.get((record.__name__, name))
+    if own is not None:
+        return own
     if name in CALLED:
         return CALLED[name]
     words = name.rstrip("_").replace("_", " ").capitalize()

@@ -55,6 +55,7 @@ def said_of_hit(hit: LibraryCase) -> tuple[Any, ...]:
         *(hit.outcome, hit.outcome_published, hit.because, hit.because_published),
         *(hit.stage, hit.segment, list(hit.products), list(hit.audience)),
         list(hit.trainings),
+        (list(hit.buyer_reasons), list(hit.buyer_competitors)),
         [(each.factor, each.tendency, each.text) for each in hit.factors],
         [each.text for each in hit.lessons],
         {each.position for each in hit.found},
@@ -94,7 +95,9 @@ def wanted(
 
 def _hit(case: dict[str, Any]) -> tuple[Any, ...]:
     nothing = dict.fromkeys(("outcome", "because", "stage", "segment"))
-    now = case["now"] or {**nothing, "products": [], "events": 0}
+    now = case["now"] or {**nothing, "products": [], "events": 0, "buyer": []}
+    reasons = {reason for said in now["buyer"] for reason in said.get("reasons", [])}
+    rivals = {said["competitor"] for said in now["buyer"] if said.get("competitor")}
     then = case["then"] or nothing
     return (
         *(case["case"], case["deal"], case["title"]),
@@ -103,6 +106,7 @@ def _hit(case: dict[str, Any]) -> tuple[Any, ...]:
         *(now["outcome"], then["outcome"], now["because"], then["because"]),
         *(now["stage"], now["segment"], now["products"], case["audience"]),
         case["trainings"],
+        (sorted(reasons), sorted(rivals)),
         *(case["factors"], case["lessons"], case["found"], now["events"]),
     )
 

@@ -263,7 +263,8 @@ class Snapshot(Generic[ViewT]):
                 f"{self._question.name} reaches beyond the ends of the calendar or of 64 bits"
                 f" at that moment: {error}"
             ) from error
-        beside = dict(view) | self._envelope(view, reader)
+        within = _views_within(view, reader.timezone.key)
+        beside = dict(view) | within | self._envelope(view, reader)
         return BaseModel.model_copy(view, update=beside)  # a Value's own checks each row again
 
     def _envelope(self, view: ViewT, reader: "SnapshotReader") -> dict[str, object]:
@@ -286,6 +287,16 @@ class Snapshot(Generic[ViewT]):
         at = ReadingNames(self._names, read_point, self._position, self._connection)
         envelope["names"] = at.names_in(view)
         return envelope
+
+
+def _views_within(view: View, timezone: str) -> dict[str, View]:
+    """Return the answers that an answer holds, their times in the business time zone too."""
+    zoned = {"timezone": timezone}
+    return {
+        name: BaseModel.model_copy(it, update=dict(it) | _views_within(it, timezone) | zoned)
+        for name, it in view
+        if isinstance(it, View)
+    }
 
 
 @contextmanager

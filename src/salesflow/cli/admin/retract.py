@@ -99,7 +99,7 @@ class _Changed(NamedTuple):
 
 def _counting(flow: "SalesFlow", events: list[Event]) -> set[UUID]:
     """Return the events of a thing that count, as known at the last of them."""
-    from salesflow.cli.recording.subjects import kind_of
+    from salesflow.cli.subjects import kind_of
 
     readable = [e for e in events if not isinstance(e.fact, UnreadableFact | FactRetracted)]
     kind = next((found for e in readable if (found := kind_of(type(e.fact)))), None)

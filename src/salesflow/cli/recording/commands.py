@@ -21,12 +21,13 @@ import typer
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.known_things import changed_by, id_function, word_of
+from salesflow.cli.known_things import id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.json_text import json_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
 from salesflow.cli.recording.slips import slips_in
+from salesflow.cli.recording.there_already import already_there
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -37,6 +38,7 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack
 from salesflow.domain.process import ProcessVersion, SalesProcess
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import AlreadyRecordedError, InputError, NotFoundError, SalesflowError
 from salesflow.presentation.messages import Language
@@ -362,41 +364,34 @@ class _Command:
             gone = {*retracted_ids(before)}
             facts = (e.fact for e in before if e.event_id not in gone)
             others = sum(not isinstance(fact, FactRetracted) for fact in facts)
-            return self._open_anew(session, made, asked, others)
+            return self._open_anew(session, flow, made, asked, others)
         if self._names is not None:
             self._names.note_alike(made)
         if made.id_given:
             with suppress(NotFoundError):
                 session.get(self.kind, made.id)
-                raise self._is_there(made, asked, twice=not before)
+                raise already_there(self.kind.noun, _called(made, asked), twice=not before)
         return session.add(made)
 
     def _open_anew(
-        self, session: "Session", made: Aggregate, asked: _OneCommand, others: int
+        self,
+        session: "Session",
+        flow: "SalesFlow",
+        made: Aggregate,
+        asked: _OneCommand,
+        others: int,
     ) -> Aggregate:
         """Record the opening again of what was opened before, which was retracted."""
         untrack(made)
+        zone = flow.settings().timezone
+        now = flow.log.now()
+        made.attach(ReplayContext(zone=zone, now=now, clock=lambda: now))
         [opening] = (each.fact for each in made.pending)
         occurred_at: Any = asked.values.get("occurred_at")
         session.reopen_history(made.id, opening, occurred_at=occurred_at)
         if others and self._names is not None:
             self._names.note_reopened(made.noun, _called(made, asked), others)
         return session.get(self.kind, made.id)
-
-    def _is_there(self, made: Aggregate, asked: _OneCommand, *, twice: bool) -> InputError:
-        called = quoted(_called(made, asked))
-        if twice:
-            there = Message("{noun} {called} is named twice", noun=made.noun, called=called)
-            return InputError(there)
-        return InputError(
-            Message(
-                "{noun} {called} is there already; change it with {way_out}, or take another"
-                " key",
-                noun=made.noun,
-                called=called,
-                way_out=changed_by(self.kind.noun),
-            )
-        )
 
     @contextmanager
     def _named_as_typed(self, asked: _OneCommand) -> Iterator[None]:
@@ -405,7 +400,9 @@ class _Command:
             yield
         except SalesflowError as error:
             message, *rest = error.args
-            if asked.id is not None and str(asked.id) in str(message):
+            by_id = str(asked.id).startswith(asked.called) and self.kind.noun in FOUND_BY_NAME
+            as_typed = isinstance(error, NotFoundError) or not by_id  # else by its name
+            if asked.id is not None and str(asked.id) in str(message) and as_typed:
                 noun, word = self.kind.noun, word_of(self.kind.noun)
                 called = f"{noun} {quoted(asked.called)}"
                 message = str(message).replace(f"{noun} {asked.id}", called)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from salesflow.cli.context import CommandContext
 from salesflow.cli.ids import Called
-from salesflow.cli.recording.subjects import Subjects
+from salesflow.cli.subjects import Subjects
 from salesflow.domain.event import Event
 from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import told_in_full

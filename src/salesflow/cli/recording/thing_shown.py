@@ -23,6 +23,7 @@ from salesflow.domain.review import Review
 from salesflow.domain.smart import PastRange
 from salesflow.domain.state import values_of
 from salesflow.domain.team import Team
+from salesflow.domain.time import from_instant
 from salesflow.domain.training import Training
 from salesflow.presentation.fields import called
 from salesflow.presentation.format import NO_VALUE, local_day, span_text
@@ -34,6 +35,7 @@ from salesflow.presentation.value_text import (
     is_record,
     record_fields,
 )
+from salesflow.projections.core.earlier_reader import seen_by
 
 __all__ = ["shown_of", "shown_values", "values_shown"]
 
@@ -385,10 +387,11 @@ def _opened(opening: Event | None, label: str, read: ThingsRead, shown: ThingSho
     """Say when it was opened or published, and at which moment its figures stand."""
     assert opening is not None, "a thing that is there was opened"
     as_of, known_at = opening.fact.figures_seen
+    then = min(seen_by(opening, read.zone), opening.recorded)
     rows = (
         (label, opening),
-        ("Figures as of", as_of or opening),
-        ("Figures as known at", known_at or opening),
+        ("Figures as of", as_of or from_instant(then)),
+        ("Figures as known at", known_at or opening.recorded_at),
     )
     shown.rows.extend((read.word(name), read.text.text(at)) for name, at in rows)
 

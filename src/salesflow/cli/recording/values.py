@@ -12,7 +12,7 @@ import sys
 import types
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import (
@@ -28,7 +28,6 @@ from typing import (
     get_origin,
 )
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -49,7 +48,7 @@ from salesflow.domain.digits import without_thousands
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.rep_development import CareerStep
 from salesflow.domain.standard_process import STANDARD
-from salesflow.domain.time import from_instant, read_day, start_of_day
+from salesflow.domain.time import by_clocks, from_instant, read_day, start_of_day
 from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
@@ -271,7 +270,7 @@ def _time(_: str, given: object, flow: "SalesFlow") -> datetime | date:
     with suppress(ValueError):
         naive = datetime.fromisoformat(text)
         if naive.tzinfo is None and not DAY_ALONE.fullmatch(text):
-            return _in_zone(naive, text, flow.settings().timezone)
+            return by_clocks(naive, text, flow.settings().timezone)
     text = time_text(text)
     try:
         return date.fromisoformat(text)
@@ -280,23 +279,6 @@ def _time(_: str, given: object, flow: "SalesFlow") -> datetime | date:
 
 
 DAY_ALONE: Final = re.compile(r"[0-9-]+(?:W[0-9-]+)?")
-
-
-def _in_zone(naive: datetime, text: str, timezone: ZoneInfo) -> datetime:
-    """Return a time by the clocks of a zone.
-
-    Raises:
-        InputError: when they were put forward over it, or showed it twice.
-    """
-    at = naive.replace(tzinfo=timezone)
-    if at.astimezone(UTC).astimezone(timezone).replace(tzinfo=None) != naive:
-        raise InputError(f"{quoted(text)} was skipped by the clocks of {timezone.key}")
-    if at.utcoffset() != at.replace(fold=1).utcoffset():
-        raise InputError(
-            f"{quoted(text)} was shown twice by the clocks of {timezone.key}; write its zone"
-            f" behind it, such as {at.isoformat()}"
-        )
-    return at
 
 
 def _day(given: object) -> date:

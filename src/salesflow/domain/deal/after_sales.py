@@ -252,15 +252,23 @@ class AfterSales(DealCommands, AfterSalesState):
         """Note what the customer thinks: a score, words, or both.
 
         The scale may be left out when the survey was sent with one.
+
+        Raises:
+            RuleError: where the same person, or the same words, said the same already.
         """
         if score is None and not (text or "").strip():
             raise InputError("feedback has a score, words, or both")
+        then = self._at(occurred_at)
         if scale is None and score is not None:
-            then = self._at(occurred_at)
             scale = next((s.scale for s in then.surveys if s.survey == survey), None)
         fact = FeedbackReceived(
             survey=survey, scale=scale, score=score, text=text, person_id=person_id
         )
+        if (fact.text is not None or fact.person_id is not None) and fact in then.feedback:
+            raise RuleError(
+                f"deal {self.id} has this feedback already, the same in everything; of somebody"
+                " else, name the person, person_id=…, or put it in their words"
+            )
         self._record(fact, occurred_at)
 
     def follow_up_feedback(
@@ -273,14 +281,25 @@ class AfterSales(DealCommands, AfterSalesState):
     ) -> None:
         """Note who came back to the customer about their feedback, and what came of it."""
         self._ensure_feedback(feedback, occurred_at)
-        said = self._at(occurred_at).feedback
-        if feedback is None and not any(map(is_of_detractor, said)):
+        then = self._at(occurred_at)
+        if feedback is None and not any(map(is_of_detractor, then.feedback)):
             raise RuleError(
                 f"deal {self.id} has no feedback of a detractor at that time; name the one that"
                 " was followed up, feedback=…"
             )
         by = require_text(by, "who followed up")
-        self._record(FeedbackFollowedUp(feedback=feedback, by=by, result=result), occurred_at)
+        fact = FeedbackFollowedUp(feedback=feedback, by=by, result=result)
+        if fact.result is not None and fact in then.feedback_follow_ups:
+            raise RuleError(
+                f"deal {self.id} has this follow-up already, by the same person and in the same"
+                " words; of other feedback, name it, feedback=…, or put it otherwise"
+            )
+        if feedback is None and not then._detractors_left():
+            raise RuleError(
+                f"every detractor of deal {self.id} was followed up by then; name the feedback"
+                " that somebody came back to once more, feedback=…"
+            )
+        self._record(fact, occurred_at)
 
     def tag_feedback(
         self,
@@ -305,8 +324,13 @@ class AfterSales(DealCommands, AfterSalesState):
         summary: str | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
-        """Note what the customer says, after the decision, that it was decided by."""
-        if self._at(occurred_at).outcome == "open":
+        """Note what the customer says, after the decision, that it was decided by.
+
+        Raises:
+            RuleError: where an interview says the same in everything already.
+        """
+        then = self._at(occurred_at)
+        if then.outcome == "open":
             raise DealClosedError(
                 f"deal {self.id} is open at that time; customers are interviewed after the"
                 " decision, until then log a contact"
@@ -320,7 +344,25 @@ class AfterSales(DealCommands, AfterSalesState):
             person_id=person_id,
             summary=summary,
         )
+        if fact in then.interviews:
+            raise RuleError(
+                f"deal {self.id} has this interview already, the same in everything; of another"
+                " person, name them, person_id=…, or say what they said, summary=…"
+            )
         self._record(fact, occurred_at)
+
+    def _detractors_left(self) -> int:
+        """Count the detractors that nobody has followed up; one named before goes first."""
+        low: list[UUID] = []
+        for event in in_effect([*self._history], self._as_of):
+            fact = event.fact
+            if isinstance(fact, FeedbackReceived) and is_of_detractor(fact):
+                low.append(event.event_id)
+            elif isinstance(fact, FeedbackFollowedUp) and low and fact.feedback is None:
+                low.pop()
+            elif isinstance(fact, FeedbackFollowedUp) and fact.feedback in low:
+                low.remove(fact.feedback)
+        return len(low)
 
     def _ensure_feedback(self, feedback: UUID | None, occurred_at: OccurredAt) -> None:
         then = self._at(occurred_at)

@@ -8,6 +8,7 @@ every fact that was told since or taken back. What did we know when we lost it?
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -45,6 +46,7 @@ from salesflow.projections.cases.library_cases import (
     LibraryCase,
     PublishedCase,
     at_moments,
+    buyer_side_of,
     case_reader,
     changes_since,
     library_case_of,
@@ -54,6 +56,7 @@ from salesflow.projections.cases.library_cases import (
     read_deals,
 )
 from salesflow.projections.core.columns import HeldRows
+from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.names import Names
 from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.core.replaying import believed
@@ -67,6 +70,7 @@ from salesflow.projections.scope import Meant, named
 __all__ = ["CaseLibrary", "CaseLibraryView"]
 
 LISTED: Final = 20
+NEAR_MAX: Final = 3
 Ended = Literal["won", "lost", "disqualified"]
 
 
@@ -79,9 +83,10 @@ class CaseLibraryView(View):
         " deal stood before it closed; segment: that of its customer at the moment"
     )
     formula: ClassVar[str] = (
-        "a case is found where all that is asked for is so; a reason is that of the closing or"
-        " a factor noted in the case; a competitor is whom the deal was lost to or who was"
-        " named in it; a product is one of the agreed lines, else of the last offer; words:"
+        "a case is found where all that is asked for is so; a reason is that of the closing, a"
+        " factor noted in the case or what the buyer named in an interview since the closing; a"
+        " competitor is whom the deal was lost to, who was named in it or whom the buyer named"
+        " there; a product is one of the agreed lines, else of the last offer; words:"
         " each stands somewhere in the facts of the deal in effect at the moment, in the names"
         " of its stages and reasons in either language, or in what people noted in the case,"
         " whatever the width and size of letters; as published = as of and as known at the"
@@ -112,6 +117,7 @@ class CaseLibraryView(View):
         library = lay.library(self.cases)._replace(notes=(listed,))
         found = [
             lay.summaries(self.cases),
+            lay.buyers(self.cases),
             lay.factors(self.cases),
             lay.lessons(self.cases),
             lay.matches(self.cases),
@@ -146,13 +152,14 @@ class CaseLibrary(Question[CaseLibraryView]):
     stage: Reference | None = None
     """Only deals that stood in this stage (its key) before they closed."""
     reason: Reference | None = None
-    """Only deals closed for this reason, or cases in which it is noted as a factor."""
+    """Only deals closed for this reason, cases in which it is noted as a factor, or deals of
+    which the buyer names it."""
     segment: Reference | None = None
     """Only deals of customers of this segment."""
     product: Reference | None = None
     """Only deals about this product."""
     competitor: Reference | None = None
-    """Only deals lost to this competitor, or in which it was named."""
+    """Only deals lost to this competitor, or in which it was named, by the buyer too."""
     audience: Reference | None = None
     """Only cases meant for these people; those meant for everybody are among them."""
     training: Reference | None = None
@@ -186,7 +193,8 @@ class CaseLibrary(Question[CaseLibraryView]):
             moment=moment,
             cases=tuple(_hit(each, reader) for each in listed),
             cases_total=len(hits),
-            names=_named([each.published for each in listed], reader),
+            names=_named(listed, reader),
+            unmet=tuple(self._unmet(cases)),
             **told,
         )
 
@@ -211,6 +219,14 @@ class CaseLibrary(Question[CaseLibraryView]):
             names = ", ".join(sorted(known)) or "none"
             raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
 
+    def _unmet(self, cases: Iterable[CaseState]) -> Iterator[Unmet]:
+        """Yield that no case is meant for the people asked about; those for everybody are."""
+        known = {each for case in cases for each in case.audience}
+        if self.audience is not None and self.audience not in known:
+            near = get_close_matches(self.audience, sorted(known), n=NEAR_MAX)
+            said = "no case is meant for these people alone:"
+            yield Unmet(value=self.audience, said=said, near=tuple(near))
+
     def _fits(self, published: PublishedCase) -> bool:
         """Return whether what stands in the rows of a case and its deal is asked for."""
         case, deal = published
@@ -223,10 +239,6 @@ class CaseLibrary(Question[CaseLibraryView]):
         for name, wanted in asked.items():
             if wanted is not None and (deal is None or getattr(deal, name) != wanted):
                 return False
-        if self.reason is not None:
-            factors = {factor.factor for factor in case.factors}
-            if self.reason not in factors and (deal is None or deal.because != self.reason):
-                return False
         if self.training is not None and self.training not in case.trainings:
             return False
         return self.audience is None or not case.audience or self.audience in case.audience
@@ -236,7 +248,7 @@ class CaseLibrary(Question[CaseLibraryView]):
     ) -> list["_SearchedCase"]:
         """Look for what stands in the facts of the deals alone, where it is asked for."""
         words = () if self.words is None else words_of(self.words)
-        in_facts = self.product is not None or self.competitor is not None or words
+        in_facts = words or {self.product, self.competitor, self.reason} != {None}
         some = found if in_facts else found[: self.limit]
         ids = [each.case.deal for each in some if each.case.deal is not None]
         streams = reader.streams(ids)
@@ -253,15 +265,19 @@ class CaseLibrary(Question[CaseLibraryView]):
     def _fits_facts(
         self, published: PublishedCase, history: Sequence[Event], reader: Reader
     ) -> bool:
-        products = products_of(history, reader.processes)
-        if self.product is not None and self.product not in products:
-            return False
-        if self.competitor is None:
-            return True
-        named = {e.fact.competitor for e in history if isinstance(e.fact, CompetitorNamed)}
-        deal = published.deal
-        return self.competitor in named or (
-            deal is not None and deal.competitor == self.competitor
+        case, deal = published
+        buyer = buyer_side_of(deal, history)
+        named: set[str | None] = {
+            e.fact.competitor for e in history if isinstance(e.fact, CompetitorNamed)
+        }
+        reasons: set[str | None] = {*buyer.reasons, *(it.factor for it in case.factors)}
+        if deal is not None:
+            named, reasons = {*named, deal.competitor}, {*reasons, deal.because}
+        products = () if self.product is None else products_of(history, reader.processes)
+        return (
+            self.product in (None, *products)
+            and self.competitor in (None, *named, *buyer.competitors)
+            and self.reason in (None, *reasons)
         )
 
 
@@ -321,17 +337,17 @@ def _study(case: CaseState, reader: Reader, moment: Moment) -> CaseStudyView | N
         return None
 
 
-def _named(cases: Iterable[PublishedCase], reader: Reader) -> Names:
+def _named(hits: Iterable[_SearchedCase], reader: Reader) -> Names:
     """Return what reasons and factors are called by the processes of the deals."""
-    return named(_meant(cases), reader.processes)
+    return named(_meant(hits), reader.processes)
 
 
-def _meant(cases: Iterable[PublishedCase]) -> Iterator[Meant]:
-    for case, deal in cases:
+def _meant(hits: Iterable[_SearchedCase]) -> Iterator[Meant]:
+    for (case, deal), history, _ in hits:
         if deal is not None:
-            yield Meant(deal.process, deal.process_version, deal.because)
-            for factor in case.factors:
-                yield Meant(deal.process, deal.process_version, factor.factor)
+            factors = [factor.factor for factor in case.factors]
+            for each in (deal.because, *factors, *buyer_side_of(deal, history).reasons):
+                yield Meant(deal.process, deal.process_version, each)
 
 
 class _CasesLayout:
@@ -379,6 +395,22 @@ class _CasesLayout:
             if each.title or each.summary or each.withdrawn_because
         )
         return TableOfView("Summaries", ("Case", "Title of the case", "Summary"), rows)
+
+    def buyers(self, cases: Iterable[LibraryCase]) -> TableOfView:
+        """Lay out what buyers say the deals were decided by, beside what is said of them."""
+        rows = tuple(
+            (
+                each.case,
+                ", ".join(map(self._reason, each.buyer_reasons)) or NO_VALUE,
+                ", ".join(each.buyer_competitors) or NO_VALUE,
+                self._reason(each.because),
+                each.competitor or NO_VALUE,
+            )
+            for each in cases
+            if each.buyer_reasons or each.buyer_competitors
+        )
+        columns = ("Case", "Buyer's reason", "Buyer's competitor", "Reason", "Competitor")
+        return TableOfView("What the buyers say", columns, rows)
 
     def factors(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out what people say the deals were decided by."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from salesflow.domain.case import Case, CaseState, Tendency, case_id
 from salesflow.domain.deal.activities import CompetitorNamed, ContactLogged, ObjectionRaised
+from salesflow.domain.deal.after_sales import InterviewHeld
 from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.quotes import QuoteIssued, QuoteLine, QuoteRevised
 from salesflow.domain.event import Event, Fact
@@ -40,6 +41,7 @@ __all__ = [
     "LibraryLesson",
     "PublishedCase",
     "at_moments",
+    "buyer_side_of",
     "case_reader",
     "changes_since",
     "library_case_of",
@@ -72,6 +74,13 @@ OF_CLOSING: Final = (
     *("entity_id", "outcome", "closed", "process", "process_version", "stage", "owner"),
     *("customer_id", "amount", "currency", "because", "competitor"),
 )
+
+
+class BuyerSide(NamedTuple):
+    """What the buyer of a deal said it was decided by, asked after the closing."""
+
+    reasons: tuple[str, ...] = ()
+    competitors: tuple[str, ...] = ()
 
 
 class PublishedCase(NamedTuple):
@@ -125,6 +134,10 @@ class LibraryCase(Value):
     customer_id: UUID | None
     segment: SafeText | None
     competitor: SafeText | None
+    buyer_reasons: tuple[SafeText, ...]
+    """What the buyer says the deal was decided by, in interviews after its closing."""
+    buyer_competitors: tuple[SafeText, ...]
+    """To whom it went, or who else was looked at, as the buyer says there."""
     amount: Decimal | None
     currency: Currency | None
     products: tuple[SafeText, ...]
@@ -236,6 +249,20 @@ def products_of(history: Iterable[Event], processes: Processes) -> tuple[str, ..
     return tuple(sorted({line.product for line in lines}))
 
 
+def buyer_side_of(deal: CaseDeal | None, history: Iterable[Event]) -> BuyerSide:
+    """Return what the buyer said in interviews at the closing or later; each thing once."""
+    if deal is None or deal.closed is None:
+        return BuyerSide()
+    held = [
+        event.fact
+        for event in history
+        if isinstance(event.fact, InterviewHeld) and event.occurred >= deal.closed
+    ]
+    reasons = {reason for fact in held for reason in fact.reasons}
+    competitors = {fact.competitor for fact in held if fact.competitor is not None}
+    return BuyerSide(tuple(sorted(reasons)), tuple(sorted(competitors)))
+
+
 def library_case_of(
     published: PublishedCase,
     then: CaseDeal | None,
@@ -245,7 +272,7 @@ def library_case_of(
     """Write a case down, with its deal as known in the case beside it."""
     case, deal = published
     history, found = beside
-    opening = case.opening
+    opening, buyer = case.opening, buyer_side_of(deal, history)
     assert opening is not None, "its row holds"
     assert case.deal is not None, "its row holds"
     return LibraryCase(
@@ -262,6 +289,8 @@ def library_case_of(
         customer_id=deal and deal.customer_id,
         process=deal and deal.process,
         segment=deal and deal.segment,
+        buyer_reasons=buyer.reasons,
+        buyer_competitors=buyer.competitors,
         products=products_of(history, processes),
         audience=tuple(case.audience),
         trainings=tuple(case.trainings),

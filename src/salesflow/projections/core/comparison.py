@@ -82,7 +82,7 @@ class Comparison(Value, Generic[ViewT]):
         own, lists = self.now.tables(language), difference.lists
         title = called(words_of_class(type(self.now).__name__.removesuffix("View")))
         about = writer.period(self.then, self.now)
-        titles = [*map(named_in_tables, lists)]
+        titles = [named_in_tables(each, type(self.now)) for each in lists]
         if len(own) == len(lists) == 1:  # the one list goes by the name of the view's own table
             title, about = own[0].title, own[0].about
             titles = [title]

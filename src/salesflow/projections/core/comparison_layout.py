@@ -17,7 +17,7 @@ from salesflow.domain.ids import UuidSequence
 from salesflow.domain.metric import METRICS
 from salesflow.domain.time import Period
 from salesflow.domain.values import tidy
-from salesflow.presentation.fields import FieldRole, called, field_roles
+from salesflow.presentation.fields import CALLED_IN, FieldRole, called, field_roles
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -100,8 +100,6 @@ AS_IN_TABLES = {
     "won_mean": "Mean amount won",
 }
 """What the tables of answers call figures; others go by their names (`fields.called`)."""
-IN_TABLES_OF = {("GroupChange", "people"): "Count"}
-"""What tables call a figure of one class, whose name means something else elsewhere."""
 PARTS_IN_TABLES = {
     "changes": "Difference of mean changes",
     "compared": "Group compared",
@@ -157,7 +155,8 @@ class ComparisonWriter:
             row.change == "same" for row, _ in shown
         )
         notes = (f"{same:,} {in_language('unchanged', self._language)}",) if same else ()
-        named = tuple(map(named_in_tables, columns))
+        record = type(rows[0].record) if rows else None
+        named = tuple(named_in_tables(each, record) for each in columns)
         return TableOfView(title, (*named, *SIDES), tuple(written), notes=notes)
 
     def lines(
@@ -166,9 +165,8 @@ class ComparisonWriter:
         """Write a record's figures, its other traits, then the records inside."""
         for name, figure in change.figures.items():
             if _is_worth_a_line(figure, all_figures=all_figures):
-                of_class = IN_TABLES_OF.get((type(change.record).__name__, name))
-                line = self._figure(name) if of_class is None else self._word(of_class)
-                yield self._figure_line(within + line, figure, name, change)
+                line = within + self._figure(name, change)
+                yield self._figure_line(line, figure, name, change)
         for name in change.traits:
             if _is_for_people(change, name):
                 yield self._trait_line(within, name, change)
@@ -182,7 +180,7 @@ class ComparisonWriter:
     ) -> Iterator[_Line]:
         """Write a record inside: a figure with its interval on one line, others as records."""
         part, named = change.parts[name], PARTS_IN_TABLES.get(name)
-        figure = within + (self._figure(name) if named is None else self._word(named))
+        figure = within + (self._figure(name, change) if named is None else self._word(named))
         if not isinstance(part.record, Estimate):
             yield from self.lines(part, all_figures=all_figures, within=figure + BETWEEN)
         elif all_figures or part.change != "same":
@@ -191,7 +189,7 @@ class ComparisonWriter:
     def _trait_line(self, within: str, name: str, change: RecordChange) -> _Line:
         then, now = self._side(change.then, name), self._side(change.now, name)
         of_period = name == BEFORE and isinstance(getattr(change.now, name), Period)
-        label = self._word(PRIOR) if of_period else self._field(name)
+        label = self._word(PRIOR) if of_period else self._field(name, change)
         return _Line(within + label, then, now, "")
 
     def _estimate_line(
@@ -218,7 +216,7 @@ class ComparisonWriter:
         for name, rows in change.lists.items():
             for row in rows:
                 heads = (self._head(row.record, key) for key in self._columns([row]))
-                yield BETWEEN.join([within + self._field(name), *heads, ""]), row
+                yield BETWEEN.join([within + self._field(name, change), *heads, ""]), row
 
     def period(self, then: View, now: View) -> str:
         """Write the period both answers are about; nothing where it is not the same."""
@@ -312,12 +310,12 @@ class ComparisonWriter:
             case _:
                 return _text(value)
 
-    def _figure(self, name: str) -> str:
+    def _figure(self, name: str, change: RecordChange) -> str:
         """Call a figure; the same word of an objection says that it was answered."""
-        return self._word(RESOLVED) if name == "resolved" else self._field(name)
+        return self._word(RESOLVED) if name == "resolved" else self._field(name, change)
 
-    def _field(self, name: str) -> str:
-        return self._word(named_in_tables(name))
+    def _field(self, name: str, change: RecordChange) -> str:
+        return self._word(named_in_tables(name, type(change.record)))
 
     def _key(self, value: object) -> str:
         return key_text(str(value), self._language)
@@ -342,9 +340,10 @@ def _text(value: object) -> str:
             return str(value)
 
 
-def named_in_tables(name: str) -> str:
-    """Call a field as the tables of answers do."""
-    return AS_IN_TABLES.get(name) or called(name)
+def named_in_tables(name: str, record: type | None = None) -> str:
+    """Call a field of a record as the tables of answers do."""
+    is_own = record is not None and (record.__name__, name) in CALLED_IN
+    return called(name, record) if is_own else AS_IN_TABLES.get(name) or called(name)
 
 
 def words_of_class(name: str) -> str:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.exchange_rates import RATES_ID, RateTable
-from salesflow.domain.time import Instant, Time, to_instant
+from salesflow.domain.time import Instant, Time, end_of_day, from_instant, to_instant
 from salesflow.errors import InputError
 from salesflow.projections.core.question import Reader
 from salesflow.projections.table import LedgerTable, Processes, ReadPoint, ReadTable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from salesflow.projections.core.columns import HeldRows
     from salesflow.projections.core.ledger_columns import LedgerBalances
 
-__all__ = ["EarlierReader"]
+__all__ = ["EarlierReader", "seen_by"]
 
 
 class EarlierReader:
@@ -55,10 +55,11 @@ class EarlierReader:
     ) -> Self:
         """Cut it where an event fixed a moment: its own, unless it names another one.
 
-        By itself it sees what had happened when it happened, and all that was known when it was
-        recorded; never what came later.
+        By itself it sees what had happened when it happened (by the end of the day, where
+        that was said as a day), and all that was known when it was recorded; never what came
+        later.
         """
-        then = opening.effective if as_of is None else to_instant(as_of)
+        then = seen_by(opening, reader.timezone) if as_of is None else to_instant(as_of)
         known = opening.recorded if known_at is None else to_instant(known_at)
         latest = opening.recorded
         return cls(reader, as_of=min(then, latest), known_at=min(known, latest))
@@ -132,3 +133,13 @@ class EarlierReader:
 
     def _known(self, events: list[Event]) -> list[Event]:
         return [event for event in events if event.recorded <= self.read_point.known_at]
+
+
+def seen_by(event: Event, timezone: ZoneInfo) -> Instant:
+    """Return by when what was seen had happened, where an event fixes that by its own time.
+
+    It happened on a day, where no hour was said, and whoever names a day means its end.
+    """
+    if event.precision != "day":
+        return event.effective
+    return end_of_day(from_instant(event.effective).astimezone(timezone).date(), timezone)

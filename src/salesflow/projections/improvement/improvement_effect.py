@@ -209,7 +209,7 @@ class ImprovementEffect(MoneyQuestion[ImprovementEffectView]):
         event = found.concluded
         if event is None or found.outcome is None:
             return None
-        then = EarlierReader(reader, as_of=event.effective, known_at=event.recorded)
+        then = EarlierReader.fixed_by(reader, event, as_of=None, known_at=None)
         started = _state(self.improvement, then)  # by what was known of the starts then
         moved: ImprovementMeasured = figures_moved(
             started, then, self.exchange(then), by=self.by, days=self.window

@@ -38,7 +38,7 @@ class Standing(Value):
     """Of a metric of amounts; ranks are those among figures of one currency."""
     figure: Decimal | None
     count: int
-    """How many bookings, deals or answers it rests on."""
+    """How many bookings, deals or answers it rests on, those in all currencies together."""
 
 
 class LeaderboardView(MoneyView):
@@ -50,7 +50,9 @@ class LeaderboardView(MoneyView):
     )
     formula: ClassVar[str] = (
         "rank = 1 + how many have a better figure, so equal figures share a rank; figures are"
-        " those of the metric as in key figures; currencies are ranked each by itself"
+        " those of the metric as in key figures; currencies are ranked each by itself; rests on"
+        " = how many bookings, deals, customers, answers or visits of theirs the figure counts,"
+        " in all currencies together"
     )
     metric: SafeText
     metric_en: SafeText
@@ -82,7 +84,8 @@ class LeaderboardView(MoneyView):
     ) -> TableOfView:
         """Lay out one order: that of one of several currencies where it is named."""
         name = self.metric_zh if language == "zh" else self.metric_en
-        heads = ("Rank", self.by.capitalize(), "Result", "Rests on")
+        counted = "Rests on" if currency is None else "Rests on, all currencies"
+        heads = ("Rank", self.by.capitalize(), "Result", counted)
         shown = [each for each in standings if currency is None or each.figure]
         rows = tuple(
             (
