@@ -22,6 +22,7 @@ from properties.moments import Pick, picks
 from properties.playing import Act, Player, acts
 from properties.test_columns import TABLES, Both, BothView, asked
 from salesflow import STANDARD, Deal, SalesFlow
+from salesflow.adapters.checks.check_columns import file_differs
 from salesflow.adapters.event_store.reading import EventReading
 from salesflow.adapters.projector import column_files, columns
 from salesflow.errors import InputError
@@ -40,13 +41,23 @@ def _of_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "TAIL_SHARE", 0)
 
 
-@pytest.fixture
-def url(sqlite_url: str) -> str:
-    """Return a database with three deals, all of whose tables have files."""
-    with SalesFlow(sqlite_url) as flow:
+@pytest.fixture(scope="module")
+def asked_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with three deals, all of whose tables have files, which tests copy."""
+    path = tmp_path_factory.mktemp("asked") / "sales.db"
+    with pytest.MonkeyPatch.context() as patch, SalesFlow(f"sqlite:///{path}") as flow:
+        patch.setattr(columns, "FILED_ROWS", 0)
         for _ in range(3):
             opened(flow)
         flow.ask(Both())
+    return path
+
+
+@pytest.fixture
+def url(asked_once: Path, sqlite_url: str) -> str:
+    """Return a copy of that database with its files."""
+    shutil.copy2(asked_once, sqlite_url.removeprefix("sqlite:///"))
+    shutil.copytree(folder_of(f"sqlite:///{asked_once}"), folder_of(sqlite_url))
     return sqlite_url
 
 
@@ -202,12 +213,17 @@ def test_a_check_compares_every_column_of_files_and_writes_none(
     kept = shutil.copy(database, f"{database}.kept")
     before = {file.name: file.stat().st_mtime_ns for file in folder_of(url).iterdir()}
     assert named(url) == set()
-    for column in [*table.table.columns][1:]:
+    columns_of = [*table.table.columns][1:]
+    for column in columns_of:
         text, id = isinstance(column.type, sa.String), isinstance(column.type, sa.Uuid)
         other = "'x'" if text else OTHER_ID if id else f"coalesce({column.name}, 0) + 1"
         with plain_connection(url) as connection:
             changed = connection.execute(f"UPDATE {table.name} SET {column.name} = {other}")
-        assert (("columns", table.label) in named(url)) == (changed.rowcount > 0), column.name
+        with SalesFlow(url) as flow, flow.log.database.read() as reading:
+            differs = file_differs(flow.log, table, reading)
+        assert differs == (changed.rowcount > 0), column.name
+        if column is columns_of[-1]:  # a whole check takes long, and calls the same for each
+            assert (("columns", table.label) in named(url)) == differs
         shutil.copy(kept, database)
     assert {file.name: file.stat().st_mtime_ns for file in folder_of(url).iterdir()} == before
 

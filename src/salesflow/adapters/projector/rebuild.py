@@ -415,6 +415,7 @@ class ShadowTables:
         self._log = log
         self._database = log.database
         self._tenant = log.tenant
+        self._shapes: dict[str, sa.MetaData] = {}
 
     def begin(self, table: ReadTable) -> str:
         """Begin an empty table beside a live one, and give its name."""
@@ -422,7 +423,7 @@ class ShadowTables:
         with self._database.begin() as connection:
             for stale in self._stale(connection, table.name):
                 self._drop(connection, table, stale)
-            table.shape_all(shadow).create_all(connection, checkfirst=False)
+            self._shape(table, shadow).create_all(connection, checkfirst=False)
             start_position(connection, self._tenant, shadow, table.revision)
         return shadow
 
@@ -492,7 +493,7 @@ class ShadowTables:
         connection.execute(sa.select(c.position).where(mine).with_for_update())
 
     def _replace(self, connection: sa.Connection, table: ReadTable, shadow: str) -> None:
-        live, new = table.shape_all(table.name), table.shape_all(shadow)
+        live, new = table.parts, self._shape(table, shadow)
         pairs = list(zip(live.tables.values(), new.tables.values(), strict=True))
         if self._may_change_names(connection, live, new):
             _change_names(connection, pairs)
@@ -530,7 +531,13 @@ class ShadowTables:
             sa.delete(PROJECTIONS).where(c.tenant == self._tenant, c.name == shadow)
         )
         forget_left_out(connection, shadow)
-        table.shape_all(shadow).drop_all(connection)
+        self._shape(table, shadow).drop_all(connection)
+
+    def _shape(self, table: ReadTable, shadow: str) -> sa.MetaData:
+        """Describe what lies beside a live table, once for all that is done with it."""
+        if shadow not in self._shapes:
+            self._shapes[shadow] = table.shape_all(shadow)
+        return self._shapes[shadow]
 
 
 def _has_more(connection: sa.Connection, table: sa.Table, rows: int) -> bool:
