@@ -271,3 +271,9 @@ def test_neither_a_number_nor_a_time_is_a_day(name: str, parameter: str, given: 
         return
     with pytest.raises(InputError, match=r"is not a day; write one like|is not? (a )?time"):
         QUESTIONS[name](**{parameter: given})
+
+
+def test_a_word_or_a_parameter_that_is_nearly_right_suggests_the_right_one() -> None:
+    assert "(perhaps team)" in refused("leaderboard", by="teams")
+    assert "(perhaps by)" in refused("leaderboard", bye="team")
+    assert "perhaps" not in refused("leaderboard", by="nope")

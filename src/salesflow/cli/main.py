@@ -129,7 +129,7 @@ def _with_the_nearest(text: str) -> str:
     from salesflow.domain.arguments import perhaps
 
     given = re.search("'([^']*)' is not one of ", text)
-    if given is None:
+    if given is None or "(perhaps " in text:
         return text
     words = re.findall("'([^']*)'", text[given.end() :])
     return f"{text.removesuffix('.')}{perhaps(given[1], words)}"

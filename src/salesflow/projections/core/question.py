@@ -188,20 +188,16 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
     shown = given if len(given) <= SHOWN_MAX else "this"
     known = list(parameters)
     named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(known)}
-    named["perhaps"] = _perhaps(error, known)
+    is_word = error["type"] == "literal_error"
+    among = re.findall("'([^']*)'", str(named["expected"])) if is_word else known
+    named["perhaps"] = perhaps(
+        str(error.get("input") if is_word else ("", *error["loc"])[-1]), among
+    )
     for kind, said in REASONS.items():
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
     return f"{said}, not {shown}"
-
-
-def _perhaps(error: ErrorDetails, known: Sequence[str]) -> str:
-    """Suggest the parameter that is meant, or the word of a closed list."""
-    if error["type"] == "literal_error":
-        words = re.findall("'([^']*)'", str(error.get("ctx", {}).get("expected")))
-        return perhaps(str(error.get("input")), words)
-    return perhaps(str(error["loc"][-1]), known) if error["loc"] else ""
 
 
 ViewT = TypeVar("ViewT", bound="View")
