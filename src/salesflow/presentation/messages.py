@@ -91,6 +91,7 @@ READ_AS: Final[Mapping[str, str]] = {
     "increased": "amount raised or first set",
     "middle": "mid period",
     "migrated": "process version changed",
+    "not_in_a_team": "not in a team all through the windows",
     "opened": "created",
     "out": "outbound",
     "overdue_in": "past limit in",
