@@ -39,6 +39,7 @@ from salesflow.domain.deal.people import (
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import to_instant
 from salesflow.errors import InputError, RuleError
+from salesflow.presentation.people_text import help_text
 
 JULY = datetime(2026, 7, 1, tzinfo=SHANGHAI)
 HALF = CollaboratorJoined(person="bob", credit=Decimal("0.5"))
@@ -325,6 +326,18 @@ def test_help_is_asked_for_and_given() -> None:
         then=[HelpGiven(request="H1", answer="MIT", by="lea")],
     )
     assert (deal.help_requests["H1"].given, deal.help_requests["H1"].by) == (True, "lea")
+
+
+def test_the_first_answer_stays_the_first_and_others_add_to_it() -> None:
+    deal = deal_of(
+        opened(),
+        HelpRequested(request="H1", question="which licence?"),
+        HelpGiven(request="H1", answer="MIT", by="lea"),
+        HelpGiven(request="H1", answer="or BSD", by="bob"),
+    )
+    asked = deal.help_requests["H1"]
+    assert (asked.by, asked.answer, asked.further) == ("lea", "MIT", (("bob", "or BSD"),))
+    assert help_text(asked, str, "en") == "H1 given (lea): which licence?; MIT; bob: or BSD"
 
 
 def test_help_answers_a_question_that_was_asked_once() -> None:

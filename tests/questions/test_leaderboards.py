@@ -121,6 +121,20 @@ def test_a_contest_is_among_those_who_take_part() -> None:
         assert [(each.rank, each.key) for each in view.standings] == [(1, "bob"), (2, "zoe")]
 
 
+def test_what_those_sold_who_do_not_take_part_lacks_no_rate() -> None:
+    sold = (won(1, "03-10", "9", currency="USD"), won(2, "03-11", "60", by="bob"))
+    with payroll(*TEAM, *sold) as found:
+        opened_contest(found, participants=("bob", "zoe"))
+        rates_of = found.flow.ask(ContestStandings(contest="spring")).rates
+        assert rates_of is not None
+        assert rates_of.without_rate == ()
+    with payroll(*TEAM, *sold) as found:
+        opened_contest(found, participants=("ann", "bob"))
+        rates_of = found.flow.ask(ContestStandings(contest="spring")).rates
+        assert rates_of is not None
+        assert [(it.currency, it.amounts) for it in rates_of.without_rate] == [("USD", 1)]
+
+
 def test_results_that_were_fixed_stand_beside_what_is_known_now() -> None:
     with payroll(*TEAM, won(1, "03-10", "100"), won(2, "03-11", "60", by="bob")) as found:
         opened_contest(found)

@@ -96,6 +96,7 @@ def test_who_was_not_in_a_team_all_the_time_is_left_out_and_named(sales: Shop) -
     tell_rep(sales, "bob", ("2026-03-20", RepMoved(team="west")))
     view = effect(sales)
     assert [(each.rep, each.why) for each in view.not_compared] == [("ann", "not_in_a_team")]
+    assert "not in a team all through the windows" in view.table()
     assert view.effect.treated.people == 3
 
 

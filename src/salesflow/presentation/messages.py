@@ -101,6 +101,7 @@ READ_AS: Final[Mapping[str, str]] = {
     "no_comparison": "nobody to compare with",
     "no_placebo": "no evidence: the window before is not known",
     "not_started": "not started yet",
+    "not_in_a_team": "not in a team all through the windows",
     "opened": "created",
     "out": "outbound",
     "overdue_in": "past limit in",

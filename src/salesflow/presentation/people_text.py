@@ -75,5 +75,9 @@ def help_text(asked: HelpRequest, rep: Callable[[str], str], language: Language)
     department = word_known(asked.department, language) if asked.department else ""
     who = [rep(each) if each else "" for each in (asked.asked_by, asked.by)]
     named = " → ".join(filter(None, (who[0], department, who[1])))
-    said = "; ".join(filter(None, (asked.question, asked.answer)))
+    further = (
+        f"{rep(each.by)}: {each.answer}" if each.by and each.answer else each.answer
+        for each in asked.further
+    )
+    said = "; ".join(filter(None, (asked.question, asked.answer, *further)))
     return f"{asked.key} {state}{f' ({named})' if named else ''}{f': {said}' if said else ''}"

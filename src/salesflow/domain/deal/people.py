@@ -38,6 +38,7 @@ __all__ = [
     "CollaboratorLeft",
     "CustomerChanged",
     "DealHandedOver",
+    "FurtherAnswer",
     "HandoverAcknowledged",
     "HelpGiven",
     "HelpRequest",
@@ -195,6 +196,13 @@ class Collaborator(NamedTuple):
     credit: Decimal
 
 
+class FurtherAnswer(NamedTuple):
+    """What somebody added to the first answer to a call for help."""
+
+    by: str | None
+    answer: str | None
+
+
 class HelpRequest(NamedTuple):
     """A call for help, and who answered it."""
 
@@ -203,9 +211,11 @@ class HelpRequest(NamedTuple):
     department: str | None
     given: bool
     by: str | None = None
-    """Who gave it."""
+    """Who gave it first."""
     asked_by: str | None = None
     answer: str | None = None
+    further: tuple[FurtherAnswer, ...] = ()
+    """What others added, in order."""
 
 
 class OwnerHandover(NamedTuple):
@@ -218,6 +228,13 @@ class OwnerHandover(NamedTuple):
     """None while nothing was."""
     acknowledged: bool = False
     """Whether the new owner said that they have what they need."""
+
+
+def _answered(asked: HelpRequest, fact: HelpGiven) -> HelpRequest:
+    """Return a call for help with one more answer; the first one stays the first."""
+    if not asked.given:
+        return asked._replace(given=True, by=fact.by, answer=fact.answer)
+    return asked._replace(further=(*asked.further, FurtherAnswer(fact.by, fact.answer)))
 
 
 class PeopleState(DealCore):
@@ -266,9 +283,7 @@ class PeopleState(DealCore):
                 self.help_requests = with_item(self.help_requests, key, asked)
             case HelpGiven(request=key):
                 if key in self.help_requests:
-                    given = self.help_requests[key]._replace(
-                        given=True, by=fact.by, answer=fact.answer
-                    )
+                    given = _answered(self.help_requests[key], fact)
                     self.help_requests = with_item(self.help_requests, key, given)
             case DealHandedOver(to=owner) if self.owner == owner:
                 self._note_handover(handed_over=fact)

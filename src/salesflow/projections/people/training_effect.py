@@ -22,7 +22,7 @@ from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import percent_text
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import Language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.currency import MoneyQuestion, MoneyView, RateRule
 from salesflow.projections.core.effects import (
@@ -302,7 +302,7 @@ class _Layout:
 
     def _left_out(self) -> TableOfView:
         rows = tuple(
-            (each.rep, each.completed.isoformat(), in_language(each.why, self._language))
+            (each.rep, each.completed.isoformat(), key_text(each.why, self._language))
             for each in self._view.not_compared
         )
         return TableOfView("Trained and not compared", ("Rep", "Completed", "Why"), rows)
