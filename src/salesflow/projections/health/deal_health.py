@@ -84,8 +84,6 @@ __all__ = [
 
 LISTED: Final = 20
 DAYS_MOST: Final = 3_650
-FIRST_DAY: Final = date(1900, 1, 2)
-"""No fact is of an earlier one."""
 PUSHES_MOST: Final = 1_000
 WHOSE: Final = Attribution("valid_from", "owner", "customer_id", "process")
 Days = Annotated[int, Field(ge=0, le=DAYS_MOST, strict=True)]
@@ -270,8 +268,7 @@ class DealHealth(Question[DealHealthView]):
         """
         today = from_instant(reader.read_point.as_of).astimezone(reader.timezone).date()
         allowed = (self.no_reply_days, self.no_contact_days)
-        earliest = (_first_allowed(today, days, reader.timezone) for days in allowed)
-        limits = HealthLimits(*allowed, self.pushes, *earliest)
+        limits = HealthLimits.of(*allowed, self.pushes, today=today, zone=reader.timezone)
         deals = self._wanted(reader)
         found = health_figures(reader, deals, limits, today)
         amounts, counts = Amounts.of(deals), found.reasons
@@ -318,12 +315,6 @@ class DealHealth(Question[DealHealthView]):
                 f"deal {self.deal} is {outcome} at that moment; deal-health is of open deals;"
                 " ask as of a moment when it was open, or case-study for one that is closed"
             )
-
-
-def _first_allowed(today: date, days: int, timezone: ZoneInfo) -> Instant:
-    """Return when the day began that lies so many calendar days back."""
-    first = max(today.toordinal() - days, FIRST_DAY.toordinal())
-    return start_of_day(date.fromordinal(first), timezone)
 
 
 def _sum(amounts: Amounts) -> tuple[Total, ...]:

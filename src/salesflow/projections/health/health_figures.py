@@ -8,10 +8,11 @@ behind a reason is read of the deals that are listed, in `deal_health`.
 from collections.abc import Iterator
 from datetime import date
 from typing import Final, Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from salesflow.domain.time import DAY, Instant
+from salesflow.domain.time import DAY, FIRST_DAY, Instant, start_of_day
 from salesflow.projections.core.column_figures import places_among
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import Column, Flags, HeldRows
@@ -67,6 +68,16 @@ class HealthLimits(NamedTuple):
     no_reply_from: Instant
     """What happened earlier lies back more calendar days than are allowed."""
     no_contact_from: Instant
+
+    @classmethod
+    def of(
+        cls, no_reply: int, no_contact: int, pushes: int, *, today: date, zone: ZoneInfo
+    ) -> "HealthLimits":
+        """Return limits in calendar days back from a day, and how many pushes are allowed."""
+        allowed = (no_reply, no_contact)
+        earliest = (max(today.toordinal() - days, FIRST_DAY.toordinal()) for days in allowed)
+        begun = (start_of_day(date.fromordinal(day), zone) for day in earliest)
+        return cls(*allowed, pushes, *begun)
 
 
 class DealMovements(NamedTuple):
