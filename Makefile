@@ -41,7 +41,7 @@ demo: $(LEAN)  ## simulate two and a half years of a sales team in demo.db and t
 lint: install  ## style, formatting, types and import contracts
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers 2
 	$(BIN)/lint-imports --no-cache
 
 test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage of branches

@@ -607,6 +607,7 @@ def begun_anyhow(url: str, history: list[Act], moments: list[Pick]) -> None:
     begun_anew(url, history, moments)
 
 
+@pytest.mark.no_cover  # as the other properties
 @pytest.mark.parametrize("share", [0, 1, 8], ids=["never", "often", "as always"])
 def test_engines_that_begin_anew_have_the_rows_of_the_database(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, share: int

@@ -45,6 +45,7 @@ def url(database_url: str) -> str:
     return database_url
 
 
+@pytest.mark.no_cover  # which would note the same lines a thousand times
 def test_a_thousand_openings_leave_no_file_no_thread_and_no_memory(url: str) -> None:
     for _ in range(WARM):
         cycle(url)
