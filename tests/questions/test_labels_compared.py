@@ -12,6 +12,12 @@ from salesflow.projections.core.left_out import Behind
 from salesflow.projections.core.question import ENVELOPE
 
 MEANT = {
+    "adjusted": "Effect HelpfulTraining",
+    "before_after": "AtConclusion ImprovementEffectView",
+    "effect": "AtConclusion ImprovementEffectView TrainingEffectView",
+    "few": "CoverageShare Driver Interviews NarrowStage",
+    "towards": "AtConclusion ImprovementEffectView ImprovementStanding",
+    "unmatched": "AtConclusion ImprovementEffectView ImprovementStanding",
     "actual": "BacktestedRange ForecastJudged GoalLine GoalSplit PastForecast PeriodGoal",
     "amounts": "CardFigure ClosedDeals DealHealthView FunnelEnd FunnelStage HealthReasonCount"
     " LostTo NarrowStage StageKpiLine",

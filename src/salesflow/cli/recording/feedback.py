@@ -25,7 +25,7 @@ def _as_typed(_: "SalesFlow", values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
-    """Say of a survey that it was never sent, and of an answer that there is one like it."""
+    """Say of a survey that it was never sent."""
     id = values["id"]
     assert isinstance(id, UUID)
     deal, survey = flow.get(Deal, id), values.get("survey")
@@ -39,15 +39,6 @@ def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str
             language,
             survey=quoted(survey),
             perhaps=say(near, language) if near else "",
-        )
-    answers = [each for each in deal.feedback if each.survey == survey]
-    last = answers[-1]
-    if last.text is None and last.person_id is None and last in answers[:-1]:
-        yield say(
-            "survey {survey} has an answer of this score for this deal already; where both"
-            " are one, retract the later one",
-            language,
-            survey=quoted(survey),
         )
 
 
