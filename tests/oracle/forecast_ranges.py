@@ -77,7 +77,8 @@ class Known:
     def _read_open(self, deal: dict[str, Any]) -> None:
         """Keep an open deal that is asked about, unless its amount has no rate."""
         amount = deal["amount"]
-        if all(self.only.get(n) in (None, deal[n]) for n in ("process", "owner")):
+        is_mine = self.only.get("process") in (None, deal["process"])
+        if is_mine and self.is_of(deal["owner"]):
             deal["amount"] = self.converted(amount, deal["stream"])
             if (amount is None) == (deal["amount"] is None):
                 self.open.append(deal)
@@ -93,6 +94,12 @@ class Known:
             raise OverflowError("more than 64 bits hold")
         return found
 
+    def is_of(self, owner: str | None) -> bool:
+        """Say whether deals of somebody are asked about: by rep, and by team at the moment."""
+        team = self.only.get("team")
+        mine = self.only.get("owner") in (None, owner)
+        return mine and (team is None or self.team_of(owner) == team)
+
     def team_of(self, owner: str | None) -> str | None:
         """Say in which team somebody is at the moment."""
         if owner is None:
@@ -107,7 +114,7 @@ class Known:
             for each in self.closings
             if each["outcome"] == "won"
             and each["amount"] is not None
-            and self.only.get("owner") in (None, each["owner"])
+            and self.is_of(each["owner"])
         ]
 
 

@@ -12,6 +12,7 @@ from salesflow import Rep
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import Fact
 from salesflow.domain.rep import rep_id
+from salesflow.errors import NotFoundError
 from salesflow.projections.forecast import weeks_drawn
 from salesflow.projections.forecast.forecast_backtest import (
     ForecastBacktest,
@@ -198,6 +199,34 @@ def test_ranges_of_teams_are_those_of_the_reps_who_are_in_them_at_the_moment() -
             view = books.flow.ask(ForecastRange.model_validate(asked), as_of=when)
             assert {each.team: each.won for each in view.teams} == sums
             assert view.reps == ()
+
+
+def test_a_range_of_a_team_is_of_the_deals_of_those_who_are_in_it_at_the_moment() -> None:
+    with shop() as books:
+        books.turn("2025-12-01")
+        with books.flow.session() as session:
+            for rep, team in (("ann", "east"), ("bob", "west")):
+                session.add(Rep.join(rep, team=team, name=rep))
+        books.turn("2026-06-01")
+        for number, owner in enumerate(("ann", "bob", "bob", None), 1):
+            deal = opened(amount=cny(f"{number}00"), owner=owner)
+            books.tell(number, ("2026-01-05", deal), ("2026-01-20", DealWon()))
+            books.tell(number + 10, ("2026-02-05", deal))
+        quarter = {"from_": date(2026, 1, 1), "to": date(2026, 4, 1), "team": "west"}
+
+        def of_west(as_of: str, **more: object) -> list[tuple[object, ...]]:
+            question = ForecastRange.model_validate({**quarter, **more})
+            lines = books.flow.ask(question, as_of=as_of).lines
+            return [(it.deals, it.won_deals, it.won) for it in lines]
+
+        assert of_west("2026-02-20") == [told(2, 2, 500)] * 2, "by history and by process"
+        assert of_west("2026-02-20", owner="ann") == [], "who is in another team"
+        with books.flow.session() as session:
+            session.get(Rep, rep_id("ann")).move(team="west", occurred_at=date(2026, 2, 25))
+        assert of_west("2026-02-27") == [told(3, 3, 600)] * 2
+        assert of_west("2026-02-20") == [told(2, 2, 500)] * 2
+        with pytest.raises(NotFoundError, match="nobody has been in a team 'wets'"):
+            of_west("2026-02-20", team="wets")
 
 
 def test_a_range_in_one_currency_is_at_the_rates_of_the_last_day(books: Shop) -> None:

@@ -20,6 +20,7 @@ ASKED: tuple[dict[str, Any], ...] = (
     {"by": "owner"},
     {"by": "team"},
     {"owner": "ann", "by": "owner"},
+    {"team": "east", "by": "owner"},
     {"process": "standard"},
 )
 
@@ -65,6 +66,7 @@ def wanted(
     """Ask the oracle by both methods."""
     span = period_of(question.from_, question.to, as_of)
     only: dict[str, Any] = {"process": question.process, "owner": question.owner}
+    only["team"] = question.team
     exchange = exchange_for(raw, question, as_of, known_at)
     only["exchange"] = exchange
     known = Known(raw, span, as_of, known_at, only)

@@ -43,6 +43,7 @@ from salesflow.projections.forecast.known_deals import (
     RangeBasis,
     RangeScope,
     known_deals,
+    valid_members,
     won_in,
 )
 from salesflow.projections.forecast.range_model import (
@@ -52,7 +53,7 @@ from salesflow.projections.forecast.range_model import (
     drawn,
     probabilities,
 )
-from salesflow.projections.scope import unnamed_last
+from salesflow.projections.scope import Teams, unnamed_last
 
 __all__ = [
     "METHODS",
@@ -298,13 +299,15 @@ class ForecastRange(MoneyQuestion[ForecastRangeView], PeriodQuestion[ForecastRan
     """Only deals of this process (its key); all when left out."""
     owner: Reference | None = None
     """Only deals of this rep; all when left out."""
+    team: Reference | None = None
+    """Only deals of those who are in this team (its key) at the moment."""
     by: Literal["owner", "team"] | None = None
     """Lines of their own for each owner or team, by history."""
 
     def answer(self, reader: Reader, moment: Moment) -> ForecastRangeView:
         """Draw both methods from what was known at the moment."""
         span, exchange = self.span(reader), self.exchange(reader)
-        scope = RangeScope(self.process, self.owner)
+        scope = RangeScope(self.process, self._owners(reader))
         basis = RangeBasis(scope, exchange, with_teams=self.by == "team")
         known = known_deals(reader, reader.read_point, span, basis)
         made = [ranges_at(known, method, in_parts=self.by is not None) for method in METHODS]
@@ -320,6 +323,13 @@ class ForecastRange(MoneyQuestion[ForecastRangeView], PeriodQuestion[ForecastRan
             corrected=_corrected(known),
             rates=exchange.used,
         )
+
+    def _owners(self, reader: Reader) -> str | tuple[str, ...] | None:
+        """Return whose deals are asked about: of the team, those who are in it."""
+        if self.team is None:
+            return self.owner
+        members = valid_members(Teams.read(reader), self.team, reader.read_point.as_of)
+        return tuple(rep for rep in members if self.owner in (None, rep))
 
 
 def ranges_at(known: KnownDeals, method: RangeMethod, *, in_parts: bool) -> MadeRanges:

@@ -39,6 +39,7 @@ __all__ = [
     "closed_deals",
     "known_deals",
     "order_of_ids",
+    "valid_members",
     "valid_team",
     "won_in",
 ]
@@ -52,7 +53,8 @@ class RangeScope(NamedTuple):
     """Which deals are asked about."""
 
     process: str | None
-    owner: str | None
+    owner: str | tuple[str, ...] | None
+    """A rep, or several."""
 
 
 class RangeBasis(NamedTuple):
@@ -109,6 +111,11 @@ def valid_team(teams: Teams, rep: str | None, at: Instant) -> str | None:
     """Return in which team a rep is at an instant; None for in none."""
     stay = teams.stay(rep, at)
     return None if stay is None or stay.start > at else stay.team
+
+
+def valid_members(teams: Teams, team: str, at: Instant) -> tuple[str, ...]:
+    """Return who is in a team at an instant."""
+    return tuple(rep for rep in teams.reps if valid_team(teams, rep, at) == team)
 
 
 def known_deals(reader: Reader, at: ReadPoint, span: Span, basis: RangeBasis) -> KnownDeals:
@@ -198,8 +205,10 @@ def _rows(
     return reader.columns(table, as_of=at.as_of, known_at=at.known_at, ended=ended)
 
 
-def won_in(closing: HeldRows, owner: str | None, span: Span, until: Instant) -> HeldRows:
-    """Return the deals that stand won and closed in a period by an instant, of an owner."""
+def won_in(
+    closing: HeldRows, owner: str | tuple[str, ...] | None, span: Span, until: Instant
+) -> HeldRows:
+    """Return the deals that stand won and closed in a period by an instant, of some owners."""
     found = closing.has("outcome", "won") & closing.fitting({"owner": owner})
     found &= (closing["closed"] >= span.start) & (closing["closed"] <= min(span.end - 1, until))
     return closing.where(found)
