@@ -763,6 +763,53 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-04", "", "1000"), Paid("2026-05", "")],
     ),
+    "a difference is paid with the next statement, however many periods later": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),  # April and May have no statement
+        ],
+        [Paid("2026-05", "", "1000"), Paid("2026-06", "", "1000"), Paid("2027-02", "", "1000")],
+    ),
+    "a difference that was paid after a gap is paid once": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),
+            issued("07-01", "2026-06"),
+        ],
+        [
+            Paid("2026-06", "", "1000"),
+            Paid("2026-04", ""),  # which was skipped, and may be issued still
+            Paid("2026-07", ""),
+        ],
+    ),
+    "a correction is paid after a gap too, with what else is owed by then": (
+        [
+            plan(),
+            won(1, "02-10", "10000"),
+            issued("03-01", "2026-02"),
+            won(2, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            corrected("04-02", "2026-02", "-200"),
+            disputed("04-03", "2026-03", 1),
+            answered("04-04", "2026-03", 1, "accepted", "120"),
+            issued("09-01", "2026-08"),
+        ],
+        [Paid("2026-08", "", "-200 120"), Paid("2026-09", "")],
+    ),
+    "a draw that was skipped is no reason to pay a difference twice": (
+        [
+            plan(draw="1000"),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),  # 500 earned, 500 advanced
+            late("04-05", won(2, "03-20", "24000")),  # 1,200 more
+        ],
+        # April, without sales, advances 1,000; May has 1,200: 200 above the draw of 1,500
+        [Paid("2026-05", "", "1200", payable="1000")],
+    ),
     "a late fact after two statements is a difference of the first, paid with the third": (
         [
             plan(),

@@ -222,10 +222,11 @@ class _StatementMaker:
         return [each for each in self._lines if period.first <= days(each.at) <= period.last]
 
     def _unpaid(self, period: Days) -> list[Difference]:
-        """Return what earlier statements would say otherwise; the next one alone pays it."""
+        """Return what earlier statements would say otherwise, and none has paid.
+
+        The next one that is issued pays it, however many periods later that is.
+        """
         earlier = [each for each in self._issued if each.figures.first_day < period.first]
-        if not earlier or self._next_after(earlier[-1]) != period:
-            return []
         found = [each for statement in earlier for each in self._differences(statement)]
         return [*found, *agreed_differences(self._issued, period.first)]
 
@@ -247,9 +248,6 @@ class _StatementMaker:
         earned += sum((line.amount for line in figures.differences), NOTHING)
         due = self._due(Days(figures.first_day, figures.last_day))
         return settle(earned, due, NOTHING).guaranteed
-
-    def _next_after(self, statement: IssuedStatement) -> Days:
-        return self._plan.period(statement.figures.last_day + ONE_DAY)
 
     def _lines_of(self, statement: IssuedStatement) -> list[EarnedLine]:
         figures = statement.figures
@@ -276,7 +274,11 @@ class _StatementMaker:
         )
 
     def _draw_balance(self, period: Days) -> Decimal:
-        """Return what is to be recovered before a period: from the last statement on."""
+        """Return what is to be recovered before a period: from the last statement on.
+
+        For periods that were skipped sales alone count: what is unpaid of others is settled
+        with the period itself.
+        """
         earlier = [each for each in self._issued if each.figures.first_day < period.first]
         balance, day = NOTHING, self._plan.first_day
         if earlier:
@@ -285,9 +287,7 @@ class _StatementMaker:
         if not any(v.terms.draw for v in self._plan.plan.versions.values()):
             return balance
         while (here := self._plan.period(day)).first < period.first:
-            lines = self._of(here)
-            earned = sum((line.amount for line in lines), NOTHING)
-            earned += sum((each.amount for each in self._unpaid(here)), NOTHING)
+            earned = sum((line.amount for line in self._of(here)), NOTHING)
             balance = settle(earned, self._due(here), balance).draw_balance
             day = here.last + ONE_DAY
         return balance

@@ -208,7 +208,8 @@ class CommissionStatementView(View):
         " accelerator or decelerator; at most the cap; SPIFFs beside it. The accrual's total,"
         " each SPIFF and a part of a draw are rounded half to even to the smallest coin, lines"
         " add up to that; a guarantee is figured anew by what becomes known later, and what it"
-        " adds otherwise is a difference of the next statement"
+        " adds otherwise is a difference. The next statement issued pays all differences of"
+        " those issued before, however long ago, that none has paid"
     )
     plan: Key
     plan_en: SafeText
@@ -225,7 +226,8 @@ class CommissionStatementView(View):
     lines: tuple[CommissionLine, ...]
     """As known at the moment."""
     differences: tuple[CommissionDifference, ...]
-    """What earlier statements would say otherwise, and this one pays or takes back."""
+    """What earlier statements would say otherwise and none has paid: this one pays or takes it
+    back. Until one is issued, every later period that is asked about says so."""
     totals: CommissionTotals
     accruals: tuple[AccrualReached, ...]
     """As reached at the end of the period, or at the moment."""
@@ -300,8 +302,16 @@ class CommissionStatementView(View):
             lay.summary(),
             lay.reconciliation(),
             lay.lines(),
-            lay.differences("Differences from earlier statements", self.differences),
-            lay.differences("Differences since the statement was issued", self.since_issued),
+            lay.differences(
+                "Differences from earlier statements",
+                self.differences,
+                is_to_be_paid=self.issued is None,
+            ),
+            lay.differences(
+                "Differences since the statement was issued",
+                self.since_issued,
+                is_to_be_paid=any(each.settled_in is None for each in self.since_issued),
+            ),
             lay.disputes(),
             lay.accruals(),
             lay.not_credited(),
@@ -508,8 +518,10 @@ class StatementLayout(NamedTuple):
             self._money(each.commission),
         )
 
-    def differences(self, title: str, found: Sequence[CommissionDifference]) -> TableOfView:
-        """Lay out what statements would say otherwise, and why."""
+    def differences(
+        self, title: str, found: Sequence[CommissionDifference], *, is_to_be_paid: bool
+    ) -> TableOfView:
+        """Lay out what statements would say otherwise, and why; some may be paid already."""
         heads = ("Line", "Period from", "Deal", "Cause", "Events", "Paid with", "Commission")
         rows = tuple(
             (
@@ -523,7 +535,8 @@ class StatementLayout(NamedTuple):
             )
             for each in found
         )
-        return TableOfView(title, heads, rows)
+        said = "whichever statement is issued next pays what none has paid, and no other does"
+        return TableOfView(title, heads, rows, (self._word(said),) if is_to_be_paid else ())
 
     def disputes(self) -> TableOfView:
         """Lay out which lines were disputed, and what was answered."""
