@@ -127,8 +127,6 @@ class _Ledger:
         for event, _, amount in self.of(statement.days):
             right[event] = right.get(event, NOTHING) + amount
         earned = sum(right.values(), NOTHING)
-        paid_beside = statement.figures.get("differences", [])
-        earned += sum((Decimal(line["amount"]) for line in paid_beside), NOTHING)
         _, guarantee = self.due(statement.days)
         added = max(guarantee - earned, NOTHING) if guarantee else NOTHING
         owed = {**right, statement.event: added}
@@ -163,6 +161,12 @@ class _Ledger:
         if not is_known and retracted(found, known):
             return "retracted"
         then = instant(statement.figures["known_at"])
+        for each in self.issued:  # what was paid in difference was known by then
+            if any(
+                (line["first_day"], line["event_id"]) == (statement.days[0].isoformat(), event)
+                for line in each.figures.get("differences", [])
+            ):
+                then = instant(each.figures["known_at"])
         return "late" if found["recorded"] > then else "changed"
 
     def unpaid(self, days: Days) -> list[Owed]:
@@ -190,9 +194,9 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
         before = balance if issued is None else _balance_before(issued)
         more = ledger.unpaid(days) if issued is None else _paid(issued)
         earned = sum((line[2] for line in ledger.of(days)), NOTHING)
-        earned += sum((each.amount for each in more), NOTHING)
         draw, guarantee = ledger.due(days)
         so_far = max(earned, guarantee) if guarantee else earned
+        so_far += sum((each.amount for each in more), NOTHING)
         added = max(draw - so_far, NOTHING) if draw else NOTHING
         kept = min(before, max(so_far - draw, NOTHING))
         since = [] if issued is None else _since(ledger, issued)
