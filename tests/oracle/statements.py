@@ -127,8 +127,6 @@ class _Ledger:
         for event, _, amount in self.of(statement.days):
             right[event] = right.get(event, NOTHING) + amount
         earned = sum(right.values(), NOTHING)
-        paid_beside = statement.figures.get("differences", [])
-        earned += sum((Decimal(line["amount"]) for line in paid_beside), NOTHING)
         _, guarantee = self.due(statement.days)
         added = max(guarantee - earned, NOTHING) if guarantee else NOTHING
         owed = {**right, statement.event: added}
@@ -163,6 +161,12 @@ class _Ledger:
         if not is_known and retracted(found, known):
             return "retracted"
         then = instant(statement.figures["known_at"])
+        for each in self.issued:  # what was paid in difference was known by then
+            if any(
+                (line["first_day"], line["event_id"]) == (statement.days[0].isoformat(), event)
+                for line in each.figures.get("differences", [])
+            ):
+                then = instant(each.figures["known_at"])
         return "late" if found["recorded"] > then else "changed"
 
     def unpaid(self, days: Days) -> list[Owed]:
@@ -189,7 +193,7 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
         more = ledger.unpaid(days) if issued is None else _paid(issued)
         sold = sum((line[2] for line in ledger.of(days)), NOTHING)
         due, owed = ledger.due(days), sum((each.amount for each in more), NOTHING)
-        payable, after = _settled(sold + owed, due, before)
+        payable, after = _settled((sold, owed), due, before)
         since = [] if issued is None else _since(ledger, issued)
         agreed = sum((each.amount for each in since if each.reason in AGREED), NOTHING)
         told = Told(
@@ -202,18 +206,18 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
             disputes=[] if issued is None else issued.disputes,
         )
         # a month that was skipped paid nothing of earlier ones; whichever is issued next does
-        skipped = _settled(sold, due, before)[1]
+        skipped = _settled((sold, NOTHING), due, before)[1]
         balance = skipped if issued is None else _figure(issued, "draw_balance")
         found.append(told)
     return found
 
 
 def _settled(
-    earned: Decimal, due: tuple[Decimal, Decimal], before: Decimal
+    earned: tuple[Decimal, Decimal], due: tuple[Decimal, Decimal], before: Decimal
 ) -> tuple[Decimal, Decimal]:
     """Give what is paid out by a draw and a guarantee, and the draw that is left then."""
     draw, guarantee = due
-    so_far = max(earned, guarantee) if guarantee else earned
+    so_far = (max(earned[0], guarantee) if guarantee else earned[0]) + earned[1]
     added = max(draw - so_far, NOTHING) if draw else NOTHING
     kept = min(before, max(so_far - draw, NOTHING))
     return so_far + added - kept, before + added - kept

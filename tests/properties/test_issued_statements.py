@@ -111,10 +111,11 @@ def check_causes(
     """See that a line that differs would be another one, had its causes never become known."""
     since = [each for each in view.since_issued if each.reason not in ("corrected", "dispute")]
     assert all(each.causes for each in since)
-    lines = {str(each.event_id) for each in since if each.settled_in is None and each.deal}
+    unpaid = [each for each in since if each.settled_in is None and each.deal is not None]
+    lines = {str(each.event_id) for each in unpaid}
     if not lines:
         return
-    causes = {str(cause) for each in since for cause in each.causes}
+    causes = {str(cause) for each in unpaid for cause in each.causes}
     without = [event for event in raw if event["event_id"] not in causes]
     now, then = (_amounts(log, view.rep, days, at) for log in (raw, without))
     assert not {event for event in lines if now[event] == then[event]}, (days, shown(raw))

@@ -20,6 +20,7 @@ from uuid import UUID
 
 from given import opened
 from questions.shop import Shop, publish, shop
+from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.deal import QuoteLine
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
 from salesflow.domain.deal.billing import (
@@ -34,6 +35,7 @@ from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
 from salesflow.domain.event import Fact
 from salesflow.domain.incentive_plan import IncentivePlan, PlanPeriod, PlanTerms, plan_id
 from salesflow.domain.rep import Rep, rep_id
+from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.statement import DisputeOutcome, Statement, StatementFigures, statement_id
 from salesflow.domain.time import Moment
 from salesflow.domain.values import Money
@@ -47,6 +49,7 @@ __all__ = [
     "answered",
     "corrected",
     "disputed",
+    "fiscal_year",
     "invoiced",
     "issued",
     "joined",
@@ -212,13 +215,14 @@ def won(
     customer: int | None = None,
     products: Mapping[str, str] | None = None,
     again: bool = False,
+    at: str = "10:00",
 ) -> Step:
     """Win a deal at ten, which was opened (unless it is won again) on the same morning."""
     money = None if amount is None else Money(amount, currency)
     who = None if customer is None else UUID(int=customer)
     facts: list[tuple[str, Fact]] = []
     if not again:
-        facts.append(("08:00", opened(amount=money, owner=by, customer_id=who)))
+        facts.append((min("08:00", at), opened(amount=money, owner=by, customer_id=who)))
     if products:
         lines = tuple(
             QuoteLine(product=name, unit_price=Money(price, currency))
@@ -229,7 +233,7 @@ def won(
         ("09:00", CollaboratorJoined(person=person, credit=Decimal(credit)))
         for person, credit in (splits or {}).items()
     ]
-    facts.append(("10:00", DealWon(amount=money if again else None)))
+    facts.append((at, DealWon(amount=money if again else None)))
     return _tell(deal, day, *facts)
 
 
@@ -286,6 +290,17 @@ def retracted(deal: int, day: str, kind: type[Fact]) -> Step:
         payroll.sales.retract(events[-1])
 
     return Step(day, act)
+
+
+def fiscal_year(month: int) -> Step:
+    """Let the fiscal year begin with a month, from the first day of 2026 on."""
+
+    def act(payroll: Payroll, _: str) -> None:
+        with payroll.flow.session() as session:
+            calendar = FiscalCalendar(start_month=month)
+            session.get(Settings, SETTINGS_ID).change(fiscal_calendar=calendar)
+
+    return Step("01-01", act)
 
 
 def rates(day: str, **units: str) -> Step:

@@ -18,6 +18,7 @@ from questions.paying import (
     answered,
     corrected,
     disputed,
+    fiscal_year,
     invoiced,
     issued,
     joined,
@@ -224,6 +225,37 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         # 90,000 x 5 %; 10,000 x 5 % + 10,000 x 8 %
         [Paid("2026-03", "4500"), Paid("2026-04", "1300")],
     ),
+    "an accrual of the year falls below its tier by a cent in a later month": (
+        [
+            plan(tiers=ONE_TIER, tiers_pay="retroactive", accrual="year_to_date"),
+            won(1, "01-10", "90000"),
+            won(2, "02-10", "10000"),
+            refunded(2, "03-05", "0.01"),
+        ],
+        # 90,000 x 5 %; 100,000 x 8 % - 4,500; 99,999.99 x 5 % = 5,000.00 - 8,000
+        [Paid("2026-01", "4500"), Paid("2026-02", "3500"), Paid("2026-03", "-3000")],
+    ),
+    "a cap of the year is fallen below by a refund in a later month": (
+        [
+            plan(accrual="year_to_date", cap="6000"),
+            won(1, "01-10", "150000"),
+            won(2, "02-10", "20000"),
+            refunded(2, "03-05", "20000"),
+            refunded(1, "03-06", "40000"),
+        ],
+        # 7,500 cut to 6,000; nothing more; still 7,500; 110,000 x 5 % = 5,500
+        [Paid("2026-01", "6000"), Paid("2026-02", "0"), Paid("2026-03", "0 -500")],
+    ),
+    "an accrual of the fiscal year begins anew in April where the year does": (
+        [
+            fiscal_year(4),
+            plan(tiers=ONE_TIER, accrual="year_to_date"),
+            won(1, "03-10", "100000"),
+            won(2, "03-31", "10000"),
+            won(3, "04-01", "10000"),
+        ],
+        [Paid("2026-03", "5000 800"), Paid("2026-04", "500")],
+    ),
     "an accrual of the year begins anew with the next year": (
         [
             plan(tiers=ONE_TIER, accrual="year_to_date"),
@@ -418,6 +450,16 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         # April: 100,000 x 5 %, 5,000 x 8 %; that is taken back, not the 5 % of March
         [Paid("2026-04", "5000 400"), Paid("2026-05", "-400")],
     ),
+    "a contract that is raised again after more was refunded than sold pays what stands": (
+        [
+            plan(),
+            won(1, "01-10", "10000"),
+            refunded(1, "02-01", "12000"),
+            amended(1, "03-01", "20000"),
+        ],
+        # 500; all of it back; 20,000 - 12,000 stand: 8,000 x 5 %
+        [Paid("2026-01", "500"), Paid("2026-02", "-500"), Paid("2026-03", "400")],
+    ),
     "what a lost window left paid is not paid again": (
         [
             plan(clawback_days=10),
@@ -515,6 +557,34 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-03", "2500 3000")],  # 50,000 x 5 %; 50,000 x 6 %
     ),
+    "a version that goes on with a higher cap pays up to it in all": (
+        [
+            plan(cap="3000", accrual="year_to_date"),
+            won(1, "01-10", "100000"),
+            revised("02-01", cap="5000", accrual="year_to_date", continues=True),
+            won(2, "02-10", "100000"),
+        ],
+        [Paid("2026-01", "3000"), Paid("2026-02", "2000")],
+    ),
+    "a version that goes on with a lower cap keeps what was paid": (
+        [
+            plan(cap="3000", accrual="year_to_date"),
+            won(1, "01-10", "100000"),
+            revised("02-01", cap="2000", accrual="year_to_date", continues=True),
+            won(2, "02-10", "100000"),
+            refunded(2, "02-11", "100000"),
+        ],
+        [Paid("2026-01", "3000"), Paid("2026-02", "0 0")],
+    ),
+    "a version that goes on without the threshold leaves what lay below it unpaid": (
+        [
+            plan(threshold="50000", accrual="year_to_date"),
+            won(1, "01-10", "40000"),
+            revised("02-01", accrual="year_to_date", continues=True),
+            won(2, "02-10", "10000"),
+        ],
+        [Paid("2026-01", "0"), Paid("2026-02", "500")],  # 50,000 x 5 % - 40,000 x 5 %
+    ),
     "what was sold under the old version is taken back by its rate": (
         [
             plan(),
@@ -606,6 +676,46 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         [
             Paid("2026-01", "400", payable="1000"),
             Paid("2026-02", "1300", payable="1300"),
+        ],
+    ),
+    "a guarantee comes before a draw, which advances the rest": (
+        [
+            plan(draw="1000", guarantee="500"),
+            won(1, "01-10", "6000"),
+            won(2, "02-10", "30000"),
+        ],
+        [
+            Paid("2026-01", "300", payable="1000"),  # 200 guaranteed, 500 advanced
+            Paid("2026-02", "1500", payable="1000"),  # 500 recovered
+        ],
+    ),
+    "what is taken back is advanced by the draw, and recovered": (
+        [
+            plan(draw="1000"),
+            won(1, "01-10", "40000"),
+            refunded(1, "02-10", "40000"),
+            won(2, "03-10", "100000"),
+        ],
+        [
+            Paid("2026-01", "2000"),
+            Paid("2026-02", "-2000", payable="1000"),  # 3,000 advanced
+            Paid("2026-03", "5000", payable="2000"),  # 3,000 recovered
+        ],
+    ),
+    "a draw is recovered from what comes in after the rep has left": (
+        [
+            plan(draw="3100", crediting="payment"),
+            joined("01-01"),
+            won(1, "01-05", "100000"),
+            left("02-01"),
+            paid(1, "03-10", "40000"),
+            paid(1, "04-10", "60000"),
+        ],
+        [
+            Paid("2026-01", "", payable="3100"),
+            Paid("2026-02", "", payable="0"),
+            Paid("2026-03", "2000", payable="0"),  # 1,100 left
+            Paid("2026-04", "3000", payable="1900"),
         ],
     ),
     "a draw is due for the days on which the rep was there": (
@@ -842,7 +952,40 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         # 1,200 earned: 200 above the draw are recovered of 500
         [Paid("2026-04", "", "1200", payable="1000")],
     ),
+    "a guarantee does not swallow what is paid late": (
+        [
+            plan(guarantee="1000"),
+            won(1, "03-10", "10000"),  # 500, and 500 of the guarantee
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),
+        ],
+        # March is 1,500 by now: 500 more than was paid; April's own guarantee is 1,000
+        [Paid("2026-03", "500 1000"), Paid("2026-04", "", "1000 -500", payable="1500")],
+    ),
+    "a guarantee does not swallow what is taken back late": (
+        [
+            plan(guarantee="1000"),
+            won(1, "03-10", "40000"),
+            issued("04-01", "2026-03"),  # 2,000
+            late("04-05", refunded(1, "03-20", "40000")),
+        ],
+        # March is 1,000 by now, the guarantee: 1,000 less; April's own is 1,000
+        [
+            Paid("2026-03", "2000 -2000", payable="1000"),
+            Paid("2026-04", "", "-2000 1000", payable="0"),
+        ],
+    ),
     # Disputes and corrections
+    "a guarantee does not swallow what is agreed on a dispute": (
+        [
+            plan(guarantee="1000"),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            disputed("04-02", "2026-03", 1),
+            answered("04-03", "2026-03", 1, "accepted", "120"),
+        ],
+        [Paid("2026-04", "", "120", payable="1120")],
+    ),
     "what is agreed on a dispute is paid with the next statement": (
         [
             plan(),
@@ -954,6 +1097,22 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         [Paid("2026-05", "", "-120")],
     ),
 }
+
+
+def test_months_and_rates_are_those_of_the_business_time_zone() -> None:
+    with payroll(
+        plan(),
+        rates("01-30", CNY="7"),
+        late("02-01", won(1, "01-31", "1000", currency="USD", at="23:59")),
+        rates("02-01", CNY="8"),
+        won(2, "02-01", "1000", currency="USD", at="00:00"),  # still January in London
+        timezone="Asia/Shanghai",
+    ) as found:
+        paid_in = {
+            month: [str(line.commission) for line in found.asks("ann", month).lines]
+            for month in ("2026-01", "2026-02")
+        }
+        assert paid_in == {"2026-01": ["350"], "2026-02": ["400"]}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -195,7 +195,8 @@ class PlanTerms(Value):
     """Paid out in every period at least; what was not earned of it is recovered from what is
     earned above it later."""
     guarantee: Positive | None = None
-    """Paid out in every period at least, and never recovered."""
+    """Paid at least for what every period sells, and never recovered; differences of earlier
+    statements come beside it."""
     spiffs: tuple[Spiff, ...] = ()
     clawback_days: Days | None = None
     """For how many days after its crediting a sale that is refunded, reopened or reduced is

@@ -39,6 +39,7 @@ from salesflow.projections.incentives.commission_reading import (
     read_plans,
     read_sales,
 )
+from salesflow.projections.incentives.difference_causes import PlanInputs
 from salesflow.projections.incentives.exchange_shown import exchanges_shown
 from salesflow.projections.incentives.issued_statements import (
     Difference,
@@ -52,7 +53,13 @@ from salesflow.projections.incentives.reconciliation import (
     StatementReconciliation,
     reconciled,
 )
-from salesflow.projections.incentives.settlement import Due, Settlement, due_of, settle
+from salesflow.projections.incentives.settlement import (
+    Due,
+    Settlement,
+    due_of,
+    guaranteed_for,
+    settle,
+)
 from salesflow.projections.incentives.statement_view import (
     AccrualReached,
     CommissionDifference,
@@ -213,7 +220,7 @@ class _StatementMaker:
             balance = self._draw_balance(period)
         from_sales = sum((line.commission for line in lines), NOTHING)
         from_more = sum((each.commission for each in more), NOTHING)
-        settled = settle(from_sales + from_more, self._due(period), balance)
+        settled = settle(from_sales, from_more, self._due(period), balance)
         agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
         return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
 
@@ -231,23 +238,21 @@ class _StatementMaker:
         return [*found, *agreed_differences(self._issued, period.first)]
 
     def _differences(self, statement: IssuedStatement) -> list[Difference]:
-        versions, lines = self._plan.plan.versions.values(), self._lines_of(statement)
-        spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
+        lines = self._lines_of(statement)
         return differences(
             self._reader,
             statement,
             self._issued,
             lines,
             guaranteed=self._guaranteed(statement.figures, lines),
-            by_first_sales=any(spiff.customers == "new" for spiff in spiffs),
+            inputs=PlanInputs.of(self._plan.plan.versions.values()),
         )
 
     def _guaranteed(self, figures: StatementFigures, lines: Iterable[EarnedLine]) -> Decimal:
-        """Return what the guarantee adds to a period by now, with what was paid in it since."""
-        earned = sum((line.amount for line in lines), NOTHING)
-        earned += sum((line.amount for line in figures.differences), NOTHING)
+        """Return what the guarantee adds to a period by now."""
+        from_sales = sum((line.amount for line in lines), NOTHING)
         due = self._due(Days(figures.first_day, figures.last_day))
-        return settle(earned, due, NOTHING).guaranteed
+        return guaranteed_for(from_sales, due)
 
     def _lines_of(self, statement: IssuedStatement) -> list[EarnedLine]:
         figures = statement.figures
@@ -287,8 +292,8 @@ class _StatementMaker:
         if not any(v.terms.draw for v in self._plan.plan.versions.values()):
             return balance
         while (here := self._plan.period(day)).first < period.first:
-            earned = sum((line.amount for line in self._of(here)), NOTHING)
-            balance = settle(earned, self._due(here), balance).draw_balance
+            from_sales = sum((line.amount for line in self._of(here)), NOTHING)
+            balance = settle(from_sales, NOTHING, self._due(here), balance).draw_balance
             day = here.last + ONE_DAY
         return balance
 

@@ -1,7 +1,9 @@
 """What is paid out for a period: what was earned, and what a draw or a guarantee adds.
 
-A guarantee adds what is missing to it, for good. A draw adds what is missing to it as well, but
-as an advance: later periods keep back what they earn above their draw until it is recovered.
+A guarantee adds what the sales of the period itself lack to it, for good; what is paid (or
+taken back) of earlier statements comes beside it, or it would swallow what they are owed. A
+draw adds what is missing to it as an advance: later periods keep back what they earn above
+their draw until it is recovered.
 Both are due for the days on which the plan was for the rep: a rep who joins or leaves in
 mid-period is due that part. Pure; it is a module of its own as it needs no sale.
 """
@@ -16,7 +18,7 @@ from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.time import ONE_DAY
 from salesflow.projections.incentives.accrual import cents
 
-__all__ = ["Due", "Settlement", "due_of", "settle"]
+__all__ = ["Due", "Settlement", "due_of", "guaranteed_for", "settle"]
 
 NOTHING: Final = Decimal(0)
 
@@ -68,9 +70,16 @@ def _share(
     return cents(total / days, currency) if total else NOTHING
 
 
-def settle(earned: Decimal, due: Due, balance: Decimal) -> Settlement:
+def guaranteed_for(from_sales: Decimal, due: Due) -> Decimal:
+    """Return what a guarantee adds to what the sales of its period earned."""
+    return max(due.guarantee - from_sales, NOTHING) if due.guarantee else NOTHING
+
+
+def settle(
+    from_sales: Decimal, from_differences: Decimal, due: Due, balance: Decimal
+) -> Settlement:
     """Return what is paid out for a period, with what is still to be recovered before it."""
-    guaranteed = max(due.guarantee - earned, NOTHING) if due.guarantee else NOTHING
+    earned, guaranteed = from_sales + from_differences, guaranteed_for(from_sales, due)
     so_far = earned + guaranteed
     advanced = max(due.draw - so_far, NOTHING) if due.draw else NOTHING
     recovered = min(balance, max(so_far - due.draw, NOTHING))

@@ -1,0 +1,286 @@
+"""Why a line of an issued statement differs: the events that became known since.
+
+A line may be credited otherwise, by what became known of its own deal (or of what all go by:
+rates, the plan, the rep's team, settings), or stand where it stood and be paid otherwise, as
+other sales moved the accrual before it. Only what had happened by the line can be behind it.
+It is a module of its own as it looks into the log, where the differences compare lines.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
+from salesflow.domain.deal.after_sales import RepeatOrderPlaced
+from salesflow.domain.deal.billing import InvoiceIssued, PaymentReceived, RefundGiven
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
+from salesflow.domain.deal.quotes import QuoteFact
+from salesflow.domain.event import Event, Fact, FactRetracted, retracted_ids
+from salesflow.domain.exchange_rates import RATES_ID
+from salesflow.domain.incentive_plan import PlanAcknowledged, PlanVersion, plan_id
+from salesflow.domain.rep import rep_id
+from salesflow.domain.settings import SETTINGS_ID, ClockAccepted
+from salesflow.domain.statement import DifferenceReason, StatementFigures
+from salesflow.domain.time import Instant, end_of_day, to_instant
+from salesflow.projections.core.earlier_reader import EarlierReader
+from salesflow.projections.core.question import Reader
+from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.folds.receipt import RECEIPT
+from salesflow.projections.scope import Customers
+
+__all__ = ["NewFacts", "PlanInputs", "UnlikeLine", "retractions_of"]
+
+OF_SALES: Final = (
+    *(CollaboratorJoined, CollaboratorLeft, FactRetracted, RefundGiven, RepeatOrderPlaced),
+    *(CustomerMerged, CustomerRegistered, CustomerUnmerged),
+)
+
+
+class PlanInputs(NamedTuple):
+    """What a plan looks at beside bookings."""
+
+    first_sales: bool
+    products: bool
+    receipts: bool
+
+    @classmethod
+    def of(cls, versions: Iterable[PlanVersion]) -> "PlanInputs":
+        """Return what any of its versions looks at."""
+        terms = [version.terms for version in versions]
+        spiffs = [spiff for each in terms for spiff in each.spiffs]
+        return cls(
+            first_sales=any(spiff.customers == "new" for spiff in spiffs),
+            products=any(spiff.product is not None for spiff in spiffs),
+            receipts=any(each.crediting != "closing" for each in terms),
+        )
+
+
+class UnlikeLine(NamedTuple):
+    """A line that differs by now, and in what."""
+
+    event_id: UUID
+    deal: UUID | None
+    """None for what the guarantee adds."""
+    at: Instant
+    """When it happened; for ever where nothing is known of it."""
+    is_known_now: bool
+    is_credited_otherwise: bool
+    has_other_spiffs: bool
+    is_exchanged: bool
+    settled_at: Instant | None
+    """By what was known then it was last paid in difference."""
+
+
+class NewFacts:
+    """What became known since a statement was figured, that may have made a difference."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        figures: StatementFigures,
+        unlike: Sequence[UnlikeLine],
+        inputs: PlanInputs,
+    ) -> None:
+        self._reader = reader
+        self._figures = figures
+        self._unlike = unlike
+        self._inputs = inputs
+        self._then = EarlierReader(
+            reader, as_of=to_instant(figures.as_of), known_at=to_instant(figures.known_at)
+        )
+        self._known_at = self._then.read_point.known_at
+        self._beside = (plan_id(figures.plan), rep_id(figures.rep), RATES_ID, SETTINGS_ID)
+        self._streams = reader.streams(
+            {*(each.deal for each in unlike if each.deal), *self._beside}
+        )
+        self._retracted = {
+            out for events in self._streams.values() for out in retracted_ids(events)
+        }
+
+    def reason(self, line: UnlikeLine) -> DifferenceReason:
+        """Say why a line differs."""
+        if not line.is_known_now and line.event_id in self._retracted:
+            return "retracted"
+        new = () if line.deal is None else self._new(line.deal, line)
+        is_late = any(event.event_id == line.event_id for event in new)
+        return "late" if is_late else "changed"
+
+    def causes(self) -> dict[UUID, tuple[UUID, ...]]:
+        """Return the events that made each difference, by the line's.
+
+        Of a line that nothing of its own moved, what moved the others did, or other sales.
+        """
+        own = {line.event_id: self._own(line) for line in self._unlike}
+        credited = [
+            line
+            for line in self._unlike
+            if line.is_credited_otherwise or self.reason(line) != "changed"
+        ]
+        found = {}
+        for line in self._unlike:
+            causes = own[line.event_id]
+            if self._is_moved(line) or not causes:
+                by = [
+                    cause
+                    for other in credited
+                    if other.at <= line.at
+                    for cause in own[other.event_id]
+                ]
+                moved = (*self._in_other_sales(line), *by)
+                causes = tuple(dict.fromkeys((*causes, *moved)))
+            found[line.event_id] = causes or self._anything(line)
+        return found
+
+    def _is_moved(self, line: UnlikeLine) -> bool:
+        """Return whether what stands before a line may pay it otherwise."""
+        if self.reason(line) != "changed":
+            return False
+        if line.deal is None or line.settled_at is not None:
+            return True
+        return not (line.is_credited_otherwise or line.has_other_spiffs)
+
+    def _own(self, line: UnlikeLine) -> tuple[UUID, ...]:
+        """Return what made a difference of the deal itself, or of what all go by."""
+        reason = self.reason(line)
+        if reason == "late":
+            return (line.event_id,)
+        new = [] if line.deal is None else self._new(line.deal, line)
+        if reason == "retracted":
+            return (*retractions_of(line.event_id, new),) or _ids(new)
+        credited = line.is_credited_otherwise or line.settled_at is not None
+        if credited or line.has_other_spiffs:
+            new = [event for event in new if self._may_matter(event.fact)]
+            new = [event for event in new if self._happened(event, line)]
+        else:
+            new = []
+        new += self._of_all(line, credited=credited)
+        if line.has_other_spiffs and self._inputs.first_sales and line.deal is not None:
+            return _ids(new) or self._of_first_sale(line.deal)
+        return _ids(new)
+
+    def _of_all(self, line: UnlikeLine, *, credited: bool) -> list[Event]:
+        """Return what became known of the plan and, as far as it matters, what it goes by."""
+        plan, rep, rates, settings = self._beside
+        streams = [plan, settings]
+        streams += [rep] if credited or line.deal is None else []
+        streams += [rates] if credited and line.is_exchanged else []
+        return [
+            event
+            for stream in streams
+            for event in self._new(stream, line)
+            if not isinstance(event.fact, PlanAcknowledged | ClockAccepted)
+        ]
+
+    def _new(self, stream: UUID, line: UnlikeLine) -> list[Event]:
+        since = self._known_at if line.settled_at is None else line.settled_at
+        return [event for event in self._streams.get(stream, ()) if event.recorded > since]
+
+    def _happened(self, event: Event, line: UnlikeLine) -> bool:
+        """Return whether what an event tells of, or takes back, had happened by a line."""
+        target: Event | None = event
+        by_id = {each.event_id: each for each in self._streams.get(event.stream_id, ())}
+        while target is not None and isinstance(target.fact, FactRetracted):
+            target = by_id.get(target.fact.event_id)
+        return target is None or min(target.occurred, target.effective) <= line.at
+
+    def _may_matter(self, fact: Fact) -> bool:
+        if isinstance(fact, QuoteFact):
+            return self._inputs.products
+        if isinstance(fact, InvoiceIssued | PaymentReceived):
+            return self._inputs.receipts
+        return _tells_of_sales(fact)
+
+    def _anything(self, line: UnlikeLine) -> tuple[UUID, ...]:
+        """Return all that became known of a line's deal, or else of what all go by."""
+        new = [] if line.deal is None else self._new(line.deal, line)
+        return _ids(new) or _ids(
+            event for stream in self._beside for event in self._new(stream, line)
+        )
+
+    def _in_other_sales(self, line: UnlikeLine) -> tuple[UUID, ...]:
+        """Return what became known of sales of the rep that had happened by a line.
+
+        They have accrued to what it is paid by, and may stand in no statement.
+        """
+        bookings = self._reader.columns(BOOKING)
+        bookings = bookings.where(bookings.fitting({"person": self._figures.rep}))
+        found = [bookings]
+        if self._inputs.receipts:
+            receipts = self._reader.columns(RECEIPT)
+            deals = bookings.cells("entity_id")
+            found.append(receipts.where(receipts.has("entity_id", *deals)))
+        until = min(line.at, end_of_day(self._figures.last_day, self._reader.timezone))
+        since = self._known_at if line.settled_at is None else line.settled_at
+        moved: dict[UUID, set[UUID]] = defaultdict(set)
+        for rows in found:
+            late = rows.where((rows["recorded"] > since) & (rows["occurred"] <= until))
+            for deal, event_id in late.records("entity_id", "event_id"):
+                moved[deal].add(event_id)
+        self._streams = {**self._streams, **self._reader.streams(moved.keys() - self._streams)}
+        return _in_log_order(
+            event
+            for deal, ids in moved.items()
+            for event in _causing(ids, self._new(deal, line))
+            if self._happened(event, line)
+        )
+
+    def _of_first_sale(self, deal: UUID) -> tuple[UUID, ...]:
+        """Return what became known of whether a deal is the first sale to its customer.
+
+        That is in the entries that count as the customer, or did, and in all that was sold to
+        them.
+        """
+        bookings = self._reader.columns(BOOKING)
+        mine = bookings.where(bookings.has("entity_id", deal))
+        entries = {
+            entry
+            for reader in (self._reader, self._then)
+            for customers in (Customers.read(reader),)
+            for customer in {*mine.cells("customer_id")} - {None}
+            for entry in customers.entries(customer)
+        }
+        sold = bookings.where(bookings.has("customer_id", *entries))
+        streams = self._reader.streams({*entries, *sold.cells("entity_id")})
+        return _in_log_order(
+            event
+            for events in streams.values()
+            for event in events
+            if event.recorded > self._known_at and _tells_of_sales(event.fact)
+        )
+
+
+def _ids(events: Iterable[Event]) -> tuple[UUID, ...]:
+    return tuple(dict.fromkeys(event.event_id for event in events))
+
+
+def _in_log_order(events: Iterable[Event]) -> tuple[UUID, ...]:
+    return _ids(sorted(events, key=lambda it: it.position))
+
+
+def _causing(moved: Collection[UUID], new: Sequence[Event]) -> list[Event]:
+    """Return which new events of a deal are behind movements, or took the facts behind back.
+
+    Where one has none, as when the deal turned out to be somebody else's, all that tell of
+    sales.
+    """
+    behind = {
+        event.fact.event_id if isinstance(event.fact, FactRetracted) else event.event_id: event
+        for event in new
+    }
+    found = [behind[each] for each in moved if each in behind]
+    if len(found) < len(moved):
+        found += [event for event in new if _tells_of_sales(event.fact)]
+    return found
+
+
+def _tells_of_sales(fact: Fact) -> bool:
+    """Return whether a fact may change what was sold to whom, and whether that was first."""
+    return fact.changes_summary or isinstance(fact, OF_SALES)
+
+
+def retractions_of(event_id: UUID, events: Iterable[Event]) -> Iterator[UUID]:
+    """Yield the events that take another one back."""
+    for event in events:
+        if isinstance(event.fact, FactRetracted) and event.fact.event_id == event_id:
+            yield event.event_id
