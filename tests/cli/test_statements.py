@@ -1,7 +1,11 @@
 """Statements on the command line: what is issued, and what is still to be paid."""
 
+from itertools import count
+
+import pytest
+
 from questions.paying import corrected, issued, payroll, plan, won
-from simulated import ran
+from simulated import ran, typed
 
 
 def cells(text: str, name: str) -> list[str]:
@@ -24,3 +28,37 @@ def test_a_list_of_statements_and_each_of_them_say_what_is_not_paid_yet(
         assert cells(listed.out, "2026-03") == ["–"]
         then = ran("statement", "list", "--as-of", "2026-05-01", "--db", sqlite_url)
         assert cells(then.out, "2026-03") == ["-200 CNY"]
+
+
+SOLD = """
+deal open standard --title Line --owner ann --amount "10000 CNY" --occurred-at 2026-03-01
+deal win Line --occurred-at 2026-03-10
+deal receive-payment Line "10000 CNY" --occurred-at 2026-03-20
+"""
+NOTED = {
+    'deal receive-payment Line "2000 CNY"': "2,000 CNY more has come in than is sold",
+    'deal receive-payment Line "0.01 USD"': "",
+    'deal give-refund Line "500 CNY" --because late': "sales fall by 500 CNY",
+    'deal receive-payment Line "1000 CNY"; deal give-refund Line "1000 CNY" --because twice': (
+        "sales and commission stay as they are"
+    ),
+    'deal receive-payment Line "1000 CNY"; deal give-refund Line "4000 CNY" --because late': (
+        "1,000 CNY of it had come in beyond what is sold, and is no loss; sales fall by 3,000"
+    ),
+    "deal add-collaborator Line dan --credit 40%": "the deal was won on 2026-03-10",
+    "deal add-collaborator Line dan --credit 40% --occurred-at 2026-03-05": "",
+    "deal assign-owner Line bob": "stay with owner and shares of that time",
+}
+
+
+@pytest.mark.parametrize(("lines", "says"), NOTED.items(), ids=count())
+def test_whoever_records_money_or_shares_of_a_win_is_told_what_that_does_to_its_sale(
+    sqlite_url: str, lines: str, says: str
+) -> None:
+    for line in SOLD.strip().splitlines():
+        assert typed(line, sqlite_url).code == 0
+    told = [typed(line, sqlite_url) for line in lines.split("; ")]
+    assert not any(each.code for each in told)
+    notes = " ".join(told[-1].err.split())
+    assert says in notes
+    assert ("sale" in notes) == bool(says)

@@ -129,6 +129,19 @@ def test_a_correction_typed_twice_is_refused_and_not_paid_twice() -> None:
         assert agreed == ["500", "400"]
 
 
+def test_a_share_changed_after_the_win_is_said_to_change_nothing() -> None:
+    said = "owner or shares of {} changed after the sale"
+    with payroll(
+        plan(), won(1, "03-10", "10000"), won(2, "03-11", "10000", splits={"bob": "0.3"})
+    ) as found:
+        assert "changed after" not in notes_of(found.asks("ann", "2026-03"))
+        found.play(late("2027-06-02", split(1, "04-05", "bob", "0.4")))
+        march = found.asks("ann", "2026-03")
+        assert march.people_changed == (deal_id(1),)
+        assert said.format(short_id(deal_id(1))) in notes_of(march)
+        assert told(*(line.commission for line in march.lines)) == (500, 350)
+
+
 def test_headings_call_a_deal_by_its_title_and_a_rep_by_name() -> None:
     joined_by_name = Step("01-05", lambda found, day: join_as(found, "ann", "陈安", day))
     with payroll(

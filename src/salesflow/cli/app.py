@@ -85,10 +85,12 @@ STATEMENT: Final = f"{DOMAIN}statement:Statement"
 CONTEST: Final = f"{DOMAIN}contest:Contest"
 EVIDENCE: Final = f"{HOME}recording.evidence"
 GOALS: Final = f"{HOME}recording.goals"
+SALES: Final = f"{HOME}recording.sale_notes"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
 ALERT: Final = f"{DOMAIN}alert:Alert"
+PEOPLE_CHANGED: Final = f"{SALES}:PEOPLE_CHANGED"
 WATCHED: Final = f"{HOME}recording.alert:WATCHED"
 
 
@@ -133,6 +135,16 @@ COMMANDS: Final = CommandGroup(
                     *("follow_up_feedback", "hold_interview"),
                     *("migrate", "merge_into", "unmerge_from"),
                 ),
+                # Those of which more is said once they are recorded.
+                "assign-owner": ThingCommand(DEAL, "assign_owner", PEOPLE_CHANGED),
+                "add-collaborator": ThingCommand(DEAL, "add_collaborator", PEOPLE_CHANGED),
+                "remove-collaborator": ThingCommand(
+                    DEAL, "remove_collaborator", PEOPLE_CHANGED
+                ),
+                "receive-payment": ThingCommand(
+                    DEAL, "receive_payment", f"{SALES}:MONEY_RECEIVED"
+                ),
+                "give-refund": ThingCommand(DEAL, "give_refund", f"{SALES}:REFUND_GIVEN"),
             },
         ),
         "customer": CommandGroup(

@@ -9,8 +9,10 @@ booked; by invoices or payments as much as came in, which fills the sales of a d
 order. Each credit belongs to the day on which it came about: that decides the plan version,
 the accrual, the rate of exchange and the SPIFFs. Whatever lowers what counts takes back the
 latest credits first, each only inside its clawback window, and lowers the accrual that they
-are of. So what is paid for an accrual is always what its plan pays for what has accrued; the
-line stands where the change happened.
+are of. A contract that is amended down and up again counts where it did before: what the cut
+took is credited again to the accrual, the version and the rate that it was taken from. So what
+is paid for an accrual is always what its plan pays for what has accrued; the line stands where
+the change happened.
 """
 
 from collections import defaultdict
@@ -88,7 +90,8 @@ class SaleChange(NamedTuple):
     deal: UUID
     kind: str
     sale: SaleKey | None
-    """None for an invoice or a payment."""
+    """None for an invoice, a payment, or money that went back (of which a refund of a sale is
+    another change by the same event)."""
     currency: str | None
     amount: Decimal | None
     """None where it is not known."""
@@ -202,6 +205,15 @@ class SaleCredit:
         part = self.left * self.sale.share
         return part if self.rate == 1 else _in_millionths(Fraction(part) * self.rate)
 
+    def again(self, amount: Decimal, before: Sequence["SaleCredit"]) -> "SaleCredit":
+        """Return a credit of so much that counts as this one did."""
+        found = SaleCredit(self.sale, self.day, self.currency, amount)
+        found.rate, found.rate_day = self.rate, self.rate_day
+        found.version, found.accrual = self.version, self.accrual
+        if self.version is not None:
+            found.spiffs = tuple(_spiffs(self.version, self.sale, self.day, before))
+        return found
+
     def is_taken_back_on(self, day: date) -> bool:
         """Return whether it is taken back by what happens on a day."""
         terms = None if self.version is None else self.version.terms
@@ -231,6 +243,13 @@ class SaleCredit:
         return found
 
 
+class CreditCut(NamedTuple):
+    """What an amendment took back of a credit, in the currency of that."""
+
+    credit: SaleCredit
+    amount: Decimal
+
+
 class DealBook:
     """What is booked, invoiced and paid of one deal by now."""
 
@@ -250,12 +269,12 @@ class DealBook:
         if currency is None or amount is None:
             return
         if booked is None:
-            self.received[change.kind][currency] += amount
+            kind = "paid" if change.kind == "refunded" else change.kind
+            self.received[kind][currency] += amount
             return
         booked[currency] = booked.get(currency, NOTHING) + amount
-        if change.kind == "refunded":  # money, or an invoice, went back
-            for received in self.received.values():
-                received[currency] += amount
+        if change.kind == "refunded":  # what is taken back of a sale is billed no more
+            self.received["invoiced"][currency] += amount
 
     def counted(self, sale: SaleKey, currency: str, by: str) -> Decimal:
         """Return how much of a sale counts by now: what is booked, or as much as came in."""
@@ -279,6 +298,8 @@ class CommissionBook:
         self._sales = sales
         self._deals: dict[UUID, DealBook] = defaultdict(DealBook)
         self._credits: dict[SaleKey, list[SaleCredit]] = defaultdict(list)
+        self._cuts: dict[SaleKey, list[CreditCut]] = defaultdict(list)
+        """What amendments took back of each sale and none has restored, in their order."""
         self._levels: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
         """How much of each sale was taken into account, by currency."""
         self._accruals: dict[AccrualKey, dict[int, Decimal]] = defaultdict(dict)
@@ -338,6 +359,8 @@ class CommissionBook:
         for currency, counted in counts.items():
             before = levels[sale.key, currency]
             more = counted - max(before, NOTHING)
+            if more > 0 and together[0].kind == "amended":
+                more -= self._restore(sale, (currency, more), changed_credits)
             if more > 0:
                 self._credit(sale, together[0], (currency, more), changed_credits)
             levels[sale.key, currency] = max(before, counted)
@@ -362,6 +385,30 @@ class CommissionBook:
         left = [each.left for each in self._credits[sale.key] if each.currency == currency]
         return before - taken if any(left) or before <= 0 else counted
 
+    def _restore(
+        self, sale: Sale, more: tuple[str, Decimal], changed_credits: "ChangedCredits"
+    ) -> Decimal:
+        """Credit again what amendments took back, the last cut first; return how much."""
+        currency, rest = more
+        kept: list[CreditCut] = []
+        cuts = self._cuts[sale.key]
+        while cuts and rest > 0:
+            credit, amount = cut = cuts.pop()
+            if credit.currency != currency:
+                kept.append(cut)
+                continue
+            again = min(amount, rest)
+            rest -= again
+            if amount > again:
+                kept.append(CreditCut(credit, amount - again))
+            self._put(credit.again(again, self._credits[sale.key]), changed_credits)
+        cuts += reversed(kept)
+        return more[1] - rest
+
+    def _put(self, credit: SaleCredit, changed_credits: "ChangedCredits") -> None:
+        self._credits[credit.sale.key].append(credit)
+        changed_credits.begin(credit, is_new=True)
+
     def _credit(
         self,
         sale: Sale,
@@ -383,8 +430,7 @@ class CommissionBook:
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
                 credit.spiffs = tuple(_spiffs(version, sale, day, before))
-        before.append(credit)
-        changed_credits.begin(credit, is_new=True)
+        self._put(credit, changed_credits)
 
     def _take_back(
         self,
@@ -417,6 +463,8 @@ class CommissionBook:
             changed_credits.begin(credit)
             taken = min(credit.left, wanted)
             credit.left -= taken
+            if change.kind == "amended":
+                self._cuts[sale.key].append(CreditCut(credit, taken))
             covered = rest if taken == wanted else _in_millionths(Fraction(taken) / rate)
             rest -= covered
         return amount - max(rest, NOTHING)

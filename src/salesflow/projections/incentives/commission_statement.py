@@ -6,23 +6,26 @@ and its rate. A statement that was issued is shown as it was, beside what is kno
 differs is told with its cause. Leaves out payroll: taxes, and when money is wired.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
+from uuid import UUID
 
 from salesflow.domain.calendar import Days
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
 from salesflow.domain.incentive_plan import Acknowledgement, PlanVersion
 from salesflow.domain.statement import (
     DifferenceLine,
     StatementFigures,
     StatementLine,
 )
-from salesflow.domain.time import ONE_DAY, Moment, end_of_day, from_instant
+from salesflow.domain.time import ONE_DAY, Instant, Moment, end_of_day, from_instant
 from salesflow.domain.values import Day, Key, Reference, tidy
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.core.replaying import believed
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.statement import STATEMENT
 from salesflow.projections.incentives.commission_book import (
@@ -77,6 +80,7 @@ from salesflow.projections.scope import Teams
 __all__ = ["CommissionStatement"]
 
 NOTHING: Final = Decimal(0)
+OF_PEOPLE: Final = (CollaboratorJoined, CollaboratorLeft, OwnerAssigned)
 
 
 class CommissionStatement(PeriodQuestion[CommissionStatementView]):
@@ -163,6 +167,7 @@ class _StatementMaker:
         self._reader = reader
         self._plan = schedule
         self._rep = rep
+        self._sales = sales.sales
         self._book = CommissionBook(rep, schedule, sales.sales)
         by_then = [each for each in sales.changes if schedule.day(each.at) <= period.last]
         later = [each for each in sales.changes if schedule.day(each.at) > period.last]
@@ -200,6 +205,7 @@ class _StatementMaker:
             since_issued=since,
             reconciliation=None if issued is None else _reconciled(issued, found, since),
             disputes=() if issued is None else tuple(_disputes(issued)),
+            people_changed=tuple(self._people_changed(period)),
         )
 
     def _figured(
@@ -223,6 +229,18 @@ class _StatementMaker:
         settled = settle(from_sales, from_more, self._due(period), balance)
         agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
         return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
+
+    def _people_changed(self, period: Days) -> Iterator[UUID]:
+        """Yield the deals of lines whose owner or shares changed after they were sold."""
+        sold: dict[UUID, Instant] = {}
+        for line in self._of(period):
+            sales = [key.at for key in self._sales if key.deal == line.deal]
+            sold[line.deal] = max((at for at in sales if at <= line.at), default=line.at)
+        for deal, events in self._reader.streams(sold).items():
+            for event in believed(events, self._reader):
+                if isinstance(event.fact, OF_PEOPLE) and event.effective > sold[deal]:
+                    yield deal
+                    break
 
     def _of(self, period: Days) -> list[EarnedLine]:
         days = self._plan.day

@@ -241,6 +241,9 @@ class CommissionStatementView(View):
     was issued."""
     disputes: tuple[DisputeShown, ...]
     """Every dispute of every line, in order."""
+    people_changed: tuple[UUID, ...]
+    """Deals of the lines whose owner or shares changed after they were sold: the lines go by
+    those of the sale."""
 
     def figures(self) -> StatementFigures:
         """Return what a statement that is issued now says: `Statement.issue(view.figures())`.
@@ -500,8 +503,20 @@ class StatementLayout(NamedTuple):
             "Credited", "Worked out", "Commission",
         )  # fmt: skip
         rows = tuple(self._line(each, with_rates=bool(exchanges)) for each in lines)
-        notes = tuple(old_rates_said(exchanges, self.view.currency, self.language))
+        notes = (
+            *self._people_said(),
+            *old_rates_said(exchanges, self.view.currency, self.language),
+        )
         return TableOfView("Commission lines", heads, rows, notes)
+
+    def _people_said(self) -> Iterator[str]:
+        if self.view.people_changed:
+            yield say(
+                "owner or shares of {deals} changed after the sale; what is paid goes by those"
+                " of the sale",
+                self.language,
+                deals=", ".join(map(short_id, self.view.people_changed)),
+            )
 
     def _line(self, each: CommissionLine, *, with_rates: bool) -> tuple[str, ...]:
         rates = (sold_text(each.exchanges), rates_text(each.exchanges)) if with_rates else ()
