@@ -1,11 +1,13 @@
 """Statements on the command line: what is issued, and what is still to be paid."""
 
+import json
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from questions.paying import corrected, issued, payroll, plan, won
-from simulated import ran, typed
+from simulated import Ran, ran, typed
 
 
 def cells(text: str, name: str) -> list[str]:
@@ -62,3 +64,51 @@ def test_whoever_records_money_or_shares_of_a_win_is_told_what_that_does_to_its_
     notes = " ".join(told[-1].err.split())
     assert says in notes
     assert ("sale" in notes) == bool(says)
+
+
+@pytest.fixture
+def two_reps(sqlite_url: str) -> str:
+    """A plan, and a sale of each of two reps."""
+    with payroll(
+        plan(), won(1, "03-10", "10000"), won(2, "03-10", "20000", by="bob"), url=sqlite_url
+    ):
+        return sqlite_url
+
+
+def issue_of(tmp_path: Path, asked: object, database: str) -> Ran:
+    file = tmp_path / "issue.json"
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    return ran("statement", "issue", "--input", str(file), "--db", database)
+
+
+def test_the_statements_of_several_reps_are_issued_together_from_a_file(
+    two_reps: str, tmp_path: Path
+) -> None:
+    both = [{"rep": "ann", "month": "2026-03"}, {"rep": "bob", "from": "2026-03-01"}]
+    told = issue_of(tmp_path, both, two_reps)
+    assert told.code == 0, told.err
+    listed = ran("statement", "list", "--db", two_reps).out
+    assert ("500 CNY" in listed, "1,000 CNY" in listed) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"month": "2026-03"}, "REP is missing"),
+        ([{"rep": "ann", "month": "2026-03"}, {"rep": "zoe", "month": "2026-03"}], "object 2"),
+        (
+            [{"rep": "ann", "month": "2026-03"}, {"rep": "ann", "month": "2026-04"}],
+            "two statements of 'ann' cannot be issued together",
+        ),
+        ({"rep": "ann", "year": 2026}, "is settled by the month"),
+        ({"rep": "ann", "monthly": "2026-03"}, "there is no 'monthly'"),
+    ],
+    ids=count(),
+)
+def test_a_file_of_statements_that_cannot_be_issued_is_refused_whole(
+    two_reps: str, tmp_path: Path, asked: object, says: str
+) -> None:
+    told = issue_of(tmp_path, asked, two_reps)
+    assert told.code
+    assert says in " ".join(told.err.split())
+    assert json.loads(ran("statement", "list", "--json", "--db", two_reps).out)["things"] == []

@@ -8,8 +8,9 @@ not at all.
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -184,8 +185,12 @@ class _Command:
         helps = _field_texts(self.kind, self.function)
         for each in self.takes:
             yield _option(each, helps.get(each.name, ""))
-        if self.prepared is not None:
-            yield from self.prepared.more
+        yield from map(_optional, self._more)
+
+    @property
+    def _more(self) -> tuple[CommandParameter, ...]:
+        """What it takes beside its own parameters, by which the engine is asked."""
+        return self.prepared.more if self.prepared else ()
 
     def all_given(
         self, typed: Mapping[str, object], file: Path | None
@@ -193,14 +198,15 @@ class _Command:
         """Yield what is given for each command: what is typed, above what a file holds."""
         said = {name: value for name, value in typed.items() if value not in (None, (), [])}
         known = {each.name: each for each in self.takes}
-        more = {name for name, _, _ in (self.prepared.more if self.prepared else ())}
+        more = {name for name, _, _ in self._more}
         said = {n: v for n, v in said.items() if v is not False or n not in known}
         documents = [{}] if file is None else _documents(file)
         for number, document in enumerate(map(self._as_named, documents), 1):
-            named = {_parameter_name(name): value for name, value in document.items()}
+            named = _named_in({*known, *more}, document)
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
-                there = ", ".join(map(quoted, [*known, *sorted(more)]))
+                names = [*known, *sorted(more)]
+                there = ", ".join(quoted(name.rstrip("_")) for name in names)
                 raise InputError(
                     f"{_at(file, number, documents)}there is no {quoted(unknown[0])}; there"
                     f" are {there}"
@@ -208,9 +214,14 @@ class _Command:
             found = {n: v for n, v in named.items() if v is not None} | said
             if self.makes_new:
                 found |= _other_names(found, known)
-            missing = [p for p in self.takes if p.required and p.name not in found]
+            missing = [p.typed for p in self.takes if p.required and p.name not in found]
+            missing += [
+                name.upper()
+                for name, _, default in self._more
+                if default is inspect.Parameter.empty and name not in found
+            ]
             if missing:
-                named_here = ", ".join(each.typed for each in missing)
+                named_here = ", ".join(missing)
                 verb = "is" if len(missing) == 1 else "are"
                 raise InputError(
                     f"{_at(file, number, documents)}{named_here} {verb} missing; write it,"
@@ -304,7 +315,7 @@ class _Command:
         with self._named_as_typed(asked._replace(id=id)):
             values |= naming.read(self.function.__name__, self._naming, values, id)
             if self.prepared is not None:
-                more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
+                more = {n: _as_typed(given[n]) for n, _, _ in self._more if n in given}
                 values = self.prepared.prepare(flow, values | more)
         own = {each.name for each in self.own}
         return asked._replace(
@@ -502,8 +513,29 @@ def _names_in(
             yield from _names_in(kind, called, deep - 1)
 
 
-def _parameter_name(name: str) -> str:
-    return name.replace("-", "_")
+def _optional(parameter: CommandParameter) -> CommandParameter:
+    """Return a parameter that need not be typed, since JSON may hold it."""
+    name, annotation, default = parameter
+    if default is not inspect.Parameter.empty:
+        return parameter
+    kind, info = get_args(annotation)
+    info = copy(info)
+    info.help = f"{info.help} Required, here or by --input."
+    return name, Annotated[kind | None, info], None
+
+
+def _named_in(names: Collection[str], document: Mapping[str, object]) -> dict[str, object]:
+    """Return what JSON holds by the names of parameters, which may end with an underscore."""
+    found = {}
+    for typed, value in document.items():
+        name = typed.replace("-", "_")
+        found[f"{name}_" if name not in names and f"{name}_" in names else name] = value
+    return found
+
+
+def _as_typed(value: object) -> object:
+    """Return what JSON holds of what a question is asked by as it would be typed."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
