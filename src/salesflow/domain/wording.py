@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # texts alone need no models
 __all__ = [
     "AT_LEAST",
     "AT_MOST",
+    "AT_MOST_ALL",
     "DAY",
     "MONEY",
     "TIME",
@@ -121,6 +122,7 @@ DAY: Final = "must be a date, or its text such as 2026-03-31"
 TIME: Final = "must be an aware datetime, or its text such as 2026-03-31T09:00:00Z"
 AT_LEAST: Final = "must be at least {ge}"
 AT_MOST: Final = "must be at most {le}"
+AT_MOST_ALL: Final = "must be at most 1, which is all of it; {percent}% is {share}"
 REASONS: Final = {
     "missing": "is missing",
     "extra_forbidden": "there is no such field",
