@@ -1155,7 +1155,7 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             issued("04-01", "2026-03"),
             disputed("04-02", "2026-03", 1),
             retracted(1, "04-03", CollaboratorJoined),
-            answered("04-03", "2026-03", 1, "accepted"),
+            answered("04-03", "2026-03", 1, "accepted", "0"),
         ],
         [Paid("2026-04", "", "150")],
     ),

@@ -24,6 +24,7 @@ from questions.paying import (
 from questions.shop import deal_id, told
 from salesflow import CommissionEstimate, Money
 from salesflow.domain.rep import Rep
+from salesflow.domain.statement import Statement, statement_id
 from salesflow.errors import RuleError
 from salesflow.presentation.format import short_id
 from salesflow.projections.core.question import View
@@ -71,6 +72,20 @@ def test_a_line_disputed_again_keeps_its_first_dispute() -> None:
         first, second = found.asks("ann", "2026-03").disputes
         assert (first.time, first.outcome, first.agreed) == (1, "accepted", Decimal(120))
         assert (second.time, second.outcome, second.agreed) == (2, None, None)
+
+
+def test_a_missing_sale_that_is_agreed_on_is_paid_under_its_deal() -> None:
+    with payroll(plan(), won(1, "03-10", "10000"), issued("04-01", "2026-03")) as found:
+        with found.flow.session() as session:
+            statement = session.get(Statement, statement_id("ae", "ann", date(2026, 3, 1)))
+            statement.dispute_missing_sale(deal_id(9), because="mine")
+            statement.answer_dispute(2, outcome="accepted", amount="40", because="it is")
+        [dispute] = found.asks("ann", "2026-03").disputes
+        assert (dispute.line, dispute.missing_deal) == (2, deal_id(9))
+        [row] = rows_of(found.asks("ann", "2026-03"), "Disputes")
+        assert row[-1] == short_id(deal_id(9))
+        [paid] = found.asks("ann", "2026-05").differences
+        assert told(paid.deal, paid.reason, paid.commission) == (deal_id(9), "dispute", 40)
 
 
 def test_a_statement_says_why_no_plan_pays_anything() -> None:

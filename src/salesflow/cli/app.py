@@ -202,7 +202,9 @@ COMMANDS: Final = CommandGroup(
             {
                 **_of(STATEMENT, *ABOUT),
                 "issue": ThingCommand(STATEMENT, "issue", f"{EVIDENCE}:STATEMENT_ISSUED"),
-                **_of(STATEMENT, "dispute", "answer_dispute", "correct"),
+                **_of(
+                    STATEMENT, "dispute", "dispute_missing_sale", "answer_dispute", "correct"
+                ),
             },
         ),
         "contest": CommandGroup(

@@ -75,6 +75,7 @@ from salesflow.projections.incentives.statement_view import (
     VersionInForce,
     parts_shown,
 )
+from salesflow.projections.known_names import unmet_by
 from salesflow.projections.scope import Teams
 
 __all__ = ["CommissionStatement"]
@@ -127,7 +128,9 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         ]
         if not his:
             there = f"there are {', '.join(plans)}" if plans else "none is published"
-            raise NotFoundError(f"no plan is for {quoted(self.rep)} by then; {there}")
+            said = f"no plan is for {quoted(self.rep)} by then; {there}"
+            never = [f"{unmet.sentence()}; " for unmet in unmet_by(self, reader)]
+            raise NotFoundError("".join((*never, said)))
         if len(his) > 1:
             names = ", ".join(plan.key for plan in his)
             raise InputError(f"several plans are for {quoted(self.rep)}; name one: {names}")
@@ -505,6 +508,7 @@ def _disputes(issued: IssuedStatement) -> Iterable[DisputeShown]:
         yield DisputeShown(
             line=dispute.line,
             time=times[dispute.line],
+            missing_deal=dispute.deal,
             objection=dispute.because,
             outcome=dispute.outcome,
             answer=dispute.answer,

@@ -173,6 +173,8 @@ class DisputeShown(Value):
     line: Annotated[int, FieldRole.KEY]
     time: Annotated[int, FieldRole.KEY]
     """1 for the first dispute of the line, 2 for the second …"""
+    missing_deal: UUID | None
+    """The deal of a sale that has no line, which the rep misses."""
     objection: Personal | None
     outcome: DisputeOutcome | None
     """None while it is not answered."""
@@ -247,6 +249,8 @@ class CommissionStatementView(View):
 
     def figures(self) -> StatementFigures:
         """Return what a statement that is issued now says: `Statement.issue(view.figures())`.
+
+        Issue one before the next of the same rep is asked for: that pays what this one leaves.
 
         Raises:
             InputError: while the period is not over.
@@ -554,9 +558,10 @@ class StatementLayout(NamedTuple):
         return TableOfView(title, heads, rows, (self._word(said),) if is_to_be_paid else ())
 
     def disputes(self) -> TableOfView:
-        """Lay out which lines were disputed, and what was answered."""
-        heads = ("Line", "Objection", "State", "Answer", "Agreed")
-        rows = tuple(
+        """Lay out which lines were disputed, and which sales are missing; what was answered."""
+        disputes = self.view.disputes
+        heads: tuple[str, ...] = ("Line", "Objection", "State", "Answer", "Agreed")
+        rows: list[tuple[str, ...]] = [
             (
                 str(each.line),
                 each.objection or NO_VALUE,
@@ -564,9 +569,14 @@ class StatementLayout(NamedTuple):
                 each.answer or NO_VALUE,
                 self._money(each.agreed),
             )
-            for each in self.view.disputes
-        )
-        return TableOfView("Disputes", heads, rows, words=("State",))
+            for each in disputes
+        ]
+        deals = [each.missing_deal for each in disputes]
+        if any(deals):
+            sales = [NO_VALUE if deal is None else short_id(deal) for deal in deals]
+            heads = (*heads, "Missing sale")
+            rows = [(*row, sale) for row, sale in zip(rows, sales, strict=True)]
+        return TableOfView("Disputes", heads, tuple(rows), words=("State",))
 
     def accruals(self) -> TableOfView:
         """Lay out how much has accrued, and what is reached next."""
