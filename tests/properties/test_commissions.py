@@ -19,7 +19,11 @@ from properties.raw_log import raw_log
 from properties.readable import shown
 from properties.world import OWNERS, instant
 from salesflow.engine import SalesFlow
-from salesflow.projections.incentives import commission_book, commission_reading
+from salesflow.projections.incentives import (
+    commission_book,
+    commission_reading,
+    sale_credits,
+)
 
 Mistake = Callable[[pytest.MonkeyPatch], None]
 
@@ -62,7 +66,7 @@ def test_what_a_plan_pays_at_any_moment_is_what_a_naive_replay_says(
 
 
 def forgets_the_window(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(commission_book.SaleCredit, "is_taken_back_on", lambda *_: True)
+    patch.setattr(sale_credits.SaleCredit, "is_taken_back_on", lambda *_: True)
 
 
 def credits_what_is_booked_whatever_came_in(patch: pytest.MonkeyPatch) -> None:

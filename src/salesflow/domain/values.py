@@ -30,13 +30,12 @@ from pydantic_core import PydanticCustomError, core_schema
 from salesflow.domain.currency_codes import RECORDED, KnownCode
 from salesflow.domain.wording import (
     AT_LEAST,
-    AT_MOST,
-    AT_MOST_ALL,
     DAY,
     TIME,
     Message,
     quoted,
     reason_of,
+    refuse_so_much,
     shortened,
     unchangeable,
 )
@@ -380,17 +379,6 @@ Count = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
 """A whole number of things."""
 
 
-PER_CENT: Final = Decimal(100)
-
-
-def _refuse_so_much(given: Decimal, most: Decimal) -> NoReturn:
-    """Refuse more than there may be; of a part of one, with what a percentage is."""
-    if most == 1 and 0 < given <= PER_CENT:
-        share = f"{given / PER_CENT:f}"
-        raise ValueError(Message(AT_MOST_ALL, percent=f"{given:f}", share=share))
-    raise ValueError(Message(AT_MOST, le=f"{most:,}"))
-
-
 @dataclass(frozen=True)
 class Exact:
     """Says how exact a number is, and reads it: whole digits, places behind the point, bounds.
@@ -438,7 +426,7 @@ class Exact:
         if self.least is not None and exact < self.least:
             raise ValueError(Message(AT_LEAST, ge=f"{self.least:,}"))
         if self.most is not None and exact > self.most:
-            _refuse_so_much(exact, self.most)
+            refuse_so_much(exact, self.most)
         return exact
 
     def _plain(self, amount: object) -> Decimal:
@@ -458,7 +446,7 @@ class Exact:
             if self._fits(text):
                 return Decimal(text)
         if exact.is_finite() and self.most is not None and abs(exact) > self.most:
-            _refuse_so_much(exact, self.most)
+            refuse_so_much(exact, self.most)
         raise ValueError(
             Message(
                 "must be finite, of at most {digits} digits and {places} behind the point",

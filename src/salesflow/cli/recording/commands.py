@@ -8,7 +8,7 @@ not at all.
 
 import inspect
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from hashlib import sha256
@@ -24,14 +24,13 @@ from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import find_customer, find_deal, find_rep
 from salesflow.cli.known_things import id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
-from salesflow.cli.recording.json_text import json_in
+from salesflow.cli.recording.input_file import as_typed, documents_in, named_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
     parameters_of,
-    read_file,
 )
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
@@ -200,9 +199,9 @@ class _Command:
         known = {each.name: each for each in self.takes}
         more = {name for name, _, _ in self._more}
         said = {n: v for n, v in said.items() if v is not False or n not in known}
-        documents = [{}] if file is None else _documents(file)
+        documents = [{}] if file is None else documents_in(file)
         for number, document in enumerate(map(self._as_named, documents), 1):
-            named = _named_in({*known, *more}, document)
+            named = named_in({*known, *more}, document)
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
                 names = [*known, *sorted(more)]
@@ -315,7 +314,7 @@ class _Command:
         with self._named_as_typed(asked._replace(id=id)):
             values |= naming.read(self.function.__name__, self._naming, values, id)
             if self.prepared is not None:
-                more = {n: _as_typed(given[n]) for n, _, _ in self._more if n in given}
+                more = {n: as_typed(given[n]) for n, _, _ in self._more if n in given}
                 values = self.prepared.prepare(flow, values | more)
         own = {each.name for each in self.own}
         return asked._replace(
@@ -524,38 +523,10 @@ def _optional(parameter: CommandParameter) -> CommandParameter:
     return name, Annotated[kind | None, info], None
 
 
-def _named_in(names: Collection[str], document: Mapping[str, object]) -> dict[str, object]:
-    """Return what JSON holds by the names of parameters, which may end with an underscore."""
-    found = {}
-    for typed, value in document.items():
-        name = typed.replace("-", "_")
-        found[f"{name}_" if name not in names and f"{name}_" in names else name] = value
-    return found
-
-
-def _as_typed(value: object) -> object:
-    """Return what JSON holds of what a question is asked by as it would be typed."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
 def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
     if file is None or len(documents) < 2:
         return ""
     return f"{file}, object {number:,}: "
-
-
-def _documents(file: Path) -> list[dict[str, object]]:
-    """Read one object, or a list of them."""
-    text = read_file(file)
-    try:
-        found = json_in(text)
-    except InputError as error:
-        raise InputError(f"{file} {error}") from error
-    many = found if isinstance(found, list) else [found]
-    documents = [each for each in many if isinstance(each, dict)]
-    if not many or len(documents) < len(many):
-        raise InputError(f"{file} has to hold a JSON object, or a list of them")
-    return documents
 
 
 # Whose a command is: what identifies a thing of each kind.

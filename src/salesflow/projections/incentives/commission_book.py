@@ -24,18 +24,27 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
-from salesflow.domain.incentive_plan import PlanVersion, Spiff
-from salesflow.domain.statement import LineExchange, LinePart, PartKind
+from salesflow.domain.incentive_plan import PlanVersion
+from salesflow.domain.statement import LineExchange, LinePart
 from salesflow.domain.time import Instant
 from salesflow.domain.values import EXACT, tidy
-from salesflow.projections.core.currency import unscaled
 from salesflow.projections.incentives.accrual import (
     AccrualTotal,
     accrual_total,
     cents,
     differing_parts,
 )
-from salesflow.projections.table import AMOUNT_SCALE
+from salesflow.projections.incentives.sale_credits import (
+    AccrualKey,
+    ChangedCredits,
+    CreditBefore,
+    CreditCut,
+    Sale,
+    SaleCredit,
+    SaleKey,
+    in_millionths,
+    spiffs_for,
+)
 
 __all__ = [
     "AccrualKey",
@@ -56,29 +65,6 @@ RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
 """By what a plan credits, the kind of changes that it goes by."""
 
 NoCredit = Literal["outside_clawback_window", "no_rate", "no_amount", "in_another_currency"]
-
-
-class SaleKey(NamedTuple):
-    """Which sale of a deal: the win of an instant, or a repeat order."""
-
-    deal: UUID
-    at: Instant
-    order: UUID | None
-    """The event of the repeat order; None for a win."""
-
-
-class Sale(NamedTuple):
-    """A sale, as far as it is one rep's."""
-
-    key: SaleKey
-    share: Decimal
-    """The rep's part of it, whatever others have the rest; nothing where it is not theirs."""
-    team: str | None = None
-    """In which team the rep was when it was sold."""
-    is_new: bool = False
-    """Whether it is the first sale ever to its customer."""
-    products: Mapping[str, Fraction] = {}
-    """Which part of it each product is."""
 
 
 class SaleChange(NamedTuple):
@@ -134,13 +120,6 @@ class NotCredited(NamedTuple):
     reason: NoCredit
 
 
-class AccrualKey(NamedTuple):
-    """An accrual: the version that began it, and its first day."""
-
-    version: int
-    first_day: date
-
-
 class PlanCalendar(Protocol):
     """What a plan says of days, and what the settings do."""
 
@@ -161,93 +140,6 @@ class PlanCalendar(Protocol):
 
     def rate_day(self, currency: str, target: str, day: date) -> date:
         """Return the day of the rate that is taken on a day; where there is none, that day."""
-
-
-class SpiffShare(NamedTuple):
-    """What a SPIFF pays for a credit, as long as some of it is left."""
-
-    spiff: Spiff
-    part: Fraction
-    """Of the credit, that it is for."""
-    has_bonus: bool
-
-
-class SaleCredit:
-    """An amount of a sale that counts from a day on, less what was taken back of it."""
-
-    __slots__ = (
-        "accrual",
-        "currency",
-        "day",
-        "left",
-        "rate",
-        "rate_day",
-        "sale",
-        "spiffs",
-        "version",
-    )
-
-    def __init__(self, sale: Sale, day: date, currency: str, left: Decimal) -> None:
-        self.sale = sale
-        self.day = day
-        self.currency = currency
-        self.left = left
-        """So much of the whole sale, in its currency."""
-        self.rate = Fraction(1)
-        self.rate_day = day
-        self.version: PlanVersion | None = None
-        """None where no plan pays for it; it counts all the same for what comes later."""
-        self.accrual: AccrualKey | None = None
-        self.spiffs: tuple[SpiffShare, ...] = ()
-
-    def worth(self) -> Decimal:
-        """Return the rep's part of what is left, in the plan's currency, to millionths."""
-        part = self.left * self.sale.share
-        return part if self.rate == 1 else _in_millionths(Fraction(part) * self.rate)
-
-    def again(self, amount: Decimal, before: Sequence["SaleCredit"]) -> "SaleCredit":
-        """Return a credit of so much that counts as this one did."""
-        found = SaleCredit(self.sale, self.day, self.currency, amount)
-        found.rate, found.rate_day = self.rate, self.rate_day
-        found.version, found.accrual = self.version, self.accrual
-        if self.version is not None:
-            found.spiffs = tuple(_spiffs(self.version, self.sale, self.day, before))
-        return found
-
-    def is_taken_back_on(self, day: date) -> bool:
-        """Return whether it is taken back by what happens on a day."""
-        terms = None if self.version is None else self.version.terms
-        if terms is None or terms.clawback_days is None:
-            return True
-        return (day - self.day).days <= terms.clawback_days
-
-    def spiff_parts(self) -> dict[tuple[str, PartKind], LinePart]:
-        """Return what SPIFFs pay for what is left of it, exactly, by their keys."""
-        found: dict[tuple[str, PartKind], LinePart] = {}
-        for spiff, part, has_bonus in self.spiffs:
-            if spiff.rate is not None:
-                base = self.worth()
-                base = base if part == 1 else _in_millionths(Fraction(base) * part)
-                found[spiff.key, "spiff_rate"] = LinePart(
-                    kind="spiff_rate",
-                    spiff=spiff.key,
-                    base=tidy(base),
-                    rate=spiff.rate,
-                    amount=base * spiff.rate,
-                )
-            if has_bonus and spiff.bonus is not None:
-                bonus = spiff.bonus * self.sale.share if self.left > 0 else NOTHING
-                found[spiff.key, "spiff_bonus"] = LinePart(
-                    kind="spiff_bonus", spiff=spiff.key, amount=bonus
-                )
-        return found
-
-
-class CreditCut(NamedTuple):
-    """What an amendment took back of a credit, in the currency of that."""
-
-    credit: SaleCredit
-    amount: Decimal
 
 
 class DealBook:
@@ -342,7 +234,7 @@ class CommissionBook:
         sale: Sale,
         book: DealBook,
         together: Sequence[SaleChange],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
     ) -> None:
         """Take back what of a sale counts no more, then credit what did not before."""
         by, levels = self._plan.credits_by(self._plan.day(sale.key.at)), self._levels
@@ -370,7 +262,7 @@ class CommissionBook:
         sale: Sale,
         together: Sequence[SaleChange],
         level: tuple[str, Decimal, Decimal],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
     ) -> Decimal:
         """Take back what of a sale counts no more; return what goes on counting."""
         currency, before, counted = level
@@ -386,7 +278,7 @@ class CommissionBook:
         return before - taken if any(left) or before <= 0 else counted
 
     def _restore(
-        self, sale: Sale, more: tuple[str, Decimal], changed_credits: "ChangedCredits"
+        self, sale: Sale, more: tuple[str, Decimal], changed_credits: ChangedCredits
     ) -> Decimal:
         """Credit again what amendments took back, the last cut first; return how much."""
         currency, rest = more
@@ -405,7 +297,7 @@ class CommissionBook:
         cuts += reversed(kept)
         return more[1] - rest
 
-    def _put(self, credit: SaleCredit, changed_credits: "ChangedCredits") -> None:
+    def _put(self, credit: SaleCredit, changed_credits: ChangedCredits) -> None:
         self._credits[credit.sale.key].append(credit)
         changed_credits.begin(credit, is_new=True)
 
@@ -414,7 +306,7 @@ class CommissionBook:
         sale: Sale,
         change: SaleChange,
         more: tuple[str, Decimal],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
     ) -> None:
         currency, amount = more
         day = self._plan.day(change.at)
@@ -429,7 +321,7 @@ class CommissionBook:
                 credit.version, credit.rate = version, rate
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
-                credit.spiffs = tuple(_spiffs(version, sale, day, before))
+                credit.spiffs = tuple(spiffs_for(version, sale, day, before))
         self._put(credit, changed_credits)
 
     def _take_back(
@@ -437,7 +329,7 @@ class CommissionBook:
         sale: Sale,
         change: SaleChange,
         lost: tuple[str, Decimal],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
         *,
         always: bool,
     ) -> Decimal:
@@ -459,13 +351,13 @@ class CommissionBook:
             if rate is None:
                 self._leave_out(change, "no_rate")
                 continue
-            wanted = rest if rate == 1 else _in_millionths(Fraction(rest) * rate)
+            wanted = rest if rate == 1 else in_millionths(Fraction(rest) * rate)
             changed_credits.begin(credit)
             taken = min(credit.left, wanted)
             credit.left -= taken
             if change.kind == "amended":
                 self._cuts[sale.key].append(CreditCut(credit, taken))
-            covered = rest if taken == wanted else _in_millionths(Fraction(taken) / rate)
+            covered = rest if taken == wanted else in_millionths(Fraction(taken) / rate)
             rest -= covered
         return amount - max(rest, NOTHING)
 
@@ -490,7 +382,7 @@ class CommissionBook:
             self._leave_out(change, "in_another_currency")
 
     def _lines_of(
-        self, change: SaleChange, changed_credits: "ChangedCredits"
+        self, change: SaleChange, changed_credits: ChangedCredits
     ) -> Iterator[EarnedLine]:
         """Work out what is paid otherwise in each accrual, and why."""
         for accrual, credits in changed_credits.by_accrual().items():
@@ -520,7 +412,7 @@ class CommissionBook:
                     exchanges=tuple(_exchanges(credits)),
                 )
 
-    def _accrue(self, accrual: AccrualKey, credits: Sequence["CreditBefore"]) -> Decimal:
+    def _accrue(self, accrual: AccrualKey, credits: Sequence[CreditBefore]) -> Decimal:
         """Add to an accrual what was credited, less what was taken back; return how much."""
         segments, change = self._accruals[accrual], NOTHING
         for each in credits:
@@ -529,43 +421,6 @@ class CommissionBook:
             segments[number] = segments.get(number, NOTHING) + more
             change += more
         return change
-
-
-SpiffParts = Mapping[tuple[str, PartKind], LinePart]
-
-
-class CreditBefore(NamedTuple):
-    """A credit, and what was paid for it before an event changed it."""
-
-    credit: SaleCredit
-    version: PlanVersion
-    left: Decimal
-    worth: Decimal
-    spiffs: SpiffParts
-
-
-class ChangedCredits:
-    """The credits that one event changed, as they were before it."""
-
-    def __init__(self) -> None:
-        self._before: dict[int, CreditBefore] = {}
-
-    def begin(self, credit: SaleCredit, *, is_new: bool = False) -> None:
-        """Note a credit before it is changed, once; one that no plan pays for is no matter."""
-        if credit.version is None or id(credit) in self._before:
-            return
-        left, worth = (NOTHING, NOTHING) if is_new else (credit.left, credit.worth())
-        spiffs: SpiffParts = {} if is_new else credit.spiff_parts()
-        before = CreditBefore(credit, credit.version, left, worth, spiffs)
-        self._before[id(credit)] = before
-
-    def by_accrual(self) -> dict[AccrualKey, list[CreditBefore]]:
-        """Return them by the accrual that they are of."""
-        found: dict[AccrualKey, list[CreditBefore]] = defaultdict(list)
-        for before in self._before.values():
-            if before.credit.accrual is not None:
-                found[before.credit.accrual].append(before)
-        return found
 
 
 def _by_event(changes: Sequence[SaleChange]) -> Iterator[list[SaleChange]]:
@@ -581,23 +436,6 @@ def _lowers(together: Iterable[SaleChange], currency: str) -> bool:
         each.currency == currency and each.amount is not None and each.amount < 0
         for each in together
     )
-
-
-def _spiffs(
-    version: PlanVersion, sale: Sale, day: date, before: Sequence[SaleCredit]
-) -> Iterator[SpiffShare]:
-    """Yield the SPIFFs that pay for a credit; a bonus is paid with one of a sale alone.
-
-    That is the first of which something is left: what was taken back whole took its bonus
-    along, and whatever is credited after that pays it again.
-    """
-    there = [credit for credit in before if credit.left > 0]
-    paid = {each.spiff.key for credit in there for each in credit.spiffs if each.has_bonus}
-    for spiff in version.terms.spiffs:
-        part = Fraction(1) if spiff.product is None else sale.products.get(spiff.product)
-        is_his = spiff.customers == "all" or sale.is_new
-        if part and is_his and spiff.covers(day):
-            yield SpiffShare(spiff, part, spiff.key not in paid)
 
 
 def _exchanges(credits: Iterable[CreditBefore]) -> Iterator[LineExchange]:
@@ -639,7 +477,3 @@ def _spiffs_differing(before: CreditBefore, currency: str) -> tuple[Decimal, lis
             )
         )
     return more, parts
-
-
-def _in_millionths(amount: Fraction) -> Decimal:
-    return unscaled(round(amount * AMOUNT_SCALE))
