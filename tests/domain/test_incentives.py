@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -12,6 +13,7 @@ from salesflow import (
     Contest,
     Decelerator,
     IncentivePlan,
+    Money,
     PlanTerms,
     Prize,
     SalesFlow,
@@ -253,7 +255,7 @@ def test_a_line_is_disputed_once_at_a_time_and_answered_once(flow: SalesFlow) ->
         with pytest.raises(InputError, match="that is rejected pays nothing"):
             statement.answer_dispute(1, outcome="rejected", because="no", amount="5")
         statement.answer_dispute(1, outcome="accepted", because="right", amount="5")
-        with pytest.raises(RuleError, match="is not in dispute"):
+        with pytest.raises(RuleError, match="line 1 was accepted already"):
             statement.answer_dispute(1, outcome="accepted", because="right", amount="5")
         with pytest.raises(InputError, match="a correction of nothing"):
             statement.correct("0", because="typo")
@@ -302,3 +304,94 @@ def test_a_contest_says_what_is_wrong_with_it(flow: SalesFlow) -> None:
     with flow.session() as session:
         contest = session.add(Contest.open("spring", **shape))
         assert contest.results is None
+
+
+MISSED = UUID(int=7)
+
+
+@pytest.fixture
+def issued(flow: SalesFlow) -> UUID:
+    """A statement without lines."""
+    with flow.session() as session:
+        return session.add(Statement.issue(figures(differences=(), earned="0", payable="0"))).id
+
+
+def test_a_sale_that_is_missing_is_disputed_by_its_deal(flow: SalesFlow, issued: UUID) -> None:
+    with flow.session() as session:
+        statement = session.get(Statement, issued)
+        with pytest.raises(RuleError, match=r"no line 1; there are none\. A sale that is miss"):
+            statement.dispute(1, because="mine")
+        statement.dispute_missing_sale(MISSED, because="mine")
+        statement.dispute_missing_sale(UUID(int=8), because="mine too")
+        with pytest.raises(RuleError, match="in dispute already, as line 1"):
+            statement.dispute_missing_sale(MISSED, because="mine")
+        statement.answer_dispute(1, outcome="accepted", amount="500", because="it is")
+        statement.answer_dispute(2, outcome="rejected", because="bob's")
+    first, second = flow.get(Statement, issued).all_disputes
+    assert (first.deal, first.amount, second.outcome) == (MISSED, Decimal(500), "rejected")
+
+
+def test_a_sale_that_has_a_line_is_no_missing_one(flow: SalesFlow) -> None:
+    line = {
+        "line": 2,
+        "event_id": plan_id("y"),
+        "occurred_at": datetime(2026, 2, 5, tzinfo=UTC),
+        "deal": MISSED,
+        "kind": "won",
+        "plan_version": 1,
+        "share": "1",
+        "base": "0",
+        "amount": "0",
+    }
+    with flow.session() as session:
+        statement = session.add(Statement.issue(figures(lines=(line,))))
+        with pytest.raises(RuleError, match="the deal has line 2"):
+            statement.dispute_missing_sale(MISSED, because="mine")
+
+
+def test_a_dispute_that_is_accepted_says_how_much_is_paid(
+    flow: SalesFlow, issued: UUID
+) -> None:
+    with flow.session() as session:
+        statement = session.get(Statement, issued)
+        statement.dispute_missing_sale(MISSED, because="mine")
+        with pytest.raises(InputError, match="an amount of 0"):
+            statement.answer_dispute(1, outcome="accepted", because="so be it")
+        statement.answer_dispute(1, outcome="accepted", amount="0", because="put right")
+        with pytest.raises(RuleError, match="was accepted already"):
+            statement.answer_dispute(1, outcome="accepted", amount="5", because="more")
+        assert not statement.agreed
+
+
+def test_an_amount_of_a_statement_is_one_of_its_currency(flow: SalesFlow, issued: UUID) -> None:
+    with flow.session() as session:
+        statement = session.get(Statement, issued)
+        with pytest.raises(InputError, match="is in CNY, not in USD"):
+            statement.correct(Money("500", "USD"), because="laptop")
+        statement.correct(Money("-500", "CNY"), because="laptop")
+        statement.dispute_missing_sale(MISSED, because="mine")
+        with pytest.raises(InputError, match="is in CNY, not in USD"):
+            statement.answer_dispute(
+                1, outcome="accepted", amount=Money("5", "USD"), because="so be it"
+            )
+    assert [each.amount for each in flow.get(Statement, issued).corrections] == [Decimal(-500)]
+
+
+@pytest.mark.parametrize(
+    ("quota_terms", "says"),
+    [
+        ({"accelerators": ({"starts_at": "120", "factor": "1.5"},)}, "120 % is written 1.2"),
+        ({"accelerators": ({"starts_at": "1", "factor": "150"},)}, "150 % is written 1.5"),
+        ({"decelerators": ({"ends_at": "50", "factor": "0.5"},)}, "50 % is written 0.5"),
+    ],
+)
+def test_an_attainment_that_was_meant_in_per_cent_is_refused(
+    quota_terms: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(InputError, match=says):
+        published(terms=terms(quota="1000", **quota_terms))
+
+
+def test_a_rate_that_was_meant_in_per_cent_is_refused_with_the_part_it_is() -> None:
+    with pytest.raises(ValueError, match=r"rate: must be at most 1, .*; 5% is 0.05"):
+        terms(rate="5")

@@ -6,6 +6,7 @@ list; whatever lowers the sale takes the latest ones first, inside their windows
 a fraction until the total of an accrual (and each SPIFF of a credit) is rounded to cents.
 """
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +16,7 @@ from uuid import UUID, uuid5
 
 from oracle.beliefs import Raw, believed, effect_of, moment, of_stream
 from oracle.customers import since_at, survivors_at
-from oracle.deals import deal_at, deals_of
+from oracle.deals import deal_at, deals_of, replay
 from oracle.products import parts_of_wins
 from oracle.rates import Asked, Exchange
 from oracle.sales import bookings_of
@@ -96,20 +97,38 @@ def _happened(raw: list[Raw], as_of: int, known_at: int) -> list[Happened]:
                 order = event if kind == "repeated" else None
                 booked.setdefault(event, []).append(((credited, order), kind, amount, currency))
                 at[event] = effect
+        for event, when, back in _given_back(raw, deal, as_of, known_at):
+            booked.setdefault(event, []).append((None, "returned", *back))
+            at[event] = when
         for event, what in booked.items():
             found.append((at[event], events[event]["position"], event, deal, what))
-        history = believed(of_stream(raw, deal), known_at)
-        for fact in history:
-            if fact["kind"] in ("deal.invoice_issued", "deal.payment_received"):
-                late = fact["occurred"] < history[0]["occurred"]
-                if fact["occurred"] <= as_of and not late:
-                    money = fact["payload"]["amount"]
-                    kind = "invoiced" if "invoice" in fact["kind"] else "paid"
-                    what = [(None, kind, Decimal(money["amount"]), money["currency"])]
-                    found.append(
-                        (fact["occurred"], fact["position"], fact["event_id"], deal, what)
-                    )
+        found += _received(raw, deal, as_of, known_at)
     return sorted(found, key=lambda each: each[:2])
+
+
+def _received(raw: list[Raw], deal: str, as_of: int, known_at: int) -> Iterator[Happened]:
+    """Give every invoice and every payment of a deal."""
+    history = believed(of_stream(raw, deal), known_at)
+    for fact in history:
+        at, is_late = fact["occurred"], fact["occurred"] < history[0]["occurred"]
+        about = fact["kind"] in ("deal.invoice_issued", "deal.payment_received")
+        if about and at <= as_of and not is_late:
+            money = fact["payload"]["amount"]
+            kind = "invoiced" if "invoice" in fact["kind"] else "paid"
+            what = [(None, kind, Decimal(money["amount"]), money["currency"])]
+            yield at, fact["position"], fact["event_id"], deal, what
+
+
+def _given_back(
+    raw: list[Raw], deal: str, as_of: int, known_at: int
+) -> Iterator[tuple[str, int, tuple[Decimal, str]]]:
+    """Give all that went back to a customer, whether it was sold or came in beyond that."""
+    for fact, state in replay(raw, deal, known_at):
+        counts = fact["event_id"] not in state["irregular"] and fact["occurred"] <= as_of
+        if fact["kind"] == "deal.refund_given" and counts:
+            money = fact["payload"]["amount"]
+            back = -Decimal(money["amount"]), money["currency"]
+            yield fact["event_id"], fact["occurred"], back
 
 
 def _shares(raw: list[Raw], rep: str, as_of: int, known_at: int) -> dict[Any, Fraction]:
@@ -155,7 +174,7 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
     """Give of each accrual what was credited by now and what is paid for it."""
     raw, versions, rep, shares, (as_of, known_at), sold = world
     credits: dict[Any, list[dict[str, Any]]] = {}
-    levels: dict[Any, Fraction] = {}
+    levels: dict[Any, dict[str, Fraction]] = {}
     for number, (at, _, event, deal, what) in enumerate(happened):
         upto = [each for each in happened[: number + 1] if each[3] == deal]
         sales = list(dict.fromkeys(w[0] for each in upto for w in each[4] if w[0] is not None))
@@ -175,22 +194,11 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
                 )
                 for currency in sorted(each for each in booked if each is not None)
             }
-            for currency, counted in counts.items():
-                level = levels.get((deal, sale, currency), NOTHING)
-                if counted < level:
-                    swaps = len({w[3] for w in what if w[:2] == (sale, "amended")}) > 1
-                    taken = _take(world, mine, at, currency, level - counted, swaps)
-                    left = [c["left"] for c in mine if c["currency"] == currency]
-                    stays = level - taken if any(left) or level <= 0 else counted
-                    levels[deal, sale, currency] = stays
-            for currency, counted in counts.items():
-                level = levels.get((deal, sale, currency), NOTHING)
-                if counted > max(level, NOTHING):
-                    more = counted - max(level, NOTHING)
-                    about = {"team": team, "share": share, **sold.get((deal, sale), {})}
-                    before = [*earlier, *mine]
-                    mine.append(_credit(world, at, currency, more, about, before))
-                levels[deal, sale, currency] = max(level, counted)
+            about = {"team": team, "share": share, **sold.get((deal, sale), {})}
+            about["earlier"] = earlier
+            mine_by_now = levels.setdefault((deal, sale), {})
+            _lower(world, mine, mine_by_now, counts, (at, what))
+            _raise(world, mine, mine_by_now, counts, (at, what, about))
         del event
     return _totals([credit for each in credits.values() for credit in each])
 
@@ -226,6 +234,81 @@ def _not_paid_yet(counted: Fraction, paid: Fraction) -> Fraction:
     return counted - paid if counted > paid else min(counted, NOTHING)
 
 
+def _lower(
+    world: Any,  # noqa: ANN401
+    mine: list[dict[str, Any]],
+    levels: dict[str, Fraction],
+    counts: dict[str, Fraction],
+    happened: tuple[int, list[Any]],
+) -> None:
+    """Take back what of a sale counts no more."""
+    at, what = happened
+    for currency, counted in counts.items():
+        level = levels.get(currency, NOTHING)
+        if counted < level:
+            swaps = len({w[3] for w in what}) > 1 and what[0][1] == "amended"
+            before = [credit["left"] for credit in mine]
+            taken = _take(world, mine, at, currency, level - counted, swaps)
+            if what[0][1] == "amended":
+                _note_cuts(mine, before, currency)
+            left = [c["left"] for c in mine if c["currency"] == currency]
+            levels[currency] = level - taken if any(left) or level <= 0 else counted
+
+
+def _raise(
+    world: Any,  # noqa: ANN401
+    mine: list[dict[str, Any]],
+    levels: dict[str, Fraction],
+    counts: dict[str, Fraction],
+    happened: tuple[int, list[Any], dict[str, Any]],
+) -> None:
+    """Credit what of a sale did not count before."""
+    at, what, about = happened
+    for currency, counted in counts.items():
+        level = levels.get(currency, NOTHING)
+        more = counted - max(level, NOTHING)
+        if more > 0 and what[0][1] == "amended":
+            more = _restored(world, mine, currency, more, about)
+        if more > 0:
+            before = [*about["earlier"], *mine]
+            mine.append(_credit(world, at, currency, more, about, before))
+        levels[currency] = max(level, counted)
+
+
+def _note_cuts(credits: list[dict[str, Any]], before: list[Fraction], currency: str) -> None:
+    """Stack what an amendment took: of its own currency first, the latest credit first."""
+    last = 1 + max((n for credit in credits for n, _ in credit["cuts"]), default=0)
+    alike = [n for n, c in enumerate(credits) if c["currency"] == currency]
+    others = [n for n, c in enumerate(credits) if c["currency"] != currency]
+    for number in [*alike[::-1], *others[::-1]]:
+        cut = before[number] - credits[number]["left"]
+        if cut:
+            credits[number]["cuts"].append((last, cut))
+            last += 1
+
+
+def _restored(
+    world: Any,  # noqa: ANN401
+    credits: list[dict[str, Any]],
+    currency: str,
+    more: Fraction,
+    about: dict[str, Any],
+) -> Fraction:
+    """Credit again what amendments took, as of the day it was first credited; give the rest."""
+    while more:
+        cut = [c for c in credits if c["currency"] == currency and c["cuts"]]
+        if not cut:
+            return more
+        credit = max(cut, key=lambda each: each["cuts"][-1][0])
+        number, amount = credit["cuts"].pop()
+        again = min(amount, more)
+        if amount > again:
+            credit["cuts"].append((number, amount - again))
+        more -= again
+        credits.append(_credit(world, credit["at"], currency, again, about, credits))
+    return more
+
+
 def _mode(versions: list[Plan], at: int) -> str:
     day = moment(at).date().isoformat()
     started = [version for version in versions if version["starts"] <= day]
@@ -248,13 +331,13 @@ def _counted(
     }
     if mode == "closing":
         return booked[sale]
-    kind = "invoiced" if mode == "invoice" else "paid"
+    kinds = ("invoiced", "refunded") if mode == "invoice" else ("paid", "returned")
     came = sum(
         (
             Fraction(w[2])
             for each in upto
             for w in each[4]
-            if w[3] == currency and w[1] in (kind, "refunded") and w[2] is not None
+            if w[3] == currency and w[1] in kinds and w[2] is not None
         ),
         NOTHING,
     )
@@ -301,6 +384,7 @@ def _credit(
     return {
         "day": day, "currency": currency, "left": amount, "share": share, "rate": rate,
         "version": version, "spiffs": spiffs, "bonuses": bonuses, "versions": versions,
+        "at": at, "cuts": [],
     }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ has settled of it, is owed by the next one. What somebody agreed on (a correctio
 dispute that was accepted for an amount) is owed in the same way: as long as it is believed.
 """
 
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -170,10 +170,8 @@ class _Ledger:
         return "late" if found["recorded"] > then else "changed"
 
     def unpaid(self, days: Days) -> list[Owed]:
-        """Give what the statement of some days pays of earlier ones: the next one alone."""
+        """Give what the statement of some days pays of earlier ones, how long ago they be."""
         earlier = [each for each in self.issued if each.days[0] < days[0]]
-        if not earlier or earlier[-1].days[1] + timedelta(days=1) != days[0]:
-            return []
         return [owed for each in earlier for owed in self.owed(each)]
 
 
@@ -194,19 +192,16 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
         issued = next((each for each in ledger.issued if each.days == days), None)
         before = balance if issued is None else _balance_before(issued)
         more = ledger.unpaid(days) if issued is None else _paid(issued)
-        earned = sum((line[2] for line in ledger.of(days)), NOTHING)
-        draw, guarantee = ledger.due(days)
-        so_far = max(earned, guarantee) if guarantee else earned
-        so_far += sum((each.amount for each in more), NOTHING)
-        added = max(draw - so_far, NOTHING) if draw else NOTHING
-        kept = min(before, max(so_far - draw, NOTHING))
+        sold = sum((line[2] for line in ledger.of(days)), NOTHING)
+        due, owed = ledger.due(days), sum((each.amount for each in more), NOTHING)
+        payable, after = _settled((sold, owed), due, before)
         since = [] if issued is None else _since(ledger, issued)
         agreed = sum((each.amount for each in since if each.reason in AGREED), NOTHING)
         told = Told(
             lines=ledger.of(days),
             differences=more,
-            payable=so_far + added - kept + agreed,
-            balance=before + added - kept,
+            payable=payable + agreed,
+            balance=after,
             agreed=agreed,
             since=since,
             disputes=[] if issued is None else issued.disputes,
@@ -214,11 +209,22 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
         if issued is not None:  # others may be issued afterwards for what lies before
             start = balance if begun else before
             balance = start + _figure(issued, "advanced") - _figure(issued, "recovered")
-        else:
-            balance = told.balance
+        else:  # a month that was skipped paid nothing of earlier ones; the next one issued does
+            balance = _settled((sold, NOTHING), due, before)[1]
         begun = begun or issued is not None
         found.append(told)
     return found
+
+
+def _settled(
+    earned: tuple[Decimal, Decimal], due: tuple[Decimal, Decimal], before: Decimal
+) -> tuple[Decimal, Decimal]:
+    """Give what is paid out by a draw and a guarantee, and the draw that is left then."""
+    draw, guarantee = due
+    so_far = (max(earned[0], guarantee) if guarantee else earned[0]) + earned[1]
+    added = max(draw - so_far, NOTHING) if draw else NOTHING
+    kept = min(before, max(so_far - draw, NOTHING))
+    return so_far + added - kept, before + added - kept
 
 
 def _figure(statement: Issued, name: str) -> Decimal:

@@ -189,7 +189,7 @@ def _tell(statement: Statement, rng: Random, happened: Any) -> None:  # noqa: AN
             statement.answer_dispute(
                 rng.choice(open_ones or lines or [1]),
                 outcome=outcome,
-                amount=amount if outcome == "accepted" and rng.random() < 0.8 else None,
+                amount=rng.choice((*[amount] * 4, "0")) if outcome == "accepted" else None,
                 because="looked at",
                 occurred_at=happened,
             )

@@ -580,6 +580,56 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-03", "700"), Paid("2026-05", "100")],
     ),
+    "a contract that is lowered and raised again pays what it paid": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "01-10", "150000"),
+            amended(1, "02-10", "100000"),
+            amended(1, "03-10", "150000"),
+            amended(1, "04-10", "160000"),
+        ],
+        [
+            Paid("2026-01", "9000"),  # 100,000 x 5 % + 50,000 x 8 %
+            Paid("2026-02", "-4000"),  # 50,000 x 8 %
+            Paid("2026-03", "4000"),  # which count in January again
+            Paid("2026-04", "500"),  # what lies above is sold in April: 10,000 x 5 %
+        ],
+    ),
+    "what cuts took is restored in parts, the last cut first": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "01-10", "100000"),
+            amended(1, "02-10", "120000"),  # 20,000 x 5 % in February
+            won(2, "02-20", "90000"),  # 80,000 x 5 % and 10,000 x 8 %
+            amended(1, "03-10", "90000"),  # 20,000 of February, then 10,000 of January
+            amended(1, "04-10", "110000"),  # 10,000 of January, then 10,000 of February
+        ],
+        [
+            Paid("2026-02", "1000 4800"),
+            Paid("2026-03", "-1300 -500"),  # February is 90,000: -10,000 x 8 %, -10,000 x 5 %
+            Paid("2026-04", "500 500"),
+        ],
+    ),
+    "what a refund took is not restored by a contract that is raised": (
+        [
+            plan(tiers=ONE_TIER),
+            won(1, "01-10", "150000"),
+            refunded(1, "02-10", "50000"),
+            amended(1, "03-10", "200000"),
+        ],
+        [Paid("2026-02", "-4000"), Paid("2026-03", "2500")],  # 50,000 x 5 %, sold in March
+    ),
+    "a contract that is put into another currency and back pays what it paid": (
+        [
+            plan(tiers=ONE_TIER),
+            rates("01-01", CNY="7"),
+            won(1, "01-10", "150000"),
+            amended(1, "02-10", "10000", "USD"),
+            amended(1, "03-10", "150000"),
+        ],
+        # February: 70,000 x 5 % are sold; March: those are taken back, and January stands
+        [Paid("2026-02", "-9000 3500"), Paid("2026-03", "-3500 9000")],
+    ),
     # When it is credited
     "by payments a sale is credited as they come in": (
         [
@@ -602,6 +652,87 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             refunded(1, "05-05", "3000"),
         ],
         [Paid("2026-04", "500"), Paid("2026-05", "-150")],
+    ),
+    "a payment that came in twice and goes back takes nothing back": (
+        [
+            plan(),
+            won(1, "03-10", "100000"),
+            paid(1, "03-20", "100000"),
+            paid(1, "03-21", "100000"),
+            refunded(1, "04-05", "100000"),
+        ],
+        [Paid("2026-03", "5000"), Paid("2026-04", "")],
+    ),
+    "by payments too, one that came in twice and goes back takes nothing back": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "100000"),
+            paid(1, "03-20", "100000"),
+            paid(1, "03-21", "100000"),
+            refunded(1, "04-05", "100000"),
+            amended(1, "05-05", "120000"),  # of which nothing more has come in
+        ],
+        [Paid("2026-03", "5000"), Paid("2026-04", ""), Paid("2026-05", "")],
+    ),
+    "a refund of more than came in twice takes back the rest of it": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "10000"),
+            paid(1, "03-20", "12000"),
+            refunded(1, "04-05", "3000"),
+        ],
+        [Paid("2026-04", "-50")],  # 1,000 x 5 %: 9,000 are left of 10,000
+    ),
+    "at closing too, a refund takes back what is not of an overpayment": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            paid(1, "03-20", "12000"),
+            refunded(1, "04-05", "3000"),
+            refunded(1, "05-05", "1000"),  # nothing is paid beyond by now
+        ],
+        [Paid("2026-04", "-50"), Paid("2026-05", "-50")],
+    ),
+    "by invoices an overpayment that goes back takes nothing back": (
+        [
+            plan(crediting="invoice"),
+            won(1, "03-10", "10000"),
+            invoiced(1, "03-15", "10000"),
+            paid(1, "03-20", "12000"),
+            refunded(1, "04-05", "3000"),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "-50")],
+    ),
+    "what repeat orders are paid by is no overpayment": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            repeated(1, "03-12", "2000"),
+            paid(1, "03-20", "12000"),
+            refunded(1, "04-05", "3000"),
+        ],
+        [Paid("2026-04", "-150")],
+    ),
+    "what came in another currency than was sold is no overpayment": (
+        [
+            plan(),
+            rates("03-01", CNY="7"),
+            won(1, "03-10", "10000"),
+            paid(1, "03-20", "1400", "USD"),
+            refunded(1, "04-05", "1000", "USD"),
+        ],
+        [Paid("2026-04", "-350")],  # 7,000 x 5 %
+    ),
+    "a second payment that becomes known late gives back what its refund took": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            paid(1, "03-20", "10000"),
+            refunded(1, "03-25", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", paid(1, "03-21", "10000")),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "", "500")],
     ),
     "the window of a payment begins with it": (
         [
@@ -1000,6 +1131,53 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-04", "", "1000"), Paid("2026-05", "")],
     ),
+    "a difference is paid with the next statement, however many periods later": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),  # April and May have no statement
+        ],
+        [Paid("2026-05", "", "1000"), Paid("2026-06", "", "1000"), Paid("2027-02", "", "1000")],
+    ),
+    "a difference that was paid after a gap is paid once": (
+        [
+            plan(),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            late("04-05", won(2, "03-20", "20000")),
+            issued("07-01", "2026-06"),
+        ],
+        [
+            Paid("2026-06", "", "1000"),
+            Paid("2026-04", ""),  # which was skipped, and may be issued still
+            Paid("2026-07", ""),
+        ],
+    ),
+    "a correction is paid after a gap too, with what else is owed by then": (
+        [
+            plan(),
+            won(1, "02-10", "10000"),
+            issued("03-01", "2026-02"),
+            won(2, "03-10", "10000"),
+            issued("04-01", "2026-03"),
+            corrected("04-02", "2026-02", "-200"),
+            disputed("04-03", "2026-03", 1),
+            answered("04-04", "2026-03", 1, "accepted", "120"),
+            issued("09-01", "2026-08"),
+        ],
+        [Paid("2026-08", "", "-200 120"), Paid("2026-09", "")],
+    ),
+    "a draw that was skipped is no reason to pay a difference twice": (
+        [
+            plan(draw="1000"),
+            won(1, "03-10", "10000"),
+            issued("04-01", "2026-03"),  # 500 earned, 500 advanced
+            late("04-05", won(2, "03-20", "24000")),  # 1,200 more
+        ],
+        # April, without sales, advances 1,000; May has 1,200: 200 above the draw of 1,500
+        [Paid("2026-05", "", "1200", payable="1000")],
+    ),
     "a late fact after two statements is a difference of the first, paid with the third": (
         [
             plan(),
@@ -1104,7 +1282,7 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             issued("04-01", "2026-03"),
             disputed("04-02", "2026-03", 1),
             retracted(1, "04-03", CollaboratorJoined),
-            answered("04-03", "2026-03", 1, "accepted"),
+            answered("04-03", "2026-03", 1, "accepted", "0"),
         ],
         [Paid("2026-04", "", "150")],
     ),

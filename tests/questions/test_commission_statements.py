@@ -411,7 +411,12 @@ def refused(found: Payroll, **asked: object) -> str:
 def test_what_cannot_be_answered_is_refused_with_what_can() -> None:
     with payroll(plan(reps=("ann",)), plan(key="bonus", reps=("ann", "bob"))) as found:
         assert refused(found, rep="ann") == ("several plans are for 'ann'; name one: ae, bonus")
-        assert refused(found, rep="cat") == "no plan is for 'cat' by then; there are ae, bonus"
+        no_plan = "no plan is for '{}' by then; there are ae, bonus"
+        never = "there was never a rep '{}'; "
+        assert refused(found, rep="cat") == (never + no_plan).format("cat", "cat")
+        found.play(late("2027-06-02", joined("01-05", "dora")))
+        assert refused(found, rep="dora") == no_plan.format("dora")
+        assert "perhaps dora; no plan" in refused(found, rep="dor")
         assert refused(found, rep="ann", plan="a") == (
             "no plan 'a' is believed to exist by then; there are ae, bonus"
         )

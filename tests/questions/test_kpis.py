@@ -12,7 +12,7 @@ from questions.shop import WORKED_EXAMPLE, Shop, deal_id, shop, told
 from salesflow import Deal, Money, Rep
 from salesflow.domain.calendar import FiscalCalendar
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
-from salesflow.domain.deal.billing import ContractAmended, RefundGiven
+from salesflow.domain.deal.billing import ContractAmended, PaymentReceived, RefundGiven
 from salesflow.domain.deal.merging import DealAbsorbed, DealMerged, DealUnmerged, counterpart_of
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, OwnerAssigned
@@ -85,6 +85,25 @@ def test_an_amended_contract_books_the_difference_and_a_refund_its_amount() -> N
         after = only(kpis(sales, SECOND))
         assert told(sold(after), after.orders) == ({"CNY": -100, "USD": 9}, 1)
         assert only(kpis(sales, FIRST)).orders == 0
+
+
+def test_what_came_in_beyond_the_contract_is_no_sale_and_its_return_no_loss() -> None:
+    with shop() as sales:
+        sales.tell(
+            1,
+            ("2026-02-01", opened(amount=cny("100"))),
+            ("2026-02-10", DealWon()),
+            ("2026-02-20", PaymentReceived(amount=cny("100"))),
+            ("2026-02-21", PaymentReceived(amount=cny("100"))),
+            ("2026-04-01", RefundGiven(amount=cny("100"))),
+        )
+        assert sold(only(kpis(sales, FIRST))) == {"CNY": 100}
+        assert sold(only(kpis(sales, SECOND))) == {}
+        sales.tell(1, ("2026-04-02", RefundGiven(amount=cny("30"))))
+        assert sold(only(kpis(sales, SECOND))) == {"CNY": -30}
+        sales.tell(1, ("2026-04-03", ContractAmended(amount=cny("70"))))
+        sales.tell(1, ("2026-04-04", RefundGiven(amount=cny("30"))))  # which is that money
+        assert sold(only(kpis(sales, SECOND))) == {"CNY": -60}
 
 
 def test_the_largest_amounts_are_amended_given_back_and_undone_to_the_last_digit() -> None:

@@ -76,6 +76,20 @@ def test_a_line_disputed_again_keeps_its_first_dispute() -> None:
         assert (second.time, second.outcome, second.agreed) == (2, None, None)
 
 
+def test_a_missing_sale_that_is_agreed_on_is_paid_under_its_deal() -> None:
+    with payroll(plan(), won(1, "03-10", "10000"), issued("04-01", "2026-03")) as found:
+        with found.flow.session() as session:
+            statement = session.get(Statement, statement_id("ae", "ann", date(2026, 3, 1)))
+            statement.dispute_missing_sale(deal_id(9), because="mine")
+            statement.answer_dispute(2, outcome="accepted", amount="40", because="it is")
+        [dispute] = found.asks("ann", "2026-03").disputes
+        assert (dispute.line, dispute.missing_deal) == (2, deal_id(9))
+        [row] = rows_of(found.asks("ann", "2026-03"), "Disputes")
+        assert row[-1] == short_id(deal_id(9))
+        [paid] = found.asks("ann", "2026-05").differences
+        assert told(paid.deal, paid.reason, paid.commission) == (deal_id(9), "dispute", 40)
+
+
 def test_a_statement_says_why_no_plan_pays_anything() -> None:
     with payroll(
         plan("02-01"), plan("02-01", key="west", reps=("bob",)), won(1, "03-10", "10000")
@@ -155,6 +169,19 @@ def test_a_statement_waits_where_shares_are_more_than_the_whole() -> None:
             found.issue("ann", "2026-03")
         found.play(retracted(1, "2027-06-01", CollaboratorJoined))
         found.issue("ann", "2026-03")
+
+
+def test_a_share_changed_after_the_win_is_said_to_change_nothing() -> None:
+    said = "owner or shares of {} changed after the sale"
+    with payroll(
+        plan(), won(1, "03-10", "10000"), won(2, "03-11", "10000", splits={"bob": "0.3"})
+    ) as found:
+        assert "changed after" not in notes_of(found.asks("ann", "2026-03"))
+        found.play(late("2027-06-02", split(1, "04-05", "bob", "0.4")))
+        march = found.asks("ann", "2026-03")
+        assert march.people_changed == (deal_id(1),)
+        assert said.format(short_id(deal_id(1))) in notes_of(march)
+        assert told(*(line.commission for line in march.lines)) == (500, 350)
 
 
 def test_headings_call_a_deal_by_its_title_and_a_rep_by_name() -> None:

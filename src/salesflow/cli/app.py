@@ -91,10 +91,12 @@ DUE: Final = f"{REVIEWS}:DUE"
 FEEDBACK: Final = f"{HOME}recording.feedback:FEEDBACK_RECEIVED"
 ASSIGNED: Final = f"{HOME}recording.trainings:TRAINING_ASSIGNED"
 COMPLETED: Final = f"{HOME}recording.trainings:TRAINING_COMPLETED"
+SALES: Final = f"{HOME}recording.sale_notes"
 REVIEW: Final = f"{DOMAIN}review:Review"
 CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
 ALERT: Final = f"{DOMAIN}alert:Alert"
+PEOPLE_CHANGED: Final = f"{SALES}:PEOPLE_CHANGED"
 WATCHED: Final = f"{HOME}recording.alert:WATCHED"
 IMPROVED: Final = f"{HOME}recording.improvement:IMPROVED"
 
@@ -141,6 +143,16 @@ COMMANDS: Final = CommandGroup(
                     *("migrate", "merge_into", "unmerge_from"),
                 ),
                 "receive-feedback": ThingCommand(DEAL, "receive_feedback", FEEDBACK),
+                # Those of which more is said once they are recorded.
+                "assign-owner": ThingCommand(DEAL, "assign_owner", PEOPLE_CHANGED),
+                "add-collaborator": ThingCommand(DEAL, "add_collaborator", PEOPLE_CHANGED),
+                "remove-collaborator": ThingCommand(
+                    DEAL, "remove_collaborator", PEOPLE_CHANGED
+                ),
+                "receive-payment": ThingCommand(
+                    DEAL, "receive_payment", f"{SALES}:MONEY_RECEIVED"
+                ),
+                "give-refund": ThingCommand(DEAL, "give_refund", f"{SALES}:REFUND_GIVEN"),
             },
         ),
         "customer": CommandGroup(
@@ -199,7 +211,9 @@ COMMANDS: Final = CommandGroup(
             {
                 **_of(STATEMENT, *ABOUT),
                 "issue": ThingCommand(STATEMENT, "issue", f"{EVIDENCE}:STATEMENT_ISSUED"),
-                **_of(STATEMENT, "dispute", "answer_dispute", "correct"),
+                **_of(
+                    STATEMENT, "dispute", "dispute_missing_sale", "answer_dispute", "correct"
+                ),
             },
         ),
         "contest": CommandGroup(

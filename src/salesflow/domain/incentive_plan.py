@@ -45,7 +45,7 @@ from salesflow.domain.values import (
     trimmed,
 )
 from salesflow.domain.wording import Message, quoted
-from salesflow.errors import NotFoundError, RuleError
+from salesflow.errors import InputError, NotFoundError, RuleError
 
 __all__ = [
     "Accelerator",
@@ -70,6 +70,8 @@ __all__ = [
 
 PLANS = UUID("0b6a4a53-7f4b-5d0a-9a55-0c5b4f7f1a11")
 WHOLE: Final = Decimal(1)
+ATTAINED_MOST: Final = 10
+"""More than so many quotas nobody means: it was a percentage."""
 
 Accrual = Literal["period_to_date", "year_to_date"]
 Crediting = Literal["closing", "invoice", "payment"]
@@ -451,6 +453,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
             terms=terms,
         )
         ensure_period(plan.starts, plan.starts)
+        _ensure_parts_of_quota(plan.terms)
         self = cls.new(plan_id(plan.key))
         self._record(PlanPublished(plan=plan), occurred_at)
         return self
@@ -475,6 +478,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         before = then.latest
         require_reason(because, "another version of a plan")
         ensure_period(starts, starts)
+        _ensure_parts_of_quota(terms)
         self._ensure_not_back(starts, occurred_at)
         then._ensure_followed(starts, terms.accrual if continues else before.terms.accrual)
         version = before.model_copy(
@@ -557,6 +561,28 @@ class IncentivePlan(Aggregate, IncentivePlanState):
                 f"plan {self.latest.key!r} is in use and cannot be changed from {starts} on:"
                 f" that lies before {agreed}, the day on which it is agreed. Let it start on"
                 " that day or later; where it was agreed earlier, say when by occurred_at"
+            )
+
+
+def _ensure_parts_of_quota(terms: PlanTerms) -> None:
+    """Refuse what was meant as a percentage, and is a hundred times as much.
+
+    Raises:
+        InputError: with what the number means, and how the percentage is written.
+    """
+    edges = [each.starts_at for each in terms.accelerators]
+    edges += [each.ends_at for each in terms.decelerators]
+    for edge in edges:
+        if edge > ATTAINED_MOST:
+            raise InputError(
+                f"an attainment of {edge:,} is {edge * 100:,} % of the quota: {edge:,} % is"
+                f" written {edge / 100}"
+            )
+    for factor in (each.factor for each in terms.accelerators):
+        if factor > ATTAINED_MOST:
+            raise InputError(
+                f"a factor of {factor:,} multiplies the rate by so much: {factor:,} % is"
+                f" written {factor / 100}"
             )
 
 

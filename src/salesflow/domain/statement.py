@@ -29,6 +29,7 @@ from salesflow.domain.values import (
     Day,
     Exact,
     Key,
+    Money,
     Number,
     Reason,
     Reference,
@@ -221,11 +222,14 @@ class StatementCorrected(Fact):
 
 
 class LineDisputed(Fact):
-    """The rep does not agree with a line."""
+    """The rep does not agree with a line, or misses a sale that has none."""
 
     kind: ClassVar[str] = "statement.line_disputed"
     name_zh: ClassVar[str] = "佣金明细异议"
     line: Count
+    """The number of the line; of a sale that has none, the next number that is free."""
+    deal: UUID | None = None
+    """The deal of the sale that is missing; left out where a line is disputed."""
     because: Reason | None = None
 
 
@@ -237,8 +241,9 @@ class DisputeAnswered(Fact):
     line: Count
     outcome: DisputeOutcome
     amount: Number | None = None
-    """What is paid in difference (or, below nothing, taken back); left out where the facts
-    were put right instead, from which the difference follows by itself."""
+    """What is paid in difference (or, below nothing, taken back), as '500 CNY' or a number in
+    the currency of the statement; 0 where the facts were put right instead, from which the
+    difference follows by itself."""
     because: Reason | None = None
 
 
@@ -254,6 +259,8 @@ class Dispute(NamedTuple):
     """None while it is not answered."""
     amount: Decimal | None
     answer: str | None
+    deal: UUID | None = None
+    """Of a sale that is missing, its deal."""
 
 
 class AgreedDifference(NamedTuple):
@@ -305,11 +312,11 @@ class StatementState(OpenedState):
                 told = HandCorrection(fact.amount, fact.because)
                 self.corrections = appended(self.corrections, told)
                 self._agree(event, "corrected", None, fact.amount, fact.causes)
-            case LineDisputed(line=line):
+            case LineDisputed(line=line, deal=deal):
                 if line in self.disputes:
                     earlier = self.disputes[line]
                     self.earlier_disputes = appended(self.earlier_disputes, earlier)
-                disputed = Dispute(line, fact.because, None, None, None)
+                disputed = Dispute(line, fact.because, None, None, None, deal)
                 self.disputes = with_item(self.disputes, line, disputed)
             case DisputeAnswered(line=line):
                 return self._answer(event, fact, self.disputes.get(line))
@@ -326,7 +333,7 @@ class StatementState(OpenedState):
             outcome=fact.outcome, amount=fact.amount, answer=fact.because
         )
         self.disputes = with_item(self.disputes, fact.line, answered)
-        if fact.outcome == "accepted" and fact.amount is not None:
+        if fact.outcome == "accepted" and fact.amount:
             self._agree(event, "dispute", fact.line, fact.amount, ())
         return None
 
@@ -358,7 +365,7 @@ class Statement(Aggregate, StatementState):
 
     def correct(
         self,
-        amount: Decimal | str,
+        amount: Decimal | str | Money,
         *,
         because: str,
         causes: tuple[UUID, ...] = (),
@@ -368,7 +375,7 @@ class Statement(Aggregate, StatementState):
 
         By the same amount for the same reason it is corrected once, or it would be paid twice.
         """
-        given = number(amount)
+        given = self._at(occurred_at)._in_its_currency(amount)
         if not given:
             raise InputError("a correction of nothing corrects nothing; name an amount")
         self._at(occurred_at)._ensure_payable(given)
@@ -390,7 +397,27 @@ class Statement(Aggregate, StatementState):
         if found is not None and found.outcome is None:
             raise RuleError(f"line {line} is in dispute already, and waits for an answer")
         require_reason(because, "a dispute")
-        self._record(LineDisputed(line=line, because=because), occurred_at)
+        deal = None if found is None else found.deal
+        self._record(LineDisputed(line=line, deal=deal, because=because), occurred_at)
+
+    def dispute_missing_sale(
+        self, deal: UUID, *, because: str, occurred_at: OccurredAt = None
+    ) -> None:
+        """Say that a sale is missing, by its deal, and why it belongs to the statement.
+
+        It is disputed under the next number that is free, by which it is answered.
+        """
+        then = self._at(occurred_at)
+        assert then.figures is not None
+        there = [each.line for each in then.figures.lines if each.deal == deal]
+        if there:
+            raise RuleError(f"the deal has line {there[0]} in the statement; dispute that line")
+        asked = [each.line for each in then.disputes.values() if each.deal == deal]
+        if asked:
+            raise RuleError(f"the sale is in dispute already, as line {asked[0]}")
+        require_reason(because, "a dispute")
+        line = max((*then.figures.amounts, *then.disputes), default=0) + 1
+        self._record(LineDisputed(line=line, deal=deal, because=because), occurred_at)
 
     def answer_dispute(
         self,
@@ -398,22 +425,32 @@ class Statement(Aggregate, StatementState):
         *,
         outcome: DisputeOutcome,
         because: str,
-        amount: Decimal | str | None = None,
+        amount: Decimal | str | Money | None = None,
         occurred_at: OccurredAt = None,
     ) -> None:
         """Accept or reject a dispute; the amount agreed is paid with the next statement.
 
-        Without an amount an accepted dispute pays nothing by itself: put the facts right, and
-        the difference follows. Not both, or it would be paid twice.
+        Where the facts were put right the difference follows from them: accept it with an
+        amount of 0 then, or it would be paid twice.
         """
         then = self._at(occurred_at)
         then._ensure_line(line)
         found = then.disputes.get(line)
-        if found is None or found.outcome is not None:
+        if found is None:
             raise RuleError(f"line {line} is not in dispute; there is nothing to answer")
+        if found.outcome is not None:
+            raise RuleError(
+                f"the dispute of line {line} was {found.outcome} already; where that is wrong,"
+                " retract the answer, or dispute the line again"
+            )
         if outcome == "rejected" and amount is not None:
             raise InputError("a dispute that is rejected pays nothing; leave the amount out")
-        agreed = None if amount is None else number(amount)
+        if outcome == "accepted" and amount is None:
+            raise InputError(
+                "an accepted dispute needs the amount that is paid in difference; where the"
+                " facts were put right and the difference follows from them, an amount of 0"
+            )
+        agreed = None if amount is None else then._in_its_currency(amount)
         then._ensure_payable(agreed or Decimal(0))
         fact = DisputeAnswered(
             line=line,
@@ -433,12 +470,27 @@ class Statement(Aggregate, StatementState):
                 f" of {coin} {self.figures.currency}"
             )
 
+    def _in_its_currency(self, amount: Decimal | str | Money) -> Decimal:
+        """Return an amount as a number in the currency of the statement."""
+        assert self.figures is not None
+        if not isinstance(amount, Money):
+            return number(amount)
+        if amount.currency != self.figures.currency:
+            raise InputError(
+                f"the statement is in {self.figures.currency}, not in {amount.currency}; name"
+                f" the amount in {self.figures.currency}"
+            )
+        return amount.amount
+
     def _ensure_line(self, line: int) -> None:
         assert self.figures is not None
-        lines = self.figures.amounts
+        lines = {*self.figures.amounts, *self.disputes}
         if line not in lines:
             there = f"1 to {max(lines)}" if lines else "none"
-            raise RuleError(f"the statement has no line {line}; there are {there}")
+            raise RuleError(
+                f"the statement has no line {line}; there are {there}. A sale that is missing"
+                " is disputed by its deal, with `salesflow statement dispute-missing-sale`"
+            )
 
 
 def _ensure_adding_up(figures: StatementFigures) -> None:

@@ -30,12 +30,12 @@ from pydantic_core import PydanticCustomError, core_schema
 from salesflow.domain.currency_codes import RECORDED, KnownCode
 from salesflow.domain.wording import (
     AT_LEAST,
-    AT_MOST,
     DAY,
     TIME,
     Message,
     quoted,
     reason_of,
+    refuse_so_much,
     shortened,
     unchangeable,
 )
@@ -426,7 +426,7 @@ class Exact:
         if self.least is not None and exact < self.least:
             raise ValueError(Message(AT_LEAST, ge=f"{self.least:,}"))
         if self.most is not None and exact > self.most:
-            raise ValueError(Message(AT_MOST, le=f"{self.most:,}"))
+            refuse_so_much(exact, self.most)
         return exact
 
     def _plain(self, amount: object) -> Decimal:
@@ -446,7 +446,7 @@ class Exact:
             if self._fits(text):
                 return Decimal(text)
         if exact.is_finite() and self.most is not None and abs(exact) > self.most:
-            raise ValueError(Message(AT_MOST, le=f"{self.most:,}"))
+            refuse_so_much(exact, self.most)
         raise ValueError(
             Message(
                 "must be finite, of at most {digits} digits and {places} behind the point",

@@ -7,7 +7,7 @@ said what it must be and what it is not; never what was in it, which may be abou
 
 from collections.abc import Collection, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from salesflow.errors import REPEATED_MAX, InputError
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # texts alone need no models
 __all__ = [
     "AT_LEAST",
     "AT_MOST",
+    "AT_MOST_ALL",
     "DAY",
     "MONEY",
     "TIME",
@@ -25,6 +26,7 @@ __all__ = [
     "Message",
     "quoted",
     "reason_of",
+    "refuse_so_much",
     "shortened",
     "unchangeable",
 ]
@@ -121,6 +123,8 @@ DAY: Final = "must be a date, or its text such as 2026-03-31"
 TIME: Final = "must be an aware datetime, or its text such as 2026-03-31T09:00:00Z"
 AT_LEAST: Final = "must be at least {ge}"
 AT_MOST: Final = "must be at most {le}"
+PER_CENT: Final = 100
+AT_MOST_ALL: Final = "must be at most 1, which is all of it; {percent}% is {share}"
 REASONS: Final = {
     "missing": "is missing",
     "extra_forbidden": "there is no such field",
@@ -196,3 +200,11 @@ def unchangeable(
     if name not in fields:
         return InputError(f"{refused}; {kind} has no such field, but {', '.join(fields)}")
     return InputError(f"{refused}; {instead}")
+
+
+def refuse_so_much(given: Decimal, most: Decimal) -> NoReturn:
+    """Refuse more than there may be; of a part of one, with what a percentage is."""
+    if most == 1 and 0 < given <= PER_CENT:
+        share = f"{given / PER_CENT:f}"
+        raise ValueError(Message(AT_MOST_ALL, percent=f"{given:f}", share=share))
+    raise ValueError(Message(AT_MOST, le=f"{most:,}"))

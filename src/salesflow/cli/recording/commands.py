@@ -10,6 +10,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,7 @@ from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import find_customer, find_deal, find_rep
 from salesflow.cli.known_things import id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
-from salesflow.cli.recording.json_text import json_in
+from salesflow.cli.recording.input_file import as_typed, documents_in, named_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
 from salesflow.cli.recording.slips import slips_in
@@ -32,7 +33,6 @@ from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
     parameters_of,
-    read_file,
 )
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
@@ -188,8 +188,12 @@ class _Command:
         helps = _field_texts(self.kind, self.function)
         for each in self.takes:
             yield _option(each, helps.get(each.name, ""))
-        if self.prepared is not None:
-            yield from self.prepared.more
+        yield from map(_optional, self._more)
+
+    @property
+    def _more(self) -> tuple[CommandParameter, ...]:
+        """What it takes beside its own parameters, by which the engine is asked."""
+        return self.prepared.more if self.prepared else ()
 
     def all_given(
         self, typed: Mapping[str, object], file: Path | None
@@ -197,14 +201,15 @@ class _Command:
         """Yield what is given for each command: what is typed, above what a file holds."""
         said = {name: value for name, value in typed.items() if value not in (None, (), [])}
         known = {each.name: each for each in self.takes}
-        more = {name for name, _, _ in (self.prepared.more if self.prepared else ())}
+        more = {name for name, _, _ in self._more}
         said = {n: v for n, v in said.items() if v is not False or n not in known}
-        documents = [{}] if file is None else _documents(file)
+        documents = [{}] if file is None else documents_in(file)
         for number, document in enumerate(map(self._as_named, documents), 1):
-            named = {_parameter_name(name): value for name, value in document.items()}
+            named = named_in({*known, *more}, document)
             unknown = sorted(named.keys() - known.keys() - more)
             if unknown:
-                there = ", ".join(map(quoted, [*known, *sorted(more)]))
+                names = [*known, *sorted(more)]
+                there = ", ".join(quoted(name.rstrip("_")) for name in names)
                 raise InputError(
                     f"{_at(file, number, documents)}there is no {quoted(unknown[0])}; there"
                     f" are {there}"
@@ -212,9 +217,14 @@ class _Command:
             found = {n: v for n, v in named.items() if v is not None} | said
             if self.makes_new:
                 found |= _other_names(found, known)
-            missing = [p for p in self.takes if p.required and p.name not in found]
+            missing = [p.typed for p in self.takes if p.required and p.name not in found]
+            missing += [
+                name.upper()
+                for name, _, default in self._more
+                if default is inspect.Parameter.empty and name not in found
+            ]
             if missing:
-                named_here = ", ".join(each.typed for each in missing)
+                named_here = ", ".join(missing)
                 verb = "is" if len(missing) == 1 else "are"
                 raise InputError(
                     f"{_at(file, number, documents)}{named_here} {verb} missing; write it,"
@@ -315,7 +325,7 @@ class _Command:
             if self.kind is not SalesProcess:
                 naming.note_version(values)
             if self.prepared is not None:
-                more = {n: given[n] for n, _, _ in self.prepared.more if n in given}
+                more = {n: as_typed(given[n]) for n, _, _ in self._more if n in given}
                 values = self.prepared.prepare(flow, values | more)
         own = {each.name for each in self.own}
         return asked._replace(
@@ -518,28 +528,21 @@ def _names_in(
             yield from _names_in(kind, called, deep - 1)
 
 
-def _parameter_name(name: str) -> str:
-    return name.replace("-", "_")
+def _optional(parameter: CommandParameter) -> CommandParameter:
+    """Return a parameter that need not be typed, since JSON may hold it."""
+    name, annotation, default = parameter
+    if default is not inspect.Parameter.empty:
+        return parameter
+    kind, info = get_args(annotation)
+    info = copy(info)
+    info.help = f"{info.help} Required, here or by --input."
+    return name, Annotated[kind | None, info], None
 
 
 def _at(file: Path | None, number: int, documents: Sequence[object]) -> str:
     if file is None or len(documents) < 2:
         return ""
     return f"{file}, object {number:,}: "
-
-
-def _documents(file: Path) -> list[dict[str, object]]:
-    """Read one object, or a list of them."""
-    text = read_file(file)
-    try:
-        found = json_in(text)
-    except InputError as error:
-        raise InputError(f"{file} {error}") from error
-    many = found if isinstance(found, list) else [found]
-    documents = [each for each in many if isinstance(each, dict)]
-    if not many or len(documents) < len(many):
-        raise InputError(f"{file} has to hold a JSON object, or a list of them")
-    return documents
 
 
 # Whose a command is: what identifies a thing of each kind.

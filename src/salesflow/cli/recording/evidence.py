@@ -4,13 +4,14 @@ In Python the answer of a question is handed to the command. On the command line
 is asked first, at the time at which the command happens, and its answer is handed over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from salesflow.cli.ask import question_asked, question_parameters
 from salesflow.cli.recording.commands import Prepared
+from salesflow.domain.statement import StatementFigures
 from salesflow.domain.wording import quoted
-from salesflow.errors import NotFoundError
+from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.contest_standings import ContestStandings
 from salesflow.projections.incentives.statement_view import CommissionStatementView
@@ -22,6 +23,7 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Values = dict[str, Any]
+Given = Mapping[str, Any]
 
 
 def _answered(
@@ -29,6 +31,7 @@ def _answered(
     parameter: str,
     take: Callable[[Any], object],
     ensure: Callable[[Any], None],
+    ensure_together: "Callable[[SalesFlow, Given, Sequence[Given]], None]",
 ) -> Prepared:
     """Hand over what a question answers, asked by its own parameters."""
     more = tuple(question_parameters(question))
@@ -42,7 +45,7 @@ def _answered(
         own = {name: value for name, value in values.items() if name not in names}
         return own | {parameter: take(view)}
 
-    return Prepared(prepare, frozenset({parameter}), more)
+    return Prepared(prepare, frozenset({parameter}), more, ensure=ensure_together)
 
 
 def _ensure_paid(view: CommissionStatementView) -> None:
@@ -54,8 +57,19 @@ def _ensure_paid(view: CommissionStatementView) -> None:
         )
 
 
+def _ensure_one_each(_: "SalesFlow", values: Given, together: Sequence[Given]) -> None:
+    """Refuse two statements of one rep at once: both would pay what is not paid yet."""
+    mine: StatementFigures = values["figures"]
+    named = [each["figures"] for each in together]
+    if sum((each.plan, each.rep) == (mine.plan, mine.rep) for each in named) > 1:
+        raise InputError(
+            f"two statements of {quoted(mine.rep)} cannot be issued together: the later one is"
+            " figured by what the earlier one pays; issue them one after the other"
+        )
+
+
 STATEMENT_ISSUED: Final = _answered(
-    CommissionStatement, "figures", lambda view: view.figures(), _ensure_paid
+    CommissionStatement, "figures", lambda view: view.figures(), _ensure_paid, _ensure_one_each
 )
 
 

@@ -186,16 +186,18 @@ def _statement(statement: Statement, read: ThingsRead) -> tuple[str, ...]:
     assert said is not None, "a statement that was issued says figures"
     waiting = sum(dispute.outcome is None for dispute in statement.disputes.values())
     agreed = sum((each.amount for each in statement.agreed), Decimal(0))
+    unpaid = read.unpaid(statement)
     return (
         read.names.rep(said.rep),
         said.plan,
         span_text(said.first_day, said.last_day),
         money_text(said.earned, said.currency),
         money_text(said.payable, said.currency),
-        local_day(said.known_at, read.zone),
-        _count(len(statement.disputes)),
+        local_day(said.as_of, read.zone),
+        _count(len(statement.all_disputes)),
         _count(waiting),
         money_text(agreed, said.currency) if statement.agreed else NO_VALUE,
+        NO_VALUE if unpaid is None else money_text(unpaid, said.currency),
     )
 
 
@@ -322,8 +324,8 @@ LISTS: Final[dict[str, ThingList]] = {
     ),
     "statement": ThingList(
         (
-            *("Rep", "Plan", "Period", "Earned", "Payable", "Figures of", "Disputes"),
-            *("Unanswered", "Agreed since"),
+            *("Rep", "Plan", "Period", "Earned", "Payable", "Figures as of", "Disputes"),
+            *("Unanswered", "Agreed since", "Not paid yet"),
         ),
         _statement,
         lambda it: (it.figures.rep, it.figures.plan, str(it.figures.first_day)),

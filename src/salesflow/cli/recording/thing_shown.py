@@ -22,6 +22,7 @@ from salesflow.domain.rep_development import SKILLS, TrainingTaken
 from salesflow.domain.review import Review
 from salesflow.domain.smart import PastRange
 from salesflow.domain.state import values_of
+from salesflow.domain.statement import Statement
 from salesflow.domain.team import Team
 from salesflow.domain.time import from_instant
 from salesflow.domain.training import Training
@@ -396,6 +397,10 @@ def _opened(opening: Event | None, label: str, read: ThingsRead, shown: ThingSho
     shown.rows.extend((read.word(name), read.text.text(at)) for name, at in rows)
 
 
+def _statement(statement: Statement, read: ThingsRead, shown: ThingShown) -> None:
+    _add(shown, statement, read, "Not paid yet")
+
+
 def _alert(alert: Alert, read: ThingsRead, shown: ThingShown) -> None:
     _add(shown, alert, read, "Question", "Figure", "Condition", "State")
 
@@ -410,6 +415,7 @@ MORE: Final[Mapping[str, More]] = {
     "incentive plan": _plan,
     "rep": _rep,
     "review": _review,
+    "statement": _statement,
     "team": _team,
     "training": _training,
 }

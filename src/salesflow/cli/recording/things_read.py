@@ -6,6 +6,7 @@ It is a module of its own beside those that lay things out, which all read by it
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
@@ -17,11 +18,13 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.rep import Rep
 from salesflow.domain.settings import SETTINGS_ID, Settings
-from salesflow.domain.time import Moment, instant_of
+from salesflow.domain.statement import Statement
+from salesflow.domain.time import ONE_DAY, Moment, instant_of
 from salesflow.errors import HistoryError, NotFoundError
 from salesflow.presentation.format import short_id
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.value_text import ValueText
+from salesflow.projections.incentives.commission_statement import CommissionStatement
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
@@ -58,6 +61,7 @@ class ThingsRead:
             customer=self._customer,
         )
         self._read: dict[type[Aggregate], list[tuple[UUID, Aggregate]]] = {}
+        self._unpaid: dict[tuple[str, str], dict[date, Decimal]] = {}
 
     def get(self, kind: type[ThingT], id: UUID) -> ThingT:
         """Return a thing as it stood.
@@ -81,6 +85,28 @@ class ThingsRead:
         for id in ids_of_things(self.flow, kind, LISTED_MAX):
             with suppress(NotFoundError, HistoryError):
                 yield id, self.get(kind, id)
+
+    def unpaid(self, statement: Statement) -> Decimal | None:
+        """Return what no statement has paid of what an issued one would say otherwise by now.
+
+        None where nothing is: sums of what is paid and taken back may come to nothing.
+        """
+        said = statement.figures
+        assert said is not None, "a statement that was issued says figures"
+        whose = said.plan, said.rep
+        if whose not in self._unpaid:
+            self._unpaid[whose] = self._owed(*whose)
+        return self._unpaid[whose].get(said.first_day)
+
+    def _owed(self, plan: str, rep: str) -> dict[date, Decimal]:
+        """Return what is unpaid of each period: all that the next statement would carry."""
+        issued = [it.figures for _, it in self.every(Statement) if it.figures is not None]
+        last = max(it.last_day for it in issued if (it.plan, it.rep) == (plan, rep))
+        asked = CommissionStatement(rep=rep, plan=plan, from_=last + ONE_DAY)
+        found: dict[date, Decimal] = {}
+        for each in self.flow.ask(asked, as_of=self.as_of, known_at=self.known_at).differences:
+            found[each.first_day] = found.get(each.first_day, Decimal(0)) + each.commission
+        return found
 
     @cached_property
     def moment(self) -> Moment:

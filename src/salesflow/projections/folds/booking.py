@@ -14,7 +14,7 @@ __all__ = ["BOOKING", "BOOKINGS"]
 
 BOOKING: Final = LedgerTable(
     "booking",
-    1,
+    2,
     attributes=BOOKED_COLUMNS,
 )
 """A row per booking and person: `role` is owner or collaborator, `share` their part of it in

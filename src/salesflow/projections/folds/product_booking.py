@@ -38,7 +38,7 @@ ROLE: Final = COLUMNS.index("role")
 
 PRODUCT_BOOKING: Final = LedgerTable(
     "product_booking",
-    1,
+    2,
     attributes=(sa.Column("product", sa.Text), *BOOKED_COLUMNS),
 )
 """A row per booking, person and product: `amount` is the product's part of the booking, and

@@ -1,7 +1,8 @@
-"""What customers were billed and what they paid: one movement per invoice and per payment.
+"""What customers were billed, what they paid, and what they got back: a movement of each.
 
 Answers "how much of what was sold is invoiced, and how much is paid?" for any moment; a plan
-that credits sales as they are invoiced or paid goes by it. Refunds stand among the bookings.
+that credits sales as they are invoiced or paid goes by it. A refund stands here whole; what of
+it takes back a sale stands among the bookings.
 """
 
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from salesflow.domain.deal.billing import InvoiceIssued, PaymentReceived
+from salesflow.domain.deal.billing import InvoiceIssued, PaymentReceived, RefundGiven
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event
 from salesflow.projections.table import (
@@ -26,7 +27,7 @@ __all__ = ["RECEIPT", "RECEIPTS"]
 
 RECEIPT: Final = LedgerTable(
     "receipt",
-    1,
+    2,
     attributes=(
         sa.Column("kind", sa.String(8)),
         sa.Column("invoice", sa.Text),
@@ -34,7 +35,8 @@ RECEIPT: Final = LedgerTable(
         sa.Column("currency", sa.String(3)),
     ),
 )
-"""`kind` is invoiced or paid, `invoice` the number of the invoice where one is named."""
+"""`kind` is invoiced, paid or refunded (what went back), `invoice` the number of the invoice
+where one is named."""
 
 
 class ReceiptRows(CopyableRows):
@@ -43,19 +45,20 @@ class ReceiptRows(CopyableRows):
     __slots__ = ()
 
     def apply(self, event: Event, deal: DealSummary) -> Iterable[Row]:
-        """Take the next fact that counts, post what was billed or paid."""
-        del deal
+        """Take the next fact that counts, post what was billed, paid or given back."""
         match event.fact:
             case InvoiceIssued(amount=money, invoice=invoice):
                 yield "invoiced", invoice, millionths(money.amount), money.currency
             case PaymentReceived(amount=money, invoice=invoice):
                 yield "paid", invoice, millionths(money.amount), money.currency
+            case RefundGiven(amount=money, invoice=invoice) if deal.status == "won":
+                yield "refunded", invoice, millionths(money.amount), money.currency
             case _:
-                pass  # no other fact bills or pays
+                pass  # no other fact bills, pays or pays back
 
 
 RECEIPTS: Final = Ledger(
     RECEIPT,
-    STATE_FACTS | {InvoiceIssued, PaymentReceived},
+    STATE_FACTS | {InvoiceIssued, PaymentReceived, RefundGiven},
     OnState(DealSummary, ReceiptRows),
 )

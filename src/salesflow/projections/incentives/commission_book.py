@@ -9,9 +9,11 @@ booked; by invoices or payments as much as came in, which fills the sales of a d
 order. Each credit belongs to the day on which it came about: that decides the plan version,
 the accrual, the rate of exchange and the SPIFFs. Whatever lowers what counts takes back the
 latest credits first, each only inside its clawback window, and lowers the accrual that they
-are of. So what is paid for an accrual is always what its plan pays for what has accrued; the
-line stands where the change happened. What was kept of a win whose window was over is not paid
-again when the deal is won once more: of the later win counts what goes beyond it.
+are of. A contract that is amended down and up again counts where it did before: what the cut
+took is credited again to the accrual, the version and the rate that it was taken from. So what
+is paid for an accrual is always what its plan pays for what has accrued; the line stands where
+the change happened. What was kept of a win whose window was over is not paid again when the
+deal is won once more: of the later win counts what goes beyond it.
 """
 
 from collections import defaultdict
@@ -36,13 +38,14 @@ from salesflow.projections.incentives.sale_credits import (
     AccrualKey,
     ChangedCredits,
     CreditBefore,
+    CreditCut,
     Sale,
     SaleCredit,
     SaleKey,
     exchanges,
     in_millionths,
-    spiffs,
     spiffs_differing,
+    spiffs_for,
 )
 
 __all__ = [
@@ -80,7 +83,8 @@ class SaleChange(NamedTuple):
     deal: UUID
     kind: str
     sale: SaleKey | None
-    """None for an invoice or a payment."""
+    """None for an invoice, a payment, or money that went back (of which a refund of a sale is
+    another change by the same event)."""
     currency: str | None
     amount: Decimal | None
     """None where it is not known."""
@@ -164,12 +168,12 @@ class DealBook:
         if currency is None or amount is None:
             return
         if booked is None:
-            self.received[change.kind][currency] += amount
+            kind = "paid" if change.kind == "refunded" else change.kind
+            self.received[kind][currency] += amount
             return
         booked[currency] = booked.get(currency, NOTHING) + amount
-        if change.kind == "refunded":  # money, or an invoice, went back
-            for received in self.received.values():
-                received[currency] += amount
+        if change.kind == "refunded":  # what is taken back of a sale is billed no more
+            self.received["invoiced"][currency] += amount
 
     def counted(self, sale: SaleKey, currency: str, by: str) -> Decimal:
         """Return how much of a sale counts by now: what is booked, or as much as came in."""
@@ -193,6 +197,8 @@ class CommissionBook:
         self._sales = sales
         self._deals: dict[UUID, DealBook] = defaultdict(DealBook)
         self._credits: dict[SaleKey, list[SaleCredit]] = defaultdict(list)
+        self._cuts: dict[SaleKey, list[CreditCut]] = defaultdict(list)
+        """What amendments took back of each sale and none has restored, in their order."""
         self._levels: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
         """How much of each sale was taken into account, by currency."""
         self._accruals: dict[AccrualKey, dict[int, Decimal]] = defaultdict(dict)
@@ -236,7 +242,7 @@ class CommissionBook:
         sale: Sale,
         book: DealBook,
         together: Sequence[SaleChange],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
     ) -> None:
         """Take back what of a sale counts no more, then credit what did not before."""
         by, levels = self._plan.credits_by(self._plan.day(sale.key.at)), self._levels
@@ -255,6 +261,8 @@ class CommissionBook:
         for currency, counted in counts.items():
             before = levels[sale.key, currency]
             more = counted - max(before, NOTHING)
+            if more > 0 and together[0].kind == "amended":
+                more -= self._restore(sale, (currency, more), changed_credits)
             if more > 0:
                 self._credit(sale, together[0], (currency, more), changed_credits)
             levels[sale.key, currency] = max(before, counted)
@@ -264,7 +272,7 @@ class CommissionBook:
         sale: Sale,
         together: Sequence[SaleChange],
         level: tuple[str, Decimal, Decimal],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
     ) -> Decimal:
         """Take back what of a sale counts no more; return what goes on counting."""
         currency, before, counted = level
@@ -280,12 +288,36 @@ class CommissionBook:
         left = [each.left for each in self._credits[sale.key] if each.currency == currency]
         return before - taken if any(left) or before <= 0 else counted
 
+    def _restore(
+        self, sale: Sale, more: tuple[str, Decimal], changed_credits: ChangedCredits
+    ) -> Decimal:
+        """Credit again what amendments took back, the last cut first; return how much."""
+        currency, rest = more
+        kept: list[CreditCut] = []
+        cuts = self._cuts[sale.key]
+        while cuts and rest > 0:
+            credit, amount = cut = cuts.pop()
+            if credit.currency != currency:
+                kept.append(cut)
+                continue
+            again = min(amount, rest)
+            rest -= again
+            if amount > again:
+                kept.append(CreditCut(credit, amount - again))
+            self._put(credit.again(again, self._credits[sale.key]), changed_credits)
+        cuts += reversed(kept)
+        return more[1] - rest
+
+    def _put(self, credit: SaleCredit, changed_credits: ChangedCredits) -> None:
+        self._credits[credit.sale.key].append(credit)
+        changed_credits.begin(credit, is_new=True)
+
     def _credit(
         self,
         sale: Sale,
         change: SaleChange,
         more: tuple[str, Decimal],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
     ) -> None:
         currency, amount = more
         day = self._plan.day(change.at)
@@ -301,9 +333,8 @@ class CommissionBook:
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
                 before = [*self._earlier(sale, self._deals[sale.key.deal]), *mine]
-                credit.spiffs = tuple(spiffs(version, sale, day, before))
-        mine.append(credit)
-        changed_credits.begin(credit, is_new=True)
+                credit.spiffs = tuple(spiffs_for(version, sale, day, before))
+        self._put(credit, changed_credits)
 
     def _earlier(self, sale: Sale, book: DealBook) -> Iterator[SaleCredit]:
         """Yield what is still paid for earlier wins of the deal, none of which stands."""
@@ -344,7 +375,7 @@ class CommissionBook:
         sale: Sale,
         change: SaleChange,
         lost: tuple[str, Decimal],
-        changed_credits: "ChangedCredits",
+        changed_credits: ChangedCredits,
         *,
         always: bool,
     ) -> Decimal:
@@ -370,6 +401,8 @@ class CommissionBook:
             changed_credits.begin(credit)
             taken = min(credit.left, wanted)
             credit.left -= taken
+            if change.kind == "amended":
+                self._cuts[sale.key].append(CreditCut(credit, taken))
             covered = rest if taken == wanted else in_millionths(Fraction(taken) / rate)
             rest -= covered
         return amount - max(rest, NOTHING)
@@ -395,7 +428,7 @@ class CommissionBook:
             self._leave_out(change, "in_another_currency")
 
     def _lines_of(
-        self, change: SaleChange, changed_credits: "ChangedCredits"
+        self, change: SaleChange, changed_credits: ChangedCredits
     ) -> Iterator[EarnedLine]:
         """Work out what is paid otherwise in each accrual, and why."""
         for accrual, credits in changed_credits.by_accrual().items():
@@ -425,7 +458,7 @@ class CommissionBook:
                     exchanges=tuple(exchanges(credits)),
                 )
 
-    def _accrue(self, accrual: AccrualKey, credits: Sequence["CreditBefore"]) -> Decimal:
+    def _accrue(self, accrual: AccrualKey, credits: Sequence[CreditBefore]) -> Decimal:
         """Add to an accrual what was credited, less what was taken back; return how much."""
         segments, change = self._accruals[accrual], NOTHING
         for each in credits:

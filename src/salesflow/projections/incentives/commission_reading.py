@@ -265,7 +265,7 @@ def _receipts(
                 kind=kind,
                 sale=None,
                 currency=currency,
-                amount=unscaled(amount * count),
+                amount=unscaled(-amount * count if kind == "refunded" else amount * count),
             )
 
 

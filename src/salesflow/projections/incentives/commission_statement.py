@@ -6,23 +6,26 @@ and its rate. A statement that was issued is shown as it was, beside what is kno
 differs is told with its cause. Leaves out payroll: taxes, and when money is wired.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from decimal import Decimal
 from typing import ClassVar, Final, NamedTuple
+from uuid import UUID
 
 from salesflow.domain.calendar import Days
+from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft, OwnerAssigned
 from salesflow.domain.incentive_plan import Acknowledgement, PlanVersion
 from salesflow.domain.statement import (
     DifferenceLine,
     StatementFigures,
     StatementLine,
 )
-from salesflow.domain.time import ONE_DAY, Moment, end_of_day, from_instant
+from salesflow.domain.time import ONE_DAY, Instant, Moment, end_of_day, from_instant
 from salesflow.domain.values import Day, Key, Reference, tidy
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.core.question import PeriodQuestion, Reader
+from salesflow.projections.core.replaying import believed
 from salesflow.projections.folds.deal_state import DEAL_STATE
 from salesflow.projections.folds.statement import STATEMENT
 from salesflow.projections.incentives.commission_book import (
@@ -73,11 +76,13 @@ from salesflow.projections.incentives.statement_view import (
     VersionInForce,
     parts_shown,
 )
+from salesflow.projections.known_names import unmet_by
 from salesflow.projections.scope import Teams
 
 __all__ = ["CommissionStatement"]
 
 NOTHING: Final = Decimal(0)
+OF_PEOPLE: Final = (CollaboratorJoined, CollaboratorLeft, OwnerAssigned)
 
 
 class CommissionStatement(PeriodQuestion[CommissionStatementView]):
@@ -124,7 +129,9 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         ]
         if not his:
             there = f"there are {', '.join(plans)}" if plans else "none is published"
-            raise NotFoundError(f"no plan is for {quoted(self.rep)} by then; {there}")
+            said = f"no plan is for {quoted(self.rep)} by then; {there}"
+            never = [f"{unmet.sentence()}; " for unmet in unmet_by(self, reader)]
+            raise NotFoundError("".join((*never, said)))
         if len(his) > 1:
             names = ", ".join(plan.key for plan in his)
             raise InputError(f"several plans are for {quoted(self.rep)}; name one: {names}")
@@ -164,6 +171,7 @@ class _StatementMaker:
         self._reader = reader
         self._plan = schedule
         self._rep = rep
+        self._sales = sales.sales
         self._book = CommissionBook(rep, schedule, sales.sales)
         by_then = [each for each in sales.changes if schedule.day(each.at) <= period.last]
         later = [each for each in sales.changes if schedule.day(each.at) > period.last]
@@ -202,6 +210,7 @@ class _StatementMaker:
             since_issued=since,
             reconciliation=None if issued is None else _reconciled(issued, found, since),
             disputes=() if issued is None else tuple(_disputes(issued)),
+            people_changed=tuple(self._people_changed(period)),
         )
 
     def _figured(
@@ -226,15 +235,28 @@ class _StatementMaker:
         agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
         return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
 
+    def _people_changed(self, period: Days) -> Iterator[UUID]:
+        """Yield the deals of lines whose owner or shares changed after they were sold."""
+        sold: dict[UUID, Instant] = {}
+        for line in self._of(period):
+            sales = [key.at for key in self._sales if key.deal == line.deal]
+            sold[line.deal] = max((at for at in sales if at <= line.at), default=line.at)
+        for deal, events in self._reader.streams(sold).items():
+            for event in believed(events, self._reader):
+                if isinstance(event.fact, OF_PEOPLE) and event.effective > sold[deal]:
+                    yield deal
+                    break
+
     def _of(self, period: Days) -> list[EarnedLine]:
         days = self._plan.day
         return [each for each in self._lines if period.first <= days(each.at) <= period.last]
 
     def _unpaid(self, period: Days) -> list[Difference]:
-        """Return what earlier statements would say otherwise; the next one alone pays it."""
+        """Return what earlier statements would say otherwise, and none has paid.
+
+        The next one that is issued pays it, however many periods later that is.
+        """
         earlier = [each for each in self._issued if each.figures.first_day < period.first]
-        if not earlier or self._next_after(earlier[-1]) != period:
-            return []
         found = [each for statement in earlier for each in self._differences(statement)]
         return [*found, *agreed_differences(self._issued, period.first)]
 
@@ -254,9 +276,6 @@ class _StatementMaker:
         from_sales = sum((line.amount for line in lines), NOTHING)
         due = self._due(Days(figures.first_day, figures.last_day))
         return guaranteed_for(from_sales, due)
-
-    def _next_after(self, statement: IssuedStatement) -> Days:
-        return self._plan.period(statement.figures.last_day + ONE_DAY)
 
     def _lines_of(self, statement: IssuedStatement) -> list[EarnedLine]:
         figures = statement.figures
@@ -285,7 +304,9 @@ class _StatementMaker:
     def _draw_balance(self, period: Days) -> Decimal:
         """Return what is to be recovered before a period: what statements advanced until then.
 
-        For periods without one it is what theirs would: they may be issued later, in any order.
+        For periods without one it is what theirs would, of their sales alone: what is unpaid of
+        others is settled with the next one that is issued. They may be issued later, in any
+        order.
         """
         earlier = [i.figures for i in self._issued if i.figures.first_day < period.first]
         balance = self._balance_before(earlier[0]) if earlier else NOTHING
@@ -298,7 +319,8 @@ class _StatementMaker:
                 balance += issued.advanced - issued.recovered
                 here = Days(issued.first_day, issued.last_day)
             elif has_draws:
-                balance = self._settled(here, balance).draw_balance
+                from_sales = sum((line.amount for line in self._of(here)), NOTHING)
+                balance = settle(from_sales, NOTHING, self._due(here), balance).draw_balance
             day = here.last + ONE_DAY
         return balance
 
@@ -498,6 +520,7 @@ def _disputes(issued: IssuedStatement) -> Iterable[DisputeShown]:
         yield DisputeShown(
             line=dispute.line,
             time=times[dispute.line],
+            missing_deal=dispute.deal,
             objection=dispute.because,
             outcome=dispute.outcome,
             answer=dispute.answer,

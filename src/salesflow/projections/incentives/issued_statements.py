@@ -149,6 +149,7 @@ def _deal(statement: IssuedStatement, line: int | None) -> UUID | None:
     figures = statement.figures
     deals: dict[int, UUID | None] = {each.line: each.deal for each in figures.lines}
     deals |= {each.line: each.deal for each in figures.differences}
+    deals |= {each.line: each.deal for each in statement.state.all_disputes if each.deal}
     return None if line is None else deals.get(line)
 
 

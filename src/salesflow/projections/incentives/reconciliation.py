@@ -20,7 +20,7 @@ AGREED: Final = frozenset({"corrected", "dispute"})
 REASONS: Final[dict[DifferenceReason, str]] = {
     "late": "recorded after the statement",
     "retracted": "taken back since",
-    "changed": "figured anew",
+    "changed": "by what became known since",
     "corrected": "corrected by hand",
     "dispute": "dispute accepted",
 }

@@ -1,6 +1,8 @@
-"""What counts of a sale for one rep: credits, what SPIFFs pay for them, and what changed.
+"""What counts of a sale for one rep: amounts that count from a day on, and what is left.
 
-It is a module of its own: a credit knows nothing of accruals, nor of what happens to deals.
+Pure. Of a credit some is taken back, and some may be restored; what an event changed of credits
+is kept beside what they were before it. A module of its own: which event does what to them says
+the commission book, and a credit knows nothing of accruals.
 """
 
 from collections import defaultdict
@@ -23,13 +25,14 @@ __all__ = [
     "AccrualKey",
     "ChangedCredits",
     "CreditBefore",
+    "CreditCut",
     "Sale",
     "SaleCredit",
     "SaleKey",
     "exchanges",
     "in_millionths",
-    "spiffs",
     "spiffs_differing",
+    "spiffs_for",
 ]
 
 NOTHING: Final = Decimal(0)
@@ -108,6 +111,15 @@ class SaleCredit:
         part = self.left * self.sale.share
         return part if self.rate == 1 else in_millionths(Fraction(part) * self.rate)
 
+    def again(self, amount: Decimal, before: Sequence["SaleCredit"]) -> "SaleCredit":
+        """Return a credit of so much that counts as this one did."""
+        found = SaleCredit(self.sale, self.day, self.currency, amount)
+        found.rate, found.rate_day = self.rate, self.rate_day
+        found.version, found.accrual = self.version, self.accrual
+        if self.version is not None:
+            found.spiffs = tuple(spiffs_for(self.version, self.sale, self.day, before))
+        return found
+
     def is_taken_back_on(self, day: date) -> bool:
         """Return whether it is taken back by what happens on a day."""
         terms = None if self.version is None else self.version.terms
@@ -135,6 +147,13 @@ class SaleCredit:
                     kind="spiff_bonus", spiff=spiff.key, amount=bonus
                 )
         return found
+
+
+class CreditCut(NamedTuple):
+    """What an amendment took back of a credit, in the currency of that."""
+
+    credit: SaleCredit
+    amount: Decimal
 
 
 SpiffParts = Mapping[tuple[str, PartKind], LinePart]
@@ -174,7 +193,7 @@ class ChangedCredits:
         return found
 
 
-def spiffs(
+def spiffs_for(
     version: PlanVersion, sale: Sale, day: date, before: Sequence[SaleCredit]
 ) -> Iterator[SpiffShare]:
     """Yield the SPIFFs that pay for a credit; a bonus is paid with one of a sale alone.

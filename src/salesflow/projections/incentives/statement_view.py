@@ -4,23 +4,20 @@ An estimate shows its lines in the same words.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from decimal import Decimal
 from typing import Annotated, ClassVar, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.process import VersionNumber
 from salesflow.domain.statement import (
     DifferenceLine,
-    DifferenceReason,
-    DisputeOutcome,
     LinePart,
     PartKind,
     StatementFigures,
     StatementLine,
 )
-from salesflow.domain.values import Currency, Key, Personal, Reference, SafeText, Value
+from salesflow.domain.values import Currency, Key, Reference, SafeText
 from salesflow.errors import InputError, NotFoundError, RuleError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
@@ -37,13 +34,23 @@ from salesflow.projections.core.question import View
 from salesflow.projections.incentives.commission_book import NoCredit
 from salesflow.projections.incentives.due_shown import DueShown, due_notes
 from salesflow.projections.incentives.exchange_shown import (
-    ExchangeShown,
     exchanges_told,
     old_rates_said,
     rates_text,
     sold_text,
 )
 from salesflow.projections.incentives.reconciliation import REASONS, StatementReconciliation
+from salesflow.projections.incentives.statement_lines import (
+    AccrualReached,
+    CommissionDifference,
+    CommissionLine,
+    CommissionTotals,
+    DisputeShown,
+    NotCreditedShown,
+    PartShown,
+    StatementAsIssued,
+    VersionInForce,
+)
 
 __all__ = [
     "AccrualReached",
@@ -63,136 +70,6 @@ __all__ = [
 Trait = FieldRole.TRAIT
 
 
-class PartShown(Value):
-    """One step of how a line was worked out: base x rate x factor."""
-
-    step: Annotated[int, FieldRole.KEY]
-    part: Annotated[PartKind, Trait]
-    tier: Annotated[int | None, Trait]
-    spiff: Annotated[SafeText | None, Trait]
-    base: Decimal | None
-    rate: Annotated[Decimal | None, Trait]
-    factor: Annotated[Decimal | None, Trait]
-    amount: Decimal
-
-
-class CommissionLine(Value):
-    """What one event paid, or took back."""
-
-    line: Annotated[int, FieldRole.KEY]
-    occurred_at: datetime
-    deal: UUID
-    event_id: UUID
-    """The booking, invoice or payment it rests on."""
-    event: SafeText
-    """What happened: won, amended, refunded, reopened, repeated, invoiced, paid …"""
-    plan_version: Annotated[VersionNumber, Trait]
-    """The version in force when the sale was credited."""
-    share: Annotated[Decimal, Trait]
-    """The rep's part of the sale, as of its win."""
-    credited: Decimal
-    """What of it was credited to the rep, in the plan's currency; less than nothing where it
-    was taken back."""
-    exchanges: tuple[ExchangeShown, ...]
-    """What it was in the currency it was sold in, and at which rate; none in the plan's own."""
-    parts: tuple[PartShown, ...]
-    commission: Decimal
-
-
-class CommissionDifference(Value):
-    """What an earlier statement would say otherwise by now."""
-
-    line: Annotated[int, FieldRole.KEY]
-    first_day: Annotated[date, Trait]
-    """The first day of the period whose statement it is about."""
-    deal: UUID | None
-    event_id: UUID
-    reason: DifferenceReason
-    causes: tuple[UUID, ...]
-    """The events that made the difference."""
-    settled_in: Annotated[date | None, Trait]
-    """The first day of the period whose statement paid it; None while none has."""
-    commission: Decimal
-
-
-class CommissionTotals(Value):
-    """What the lines come to, and what is paid out."""
-
-    from_sales: Decimal
-    from_differences: Decimal
-    earned: Decimal
-    guaranteed: Decimal
-    advanced: Decimal
-    recovered: Decimal
-    agreed: Decimal
-    """What was corrected by hand or agreed in disputes since the statement was issued: a later
-    statement pays it, beside draw and guarantee."""
-    payable: Decimal
-    draw_balance: Decimal
-
-
-class AccrualReached(Value):
-    """How much has accrued, and which rate that has reached."""
-
-    first_day: date
-    accrued: Decimal
-    tier: Annotated[int | None, Trait]
-    """The number of the tier reached; 0 for the base rate, None below the threshold."""
-    rate: Annotated[Decimal, Trait]
-    factor: Annotated[Decimal, Trait]
-    next_starts_at: Annotated[Decimal | None, Trait]
-    """From which accrual another rate is paid; None where none is."""
-
-
-class VersionInForce(Value):
-    """A version of the plan that was in force on some day of the period."""
-
-    plan_version: Annotated[VersionNumber, FieldRole.KEY]
-    starts: Annotated[date, Trait]
-    acknowledged: Annotated[bool, Trait]
-    """Whether the rep has acknowledged it by the moment."""
-    is_for_rep: Annotated[bool, Trait]
-    """Whether it was for the rep on any of these days."""
-
-
-class NotCreditedShown(Value):
-    """What happened in the period and counts for nothing, and why."""
-
-    number: Annotated[int, FieldRole.KEY]
-    occurred_at: datetime
-    deal: UUID
-    event_id: UUID
-    event: SafeText
-    amount: Decimal | None
-    currency: Annotated[Currency | None, Trait]
-    reason: NoCredit
-
-
-class DisputeShown(Value):
-    """A line of the issued statement that the rep disputed, and what became of it."""
-
-    line: Annotated[int, FieldRole.KEY]
-    time: Annotated[int, FieldRole.KEY]
-    """1 for the first dispute of the line, 2 for the second …"""
-    objection: Personal | None
-    outcome: DisputeOutcome | None
-    """None while it is not answered."""
-    answer: Personal | None
-    agreed: Decimal | None
-
-
-class StatementAsIssued(Value):
-    """The statement as it was issued; it never changes."""
-
-    event_id: UUID
-    issued_at: datetime
-    figures_as_of: datetime
-    figures_known_at: datetime
-    """The moment of its figures: asked at it, the question gives these very lines."""
-    totals: CommissionTotals
-    lines: tuple[CommissionLine, ...]
-
-
 class CommissionStatementView(View):
     """What a plan pays a rep for a period, as issued and as known now."""
 
@@ -209,7 +86,8 @@ class CommissionStatementView(View):
         " accelerator or decelerator; at most the cap; SPIFFs beside it. The accrual's total,"
         " each SPIFF and a part of a draw are rounded half to even to the smallest coin, lines"
         " add up to that; a guarantee is figured anew by what becomes known later, and what it"
-        " adds otherwise is a difference of the next statement"
+        " adds otherwise is a difference. The next statement issued pays all differences of"
+        " those issued before, however long ago, that none has paid"
     )
     plan: Key
     plan_en: SafeText
@@ -226,7 +104,8 @@ class CommissionStatementView(View):
     lines: tuple[CommissionLine, ...]
     """As known at the moment."""
     differences: tuple[CommissionDifference, ...]
-    """What earlier statements would say otherwise, and this one pays or takes back."""
+    """What earlier statements would say otherwise and none has paid: this one pays or takes it
+    back. Until one is issued, every later period that is asked about says so."""
     totals: CommissionTotals
     due: tuple[DueShown, ...]
     """Of how many days draw and guarantee are, version by version."""
@@ -242,9 +121,14 @@ class CommissionStatementView(View):
     was issued."""
     disputes: tuple[DisputeShown, ...]
     """Every dispute of every line, in order."""
+    people_changed: tuple[UUID, ...]
+    """Deals of the lines whose owner or shares changed after they were sold: the lines go by
+    those of the sale."""
 
     def figures(self) -> StatementFigures:
         """Return what a statement that is issued now says: `Statement.issue(view.figures())`.
+
+        Issue one before the next of the same rep is asked for: that pays what this one leaves.
 
         Raises:
             InputError: while the period is not over.
@@ -309,8 +193,16 @@ class CommissionStatementView(View):
             lay.summary(),
             lay.reconciliation(),
             lay.lines(),
-            lay.differences("Differences from earlier statements", self.differences),
-            lay.differences("Differences since the statement was issued", self.since_issued),
+            lay.differences(
+                "Differences from earlier statements",
+                self.differences,
+                is_to_be_paid=self.issued is None,
+            ),
+            lay.differences(
+                "Differences since the statement was issued",
+                self.since_issued,
+                is_to_be_paid=any(each.settled_in is None for each in self.since_issued),
+            ),
             lay.disputes(),
             lay.accruals(),
             lay.not_credited(),
@@ -501,8 +393,20 @@ class StatementLayout(NamedTuple):
             "Credited", "Worked out", "Commission",
         )  # fmt: skip
         rows = tuple(self._line(each, with_rates=bool(exchanges)) for each in lines)
-        notes = tuple(old_rates_said(exchanges, self.view.currency, self.language))
+        notes = (
+            *self._people_said(),
+            *old_rates_said(exchanges, self.view.currency, self.language),
+        )
         return TableOfView("Commission lines", heads, rows, notes)
+
+    def _people_said(self) -> Iterator[str]:
+        if self.view.people_changed:
+            yield say(
+                "owner or shares of {deals} changed after the sale; what is paid goes by those"
+                " of the sale",
+                self.language,
+                deals=", ".join(map(short_id, self.view.people_changed)),
+            )
 
     def _line(self, each: CommissionLine, *, with_rates: bool) -> tuple[str, ...]:
         rates = (sold_text(each.exchanges), rates_text(each.exchanges)) if with_rates else ()
@@ -519,8 +423,10 @@ class StatementLayout(NamedTuple):
             self._money(each.commission),
         )
 
-    def differences(self, title: str, found: Sequence[CommissionDifference]) -> TableOfView:
-        """Lay out what statements would say otherwise, and why."""
+    def differences(
+        self, title: str, found: Sequence[CommissionDifference], *, is_to_be_paid: bool
+    ) -> TableOfView:
+        """Lay out what statements would say otherwise, and why; some may be paid already."""
         heads = ("Line", "Period from", "Deal", "Cause", "Events", "Paid with", "Commission")
         rows = tuple(
             (
@@ -534,12 +440,14 @@ class StatementLayout(NamedTuple):
             )
             for each in found
         )
-        return TableOfView(title, heads, rows)
+        said = "whichever statement is issued next pays what none has paid, and no other does"
+        return TableOfView(title, heads, rows, (self._word(said),) if is_to_be_paid else ())
 
     def disputes(self) -> TableOfView:
-        """Lay out which lines were disputed, and what was answered."""
-        heads = ("Line", "Objection", "State", "Answer", "Agreed")
-        rows = tuple(
+        """Lay out which lines were disputed, and which sales are missing; what was answered."""
+        disputes = self.view.disputes
+        heads: tuple[str, ...] = ("Line", "Objection", "State", "Answer", "Agreed")
+        rows: list[tuple[str, ...]] = [
             (
                 str(each.line),
                 each.objection or NO_VALUE,
@@ -547,9 +455,14 @@ class StatementLayout(NamedTuple):
                 each.answer or NO_VALUE,
                 self._money(each.agreed),
             )
-            for each in self.view.disputes
-        )
-        return TableOfView("Disputes", heads, rows, words=("State",))
+            for each in disputes
+        ]
+        deals = [each.missing_deal for each in disputes]
+        if any(deals):
+            sales = [NO_VALUE if deal is None else short_id(deal) for deal in deals]
+            heads = (*heads, "Missing sale")
+            rows = [(*row, sale) for row, sale in zip(rows, sales, strict=True)]
+        return TableOfView("Disputes", heads, tuple(rows), words=("State",))
 
     def accruals(self) -> TableOfView:
         """Lay out how much has accrued, and what is reached next."""

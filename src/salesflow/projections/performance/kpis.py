@@ -171,9 +171,11 @@ class KpisView(MoneyView):
         " the period or at the moment, and those closed in the days before it"
     )
     formula: ClassVar[str] = (
-        "sales = sum of bookings x share, per currency; orders = deals currently won + repeat"
-        " orders; win rate = won / (won + lost), by count with its 95% Wilson interval and by"
-        " value; created deals won to date = currently won / created; cycle = closed - created"
+        "sales = sum of bookings x share, per currency, less refunds of what was sold (money"
+        " that came in beyond it goes back first, and is neither); orders = deals currently won"
+        " + repeat orders; win rate = won / (won + lost), by count with its 95% Wilson interval"
+        " and by value; created deals won to date = currently won / created; cycle = closed -"
+        " created"
         " of won deals; new customers = whose first deal currently won falls in the period, no"
         " customer since a day before it; repeat purchase rate = customers with 2 orders or"
         " more / with 1 or more, by the end of the period; first response = first outbound"

@@ -1,0 +1,114 @@
+"""Statements on the command line: what is issued, and what is still to be paid."""
+
+import json
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from questions.paying import corrected, issued, payroll, plan, won
+from simulated import Ran, ran, typed
+
+
+def cells(text: str, name: str) -> list[str]:
+    """Give what stands in the last column, of lines that begin with a name."""
+    return [line.split("  ")[-1].strip() for line in text.splitlines() if name in line]
+
+
+def test_a_list_of_statements_and_each_of_them_say_what_is_not_paid_yet(
+    sqlite_url: str,
+) -> None:
+    march = (plan(), won(1, "03-10", "10000"), issued("04-01", "2026-03"))
+    with payroll(*march, corrected("04-02", "2026-03", "-200"), url=sqlite_url) as found:
+        listed = ran("statement", "list", "--db", sqlite_url)
+        assert "Not paid yet" in listed.out
+        assert cells(listed.out, "2026-03") == ["-200 CNY"]
+        shown = ran("statement", "show", "ae", "ann", "2026-03-01", "--db", sqlite_url)
+        assert cells(shown.out, "Not paid yet") == ["-200 CNY"]
+        found.play(issued("2027-06-02", "2026-07"))  # with the next one that is issued
+        listed = ran("statement", "list", "--db", sqlite_url)
+        assert cells(listed.out, "2026-03") == ["–"]
+        then = ran("statement", "list", "--as-of", "2026-05-01", "--db", sqlite_url)
+        assert cells(then.out, "2026-03") == ["-200 CNY"]
+
+
+SOLD = """
+deal open standard --title Line --owner ann --amount "10000 CNY" --occurred-at 2026-03-01
+deal win Line --occurred-at 2026-03-10
+deal receive-payment Line "10000 CNY" --occurred-at 2026-03-20
+"""
+NOTED = {
+    'deal receive-payment Line "2000 CNY"': "2,000 CNY more has come in than is sold",
+    'deal receive-payment Line "0.01 USD"': "",
+    'deal give-refund Line "500 CNY" --because late': "sales fall by 500 CNY",
+    'deal receive-payment Line "1000 CNY"; deal give-refund Line "1000 CNY" --because twice': (
+        "sales and commission stay as they are"
+    ),
+    'deal receive-payment Line "1000 CNY"; deal give-refund Line "4000 CNY" --because late': (
+        "1,000 CNY of it had come in beyond what is sold, and is no loss; sales fall by 3,000"
+    ),
+    "deal add-collaborator Line dan --credit 40%": "the deal was won on 2026-03-10",
+    "deal add-collaborator Line dan --credit 40% --occurred-at 2026-03-05": "",
+    "deal assign-owner Line bob": "stay with owner and shares of that time",
+}
+
+
+@pytest.mark.parametrize(("lines", "says"), NOTED.items(), ids=count())
+def test_whoever_records_money_or_shares_of_a_win_is_told_what_that_does_to_its_sale(
+    sqlite_url: str, lines: str, says: str
+) -> None:
+    for line in SOLD.strip().splitlines():
+        assert typed(line, sqlite_url).code == 0
+    told = [typed(line, sqlite_url) for line in lines.split("; ")]
+    assert not any(each.code for each in told)
+    notes = " ".join(told[-1].err.split())
+    assert says in notes
+    assert ("sale" in notes) == bool(says)
+
+
+@pytest.fixture
+def two_reps(sqlite_url: str) -> str:
+    """A plan, and a sale of each of two reps."""
+    with payroll(
+        plan(), won(1, "03-10", "10000"), won(2, "03-10", "20000", by="bob"), url=sqlite_url
+    ):
+        return sqlite_url
+
+
+def issue_of(tmp_path: Path, asked: object, database: str) -> Ran:
+    file = tmp_path / "issue.json"
+    file.write_text(json.dumps(asked), encoding="utf-8")
+    return ran("statement", "issue", "--input", str(file), "--db", database)
+
+
+def test_the_statements_of_several_reps_are_issued_together_from_a_file(
+    two_reps: str, tmp_path: Path
+) -> None:
+    both = [{"rep": "ann", "month": "2026-03"}, {"rep": "bob", "from": "2026-03-01"}]
+    told = issue_of(tmp_path, both, two_reps)
+    assert told.code == 0, told.err
+    listed = ran("statement", "list", "--db", two_reps).out
+    assert ("500 CNY" in listed, "1,000 CNY" in listed) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"month": "2026-03"}, "REP is missing"),
+        ([{"rep": "ann", "month": "2026-03"}, {"rep": "zoe", "month": "2026-03"}], "object 2"),
+        (
+            [{"rep": "ann", "month": "2026-03"}, {"rep": "ann", "month": "2026-04"}],
+            "two statements of 'ann' cannot be issued together",
+        ),
+        ({"rep": "ann", "year": 2026}, "is settled by the month"),
+        ({"rep": "ann", "monthly": "2026-03"}, "there is no 'monthly'"),
+    ],
+    ids=count(),
+)
+def test_a_file_of_statements_that_cannot_be_issued_is_refused_whole(
+    two_reps: str, tmp_path: Path, asked: object, says: str
+) -> None:
+    told = issue_of(tmp_path, asked, two_reps)
+    assert told.code
+    assert says in " ".join(told.err.split())
+    assert json.loads(ran("statement", "list", "--json", "--db", two_reps).out)["things"] == []
