@@ -545,8 +545,9 @@ class Aggregate:
             return
         if not (is_untimed(opening) or occurred < opening.occurred):
             return
-        opened, asked = self._texts_of(opening.occurred, occurred)
-        when = "just now" if is_untimed(opening) else f"at {opened}"
+        untimed = is_untimed(opening)
+        *opened, asked = self._texts_of(*([] if untimed else [opening.occurred]), occurred)
+        when = "just now" if untimed else f"at {opened[0]}"
         raise InputError(
             f"{self.noun} {self.id} was opened {when}; nothing can be recorded of it before,"
             f" at {asked}"
