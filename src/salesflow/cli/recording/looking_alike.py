@@ -1,8 +1,8 @@
 """Whether what is recorded looks like a slip: it is there already, or an amount is far off.
 
 Deals and customers have no keys, so that a file that is read twice would double them without a
-word; so would a contact or a payment that is told twice. A signed amount with a digit too many
-is noted as well. A module of its own, since it reads through openings and nothing else does.
+word. A signed amount with a digit too many is noted as well. A module of its own, since it
+reads through openings and nothing else does.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,7 @@ from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal.billing import ContractAmended
 from salesflow.domain.deal.outcomes import FAR_OFF, DealWon
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event, Fact, believed_history
-from salesflow.domain.pending import PendingEvent, is_unrecorded
+from salesflow.domain.event import Fact, believed_history
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.values import Money
 from salesflow.domain.wording import quoted
@@ -55,35 +54,6 @@ class LookingAlike:
             return say(said[1], self._language, called=called, id=where)
         alike.setdefault(key, None)
         return None
-
-    def note_of_fact(self, thing: Aggregate) -> str | None:
-        """Return the note that the same was recorded of a thing before, at that time."""
-        if not thing.pending:
-            return None
-        *others, noted = thing.pending
-        if noted in others:
-            return say("the same is recorded twice here", self._language)
-        same = [e for e in thing.history if e.fact == noted.fact and self._is_then(e, noted)]
-        if not same:
-            return None
-        return say(
-            "the same was recorded before, as event no. {position} of {when}; where it is told"
-            " twice, `salesflow retract` takes one back",
-            self._language,
-            position=same[0].position,
-            when=self._day(same[0].occurred),
-        )
-
-    def _is_then(self, event: Event, noted: PendingEvent) -> bool:
-        """Return whether an event happened when another one did, as far as that was said."""
-        if is_unrecorded(event):
-            return False
-        if noted.occurred is None and noted.day is None:
-            is_untimed = event.occurred == event.recorded
-            return is_untimed and self._day(event.occurred) == self._day(self._flow.log.now())
-        if noted.day is not None:
-            return event.precision == "day" and self._day(event.occurred) == noted.day
-        return event.occurred == noted.occurred
 
     def note_of_amount(self, thing: Aggregate, stood: object) -> str | None:
         """Return the note that a deal is signed for much more or less than it stood at."""

@@ -143,13 +143,10 @@ class Naming:
             self.note(note)
 
     def note_recorded(self, thing: Aggregate, amount: object) -> None:
-        """Note what looks like a slip: a fact that is there, or an amount far from the last."""
-        for note in (
-            self._alike.note_of_fact(thing),
-            self._alike.note_of_amount(thing, amount),
-        ):
-            if note is not None:
-                self.note(note)
+        """Note what looks like a slip: an amount far from what the deal stood at."""
+        note = self._alike.note_of_amount(thing, amount)
+        if note is not None:
+            self.note(note)
 
     def note_version(self, values: Values) -> None:
         """Note that a deal of the past is to go by a process version that came later."""

@@ -45,7 +45,7 @@ def slips_in(
 def _said_twice(
     flow: "SalesFlow", events: Sequence[Event], receipt: "Receipt", language: Language
 ) -> Iterator[str]:
-    """Say of what was recorded word for word before, as of the same day."""
+    """Say of what was recorded word for word before, as of the same time or day."""
     gone, zone = retracted_ids(events), flow.settings().timezone
     believed = [
         event
@@ -61,6 +61,7 @@ def _said_twice(
                 other.position < event.position
                 and other.fact == event.fact
                 and local_day(other.occurred_at, zone) == day
+                and (other.occurred == event.occurred or not _is_timed(other, event))
             ):
                 yield say(
                     "{event}: the very same is recorded of {day} already, as event no."
@@ -71,6 +72,11 @@ def _said_twice(
                     number=f"{other.position:,}",
                 )
                 break
+
+
+def _is_timed(*events: Event) -> bool:
+    """Return whether events are all said to be of a time; two calls of a day may be alike."""
+    return all(e.precision != "day" and e.occurred != e.recorded for e in events)
 
 
 def _may_come_again(fact: Fact) -> bool:
