@@ -401,14 +401,10 @@ class _EffectLayout:
             (f"{it.version}", f"{it.won:,}", f"{it.lost:,}", percent_text(it.win_rate))
             for it in view.versions
         )
-        points = None if view.version_change is None else view.version_change
-        change = NO_VALUE
-        if points is not None:
-            low_high = points.interval
-            change = f"{points.value * 100:+.1f}" + (
-                "" if low_high is None else f" ({low_high.low:.0%} … {low_high.high:.0%})"
-            )
-        note = f"{in_language('New version - others, points', self._language)}: {change}"
+        change, interval = FigureText("share", self._language).estimate(view.version_change)
+        if interval != NO_VALUE:
+            change = f"{change} ({interval})"
+        note = f"{in_language('New version - others', self._language)}: {change}"
         columns = ("Version", "Won", "Lost", "Win rate")
         return TableOfView("Closed since the start, by version", columns, rows, notes=(note,))
 
