@@ -41,11 +41,10 @@ NOTED = {
     'deal receive-payment Line "2000 CNY"': "2,000 CNY more has come in than is sold",
     'deal receive-payment Line "0.01 USD"': "",
     'deal give-refund Line "500 CNY" --because late': "sales fall by 500 CNY",
+    'deal receive-payment Line "1000 CNY"; deal give-refund Line "1000 CNY" --because twice'
+    " --overpayment": "sales and commission stay as they are",
     'deal receive-payment Line "1000 CNY"; deal give-refund Line "1000 CNY" --because twice': (
-        "sales and commission stay as they are"
-    ),
-    'deal receive-payment Line "1000 CNY"; deal give-refund Line "4000 CNY" --because late': (
-        "1,000 CNY of it had come in beyond what is sold, and is no loss; sales fall by 3,000"
+        "1,000 CNY more has come in than is sold; where this refund sends that back, retract it"
     ),
     "deal add-collaborator Line dan --credit 40%": "the deal was won on 2026-03-10",
     "deal add-collaborator Line dan --credit 40% --occurred-at 2026-03-05": "",

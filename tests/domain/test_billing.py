@@ -291,6 +291,27 @@ def test_what_a_sale_of_unknown_worth_gives_back_is_not_bounded() -> None:
     )
 
 
+def test_as_an_overpayment_goes_back_what_came_in_beyond_the_sale_and_no_more() -> None:
+    given: list[Given] = [
+        opened(),
+        DealWon(amount=cny("100")),
+        PaymentReceived(amount=cny("113")),
+        RefundGiven(amount=cny("20")),  # of the sale: what came in beyond it is as it was
+        RefundGiven(amount=cny("3"), overpayment=True),
+    ]
+    refuses(
+        given=given,
+        when=lambda deal: deal.give_refund(cny("11"), because="twice", overpayment=True),
+        error=RuleError,
+        match="10 CNY came in beyond what is sold .* not 11 CNY",
+    )
+    decides(
+        given=given,
+        when=lambda deal: deal.give_refund(cny("10"), because="twice", overpayment=True),
+        then=[RefundGiven(amount=cny("10"), because="twice", overpayment=True)],
+    )
+
+
 def test_a_refund_stands_when_the_sale_is_known_to_be_smaller_later() -> None:
     """Facts of the world stay; what is refused is refused when it is said."""
     deal = deal_of(

@@ -1,8 +1,8 @@
 """What can be given back of one deal at a moment, by walking its raw events.
 
 `refundable(events, stream, as_of, known_at, currency)` is the larger of what was sold and not
-given back since it was won, and what was paid and not given back at all; None where it was sold
-for nobody knows how much.
+given back of it since it was won, and what was paid and not given back at all; None where it
+was sold for nobody knows how much.
 """
 
 from decimal import Decimal
@@ -35,7 +35,8 @@ def refundable(
         given = event["payload"].get("amount")
         is_known = is_known and given is not None
         moved[event["kind"]] += _in(currency, given)
-        moved["of the win"] += _in(currency, given) if event["kind"] == REFUND else NOTHING
+        if event["kind"] == REFUND and not event["payload"].get("overpayment"):
+            moved["of the win"] += _in(currency, given)
     if amount is None or not is_known:
         return None
     sold = moved[ORDER] + (amount[0] if amount[1] == currency else NOTHING)

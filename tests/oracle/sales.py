@@ -2,8 +2,8 @@
 
 A booking is (effect, kind, event, role, person, share, amount, currency, process, version,
 customer, lead source, credited); a person's part of it is amount x share. Everything is kept
-per win: whose it was, what was signed, what has been booked of it by now. What came in beyond
-what is booked goes back first, and is no sale.
+per win: whose it was, what was signed, what has been booked of it by now. A refund of an
+overpayment takes back nothing.
 """
 
 from decimal import Decimal
@@ -16,7 +16,6 @@ __all__ = ["Booked", "bookings_of", "closing_at", "opening_of"]
 
 Booked = tuple[Any, ...]
 Win = dict[str, Any]
-MONEY = ("deal.payment_received", "deal.refund_given", "deal.repeat_order_placed")
 
 
 def bookings_of(events: list[Raw], stream: str, known_at: int) -> list[Booked]:
@@ -26,7 +25,6 @@ def bookings_of(events: list[Raw], stream: str, known_at: int) -> list[Booked]:
     source: str | None = None
     win: Win | None = None
     was = "nothing"
-    money: list[tuple[str, Decimal, str]] = []
     for event, state in replay(events, stream, known_at):
         if event["event_id"] in state["irregular"]:
             continue
@@ -37,14 +35,11 @@ def bookings_of(events: list[Raw], stream: str, known_at: int) -> list[Booked]:
         stands, here = state["standing"], (effect_of(event), event["event_id"])
         whose = _whose(state, shares, source, here[0])
         if stands == "won" and was != "won" and not (was == "merged" and win is not None):
-            win = {"whose": whose, "signed": state["amount"], "booked": {}, "money": money}
+            win = {"whose": whose, "signed": state["amount"], "booked": {}}
             kind = "unmerged" if was == "merged" else "won"
             found += _booked(win, here, kind, state["amount"])
         elif win is not None:
             found += _after_the_win(win, here, event, (was, stands), whose)
-        if event["kind"] in MONEY and fact.get("amount"):
-            worth = fact["amount"]
-            money.append((event["kind"], Decimal(worth["amount"]), worth["currency"]))
         if state["outcome"] != "won":
             win = None
         was = stands
@@ -84,27 +79,13 @@ def _changed(win: Win, here: tuple[int, str], event: Raw, whose: Win) -> list[Bo
         return back + _booked(win, here, "amended", (amount, currency))
     if kind == "deal.refund_given":
         amount, currency = Decimal(fact["amount"]["amount"]), fact["amount"]["currency"]
-        lost = min(amount, max(amount - _beyond(win, currency), Decimal(0)))
-        return _booked(win, here, "refunded", (-lost, currency)) if lost else []
+        is_lost = not fact.get("overpayment")
+        return _booked(win, here, "refunded", (-amount, currency)) if is_lost else []
     if kind == "deal.repeat_order_placed":
         money = fact.get("amount")
         worth = None if money is None else (Decimal(money["amount"]), money["currency"])
         return _rows(here, "repeated", worth, whose)
     return []
-
-
-def _beyond(win: Win, currency: str) -> Decimal:
-    """Say how much more came in, and did not go back, than is sold in a currency."""
-    paid, back, again = (
-        [amount for kind, amount, of in win["money"] if (kind, of) == (each, currency)]
-        for each in MONEY
-    )
-    signed = win["signed"]
-    if not (signed is not None and signed[1] == currency) and not sum(again):
-        return Decimal(0)
-    booked: Decimal = win["booked"].get(currency, Decimal(0))
-    beyond: Decimal = sum(paid, -booked) - sum(back) - sum(again)
-    return max(beyond, Decimal(0))
 
 
 def _booked(

@@ -274,7 +274,7 @@ FACTS: Final[dict[str, Make]] = {
     "lines": lambda n, _: _lines(n),
     "terms": lambda n, _: TermsAgreed(payment_days=n),
     "amended": lambda n, e: ContractAmended(amount=_perhaps(n), effective_from=e),
-    "refund": lambda n, _: RefundGiven(amount=money(n)),
+    "refund": lambda n, _: RefundGiven(amount=money(n), overpayment=n % 3 == 0),
     "repeat": lambda n, _: RepeatOrderPlaced(amount=_perhaps(n)),
     "owner": lambda n, e: OwnerAssigned(owner=OWNERS[n % 3], effective_from=e),
     "joined": lambda n, e: CollaboratorJoined(

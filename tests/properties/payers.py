@@ -110,7 +110,7 @@ FACTS: dict[str, Callable[[int, datetime | None], Fact]] = {
     "won": lambda n, _: DealWon(amount=worth(n)),
     "reopened": lambda _, __: DealReopened(),
     "amended": lambda n, e: ContractAmended(amount=worth(n), effective_from=e),
-    "refund": lambda n, _: RefundGiven(amount=worth(n)),
+    "refund": lambda n, _: RefundGiven(amount=worth(n), overpayment=n % 3 == 0),
     "repeat": lambda n, _: RepeatOrderPlaced(amount=worth(n)),
     "invoiced": lambda n, _: InvoiceIssued(amount=worth(n)),
     "paid": lambda n, _: PaymentReceived(amount=worth(n)),

@@ -247,9 +247,12 @@ def owned(deal: int, day: str, rep: str, at: str = "09:30") -> Step:
     return _tell(deal, day, (at, OwnerAssigned(owner=rep)))
 
 
-def refunded(deal: int, day: str, amount: str, currency: str = "CNY") -> Step:
+def refunded(
+    deal: int, day: str, amount: str, currency: str = "CNY", *, overpaid: bool = False
+) -> Step:
     """Give money back at eleven."""
-    return _tell(deal, day, ("11:00", RefundGiven(amount=Money(amount, currency))))
+    fact = RefundGiven(amount=Money(amount, currency), overpayment=overpaid)
+    return _tell(deal, day, ("11:00", fact))
 
 
 def amended(deal: int, day: str, amount: str, currency: str = "CNY") -> Step:

@@ -41,6 +41,7 @@ from questions.paying import (
     unsaid,
     won,
 )
+from salesflow.domain.deal.billing import RefundGiven
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined
 from salesflow.domain.event import FactRetracted
@@ -659,7 +660,7 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             won(1, "03-10", "100000"),
             paid(1, "03-20", "100000"),
             paid(1, "03-21", "100000"),
-            refunded(1, "04-05", "100000"),
+            refunded(1, "04-05", "100000", overpaid=True),
         ],
         [Paid("2026-03", "5000"), Paid("2026-04", "")],
     ),
@@ -669,29 +670,29 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             won(1, "03-10", "100000"),
             paid(1, "03-20", "100000"),
             paid(1, "03-21", "100000"),
-            refunded(1, "04-05", "100000"),
+            refunded(1, "04-05", "100000", overpaid=True),
             amended(1, "05-05", "120000"),  # of which nothing more has come in
         ],
         [Paid("2026-03", "5000"), Paid("2026-04", ""), Paid("2026-05", "")],
     ),
-    "a refund of more than came in twice takes back the rest of it": (
-        [
-            plan(crediting="payment"),
-            won(1, "03-10", "10000"),
-            paid(1, "03-20", "12000"),
-            refunded(1, "04-05", "3000"),
-        ],
-        [Paid("2026-04", "-50")],  # 1,000 x 5 %: 9,000 are left of 10,000
-    ),
-    "at closing too, a refund takes back what is not of an overpayment": (
+    "of a refund in two parts the one of the sale is taken back": (
         [
             plan(),
             won(1, "03-10", "10000"),
             paid(1, "03-20", "12000"),
-            refunded(1, "04-05", "3000"),
-            refunded(1, "05-05", "1000"),  # nothing is paid beyond by now
+            refunded(1, "04-05", "2000", overpaid=True),
+            refunded(1, "04-06", "1000"),
         ],
-        [Paid("2026-04", "-50"), Paid("2026-05", "-50")],
+        [Paid("2026-04", "-50")],  # 1,000 x 5 %
+    ),
+    "by payments a refund of the sale takes back, whatever came in beyond it": (
+        [
+            plan(crediting="payment"),
+            won(1, "03-10", "10000"),
+            paid(1, "03-20", "11300"),  # with taxes
+            refunded(1, "04-05", "1130"),
+        ],
+        [Paid("2026-03", "500"), Paid("2026-04", "-56.5")],
     ),
     "by invoices an overpayment that goes back takes nothing back": (
         [
@@ -699,38 +700,30 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             won(1, "03-10", "10000"),
             invoiced(1, "03-15", "10000"),
             paid(1, "03-20", "12000"),
-            refunded(1, "04-05", "3000"),
+            refunded(1, "04-05", "2000", overpaid=True),
         ],
-        [Paid("2026-03", "500"), Paid("2026-04", "-50")],
+        [Paid("2026-03", "500"), Paid("2026-04", "")],
     ),
-    "what repeat orders are paid by is no overpayment": (
+    "money of a contract that was cut goes back without a second loss": (
         [
             plan(),
             won(1, "03-10", "10000"),
-            repeated(1, "03-12", "2000"),
-            paid(1, "03-20", "12000"),
-            refunded(1, "04-05", "3000"),
+            paid(1, "03-20", "10000"),
+            amended(1, "04-05", "6000"),
+            refunded(1, "04-06", "4000", overpaid=True),
         ],
-        [Paid("2026-04", "-150")],
+        [Paid("2026-04", "-200")],
     ),
-    "what came in another currency than was sold is no overpayment": (
-        [
-            plan(),
-            rates("03-01", CNY="7"),
-            won(1, "03-10", "10000"),
-            paid(1, "03-20", "1400", "USD"),
-            refunded(1, "04-05", "1000", "USD"),
-        ],
-        [Paid("2026-04", "-350")],  # 7,000 x 5 %
-    ),
-    "a second payment that becomes known late gives back what its refund took": (
+    "a refund that turns out to be of an overpayment gives back what it took": (
         [
             plan(),
             won(1, "03-10", "10000"),
             paid(1, "03-20", "10000"),
             refunded(1, "03-25", "10000"),
             issued("04-01", "2026-03"),
+            retracted(1, "04-05", RefundGiven),
             late("04-05", paid(1, "03-21", "10000")),
+            late("04-05", refunded(1, "03-25", "10000", overpaid=True)),
         ],
         [Paid("2026-03", "500"), Paid("2026-04", "", "500")],
     ),

@@ -95,14 +95,15 @@ def test_what_came_in_beyond_the_contract_is_no_sale_and_its_return_no_loss() ->
             ("2026-02-10", DealWon()),
             ("2026-02-20", PaymentReceived(amount=cny("100"))),
             ("2026-02-21", PaymentReceived(amount=cny("100"))),
-            ("2026-04-01", RefundGiven(amount=cny("100"))),
+            ("2026-04-01", RefundGiven(amount=cny("100"), overpayment=True)),
         )
         assert sold(only(kpis(sales, FIRST))) == {"CNY": 100}
         assert sold(only(kpis(sales, SECOND))) == {}
         sales.tell(1, ("2026-04-02", RefundGiven(amount=cny("30"))))
         assert sold(only(kpis(sales, SECOND))) == {"CNY": -30}
         sales.tell(1, ("2026-04-03", ContractAmended(amount=cny("70"))))
-        sales.tell(1, ("2026-04-04", RefundGiven(amount=cny("30"))))  # which is that money
+        that = RefundGiven(amount=cny("30"), overpayment=True)
+        sales.tell(1, ("2026-04-04", that))
         assert sold(only(kpis(sales, SECOND))) == {"CNY": -60}
 
 

@@ -3,12 +3,12 @@
 The rows of `booking` and of `product_booking` are made of it. A booking stands at the instant
 of its own occurrence, so a real change lands where it happened: winning books the signed
 amount, leaving won takes back all that was booked of it (repeat orders excepted), an amended
-contract books the difference, a refund what it takes back of the sale. What amends or undoes a
+contract books the difference, a refund takes back so much of the sale. What amends or undoes a
 sale belongs to the owner, the shares and the customer of the win it changes; a repeat order
 belongs to those of its own time.
 
-Money that came in beyond what is booked, as when a payment was made twice, is no sale, and
-sending it back is no loss: a refund returns it first, and takes back of the sale what is left.
+Money that came in beyond what is booked, as when a payment was made twice, is no sale, and a
+refund that is said to send an overpayment back is no loss.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
-from salesflow.domain.deal.billing import ContractAmended, PaymentReceived, RefundGiven
+from salesflow.domain.deal.billing import ContractAmended, RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.deal.state import STATE_FACTS, DealSummary
 from salesflow.domain.event import Event, Fact
@@ -77,8 +77,6 @@ class Booking(CopyableRows):
         "_booked",
         "_credit",
         "_merged",
-        "_received",
-        "_repeated",
         "_signed",
         "_status",
     )
@@ -92,34 +90,16 @@ class Booking(CopyableRows):
         """What is booked of the standing win by now, per currency."""
         self._merged: dict[str, Decimal] | None = None
         """What was booked of the win when it was merged; None when that win stands no more."""
-        self._repeated: dict[str, Decimal] = defaultdict(Decimal)
-        """What repeat orders booked, per currency."""
-        self._received: dict[str, Decimal] = defaultdict(Decimal)
-        """What came in by now, less what went back, per currency."""
 
     @property
     def credit(self) -> Credit | None:
         """To whom the standing win belongs; None before any."""
         return self._credit
 
-    def received_beyond(self, currency: str) -> Decimal:
-        """Return how much more came in, and did not go back, than is booked in a currency.
-
-        Only what is sold in the currency of the money can be compared with it.
-        """
-        none = Decimal(0)
-        repeated = self._repeated.get(currency, none)
-        if repeated or (self._signed is not None and self._signed.currency == currency):
-            sold = self._booked.get(currency, none) + repeated
-            return max(self._received.get(currency, none) - sold, none)
-        return none
-
     def apply(self, event: Event, deal: DealSummary) -> Iterable[Row]:
         """Take the next fact that counts, post its bookings."""
         before, after = self._status, deal.status
         self._status = after
-        if isinstance(event.fact, PaymentReceived):
-            self._received[event.fact.amount.currency] += event.fact.amount.amount
         if deal.outcome != "won":
             self._merged = None
         if after == "won" and before == "merged":
@@ -169,22 +149,12 @@ class Booking(CopyableRows):
                             "amended", -before.amount, before.currency, credit
                         )
                     yield from self._book("amended", amount.amount, amount.currency, credit)
-            case RefundGiven(amount=amount) if credit is not None:
-                lost = amount.amount - self._returned(amount)
-                if lost:
-                    yield from self._book("refunded", -lost, amount.currency, credit)
+            case RefundGiven(amount=amount, overpayment=False) if credit is not None:
+                yield from self._book("refunded", -amount.amount, amount.currency, credit)
             case RepeatOrderPlaced(amount=amount):
-                if amount is not None:
-                    self._repeated[amount.currency] += amount.amount
                 yield from _rows("repeated", *_parts(amount), _credited(deal, at))
             case _:
                 pass
-
-    def _returned(self, refund: Money) -> Decimal:
-        """Take in a refund; return what of it had come in beyond what is booked."""
-        beyond = self.received_beyond(refund.currency)
-        self._received[refund.currency] -= refund.amount
-        return min(beyond, refund.amount)
 
     def _book(
         self, kind: str, amount: Decimal | None, currency: str | None, credit: Credit
@@ -244,7 +214,6 @@ def _stored_in_rows(amount: int) -> list[int]:
 BOOKING_FACTS: Final[frozenset[type[Fact]]] = STATE_FACTS | {
     CollaboratorJoined,
     CollaboratorLeft,
-    PaymentReceived,
     RefundGiven,
     RepeatOrderPlaced,
 }

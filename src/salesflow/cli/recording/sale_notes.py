@@ -5,22 +5,18 @@ as it is told, and here stands what sales and commission make of it.
 """
 
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.ids import published_processes
 from salesflow.cli.recording.commands import Prepared
-from salesflow.domain.deal.billing import RefundGiven
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.state import DealSummary
-from salesflow.domain.event import Event, believed_history
-from salesflow.domain.state import ReplayContext
+from salesflow.domain.event import believed_history
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Money
 from salesflow.presentation.format import local_day, money_text
 from salesflow.presentation.messages import Language, say
-from salesflow.projections.deal_bookings import BOOKED_COLUMNS, Booking
-from salesflow.projections.table import AMOUNT_SCALE, Row
+from salesflow.projections.deal_bookings import Booking
 
 __all__ = ["MONEY_RECEIVED", "PEOPLE_CHANGED", "REFUND_GIVEN"]
 
@@ -29,88 +25,69 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Given = Mapping[str, object]
-AMOUNT: Final = [column.name for column in BOOKED_COLUMNS].index("amount")
-ROLE: Final = [column.name for column in BOOKED_COLUMNS].index("role")
-
-
-class BookedDeal(NamedTuple):
-    """What is booked of a deal by its whole history, and by the fact recorded last."""
-
-    booking: Booking
-    status: str
-    last: Event
-    rows: tuple[Row, ...]
-    """What that fact booked."""
-
-
-def _booked(flow: "SalesFlow", values: Given) -> BookedDeal | None:
-    """Book all that is known of the deal of a command; None where its last fact is gone."""
-    id = values["id"]
-    assert isinstance(id, UUID)
-    versions = {
-        (version.key, version.version): version
-        for process in published_processes(flow)
-        for version in process.versions.values()
-    }
-    events = flow.history(id)
-    last = max(events, key=lambda event: event.position)
-    deal, booking = DealSummary(ReplayContext(versions)), Booking()
-    found: tuple[Row, ...] | None = None
-    for event in believed_history(events):
-        if deal.evolve(event) is None:
-            rows = (*booking.apply(event, deal),)
-            found = rows if event is last else found
-    return None if found is None else BookedDeal(booking, deal.status, last, found)
 
 
 def _received(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
-    amount, found = values["amount"], _booked(flow, values)
+    """Say how much has come in beyond the sale."""
+    amount = values["amount"]
     assert isinstance(amount, Money)
-    if found is None:
-        return
-    beyond = found.booking.received_beyond(amount.currency)
-    if found.status == "won" and beyond:
+    beyond = _paid_beyond(_deal(flow, values), amount.currency)
+    if beyond is not None:
         yield say(
             "{beyond} more has come in than is sold: it counts for no sale; retract a payment"
-            " that was recorded twice, and record what goes back with `salesflow deal"
-            " give-refund`, which takes nothing back of the sale then",
+            " that was recorded twice; where it goes back, record that with `salesflow deal"
+            " give-refund --overpayment`, which takes nothing back of the sale",
             language,
-            beyond=money_text(beyond, amount.currency),
+            beyond=beyond,
         )
 
 
 def _refunded(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
-    found = _booked(flow, values)
-    if found is None or not isinstance(found.last.fact, RefundGiven):
+    """Say what a refund does to the sale, and that it may be one of an overpayment."""
+    amount = values["amount"]
+    assert isinstance(amount, Money)
+    if values.get("overpayment"):
+        yield say("sales and commission stay as they are", language)
         return
-    amount, whole = found.last.fact.amount, [r for r in found.rows if r[ROLE] == "owner"]
-    booked = sum((Decimal(str(row[AMOUNT] or 0)) for row in whole), Decimal(0))
-    lost = -booked / AMOUNT_SCALE
-    told = {
-        "lost": money_text(lost, amount.currency),
-        "returned": money_text(amount.amount - lost, amount.currency),
-    }
-    if lost and lost != amount.amount:
-        said = (
-            "{returned} of it had come in beyond what is sold, and is no loss; sales fall by"
-            " {lost}, and so does what is credited inside its clawback window"
+    yield say(
+        "sales fall by {lost}, and so does what is credited inside its clawback window",
+        language,
+        lost=money_text(amount.amount, amount.currency),
+    )
+    beyond = _paid_beyond(_deal(flow, values), amount.currency)
+    if beyond is not None:
+        yield say(
+            "{beyond} more has come in than is sold; where this refund sends that back, retract"
+            " it and record it with --overpayment, which takes nothing back of the sale",
+            language,
+            beyond=beyond,
         )
-    elif lost:
-        said = "sales fall by {lost}, and so does what is credited inside its clawback window"
-    else:
-        said = (
-            "all of it had come in beyond what is sold: sales and commission stay as they are"
-        )
-    yield say(said, language, **told)
+
+
+def _paid_beyond(deal: Deal, currency: str) -> str | None:
+    """Return how much came in beyond the sale; None where nothing did, or none can say."""
+    is_comparable = deal.amount is not None and deal.amount.currency == currency
+    beyond = deal.paid_beyond(currency) if deal.outcome == "won" and is_comparable else None
+    return money_text(beyond, currency) if beyond else None
+
+
+def _deal(flow: "SalesFlow", values: Given) -> Deal:
+    id = values["id"]
+    assert isinstance(id, UUID)
+    return flow.get(Deal, id)
 
 
 def _credited(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
     """Say that a win belongs to whom it belonged when it was won."""
-    found = _booked(flow, values)
-    credit = None if found is None else found.booking.credit
-    if found is None or credit is None or found.status != "won":
-        return
-    if found.last.effective >= credit.at:
+    deal = _deal(flow, values)
+    events = flow.history(deal.id)
+    last = max(events, key=lambda event: event.position)
+    summary, booking = DealSummary(deal.context), Booking()
+    for event in believed_history(events):
+        if summary.evolve(event) is None:
+            _ = list(booking.apply(event, summary))
+    credit = booking.credit
+    if credit is not None and summary.status == "won" and last.effective >= credit.at:
         yield say(
             "the deal was won on {day}: its sale and commission stay with owner and shares of"
             " that time, and what changes after it counts for repeat orders alone; where it was"

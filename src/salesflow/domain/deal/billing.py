@@ -132,6 +132,9 @@ class RefundGiven(Fact):
     amount: Money
     invoice: Reference | None = None
     because: Reason | None = None
+    overpayment: bool = False
+    """Whether it sends back what came in beyond the sale, as when a payment was made twice;
+    nothing of the sale is lost then."""
 
 
 BillingFact = (
@@ -302,24 +305,49 @@ class Billing(DealCommands, BillingState, AfterSalesState):
         *,
         because: str,
         invoice: str | None = None,
+        overpayment: bool = False,
         occurred_at: OccurredAt = None,
     ) -> None:
         """Note that money went back to the customer, and why.
 
+        It takes so much back of the sale, unless it is an `overpayment` that goes back.
+
         Raises:
-            RuleError: when it is more than was sold or paid and not refunded before.
+            RuleError: when it is more than was sold or paid and not refunded before, or an
+                overpayment of more than came in beyond the sale.
         """
         then = self._at(occurred_at)
         then._ensure_won("refund it")
         then._ensure_refundable(require_positive(amount))
+        if overpayment:
+            then._ensure_overpaid(amount)
         self._record(
             RefundGiven(
                 amount=amount,
                 invoice=invoice,
                 because=require_reason(because, "a refund"),
+                overpayment=overpayment,
             ),
             occurred_at,
         )
+
+    def paid_beyond(self, currency: str) -> Decimal | None:
+        """Return how much came in beyond what is sold and did not go back; None if unknown."""
+        sold = (self.amount, *(order.amount for order in self.repeat_orders))
+        if None in sold:
+            return None
+        paid = _sum_of((payment.amount for payment in self.payments), currency)
+        back = (given.amount for given in self.refunds if given.overpayment)
+        return max(paid - _sum_of(back, currency) - _sum_of(sold, currency), NOTHING)
+
+    def _ensure_overpaid(self, refund: Money) -> None:
+        beyond = self.paid_beyond(refund.currency)
+        if beyond is not None and refund.amount > beyond:
+            raise RuleError(
+                f"{beyond:,} {refund.currency} came in beyond what is sold of deal {self.id}"
+                f" and did not go back, not {refund}; a refund that takes back of the sale is"
+                " no overpayment"
+            )
 
     def _ensure_refundable(self, refund: Money) -> None:
         """Refuse to give back more than was sold, or paid, and is not given back by now.
@@ -349,10 +377,11 @@ class Billing(DealCommands, BillingState, AfterSalesState):
 
     @property
     def _refunds_of_win(self) -> Iterator[Money]:
-        """What was given back since it was won, as it stands won."""
+        """What was given back of the sale since it was won, as it stands won."""
         latest_first = reversed(in_effect([*self._history], self._as_of))
         since = takewhile(lambda event: event != self._closing, latest_first)
-        return (event.fact.amount for event in since if isinstance(event.fact, RefundGiven))
+        given = (event.fact for event in since if isinstance(event.fact, RefundGiven))
+        return (fact.amount for fact in given if not fact.overpayment)
 
 
 def _sum_of(amounts: Iterable[Money | None], currency: str) -> Decimal:

@@ -1,8 +1,8 @@
 """What customers were billed, what they paid, and what they got back: a movement of each.
 
 Answers "how much of what was sold is invoiced, and how much is paid?" for any moment; a plan
-that credits sales as they are invoiced or paid goes by it. A refund stands here whole; what of
-it takes back a sale stands among the bookings.
+that credits sales as they are invoiced or paid goes by it. A refund stands here whether it
+takes back of a sale, and stands among the bookings too, or sends an overpayment back.
 """
 
 from collections.abc import Iterable

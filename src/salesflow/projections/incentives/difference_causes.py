@@ -154,7 +154,7 @@ class NewFacts:
             return (*retractions_of(line.event_id, new),) or _ids(new)
         credited = line.is_credited_otherwise or line.settled_at is not None
         if credited or line.has_other_spiffs:
-            new = [event for event in new if self._may_matter(event.fact, line.deal)]
+            new = [event for event in new if self._may_matter(event.fact)]
             new = [event for event in new if self._happened(event, line)]
         else:
             new = []
@@ -191,15 +191,11 @@ class NewFacts:
             self._times[event.event_id] = at
         return self._times[event.event_id] <= line.at
 
-    def _may_matter(self, fact: Fact, deal: UUID | None) -> bool:
+    def _may_matter(self, fact: Fact) -> bool:
         if isinstance(fact, QuoteFact):
             return self._inputs.products
-        if isinstance(fact, InvoiceIssued):
+        if isinstance(fact, InvoiceIssued | PaymentReceived):
             return self._inputs.receipts
-        if isinstance(fact, PaymentReceived):  # it may have been paid back, and be no loss
-            known = () if deal is None else self._streams.get(deal, ())
-            is_refunded = any(isinstance(event.fact, RefundGiven) for event in known)
-            return self._inputs.receipts or is_refunded
         return _tells_of_sales(fact)
 
     def _anything(self, line: UnlikeLine) -> tuple[UUID, ...]:
@@ -293,7 +289,7 @@ def _causing(
             yield at, behind[event_id]
     others = [at for event_id, at in times.items() if event_id not in behind]
     for event in new if others else ():
-        if _tells_of_sales(event.fact) or isinstance(event.fact, PaymentReceived):
+        if _tells_of_sales(event.fact):
             yield min(others), event
 
 

@@ -171,8 +171,8 @@ class KpisView(MoneyView):
         " the period or at the moment, and those closed in the days before it"
     )
     formula: ClassVar[str] = (
-        "sales = sum of bookings x share, per currency, less refunds of what was sold (money"
-        " that came in beyond it goes back first, and is neither); orders = deals currently won"
+        "sales = sum of bookings x share, per currency, less refunds (but of what was"
+        " overpaid); orders = deals currently won"
         " + repeat orders; win rate = won / (won + lost), by count with its 95% Wilson interval"
         " and by value; created deals won to date = currently won / created; cycle = closed -"
         " created"
