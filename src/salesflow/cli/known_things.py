@@ -22,10 +22,9 @@ from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.projections.known_names import TeamMet, nearest
 
 __all__ = [
-    "CHANGED_BY",
     "KINDS",
     "KnownThings",
-    "changed_by",
+    "already_there",
     "folded",
     "id_function",
     "ids_of_things",
@@ -72,9 +71,26 @@ def word_of(noun: str) -> str:
     return WORDS_OF.get(noun, noun)
 
 
-def changed_by(noun: str) -> str:
-    """Return the command that changes such a thing; where there is none, its help."""
-    return f"`salesflow {word_of(noun)} {CHANGED_BY.get(noun, '--help')}`"
+def already_there(noun: str, called: str, *, twice: bool) -> InputError:
+    """Return what refuses a thing of a kind; of one that is named twice, that it is."""
+    named, word = {"noun": noun, "called": quoted(called)}, word_of(noun)
+    if twice:
+        said = Message("{noun} {called} is named twice", **named)
+    elif noun not in CHANGED_BY:
+        said = Message(
+            "{noun} {called} is there already, and how it was opened is never changed; where"
+            " that was wrong, `salesflow retract` the event that {told} lists first and record"
+            " it anew, or take another key",
+            **named,
+            told=f"`salesflow {word} history {called}`",
+        )
+    else:
+        said = Message(
+            "{noun} {called} is there already; change it with {way_out}, or take another key",
+            **named,
+            way_out=f"`salesflow {word} {CHANGED_BY[noun]}`",
+        )
+    return InputError(said)
 
 
 def id_function(kind: type[Aggregate]) -> Callable[..., object]:

@@ -1,7 +1,7 @@
 """`salesflow deal receive-feedback`: what may be a slip in what is typed of an answer."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from salesflow.cli.known_things import near_names, perhaps_of
@@ -18,10 +18,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Given = Mapping[str, object]
-
-
-def _as_typed(_: "SalesFlow", values: dict[str, Any]) -> dict[str, Any]:
-    return values
 
 
 def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
@@ -48,4 +44,4 @@ def _is_any_sent(flow: "SalesFlow") -> bool:
     return any(search(flow.log, LogSearch(kind=SurveySent.kind, limit=1)))
 
 
-FEEDBACK_RECEIVED: Final = Prepared(_as_typed, notes=_notes)
+FEEDBACK_RECEIVED: Final = Prepared(notes=_notes)

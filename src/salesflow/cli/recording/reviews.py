@@ -128,10 +128,6 @@ def _cases_of(flow: "SalesFlow", deal: UUID | None) -> Iterator[str]:
                 yield fact.case
 
 
-def _as_typed(_: "SalesFlow", values: Values) -> Values:
-    return values
-
-
 REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD, _opened_notes)
-DUE: Final = Prepared(_as_typed, notes=_note_overdue)
-CASE_PUBLISHED: Final = Prepared(_as_typed, notes=_note_others)
+DUE: Final = Prepared(notes=_note_overdue)
+CASE_PUBLISHED: Final = Prepared(notes=_note_others)

@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.cli.ids import published_processes
 from salesflow.cli.recording.commands import Prepared
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.billing import RefundGiven
 from salesflow.domain.deal.state import DealSummary
 from salesflow.domain.event import Event, believed_history
-from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Money
 from salesflow.presentation.format import local_day, money_text
@@ -47,14 +46,9 @@ def _booked(flow: "SalesFlow", values: Given) -> BookedDeal | None:
     """Book all that is known of the deal of a command; None where its last fact is gone."""
     id = values["id"]
     assert isinstance(id, UUID)
-    versions = {
-        (version.key, version.version): version
-        for process in published_processes(flow)
-        for version in process.versions.values()
-    }
     events = flow.history(id)
     last = max(events, key=lambda event: event.position)
-    deal, booking = DealSummary(ReplayContext(versions)), Booking()
+    deal, booking = DealSummary(flow.get(Deal, id).context), Booking()
     found: tuple[Row, ...] | None = None
     for event in believed_history(events):
         if deal.evolve(event) is None:
@@ -121,10 +115,6 @@ def _credited(flow: "SalesFlow", values: Given, language: Language) -> Iterator[
         )
 
 
-def _as_given(_: "SalesFlow", values: dict[str, object]) -> dict[str, object]:
-    return values
-
-
-MONEY_RECEIVED: Final = Prepared(_as_given, notes=_received)
-REFUND_GIVEN: Final = Prepared(_as_given, notes=_refunded)
-PEOPLE_CHANGED: Final = Prepared(_as_given, notes=_credited)
+MONEY_RECEIVED: Final = Prepared(notes=_received)
+REFUND_GIVEN: Final = Prepared(notes=_refunded)
+PEOPLE_CHANGED: Final = Prepared(notes=_credited)
