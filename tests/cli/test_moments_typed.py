@@ -138,7 +138,7 @@ def test_a_case_is_not_of_a_moment_at_which_its_deal_was_open_or_not_there(house
 
 
 def test_a_second_case_of_a_deal_is_noted(house: str) -> None:
-    assert "Note" not in typed("case publish one --deal ERP", house).out
+    assert typed("case publish one --deal ERP", house).err == ""
     told = typed("case publish two --deal ERP --json", house)
     assert "'one'" in json.loads(told.out)["notes"][0]
 

@@ -40,7 +40,6 @@ from salesflow.engine.watched_figures import (
     FigureFound,
     RowNamed,
     figure_found,
-    figure_in,
     question_named,
     question_watched,
 )
@@ -55,7 +54,6 @@ __all__ = [
     "AlertEvaluation",
     "alert_reactor",
     "evaluate_alerts",
-    "figure_in",
     "watched_figure",
 ]
 

@@ -40,9 +40,6 @@ __all__ = ["command_about", "show_events", "shown_values", "title_of_list"]
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
-Marks = dict[UUID, tuple[str, str]]
-"""Of events that do not count: `retracted` or `irregular`, and why."""
-
 
 def command_about(kind: type[Aggregate], what: str, text: str) -> Callable[..., None]:
     """Make the command that lists things of a kind, shows one or tells its history.

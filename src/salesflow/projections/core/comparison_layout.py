@@ -89,7 +89,6 @@ AS_IN_TABLES = {
     "placebo_changes": "Placebo, mean changes",
     "repeat_rate": "Repeat purchase rate",
     "stay_change": "Change of median days",
-    "stay_changed": "Stay changed",
     "target": "Target value",
     "told_apart": "Clearly lower than the next",
     "total_before": "Total, prior period",
