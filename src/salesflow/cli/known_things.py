@@ -19,6 +19,7 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.projections.core.left_out import perhaps_of
 from salesflow.projections.known_names import TeamMet, nearest
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "id_function",
     "ids_of_things",
     "near_names",
-    "perhaps_of",
     "word_of",
 ]
 
@@ -248,12 +248,6 @@ def _names_of(thing: Aggregate) -> Iterator[str]:
 def near_names(text: str, names: Iterable[str]) -> list[str]:
     """Return a few of the names that a text may be meant for, the nearest first."""
     return [*nearest(folded(text), {folded(name): name for name in names})]
-
-
-def perhaps_of(near: Iterable[str]) -> str:
-    """Return what may have been meant, to stand behind a word; nothing of nothing."""
-    names = ", ".join(near)
-    return Message("; perhaps {names}", names=names) if names else ""
 
 
 def folded(name: str) -> str:

@@ -4,12 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.known_things import near_names, perhaps_of
+from salesflow.cli.known_things import near_names
 from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.after_sales import SurveySent
 from salesflow.domain.wording import quoted
 from salesflow.presentation.messages import Language, say
+from salesflow.projections.core.left_out import perhaps_of
 
 __all__ = ["FEEDBACK_RECEIVED"]
 
