@@ -11,7 +11,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.ids import published_processes
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import believed_history
@@ -200,6 +199,8 @@ class KnownThings:
 
     def published(self) -> list[ProcessVersion]:
         """Return the versions of all processes, the standard one included."""
+        from salesflow.engine.processes import published_processes
+
         there = [v for each in published_processes(self._flow) for v in each.versions.values()]
         return there if any(v.key == STANDARD.key for v in there) else [*there, STANDARD]
 
