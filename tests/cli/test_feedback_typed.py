@@ -1,9 +1,6 @@
 """What a customer said is recorded once, and what may be a slip of it is told."""
 
 import json
-from pathlib import Path
-
-import pytest
 
 from simulated import typed
 
@@ -12,15 +9,6 @@ deal open standard --title ERP --owner ann --timezone Asia/Shanghai --occurred-a
 deal win ERP --amount "100 CNY" --occurred-at 2026-03-01
 deal send-survey ERP Q3 --scale nps --occurred-at 2026-03-02
 """
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> str:
-    db = str(tmp_path / "house.db")
-    for line in HOUSE.strip().splitlines():
-        told = typed(line, db)
-        assert told.code == 0, told.err
-    return db
 
 
 def notes(line: str, house: str) -> list[str]:
@@ -42,7 +30,7 @@ def test_the_same_answer_is_recorded_once(house: str) -> None:
 def test_a_score_alone_may_be_of_another_person_and_is_noted(house: str) -> None:
     said = "deal receive-feedback ERP --survey Q3 --score 9"
     assert notes(said, house) == []
-    assert any("the same" in each for each in notes(said, house))
+    assert any("the very same" in each for each in notes(said, house))
 
 
 def test_a_survey_that_was_never_sent_is_noted(house: str) -> None:

@@ -28,7 +28,6 @@ LINES = int(os.environ.get("SALESFLOW_LINES") or (60 if TORTURE == 1 else 500 * 
 LINES_A_CATCH_UP = 50
 CODES = (0, 1, 2)
 PROGRESS = "\x1b[?25h"
-WIDTHS = ("1", "20", "80", "120", "0", "-5", "abc", "9999999")
 ERP = "e4900000"
 HOSTILE = (
     "", " ", "\t", "\n", "a\nb", "\x00", "\x1b[31mred\x1b]0;owned\x07", "\u202eabc", "\ud800",

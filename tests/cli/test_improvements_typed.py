@@ -1,25 +1,15 @@
 """What is typed of improvements: percentages, effects for the worse, unknown versions."""
 
-from pathlib import Path
-
 import pytest
 
 from simulated import typed
 
-TEAM = """
+HOUSE = """
 team form north --name-en North --name-zh 华北 --timezone Asia/Shanghai --occurred-at 2026-01-05
 rep join wang --team north --name 王芳 --occurred-at 2026-01-05
 deal open standard --title ERP --owner wang --occurred-at 2026-02-02
 """
 PROPOSED = "improvement propose trial --hypothesis h --change process"
-
-
-@pytest.fixture
-def house(tmp_path: Path) -> str:
-    database = str(tmp_path / "house.db")
-    for line in TEAM.strip().splitlines():
-        assert typed(line, database).code == 0
-    return database
 
 
 @pytest.mark.parametrize(

@@ -157,8 +157,8 @@ def test_shares_never_add_up_to_more_than_the_whole() -> None:
 
 def test_a_share_is_a_part_of_one() -> None:
     for credit, match in (
-        ("2", "credit is a share: 0.35 is 35%; 2 is none; write 0.02 for 2%"),
-        ("-1", "credit is a share"),
+        ("2", "credit: must be at most 1, which is all of it; 2% is 0.02"),
+        ("-1", "must be at least 0"),
         ("x", "'x' is not"),
     ):
         refuses(

@@ -1,9 +1,8 @@
-"""What an answer cannot say of itself: that nothing happened lately, that a rep is unknown.
+"""What an answer cannot say of itself: that nothing happened, or not all of it yet.
 
 An answer of zeros looks like a true one. Whoever asks about a period that has not begun or
-ended by the moment asked of, about a time after the last event, or of a rep by whom no deal
-was ever owned, of a channel, a currency, a customer or a survey that was never met, is told
-so in a line of its own, as known at the answer's moment.
+ended by the moment asked of, or about a time after the last event, is told so in a line of its
+own, as known at the answer's moment.
 
 It is a module of its own, beside `ask`, which shows the answer.
 """

@@ -236,11 +236,9 @@ COMMANDS: Final = CommandGroup(
                 **_of(REVIEW, *ABOUT),
                 "open": ThingCommand(REVIEW, "open", f"{REVIEWS}:REVIEW_OPENED"),
                 **_of(REVIEW, "record_finding"),
-                "agree-action": ThingCommand(REVIEW, "agree_action", f"{REVIEWS}:DUE"),
+                "agree-action": ThingCommand(REVIEW, "agree_action", DUE),
                 **_of(REVIEW, "complete_action", "drop_action"),
-                "carry-over-action": ThingCommand(
-                    REVIEW, "carry_over_action", f"{REVIEWS}:DUE"
-                ),
+                "carry-over-action": ThingCommand(REVIEW, "carry_over_action", DUE),
                 "close": ThingCommand(REVIEW, "close_review"),
             },
         ),

@@ -47,7 +47,7 @@ from salesflow.presentation.messages import Language
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, View, wrong_parameters
-from salesflow.projections.known_names import MET
+from salesflow.projections.known_names import MET, Met
 
 __all__ = [
     "METRICS_THERE_ARE",
@@ -57,6 +57,7 @@ __all__ = [
     "question_asked",
     "question_parameters",
     "show_view",
+    "unmet_name",
     "unmet_names",
 ]
 
@@ -121,8 +122,8 @@ def _with_later(
     """Say also which of the things asked about begin, or become known, after a moment."""
     from salesflow.cli.later import later_told, named_by  # which knows every kind of thing
 
-    told = {later_told(flow, [*named_by(asked)], *each): None for each in moments}
-    return NotFoundError("".join([str(error), *told]))
+    told = (each for at in moments for each in later_told(flow, [*named_by(asked)], *at))
+    return NotFoundError("; ".join([str(error), *dict.fromkeys(told)]))
 
 
 def question_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
@@ -153,10 +154,17 @@ def unmet_names(
     """Yield what is said of names that nobody has heard of by a moment."""
     for name, met in MET.items():
         value = getattr(asked, name, None)
-        found = None if value is None else flow.ask(met(value=str(value)), at=at)
-        if found is not None and not found.met:
-            unmet = Unmet(value=str(value), said=met.unmet, near=found.near)
-            yield unmet.sentence(language)
+        if value is not None:
+            yield from unmet_name(flow, met, str(value), language, at)
+
+
+def unmet_name(
+    flow: "SalesFlow", met: type[Met], value: str, language: Language, at: Moment | None = None
+) -> Iterator[str]:
+    """Yield what is said of a name where nobody has heard of it by a moment."""
+    found = flow.ask(met(value=value), at=at)
+    if not found.met:
+        yield Unmet(value=value, said=met.unmet, near=found.near).sentence(language)
 
 
 def period_parameters(question: QuestionClass) -> Iterator[CommandParameter]:
@@ -188,19 +196,10 @@ def _show_answer(
         view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
     notes = [*notes_of(flow, asked, view, screen.language)]
     if known_at is not None and any(each.later is None for each in view.unmet):
-        notes += _known_later(flow, asked, as_of, known_at)
+        from salesflow.cli.later import later_told, named_by
+
+        notes += later_told(flow, [*named_by(asked)], as_of, known_at)  # became known later
     show_view(context, view, brief=brief, notes=notes)
-
-
-def _known_later(
-    flow: "SalesFlow", asked: Question[View], as_of: str | None, known_at: str
-) -> Iterator[str]:
-    """Yield what was never met as known at a moment, and became known later."""
-    from salesflow.cli.later import later_told, named_by
-
-    told = later_told(flow, [*named_by(asked)], as_of, known_at)
-    if told:
-        yield told.removeprefix("; ")
 
 
 def _show_both_answers(

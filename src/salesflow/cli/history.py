@@ -8,8 +8,15 @@ from zoneinfo import ZoneInfo
 
 from salesflow.cli.context import CommandContext
 from salesflow.cli.ids import Called
+from salesflow.cli.subjects import kind_of
 from salesflow.domain.aggregate import Aggregate
-from salesflow.domain.event import Event, FactRetracted, first_unreadable, retracted_ids
+from salesflow.domain.event import (
+    Event,
+    FactRetracted,
+    UnreadableFact,
+    first_unreadable,
+    retracted_ids,
+)
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.time import When, from_instant
 from salesflow.errors import HistoryError, NotFoundError
@@ -21,7 +28,15 @@ from salesflow.presentation.messages import Language, fact_name, in_language, sa
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.value_text import NO_UNIT
 
-__all__ = ["Marks", "events_json", "history_table", "marks_of", "occurred_text"]
+__all__ = [
+    "Marks",
+    "counting_in",
+    "events_json",
+    "history_table",
+    "marks_of",
+    "occurred_text",
+]
+
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
@@ -54,6 +69,20 @@ def marks_of(
             irregular: Any = getattr(flow.get(kind, id, known_at=known_at), "irregular", ())
             marks |= {event.event_id: ("irregular", why) for event, why in irregular}
     return marks
+
+
+def counting_in(flow: "SalesFlow", events: list[Event]) -> set[UUID]:
+    """Return the events of a thing that count, as known at the last of them."""
+    readable = [e for e in events if not isinstance(e.fact, UnreadableFact | FactRetracted)]
+    kind = next((found for e in readable if (found := kind_of(type(e.fact)))), None)
+    if kind is None:
+        return set()
+    known_at = events[-1].recorded_at
+    with suppress(NotFoundError, HistoryError):
+        flow.get(kind, events[-1].stream_id, known_at=known_at)
+        marks = marks_of(kind, flow, events, known_at)
+        return {event.event_id for event in readable if event.event_id not in marks}
+    return set()
 
 
 def events_json(

@@ -15,7 +15,6 @@ from uuid import UUID
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.process import (
-    ProcessPublished,
     ProcessVersion,
     SalesProcess,
     process_id,
@@ -33,7 +32,6 @@ __all__ = [
     "find_stage",
     "find_stream",
     "find_version",
-    "published_processes",
 ]
 
 
@@ -44,7 +42,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 DIGITS_MIN: Final = 4
 SHOWN_MAX: Final = 4
-PROCESSES_MAX: Final = 1_000
 NAME_SHOWN: Final = 40
 HEX: Final = re.compile(r"[0-9a-f]{1,32}")
 
@@ -116,6 +113,8 @@ def find_stage(flow: "SalesFlow", text: str) -> str:
     Raises:
         InputError: when several stages are called so.
     """
+    from salesflow.engine.processes import published_processes
+
     versions = [v for process in published_processes(flow) for v in process.versions.values()]
     stages = [stage for version in versions for stage in version.stages]
     if any(stage.key == text for stage in stages):
@@ -138,20 +137,14 @@ def _spaced(name: str) -> str:
     return _folded(name.replace("_", " ").replace("-", " "))
 
 
-def published_processes(flow: "SalesFlow") -> list[SalesProcess]:
-    """Return the processes that were published."""
-    from salesflow.adapters.event_store.search import beginning_with
-
-    ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=PROCESSES_MAX)
-    return [flow.get(SalesProcess, id) for id in ids]
-
-
 def find_process(flow: "SalesFlow", key: str) -> SalesProcess:
     """Return the published process of a key.
 
     Raises:
         NotFoundError: when none was published under it, naming those that were.
     """
+    from salesflow.engine.processes import published_processes
+
     try:
         return flow.get(SalesProcess, process_id(key))
     except NotFoundError as error:

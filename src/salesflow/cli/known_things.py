@@ -11,7 +11,6 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.ids import published_processes
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import believed_history
@@ -19,18 +18,17 @@ from salesflow.domain.process import ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.projections.core.left_out import perhaps_of
 from salesflow.projections.known_names import TeamMet, nearest
 
 __all__ = [
-    "CHANGED_BY",
     "KINDS",
     "KnownThings",
-    "changed_by",
+    "already_there",
     "folded",
     "id_function",
     "ids_of_things",
     "near_names",
-    "perhaps_of",
     "word_of",
 ]
 
@@ -72,9 +70,26 @@ def word_of(noun: str) -> str:
     return WORDS_OF.get(noun, noun)
 
 
-def changed_by(noun: str) -> str:
-    """Return the command that changes such a thing; where there is none, its help."""
-    return f"`salesflow {word_of(noun)} {CHANGED_BY.get(noun, '--help')}`"
+def already_there(noun: str, called: str, *, twice: bool) -> InputError:
+    """Return what refuses a thing of a kind; of one that is named twice, that it is."""
+    named, word = {"noun": noun, "called": quoted(called)}, word_of(noun)
+    if twice:
+        said = Message("{noun} {called} is named twice", **named)
+    elif noun not in CHANGED_BY:
+        said = Message(
+            "{noun} {called} is there already, and how it was opened is never changed; where"
+            " that was wrong, `salesflow retract` the event that {told} lists first and record"
+            " it anew, or take another key",
+            **named,
+            told=f"`salesflow {word} history {called}`",
+        )
+    else:
+        said = Message(
+            "{noun} {called} is there already; change it with {way_out}, or take another key",
+            **named,
+            way_out=f"`salesflow {word} {CHANGED_BY[noun]}`",
+        )
+    return InputError(said)
 
 
 def id_function(kind: type[Aggregate]) -> Callable[..., object]:
@@ -184,6 +199,8 @@ class KnownThings:
 
     def published(self) -> list[ProcessVersion]:
         """Return the versions of all processes, the standard one included."""
+        from salesflow.engine.processes import published_processes
+
         there = [v for each in published_processes(self._flow) for v in each.versions.values()]
         return there if any(v.key == STANDARD.key for v in there) else [*there, STANDARD]
 
@@ -232,12 +249,6 @@ def _names_of(thing: Aggregate) -> Iterator[str]:
 def near_names(text: str, names: Iterable[str]) -> list[str]:
     """Return a few of the names that a text may be meant for, the nearest first."""
     return [*nearest(folded(text), {folded(name): name for name in names})]
-
-
-def perhaps_of(near: Iterable[str]) -> str:
-    """Return what may have been meant, to stand behind a word; nothing of nothing."""
-    names = ", ".join(near)
-    return Message("; perhaps {names}", names=names) if names else ""
 
 
 def folded(name: str) -> str:

@@ -16,7 +16,7 @@ from salesflow.domain.event import believed_history
 from salesflow.domain.time import FOREVER, Instant, from_instant, instant_of
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError, NotFoundError
-from salesflow.presentation.format import local_day
+from salesflow.presentation.format import local_day, short_id
 from salesflow.projections.core.question import Question, View
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -24,7 +24,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 __all__ = ["Named", "deal_at", "later_told", "named_by"]
 
-DIGITS_SHOWN: Final = 8
 Named = tuple[str, str, UUID]
 """A noun, how a thing was said, and its id."""
 NOUNS: Final = {"plan": "incentive plan", "owner": "rep", "process": "sales process"}
@@ -47,13 +46,13 @@ BEGINS: Final = {
 
 def later_told(
     flow: "SalesFlow", named: Iterable[Named], as_of: str | None, known_at: str | None
-) -> str:
-    """Return what begins, or becomes known, after a moment; to stand behind a refusal."""
+) -> list[str]:
+    """Return what begins, or becomes known, after a moment, a sentence of each."""
     if as_of is None and known_at is None:
-        return ""
+        return []
     zone = flow.settings().timezone
     limits = [FOREVER if at is None else instant_of(at, zone) for at in (as_of, known_at)]
-    return "".join(f"; {each}" for each in _later(flow, named, limits, zone))
+    return [*_later(flow, named, limits, zone)]
 
 
 def _later(
@@ -85,8 +84,8 @@ def deal_at(flow: "SalesFlow", id: UUID, as_of: str | None, known_at: str | None
     try:
         return flow.get(Deal, id, as_of=as_of, known_at=known_at)
     except NotFoundError as error:
-        told = later_told(flow, [("deal", str(id)[:DIGITS_SHOWN], id)], as_of, known_at)
-        raise NotFoundError(f"{error}{told}") from error
+        told = later_told(flow, [("deal", short_id(id), id)], as_of, known_at)
+        raise NotFoundError("; ".join([str(error), *told])) from error
 
 
 def named_by(asked: Question[View]) -> Iterator[Named]:
@@ -97,7 +96,7 @@ def named_by(asked: Question[View]) -> Iterator[Named]:
         if noun not in KINDS or not isinstance(value, str | UUID):
             continue
         if isinstance(value, UUID):
-            yield noun, str(value)[:DIGITS_SHOWN], value
+            yield noun, short_id(value), value
             continue
         try:
             id = id_function(KINDS[noun])(value)

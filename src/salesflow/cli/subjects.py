@@ -1,6 +1,6 @@
 """What an event is of, as people call it: the title of a deal, the key of a goal, a rep.
 
-It is a module of its own, which what is recorded is told by alone.
+It is a module of its own: whatever names an event's thing reads by it.
 """
 
 from collections.abc import Callable

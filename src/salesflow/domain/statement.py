@@ -375,10 +375,11 @@ class Statement(Aggregate, StatementState):
 
         By the same amount for the same reason it is corrected once, or it would be paid twice.
         """
-        given = self._at(occurred_at)._in_its_currency(amount)
+        then = self._at(occurred_at)
+        given = then._in_its_currency(amount)
         if not given:
             raise InputError("a correction of nothing corrects nothing; name an amount")
-        self._at(occurred_at)._ensure_payable(given)
+        then._ensure_payable(given)
         fact = StatementCorrected(
             amount=given, because=require_reason(because, "a correction"), causes=causes
         )

@@ -27,20 +27,18 @@ from typing import (
 )
 from uuid import UUID
 
-from salesflow.adapters.event_store.search import beginning_with
 from salesflow.domain.alert import Alert, AlertEvidence, WatchedFigure, alert_id, evidence_of
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import Event, Fact
-from salesflow.domain.process import ProcessPublished, SalesProcess
 from salesflow.domain.values import shown
+from salesflow.engine.processes import published_processes
 from salesflow.engine.reactors import Reactor
 from salesflow.engine.watched_figures import (
     NULL,
     FigureFound,
     RowNamed,
     figure_found,
-    figure_in,
     question_named,
     question_watched,
 )
@@ -55,7 +53,6 @@ __all__ = [
     "AlertEvaluation",
     "alert_reactor",
     "evaluate_alerts",
-    "figure_in",
     "watched_figure",
 ]
 
@@ -98,9 +95,6 @@ def watched_figure(
     return WatchedFigure(question=question, parameters=written, figure=figure)
 
 
-PROCESSES_MAX: Final = 10_000
-
-
 def _ensure_possible(flow: "SalesFlow", asked: Question[View], missing: RowNamed) -> None:
     """Refuse a row that no answer can have: of a stage of no process, or a group of none."""
     keys = {key: value for key, value in missing.keys.items() if value not in NULL}
@@ -125,8 +119,7 @@ def _ensure_possible(flow: "SalesFlow", asked: Question[View], missing: RowNamed
 
 def _known(flow: "SalesFlow", what: str, process: str | None) -> Iterator[str]:
     """Yield the processes that were published, or the stages of all or one of them."""
-    ids = beginning_with(flow.log, "", opened_by=ProcessPublished, limit=PROCESSES_MAX)
-    published = [flow.get(SalesProcess, id) for id in ids]
+    published = published_processes(flow)
     if what == "process":
         yield from (each.latest.key for each in published)
         return

@@ -38,7 +38,6 @@ __all__ = [
     "ensure_threshold",
     "ensure_watchable",
     "figure_found",
-    "figure_in",
     "question_named",
     "question_watched",
 ]
@@ -163,15 +162,6 @@ def _kind_of(watched: WatchedFigure) -> object:
 def _is_share(watched: WatchedFigure) -> bool:
     names = [name for name, _ in _steps(watched.figure)]
     return _kind_of(watched) is Decimal and any(map(SHARE.search, names))
-
-
-def figure_in(view: View, path: str) -> Decimal | None:
-    """Return a figure of an answer; None where it is undefined, or its row is not there.
-
-    Raises:
-        InputError: when there is no such figure in answers of this kind, with those there are.
-    """
-    return figure_found(view, path).figure
 
 
 def figure_found(view: View, path: str) -> FigureFound:

@@ -6,16 +6,15 @@ without it: whoever takes back the setting of a goal has taken back its lock and
 
 import re
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 from uuid import UUID
 
 import typer
 
 from salesflow.cli.context import CommandContext, with_context
-from salesflow.cli.history import marks_of
-from salesflow.domain.event import Event, FactRetracted, UnreadableFact
-from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.cli.history import counting_in
+from salesflow.domain.event import Event, UnreadableFact
+from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.messages import Language, say_count
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class _Changed(NamedTuple):
         events = flow.history(stream_ids[0])
         taken_back = next((event for event in events if event.event_id == id), None)
         before = [event for event in events if event.position < receipt.first]
-        counted, counts = _counting(flow, before), _counting(flow, events)
+        counted, counts = counting_in(flow, before), counting_in(flow, events)
         lost = [e for e in before if e.event_id in counted - counts and e.event_id != id]
         return cls(id, taken_back, lost)
 
@@ -95,22 +94,6 @@ class _Changed(NamedTuple):
             named=named + more,
         )
         return (said,)
-
-
-def _counting(flow: "SalesFlow", events: list[Event]) -> set[UUID]:
-    """Return the events of a thing that count, as known at the last of them."""
-    from salesflow.cli.subjects import kind_of
-
-    readable = [e for e in events if not isinstance(e.fact, UnreadableFact | FactRetracted)]
-    kind = next((found for e in readable if (found := kind_of(type(e.fact)))), None)
-    if kind is None:
-        return set()
-    known_at = events[-1].recorded_at
-    with suppress(NotFoundError, HistoryError):
-        flow.get(kind, events[-1].stream_id, known_at=known_at)
-        marks = marks_of(kind, flow, events, known_at)
-        return {event.event_id for event in readable if event.event_id not in marks}
-    return set()
 
 
 def _show(context: CommandContext, flow: "SalesFlow", changed: _Changed, position: int) -> None:

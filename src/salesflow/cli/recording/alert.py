@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, get_args
 
 import typer
 
-from salesflow.cli.ask import question_asked, question_parameters, unmet_names
+from salesflow.cli.ask import question_asked, question_parameters, unmet_name, unmet_names
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.recording.commands import Prepared
 from salesflow.cli.recording.values import Percentage
@@ -17,7 +17,6 @@ from salesflow.presentation.fields import plain
 from salesflow.presentation.format import NO_VALUE
 from salesflow.presentation.messages import Language, say
 from salesflow.presentation.table import TableOfView
-from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.known_names import ChannelMet, Met, PersonMet, TeamMet
 
 __all__ = ["WATCHED", "evaluate"]
@@ -144,9 +143,8 @@ def _unmet_rows(
     for key, value in keys.items():
         what = getattr(asked, "by", None) if key == "group" else key
         met = MET_IN_ROWS.get(str(what))
-        found = None if met is None or not value else flow.ask(met(value=value))
-        if met is not None and found is not None and not found.met:
-            yield Unmet(value=value, said=met.unmet, near=found.near).sentence(language)
+        if met is not None and value:
+            yield from unmet_name(flow, met, value, language)
 
 
 MET_IN_ROWS: Final[Mapping[str, type[Met]]] = {

@@ -22,13 +22,12 @@ import typer
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
 from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.known_things import id_function, word_of
+from salesflow.cli.known_things import already_there, id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.input_file import as_typed, documents_in, named_in
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.receipts import show_receipt
 from salesflow.cli.recording.slips import slips_in
-from salesflow.cli.recording.there_already import already_there
 from salesflow.cli.recording.values import (
     Parameter,
     flag_of,
@@ -93,6 +92,10 @@ Prepare = Callable[["SalesFlow", dict[str, object]], dict[str, object]]
 """Completes what was given by what the engine answers, such as the evidence of a goal."""
 
 
+def _as_typed(_: object, values: dict[str, Any]) -> dict[str, Any]:
+    return values
+
+
 def _no_notes(*_: object) -> Iterator[str]:
     return iter(())
 
@@ -104,7 +107,7 @@ def _nothing(*_: object) -> None:
 class Prepared(NamedTuple):
     """What a command takes beside its own parameters, and what completes it."""
 
-    prepare: Prepare
+    prepare: Prepare = _as_typed
     provides: frozenset[str] = frozenset()
     """Parameters of the command that are worked out, and never typed."""
     more: tuple[CommandParameter, ...] = ()

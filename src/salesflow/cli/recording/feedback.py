@@ -1,15 +1,16 @@
 """`salesflow deal receive-feedback`: what may be a slip in what is typed of an answer."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.known_things import near_names, perhaps_of
+from salesflow.cli.known_things import near_names
 from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.after_sales import SurveySent
 from salesflow.domain.wording import quoted
 from salesflow.presentation.messages import Language, say
+from salesflow.projections.core.left_out import perhaps_of
 
 __all__ = ["FEEDBACK_RECEIVED"]
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
 Given = Mapping[str, object]
-
-
-def _as_typed(_: "SalesFlow", values: dict[str, Any]) -> dict[str, Any]:
-    return values
 
 
 def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
@@ -48,4 +45,4 @@ def _is_any_sent(flow: "SalesFlow") -> bool:
     return any(search(flow.log, LogSearch(kind=SurveySent.kind, limit=1)))
 
 
-FEEDBACK_RECEIVED: Final = Prepared(_as_typed, notes=_notes)
+FEEDBACK_RECEIVED: Final = Prepared(notes=_notes)

@@ -1,8 +1,8 @@
 """Whether what is recorded looks like a slip: it is there already, or an amount is far off.
 
 Deals and customers have no keys, so that a file that is read twice would double them without a
-word. A signed amount with a digit too many is noted as well. A module of its own, since it
-reads through openings and nothing else does.
+word. A signed amount with a digit too many is noted as well. A module of its own: it keeps what
+it looked up, and knows no command.
 """
 
 from collections.abc import Iterator

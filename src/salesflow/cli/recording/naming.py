@@ -18,7 +18,6 @@ from salesflow.cli.known_things import (
     KnownThings,
     folded,
     near_names,
-    perhaps_of,
 )
 from salesflow.cli.recording.looking_alike import LookingAlike
 from salesflow.cli.recording.values import COMMA, CONTACTS, Parameter
@@ -35,7 +34,7 @@ from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.presentation.format import NO_VALUE, local_day
 from salesflow.presentation.messages import Language, say, say_count
 from salesflow.projections import known_names as known
-from salesflow.projections.core.left_out import Unmet
+from salesflow.projections.core.left_out import Unmet, perhaps_of
 
 __all__ = ["Naming"]
 

@@ -14,8 +14,7 @@ from uuid import UUID
 from salesflow.cli.ask import period_asked, period_parameters
 from salesflow.cli.known_things import ids_of_things
 from salesflow.cli.recording.commands import Prepared
-from salesflow.domain.case import Case, CasePublished, case_id
-from salesflow.domain.event import believed_history
+from salesflow.domain.case import Case, case_id
 from salesflow.domain.review import Review, review_id
 from salesflow.domain.time import from_instant
 from salesflow.domain.wording import quoted
@@ -31,7 +30,7 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 
 Values = dict[str, Any]
 Given = Mapping[str, object]
-REVIEWS_MAX: Final = 10_000
+LISTED_MAX: Final = 10_000
 PERIOD: Final = tuple(period_parameters(Retrospective))
 
 
@@ -63,7 +62,7 @@ def _note_followed_twice(flow: "SalesFlow", values: Given, language: Language) -
     opened = flow.get(Review, review_id(str(values["review"])))
     if opened.follows is None:
         return
-    for id in ids_of_things(flow, Review, REVIEWS_MAX):
+    for id in ids_of_things(flow, Review, LISTED_MAX):
         with suppress(NotFoundError, HistoryError):
             other = flow.get(Review, id)
             if id != opened.id and other.follows == opened.follows:
@@ -117,21 +116,13 @@ def _note_others(flow: "SalesFlow", values: Given, language: Language) -> Iterat
 
 def _cases_of(flow: "SalesFlow", deal: UUID | None) -> Iterator[str]:
     """Yield the keys of the cases of a deal that are believed to be there."""
-    from salesflow.adapters.event_store.search import LogSearch, search
-
-    asked = LogSearch(kind=CasePublished.kind, oldest_first=True)
-    for entry in search(flow.log, asked):
-        fact = None if entry.event is None else entry.event.fact
-        if isinstance(fact, CasePublished) and fact.deal == deal:
-            history = believed_history(flow.log.stream(entry.stored.stream_id))
-            if history and history[0].event_id == entry.stored.event_id:
-                yield fact.case
-
-
-def _as_typed(_: "SalesFlow", values: Values) -> Values:
-    return values
+    for id in ids_of_things(flow, Case, LISTED_MAX):
+        with suppress(NotFoundError, HistoryError):
+            case = flow.get(Case, id)
+            if case.deal == deal:
+                yield case.key
 
 
 REVIEW_OPENED: Final = Prepared(_opened, frozenset({"from_", "to"}), PERIOD, _opened_notes)
-DUE: Final = Prepared(_as_typed, notes=_note_overdue)
-CASE_PUBLISHED: Final = Prepared(_as_typed, notes=_note_others)
+DUE: Final = Prepared(notes=_note_overdue)
+CASE_PUBLISHED: Final = Prepared(notes=_note_others)

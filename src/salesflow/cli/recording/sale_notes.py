@@ -98,10 +98,6 @@ def _credited(flow: "SalesFlow", values: Given, language: Language) -> Iterator[
         )
 
 
-def _as_given(_: "SalesFlow", values: dict[str, object]) -> dict[str, object]:
-    return values
-
-
-MONEY_RECEIVED: Final = Prepared(_as_given, notes=_received)
-REFUND_GIVEN: Final = Prepared(_as_given, notes=_refunded)
-PEOPLE_CHANGED: Final = Prepared(_as_given, notes=_credited)
+MONEY_RECEIVED: Final = Prepared(notes=_received)
+REFUND_GIVEN: Final = Prepared(notes=_refunded)
+PEOPLE_CHANGED: Final = Prepared(notes=_credited)

@@ -1,18 +1,15 @@
-"""What was recorded and may be a slip: said twice on one day, or leaves others without ground.
+"""What was recorded and may be a slip: said twice on one day, or makes others irregular.
 
 Both are allowed, since both may be so; neither is seen in what a command prints. A module of
 its own, since it reads what was recorded anew, whichever command recorded it.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
+from typing import TYPE_CHECKING, Final
 
+from salesflow.cli.history import counting_in, marks_of
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event, Fact, FactRetracted, retracted_ids
-from salesflow.domain.time import from_instant
-from salesflow.errors import HistoryError, NotFoundError
 from salesflow.presentation.format import local_day
 from salesflow.presentation.messages import Language, fact_name, say
 
@@ -39,7 +36,7 @@ def slips_in(
             events = flow.history(id)
             if len(events) <= LONGEST:
                 yield from _said_twice(flow, events, receipt, language)
-                yield from _left_without_ground(flow, kind, id, receipt, language)
+                yield from _no_longer_counting(flow, kind, events, receipt, language)
 
 
 def _said_twice(
@@ -84,32 +81,25 @@ def _may_come_again(fact: Fact) -> bool:
     return fact.is_opening or fact.changes_summary
 
 
-def _left_without_ground(
+def _no_longer_counting(
     flow: "SalesFlow",
     kind: type[Aggregate],
-    id: UUID,
+    events: list[Event],
     receipt: "Receipt",
     language: Language,
 ) -> Iterator[str]:
     """Say which facts that counted before do so no longer, by what was recorded now."""
-    before: set[UUID] = set()
-    with suppress(NotFoundError, HistoryError):
-        known_at = from_instant(receipt.recorded - 1)
-        before = {
-            event.event_id for event, _ in _irregular(flow.get(kind, id, known_at=known_at))
-        }
-    with suppress(NotFoundError, HistoryError):
-        for event, why in _irregular(flow.get(kind, id)):
-            if event.event_id not in before:
-                yield say(
-                    "{event} of {day}, event no. {number}, no longer counts: {why}",
-                    language,
-                    event=fact_name(type(event.fact), language),
-                    day=local_day(event.occurred_at, flow.settings().timezone),
-                    number=f"{event.position:,}",
-                    why=say(why, language),
-                )
-
-
-def _irregular(thing: Aggregate) -> Sequence[tuple[Event, Any]]:
-    return getattr(thing, "irregular", ())
+    before = [event for event in events if event.position < receipt.first]
+    lost = counting_in(flow, before) - counting_in(flow, events)
+    marks = marks_of(kind, flow, events, None) if lost else {}
+    for event in before:
+        mark, why = marks.get(event.event_id, ("", ""))
+        if event.event_id in lost and mark == "irregular":
+            yield say(
+                "{event} of {day}, event no. {number}, no longer counts: {why}",
+                language,
+                event=fact_name(type(event.fact), language),
+                day=local_day(event.occurred_at, flow.settings().timezone),
+                number=f"{event.position:,}",
+                why=say(why, language),
+            )

@@ -40,9 +40,6 @@ __all__ = ["command_about", "show_events", "shown_values", "title_of_list"]
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
     from salesflow.engine import SalesFlow
 
-Marks = dict[UUID, tuple[str, str]]
-"""Of events that do not count: `retracted` or `irregular`, and why."""
-
 
 def command_about(kind: type[Aggregate], what: str, text: str) -> Callable[..., None]:
     """Make the command that lists things of a kind, shows one or tells its history.
@@ -86,10 +83,9 @@ def _get(
         return flow.get(kind, id, as_of=as_of, known_at=known_at)  # type: ignore[arg-type]
     except NotFoundError as error:
         later = later_told(flow, [(kind.noun, said, id)], _text(as_of), _text(known_at))
-        raise NotFoundError(
-            f"there is no {kind.noun} {said!r} at that moment{later}; `salesflow"
-            f" {word_of(kind.noun)} list` shows those there are"
-        ) from error
+        refused = f"there is no {kind.noun} {said!r} at that moment"
+        way_out = f"`salesflow {word_of(kind.noun)} list` shows those there are"
+        raise NotFoundError("; ".join([refused, *later, way_out])) from error
 
 
 def _text(moment: object) -> str | None:

@@ -26,10 +26,6 @@ if TYPE_CHECKING:  # the engine is loaded when a database is opened
 Given = Mapping[str, Any]
 
 
-def _as_given(_: "SalesFlow", values: dict[str, object]) -> dict[str, object]:
-    return values
-
-
 def _ensure_offered(flow: "SalesFlow", given: Given, _: Sequence[Given]) -> None:
     """Refuse to assign a training that is retired by then."""
     key, retired = str(given["training"]), False
@@ -56,5 +52,5 @@ def _notes(flow: "SalesFlow", given: Given, language: Language) -> Iterator[str]
             )
 
 
-TRAINING_ASSIGNED: Final = Prepared(_as_given, notes=_notes, ensure=_ensure_offered)
-TRAINING_COMPLETED: Final = Prepared(_as_given, notes=_notes)
+TRAINING_ASSIGNED: Final = Prepared(notes=_notes, ensure=_ensure_offered)
+TRAINING_COMPLETED: Final = Prepared(notes=_notes)

@@ -1,8 +1,8 @@
 """Whether a deal is opened or migrated before its process version was published.
 
 A version has no say over which time a deal may go by it: facts of the past may name any that is
-known by now. So what was meant may be an earlier one, which is noted. A module of its own,
-since it reads the histories of processes and nothing else does.
+known by now. So what was meant may be an earlier one, which is noted. A module of its own: it
+keeps what it looked up, and knows no command.
 """
 
 from collections.abc import Mapping

@@ -17,7 +17,6 @@ from salesflow.domain.arguments import perhaps
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact
-from salesflow.domain.smart import ensure_share
 from salesflow.domain.state import EMPTY, appended, with_item, without
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import (
@@ -410,7 +409,6 @@ class People(DealCommands, PeopleState):
         starts = self._effective(effective_from)
         then = self._planned(occurred_at, starts)
         person, share = trimmed(person), None if credit is None else number(credit)
-        ensure_share("credit", "share", NOTHING if share is None else share)
         if then.owner == person:
             raise RuleError(
                 f"{quoted(person)} owns deal {self.id} and is credited with the rest"

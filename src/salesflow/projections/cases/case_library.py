@@ -8,7 +8,6 @@ every fact that was told since or taken back. What did we know when we lost it?
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, ClassVar, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -65,12 +64,12 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.folds.training import TRAINING
+from salesflow.projections.known_names import nearest
 from salesflow.projections.scope import Meant, named
 
 __all__ = ["CaseLibrary", "CaseLibraryView"]
 
 LISTED: Final = 20
-NEAR_MAX: Final = 3
 Ended = Literal["won", "lost", "disqualified"]
 
 
@@ -223,9 +222,9 @@ class CaseLibrary(Question[CaseLibraryView]):
         """Yield that no case is meant for the people asked about; those for everybody are."""
         known = {each for case in cases for each in case.audience}
         if self.audience is not None and self.audience not in known:
-            near = get_close_matches(self.audience, sorted(known), n=NEAR_MAX)
+            near = nearest(self.audience, {each: each for each in sorted(known)})
             said = "no case is meant for these people alone:"
-            yield Unmet(value=self.audience, said=said, near=tuple(near))
+            yield Unmet(value=self.audience, said=said, near=near)
 
     def _fits(self, published: PublishedCase) -> bool:
         """Return whether what stands in the rows of a case and its deal is asked for."""

@@ -24,6 +24,7 @@ from salesflow.presentation.format import (
     Total,
     amount_text,
     local_time,
+    short_id,
     totals_text,
 )
 from salesflow.presentation.messages import Language, in_language, key_text, kind_name
@@ -45,7 +46,7 @@ __all__ = ["SIDES", "ComparisonWriter", "named_in_tables", "names_in", "words_of
 SIDES = ("Figure", "Compared with", "As asked", "Difference")
 BEFORE, PRIOR = "before", "Prior period"
 RESOLVED = "Conversion of deals that left (ratio)"
-DIGITS_SHOWN, PLACES_SHOWN = 8, 4
+PLACES_SHOWN = 4
 BETWEEN = " · "
 NAMES = ("_en", "_zh")
 IN_WORDS = {
@@ -89,7 +90,6 @@ AS_IN_TABLES = {
     "placebo_changes": "Placebo, mean changes",
     "repeat_rate": "Repeat purchase rate",
     "stay_change": "Change of median days",
-    "stay_changed": "Stay changed",
     "target": "Target value",
     "told_apart": "Clearly lower than the next",
     "total_before": "Total, prior period",
@@ -333,7 +333,7 @@ def _text(value: object) -> str:
         case Decimal():
             return f"{tidy(round(value, PLACES_SHOWN)):,f}"
         case UUID():
-            return str(value)[:DIGITS_SHOWN]
+            return short_id(value)
         case tuple():
             return totals_text(value)
         case _:

@@ -129,7 +129,6 @@ OF_CLASS: Final[Mapping[tuple[str, str], Unit]] = {
     ("PartShown", "factor"): "plain",
     ("PartShown", "rate"): "given",
     ("ScoreMoved", "score"): "own",
-    ("StatementReconciliation", "corrected"): "money",
 }
 """Where a field of one class is something else than those of its name."""
 

@@ -9,7 +9,7 @@ from unicodedata import normalize
 from uuid import UUID
 
 from salesflow.domain.values import Day, SafeText, Value
-from salesflow.domain.wording import shortened
+from salesflow.domain.wording import Message, shortened
 from salesflow.presentation.format import one_line
 from salesflow.presentation.messages import Language, say, say_count, translated
 
@@ -21,7 +21,7 @@ __all__ = [
     "ProblemKind",
     "Unmet",
     "in_brief",
-    "perhaps_these",
+    "perhaps_of",
 ]
 
 
@@ -46,13 +46,14 @@ class Unmet(Value):
                 said=said,
                 day=self.later,
             )
-        return f"{said}{perhaps_these(self.near, language)}"
+        near = perhaps_of(self.near)
+        return f"{said}{say(near, language)}" if near else said
 
 
-def perhaps_these(near: Iterable[str], language: Language = "en") -> str:
-    """Return what may have been meant, to stand behind a sentence; nothing of nothing."""
+def perhaps_of(near: Iterable[str]) -> str:
+    """Return what may have been meant, to stand behind a word; nothing of nothing."""
     names = ", ".join(near)
-    return say("; perhaps {names}", language, names=names) if names else ""
+    return Message("; perhaps {names}", names=names) if names else ""
 
 
 # What a check of the log and its read tables has found, and how far it looked.

@@ -71,7 +71,6 @@ __all__ = ["COUNTED", "GoalCheck", "GoalCheckView", "LetterJudged", "past_notes"
 PERIODS: Final = 4
 PERIODS_MOST: Final = 40
 AMOUNT: Final = re.compile(r"(.+[0-9]) *([A-Za-z]{3})|(.+) ([A-Za-z]+)").fullmatch
-PLACES: Final = Decimal("0.000001")
 COUNTED: Final = {"count": "whole numbers", "number": "plain numbers"}
 """What people call the units that have no name of their own."""
 

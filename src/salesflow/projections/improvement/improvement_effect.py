@@ -53,6 +53,7 @@ from salesflow.projections.improvement.improvement_verdicts import (
     ImprovementVerdict,
     MovedTowards,
     Unmatched,
+    said_of,
     said_of_direction,
     said_of_verdict,
 )
@@ -428,7 +429,7 @@ class _EffectLayout:
         row = (
             in_language(it.outcome, language),
             it.because or NO_VALUE,
-            " · ".join(self._said_then(it)),
+            " · ".join(said_of(it.verdict, it.unmatched, it.towards, language)),
         )
         columns = ("Conclusion", "Reason", "What could be said then")
         yield TableOfView("Conclusion", columns, (row,))
@@ -436,11 +437,6 @@ class _EffectLayout:
             yield self._estimates("What it moved, as concluded", it.effect)
         if it.before_after is not None:
             yield self._before_after("Before and after, as concluded", it.before_after)
-
-    def _said_then(self, it: AtConclusion) -> Iterator[str]:
-        yield said_of_verdict(it.verdict, it.unmatched, self._language)
-        if it.towards is not None:
-            yield said_of_direction(it.towards, self._language)
 
 
 def _day(day: date | None) -> str:

@@ -3,7 +3,7 @@
 It is a module of its own, beside the figures, since the strategy review says the same words.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Final, Literal, cast
 
@@ -18,6 +18,7 @@ __all__ = [
     "MovedTowards",
     "Unmatched",
     "moved_towards",
+    "said_of",
     "said_of_direction",
     "said_of_verdict",
 ]
@@ -89,6 +90,19 @@ DIRECTIONS: Final[Mapping[MovedTowards, Message]] = {
     "for_better": Message("It moved for the better"),
     "for_worse": Message("It moved for the worse"),
 }
+
+
+def said_of(
+    verdict: ImprovementVerdict | None,
+    unmatched: Unmatched | None,
+    towards: MovedTowards | None,
+    language: Language,
+) -> Iterator[str]:
+    """Yield what can be said of an improvement: the verdict, and which way it went."""
+    if verdict is not None:
+        yield said_of_verdict(verdict, unmatched, language)
+    if towards is not None:
+        yield said_of_direction(towards, language)
 
 
 def said_of_verdict(

@@ -324,12 +324,6 @@ class _StatementMaker:
             day = here.last + ONE_DAY
         return balance
 
-    def _settled(self, period: Days, balance: Decimal) -> Settlement:
-        """Return what a statement of a period would pay out that is not issued."""
-        from_sales = sum((line.amount for line in self._of(period)), NOTHING)
-        from_more = sum((each.amount for each in self._unpaid(period)), NOTHING)
-        return settle(from_sales, from_more, self._due(period), balance)
-
     def _balance_before(self, figures: StatementFigures) -> Decimal:
         return figures.draw_balance - figures.advanced + figures.recovered
 

@@ -68,8 +68,7 @@ from salesflow.projections.improvement.improvement_verdicts import (
     ImprovementVerdict,
     MovedTowards,
     Unmatched,
-    said_of_direction,
-    said_of_verdict,
+    said_of,
 )
 from salesflow.projections.pipeline.funnel import Funnel, FunnelStage, FunnelView
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
@@ -385,7 +384,8 @@ class _StrategyLayout:
                 each.state,
                 each.outcome or NO_VALUE,
                 key_text(each.metric, self._language),
-                " · ".join(_said_of(each, self._language)) or NO_VALUE,
+                " · ".join(said_of(each.verdict, each.unmatched, each.towards, self._language))
+                or NO_VALUE,
             )
             for each in self._view.improvements
         )
@@ -404,11 +404,3 @@ class _StrategyLayout:
         )
         columns = ("Review", "Action", "Responsible", "Due")
         return TableOfView("Open actions of reviews", columns, rows)
-
-
-def _said_of(it: ImprovementStanding, language: Language) -> Iterator[str]:
-    """Yield what can be said of an improvement: the verdict, and which way it went."""
-    if it.verdict is not None:
-        yield said_of_verdict(it.verdict, it.unmatched, language)
-    if it.towards is not None:
-        yield said_of_direction(it.towards, language)
