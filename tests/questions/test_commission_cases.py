@@ -580,6 +580,20 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-03", "700"), Paid("2026-05", "100")],
     ),
+    "a SPIFF bonus that was kept is not paid with what an amendment restores": (
+        [
+            plan(
+                clawback_days=30,
+                spiffs=({"key": "spring", "bonus": "500"},),
+            ),
+            won(1, "01-06", "10000"),  # 500, and the bonus
+            reopened(1, "03-06"),  # 59 days: both are kept
+            won(1, "03-10", "12000", again=True),  # 12,000 - 10,000 = 2,000 x 5 %
+            amended(1, "03-12", "10000"),
+            amended(1, "03-14", "12000"),
+        ],
+        [Paid("2026-01", "1000"), Paid("2026-03", "100 -100 100")],
+    ),
     "a contract that is lowered and raised again pays what it paid": (
         [
             plan(tiers=ONE_TIER),

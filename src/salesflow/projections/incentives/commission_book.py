@@ -304,7 +304,7 @@ class CommissionBook:
             rest -= again
             if amount > again:
                 kept.append(CreditCut(credit, amount - again))
-            self._put(credit.again(again, self._credits[sale.key]), changed_credits)
+            self._put(credit.again(again, self._paid_of(sale)), changed_credits)
         cuts += reversed(kept)
         return more[1] - rest
 
@@ -322,7 +322,6 @@ class CommissionBook:
         currency, amount = more
         day = self._plan.day(change.at)
         credit = SaleCredit(sale, day, currency, amount)
-        mine = self._credits[sale.key]
         version = self._plan.in_force(day, self._rep, sale.team)
         if version is not None:
             rate = self._plan.rate(currency, version.currency, day)
@@ -332,9 +331,13 @@ class CommissionBook:
                 credit.version, credit.rate = version, rate
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
-                before = [*self._earlier(sale, self._deals[sale.key.deal]), *mine]
-                credit.spiffs = tuple(spiffs_for(version, sale, day, before))
+                credit.spiffs = tuple(spiffs_for(version, sale, day, self._paid_of(sale)))
         self._put(credit, changed_credits)
+
+    def _paid_of(self, sale: Sale) -> list[SaleCredit]:
+        """Return what is credited of a sale by now, what was kept of earlier wins first."""
+        earlier = self._earlier(sale, self._deals[sale.key.deal])
+        return [*earlier, *self._credits[sale.key]]
 
     def _earlier(self, sale: Sale, book: DealBook) -> Iterator[SaleCredit]:
         """Yield what is still paid for earlier wins of the deal, none of which stands."""
