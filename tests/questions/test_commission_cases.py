@@ -1387,6 +1387,23 @@ def test_months_and_rates_are_those_of_the_business_time_zone() -> None:
         assert paid_in == {"2026-01": ["350"], "2026-02": ["400"]}
 
 
+def test_an_amendment_that_is_taken_back_whole_is_not_outside_the_window() -> None:
+    with payroll(
+        plan(clawback_days=30),
+        won(1, "01-06", "10000"),
+        reopened(1, "03-06"),  # 59 days: the 10,000 are kept
+        won(1, "03-10", "12000", again=True),
+        amended(1, "03-12", "10000"),  # takes back the 2,000 of two days ago
+        invoiced(1, "03-13", "10000"),
+    ) as found:
+        march = found.asks("ann", "2026-03")
+        assert [str(line.commission) for line in march.lines] == ["100", "-100"]
+        assert [(each.event, each.amount, each.reason) for each in march.not_credited] == [
+            ("reopened", Decimal(-10_000), "outside_clawback_window"),
+            ("won", Decimal(10_000), "kept_of_earlier_win"),
+        ]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_what_is_paid_is_what_was_worked_out_by_hand(name: str) -> None:
     check(name)

@@ -201,6 +201,8 @@ class CommissionBook:
         """What amendments took back of each sale and none has restored, in their order."""
         self._levels: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
         """How much of each sale was taken into account, by currency."""
+        self._counted: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
+        """How much of each sale counts by now; less than its level where some was kept."""
         self._accruals: dict[AccrualKey, dict[int, Decimal]] = defaultdict(dict)
         """What has accrued, by the number of the version."""
         self._versions: dict[int, PlanVersion] = {}
@@ -266,6 +268,7 @@ class CommissionBook:
             if more > 0:
                 self._credit(sale, together[0], (currency, more), changed_credits)
             levels[sale.key, currency] = max(before, counted)
+            self._counted[sale.key, currency] = counted
 
     def _lower(
         self,
@@ -283,7 +286,8 @@ class CommissionBook:
             sale, change, (currency, lost), changed_credits, always=is_exchange
         )
         stays = any(each.left > 0 for each in self._credits[sale.key])
-        if stays and taken < lost and _lowers(together, currency):
+        falls = counted < self._counted[sale.key, currency] and _lowers(together, currency)
+        if stays and taken < lost and falls:
             self._leave_out(change, "outside_clawback_window")
         left = [each.left for each in self._credits[sale.key] if each.currency == currency]
         return before - taken if any(left) or before <= 0 else counted
