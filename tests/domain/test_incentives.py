@@ -349,6 +349,68 @@ def test_a_sale_that_has_a_line_is_no_missing_one(flow: SalesFlow) -> None:
             statement.dispute_missing_sale(MISSED, because="mine")
 
 
+def test_a_sale_that_makes_a_difference_is_no_missing_one(flow: SalesFlow) -> None:
+    difference = {
+        "line": 3,
+        "first_day": date(2026, 1, 1),
+        "event_id": plan_id("y"),
+        "deal": MISSED,
+        "reason": "late",
+        "amount": "5",
+    }
+    paid = figures(differences=(difference,), earned="5", payable="5")
+    with flow.session() as session:
+        statement = session.add(Statement.issue(paid))
+        with pytest.raises(RuleError, match="the deal has line 3 in the statement"):
+            statement.dispute_missing_sale(MISSED, because="mine")
+
+
+def test_missing_sales_have_numbers_of_their_own_whenever_they_are_said_to_be_missing(
+    flow: SalesFlow,
+) -> None:
+    other = UUID(int=8)
+    with flow.session() as session:
+        day = date(2026, 3, 2)
+        paid = figures(differences=(), earned="0", payable="0")
+        issued = session.add(Statement.issue(paid, occurred_at=day)).id
+    with flow.session() as session:
+        session.get(Statement, issued).dispute_missing_sale(
+            MISSED, because="mine", occurred_at=date(2026, 3, 10)
+        )
+    earlier = date(2026, 3, 5)
+    with flow.session() as session:
+        statement = session.get(Statement, issued)
+        with pytest.raises(RuleError, match="in dispute already, as line 1"):
+            statement.dispute_missing_sale(MISSED, because="mine", occurred_at=earlier)
+        statement.dispute_missing_sale(other, because="mine too", occurred_at=earlier)
+        statement.answer_dispute(2, outcome="accepted", amount="50", because="it is")
+    disputes = flow.get(Statement, issued).all_disputes
+    assert {each.deal: each.amount for each in disputes} == {MISSED: None, other: Decimal(50)}
+
+
+def test_a_missing_sale_keeps_its_number_while_its_dispute_is_retracted(
+    flow: SalesFlow, issued: UUID
+) -> None:
+    other = UUID(int=8)
+    with flow.session() as session:
+        session.get(Statement, issued).dispute_missing_sale(MISSED, because="mine")
+    with flow.session() as session:
+        first = flow.history(issued)[-1].event_id
+        session.get(Statement, issued).retract(first, because="it was bob's")
+    with flow.session() as session:
+        session.get(Statement, issued).dispute_missing_sale(other, because="mine too")
+    with flow.session() as session:
+        retraction = flow.history(issued)[2].event_id
+        session.get(Statement, issued).retract(retraction, because="it was mine after all")
+    disputes = flow.get(Statement, issued).all_disputes
+    assert {each.line: each.deal for each in disputes} == {1: MISSED, 2: other}
+    with flow.session() as session:
+        statement = session.get(Statement, issued)
+        statement.retract(first, because="no, bob's")
+        statement.dispute_missing_sale(MISSED, because="it is mine")
+        assert statement.disputes[1].because == "it is mine", "it has the number that it had"
+
+
 def test_a_dispute_that_is_accepted_says_how_much_is_paid(
     flow: SalesFlow, issued: UUID
 ) -> None:

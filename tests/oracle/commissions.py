@@ -305,7 +305,8 @@ def _restored(
         if amount > again:
             credit["cuts"].append((number, amount - again))
         more -= again
-        credits.append(_credit(world, credit["at"], currency, again, about, credits))
+        before = [*about["earlier"], *credits]
+        credits.append(_credit(world, credit["at"], currency, again, about, before))
     return more
 
 

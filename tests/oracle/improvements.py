@@ -9,7 +9,7 @@ from oracle.beliefs import Raw, believed, effect_of, moment, of_stream
 from oracle.metrics import metrics_in
 from oracle.people import _estimates, _references
 from oracle.periods import period_of
-from oracle.teams import stays_of, stream_of
+from oracle.teams import staffed_at, stays_of, stream_of
 
 __all__ = ["improvement_at", "stream_of_improvement"]
 
@@ -75,7 +75,7 @@ def _moved(
             stay[1]
             for rep in _references(events)
             for stay in stays_of(events, stream_of(rep), FOREVER, at[1])
-            if stay[1] is not None
+            if stay[1] is not None and stay[0] <= at[0]
         }
     )
     began = {team: starts.get(team, starts.get("")) for team in teams}
@@ -97,7 +97,9 @@ def _moved(
         if {treated for _, _, treated, *_ in here} == {True, False}:
             compared += here
         if beside is None:
-            everybody = len({*began.values(), *starts.values()}) == 1
+            there = staffed_at(events, spans[1][0], spans[2][1] - 1, at[1]) or teams
+            days_of = {began[team] for team in there}
+            everybody = len({*days_of, *starts.values()}) == 1
             first = [team for team, day in began.items() if day == start]
             beside = _beside(events, fact, spans[1:], at, None if everybody else first)
             changes = [after - before for _, _, treated, _, before, after in here if treated]

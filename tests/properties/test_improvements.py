@@ -29,7 +29,7 @@ from salesflow.domain.improvement import (
 )
 from salesflow.errors import NotFoundError
 from salesflow.projections.core.earlier_reader import EarlierReader
-from salesflow.projections.improvement import improvement_effect, improvement_figures
+from salesflow.projections.improvement import improvement_figures
 from salesflow.projections.improvement.improvement_effect import (
     ImprovementEffect,
     ImprovementEffectView,
@@ -137,8 +137,9 @@ def _everybody_is_everywhere(patch: pytest.MonkeyPatch) -> None:
 
 
 def _a_conclusion_knows_today(patch: pytest.MonkeyPatch) -> None:
-    right = EarlierReader
-    patch.setattr(improvement_effect, "EarlierReader", lambda reader, **_: right(reader))
+    patch.setattr(
+        EarlierReader, "fixed_by", classmethod(lambda cls, reader, *_, **__: cls(reader))
+    )
 
 
 @pytest.mark.parametrize("mistake", [_everybody_is_everywhere, _a_conclusion_knows_today])

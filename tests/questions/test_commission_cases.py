@@ -581,6 +581,20 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
         ],
         [Paid("2026-03", "700"), Paid("2026-05", "100")],
     ),
+    "a SPIFF bonus that was kept is not paid with what an amendment restores": (
+        [
+            plan(
+                clawback_days=30,
+                spiffs=({"key": "spring", "bonus": "500"},),
+            ),
+            won(1, "01-06", "10000"),  # 500, and the bonus
+            reopened(1, "03-06"),  # 59 days: both are kept
+            won(1, "03-10", "12000", again=True),  # 12,000 - 10,000 = 2,000 x 5 %
+            amended(1, "03-12", "10000"),
+            amended(1, "03-14", "12000"),
+        ],
+        [Paid("2026-01", "1000"), Paid("2026-03", "100 -100 100")],
+    ),
     "a contract that is lowered and raised again pays what it paid": (
         [
             plan(tiers=ONE_TIER),
@@ -1364,6 +1378,23 @@ def test_months_and_rates_are_those_of_the_business_time_zone() -> None:
             for month in ("2026-01", "2026-02")
         }
         assert paid_in == {"2026-01": ["350"], "2026-02": ["400"]}
+
+
+def test_an_amendment_that_is_taken_back_whole_is_not_outside_the_window() -> None:
+    with payroll(
+        plan(clawback_days=30),
+        won(1, "01-06", "10000"),
+        reopened(1, "03-06"),  # 59 days: the 10,000 are kept
+        won(1, "03-10", "12000", again=True),
+        amended(1, "03-12", "10000"),  # takes back the 2,000 of two days ago
+        invoiced(1, "03-13", "10000"),
+    ) as found:
+        march = found.asks("ann", "2026-03")
+        assert [str(line.commission) for line in march.lines] == ["100", "-100"]
+        assert [(each.event, each.amount, each.reason) for each in march.not_credited] == [
+            ("reopened", Decimal(-10_000), "outside_clawback_window"),
+            ("won", Decimal(10_000), "kept_of_earlier_win"),
+        ]
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -99,6 +99,51 @@ def test_where_everybody_changed_at_once_it_is_before_and_after(sales: Shop) -> 
     assert "nothing tells whether it would have changed anyway" in " ".join(text.split())
 
 
+def found_team_in_august(sales: Shop) -> None:
+    """Let somebody join a new team after the moment that is asked about."""
+    sales.turn("2026-09-01")
+    with sales.flow.session() as s:
+        s.add(Rep.join("r9", team="new", name="Rep 9", occurred_at=date(2026, 8, 1)))
+
+
+def measured(view: ImprovementEffectView) -> tuple[object, ...]:
+    """Give all that a view says of figures."""
+    return view.verdict, view.unmatched, view.effect, view.units, view.before_after
+
+
+def test_a_team_that_is_formed_later_changes_nothing_of_an_earlier_moment(sales: Shop) -> None:
+    calls(sales, 8, 8)
+    propose(sales, *TEAMS)
+    before = ask(sales)
+    assert before.verdict == "changed_since"
+    found_team_in_august(sales)
+    assert measured(ask(sales)) == measured(before)
+
+
+def test_a_team_that_began_when_nobody_was_in_it_is_not_measured_from_then_on(
+    sales: Shop,
+) -> None:
+    calls(sales, 8, 8)
+    propose(sales, *TEAMS[:4])
+    with sales.flow.session() as s:
+        trial = s.get(Improvement, improvement_id("calls"))
+        trial.start(team="new", occurred_at=date(2026, 2, 20))
+    before = [ask(sales, by=unit) for unit in ("team", "rep")]
+    assert {each.start for view in before for each in view.units} == {START}
+    found_team_in_august(sales)
+    for view in before:
+        assert measured(ask(sales, by=view.by)) == measured(view)
+
+
+def test_a_team_that_nobody_was_in_any_more_is_not_one_that_did_not_start(sales: Shop) -> None:
+    with sales.flow.session() as s:
+        rep = s.add(Rep.join("r9", team="old", name="Rep 9", occurred_at=date(2020, 1, 1)))
+        rep.leave(occurred_at=date(2021, 6, 30))
+    calls(sales, 8, 8)
+    propose(sales, *TEAMS)
+    assert ask(sales).verdict == "changed_since"
+
+
 def test_before_and_after_of_nothing_is_no_evidence_of_a_change(sales: Shop) -> None:
     calls(sales, 0, 8)
     propose(sales, None)

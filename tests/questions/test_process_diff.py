@@ -132,6 +132,21 @@ def test_a_version_is_out_of_use_from_when_it_was_retired(sales: Shop) -> None:
     assert [it.retired for it in ask(sales).versions] == [True, False]
 
 
+def test_a_version_whose_retirement_was_retracted_is_in_use(sales: Shop) -> None:
+    stream = process_id("ours")
+    with sales.flow.session() as s:
+        s.get(SalesProcess, stream).retire(1, because="old")
+    sales.turn("2026-06-10")
+    with sales.flow.session() as s:
+        retirement = sales.flow.history(stream)[-1].event_id
+        s.get(SalesProcess, stream).retract(retirement, because="it was the other process")
+    assert [it.retired for it in ask(sales).versions] == [False, False]
+    assert [it.retired for it in ask(sales, "2026-06-09").versions] == [True, False]
+    with sales.flow.session() as s:
+        s.retract(sales.flow.history(stream)[-1].event_id, because="no, it was this one")
+    assert [it.retired for it in ask(sales).versions] == [True, False]
+
+
 def test_a_version_that_deals_stand_on_is_listed_though_it_came_later(sales: Shop) -> None:
     sales.tell(3, ("2026-02-02", opened(SECOND)))
     view = sales.flow.ask(ProcessDiff(process="ours"), as_of="2026-02-28")

@@ -227,7 +227,7 @@ class LineDisputed(Fact):
     kind: ClassVar[str] = "statement.line_disputed"
     name_zh: ClassVar[str] = "佣金明细异议"
     line: Count
-    """The number of the line; of a sale that has none, the next number that is free."""
+    """The number of the line; of a sale that has none, the next that nothing else has had."""
     deal: UUID | None = None
     """The deal of the sale that is missing; left out where a line is disputed."""
     because: Reason | None = None
@@ -406,19 +406,31 @@ class Statement(Aggregate, StatementState):
     ) -> None:
         """Say that a sale is missing, by its deal, and why it belongs to the statement.
 
-        It is disputed under the next number that is free, by which it is answered.
+        It is disputed under a number of its own, by which it is answered.
         """
         then = self._at(occurred_at)
         assert then.figures is not None
-        there = [each.line for each in then.figures.lines if each.deal == deal]
+        lines: list[StatementLine | DifferenceLine] = [*then.figures.lines]
+        lines += then.figures.differences
+        there = [each.line for each in lines if each.deal == deal]
         if there:
             raise RuleError(f"the deal has line {there[0]} in the statement; dispute that line")
-        asked = [each.line for each in then.disputes.values() if each.deal == deal]
+        asked = [each.line for each in self.disputes.values() if each.deal == deal]
         if asked:
             raise RuleError(f"the sale is in dispute already, as line {asked[0]}")
         require_reason(because, "a dispute")
-        line = max((*then.figures.amounts, *then.disputes), default=0) + 1
+        line = self._line_of_missing(deal, then.figures)
         self._record(LineDisputed(line=line, deal=deal, because=because), occurred_at)
+
+    def _line_of_missing(self, deal: UUID, figures: StatementFigures) -> int:
+        """Return the number under which a sale that is missing is disputed, always the same.
+
+        No other deal ever has it: what happened later or was retracted holds its number too,
+        or an answer would be about two sales.
+        """
+        told = [each.fact for each in self._log if isinstance(each.fact, LineDisputed)]
+        its = next((fact.line for fact in told if fact.deal == deal), None)
+        return its or max((*figures.amounts, *(fact.line for fact in told)), default=0) + 1
 
     def answer_dispute(
         self,

@@ -228,6 +228,14 @@ class Teams:
             found.sort(key=lambda period: period.start)
         return cls(stays)
 
+    def until(self, at: Instant) -> "Teams":
+        """Return what of it was so by an instant, and nothing of what began after that."""
+        begun = {
+            rep: [period for period in stays if period.start <= at]
+            for rep, stays in self._stays.items()
+        }
+        return Teams({rep: stays for rep, stays in begun.items() if stays})
+
     def of(self, rep: str | None, at: Instant) -> str | None:
         """Return the team for what a rep did at an instant; None where nobody said so."""
         period = self.stay(rep, at)

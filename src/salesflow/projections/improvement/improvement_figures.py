@@ -138,7 +138,8 @@ def figures_moved(
     began = _began(improvement, reader)
     if not began:
         return ImprovementMeasured(None, (), None, None, "not_started")
-    windows = _windows(began, reader, by, days)
+    teams = Teams.read(reader).until(reader.read_point.as_of)
+    windows = _windows(began, teams, reader, by, days)
     if not windows.starts:
         return ImprovementMeasured(None, (), None, None, "window_not_over")
     fact = improvement.proposed
@@ -148,7 +149,7 @@ def figures_moved(
         reader, [windows], [measured], exchange, by=by, process=fact.process
     )
     effect = estimate_effect(around.figures)
-    at_once = _at_once(began, reader)
+    at_once = _at_once(began, teams, windows)
     beside = _BeforeAfter(reader, exchange, fact, windows, around).of(by, everybody=at_once)
     verdict = _verdict(effect, beside, at_once=at_once)
     return ImprovementMeasured(
@@ -174,10 +175,12 @@ def what_was_measured(effect: Effect | None, beside: BeforeAfter | None) -> Esti
     return None if beside is None else beside.judged
 
 
-def _at_once(began: Mapping[str, date], reader: Reader) -> bool:
-    """Whether all teams there are began on one day."""
-    teams = {began.get(team, began.get(EVERYWHERE)) for team in Teams.read(reader).names}
-    return len(teams | {*began.values()}) == 1
+def _at_once(began: Mapping[str, date], teams: Teams, windows: EffectWindows) -> bool:
+    """Whether all teams there are began on one day: those of both windows, if there are any."""
+    _, before, after, *_ = windows.spans
+    there = [teams.names[number] for number in teams.staffed(before.start, after.end - 1)]
+    days = {began.get(team, began.get(EVERYWHERE)) for team in there or teams.names}
+    return len(days | {*began.values()}) == 1
 
 
 def _verdict(effect: Effect, beside: BeforeAfter, *, at_once: bool) -> ImprovementVerdict:
@@ -213,9 +216,10 @@ def _began(improvement: ImprovementState, reader: Reader) -> Mapping[str, date]:
     }
 
 
-def _windows(began: Mapping[str, date], reader: Reader, by: Unit, days: int) -> EffectWindows:
+def _windows(
+    began: Mapping[str, date], teams: Teams, reader: Reader, by: Unit, days: int
+) -> EffectWindows:
     """Cut the windows; where no team is known that started, the days are all the same."""
-    teams = Teams.read(reader)
     if by == "rep":
         mine = _by_rep(began, teams, reader)
         found = windows_around(reader, mine or began, days)

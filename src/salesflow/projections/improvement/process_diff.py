@@ -9,7 +9,7 @@ good: that is `improvement-effect`.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
@@ -17,12 +17,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from salesflow.domain.event import Event
 from salesflow.domain.process import (
     Label,
     ProcessPublished,
-    ProcessRetired,
     ProcessVersion,
+    SalesProcess,
+    SalesProcessState,
     Stage,
     process_id,
 )
@@ -36,6 +36,7 @@ from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.question import Question, Reader, View, ensure_no_flag
+from salesflow.projections.core.replaying import state_of
 from salesflow.projections.folds.deal_state import DEAL_STATE
 
 __all__ = ["ProcessChange", "ProcessDiff", "ProcessDiffView", "VersionStanding"]
@@ -245,8 +246,7 @@ class ProcessDiff(Question[ProcessDiffView]):
         rows = reader.columns(DEAL_STATE, ended=True)
         deals = reader.columns(DEAL_STATE)
         process = self.process or _most_used(deals, reader)
-        events = reader.events(process_id(process))
-        published = _Published.of(process, events, reader.read_point.as_of)
+        published = _Published.of(process, reader)
         self._ensure_known(process, [*published.versions])
         moves = _moves(rows, process)
         standing = [*_versions(published, deals.among("process", process), moves)]
@@ -301,22 +301,22 @@ class _Published(NamedTuple):
     as_of: Instant
 
     @classmethod
-    def of(cls, process: str, events: Iterable[Event], as_of: Instant) -> "_Published":
-        """Read them from a stream; a version is published once."""
+    def of(cls, process: str, reader: Reader) -> "_Published":
+        """Read them from its stream; a version is published once, and that is never retracted.
+
+        What was taken out of use is what is believed of the process at the moment.
+        """
         versions: dict[int, ProcessVersion] = {}
         times: dict[int, Instant] = {}
-        retired = set()
+        events = reader.events(process_id(process))
         for event in events:
-            match event.fact:
-                case ProcessPublished(process=version) if version.key == process:
-                    versions.setdefault(version.version, version)
-                    times.setdefault(version.version, event.effective)
-                case ProcessRetired(process_version=number) if event.effective <= as_of:
-                    retired.add(number)
-                case _:
-                    pass  # no other fact is about versions by then
+            fact = event.fact
+            if isinstance(fact, ProcessPublished) and fact.process.key == process:
+                versions.setdefault(fact.process.version, fact.process)
+                times.setdefault(fact.process.version, event.effective)
         ordered = {number: versions[number] for number in sorted(versions)}
-        return cls(ordered, times, frozenset(retired), as_of)
+        state = state_of(SalesProcess, SalesProcessState, events, reader)
+        return cls(ordered, times, frozenset(state.retired), reader.read_point.as_of)
 
 
 def _most_used(deals: HeldRows, reader: Reader) -> str:

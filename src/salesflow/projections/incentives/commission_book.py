@@ -201,6 +201,8 @@ class CommissionBook:
         """What amendments took back of each sale and none has restored, in their order."""
         self._levels: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
         """How much of each sale was taken into account, by currency."""
+        self._counted: dict[tuple[SaleKey, str], Decimal] = defaultdict(Decimal)
+        """How much of each sale counts by now; less than its level where some was kept."""
         self._accruals: dict[AccrualKey, dict[int, Decimal]] = defaultdict(dict)
         """What has accrued, by the number of the version."""
         self._versions: dict[int, PlanVersion] = {}
@@ -266,6 +268,7 @@ class CommissionBook:
             if more > 0:
                 self._credit(sale, together[0], (currency, more), changed_credits)
             levels[sale.key, currency] = max(before, counted)
+            self._counted[sale.key, currency] = counted
 
     def _lower(
         self,
@@ -283,7 +286,8 @@ class CommissionBook:
             sale, change, (currency, lost), changed_credits, always=is_exchange
         )
         stays = any(each.left > 0 for each in self._credits[sale.key])
-        if stays and taken < lost and _lowers(together, currency):
+        falls = counted < self._counted[sale.key, currency] and _lowers(together, currency)
+        if stays and taken < lost and falls:
             self._leave_out(change, "outside_clawback_window")
         left = [each.left for each in self._credits[sale.key] if each.currency == currency]
         return before - taken if any(left) or before <= 0 else counted
@@ -304,7 +308,7 @@ class CommissionBook:
             rest -= again
             if amount > again:
                 kept.append(CreditCut(credit, amount - again))
-            self._put(credit.again(again, self._credits[sale.key]), changed_credits)
+            self._put(credit.again(again, self._paid_of(sale)), changed_credits)
         cuts += reversed(kept)
         return more[1] - rest
 
@@ -322,7 +326,6 @@ class CommissionBook:
         currency, amount = more
         day = self._plan.day(change.at)
         credit = SaleCredit(sale, day, currency, amount)
-        mine = self._credits[sale.key]
         version = self._plan.in_force(day, self._rep, sale.team)
         if version is not None:
             rate = self._plan.rate(currency, version.currency, day)
@@ -332,9 +335,13 @@ class CommissionBook:
                 credit.version, credit.rate = version, rate
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
                 credit.accrual = self._plan.accrual(version, day)
-                before = [*self._earlier(sale, self._deals[sale.key.deal]), *mine]
-                credit.spiffs = tuple(spiffs_for(version, sale, day, before))
+                credit.spiffs = tuple(spiffs_for(version, sale, day, self._paid_of(sale)))
         self._put(credit, changed_credits)
+
+    def _paid_of(self, sale: Sale) -> list[SaleCredit]:
+        """Return what is credited of a sale by now, what was kept of earlier wins first."""
+        earlier = self._earlier(sale, self._deals[sale.key.deal])
+        return [*earlier, *self._credits[sale.key]]
 
     def _earlier(self, sale: Sale, book: DealBook) -> Iterator[SaleCredit]:
         """Yield what is still paid for earlier wins of the deal, none of which stands."""
