@@ -42,7 +42,7 @@ def test_the_same_answer_is_recorded_once(house: str) -> None:
 def test_a_score_alone_may_be_of_another_person_and_is_noted(house: str) -> None:
     said = "deal receive-feedback ERP --survey Q3 --score 9"
     assert notes(said, house) == []
-    assert any("the same" in each for each in notes(said, house))
+    assert any("the very same" in each for each in notes(said, house))
 
 
 def test_a_survey_that_was_never_sent_is_noted(house: str) -> None:
