@@ -24,6 +24,7 @@ __all__ = [
     "FIRST_DAY",
     "FOREVER",
     "LAST_DAY",
+    "LATEST",
     "MICROSECOND",
     "ONE_DAY",
     "SKEW",
@@ -83,9 +84,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 ONE_DAY: Final = timedelta(days=1)
 IS_DAY = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, tzinfo=UTC)
-"""No time can be said from here on: it would have no local time in every zone."""
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""No time can be said from here on: it would have no local time in every zone. It stands for
+when something happens that waits to be recorded, while nobody knows what time it is."""
 
 
 def _in_utc(at: datetime) -> datetime:
