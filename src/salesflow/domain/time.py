@@ -303,9 +303,11 @@ def by_clocks(naive: datetime, said: str, timezone: ZoneInfo) -> datetime:
     """Return a time by the clocks of a zone.
 
     Raises:
-        InputError: when they were put forward over it, or showed it twice.
+        InputError: when they were put forward over it, or showed it twice; and for a time
+            before 1900 or after 9999-12-30 UTC, which may have none in UTC.
     """
     at = naive.replace(tzinfo=timezone)
+    to_instant(at)
     if at.astimezone(UTC).astimezone(timezone).replace(tzinfo=None) != naive:
         raise InputError(f"{quoted(said)} was skipped by the clocks of {timezone.key}")
     if at.utcoffset() != at.replace(fold=1).utcoffset():
