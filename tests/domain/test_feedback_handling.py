@@ -1,10 +1,26 @@
 """What we do about feedback, and what the customer says after the decision."""
 
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
-from given import HOUR, START, decides, event, on, opened, refuses
+from given import (
+    HOUR,
+    NOW,
+    OTHER,
+    PLAIN,
+    START,
+    Given,
+    decides,
+    event,
+    on,
+    opened,
+    read,
+    refuses,
+)
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.after_sales import (
     FeedbackFollowedUp,
     FeedbackReceived,
@@ -16,6 +32,18 @@ from salesflow.errors import DealClosedError, InputError, NotFoundError, RuleErr
 
 LOW = FeedbackReceived(scale="nps", score=3, text="too slow")
 LOST = DealLost(because="price")
+DAY = timedelta(days=1)
+TOLD: dict[str, Callable[[Deal, datetime | date | None], None]] = {
+    "feedback": lambda deal, at: deal.receive_feedback(
+        scale="nps", score=3, person_id=OTHER, occurred_at=at
+    ),
+    "follow-up": lambda deal, at: deal.follow_up_feedback(
+        by="ann", result="called", occurred_at=at
+    ),
+    "interview": lambda deal, at: deal.hold_interview(
+        by="research", reasons=("price",), occurred_at=at
+    ),
+}
 
 
 def test_somebody_comes_back_to_a_customer_and_says_what_came_of_it() -> None:
@@ -101,3 +129,25 @@ def test_a_customer_is_interviewed_after_the_decision() -> None:
     )
     with pytest.raises(InputError, match="who held the interview"):
         deal.hold_interview(by=" ", reasons=("price",))
+
+
+@pytest.mark.parametrize("told", TOLD)
+def test_the_same_may_be_told_of_another_day_and_once_of_one(told: str) -> None:
+    given: Sequence[Given] = [opened(), LOST, LOW, LOW, LOW, LOW, LOW]
+    for at in (START + DAY, (START + 2 * DAY).date(), None):
+        deal = read(Deal, given)
+        TOLD[told](deal, START + 30 * DAY)
+        TOLD[told](deal, at)
+        for again in (at, START + 30 * DAY + HOUR, START + 30 * DAY - HOUR):
+            with pytest.raises(RuleError, match=f"has this {told} already, of the same day"):
+                TOLD[told](deal, again)
+        TOLD[told](deal, NOW - DAY)
+        assert len(deal.pending) == 3
+
+
+def test_before_a_deal_is_added_the_same_is_told_once_of_a_time() -> None:
+    deal = Deal.open(PLAIN, title="ERP", owner="ann", occurred_at=START)
+    for at in (None, START + HOUR, START + 2 * HOUR):
+        TOLD["feedback"](deal, at)
+        with pytest.raises(RuleError, match="has this feedback already"):
+            TOLD["feedback"](deal, at)

@@ -157,6 +157,19 @@ def test_an_order_is_drawn_before_the_first_team_starts_by_it() -> None:
         assert trial.planned_starts, "on that very day it may"
 
 
+def test_an_order_is_drawn_as_soon_as_an_improvement_is_proposed() -> None:
+    about = PROPOSED.model_dump(exclude_none=True)
+    for at in (None, START):
+        trial = Improvement.propose(
+            about["improvement"],
+            occurred_at=at,
+            **{name: about[name] for name in ("hypothesis", "change", "metric", "teams")},
+        )
+        trial.stagger(seed=7, first=day("2026-07-01"))
+        trial.start(team="east")
+        assert [*trial.planned_starts] == drawn_order(TEAMS, 7)
+
+
 def test_teams_start_one_by_one_and_each_once() -> None:
     trial = decides(
         given=[PROPOSED, EAST], when=lambda trial: trial.start(team="west"), then=[WEST]

@@ -377,6 +377,14 @@ def test_help_that_nobody_asked_for_is_refused_naming_what_was() -> None:
         )
 
 
+def test_help_comes_after_what_is_asked_for_when_it_is_recorded() -> None:
+    deal = Deal.open(PLAIN, title="ERP", owner="ann", occurred_at=START)
+    deal.request_help("who knows?", request="R1")
+    with pytest.raises(RuleError, match="by that time; it is asked for when that is recorded"):
+        deal.give_help("R1", answer="I do", occurred_at=START + HOUR)
+    deal.give_help("R1", answer="I do")
+
+
 @pytest.mark.parametrize("answer", ["", "  "])
 def test_help_that_says_nothing_is_none(answer: str) -> None:
     refuses(

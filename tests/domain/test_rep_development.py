@@ -18,6 +18,7 @@ from salesflow.domain.rep_development import (
     TrainingAssigned,
     TrainingCompleted,
 )
+from salesflow.domain.state import ReplayContext
 from salesflow.domain.team import (
     Team,
     TeamFormed,
@@ -26,6 +27,7 @@ from salesflow.domain.team import (
     TeamName,
     team_id,
 )
+from salesflow.domain.time import LATEST, to_instant
 from salesflow.domain.training import Training
 from salesflow.errors import InputError, RuleError, SalesflowError
 
@@ -262,3 +264,33 @@ def test_an_award_is_not_granted_twice_in_one_session() -> None:
     rep.grant_award("star", because="most orders")
     with pytest.raises(RuleError, match="granted on that day already"):
         rep.grant_award("star", because="most orders")
+
+
+def test_a_new_rep_is_told_all_that_became_of_them_before_anybody_knows_the_time() -> None:
+    rep = Rep.join("ann", team="east", name="Ann Li")
+    rep.promote("senior")
+    rep.agree_career_plan((CareerStep(level="lead"),))
+    rep.assess_skill("negotiation", 3, evidence="gave in at once")
+    rep.assign_training("talks")
+    rep.complete_training("talks")
+    rep.grant_award("star", because="most orders")
+    with pytest.raises(RuleError, match="granted on that day already"):
+        rep.grant_award("star", because="most")
+    with pytest.raises(RuleError, match=r"completed .* on that day already"):
+        rep.complete_training("talks")
+    rep.leave()
+    assert (rep.left_at, rep.levels_reached) == (LATEST, {"senior": LATEST})
+    assert [each.granted_at for each in rep.awards] == [LATEST]
+    assert [each.completed_at for each in rep.trainings_taken] == [LATEST]
+    rep.attach(ReplayContext(zone=SHANGHAI, now=to_instant(JULY)))
+    assert (rep.left_at, rep.levels_reached) == (JULY, {"senior": JULY})
+    assert [each.granted_at for each in rep.awards] == [JULY]
+
+
+def test_before_a_rep_is_added_awards_are_of_another_day_where_their_times_differ() -> None:
+    rep = Rep.join("ann", team="east", name="Ann Li", occurred_at=START)
+    for at in (START + 24 * HOUR, START + 72 * HOUR, None):
+        rep.grant_award("star", because="most orders", occurred_at=at)
+        with pytest.raises(RuleError, match="granted on that day already"):
+            rep.grant_award("star", because="most orders", occurred_at=at)
+    assert len(rep.awards) == 3

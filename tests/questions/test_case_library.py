@@ -1,12 +1,14 @@
 """A lost deal in the case library: found by what is known of it, told as it was known when."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from given import cny, line, opened
 from questions.shop import Shop, deal_id, shop
-from salesflow import STANDARD, Case, CaseLibrary, Customer, Deal
+from salesflow import STANDARD, Case, CaseLibrary, Customer, Deal, SalesFlow
 from salesflow.domain.case import case_id
 from salesflow.domain.deal.activities import CompetitorNamed, ContactLogged
 from salesflow.domain.deal.after_sales import InterviewHeld
@@ -14,6 +16,9 @@ from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.errors import NotFoundError
 from salesflow.projections.cases.case_library import CaseLibraryView
+
+NOON = datetime(2026, 3, 12, 12, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +108,26 @@ def test_what_the_buyer_says_is_shown_beside_it_and_found() -> None:
         assert (case.buyer_reasons, case.buyer_competitors) == (("response_time",), ("Rival",))
         then = books.flow.ask(CaseLibrary(), as_of="2026-04-09").cases[0]
         assert then.buyer_reasons == ()
+
+
+@pytest.mark.parametrize("names", [("as_of",), ("known_at",), ("as_of", "known_at")])
+def test_a_case_of_today_shows_a_deal_that_is_recorded_together_with_it(
+    names: tuple[str, ...],
+) -> None:
+    times = iter(range(10**6))
+    with SalesFlow("sqlite://", clock=lambda: NOON + next(times) * SECOND) as flow:
+        today: dict[str, Any] = dict.fromkeys(names, NOON.date())
+        for by_id in (False, True):
+            with flow.session() as s:
+                deal = s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+                deal.win(cny("100"))
+                s.add(Case.publish(f"c{deal.id}", deal=deal.id if by_id else deal, **today))
+            [found] = flow.ask(CaseLibrary(case=f"c{deal.id}")).cases
+            assert found.outcome_published == "won"
+            early: dict[str, Any] = dict.fromkeys(names, NOON.date() - timedelta(days=1))
+            with pytest.raises(NotFoundError, match="was not there"), flow.session() as s:
+                deal = s.get(Deal, deal.id)
+                Case.publish("early", deal=deal, **early)
 
 
 def test_a_case_for_everybody_is_for_whoever_asks(sales: Shop) -> None:

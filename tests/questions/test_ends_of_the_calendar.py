@@ -181,6 +181,15 @@ def test_the_last_day_has_an_end_or_is_refused(timezone: str) -> None:
             start_of_next_day(day, zone(timezone))
 
 
+@pytest.mark.parametrize("timezone", [EAST, WEST, "America/New_York", "Asia/Shanghai", "UTC"])
+@pytest.mark.parametrize("text", ["0001-01-01T00:00", "0001-01-01 23:59", "9999-12-31T23:59"])
+def test_a_text_without_a_zone_at_the_ends_of_the_calendar_is_refused(
+    timezone: str, text: str
+) -> None:
+    with pytest.raises(InputError, match=r"lies (before 1900|after 9999-12-30) UTC"):
+        instant_of(text, zone(timezone))
+
+
 @pytest.mark.parametrize(
     "calendar",
     [

@@ -330,7 +330,7 @@ def _ensure_decided_by(
         return
     zone = deal.context.timezone
     then, known = (moment_of(each, zone) for each in (as_of, known_at))
-    if known is not None:
+    if known is not None and not _is_until_now(deal, known_at, known):
         stored = [it for it in deal._stored if it.recorded <= to_instant(known)]
         deal = Deal.load(deal.id, stored, context=deal.context)
     opening = deal.history[0] if deal.history else None
@@ -350,6 +350,12 @@ def _ensure_decided_by(
             f"the deal is {status} {moment}, so that the case would not show how it was"
             " decided; name a later moment, or none for what is known now"
         )
+
+
+def _is_until_now(deal: Deal, said: SaidMoment, known: datetime) -> bool:
+    """Return whether a day is not over, by which what waits to be recorded is known too."""
+    now = deal._now()
+    return not isinstance(said, datetime) and now is not None and to_instant(known) >= now
 
 
 @lru_cache(maxsize=1024)

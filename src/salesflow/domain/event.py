@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn
 from uuid import UUID
 
-from salesflow.domain.time import FOREVER, Instant, Time, from_instant, to_instant
+from salesflow.domain.time import FOREVER, LATEST, Instant, Time, from_instant, to_instant
 from salesflow.domain.values import SafeReason, SafeText, Value
 from salesflow.domain.wording import shortened, unchangeable
 from salesflow.errors import HistoryError, NotFoundError, RuleError
@@ -177,8 +177,8 @@ class Event(NamedTuple):
 
     @property
     def occurred_at(self) -> datetime:
-        """When it happened in the world."""
-        return from_instant(self.occurred)
+        """When it happened in the world; `LATEST` while it waits and nobody knows the time."""
+        return LATEST if self.occurred == FOREVER else from_instant(self.occurred)
 
     @property
     def recorded_at(self) -> datetime:
@@ -190,6 +190,12 @@ class Event(NamedTuple):
         """From when it holds: `occurred`, or later when it was planned ahead."""
         fact = self.fact
         return self.occurred if fact.is_immediate else fact.effective(self.occurred)
+
+    @property
+    def effective_at(self) -> datetime:
+        """From when it holds; `LATEST` while it waits and nobody knows the time."""
+        effective = self.effective
+        return LATEST if effective == FOREVER else from_instant(effective)
 
 
 # The believed history: what was known by some moment, less the retracted, in order.

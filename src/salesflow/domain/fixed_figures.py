@@ -2,17 +2,18 @@
 
 Whoever opens one may name a day for a moment: it means the end of that day in the business
 time zone, as wherever a question is asked. A new thing learns the zone when it is added to a
-session; until then the day is kept, and cut as if it were of UTC.
+session; until then the day is kept, and cut as if it were of UTC. A day that is not over means
+all there is when the thing is opened, what is recorded together with it included.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.pending import PendingEvent
-from salesflow.domain.state import EMPTY, ReplayContext
+from salesflow.domain.state import EMPTY
 from salesflow.domain.time import Instant, end_of_day, from_instant, start_of_day
 
 __all__ = ["FixedFigures", "SaidMoment", "moment_of"]
@@ -50,9 +51,10 @@ class FixedFigures(Aggregate):
         """Cut the days of its figures too, once the business time zone is known."""
         super()._cut_days()
         if self._days and self._context.knows_days and self._pending:
-            noted = self._pending[0]
+            noted, zone = self._pending[0], self._context.timezone
+            latest = self._context.latest
             ends = {
-                name: _end_of(day, _seen_until(name, noted, self._context), self._context)
+                name: _end_of(day, _seen_until(name, noted, zone), latest, zone)
                 for name, day in self._days.items()
             }
             self._pending[0] = noted._replace(fact=noted.fact.model_copy(update=ends))
@@ -65,18 +67,24 @@ def moment_of(when: SaidMoment, timezone: ZoneInfo) -> datetime | None:
     return from_instant(end_of_day(when, timezone))
 
 
-def _seen_until(name: str, noted: PendingEvent, context: ReplayContext) -> Instant:
-    """Return up to when anything can have been seen: it has happened by then, or was known."""
+def _seen_until(name: str, noted: PendingEvent, zone: ZoneInfo) -> Instant | None:
+    """Return up to when anything can have been seen; None for when it is recorded."""
     if name == "known_at" or noted.occurred is None:
-        return context.latest
+        return None
     if noted.precision != "day":
         return noted.occurred
-    day = from_instant(noted.occurred).astimezone(context.timezone).date()
-    return end_of_day(day, context.timezone)
+    day = from_instant(noted.occurred).astimezone(zone).date()
+    return end_of_day(day, zone)
 
 
-def _end_of(day: date, until: Instant, context: ReplayContext) -> datetime:
-    """Return the end of a day; of one that is not over by then, what there is of it."""
-    end = end_of_day(day, context.timezone)
-    begun = start_of_day(day, context.timezone) <= until
-    return from_instant(min(end, until) if begun else end).astimezone(UTC)
+def _end_of(
+    day: date, until: Instant | None, latest: Instant, zone: ZoneInfo
+) -> datetime | None:
+    """Return the end of a day; of one that is not over by then, what there is of it.
+
+    None where that is all there is when it is recorded.
+    """
+    end, last = end_of_day(day, zone), latest if until is None else until
+    if end <= last or start_of_day(day, zone) > last:
+        return from_instant(end)
+    return None if until is None else from_instant(last)

@@ -25,7 +25,7 @@ from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, with_item
-from salesflow.domain.time import LAST_DAY, from_instant
+from salesflow.domain.time import FOREVER, LAST_DAY, from_instant
 from salesflow.domain.values import (
     Count,
     Day,
@@ -335,9 +335,11 @@ class Improvement(PlannedAggregate, ImprovementState):
     def _ensure_ahead(self, first: date, occurred_at: OccurredAt) -> None:
         """Refuse an order of starts that were over when it was drawn."""
         assert self._opening is not None, "it was proposed"
-        now = self._now() if occurred_at is None else self._instant(occurred_at)[0]
-        drawn = from_instant(self._opening.occurred if now is None else now)
-        day = drawn.astimezone(self._context.timezone).date()
+        drawn = self._now() if occurred_at is None else self._instant(occurred_at)[0]
+        drawn = self._opening.occurred if drawn is None else drawn
+        if drawn == FOREVER or not self._context.knows_days:
+            return
+        day = from_instant(drawn).astimezone(self._context.timezone).date()
         if first < day:
             raise InputError(
                 f"the order is drawn on {day}, and the first team would have started on"

@@ -4,16 +4,18 @@ For aggregates that record `PlannedFact`s. A command of theirs is checked agains
 hold on the day from which it takes effect, not against what holds when it is given.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Self
+from typing import Self, TypeVar
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt, is_untimed
-from salesflow.domain.event import Fact
+from salesflow.domain.event import Event, Fact
 from salesflow.domain.time import (
     DAY,
     FOREVER,
     Instant,
     Time,
+    day_number,
     from_instant,
     start_of_day,
     to_instant,
@@ -21,6 +23,9 @@ from salesflow.domain.time import (
 from salesflow.errors import InputError
 
 __all__ = ["PlannedAggregate"]
+
+
+FactT = TypeVar("FactT", bound=Fact)
 
 
 class PlannedAggregate(Aggregate):
@@ -48,6 +53,25 @@ class PlannedAggregate(Aggregate):
         if starts <= self._instant(occurred_at)[0]:
             return self._at(occurred_at)
         return self._until(starts, untimed=now is not None and starts > now)
+
+    def _of_that_day(self, kind: type[FactT], occurred_at: OccurredAt) -> Iterator[FactT]:
+        """Yield the believed facts of a kind of the business day on which one is recorded.
+
+        While nobody knows the day, those of the very same time.
+        """
+        at = self._now() if occurred_at is None else self._instant_said(occurred_at)
+        for event in self._history:
+            if isinstance(event.fact, kind) and self._is_of_day(event, at):
+                yield event.fact
+
+    def _is_of_day(self, event: Event, at: Instant | None) -> bool:
+        """Return whether an event is of the day of an instant; None is that of recording."""
+        if at is None or event.occurred == FOREVER:
+            return at is None and is_untimed(event)
+        if not self._context.knows_days:
+            return event.occurred == at
+        zone = self._context.timezone
+        return day_number(event.occurred, zone) == day_number(at, zone)
 
     def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
         starts = getattr(fact, "effective_from", None)

@@ -27,7 +27,6 @@ from salesflow.domain.rep_development import (
     SkillAssessed,
     TrainingAssigned,
     TrainingCompleted,
-    TrainingTaken,
 )
 from salesflow.domain.state import OpenedState
 from salesflow.domain.team import Team
@@ -114,7 +113,7 @@ class RepState(OpenedState, AwardState, DevelopmentState):
                 return self._leave_for(fact.team, MOVED_TEAMLESS)
             case RepLeft():
                 left = self._leave_for(None, LEFT_TEAMLESS)
-                self.left_at = from_instant(event.effective) if left is None else self.left_at
+                self.left_at = event.effective_at if left is None else self.left_at
                 return left
             case (
                 RepPromoted()
@@ -346,7 +345,8 @@ class Rep(Awards, RepState):
         then = self._then(occurred_at, None)
         then._ensure_in_team("complete a training")
         taken = then.trainings.get(fact.training)
-        if taken is not None and then._is_completed_so(taken, fact):
+        same_day = self._of_that_day(TrainingCompleted, occurred_at)
+        if taken is not None and not taken.is_open and fact in same_day:
             raise RuleError(
                 f"{then._who} completed training {fact.training!r} on that day already, with"
                 " the same score; to change it, retract that one first"
@@ -363,18 +363,10 @@ class Rep(Awards, RepState):
             self.ensure_exists()
         return self._planned(occurred_at, starts)
 
-    def _is_completed_so(self, taken: TrainingTaken, fact: TrainingCompleted) -> bool:
-        """Return whether a training was completed on the same day, with the same score."""
-        if taken.completed_at is None or taken.is_open:
-            return False
-        before = taken.completed_at.astimezone(self._context.timezone).date()
-        same_score = (taken.score, taken.score_most) == (fact.score, fact.score_most)
-        return same_score and before == self._today
-
     @property
     def _today(self) -> date | None:
-        """The business day at which it is believed; None where no clock says so."""
-        if self._as_of >= FOREVER:
+        """The business day at which it is believed; None while nobody knows it."""
+        if self._as_of >= FOREVER or not self._context.knows_days:
             return None
         return from_instant(self._as_of).astimezone(self._context.timezone).date()
 

@@ -5,7 +5,7 @@ of its own since awards say nothing of where a rep sells. Money is paid by incen
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import ClassVar, Literal, NamedTuple
 
 from salesflow.domain.aggregate import OccurredAt
@@ -13,7 +13,6 @@ from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.state import State, appended
-from salesflow.domain.time import from_instant
 from salesflow.domain.values import Key, Reason, SafeName
 from salesflow.domain.wording import quoted
 from salesflow.errors import RuleError
@@ -88,17 +87,11 @@ class Awards(PlannedAggregate, AwardState):
 
     def _ensure_not_granted(self, fact: AwardGranted, occurred_at: OccurredAt) -> None:
         """Refuse an award twice on a day; on another day it may be earned again."""
-        now = self._now() if occurred_at is None else self._instant(occurred_at)[0]
-        day = None if now is None else self._day(from_instant(now))
-        for each in self.awards:
-            same = (each.award, each.kind, each.contest) == (
+        for each in self._of_that_day(AwardGranted, occurred_at):
+            if (each.award, each.award_kind, each.contest) == (
                 *(fact.award, fact.award_kind, fact.contest),
-            )
-            if same and (day is None or self._day(each.granted_at) in (day, date.max)):
+            ):
                 raise RuleError(
                     f"{quoted(fact.award)} was granted on that day already; an award is granted"
                     " once a day: where it is another one, name it otherwise"
                 )
-
-    def _day(self, at: datetime) -> date:
-        return at.astimezone(self._context.timezone).date()

@@ -11,7 +11,6 @@ from typing import ClassVar, Final, assert_never
 
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.state import EMPTY, State, appended, with_item
-from salesflow.domain.time import from_instant
 from salesflow.domain.values import Day, Key, Number, Personal, Reason, Reference, Value
 
 __all__ = [
@@ -180,7 +179,7 @@ class DevelopmentState(State):
 
     def _develop(self, event: Event, fact: DevelopmentFact) -> None:
         """Take in a fact that counts."""
-        at = from_instant(event.effective)
+        at = event.effective_at
         match fact:
             case RepPromoted():
                 self.level, self.level_since = fact.level, at

@@ -24,6 +24,7 @@ __all__ = [
     "FIRST_DAY",
     "FOREVER",
     "LAST_DAY",
+    "LATEST",
     "MICROSECOND",
     "ONE_DAY",
     "SKEW",
@@ -83,9 +84,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 ONE_DAY: Final = timedelta(days=1)
 IS_DAY = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}").fullmatch
-EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
-LATEST = datetime(9999, 12, 31, tzinfo=UTC)
-"""No time can be said from here on: it would have no local time in every zone."""
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""No time can be said from here on: it would have no local time in every zone. It stands for
+when something happens that waits to be recorded, while nobody knows what time it is."""
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -301,9 +303,11 @@ def by_clocks(naive: datetime, said: str, timezone: ZoneInfo) -> datetime:
     """Return a time by the clocks of a zone.
 
     Raises:
-        InputError: when they were put forward over it, or showed it twice.
+        InputError: when they were put forward over it, or showed it twice; and for a time
+            before 1900 or after 9999-12-30 UTC, which may have none in UTC.
     """
     at = naive.replace(tzinfo=timezone)
+    to_instant(at)
     if at.astimezone(UTC).astimezone(timezone).replace(tzinfo=None) != naive:
         raise InputError(f"{quoted(said)} was skipped by the clocks of {timezone.key}")
     if at.utcoffset() != at.replace(fold=1).utcoffset():

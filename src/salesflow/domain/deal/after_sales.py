@@ -254,7 +254,7 @@ class AfterSales(DealCommands, AfterSalesState):
         The scale may be left out when the survey was sent with one.
 
         Raises:
-            RuleError: where the same person, or the same words, said the same already.
+            RuleError: where the same person, or the same words, said the same on that day.
         """
         if score is None and not (text or "").strip():
             raise InputError("feedback has a score, words, or both")
@@ -264,10 +264,12 @@ class AfterSales(DealCommands, AfterSalesState):
         fact = FeedbackReceived(
             survey=survey, scale=scale, score=score, text=text, person_id=person_id
         )
-        if (fact.text is not None or fact.person_id is not None) and fact in then.feedback:
+        same_day = self._of_that_day(FeedbackReceived, occurred_at)
+        if (fact.text is not None or fact.person_id is not None) and fact in same_day:
             raise RuleError(
-                f"deal {self.id} has this feedback already, the same in everything; of somebody"
-                " else, name the person, person_id=…, or put it in their words"
+                f"deal {self.id} has this feedback already, of the same day and the same in"
+                " everything; of somebody else, name the person, person_id=…, or put it in"
+                " their words"
             )
         self._record(fact, occurred_at)
 
@@ -289,10 +291,12 @@ class AfterSales(DealCommands, AfterSalesState):
             )
         by = require_text(by, "who followed up")
         fact = FeedbackFollowedUp(feedback=feedback, by=by, result=result)
-        if fact.result is not None and fact in then.feedback_follow_ups:
+        same_day = self._of_that_day(FeedbackFollowedUp, occurred_at)
+        if fact.result is not None and fact in same_day:
             raise RuleError(
-                f"deal {self.id} has this follow-up already, by the same person and in the same"
-                " words; of other feedback, name it, feedback=…, or put it otherwise"
+                f"deal {self.id} has this follow-up already, of the same day, by the same"
+                " person and in the same words; of other feedback, name it, feedback=…, or put"
+                " it otherwise"
             )
         if feedback is None and not then._detractors_left():
             raise RuleError(
@@ -327,7 +331,7 @@ class AfterSales(DealCommands, AfterSalesState):
         """Note what the customer says, after the decision, that it was decided by.
 
         Raises:
-            RuleError: where an interview says the same in everything already.
+            RuleError: where an interview of that day says the same in everything already.
         """
         then = self._at(occurred_at)
         if then.outcome == "open":
@@ -344,10 +348,11 @@ class AfterSales(DealCommands, AfterSalesState):
             person_id=person_id,
             summary=summary,
         )
-        if fact in then.interviews:
+        if fact in self._of_that_day(InterviewHeld, occurred_at):
             raise RuleError(
-                f"deal {self.id} has this interview already, the same in everything; of another"
-                " person, name them, person_id=…, or say what they said, summary=…"
+                f"deal {self.id} has this interview already, of the same day and the same in"
+                " everything; of another person, name them, person_id=…, or say what they said,"
+                " summary=…"
             )
         self._record(fact, occurred_at)
 

@@ -12,13 +12,12 @@ from decimal import Decimal
 from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
-from salesflow.domain.aggregate import OccurredAt
+from salesflow.domain.aggregate import OccurredAt, is_untimed
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact
 from salesflow.domain.state import EMPTY, appended, with_item, without
-from salesflow.domain.time import from_instant
 from salesflow.domain.values import (
     Personal,
     Reason,
@@ -558,8 +557,10 @@ class People(DealCommands, PeopleState):
             if isinstance(event.fact, HelpRequested)
         }
         said = f"nobody asked for {quoted(request)} on deal {self.id}"
+        if request in asked and is_untimed(asked[request]):
+            return f"{said} by that time; it is asked for when that is recorded"
         if request in asked:
-            at = from_instant(asked[request].occurred)
+            at = asked[request].occurred_at
             if self._context.knows_days:
                 at = at.astimezone(self._context.timezone)
             return f"{said} by that time; it was asked for at {at:%Y-%m-%d %H:%M}"
