@@ -219,8 +219,9 @@ class Aggregate:
         """Belong to a session: read its context, and be known by the id that it may give.
 
         Raises:
-            InputError: for a time that lies in the future, or before it was opened; and for
-                an id when it has one, which somebody may have been told.
+            InputError: for a time that lies in the future, or before it was opened; for a day
+                on which it had passed to take effect; and for an id when it has one, which
+                somebody may have been told.
         """
         if id is not None:
             self._ensure_no_id()
@@ -232,11 +233,23 @@ class Aggregate:
         times = [each.occurred for each in self._pending if each.occurred is not None]
         if times and max(times) > context.latest:
             times = self._cut_ahead()
-        for each in self._pending:
-            ensure_seen(each, context, self.noun)
         if context.now < FOREVER:
             self._as_of = max(context.now, *times) if times else context.now
         self._rebuild()
+        for each in self._pending:
+            self._ensure_timely(each)
+
+    def _ensure_timely(self, noted: PendingEvent) -> None:
+        """Refuse what rests on a time that cannot be, as far as anybody knows the time."""
+        ensure_seen(noted, self._context, self.noun)
+        at = noted.occurred
+        if at is None and noted.day is None:
+            at = self._context.now if self._as_of == FOREVER else self._as_of
+        if at is not None and at < FOREVER:
+            self._ensure_in_time(noted.fact, at)
+
+    def _ensure_in_time(self, fact: Fact, at: Instant) -> None:
+        """Refuse a fact that names a day which had passed by then."""
 
     @property
     def is_loaded(self) -> bool:
@@ -429,7 +442,7 @@ class Aggregate:
             if noted.occurred is not None:
                 self._ensure_after_opening(noted.occurred)
                 self._as_of = max(before, noted.occurred)
-        ensure_seen(noted, self._context, self.noun)
+        self._ensure_timely(noted)
         pending.append(noted)
         if not self._version and len(pending) == 1 and self._loaded is None:
             track_new(self, self.noun, type(self).__name__)

@@ -25,7 +25,7 @@ from salesflow.domain.metric import MetricKey, ensure_at_stage, metric_of
 from salesflow.domain.planned_aggregate import PlannedAggregate
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, with_item
-from salesflow.domain.time import FOREVER, LAST_DAY, from_instant
+from salesflow.domain.time import LAST_DAY, Instant, from_instant
 from salesflow.domain.values import (
     Count,
     Day,
@@ -300,7 +300,6 @@ class Improvement(PlannedAggregate, ImprovementState):
         """
         then = self._at(occurred_at)
         then._ensure_can_be_drawn(first, every_days)
-        self._ensure_ahead(first, occurred_at)
         seed = randbelow(SEEDS) if seed is None else seed
         order = drawn_order(then.teams, seed)
         starts = tuple(
@@ -332,14 +331,13 @@ class Improvement(PlannedAggregate, ImprovementState):
                 " draw another one, retract that and say why"
             )
 
-    def _ensure_ahead(self, first: date, occurred_at: OccurredAt) -> None:
-        """Refuse an order of starts that were over when it was drawn."""
-        assert self._opening is not None, "it was proposed"
-        drawn = self._now() if occurred_at is None else self._instant(occurred_at)[0]
-        drawn = self._opening.occurred if drawn is None else drawn
-        if drawn == FOREVER or not self._context.knows_days:
+    def _ensure_in_time(self, fact: Fact, at: Instant) -> None:
+        """Refuse an order of starts that were over when it was drawn, too."""
+        super()._ensure_in_time(fact, at)
+        if not isinstance(fact, ImprovementStaggered) or not self._context.knows_days:
             return
-        day = from_instant(drawn).astimezone(self._context.timezone).date()
+        day = from_instant(at).astimezone(self._context.timezone).date()
+        first = min(each.day for each in fact.starts)
         if first < day:
             raise InputError(
                 f"the order is drawn on {day}, and the first team would have started on"

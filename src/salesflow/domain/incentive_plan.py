@@ -12,7 +12,7 @@ its own rate, retroactive ones pay the rate that was reached on everything.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from itertools import pairwise
@@ -26,7 +26,7 @@ from salesflow.domain.arguments import require_reason
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
-from salesflow.domain.time import FOREVER, ensure_period, from_instant
+from salesflow.domain.time import Instant, ensure_period, from_instant
 from salesflow.domain.values import (
     EXACT,
     MOST,
@@ -479,7 +479,6 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         require_reason(because, "another version of a plan")
         ensure_period(starts, starts)
         _ensure_parts_of_quota(terms)
-        self._ensure_not_back(starts, occurred_at)
         then._ensure_followed(starts, terms.accrual if continues else before.terms.accrual)
         version = before.model_copy(
             update={
@@ -500,7 +499,6 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         if then.last_day is not None:
             raise RuleError(f"plan {then.latest.key!r} is retired already, by {then.last_day}")
         ensure_period(last_day, last_day)
-        self._ensure_not_back(last_day, occurred_at)
         self._record(PlanRetired(last_day=last_day, because=because), occurred_at)
 
     def acknowledge(
@@ -541,21 +539,17 @@ class IncentivePlan(Aggregate, IncentivePlanState):
                 f" the next one cannot start before it, on {starts}"
             )
 
-    def _ensure_not_back(self, starts: date, occurred_at: OccurredAt) -> None:
+    def _ensure_in_time(self, fact: Fact, at: Instant) -> None:
         """Refuse to change what was earned on days before the change was agreed."""
-        if occurred_at is None:
-            now = self._context.now if self._as_of == FOREVER else self._as_of
-            if now == FOREVER or not self._context.knows_days:
-                return
-            agreed = from_instant(now).astimezone(self._context.timezone).date()
-        elif not isinstance(occurred_at, datetime):
-            agreed = occurred_at
+        if isinstance(fact, PlanRetired):
+            starts = fact.last_day
+        elif isinstance(fact, PlanPublished) and fact.plan.version > 1:
+            starts = fact.plan.starts
         else:
-            agreed = (
-                from_instant(self._instant(occurred_at)[0])
-                .astimezone(self._context.timezone)
-                .date()
-            )
+            return
+        if not self._context.knows_days:
+            return
+        agreed = from_instant(at).astimezone(self._context.timezone).date()
         if starts < agreed:
             raise RuleError(
                 f"plan {self.latest.key!r} is in use and cannot be changed from {starts} on:"

@@ -73,21 +73,15 @@ class PlannedAggregate(Aggregate):
         zone = self._context.timezone
         return day_number(event.occurred, zone) == day_number(at, zone)
 
-    def _record(self, fact: Fact, occurred_at: OccurredAt) -> None:
-        starts = getattr(fact, "effective_from", None)
-        if isinstance(starts, datetime):
-            self._ensure_not_before(to_instant(starts), occurred_at)
-        super()._record(fact, occurred_at)
-
-    def _ensure_not_before(self, starts: Instant, occurred_at: OccurredAt) -> None:
+    def _ensure_in_time(self, fact: Fact, at: Instant) -> None:
         """Refuse what is to take effect on a day before the one on which it was decided.
 
         It would take effect on that later day all the same.
         """
-        decided = self._now() if occurred_at is None else self._instant_said(occurred_at)
-        if decided is None or not starts < self._begin_of_day(decided):
+        starts = getattr(fact, "effective_from", None)
+        if not isinstance(starts, datetime) or to_instant(starts) >= self._begin_of_day(at):
             return
-        day, earlier = map(self._day_text, (decided, starts))
+        day, earlier = map(self._day_text, (at, to_instant(starts)))
         raise InputError(
             f"effective_from: {earlier} lies before {day}, the day on which it was decided, and"
             f" what is decided takes effect then or later; if it was decided on {earlier}, say"

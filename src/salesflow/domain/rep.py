@@ -8,7 +8,6 @@ can and learns, and where their career leads, counts while they are in a team
 (`rep_development.py`).
 """
 
-from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -30,7 +29,7 @@ from salesflow.domain.rep_development import (
 )
 from salesflow.domain.state import OpenedState
 from salesflow.domain.team import Team
-from salesflow.domain.time import FOREVER, from_instant
+from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.training import Training
 from salesflow.domain.values import Name, Reason, Reference, id_of_key, number
 from salesflow.domain.wording import Message
@@ -258,7 +257,6 @@ class Rep(Awards, RepState):
             raise InputError("a later level of a career plan is reached on a later day")
         then = self._then(occurred_at, starts)
         then._ensure_in_team("agree on a career plan")
-        then._ensure_not_due_before(days[:1], "the career plan is agreed")
         self._record(fact, occurred_at)
 
     def assess_skill(
@@ -323,7 +321,6 @@ class Rep(Awards, RepState):
                 f"{then._who} was assigned training {fact.training!r} already and has not"
                 " completed it; to change the day it is due, retract that assignment first"
             )
-        then._ensure_not_due_before([] if fact.due is None else [fact.due], "it is assigned")
         self._record(fact, occurred_at)
 
     def complete_training(
@@ -363,19 +360,21 @@ class Rep(Awards, RepState):
             self.ensure_exists()
         return self._planned(occurred_at, starts)
 
-    @property
-    def _today(self) -> date | None:
-        """The business day at which it is believed; None while nobody knows it."""
-        if self._as_of >= FOREVER or not self._context.knows_days:
-            return None
-        return from_instant(self._as_of).astimezone(self._context.timezone).date()
-
-    def _ensure_not_due_before(self, due: Sequence[date], done: str) -> None:
+    def _ensure_in_time(self, fact: Fact, at: Instant) -> None:
         """Refuse a day that had passed when what is due by it was agreed."""
-        today = self._today
-        if due and today is not None and due[0] < today:
+        super()._ensure_in_time(fact, at)
+        due, done = None, "it is assigned"
+        if isinstance(fact, TrainingAssigned):
+            due = fact.due
+        elif isinstance(fact, CareerPlanAgreed):
+            done = "the career plan is agreed"
+            due = next((step.due for step in fact.steps if step.due is not None), None)
+        if due is None or not self._context.knows_days:
+            return
+        agreed = from_instant(fact.effective(at)).astimezone(self._context.timezone).date()
+        if due < agreed:
             raise InputError(
-                f"due: {due[0]} lies before {today}, the day on which {done}; name a later one,"
+                f"due: {due} lies before {agreed}, the day on which {done}; name a later one,"
                 " or in occurred_at=… the day on which that was"
             )
 
