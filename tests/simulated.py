@@ -78,7 +78,13 @@ def demo() -> Demo:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not story.exists():
             command = [sys.executable, "-m", "salesflow", "demo", "--db", f"sqlite:///{made}"]
-            told = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+            told = subprocess.run(
+                command,
+                capture_output=True,
+                encoding="utf-8",
+                check=False,
+                env={**os.environ},  # without the width that readline says to what it starts
+            )
             assert told.returncode == 0, told.stderr
             story.write_text(told.stdout, encoding="utf-8")
     folder = tempfile.TemporaryDirectory(prefix="salesflow-demo-")
