@@ -5,13 +5,38 @@ WHERE outcome IN ('won', 'lost') AND closed >= $start AND closed < $end;
 
 SELECT outcome, count(*) FROM closed GROUP BY ALL;
 
-SELECT factor, detail, won_with, lost_with, won - won_with, lost - lost_with
+CREATE OR REPLACE TEMP TABLE factors AS
+SELECT entity_id, outcome, factor, detail, factor IN ('contacted_in', 'overdue_in') AS of_stage
+FROM closed JOIN factor_at($as_of, $known_at) USING (entity_id);
+
+-- What happens in a stage is compared among the deals that stood there for some time.
+CREATE OR REPLACE TEMP TABLE stood AS
+SELECT DISTINCT entity_id, outcome, stage
+FROM closed JOIN (
+    SELECT entity_id, stage
+    FROM (
+        SELECT entity_id, stage, outcome AS stands, valid_from,
+               lead(valid_from) OVER (
+                   PARTITION BY entity_id ORDER BY valid_from, entered <> 'opened', begun
+               ) AS next_from
+        FROM stage_visit_begun($as_of, $known_at)
+    )
+    WHERE stands = 'open' AND (next_from IS NULL OR next_from > valid_from)
+) USING (entity_id)
+UNION
+SELECT entity_id, outcome, detail FROM factors WHERE of_stage;
+
+SELECT factor, detail, won_with, lost_with,
+       if(of_stage, won_there, won) - won_with, if(of_stage, lost_there, lost) - lost_with
 FROM (
-    SELECT factor, detail, count(*) FILTER (outcome = 'won') AS won_with,
+    SELECT factor, detail, of_stage, count(*) FILTER (outcome = 'won') AS won_with,
            count(*) FILTER (outcome = 'lost') AS lost_with
-    FROM closed JOIN factor_at($as_of, $known_at) USING (entity_id)
-    GROUP BY ALL
-), (
+    FROM factors GROUP BY ALL
+) LEFT JOIN (
+    SELECT stage AS detail, count(*) FILTER (outcome = 'won') AS won_there,
+           count(*) FILTER (outcome = 'lost') AS lost_there
+    FROM stood GROUP BY ALL
+) USING (detail), (
     SELECT count(*) FILTER (outcome = 'won') AS won, count(*) FILTER (outcome = 'lost') AS lost
     FROM closed
 );

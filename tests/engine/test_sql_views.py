@@ -10,8 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from databases import plain_connection
-from salesflow import STANDARD, Customer, Deal, Money, SalesFlow
+from salesflow import STANDARD, Customer, Deal, ExternalEvent, Money, SalesFlow
 from salesflow.adapters.projector import rebuild as rebuilding
+from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Event
 from salesflow.errors import InputError
@@ -72,9 +73,11 @@ def selected(url: str, statement: str) -> list[tuple[Any, ...]]:
 
 def test_a_view_shows_ids_times_and_amounts_as_people_write_them(database_url: str) -> None:
     with SalesFlow(database_url, clock=lambda: MARCH) as flow:
-        deal = opened(flow, "-98000.05")
+        deal = opened(flow)
+        less = ForecastGiven(amount=Money("-98000.05", "CNY"))
+        flow.record([ExternalEvent(deal.id, less)])
         flow.catch_up()
-        occurred = flow.history(deal.id)[0].occurred_at
+        occurred = flow.history(deal.id)[-1].occurred_at
     [(id, begun, amount, millionths)] = selected(
         database_url,
         "SELECT CAST(entity_id AS TEXT), valid_from, CAST(amount AS TEXT), amount_millionths"

@@ -67,7 +67,7 @@ def test_figures_movements_and_titles_are_compared_in_chinese() -> None:
             for question in asked
         )
     figures = {row[-4] for table in kpis.tables("zh") for row in table.rows}
-    assert {"新建且已赢单", "新建商机至今赢单率", "周期 · 天数中位数"} <= figures
+    assert {"新建且已赢单", "新建商机至今赢单率", "销售周期 · 天数中位数"} <= figures
     assert in_language("Accounts", "zh") == "变动账"
     movements = {row[-4] for table in flow.tables("zh") for row in table.rows}
     assert "变动 · 赢单 · 商机数" in movements

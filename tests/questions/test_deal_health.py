@@ -65,7 +65,7 @@ def test_the_day_a_limit_was_passed_is_not_said_to_be_the_day_it_began() -> None
             ("2026-03-09", ForecastGiven(expected_close=date(2026, 5, 1))),
         )
         text = books.flow.ask(DealHealth(deal=deal_id(1)), as_of="2026-03-31").table()
-    assert "31 days in stage (max 10), past the limit since 2026-03-11" in text
+    assert "31.0 days in stage (max 10), past the limit since 2026-03-11" in text
     assert "close date pushed 2x, too often since 2026-03-09" in text
 
 

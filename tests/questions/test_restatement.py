@@ -290,7 +290,7 @@ def test_the_answer_stays_whatever_is_recorded_afterwards() -> None:
         assert told.flow.ask(Restatement(), at=view.moment) == view
 
 
-@pytest.mark.parametrize("when", ["yesterday", "2026-03-31T10:00:00", datetime(2026, 3, 31)])  # noqa: DTZ001
+@pytest.mark.parametrize("when", ["yesterday", datetime(2026, 3, 31)])  # noqa: DTZ001
 def test_a_time_that_cannot_be_read_is_refused_at_once(when: str | datetime) -> None:
     with pytest.raises(InputError, match="known_then"):
         Restatement(known_then=when)

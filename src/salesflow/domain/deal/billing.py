@@ -27,6 +27,7 @@ from salesflow.domain.state import appended
 from salesflow.domain.values import (
     Count,
     Day,
+    Flag,
     Money,
     Personal,
     Reason,
@@ -132,7 +133,7 @@ class RefundGiven(Fact):
     amount: Money
     invoice: Reference | None = None
     because: Reason | None = None
-    overpayment: bool = False
+    overpayment: Flag = False
     """Whether it sends back what came in beyond the sale, as when a payment was made twice;
     nothing of the sale is lost then."""
 
