@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
@@ -104,3 +106,11 @@ def test_every_command_says_what_it_does(command: tuple[str, ...]) -> None:
 def test_every_question_can_be_asked_from_the_command_line() -> None:
     listed = ran("ask", "--help").out
     assert [name for name in QUESTIONS if name not in listed] == []
+
+
+def test_the_entry_stays_a_function_whatever_was_imported() -> None:
+    """A module of its name would take its place in the package once it is imported."""
+    package = import_module("salesflow.cli")
+    for module in iter_modules(package.__path__):
+        import_module(f"salesflow.cli.{module.name}")
+    assert callable(package.main)

@@ -106,7 +106,7 @@ def test_output_in_an_old_encoding_is_no_reason_to_fail(db: str) -> None:
 @pytest.mark.parametrize(
     "loading",
     [
-        "salesflow.cli.main",
+        "salesflow.cli.run",
         "salesflow.domain.wording",
         "salesflow.errors",
         "rich",

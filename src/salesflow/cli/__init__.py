@@ -2,7 +2,7 @@
 
 `main` is the script's entry. It loads everything where a Ctrl-C is caught, so that one who
 presses it early meets one line and exit code 130 as well; how a command ends otherwise stands
-in `cli.main`.
+in `cli.run`.
 """
 
 import sys
@@ -16,7 +16,7 @@ STOPPED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (the process's own by default) and give its exit code."""
     try:
-        from salesflow.cli.main import run
+        from salesflow.cli.run import run
 
         return run(arguments)
     except KeyboardInterrupt:  # while that is being loaded, or for the second time
