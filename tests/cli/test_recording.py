@@ -26,7 +26,7 @@ from simulated import Ran, ran
 
 NOT_FOR_PEOPLE = {"retract_pair", "begin", "evaluate"}
 """Commands of aggregates that have another one on the command line."""
-READING = {"category", "meets", "name", "before", "in_force", "ensure_in_use"}
+READING = {"category", "meets", "name", "before", "in_force", "ensure_in_use", "paid_beyond"}
 KINDS = [kind for kind in AGGREGATES if kind not in (Settings, RateTable)]
 
 

@@ -65,7 +65,7 @@ WRONG = {
     ),
     "half a number": (("log", "--late-by", "5x"), "--late-by: '5x' is not a whole number"),
     "none at all": (("log", "--limit", "0"), "--limit: must be at least 1"),
-    "a plural": (("ask", "leaderboard", "--by", "teams"), "'rep', 'team' (perhaps team)"),
+    "a plural": (("ask", "leaderboard", "--by", "teams"), "(perhaps team)"),
     "no choice": (("ask", "kpis", "--by", "x"), "--by: 'x' is not one of 'rep', 'team'"),
     "an end alone": (
         ("ask", "kpis", "--to", "2026-03-31"),

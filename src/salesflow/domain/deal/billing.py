@@ -311,7 +311,7 @@ class Billing(DealCommands, BillingState, AfterSalesState):
     ) -> None:
         """Note that money went back to the customer, and why.
 
-        It takes so much back of the sale, unless it is an `overpayment` that goes back.
+        It takes so much back of the sale, unless it sends an overpayment back.
 
         Raises:
             RuleError: when it is more than was sold or paid and not refunded before, or an
