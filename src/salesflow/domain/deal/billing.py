@@ -334,8 +334,8 @@ class Billing(DealCommands, BillingState, AfterSalesState):
 
     def paid_beyond(self, currency: str) -> Decimal | None:
         """Return how much came in beyond what is sold and did not go back; None if unknown."""
-        sold = (self.amount, *(order.amount for order in self.repeat_orders))
-        if None in sold:
+        sold = self._sold
+        if sold is None:
             return None
         paid = _sum_of((payment.amount for payment in self.payments), currency)
         back = (given.amount for given in self.refunds if given.overpayment)
@@ -356,8 +356,8 @@ class Billing(DealCommands, BillingState, AfterSalesState):
         A customer may have paid more than was sold, with taxes or twice. Of an earlier win what
         was sold is taken back as a whole, so its refunds do not count against the standing one.
         """
-        sold = (self.amount, *(order.amount for order in self.repeat_orders))
-        if None in sold:
+        sold = self._sold
+        if sold is None:
             return
         of_win = _sum_of(sold, refund.currency), _sum_of(self._refunds_of_win, refund.currency)
         in_all = (
@@ -377,6 +377,13 @@ class Billing(DealCommands, BillingState, AfterSalesState):
             )
 
     @property
+    def _sold(self) -> list[Money] | None:
+        """What it was sold for, with its repeat orders; None where an amount is not known."""
+        sold = [self.amount, *(order.amount for order in self.repeat_orders)]
+        known = [each for each in sold if each is not None]
+        return known if len(known) == len(sold) else None
+
+    @property
     def _refunds_of_win(self) -> Iterator[Money]:
         """What was given back of the sale since it was won, as it stands won."""
         latest_first = reversed(in_effect([*self._history], self._as_of))
@@ -385,7 +392,7 @@ class Billing(DealCommands, BillingState, AfterSalesState):
         return (fact.amount for fact in given if not fact.overpayment)
 
 
-def _sum_of(amounts: Iterable[Money | None], currency: str) -> Decimal:
+def _sum_of(amounts: Iterable[Money], currency: str) -> Decimal:
     """Add up the amounts that are in a currency."""
-    of_it = (money.amount for money in amounts if money and money.currency == currency)
+    of_it = (money.amount for money in amounts if money.currency == currency)
     return sum(of_it, NOTHING)
