@@ -22,6 +22,7 @@ def interviews_in(
     """Count who was asked in time, and what buyers named beside what sellers said."""
     held = timely = due = closed = compared = agree = 0
     reasons: dict[str, dict[str, int]] = {}
+    rivals: dict[str, dict[str, int]] = {}
     for stream in deals_of(events):
         closing = closing_at(events, stream, as_of, known_at)
         if closing is None or closing["outcome"] not in ("won", "lost"):
@@ -34,36 +35,52 @@ def interviews_in(
         closed += 1
         asked = _asked(events, stream, at, as_of, known_at)
         held += bool(asked)
-        in_time = bool(asked) and min(when for when, _ in asked) - at <= days * DAY
+        in_time = bool(asked) and min(when for when, *_ in asked) - at <= days * DAY
         timely += in_time
         due += in_time or as_of - at > days * DAY
-        buyer = {reason for _, named in asked for reason in named}
-        seller = closing["because"] if closing["outcome"] == "lost" else None
-        for reason in buyer:
-            _count(reasons, reason, "won" if closing["outcome"] == "won" else "lost")
+        lost = closing["outcome"] == "lost"
+        buyer = {reason for _, named, _ in asked for reason in named}
+        seller = closing["because"] if lost else None
+        _count(reasons, buyer, seller, lost=lost)
         if seller and buyer:
             compared += 1
             agree += seller in buyer
-            _count(reasons, seller, "too" if seller in buyer else "alone")
+        looked_at = {rival for _, _, rival in asked if rival}
+        _count(rivals, looked_at, closing["competitor"] if lost else None, lost=lost)
     return {
         "counts": (closed, held, timely, due, compared, agree),
-        "reasons": {
-            reason: tuple(its.get(name, 0) for name in ("lost", "too", "alone", "won"))
-            for reason, its in reasons.items()
-        },
+        "reasons": _counted(reasons),
+        "competitors": _counted(rivals),
     }
 
 
-def _count(reasons: dict[str, dict[str, int]], reason: str, what: str) -> None:
-    its = reasons.setdefault(reason, {})
-    its[what] = its.get(what, 0) + 1
+def _counted(named: dict[str, dict[str, int]]) -> dict[str, tuple[int, ...]]:
+    return {
+        name: tuple(its.get(who, 0) for who in ("lost", "too", "alone", "won"))
+        for name, its in named.items()
+    }
+
+
+def _count(
+    counts: dict[str, dict[str, int]], buyer: set[str], seller: str | None, *, lost: bool
+) -> None:
+    found = [(name, "lost" if lost else "won") for name in buyer]
+    if seller and buyer:
+        found.append((seller, "too" if seller in buyer else "alone"))
+    for name, what in found:
+        its = counts.setdefault(name, {})
+        its[what] = its.get(what, 0) + 1
 
 
 def _asked(
     events: list[Raw], stream: str, closed: int, as_of: int, known_at: int
-) -> list[tuple[int, list[str]]]:
+) -> list[tuple[int, list[str], str | None]]:
     return [
-        (event["occurred"], event["payload"].get("reasons", []))
+        (
+            event["occurred"],
+            event["payload"].get("reasons", []),
+            event["payload"].get("competitor"),
+        )
         for event, state in replay(events, stream, known_at)
         if event["kind"] == "deal.interview_held"
         and event["event_id"] not in state["irregular"]

@@ -112,6 +112,26 @@ def test_the_buyer_and_the_seller_agree_on_some_losses(sales: Shop) -> None:
     assert "too few to conclude" in view.table()
 
 
+def test_buyers_name_other_competitors_than_sellers(sales: Shop) -> None:
+    for number, (seller, *buyer) in enumerate(
+        (("Acme", "Acme", "Borg"), ("Acme", "Borg"), ("Cyb",), (None, "Acme")), 1
+    ):
+        lost = DealLost(because="price", competitor=seller)
+        sales.tell(number, ("2026-04-01", opened(PLAIN)), ("2026-04-10", lost))
+        for name in buyer:
+            sales.tell(number, ("2026-04-20", InterviewHeld(competitor=name)))
+    sales.tell(5, ("2026-04-01", opened(PLAIN)), ("2026-04-10", DealWon()))
+    sales.tell(5, ("2026-04-12", InterviewHeld(competitor="达索")))
+    view = sales.flow.ask(WinLoss(), as_of="2026-05-31")
+    assert [
+        (it.competitor, it.lost, it.seller_too, it.seller_alone, it.won)
+        for it in view.buyer_competitors
+    ] == [("Acme", 2, 1, 1, 0), ("Borg", 2, 0, 0, 0), ("达索", 0, 0, 0, 1)]
+    assert "Competitors of buyers and sellers" in view.table()
+    before = sales.flow.ask(WinLoss(), as_of="2026-04-15")
+    assert [it.competitor for it in before.buyer_competitors] == ["达索"]
+
+
 def test_an_interview_before_the_decision_is_none_of_it(sales: Shop) -> None:
     lose(sales, 1, "price", "price", day="05")
     view = sales.flow.ask(WinLoss(), as_of="2026-05-31")

@@ -77,6 +77,10 @@ def _interviews(view: WinLossView) -> dict[str, Any]:
             each.reason: (each.lost, each.seller_too, each.seller_alone, each.won)
             for each in view.buyer_reasons
         },
+        "competitors": {
+            each.competitor: (each.lost, each.seller_too, each.seller_alone, each.won)
+            for each in view.buyer_competitors
+        },
     }
 
 

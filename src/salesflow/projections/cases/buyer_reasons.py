@@ -5,15 +5,15 @@ a loss. It is a module of its own, since `win_loss` counts what the seller knows
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 
 from salesflow.domain.time import DAY
-from salesflow.domain.values import Reference, Value
+from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
-from salesflow.presentation.format import Estimate, estimate_text
+from salesflow.presentation.format import Estimate, RowOfValues, estimate_text, written_rows
 from salesflow.presentation.messages import Language, in_language, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_figures import places_among
@@ -23,7 +23,14 @@ from salesflow.projections.core.question import Reader
 from salesflow.projections.core.statistics import share
 from salesflow.projections.folds.interview import INTERVIEW
 
-__all__ = ["BuyerReason", "Interviews", "buyer_side", "buyer_tables"]
+__all__ = [
+    "BuyerCompetitor",
+    "BuyerReason",
+    "BuyerSide",
+    "Interviews",
+    "buyer_side",
+    "buyer_tables",
+]
 
 
 FEW: Final = 10
@@ -68,17 +75,54 @@ class BuyerReason(Value):
     """Won deals in which the buyer named it."""
 
 
+class BuyerCompetitor(Value):
+    """Whom buyers name beside us, and how often the seller had named them too."""
+
+    competitor: Annotated[SafeText, FieldRole.KEY]
+    lost: int
+    """Lost deals in which the buyer named it."""
+    seller_too: int
+    """Those of them that the seller says were lost to it."""
+    seller_alone: int
+    """Lost deals, to it as the seller says, in which the buyer named another one alone."""
+    won: int
+    """Won deals in which the buyer named it."""
+
+
+class BuyerSide(NamedTuple):
+    """Who was asked after the decision, and what they said."""
+
+    interviews: Interviews
+    reasons: tuple[BuyerReason, ...]
+    competitors: tuple[BuyerCompetitor, ...]
+
+
 class _InterviewedDeal(NamedTuple):
-    """One closed deal with interviews."""
+    """One closed deal with interviews: what its seller and its buyer named."""
 
     outcome: str
     seller: str | None
     buyer: frozenset[str]
 
 
-def buyer_side(
-    deals: HeldRows, reader: Reader, days: int
-) -> tuple[Interviews, tuple[BuyerReason, ...]]:
+class _Named(NamedTuple):
+    """In how many deals a reason or a competitor was named, and by whom."""
+
+    name: str
+    lost: int
+    seller_too: int
+    seller_alone: int
+    won: int
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """All but the name, as the views have them."""
+        fields = self._asdict()
+        del fields["name"]
+        return fields
+
+
+def buyer_side(deals: HeldRows, reader: Reader, days: int) -> BuyerSide:
     """Count the interviews of closed deals, and what buyers say beside what sellers said."""
     rows = reader.columns(INTERVIEW)
     deal = places_among(deals["entity_id"], rows["entity_id"])
@@ -87,21 +131,29 @@ def buyer_side(
     rows, deal = rows.where(after), deal[after]
     first = np.full(len(deals), NEVER)
     np.minimum.at(first, deal, rows["occurred"])
-    asked = [*_asked(deals, deal, rows.cells("reasons"))]
-    return _interviews(deals, first, asked, days, reader), tuple(_reasons(asked))
+    by_reason = [*_asked(deals, deal, "because", rows.cells("reasons"))]
+    by_competitor = _asked(deals, deal, "competitor", rows.cells("competitor"))
+    return BuyerSide(
+        _interviews(deals, first, by_reason, days, reader),
+        tuple(BuyerReason(reason=each.name, **each.counts) for each in _named(by_reason)),
+        tuple(
+            BuyerCompetitor(competitor=each.name, **each.counts)
+            for each in _named(by_competitor)
+        ),
+    )
 
 
 def _asked(
-    deals: HeldRows, deal: Column, reasons: Sequence[str | None]
-) -> Iterable[_InterviewedDeal]:
+    deals: HeldRows, deal: Column, by_seller: str, by_buyer: Sequence[str | None]
+) -> Iterator[_InterviewedDeal]:
     """Yield the closed deals with interviews, and what their buyers named in any of them."""
     named: dict[int, set[str]] = {}
-    for number, lines in zip(deal.tolist(), reasons, strict=True):
+    for number, lines in zip(deal.tolist(), by_buyer, strict=True):
         named.setdefault(number, set()).update((lines or "").split("\n"))
     places = np.array([*named], np.int64)
-    told = deals.records("outcome", "because", rows=places)
-    for (outcome, because), buyer in zip(told, named.values(), strict=True):
-        yield _InterviewedDeal(outcome, because, frozenset(buyer - {""}))
+    told = deals.records("outcome", by_seller, rows=places)
+    for (outcome, seller), buyer in zip(told, named.values(), strict=True):
+        yield _InterviewedDeal(outcome, seller, frozenset(buyer - {""}))
 
 
 def _interviews(
@@ -126,7 +178,7 @@ def _interviews(
     )
 
 
-def _reasons(asked: Sequence[_InterviewedDeal]) -> list[BuyerReason]:
+def _named(asked: Iterable[_InterviewedDeal]) -> list[_Named]:
     lost, too, alone, won = (Counter[str]() for _ in range(4))
     for outcome, seller, buyer in asked:
         if outcome == "won":
@@ -138,44 +190,38 @@ def _reasons(asked: Sequence[_InterviewedDeal]) -> list[BuyerReason]:
         elif seller and buyer:
             alone[seller] += 1
     found = [
-        BuyerReason(
-            reason=reason,
-            lost=lost[reason],
-            seller_too=too[reason],
-            seller_alone=alone[reason],
-            won=won[reason],
-        )
-        for reason in {*lost, *alone, *won}
+        _Named(name, lost[name], too[name], alone[name], won[name])
+        for name in {*lost, *alone, *won}
     ]
-    return sorted(found, key=lambda it: (-it.lost, -it.seller_alone, -it.won, it.reason))
+    return sorted(found, key=lambda it: (-it.lost, -it.seller_alone, -it.won, it.name))
 
 
 def buyer_tables(
-    interviews: Interviews,
-    reasons: Iterable[BuyerReason],
-    days: int,
-    written: tuple[Names, Language],
+    side: BuyerSide, days: int, written: tuple[Names, Language]
 ) -> list[TableOfView]:
     """Lay out who was asked, and what buyers say beside what sellers said."""
     names, language = written
-    if not interviews.interviewed:
+    if not side.interviews.interviewed:
         return []
-    rows = tuple(
-        (
-            names.label(each.reason, language),
-            *(f"{count:,}" for count in (each.lost, each.seller_too, each.seller_alone)),
-            f"{each.won:,}",
-        )
-        for each in reasons
-    )
-    columns = (
-        "Reason", "Lost, buyer says so", "Seller too", "Lost, seller alone",
-        "Won, buyer says so",
-    )  # fmt: skip
+    reasons = ((names.label(each.reason, language), each) for each in side.reasons)
+    competitors = ((each.competitor, each) for each in side.competitors)
     return [
-        _asked_table(interviews, days, language),
-        TableOfView("Reasons of buyers and sellers", columns, rows),
+        _asked_table(side.interviews, days, language),
+        _named_table("Reasons of buyers and sellers", "Reason", reasons),
+        _named_table("Competitors of buyers and sellers", "Competitor", competitors),
     ]
+
+
+def _named_table(
+    title: str, what: str, named: Iterable[tuple[str, BuyerReason | BuyerCompetitor]]
+) -> TableOfView:
+    columns = (
+        what, "Lost, buyer says so", "Seller too", "Lost, seller alone", "Won, buyer says so",
+    )  # fmt: skip
+    rows: list[RowOfValues] = [
+        (name, each.lost, each.seller_too, each.seller_alone, each.won) for name, each in named
+    ]
+    return TableOfView(title, columns, written_rows(rows))
 
 
 def _asked_table(interviews: Interviews, days: int, language: Language) -> TableOfView:

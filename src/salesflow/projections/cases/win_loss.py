@@ -39,7 +39,9 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView, tables_by_currency
 from salesflow.projections.cases.buyer_reasons import (
+    BuyerCompetitor,
     BuyerReason,
+    BuyerSide,
     Interviews,
     buyer_side,
     buyer_tables,
@@ -164,6 +166,8 @@ class WinLossView(MoneyView):
     interviews: Interviews
     buyer_reasons: tuple[BuyerReason, ...]
     """What buyers say it was decided by, the most frequent of lost deals first."""
+    buyer_competitors: tuple[BuyerCompetitor, ...]
+    """To whom it went, or who else was looked at, as buyers say; of lost deals first."""
     deal: UUID | None
     """The deal whose like was asked for."""
     similar: tuple[SimilarDeal, ...]
@@ -189,9 +193,8 @@ class WinLossView(MoneyView):
         reasons = ("Reason", "Deals", "Amount", "Share of lost amount", "Cumulative share")
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
         similar = () if self.deal is None else (self._similar(language),)
-        buyers = buyer_tables(
-            self.interviews, self.buyer_reasons, self.interviewed_within, (self.names, language)
-        )
+        side = BuyerSide(self.interviews, self.buyer_reasons, self.buyer_competitors)
+        buyers = buyer_tables(side, self.interviewed_within, (self.names, language))
         return [
             TableOfView(
                 "Win and loss drivers", with_, written_rows(drivers), notes=notes, about=days
@@ -255,7 +258,7 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
         for group in closed:
             outcomes[group.outcome] += group.deals
         lost = [group for group in closed if group.outcome == "lost"]
-        interviews, buyer_reasons = buyer_side(deals, reader, self.interviewed_within)
+        buyers = buyer_side(deals, reader, self.interviewed_within)
         alike: tuple[SimilarDeal, ...] = ()
         if self.deal is not None:
             alike = similar_deals(reader, read_deal(reader, self.deal), self.similar)
@@ -270,13 +273,14 @@ class WinLoss(MoneyQuestion[WinLossView], PeriodQuestion[WinLossView]):
             losses=tuple(loss_reasons(lost)),
             lost_to=tuple(_lost_to(lost)),
             interviewed_within=self.interviewed_within,
-            interviews=interviews,
-            buyer_reasons=buyer_reasons,
+            interviews=buyers.interviews,
+            buyer_reasons=buyers.reasons,
+            buyer_competitors=buyers.competitors,
             deal=self.deal,
             similar=alike,
             similar_won=share(*win_rate_of(Counter(each.outcome for each in alike), 0)),
             rates=exchange.used,
-            names=named(_meant(deals, factors, buyer_reasons), reader.processes),
+            names=named(_meant(deals, factors, buyers.reasons), reader.processes),
         )
 
     def _deals(self, reader: Reader) -> HeldRows:
