@@ -534,6 +534,55 @@ def test_what_counts_for_nothing_is_named_with_the_reason() -> None:
         ]
 
 
+def outside(found: Payroll, month: str, rep: str = "ann") -> list[tuple[str, Decimal | None]]:
+    """Give what stands under Not credited, as outside the clawback window."""
+    view = found.asks(rep, month)
+    return [
+        (each.event, each.amount)
+        for each in view.not_credited
+        if each.reason == "outside_clawback_window"
+    ]
+
+
+def test_of_a_refund_partly_inside_the_window_the_part_outside_is_not_credited() -> None:
+    with payroll(
+        plan(rate="0.1", crediting="payment", clawback_days=30),
+        won(1, "01-05", "10000", splits={"bob": "0.4"}),
+        paid(1, "01-10", "4000"),
+        paid(1, "03-01", "6000"),
+        refunded(1, "03-10", "8000"),  # 6,000 of nine days ago, 2,000 of two months ago
+    ) as found:
+        assert lines(found.asks("ann", "2026-03")) == ["360", "-360"]
+        assert outside(found, "2026-03") == [("refunded", Decimal(-1200))]  # 60 % of 2,000
+        assert outside(found, "2026-03", "bob") == [("refunded", Decimal(-800))]
+
+
+def test_of_a_cut_partly_inside_the_window_the_part_outside_is_not_credited() -> None:
+    with payroll(
+        plan(clawback_days=30),
+        won(1, "01-05", "500000"),
+        amended(1, "05-01", "600000"),
+        amended(1, "05-20", "1000"),  # 100,000 are taken back, 499,000 are not
+        amended(1, "05-21", "900"),
+        refunded(1, "05-22", "50"),
+    ) as found:
+        assert lines(found.asks("ann", "2026-05")) == ["5000", "-5000"]
+        assert outside(found, "2026-05") == [
+            *(("amended", Decimal(-499_000)), ("amended", Decimal(-100))),
+            ("refunded", Decimal(-50)),
+        ]
+
+
+def test_of_a_payment_without_a_rate_the_share_of_the_rep_is_not_credited() -> None:
+    with payroll(
+        plan(crediting="payment"),
+        won(1, "03-01", "1000", currency="EUR", splits={"bob": "0.25"}),
+        paid(1, "03-02", "1500", "EUR"),
+    ) as found:
+        [none] = found.asks("ann", "2026-03").not_credited
+        assert told(none.reason, none.amount) == ("no_rate", 750)  # 1,000 of 1,500 are sold
+
+
 def test_a_draw_of_a_part_of_a_month_says_of_how_many_days_it_is() -> None:
     with payroll(
         plan(draw="3000", guarantee="600"), joined("04-14"), won(1, "04-20", "1000")

@@ -286,9 +286,10 @@ class CommissionBook:
             sale, change, (currency, lost), changed_credits, always=is_exchange
         )
         stays = any(each.left > 0 for each in self._credits[sale.key])
-        falls = counted < self._counted[sale.key, currency] and _lowers(together, currency)
-        if stays and taken < lost and falls:
-            self._leave_out(change, "outside_clawback_window")
+        falls = self._counted[sale.key, currency] - counted
+        kept = min(lost - taken, falls) if _lowers(together, currency) else NOTHING
+        if stays and kept > 0:
+            self._leave_out(change, "outside_clawback_window", (currency, -kept), sale)
         left = [each.left for each in self._credits[sale.key] if each.currency == currency]
         return before - taken if any(left) or before <= 0 else counted
 
@@ -330,7 +331,7 @@ class CommissionBook:
         if version is not None:
             rate = self._plan.rate(currency, version.currency, day)
             if rate is None:
-                self._leave_out(change, "no_rate")
+                self._leave_out(change, "no_rate", more, sale)
             else:
                 credit.version, credit.rate = version, rate
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
@@ -375,7 +376,7 @@ class CommissionBook:
         kept = self._kept(sale, book, change.currency)
         again = min(kept, change.amount or NOTHING)
         if again > 0:
-            self._leave_out(change._replace(amount=tidy(again)), "kept_of_earlier_win")
+            self._leave_out(change, "kept_of_earlier_win", (change.currency, again), sale)
 
     def _take_back(
         self,
@@ -402,7 +403,7 @@ class CommissionBook:
                 continue
             rate = self._plan.rate(currency, credit.currency, day)
             if rate is None:
-                self._leave_out(change, "no_rate")
+                self._leave_out(change, "no_rate", (currency, -rest), sale)
                 continue
             wanted = rest if rate == 1 else in_millionths(Fraction(rest) * rate)
             changed_credits.begin(credit)
@@ -414,15 +415,25 @@ class CommissionBook:
             rest -= covered
         return amount - max(rest, NOTHING)
 
-    def _leave_out(self, change: SaleChange, reason: NoCredit) -> None:
+    def _leave_out(
+        self,
+        change: SaleChange,
+        reason: NoCredit,
+        part: tuple[str, Decimal] | None = None,
+        sale: Sale | None = None,
+    ) -> None:
+        """Note what counts for nothing: all that happened, or the rep's share of a part."""
+        currency, amount = part or (change.currency, change.amount)
+        if sale is not None and amount is not None:
+            amount = tidy(amount * sale.share)
         self.not_credited.append(
             NotCredited(
                 at=change.at,
                 event_id=change.event_id,
                 deal=change.deal,
                 kind=change.kind,
-                currency=change.currency,
-                amount=change.amount,
+                currency=currency,
+                amount=amount,
                 reason=reason,
             )
         )
