@@ -25,6 +25,7 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from salesflow.domain.calendar import Days
 from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.statement import LineExchange, LinePart
 from salesflow.domain.time import Instant
@@ -107,6 +108,8 @@ class EarnedLine(NamedTuple):
     """What SPIFFs pay otherwise."""
     exchanges: tuple[LineExchange, ...]
     """Where it was sold in another currency than the plan's, at which rate."""
+    of_earlier: Decimal
+    """How much of the amount is of what was credited in periods before its own."""
 
     @property
     def parts(self) -> tuple[LinePart, ...]:
@@ -138,6 +141,9 @@ class PlanCalendar(Protocol):
 
     def credits_by(self, day: date) -> str:
         """Return when a sale of a day is credited: closing, invoice or payment."""
+
+    def period(self, day: date) -> Days:
+        """Return the period of settlement that a day lies in."""
 
     def accrual(self, version: PlanVersion, day: date) -> AccrualKey:
         """Return the accrual to which belongs what a version credits on a day."""
@@ -449,18 +455,14 @@ class CommissionBook:
         self, change: SaleChange, changed_credits: ChangedCredits
     ) -> Iterator[EarnedLine]:
         """Work out what is paid otherwise in each accrual, and why."""
+        period = self._plan.period(self._plan.day(change.at))
         for accrual, credits in changed_credits.by_accrual().items():
-            base = self._accrue(accrual, credits)
-            accrued = sorted(self._accruals[accrual].items())
-            segments = [(self._versions[number], amount) for number, amount in accrued]
+            own = [each for each in credits if each.credit.day >= period.first]
+            earlier = [each for each in credits if each.credit.day < period.first]
             before = self._totals.get(accrual, NOTHING_ACCRUED)
-            after = self._totals[accrual] = accrual_total(segments)
-            amount = after.rounded - before.rounded
-            spiffs: list[LinePart] = []
-            for each in credits:
-                more, extra = spiffs_differing(each, segments[0][0].currency)
-                amount += more
-                spiffs += extra
+            base, of_own, spiffs = self._raise(accrual, own)
+            more, of_earlier, others = self._raise(accrual, earlier)
+            base, amount = base + more, of_own + of_earlier
             if base or amount:
                 yield EarnedLine(
                     at=change.at,
@@ -471,10 +473,29 @@ class CommissionBook:
                     share=max(each.credit.sale.share for each in credits),
                     base=tidy(base),
                     amount=tidy(amount),
-                    totals=(before, after),
-                    spiffs=spiffs,
+                    totals=(before, self._totals[accrual]),
+                    spiffs=[*spiffs, *others],
                     exchanges=tuple(exchanges(credits)),
+                    of_earlier=tidy(of_earlier),
                 )
+
+    def _raise(
+        self, accrual: AccrualKey, credits: Sequence[CreditBefore]
+    ) -> tuple[Decimal, Decimal, list[LinePart]]:
+        """Take changed credits into an accrual; return how much accrues and is paid more."""
+        if not credits:
+            return NOTHING, NOTHING, []
+        base = self._accrue(accrual, credits)
+        accrued = sorted(self._accruals[accrual].items())
+        segments = [(self._versions[number], amount) for number, amount in accrued]
+        before = self._totals.get(accrual, NOTHING_ACCRUED)
+        after = self._totals[accrual] = accrual_total(segments)
+        amount, spiffs = after.rounded - before.rounded, []
+        for each in credits:
+            more, extra = spiffs_differing(each, segments[0][0].currency)
+            amount += more
+            spiffs += extra
+        return base, amount, spiffs
 
     def _accrue(self, accrual: AccrualKey, credits: Sequence[CreditBefore]) -> Decimal:
         """Add to an accrual what was credited, less what was taken back; return how much."""

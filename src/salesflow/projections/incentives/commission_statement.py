@@ -234,11 +234,11 @@ class _StatementMaker:
             numbered = enumerate(self._unpaid(period), len(lines) + 1)
             more = tuple(_difference(number, each) for number, each in numbered)
             balance = self._draw_balance(period)
-        from_sales = sum((line.commission for line in lines), NOTHING)
         from_more = sum((each.commission for each in more), NOTHING)
-        settled = settle(from_sales, from_more, self._mine.due(period), balance)
+        earned = self._mine.earned(mine)._replace(in_difference=from_more)
+        settled = settle(earned, self._mine.due(period), balance)
         agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
-        return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
+        return _Period(lines, more, _totals(earned.from_sales, from_more, settled, agreed))
 
     def _people_changed(self, period: Days) -> Iterator[UUID]:
         """Yield the deals of lines whose owner or shares changed after they were sold."""
@@ -314,10 +314,8 @@ class _StatementMaker:
                 balance += issued.advanced - issued.recovered
                 here = Days(issued.first_day, issued.last_day)
             elif has_draws:
-                from_sales = sum((line.amount for line in self._of(here)), NOTHING)
-                balance = settle(
-                    from_sales, NOTHING, self._mine.due(here), balance
-                ).draw_balance
+                earned = self._mine.earned(self._of(here))
+                balance = settle(earned, self._mine.due(here), balance).draw_balance
             day = here.last + ONE_DAY
         return balance
 

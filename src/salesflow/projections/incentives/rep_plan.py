@@ -26,7 +26,7 @@ from salesflow.projections.core.replaying import state_of
 from salesflow.projections.incentives.commission_book import CommissionBook, EarnedLine
 from salesflow.projections.incentives.commission_reading import PlanSchedule, SalesOnRecord
 from salesflow.projections.incentives.reader_without import ReaderWithout
-from salesflow.projections.incentives.settlement import Due, due_of, guaranteed_for
+from salesflow.projections.incentives.settlement import Due, Earned, due_of, guaranteed_for
 from salesflow.projections.scope import Teams
 
 __all__ = ["RepPlan", "SalesAndPlan"]
@@ -65,10 +65,19 @@ class RepPlan:
         day = self.schedule.day
         return [line for line in lines if period.first <= day(line.at) <= period.last]
 
+    def earned(self, lines: Iterable[EarnedLine]) -> Earned:
+        """Return what the lines of a period come to."""
+        found = Earned()
+        for line in lines:
+            found = found._replace(
+                of_period=found.of_period + line.amount - line.of_earlier,
+                of_earlier=found.of_earlier + line.of_earlier,
+            )
+        return found
+
     def guaranteed(self, lines: Iterable[EarnedLine], period: Days) -> Decimal:
         """Return what the guarantee adds to the lines of a period."""
-        from_sales = sum((line.amount for line in lines), NOTHING)
-        return guaranteed_for(from_sales, self.due(period))
+        return guaranteed_for(self.earned(lines), self.due(period))
 
 
 class SalesAndPlan:
