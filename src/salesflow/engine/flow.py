@@ -52,6 +52,7 @@ from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.state import LoadedStream, ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
+from salesflow.engine.exports import Exports
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.reactors import Reactor, Reactors, reactors_by_name
 from salesflow.engine.run import CommandRunner
@@ -258,6 +259,11 @@ class SalesFlow(CommandRunner):
         if self._reactors is None:
             self._reactors = Reactors(self.log, {})
         return self._reactors
+
+    @property
+    def exports(self) -> Exports:
+        """What writes the log and what follows from it into files of open formats."""
+        return Exports(self.log, self._moments)
 
     # Recording
 
