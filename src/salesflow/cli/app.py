@@ -119,6 +119,7 @@ COMMANDS: Final = CommandGroup(
             "Export the log, read tables and histories for other tools.",
             {
                 "log": f"{HOME}exports.log:export_log",
+                "tables": f"{HOME}exports.tables:export_tables",
             },
         ),
         "ask": ASK,

@@ -1,37 +1,96 @@
 """What goes out of an engine: its log, its read tables, its histories, in open formats.
 
     flow.exports.log("sales.jsonl.gz")
+    flow.exports.tables("march", as_of="2026-03-31")
     flow.exports.digest().log_sha256
 
 A module of its own, since most who record and ask never export.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from hashlib import file_digest
+from importlib.metadata import version as version_of
+from json import dumps
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, NamedTuple
+
+import sqlalchemy as sa
 
 from salesflow.adapters.database.database import sqlite_path
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.exporters.log_file import (
-    ExportedLog,
-    LogExport,
-    position_known_at,
+from salesflow.adapters.exporters.arrow_files import write_arrow
+from salesflow.adapters.exporters.log_file import ExportedLog, LogExport, position_known_at
+from salesflow.adapters.exporters.log_rows import log_rows
+from salesflow.adapters.exporters.new_files import (
+    STANDARD_OUTPUT,
+    new_folder,
+    new_path,
+    new_stream,
 )
-from salesflow.adapters.exporters.new_files import STANDARD_OUTPUT, ensure_new, new_stream
+from salesflow.adapters.exporters.rows import ExportRows
+from salesflow.adapters.exporters.safe_csv import write_csv
+from salesflow.adapters.exporters.table_rows import read_table_rows
 from salesflow.adapters.logs import Progress
+from salesflow.adapters.projector.read_tables import left_out_at
+from salesflow.adapters.projector.runner import Runner
 from salesflow.adapters.projector.snapshot import MomentResolver
-from salesflow.domain.time import FOREVER, When
+from salesflow.domain.time import FOREVER, When, from_instant
+from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
+from salesflow.projections.core.left_out import LeftOut
+from salesflow.projections.table import Fold, ReadPoint
 
-__all__ = ["Exports"]
+__all__ = ["ExportedTables", "Exports", "TableFormat"]
+
+
+TableFormat = Literal["parquet", "arrow", "csv"]
+MANIFEST: Final = "manifest.json"
+
+LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+OTHERS: Final[Mapping[str, TableFormat]] = {
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".csv": "csv",
+    ".csv.gz": "csv",
+}
+
+
+class ExportedFile(NamedTuple):
+    """A file of an export, how many rows it holds, and its SHA-256."""
+
+    file: str
+    rows: int
+    sha256: str
+
+
+class ExportedTables(NamedTuple):
+    """Read tables that were written into a folder, and the moment they are of."""
+
+    as_of: datetime | None
+    """None for all that was ever believed."""
+    known_at: datetime
+    log: ExportedLog
+    """What the log came to by then."""
+    files: tuple[ExportedFile, ...]
+    left_out: tuple[LeftOut, ...]
 
 
 class Exports:
     """Exports of one engine; see docs/export.md."""
 
-    def __init__(self, log: EventLog, moments: MomentResolver) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        moments: MomentResolver,
+        folds: Mapping[str, Fold],
+        tables: Callable[[], Runner],
+    ) -> None:
         self._log: Final = log
         self._moments: Final = moments
+        self._folds: Final = folds
+        self._tables: Final = tables
 
     def log(
         self,
@@ -42,19 +101,27 @@ class Exports:
         force: bool = False,
         progress: Progress | None = None,
     ) -> ExportedLog:
-        """Write the log as JSON Lines, packed where the name ends in `.gz`; `-` is stdout.
+        """Write the log, in the format that the name ends in; `-` is JSON Lines to stdout.
 
-        All of it, or what was recorded by a position or an instant.
+        All of it, or what was recorded by a position or an instant. `.jsonl` can be restored,
+        packed as `.jsonl.gz` too; `.parquet`, `.arrow` and `.csv` are for analysts.
 
         Raises:
-            InputError: for a file that is there already while nobody said `force`.
+            InputError: for a file that is there already while nobody said `force`, or whose
+                name says no format.
             HistoryError: when the log is damaged.
         """
-        path = Path(file)
-        ensure_new_log(path, force=force, database=self._database_file())
-        with new_stream(path, force=force, database=self._database_file()) as stream:
-            write: Callable[[bytes], object] = stream.write
-            return self._log_export(write, to_position, known_at, progress)
+        path, database = Path(file), self._database_file()
+        format = _format_of(path)
+        with self._cut(to_position, known_at) as export:
+            if format is None:
+                with new_stream(path, force=force, database=database) as stream:
+                    return export.write(stream.write, progress)
+            with new_path(path, force=force, database=database) as part:
+                done = export.digest()
+                rows = log_rows(self._log, export.connection, export.position, progress)
+                _write(rows, part, format, _metadata(done, rows.name, {}), named=path)
+                return done
 
     def digest(
         self,
@@ -67,15 +134,70 @@ class Exports:
 
         It is the SHA-256 of the lines that `log` writes between the first and the last.
         """
-        return self._log_export(None, to_position, known_at, progress)
+        with self._cut(to_position, known_at) as export:
+            return export.digest(progress)
 
-    def _log_export(
+    def tables(  # noqa: PLR0913 - all by keyword
         self,
-        write: Callable[[bytes], object] | None,
-        to_position: int | None,
-        known_at: When | None,
-        progress: Progress | None,
-    ) -> ExportedLog:
+        folder: str | Path,
+        *,
+        tables: Sequence[str] = (),
+        as_of: When | None = None,
+        known_at: When | None = None,
+        all_beliefs: bool = False,
+        format: TableFormat = "parquet",
+        byte_order_mark: bool = False,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> ExportedTables:
+        """Write read tables into a folder, a file each, and `manifest.json` that names them.
+
+        Those rows that hold at a moment, or with `all_beliefs` every row with both time ranges.
+
+        Raises:
+            InputError: for a table that is not there, and a folder that holds files while
+                nobody said `force`.
+        """
+        if all_beliefs and (as_of is not None or known_at is not None):
+            raise InputError("all beliefs are of no one moment; leave as_of and known_at out")
+        names = {self._fold(name).table.name: name for name in tables or sorted(self._folds)}
+        with new_folder(Path(folder), force=force) as part, self._log.database.whole():
+            runner = self._tables()
+            runner.catch_up(list(names), progress=progress)
+            with self._log.database.read() as connection:
+                stored = runner.stored(list(names), connection)
+                head = min(each.stands.recorded for each in stored.values())
+                at = self._moments.read_point(as_of, known_at, head)
+                done = self._digest_at(at, connection)
+                left_out = left_out_at(self._log, list(names), at.known_at, connection)
+                read_point, files = None if all_beliefs else at, []
+                for label in names.values():
+                    rows = read_table_rows(
+                        self._folds[label].table, at.tenant, connection, read_point
+                    )
+                    target = part / f"{label}.{format}"
+                    more = _moment(read_point, at)
+                    metadata = _metadata(done, label, more)
+                    count = _write(rows, target, format, metadata, mark=byte_order_mark)
+                    files.append(ExportedFile(target.name, count, _sha256(target)))
+            moment = None if all_beliefs else from_instant(at.as_of)
+            known = from_instant(at.known_at)
+            found = ExportedTables(moment, known, done, tuple(files), left_out)
+            _write_manifest(found, part / MANIFEST)
+        return found
+
+    def _digest_at(self, at: ReadPoint, connection: sa.Connection) -> ExportedLog:
+        through = position_known_at(self._log, at.known_at, connection)
+        return LogExport(self._log, connection, through=through).digest()
+
+    def _fold(self, name: str) -> Fold:
+        if name not in self._folds:
+            there = ", ".join(sorted(self._folds))
+            raise InputError(f"no read table {shortened(name)!r}; there are {there}")
+        return self._folds[name]
+
+    @contextmanager
+    def _cut(self, to_position: int | None, known_at: When | None) -> Iterator[LogExport]:
         if to_position is not None and known_at is not None:
             raise InputError("to a position and known at a time: say up to where in one way")
         with self._log.database.whole(), self._log.database.read() as connection:
@@ -83,27 +205,78 @@ class Exports:
             if known_at is not None:
                 known = self._moments.read_point(None, known_at, FOREVER).known_at
                 through = position_known_at(self._log, known, connection)
-            export = LogExport(self._log, connection, through=through)
-            return export.write(write, progress) if write else export.digest(progress)
+            yield LogExport(self._log, connection, through=through)
 
     def _database_file(self) -> Path | None:
         database = self._log.database
         return sqlite_path(database.url) if database.dialect == "sqlite" else None
 
 
-LOG_ENDINGS: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
-
-
-def ensure_new_log(file: Path, *, force: bool, database: Path | None) -> None:
-    """Refuse a name that says another format, and what `ensure_new` does.
+def _format_of(file: Path) -> TableFormat | None:
+    """Return the format of a name; None for JSON Lines.
 
     Raises:
-        InputError: saying what to write.
+        InputError: when it says none.
     """
-    if str(file) == STANDARD_OUTPUT:
-        return
-    if not file.name.endswith(LOG_ENDINGS):
-        raise InputError(
-            f"{file.name} does not say in which format; end it with .jsonl or .jsonl.gz"
-        )
-    ensure_new(file, force=force, database=database)
+    if str(file) == STANDARD_OUTPUT or file.name.endswith(LINES):
+        return None
+    for ending, format in OTHERS.items():
+        if file.name.endswith(ending):
+            return format
+    listed = ", ".join((*LINES[:2], *OTHERS))
+    raise InputError(
+        f"{shortened(file.name)} does not say in which format; end it with one of {listed}"
+    )
+
+
+def _write(
+    rows: ExportRows,
+    file: Path,
+    format: TableFormat,
+    metadata: Mapping[str, str],
+    *,
+    mark: bool = False,
+    named: Path | None = None,
+) -> int:
+    if format != "csv":
+        return write_arrow(rows, file, format, metadata)
+    with new_stream(file, force=True, named=named) as stream:
+        return write_csv(rows, stream.write, byte_order_mark=mark)
+
+
+def _moment(read_point: ReadPoint | None, at: ReadPoint) -> dict[str, str]:
+    known = {"known_at": from_instant(at.known_at).isoformat()}
+    if read_point is None:
+        return known
+    return {"as_of": from_instant(at.as_of).isoformat()} | known
+
+
+def _metadata(done: ExportedLog, table: str, more: Mapping[str, str]) -> dict[str, str]:
+    """Return what a file says of what it was made of."""
+    said = {
+        "version": version_of("salesflow"),
+        "tenant": done.tenant,
+        "table": table,
+        "position": str(done.position),
+        "log_sha256": done.log_sha256,
+    }
+    return {f"salesflow.{name}": text for name, text in (said | dict(more)).items()}
+
+
+def _write_manifest(done: ExportedTables, file: Path) -> None:
+    said = {
+        "salesflow": version_of("salesflow"),
+        "tenant": done.log.tenant,
+        "as_of": None if done.as_of is None else done.as_of.isoformat(),
+        "known_at": done.known_at.isoformat(),
+        "position": done.log.position,
+        "log_sha256": done.log.log_sha256,
+        "files": [each._asdict() for each in done.files],
+        "left_out": [each.sentence() for each in done.left_out],
+    }
+    file.write_text(dumps(said, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return file_digest(stream, "sha256").hexdigest()

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event as Flag
-from typing import Final, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -52,7 +52,6 @@ from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.state import LoadedStream, ReplayContext
 from salesflow.domain.time import FOREVER, Instant, Moment, When, same_rules, zone
-from salesflow.engine.exports import Exports
 from salesflow.engine.external_events import ExternalEvent, record_external
 from salesflow.engine.reactors import Reactor, Reactors, reactors_by_name
 from salesflow.engine.run import CommandRunner
@@ -69,6 +68,9 @@ from salesflow.projections.core.left_out import Checked, LeftOut
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import FOLDS, with_folds
 from salesflow.projections.table import Fold, ReadTable
+
+if TYPE_CHECKING:
+    from salesflow.engine.exports import Exports
 
 __all__ = [
     "INITIALIZE",
@@ -261,9 +263,11 @@ class SalesFlow(CommandRunner):
         return self._reactors
 
     @property
-    def exports(self) -> Exports:
+    def exports(self) -> "Exports":
         """What writes the log and what follows from it into files of open formats."""
-        return Exports(self.log, self._moments)
+        from salesflow.engine.exports import Exports  # loaded when something is exported
+
+        return Exports(self.log, self._moments, self._folds, self._tables)
 
     # Recording
 

@@ -73,7 +73,7 @@ class LogExport:
                 append, which is recorded whole or not at all.
         """
         self.log: Final = log
-        self._connection = connection
+        self.connection: Final = connection
         head = log.head(connection)
         self.position: Final = head.position if through is None else through
         if self.position < 1:
@@ -135,7 +135,7 @@ class LogExport:
 
     def _pages(self) -> Iterator[tuple[bytes, int, int]]:
         """Yield the lines of some events, their last position, and how many commands ended."""
-        for page in stored_events(self.log, self._connection, self.position):
+        for page in stored_events(self.log, self.connection, self.position):
             ending = self._commands_ending_in(page)
             lines = []
             for event in page:
@@ -170,10 +170,10 @@ class LogExport:
 
     def _rows(self, statement: str, *given: object) -> list[Row]:
         parameters = (self.log.tenant, *given)
-        return self.log.database.rows(statement, parameters, self._connection)
+        return self.log.database.rows(statement, parameters, self.connection)
 
     def _recorded_at(self, position: int) -> Instant:
-        found = self.log.recorded_at(position, self._connection)
+        found = self.log.recorded_at(position, self.connection)
         if found is None:
             raise HistoryError(gap_said(position, position))
         return found

@@ -79,9 +79,15 @@ def new_path(
 
 @contextmanager
 def new_stream(
-    file: Path, *, force: bool = False, database: Path | None = None
+    file: Path,
+    *,
+    force: bool = False,
+    database: Path | None = None,
+    named: Path | None = None,
 ) -> Iterator[BinaryIO]:
     """Yield a stream of bytes into a new file, packed where its name ends in `.gz`.
+
+    Or where another name does for which it is written.
 
     Raises:
         InputError: as `new_path`.
@@ -92,7 +98,7 @@ def new_stream(
         sys.stdout.buffer.flush()
         return
     with new_path(file, force=force, database=database) as part, part.open("wb") as raw:
-        if file.suffix == PACKED:
+        if (named or file).suffix == PACKED:
             with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packing:
                 packed = io.BufferedWriter(cast("io.RawIOBase", packing), BUFFER_BYTES)
                 yield packed
@@ -117,7 +123,7 @@ def new_folder(folder: Path, *, force: bool = False) -> Iterator[Path]:
         part.mkdir(0o700)
         yield part
         if folder.is_dir():
-            for file in sorted(part.iterdir()):
+            for file in sorted(part.iterdir(), key=lambda each: each.suffix == ".json"):
                 file.replace(folder / file.name)
         else:
             part.rename(folder)
