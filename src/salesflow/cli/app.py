@@ -120,6 +120,8 @@ COMMANDS: Final = CommandGroup(
             {
                 "log": f"{HOME}exports.log:export_log",
                 "tables": f"{HOME}exports.tables:export_tables",
+                "xes": f"{HOME}exports.histories:export_xes",
+                "ocel": f"{HOME}exports.histories:export_ocel",
             },
         ),
         "ask": ASK,

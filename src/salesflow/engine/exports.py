@@ -7,20 +7,25 @@
 A module of its own, since most who record and ask never export.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from datetime import datetime
 from hashlib import file_digest
 from importlib.metadata import version as version_of
 from json import dumps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final, Literal, NamedTuple
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from salesflow.adapters.database.database import sqlite_path
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.exporters.arrow_files import write_arrow
+from salesflow.adapters.exporters.histories import Histories
 from salesflow.adapters.exporters.log_file import ExportedLog, LogExport, position_known_at
 from salesflow.adapters.exporters.log_rows import log_rows
 from salesflow.adapters.exporters.new_files import (
@@ -29,9 +34,17 @@ from salesflow.adapters.exporters.new_files import (
     new_path,
     new_stream,
 )
+from salesflow.adapters.exporters.ocel import gather_ocel
+from salesflow.adapters.exporters.ocel_files import (
+    Write,
+    write_ocel_json,
+    write_ocel_sqlite,
+    write_ocel_xml,
+)
 from salesflow.adapters.exporters.rows import ExportRows
 from salesflow.adapters.exporters.safe_csv import write_csv
 from salesflow.adapters.exporters.table_rows import read_table_rows
+from salesflow.adapters.exporters.xes import write_xes
 from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.read_tables import left_out_at
 from salesflow.adapters.projector.runner import Runner
@@ -42,10 +55,16 @@ from salesflow.errors import InputError
 from salesflow.projections.core.left_out import LeftOut
 from salesflow.projections.table import Fold, ReadPoint
 
-__all__ = ["ExportedTables", "Exports", "TableFormat"]
+__all__ = ["ExportedHistories", "ExportedTables", "Exports", "TableFormat"]
 
 
 TableFormat = Literal["parquet", "arrow", "csv"]
+XES: Final = (".xes", ".xes.gz")
+OCEL_STREAMS: Final[Mapping[str, Callable[[sqlite3.Connection, Write], None]]] = {
+    **dict.fromkeys((".json", ".jsonocel", ".json.gz", ".jsonocel.gz"), write_ocel_json),
+    **dict.fromkeys((".xml", ".xmlocel", ".xml.gz", ".xmlocel.gz"), write_ocel_xml),
+}
+OCEL_DATABASES: Final = (".sqlite", ".sqlite3")
 MANIFEST: Final = "manifest.json"
 
 LINES: Final = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
@@ -77,6 +96,19 @@ class ExportedTables(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
+class ExportedHistories(NamedTuple):
+    """Histories that were written for process mining, and the moment they are of."""
+
+    as_of: datetime
+    known_at: datetime
+    log: ExportedLog
+    counts: dict[str, int]
+    """How much was written: traces, events, objects, relations."""
+    left_out: int
+    """How many things end before an event of theirs that cannot be read."""
+    personal: bool
+
+
 class Exports:
     """Exports of one engine; see docs/export.md."""
 
@@ -84,11 +116,13 @@ class Exports:
         self,
         log: EventLog,
         moments: MomentResolver,
+        processes: PublishedProcesses,
         folds: Mapping[str, Fold],
         tables: Callable[[], Runner],
     ) -> None:
         self._log: Final = log
         self._moments: Final = moments
+        self._processes: Final = processes
         self._folds: Final = folds
         self._tables: Final = tables
 
@@ -186,6 +220,83 @@ class Exports:
             _write_manifest(found, part / MANIFEST)
         return found
 
+    def xes(
+        self,
+        file: str | Path,
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+        personal: bool = False,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> ExportedHistories:
+        """Write the histories of deals that are believed at a moment as XES (IEEE 1849).
+
+        Packed where the name ends in `.gz`. Personal texts are left out unless asked for.
+
+        Raises:
+            InputError: for a file that is there already while nobody said `force`.
+        """
+        path = _with_ending(Path(file), XES)
+        with (
+            self._histories(as_of, known_at) as (histories, done, timezone),
+            new_stream(path, force=force, database=self._database_file()) as stream,
+        ):
+            written = write_xes(
+                histories,
+                stream.write,
+                timezone=timezone,
+                about=_about(histories.at, done, personal=personal),
+                personal=personal,
+                progress=progress,
+            )
+        counts = {"traces": written.traces, "events": written.events}
+        return _exported(histories, done, counts, personal=personal)
+
+    def ocel(
+        self,
+        file: str | Path,
+        *,
+        as_of: When | None = None,
+        known_at: When | None = None,
+        personal: bool = False,
+        force: bool = False,
+        progress: Progress | None = None,
+    ) -> ExportedHistories:
+        """Write the facts believed at a moment, and what they are about, as OCEL 2.0.
+
+        In the format that the name ends in: JSON, XML or SQLite. Personal texts are left out
+        unless asked for.
+
+        Raises:
+            InputError: for a file that is there already while nobody said `force`.
+        """
+        path = _with_ending(Path(file), (*OCEL_STREAMS, *OCEL_DATABASES))
+        with (
+            self._histories(as_of, known_at) as (histories, done, _),
+            new_path(path, force=force, database=self._database_file()) as part,
+            TemporaryDirectory(prefix="salesflow-export-") as folder,
+            closing(sqlite3.connect(Path(folder, "ocel.db"), isolation_level=None)) as gathered,
+        ):
+            found = gather_ocel(histories, gathered, personal=personal, progress=progress)
+            _write_ocel(gathered, path, part)
+        counts = found._asdict()
+        del counts["left_out"]
+        return _exported(histories, done, counts, personal=personal)
+
+    @contextmanager
+    def _histories(
+        self, as_of: When | None, known_at: When | None
+    ) -> Iterator[tuple[Histories, ExportedLog, ZoneInfo]]:
+        """Yield the believed histories of a moment, the log by then, and its time zone."""
+        with self._log.database.whole(), self._log.database.read() as connection:
+            moments = MomentResolver(self._log, connection)
+            at = moments.read_point(as_of, known_at, self._log.head(connection).recorded)
+            done = self._digest_at(at, connection)
+            timezone = moments.settings(at.known_at).timezone
+            histories = Histories(self._log, connection, self._processes, at, done.position)
+            yield histories, done, timezone
+
     def _digest_at(self, at: ReadPoint, connection: sa.Connection) -> ExportedLog:
         through = position_known_at(self._log, at.known_at, connection)
         return LogExport(self._log, connection, through=through).digest()
@@ -227,6 +338,54 @@ def _format_of(file: Path) -> TableFormat | None:
     raise InputError(
         f"{shortened(file.name)} does not say in which format; end it with one of {listed}"
     )
+
+
+def _with_ending(file: Path, endings: Iterable[str]) -> Path:
+    """Return a file whose name says a format.
+
+    Raises:
+        InputError: when it says none of these.
+    """
+    if not file.name.endswith(tuple(endings)):
+        raise InputError(
+            f"{shortened(file.name)} does not say in which format; end it with one of"
+            f" {', '.join(endings)}"
+        )
+    return file
+
+
+def _write_ocel(gathered: sqlite3.Connection, path: Path, part: Path) -> None:
+    if path.name.endswith(OCEL_DATABASES):
+        with closing(sqlite3.connect(part, isolation_level=None)) as out:
+            out.execute("PRAGMA journal_mode = OFF")
+            write_ocel_sqlite(gathered, out)
+        return
+    write = next(each for end, each in OCEL_STREAMS.items() if path.name.endswith(end))
+    with new_stream(part, force=True, named=path) as stream:
+        write(gathered, stream.write)
+
+
+def _about(at: ReadPoint, done: ExportedLog, *, personal: bool) -> dict[str, str]:
+    """Return what a file of histories says of what it was made of."""
+    moment = {"as_of": from_instant(at.as_of), "known_at": from_instant(at.known_at)}
+    times = {name: time.isoformat() for name, time in moment.items()}
+    said = {
+        "salesflow": version_of("salesflow"),
+        "tenant": done.tenant,
+        **times,
+        "position": str(done.position),
+        "log_sha256": done.log_sha256,
+        "personal_texts": "included" if personal else "left out",
+    }
+    return {f"salesflow_{name}" if name != "salesflow" else name: v for name, v in said.items()}
+
+
+def _exported(
+    histories: Histories, done: ExportedLog, counts: dict[str, int], *, personal: bool
+) -> ExportedHistories:
+    _, as_of, known_at = histories.at
+    moment = from_instant(as_of), from_instant(known_at)
+    return ExportedHistories(*moment, done, counts, histories.left_out, personal)
 
 
 def _write(

@@ -267,7 +267,7 @@ class SalesFlow(CommandRunner):
         """What writes the log and what follows from it into files of open formats."""
         from salesflow.engine.exports import Exports  # loaded when something is exported
 
-        return Exports(self.log, self._moments, self._folds, self._tables)
+        return Exports(self.log, self._moments, self._processes, self._folds, self._tables)
 
     # Recording
 
