@@ -196,29 +196,45 @@ class Exports:
             raise InputError("all beliefs are of no one moment; leave as_of and known_at out")
         names = {self._fold(name).table.name: name for name in tables or sorted(self._folds)}
         with new_folder(Path(folder), force=force) as part, self._log.database.whole():
-            runner = self._tables()
-            runner.catch_up(list(names), progress=progress)
+            self._tables().catch_up(list(names), progress=progress)
             with self._log.database.read() as connection:
-                stored = runner.stored(list(names), connection)
-                head = min(each.stands.recorded for each in stored.values())
-                at = self._moments.read_point(as_of, known_at, head)
-                done = self._digest_at(at, connection)
-                left_out = left_out_at(self._log, list(names), at.known_at, connection)
-                read_point, files = None if all_beliefs else at, []
+                at = self._level_moment(list(names), as_of, known_at, connection)
+                found = self._described(list(names), at, connection, all_beliefs=all_beliefs)
+                files = []
                 for label in names.values():
-                    rows = read_table_rows(
-                        self._folds[label].table, at.tenant, connection, read_point
-                    )
+                    of = self._folds[label].table, at.tenant, connection
+                    rows = read_table_rows(*of, None if all_beliefs else at)
                     target = part / f"{label}.{format}"
-                    more = _moment(read_point, at)
-                    metadata = _metadata(done, label, more)
-                    count = _write(rows, target, format, metadata, mark=byte_order_mark)
-                    files.append(ExportedFile(target.name, count, _sha256(target)))
-            moment = None if all_beliefs else from_instant(at.as_of)
-            known = from_instant(at.known_at)
-            found = ExportedTables(moment, known, done, tuple(files), left_out)
+                    files.append(_write_table(rows, target, format, found, byte_order_mark))
+            found = found._replace(files=tuple(files))
             _write_manifest(found, part / MANIFEST)
         return found
+
+    def _level_moment(
+        self,
+        tables: Sequence[str],
+        as_of: When | None,
+        known_at: When | None,
+        connection: sa.Connection,
+    ) -> ReadPoint:
+        """Cut a moment, knowing at most what all of these tables show."""
+        stored = self._tables().stored(tables, connection)
+        head = min(each.stands.recorded for each in stored.values())
+        return self._moments.read_point(as_of, known_at, head)
+
+    def _described(
+        self,
+        tables: Sequence[str],
+        at: ReadPoint,
+        connection: sa.Connection,
+        *,
+        all_beliefs: bool,
+    ) -> ExportedTables:
+        """Return of which moment and log an export of tables is, before a file is written."""
+        done = self._digest_at(at, connection)
+        left_out = left_out_at(self._log, tables, at.known_at, connection)
+        as_of = None if all_beliefs else from_instant(at.as_of)
+        return ExportedTables(as_of, from_instant(at.known_at), done, (), left_out)
 
     def xes(
         self,
@@ -403,11 +419,15 @@ def _write(
         return write_csv(rows, stream.write, byte_order_mark=mark)
 
 
-def _moment(read_point: ReadPoint | None, at: ReadPoint) -> dict[str, str]:
-    known = {"known_at": from_instant(at.known_at).isoformat()}
-    if read_point is None:
-        return known
-    return {"as_of": from_instant(at.as_of).isoformat()} | known
+def _write_table(
+    rows: ExportRows, file: Path, format: TableFormat, of: ExportedTables, mark: bool
+) -> ExportedFile:
+    """Write a read table, and say in it of which moment it is."""
+    known = {"known_at": of.known_at.isoformat()}
+    then = {} if of.as_of is None else {"as_of": of.as_of.isoformat()}
+    metadata = _metadata(of.log, rows.name, then | known)
+    count = _write(rows, file, format, metadata, mark=mark)
+    return ExportedFile(file.name, count, _sha256(file))
 
 
 def _metadata(done: ExportedLog, table: str, more: Mapping[str, str]) -> dict[str, str]:

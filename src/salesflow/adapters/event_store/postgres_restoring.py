@@ -14,8 +14,8 @@ from salesflow.adapters.database.postgres import (
     postgres_connection,
 )
 from salesflow.adapters.database.postgres_errors import translate_postgres
+from salesflow.adapters.event_store.log_restore import TWICE, LogRestore, Row
 from salesflow.adapters.event_store.postgres_rows import LOCK_HEAD, NEW_HEAD
-from salesflow.adapters.event_store.restoring import TWICE, LogRestore, Row
 from salesflow.domain.time import Instant
 from salesflow.errors import InputError
 

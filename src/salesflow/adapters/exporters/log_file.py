@@ -20,7 +20,7 @@ from salesflow.adapters.database.connections import Row
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.adapters.event_store.gaps import gap_said
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.event_store.restoring import RecordedCommand
+from salesflow.adapters.event_store.log_restore import RecordedCommand
 from salesflow.adapters.event_store.rows import BACKUP, StoredEvent
 from salesflow.adapters.exporters.log_lines import (
     FORMAT,

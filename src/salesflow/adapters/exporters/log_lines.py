@@ -26,7 +26,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, UnsetType
 
 from salesflow.adapters.event_store.log import ensure_tenant
-from salesflow.adapters.event_store.restoring import RecordedCommand
+from salesflow.adapters.event_store.log_restore import RecordedCommand
 from salesflow.adapters.event_store.rows import StoredEvent
 from salesflow.domain.event import Precision
 from salesflow.domain.time import from_instant, to_instant

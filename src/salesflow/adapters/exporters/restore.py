@@ -29,12 +29,12 @@ from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.new_file import NewFile
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.adapters.event_store.log import ensure_tenant
-from salesflow.adapters.event_store.restoring import (
+from salesflow.adapters.event_store.log_restore import (
     LogRestore,
     RecordedCommand,
     ensure_empty,
-    restoring,
 )
+from salesflow.adapters.event_store.restoring import restoring
 from salesflow.adapters.event_store.rows import StoredEvent
 from salesflow.adapters.exporters.log_file import ExportedLog
 from salesflow.adapters.exporters.log_lines import (

@@ -49,7 +49,7 @@ def export_log(
     known_at: KnownAt = None,
     force: Force = False,
 ) -> None:
-    """Write every event with its envelope into a file, all or up to a moment."""
+    """Write every event into a file, all there are or those up to a moment."""
     piped = str(file) == STANDARD_STREAM
     if piped and context.screen.as_json:
         raise InputError("--json and -: both are standard output; name a file")
@@ -76,26 +76,31 @@ def export_log(
     context.screen.line(f"  sha256 {done.log_sha256}", "dim")
 
 
+LogFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FILE",
+        help="What `salesflow export log` wrote, packed or not; - is standard input.",
+        dir_okay=False,
+        show_default=False,
+    ),
+]
+AnotherTenant = Annotated[
+    bool,
+    typer.Option("--another-tenant", help="Restore it as --tenant, whoever's log it was."),
+]
+Trial = Annotated[
+    bool,
+    typer.Option("--trial", "--dry-run", help="Check everything, and record nothing."),
+]
+
+
 @with_context
 def restore(
     context: CommandContext,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="What `salesflow export log` wrote, packed or not; - is standard input.",
-            dir_okay=False,
-            show_default=False,
-        ),
-    ],
-    another_tenant: Annotated[
-        bool,
-        typer.Option("--another-tenant", help="Restore it as --tenant, whoever's log it was."),
-    ] = False,
-    trial: Annotated[
-        bool,
-        typer.Option("--trial", "--dry-run", help="Check everything, and record nothing."),
-    ] = False,
+    file: LogFile,
+    another_tenant: AnotherTenant = False,
+    trial: Trial = False,
 ) -> None:
     """Bring an exported log back into an empty database or tenant, exactly as it was.
 

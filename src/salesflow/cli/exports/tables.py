@@ -22,8 +22,8 @@ if TYPE_CHECKING:  # loaded when something is exported
 __all__ = ["export_tables"]
 
 
-class TableFile(StrEnum):
-    """The formats of files of tables."""
+class ExportFormat(StrEnum):
+    """The formats in which tables are exported."""
 
     PARQUET = "parquet"
     ARROW = "arrow"
@@ -40,7 +40,7 @@ Tables = Annotated[
     ),
 ]
 Format = Annotated[
-    TableFile,
+    ExportFormat,
     typer.Option("--format", help="parquet and arrow need 'salesflow[analytics]'."),
 ]
 AllBeliefs = Annotated[
@@ -63,7 +63,7 @@ def export_tables(  # noqa: PLR0913 - what the command offers, all by keyword
         ),
     ],
     table: Tables = None,
-    format: Format = TableFile.PARQUET,
+    format: Format = ExportFormat.PARQUET,
     all_beliefs: AllBeliefs = False,
     excel: Excel = False,
     as_of: AsOf = None,
@@ -74,7 +74,7 @@ def export_tables(  # noqa: PLR0913 - what the command offers, all by keyword
 
     What was exported, its moment and the digests of all files stand in manifest.json there.
     """
-    if excel and format is not TableFile.CSV:
+    if excel and format is not ExportFormat.CSV:
         raise InputError("--excel is for CSV files; write --format csv, or leave it out")
     with context.open() as flow:
         with context.screen.progress(context.screen.word("Read tables")) as bar:
