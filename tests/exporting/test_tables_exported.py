@@ -150,12 +150,12 @@ def test_the_log_as_a_table_holds_every_event_in_order(
     events = flow.log.stored_page(0, 1_000)
     if ending == "arrow":
         with pa.ipc.open_file(file) as reader:
-            table = reader.read_all()
+            rows = reader.read_all().to_pylist()
     else:
         reading = "read_csv('{}', all_varchar=true)" if "csv" in ending else "'{}'"
-        table = duckdb.execute(f"SELECT * FROM {reading.format(file)}").fetch_arrow_table()
-        table = table if isinstance(table, pa.Table) else table.read_all()
-    rows = table.to_pylist()
+        found = duckdb.execute(f"SELECT * FROM {reading.format(file)}")
+        names = [column[0] for column in found.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
     assert [int(row["position"]) for row in rows] == [event.position for event in events]
     texts = [unescaped(row["fact"]) if "csv" in ending else row["fact"] for row in rows]
     assert [text.encode() for text in texts] == [event.payload for event in events]
