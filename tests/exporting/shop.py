@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from salesflow import STANDARD, Customer, Deal, Money, QuoteLine, Rep, SalesFlow
 
-__all__ = ["DEAL", "FORMULA", "SECRET", "Clock", "fill", "rows_stored", "shop"]
+__all__ = ["DEAL", "FORMULA", "OTHER", "SECRET", "Clock", "fill", "rows_stored", "shop"]
 
 
 DEAL = UUID("e4900000-0000-4000-8000-000000000001")

@@ -9,7 +9,7 @@ is missing, is not exported: what came back of it would not be that log.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from importlib.metadata import version as version_of
 from typing import Final, NamedTuple
@@ -32,6 +32,7 @@ from salesflow.adapters.exporters.log_lines import (
 )
 from salesflow.adapters.logs import Progress
 from salesflow.domain.time import Instant, from_instant
+from salesflow.domain.values import shown
 from salesflow.errors import HistoryError, InputError, NotFoundError
 
 __all__ = ["ExportedLog", "LogExport", "position_known_at", "stored_events"]
@@ -153,16 +154,21 @@ class LogExport:
 
     def _commands_ending_in(self, page: list[StoredEvent]) -> dict[int, RecordedCommand]:
         """Return the commands whose last event is in a page, by its position."""
-        found = {}
         named = [*dict.fromkeys(each.command_id for each in page if each.command_id)]
+        found: dict[str, RecordedCommand] = {}
         for start in range(0, len(named), IDS_A_QUERY):
             ids = named[start : start + IDS_A_QUERY]
             statement, listed = self.log.listing(COMMANDS_OF, ids)
             for row in self._rows(statement, *listed):
-                command = RecordedCommand(*row)
-                if page[0].position <= command.last <= page[-1].position:
-                    found[command.last] = command
-        return found
+                found[row[0]] = RecordedCommand(*row)
+        for event in page:
+            if event.command_id is not None and not _recorded(found, event):
+                raise HistoryError(
+                    f"the event at position {event.position:,} was recorded by command"
+                    f" {shown(event.command_id)}, which is missing or tells of others. {BACKUP}"
+                )
+        first, last = page[0].position, page[-1].position
+        return {each.last: each for each in found.values() if first <= each.last <= last}
 
     def _command_count(self) -> int:
         [(count,)] = self._rows(COMMAND_COUNT, self.position)
@@ -189,6 +195,16 @@ class LogExport:
             f"position {self.position:,} lies within an append, which was recorded whole at"
             f" {from_instant(self.recorded).isoformat()}; name {before:,} or {last:,}"
         )
+
+
+def _recorded(commands: Mapping[str, RecordedCommand], event: StoredEvent) -> bool:
+    """Return whether the command of an event is there, and says that it recorded it."""
+    command = commands.get(event.command_id or "")
+    return (
+        command is not None
+        and command.first <= event.position <= command.last
+        and command.recorded == event.recorded
+    )
 
 
 def position_known_at(log: EventLog, known_at: Instant, connection: sa.Connection) -> int:
