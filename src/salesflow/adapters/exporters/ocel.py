@@ -48,7 +48,7 @@ TABLES: Final = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE object (id TEXT PRIMARY KEY, type TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE event (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, type TEXT NOT NULL,
+CREATE TABLE event (number INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL,
     time INTEGER NOT NULL, actor TEXT);
 CREATE TABLE event_attribute (event INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
     value TEXT NOT NULL, PRIMARY KEY (event, name)) WITHOUT ROWID;
@@ -76,6 +76,11 @@ SAID_OF: Final = (
 )
 """What facts of customers and reps say that lasts."""
 NO_NUMBER: Final = Decimal("NaN")
+TWIN_IDS: Final = (
+    "UPDATE event SET id = id || '/' || number"
+    " WHERE number NOT IN (SELECT min(number) FROM event GROUP BY id)"
+)
+"""Tells events apart whose makers gave them one id, which OCEL cannot have."""
 STATE: Final = {CustomerQualified: "qualified", CustomerMarkedLoyal: "loyal"}
 
 
@@ -103,6 +108,7 @@ def gather_ocel(
     for stream in histories.of(HOMES, progress):
         gathering.take(stream)
     into.execute(RECORDED_BY)
+    into.execute(TWIN_IDS)
     into.execute("COMMIT")
     tables = ("event", "object", "event_object", "object_object")
     events, objects, related, connected = (
@@ -124,12 +130,14 @@ class _Gathering:
     ) -> None:
         self._into, self._histories, self._personal = into, histories, personal
         self._number = 0
+        self._rows: dict[str, dict[tuple[object, ...], None]] = {}
+        """Rows of the stream at hand by their table; what is met again is there once."""
         self._known: dict[str, dict[str, Scalar | None]] = {}
         """What was said last of the objects of the stream at hand."""
 
     def take(self, stream: BelievedStream) -> None:
         """Take what is believed of one thing."""
-        self._known = {}
+        self._known, self._rows = {}, {}
         me = self._object(stream.home, _key_of(stream))
         state = DealState(ReplayContext(self._histories.processes))
         for event in stream.history:
@@ -144,6 +152,12 @@ class _Gathering:
             else:
                 self._say_of(me, event, event.fact)
             self._person(me, event)
+        for table, rows in self._rows.items():
+            marks = ", ".join("?" * len(next(iter(rows))))
+            self._into.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
+
+    def _add(self, table: str, *row: object) -> None:
+        self._rows.setdefault(table, {})[row] = None
 
     def _deal(self, me: str, stream: BelievedStream, event: Event, state: DealState) -> None:
         """Say where a deal and its quotes stand after an event, and whose it is."""
@@ -181,10 +195,8 @@ class _Gathering:
 
     def _event(self, event: Event, irregular: str | None) -> None:
         fact = event.fact
-        self._into.execute(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?)",
-            (self._number, str(event.event_id), fact.kind, event.effective, event.actor),
-        )
+        id_, kind = str(event.event_id), fact.kind
+        self._add("event", self._number, id_, kind, event.effective, event.actor)
         said: dict[str, Scalar | None] = {
             "position": event.position,
             "recorded_at": from_instant(event.recorded),
@@ -200,14 +212,12 @@ class _Gathering:
             Attribute(f"fact_{name}" if name in said else name, value)
             for name, value in attributes_of(fact, personal=self._personal)
         ]
-        self._into.executemany(
-            "INSERT INTO event_attribute VALUES (?, ?, ?, ?)",
-            [(self._number, name, *_typed(value)) for name, value in known],
-        )
+        for name, value in known:
+            self._add("event_attribute", self._number, name, *_typed(value))
 
     def _object(self, kind: str, key: str) -> str:
         id = f"{kind}:{key}"
-        self._into.execute("INSERT OR IGNORE INTO object VALUES (?, ?)", (id, kind))
+        self._add("object", id, kind)
         return id
 
     def _name(self, me: str, named: Named, irregular: str | None) -> None:
@@ -218,15 +228,10 @@ class _Gathering:
             self._connect(me, other, named.qualifier)
 
     def _relate(self, object: str, qualifier: str) -> None:
-        self._into.execute(
-            "INSERT OR IGNORE INTO event_object VALUES (?, ?, ?)",
-            (self._number, object, qualifier),
-        )
+        self._add("event_object", self._number, object, qualifier)
 
     def _connect(self, source: str, target: str, qualifier: str) -> None:
-        self._into.execute(
-            "INSERT OR IGNORE INTO object_object VALUES (?, ?, ?)", (source, target, qualifier)
-        )
+        self._add("object_object", source, target, qualifier)
 
     def _say(self, of: str, event: Event, said: Mapping[str, Scalar | None]) -> None:
         """Note what is new of an object; an amount that is known no more is no number."""
@@ -236,10 +241,9 @@ class _Gathering:
             for name, value in said.items()
             if known.get(name) != value and (value not in (None, "") or name in known)
         ]
-        self._into.executemany(
-            "INSERT OR REPLACE INTO object_attribute VALUES (?, ?, ?, ?, ?, ?)",
-            [(of, self._number, name, *_typed(value), event.effective) for name, value in new],
-        )
+        for name, value in new:
+            row = (of, self._number, name, *_typed(value), event.effective)
+            self._add("object_attribute", *row)
         known |= said
 
 

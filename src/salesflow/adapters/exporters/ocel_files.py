@@ -5,10 +5,10 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, NamedTuple
-from xml.sax.saxutils import escape, quoteattr
 
 from salesflow.adapters.exporters.ocel import GATHERED_OBJECTS, utc_text
-from salesflow.adapters.exporters.xml_text import xml_safe
+from salesflow.adapters.exporters.xml_text import xml_quoted as _q
+from salesflow.adapters.exporters.xml_text import xml_text
 
 __all__ = ["Write", "write_ocel_json", "write_ocel_sqlite", "write_ocel_xml"]
 
@@ -150,19 +150,19 @@ def write_ocel_xml(gathered: sqlite3.Connection, write: Write) -> None:
     write(b"<objects>\n")
     for id, kind in gathered.execute(OBJECTS):
         said = "".join(
-            f"<attribute name={_quoted(name)} time={_quoted(utc_text(time))}>{_text(value)}"
+            f"<attribute name={_q(name)} time={_q(utc_text(time))}>{xml_text(value)}"
             "</attribute>"
             for name, value, time, _ in gathered.execute(OF_OBJECT, (id,))
         )
-        opening = f"object id={_quoted(id)} type={_quoted(kind)}"
+        opening = f"object id={_q(id)} type={_q(kind)}"
         write(_xml_item(opening, said, gathered.execute(CONNECTED, (id,))))
     write(b"</objects>\n<events>\n")
     for number, id, kind, time in gathered.execute(EVENTS):
         said = "".join(
-            f"<attribute name={_quoted(name)}>{_text(value)}</attribute>"
+            f"<attribute name={_q(name)}>{xml_text(value)}</attribute>"
             for name, value in gathered.execute(OF_EVENT, (number,))
         )
-        opening = f"event id={_quoted(id)} type={_quoted(kind)} time={_quoted(utc_text(time))}"
+        opening = f"event id={_q(id)} type={_q(kind)} time={_q(utc_text(time))}"
         write(_xml_item(opening, said, gathered.execute(RELATED, (number,))))
     write(b"</events>\n</log>\n")
 
@@ -176,25 +176,16 @@ def _xml_item(opening: str, attributes: str, related: Iterable[tuple[str, str]])
 
 def _xml_type(tag: str, of: OcelType) -> str:
     attributes = "".join(
-        f"<attribute name={_quoted(name)} type={_quoted(kind)}/>"
-        for name, kind in of.attributes
+        f"<attribute name={_q(name)} type={_q(kind)}/>" for name, kind in of.attributes
     )
-    return f"<{tag} name={_quoted(of.name)}><attributes>{attributes}</attributes></{tag}>\n"
+    return f"<{tag} name={_q(of.name)}><attributes>{attributes}</attributes></{tag}>\n"
 
 
 def _xml_relations(rows: Iterable[tuple[str, str]]) -> str:
     return "".join(
-        f"<relationship object-id={_quoted(object)} qualifier={_quoted(qualifier)}/>"
+        f"<relationship object-id={_q(object)} qualifier={_q(qualifier)}/>"
         for object, qualifier in rows
     )
-
-
-def _quoted(text: str) -> str:
-    return quoteattr(xml_safe(text))
-
-
-def _text(text: str) -> str:
-    return escape(xml_safe(text), {"\r": "&#13;"})
 
 
 # SQLite.

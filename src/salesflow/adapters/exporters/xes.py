@@ -15,12 +15,11 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
-from xml.sax.saxutils import quoteattr
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.exporters.fact_attributes import Attribute, Scalar, attributes_of
 from salesflow.adapters.exporters.histories import BelievedStream, Histories
-from salesflow.adapters.exporters.xml_text import xml_safe
+from salesflow.adapters.exporters.xml_text import xml_quoted
 from salesflow.adapters.logs import Progress
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event
@@ -176,4 +175,4 @@ def _line(attribute: Attribute) -> str:
         tag, text = "float", f"{value:f}"
     elif isinstance(value, datetime):
         tag, text = "date", value.isoformat(timespec="microseconds")
-    return f"<{tag} key={quoteattr(xml_safe(name))} value={quoteattr(xml_safe(text))}/>"
+    return f"<{tag} key={xml_quoted(name)} value={xml_quoted(text)}/>"
