@@ -41,7 +41,7 @@ Tables = Annotated[
 ]
 Format = Annotated[
     ExportFormat,
-    typer.Option("--format", help="parquet and arrow need 'salesflow[analytics]'."),
+    typer.Option("--format", help="parquet and arrow need the extra analytics (pyarrow)."),
 ]
 AllBeliefs = Annotated[
     bool,
