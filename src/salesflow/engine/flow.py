@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event as Flag
-from typing import Final, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -68,6 +68,9 @@ from salesflow.projections.core.left_out import Checked, LeftOut
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import FOLDS, with_folds
 from salesflow.projections.table import Fold, ReadTable
+
+if TYPE_CHECKING:
+    from salesflow.engine.exports import Exports
 
 __all__ = [
     "INITIALIZE",
@@ -258,6 +261,13 @@ class SalesFlow(CommandRunner):
         if self._reactors is None:
             self._reactors = Reactors(self.log, {})
         return self._reactors
+
+    @property
+    def exports(self) -> "Exports":
+        """What writes the log and what follows from it into files of open formats."""
+        from salesflow.engine.exports import Exports  # loaded when something is exported
+
+        return Exports(self.log, self._moments, self._processes, self._folds, self._tables)
 
     # Recording
 
