@@ -18,8 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 from secrets import token_hex
 from tempfile import TemporaryFile
 from threading import Thread
@@ -33,22 +31,19 @@ from salesflow import errors
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import REBUILD, Progress
-from salesflow.adapters.projector.entity_updates import LeftOutChange
-from salesflow.adapters.projector.projection_task import JointFold, folded_jointly
 from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
-    TableFold,
     forget_left_out,
     note_left_out,
     positions_of,
     rename_left_out,
     start_position,
 )
+from salesflow.adapters.projector.whole_streams import StreamFolding, TableSlice
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.event import Event, Fact
 from salesflow.errors import BusyError, DatabaseError, ProjectionError, SalesflowError
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.table import Cell, Fold, Processes, ReadTable
+from salesflow.projections.table import Fold, Processes, ReadTable
 
 __all__ = [
     "HELPERS_MAX",
@@ -80,18 +75,6 @@ WAITS_MAX = 12
 LAST_ID = 2**128 - 1
 
 
-class TableSlice(NamedTuple):
-    """What one table gets of a slice, and what of it is left out."""
-
-    name: str
-    folding: TableFold
-    values: Sequence[Cell]
-    left_out: Sequence[LeftOutChange]
-
-
-_stream_of = attrgetter("stream_id")
-
-
 class StreamRange(NamedTuple):
     """Streams by their ids, the first and the last that may be in it."""
 
@@ -107,23 +90,8 @@ class TableFiller:
     ) -> None:
         self._log = log
         self._upto = through
-        self._stream: Sequence[Event] = ()
         dialect = log.database.dialect
-        self._names = list(folds)
-        self._tables = [
-            TableFold(fold, (name, log.tenant, dialect)) for name, fold in folds.items()
-        ]
-        self._foldings = [
-            (
-                numbers,
-                JointFold(
-                    [self._tables[n] for n in numbers], processes, self._at_hand, log.catalogue
-                ),
-            )
-            for numbers in folded_jointly(list(folds.values()))
-        ]
-        wanted = frozenset[type[Fact]]().union(*(each.wanted for each in self._tables))
-        self._without = log.catalogue.topics_besides(wanted)
+        self._folding = StreamFolding(folds, processes, log.catalogue, log.tenant, dialect)
 
     def fill(self, slice: StreamRange) -> None:
         """Fold the streams of a slice, and write their rows in one transaction.
@@ -135,12 +103,9 @@ class TableFiller:
             self._fill(slice)
 
     def _fill(self, slice: StreamRange) -> None:
-        events = self._log.slice(*slice, through=self._upto, without=self._without)
-        written = [
-            each
-            for numbers, folding in self._foldings
-            for each in self._fold(numbers, folding, events)
-        ]
+        without = self._folding.without
+        events = self._log.slice(*slice, through=self._upto, without=without)
+        written = self._folding.fold(events)
         for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
             with suppress(BusyError):
                 return self._write(written)
@@ -151,24 +116,6 @@ class TableFiller:
             for name, folding, values, left_out in written:
                 folding.add(connection, values)
                 note_left_out(connection, self._log.tenant, name, left_out)
-
-    def _fold(
-        self, numbers: Sequence[int], folding: JointFold, events: Sequence[Event]
-    ) -> Iterator[TableSlice]:
-        """Fold streams for the tables of these numbers."""
-        tables = [self._tables[number] for number in numbers]
-        batches = [table.new_batch() for table in tables]
-        for entity, stream in groupby(folding.relevant(events), key=_stream_of):
-            self._stream = list(stream)
-            folding.apply_whole(entity, self._stream, batches)
-        left_out = folding.take_left_out()
-        for number, table, batch, changes in zip(
-            numbers, tables, batches, left_out, strict=True
-        ):
-            yield TableSlice(self._names[number], table, table.values(batch), changes)
-
-    def _at_hand(self, _: UUID) -> Sequence[Event]:
-        return self._stream
 
 
 class StreamRanges:
