@@ -31,6 +31,7 @@ from salesflow.adapters.logs import Progress, tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.naming import NamingFacts
 from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.adapters.projector.rebuild import Filling
 from salesflow.adapters.projector.runner import KEPT_BYTES, Runner
 from salesflow.adapters.projector.snapshot import (
     AskedOf,
@@ -467,14 +468,17 @@ class SalesFlow(CommandRunner):
         labels = {fold.table.name: label for label, fold in self._folds.items()}
         Follower(self.log, self._tables(), labels).run(stop or Flag(), on_caught_up)
 
-    def rebuild(self, *names: str, progress: Progress | None = None) -> dict[str, int]:
+    def rebuild(
+        self, *names: str, progress: Progress | None = None, filling: Filling | None = None
+    ) -> dict[str, int]:
         """Fill read tables anew from the log, beside the live ones, and give their row counts.
 
         Without a name all of them; the log is read once for all. Questions go on reading the
-        live tables until the new ones take their place.
+        live tables until the new ones take their place. Processes of this machine fill them,
+        or what is given (see docs/scale.md).
         """
         labels = {self._table(name).name: name for name in names or self._folds}
-        rows = self._tables().rebuild(list(labels), progress=progress)
+        rows = self._tables().rebuild(list(labels), progress=progress, filling=filling)
         self.left_out()
         return {labels[name]: count for name, count in rows.items()}
 

@@ -47,6 +47,7 @@ from salesflow.projections.table import Fold, Processes, ReadTable
 
 __all__ = [
     "HELPERS_MAX",
+    "Filling",
     "Helpers",
     "ShadowTables",
     "StreamRange",
@@ -54,6 +55,7 @@ __all__ = [
     "TableFiller",
     "fill",
     "helping",
+    "in_one_transaction",
     "stream_ranges",
     "task",
 ]
@@ -106,16 +108,29 @@ class TableFiller:
         without = self._folding.without
         events = self._log.slice(*slice, through=self._upto, without=without)
         written = self._folding.fold(events)
-        for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
-            with suppress(BusyError):
-                return self._write(written)
-        return self._write(written)
+        in_one_transaction(self._log, lambda connection: self._write(connection, written))
 
-    def _write(self, written: Sequence[TableSlice]) -> None:
-        with self._log.database.derive() as connection:
-            for name, folding, values, left_out in written:
-                folding.add(connection, values)
-                note_left_out(connection, self._log.tenant, name, left_out)
+    def _write(self, connection: sa.Connection, written: Sequence[TableSlice]) -> None:
+        for name, folding, values, left_out in written:
+            folding.add(connection, values)
+            note_left_out(connection, self._log.tenant, name, left_out)
+
+
+def in_one_transaction(log: EventLog, write: Callable[[sa.Connection], None]) -> None:
+    """Write rows beside the live ones, however long others write meanwhile, helpers too.
+
+    Raises:
+        BusyError: when they did so for longer than anybody does.
+    """
+
+    def attempt() -> None:
+        with log.database.derive() as connection:
+            write(connection)
+
+    for _ in range(WAITS_MAX - 1):
+        with suppress(BusyError):
+            return attempt()
+    return attempt()
 
 
 class StreamRanges:
@@ -162,6 +177,12 @@ EVENTS_A_HELPER = 100_000
 """A log must be so long for each helper; starting one takes a second."""
 
 HELPERS_MAX = 8
+
+Filling = Callable[
+    [EventLog, Mapping[str, Fold], Processes, int, Progress | None],
+    None,
+]
+"""Fills empty tables, by their names, with what their folds say up to a position."""
 
 
 def fill(

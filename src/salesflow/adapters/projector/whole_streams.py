@@ -6,20 +6,21 @@ gets all rows of these streams as they stand there, by the same code as live. Wh
 from and rows go to is for others to say: `rebuild` has both in a database, `lake` in Arrow.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.adapters.projector.entity_updates import LeftOutChange
+from salesflow.adapters.projector.entity_updates import LeftOutChange, noted
 from salesflow.adapters.projector.projection_task import JointFold, folded_jointly
 from salesflow.adapters.projector.read_tables import TableFold
 from salesflow.domain.catalogue import FactCatalogue
 from salesflow.domain.event import Event, Fact
+from salesflow.domain.time import FOREVER
 from salesflow.projections.table import Cell, Fold, Processes
 
-__all__ = ["StreamFolding", "TableSlice"]
+__all__ = ["StreamFolding", "TableSlice", "left_out_rows"]
 
 
 class TableSlice(NamedTuple):
@@ -94,3 +95,17 @@ class StreamFolding:
 
     def _at_hand(self, _: UUID) -> Sequence[Event]:
         return self._stream
+
+
+def left_out_rows(changes: Iterable[LeftOutChange]) -> list[dict[str, Any]]:
+    """Return what is noted in the end where nothing was before."""
+    rows: list[dict[str, Any]] = []
+    for before, after, now in changes:
+        if before is not None:
+            open_note = {"position": before.position, "known_to": FOREVER}
+            for row in rows:
+                if open_note.items() <= row.items():
+                    row["known_to"] = now
+        if after is not None:
+            rows.append(noted(after, now))
+    return rows
