@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
-from warnings import catch_warnings, simplefilter
+from warnings import catch_warnings, filterwarnings, simplefilter
 
 import sqlalchemy as sa
 
@@ -275,7 +275,6 @@ def _spark() -> OfSpark:
     try:
         with catch_warnings():
             simplefilter("ignore", FutureWarning)  # of pandas, which nothing here uses
-            import_module("pyspark.testing.utils")
             return import_module("pyspark.sql.connect.session").SparkSession
     except ImportError as error:
         raise SalesflowError(SPARK_NEEDED) from error
@@ -301,7 +300,9 @@ def _told_as_ours(url: str) -> Iterator[None]:
     known: Callable[[str], Any] = import_module
     kinds = (known("pyspark.errors").PySparkException, known("grpc").RpcError)
     try:
-        yield
+        with catch_warnings():
+            filterwarnings("ignore", message=".RETRIES_EXCEEDED")  # which is raised as well
+            yield
     except kinds as error:
         said = [line for line in str(error).strip().splitlines() if line.strip()]
         raise DatabaseError(
