@@ -4,10 +4,14 @@ The common runs use Sail, which speaks Spark's protocol without Java and runs th
 Under torture Apache Spark itself runs, on a Java 17 of the machine.
 """
 
+import os
+import socket
 import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import copyfile
+from shutil import copyfile, which
 
 import pyarrow as pa
 import pytest
@@ -18,7 +22,7 @@ from hypothesis import strategies as st
 from databases import tamper
 from importing.test_real_tables import MAPPINGS, MAVEN
 from lake.rows import balances, content, needs_sail, tell
-from properties.effort import examples
+from properties.effort import TORTURE, examples
 from properties.playing import Act, Player, acts
 from salesflow import SalesFlow
 from salesflow.adapters.importers import import_table
@@ -310,3 +314,77 @@ def test_what_cannot_be_meant_is_refused_at_once(
     told = ran("rebuild", "--db", sqlite_url, *options.split())
     assert told.code == 2
     assert said in told.err
+
+
+# Apache Spark itself, in the long run.
+
+
+@contextmanager
+def apache_spark(log: Path) -> Iterator[str]:
+    """Run a Spark Connect server of Apache Spark here, and end it with the block."""
+    home, port = Path(os.environ["SPARK_HOME"]), free_port()
+    settings = {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+        "spark.ui.enabled": "false",
+    }
+    with log.open("w") as words:
+        server = subprocess.Popen(
+            [
+                *(home / "bin" / "spark-submit", "--class", SERVER, "--master", "local[2]"),
+                *(part for each in settings.items() for part in ("--conf", "=".join(each))),
+                "spark-internal",
+            ],
+            env={
+                **os.environ,
+                "PYSPARK_PYTHON": sys.executable,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "SPARK_LOCAL_IP": "127.0.0.1",
+            },
+            stdout=words,
+            stderr=words,
+            start_new_session=True,
+        )
+    try:
+        wait_for(port, server)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+    return port
+
+
+def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    """Wait until a server listens."""
+    while server.poll() is None:
+        with socket.socket() as tried:
+            tried.settimeout(1)
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        with suppress(subprocess.TimeoutExpired):
+            server.wait(0.2)
+    raise AssertionError("Apache Spark ended by itself")
+
+
+@pytest.mark.skipif(TORTURE == 1, reason="SALESFLOW_TORTURE runs it on Apache Spark")
+@pytest.mark.skipif("SPARK_HOME" not in os.environ, reason="SPARK_HOME names no Apache Spark")
+@pytest.mark.skipif(which("java") is None, reason="there is no Java")
+def test_apache_spark_gives_the_rows_of_a_rebuild_here(tmp_path: Path) -> None:
+    url = f"sqlite:///{copyfile(demo().url.removeprefix('sqlite:///'), tmp_path / 'demo.db')}"
+    with apache_spark(tmp_path / "spark.log") as server, SalesFlow(url, tenant="main") as flow:
+        flow.catch_up()
+        before, balanced = content(flow), balances(flow)
+        for many in (1, 5):
+            spoil(flow)
+            flow.rebuild(filling=SparkFilling(server, partitions=many))
+            assert content(flow) == before
+            assert balances(flow) == balanced

@@ -1,0 +1,58 @@
+"""`salesflow export lake`: the log and the read tables as Parquet, for engines of all kinds."""
+
+from typing import Annotated
+
+import typer
+
+from salesflow.cli.context import CommandContext, size_of, with_context
+from salesflow.domain.time import from_instant
+from salesflow.presentation.format import local_time
+
+__all__ = ["export"]
+
+
+@with_context
+def export(
+    context: CommandContext,
+    *,
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="A new folder, or one of this log, which is gone on with."
+        ),
+    ],
+    bucket_digits: Annotated[
+        int | None,
+        typer.Option(
+            "--bucket-digits",
+            metavar="N",
+            help="Cut into 16, 256, 4,096 … buckets by so many digits; 1 in a new folder.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write the log and the read tables as Parquet, by tenant and bucket of the stream."""
+    with context.open() as flow:
+        with context.screen.progress(context.screen.word("Read tables")) as report:
+            made = flow.export_lake(folder, digits=bucket_digits, progress=report)
+        manifest, size = made.manifest, sum(file.bytes for file in made.written)
+        recorded = from_instant(manifest.recorded)
+        context.screen.json(
+            {
+                "folder": folder,
+                "tenant": manifest.tenant,
+                "position": manifest.position,
+                "recorded_at": recorded.isoformat(),
+                "digest": manifest.digest,
+                "files": len(manifest.files()),
+                "files_written": len(made.written),
+                "bytes_written": size,
+            }
+        )
+        at = local_time(recorded, flow.settings().timezone)
+        context.screen.line(
+            f"wrote {len(made.written):,} files ({size_of(size)}) into {folder}, which holds"
+            f" {len(manifest.files()):,}"
+        )
+        context.screen.line(f"up to position {manifest.position:,}, recorded at {at}")
+        context.screen.line(f"read it with: duckdb -init {folder}/{manifest.tenant}.sql")
