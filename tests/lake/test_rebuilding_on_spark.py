@@ -27,7 +27,7 @@ from properties.playing import Act, Player, acts
 from salesflow import SalesFlow
 from salesflow.adapters.importers import import_table
 from salesflow.adapters.lake import spark_rebuild, spark_worker
-from salesflow.adapters.lake.folding import FoldingTask
+from salesflow.adapters.lake.folding import FoldingTask, values_of
 from salesflow.adapters.lake.manifest import LakeFolder
 from salesflow.adapters.lake.spark_rebuild import OfSpark, SparkFilling
 from salesflow.errors import DatabaseError, InputError, ProjectionError
@@ -194,7 +194,7 @@ def test_rows_of_a_wrong_fold_are_not_taken_for_the_same(
     sqlite_url: str, sail: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The comparison that all of this rests on sees one cell that is another one."""
-    added = spark_rebuild.values_of
+    added = values_of
 
     def one_off(table: pa.Table) -> list[object]:
         values = added(table)
@@ -220,7 +220,7 @@ def servers_started(patch: pytest.MonkeyPatch) -> list[subprocess.Popen[str]]:
             super().__init__(*given, **named)
             started.append(self)
 
-    patch.setattr(spark_rebuild.subprocess, "Popen", Server)
+    patch.setattr(subprocess, "Popen", Server)
     return started
 
 

@@ -45,15 +45,15 @@ SELECT * FROM log WHERE occurred <= as_of AND recorded <= known_at;
 """
 AT: Final = """\
 -- The rows that hold at a moment, and those that had begun by then.
-CREATE OR REPLACE MACRO {name}_at(as_of, known_at) AS TABLE SELECT * FROM {name}
+CREATE OR REPLACE MACRO {name}_at(as_of, known_at) AS TABLE SELECT * FROM "{name}"
 WHERE known_from <= known_at AND known_to > known_at AND valid_from <= as_of
   AND (valid_to > as_of OR (collapsed = 1 AND valid_to > known_at));
-CREATE OR REPLACE MACRO {name}_begun(as_of, known_at) AS TABLE SELECT * FROM {name}
+CREATE OR REPLACE MACRO {name}_begun(as_of, known_at) AS TABLE SELECT * FROM "{name}"
 WHERE known_from <= known_at AND known_to > known_at AND valid_from <= as_of;
 """
 BY: Final = """\
 -- The movements that had happened and were recorded; a sum multiplies by sign.
-CREATE OR REPLACE MACRO {name}_by(as_of, known_at) AS TABLE SELECT * FROM {name}
+CREATE OR REPLACE MACRO {name}_by(as_of, known_at) AS TABLE SELECT * FROM "{name}"
 WHERE occurred <= as_of AND recorded <= known_at;
 """
 
@@ -89,6 +89,6 @@ def _parts(manifest: LakeManifest, folds: list[Fold]) -> Iterator[str]:
 def _view(name: str, files: Iterable[LakeFile]) -> str:
     listed = ",\n  ".join(f"'{file.path}'" for file in files)
     return (
-        f"CREATE OR REPLACE VIEW {name} AS SELECT * FROM read_parquet([\n  {listed}\n],"
+        f'CREATE OR REPLACE VIEW "{name}" AS SELECT * FROM read_parquet([\n  {listed}\n],'
         " hive_partitioning = true, hive_types_autocast = false);\n"
     )

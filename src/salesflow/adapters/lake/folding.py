@@ -53,6 +53,7 @@ EVENTS_AT_ONCE: Final = 10_000
 """About so many events are folded at once; a stream is never cut."""
 IDS_AS_TEXT: Final = "sqlite"
 """Rows hold ids as 32 digits, which every database takes."""
+BATCH_ROWS: Final = 2_000
 FIRST_VERSIONS: Final = (0, 1)
 """A stream begins with one of these versions."""
 
@@ -141,7 +142,7 @@ def in_order(batches: "Iterable[pa.RecordBatch]") -> "list[pa.RecordBatch]":
     if not held:
         return held
     rows = arrow().Table.from_batches(held).select(list(LOG_COLUMNS)).cast(log_schema())
-    found: list[pa.RecordBatch] = rows.sort_by(LOG_ORDER).to_batches()
+    found: list[pa.RecordBatch] = rows.sort_by(LOG_ORDER).to_batches(BATCH_ROWS)
     return found
 
 

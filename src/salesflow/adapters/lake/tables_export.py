@@ -55,9 +55,10 @@ def with_tables(
         buckets = None if whole else told
         if buckets is None or buckets:
             rows = _rows(table, log, connection, buckets, manifest.digits)
-            written = _write(folder, manifest, table, rows)
             stay = [file for file in kept if file.bucket not in told]
-            tables[table.label] = LakeTable(table.revision, (*stay, *written))
+            files = [*stay, *_write(folder, manifest, table, rows)]
+            files = files or [_empty(folder, manifest, table)]
+            tables[table.label] = LakeTable(table.revision, tuple(files))
         if progress is not None:
             progress(number, len(chosen))
     return manifest._replace(tables=tables, tables_at=manifest.position)
@@ -113,7 +114,7 @@ def _write(
     table: IntervalTable | LedgerTable,
     rows: "Iterable[pa.Table]",
 ) -> list[LakeFile]:
-    """Write rows into a file a bucket; a table without rows has one that holds none."""
+    """Write rows into a file a bucket."""
     parquet, schema = arrow(".parquet"), row_schema(table)
     name = f"{manifest.position:012}-{token_hex(3)}"
     place = f"tables/{table.label}/tenant={manifest.tenant}"
@@ -130,12 +131,17 @@ def _write(
                     )
                 writers[bucket].write_table(some)
                 counted[bucket] = counted.get(bucket, 0) + some.num_rows
-    files = [_named(folder, f"{place}/bucket={b}/{name}", b, n) for b, n in counted.items()]
-    if files:
-        return files
+    return [_named(folder, f"{place}/bucket={b}/{name}", b, n) for b, n in counted.items()]
+
+
+def _empty(
+    folder: LakeFolder, manifest: LakeManifest, table: IntervalTable | LedgerTable
+) -> LakeFile:
+    """Write a file that holds no row, but says which columns there are."""
     bucket = "0" * manifest.digits
-    empty = write_file(folder, f"{place}/bucket={bucket}", name, schema.empty_table())
-    return [empty._replace(bucket=bucket)]
+    place = f"tables/{table.label}/tenant={manifest.tenant}/bucket={bucket}"
+    rows = row_schema(table).empty_table()
+    return write_file(folder, place, f"{manifest.position:012}", rows)._replace(bucket=bucket)
 
 
 def _named(folder: LakeFolder, path: str, bucket: str, rows: int) -> LakeFile:
