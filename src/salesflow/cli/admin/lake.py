@@ -1,12 +1,16 @@
 """`salesflow export lake`: the log and the read tables as Parquet, for engines of all kinds."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
 from salesflow.cli.context import CommandContext, size_of, with_context
 from salesflow.domain.time import from_instant
 from salesflow.presentation.format import local_time
+
+if TYPE_CHECKING:
+    from salesflow.adapters.lake.lake_export import LakeExport
 
 __all__ = ["export"]
 
@@ -35,24 +39,26 @@ def export(
     with context.open() as flow:
         with context.screen.progress(context.screen.word("Read tables")) as report:
             made = flow.export_lake(folder, digits=bucket_digits, progress=report)
-        manifest, size = made.manifest, sum(file.bytes for file in made.written)
-        recorded = from_instant(manifest.recorded)
-        context.screen.json(
-            {
-                "folder": folder,
-                "tenant": manifest.tenant,
-                "position": manifest.position,
-                "recorded_at": recorded.isoformat(),
-                "digest": manifest.digest,
-                "files": len(manifest.files()),
-                "files_written": len(made.written),
-                "bytes_written": size,
-            }
-        )
-        at = local_time(recorded, flow.settings().timezone)
-        context.screen.line(
-            f"wrote {len(made.written):,} files ({size_of(size)}) into {folder}, which holds"
-            f" {len(manifest.files()):,}"
-        )
-        context.screen.line(f"up to position {manifest.position:,}, recorded at {at}")
-        context.screen.line(f"read it with: duckdb -init {folder}/{manifest.tenant}.sql")
+        _tell(context, made, folder, flow.settings().timezone)
+
+
+def _tell(context: CommandContext, made: "LakeExport", folder: str, zone: ZoneInfo) -> None:
+    manifest, size = made.manifest, sum(file.bytes for file in made.written)
+    recorded = from_instant(manifest.recorded)
+    context.screen.json(
+        {
+            "folder": folder,
+            "tenant": manifest.tenant,
+            "position": manifest.position,
+            "recorded_at": recorded.isoformat(),
+            "digest": manifest.digest,
+            "files": len(manifest.files()),
+            "files_written": len(made.written),
+            "bytes_written": size,
+        }
+    )
+    wrote = f"wrote {len(made.written):,} files ({size_of(size)}) into {folder}"
+    context.screen.line(f"{wrote}, which holds {len(manifest.files()):,}")
+    at = local_time(recorded, zone)
+    context.screen.line(f"up to position {manifest.position:,}, recorded at {at}")
+    context.screen.line(f"read it with: duckdb -init {folder}/{manifest.tenant}.sql")
