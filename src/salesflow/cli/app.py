@@ -274,6 +274,7 @@ COMMANDS: Final = CommandGroup(
         "rebuild": f"{HOME}admin.status:rebuild",
         "backup": f"{HOME}admin.status:backup",
         "project": f"{HOME}admin.project:project",
+        "upgrade": f"{HOME}admin.lake:upgrade",
         "export": CommandGroup("Files for other tools.", {"lake": f"{HOME}admin.lake:export"}),
         "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",

@@ -1,4 +1,4 @@
-"""`salesflow export lake`: the log and the read tables as Parquet, for engines of all kinds."""
+"""`salesflow export lake` writes Parquet for other engines, `upgrade` lays the log out anew."""
 
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from salesflow.presentation.format import local_time
 if TYPE_CHECKING:
     from salesflow.adapters.lake.lake_export import LakeExport
 
-__all__ = ["export"]
+__all__ = ["export", "upgrade"]
 
 
 @with_context
@@ -62,3 +62,35 @@ def _tell(context: CommandContext, made: "LakeExport", folder: str, zone: ZoneIn
     at = local_time(recorded, zone)
     context.screen.line(f"up to position {manifest.position:,}, recorded at {at}")
     context.screen.line(f"read it with: duckdb -init {folder}/{manifest.tenant}.sql")
+
+
+@with_context
+def upgrade(
+    context: CommandContext,
+    *,
+    partition: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--partition",
+            metavar="TENANT",
+            help="Give a large tenant a partition of its own; may be said again.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Bring a database to the newest schema version: on PostgreSQL, the log by tenant."""
+    from salesflow.adapters.database.upgrade import upgrade as upgrade_database
+    from salesflow.adapters.event_store.log import ensure_tenant
+
+    for tenant in partition or ():
+        ensure_tenant(tenant)
+    with context.open() as flow:
+        made = upgrade_database(flow.log.database, partition or ())
+    context.screen.json(
+        {"before": made.before, "after": made.after, "partitions": dict(made.partitions)}
+    )
+    went = f"schema version {made.before}, now {made.after}"
+    stays = f"schema version {made.after}, the newest one of this kind of database"
+    context.screen.line(stays if made.before == made.after else went)
+    for name, bound in made.partitions.items():
+        context.screen.line(f"{name}: {bound}")
