@@ -24,10 +24,10 @@ __all__ = [
     "LOG_ORDER",
     "arrow",
     "arrow_of_log",
-    "dashed",
     "log_rows",
     "log_schema",
     "raw_rows",
+    "with_hyphens",
 ]
 
 
@@ -49,6 +49,8 @@ LOG_COLUMNS: Final = (
 LOG_ORDER: Final = [("stream_id", "ascending"), ("version", "ascending")]
 """The order of rows in a file and for whoever folds."""
 NUMBERS: Final = frozenset({"version", "position", "occurred", "recorded", "checksum"})
+HYPHENS: Final = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
+"""Where an id of 32 digits is cut."""
 IDS: Final = ("stream_id", "event_id")
 BETWEEN: Final = f"{SELECT_EVENTS} AND position > ? AND position <= ? ORDER BY position LIMIT ?"
 
@@ -104,11 +106,10 @@ def arrow_of_log(rows: Sequence[Row]) -> "pa.Table":
     pa = arrow()
     columns = dict(zip(ROW, zip(*rows, strict=True), strict=True))
     try:
-        columns |= {name: tuple(map(dashed, columns[name])) for name in IDS}
-        return pa.table(
-            [pa.array(columns[name], _type_of(name)) for name in LOG_COLUMNS],
-            schema=log_schema(),
-        )
+        found = {name: _ids(columns[name]) for name in IDS}
+        rest = [name for name in LOG_COLUMNS if name not in found]
+        found |= {name: pa.array(columns[name], _type_of(name)) for name in rest}
+        return pa.table([found[name] for name in LOG_COLUMNS], schema=log_schema())
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
         raise HistoryError(
             f"an event between positions {rows[0][12]:,} and {rows[-1][12]:,} holds what none"
@@ -116,12 +117,19 @@ def arrow_of_log(rows: Sequence[Row]) -> "pa.Table":
         ) from error
 
 
-def dashed(id: UUID | bytes) -> str:
-    """Write an id as either driver gives it."""
-    if isinstance(id, UUID):
-        return str(id)
-    text = id.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+def _ids(ids: Sequence[UUID | bytes]) -> "pa.Array":
+    """Write ids as either driver gives them."""
+    pa = arrow()
+    if isinstance(ids[0], UUID):
+        return pa.array([*map(str, ids)], pa.string())
+    return with_hyphens(pa.array([bytes.hex(id) for id in ids if isinstance(id, bytes)], pa.string()))
+
+
+def with_hyphens(ids: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
+    """Write ids of 32 digits as people do."""
+    compute = arrow(".compute")
+    parts = [compute.utf8_slice_codeunits(ids, *ends) for ends in HYPHENS]
+    return compute.binary_join_element_wise(*parts, "-")
 
 
 def log_rows(table: "pa.Table") -> list[Row]:

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.lake.folding import row_schema
-from salesflow.adapters.lake.log_columns import arrow
+from salesflow.adapters.lake.log_columns import arrow, with_hyphens
 from salesflow.adapters.lake.manifest import LakeFile, LakeFolder, LakeManifest, LakeTable
 from salesflow.adapters.lake.parquet_files import bucketed, write_file
 from salesflow.adapters.logs import Progress
@@ -30,8 +30,6 @@ __all__ = ["STAGES", "with_stages", "with_tables"]
 STAGES: Final = "stages"
 """The stages of all process versions, as a table of their own."""
 ROWS_AT_ONCE: Final = 50_000
-HYPHENS: Final = ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32))
-"""Where an id of 32 digits is cut."""
 
 
 def with_tables(
@@ -88,7 +86,8 @@ def _rows(
         part = pa.table(columns, schema=schema)
         for name in ids:
             place = schema.get_field_index(name)
-            part = part.set_column(place, name, _with_hyphens(part.column(name)))
+            plain = arrow(".compute").replace_substring(part.column(name), "-", "")
+            part = part.set_column(place, name, with_hyphens(plain))
         yield part
 
 
@@ -98,14 +97,6 @@ def _is_id(column: sa.Column[Any]) -> bool:
 
 def _shown(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     return sa.cast(column, sa.Text) if _is_id(column) else column
-
-
-def _with_hyphens(ids: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Write ids as people do; PostgreSQL does so by itself."""
-    compute = arrow(".compute")
-    plain = compute.replace_substring(ids, "-", "")
-    parts = [compute.utf8_slice_codeunits(plain, *ends) for ends in HYPHENS]
-    return compute.binary_join_element_wise(*parts, "-")
 
 
 def _write(
