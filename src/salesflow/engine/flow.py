@@ -424,12 +424,14 @@ class SalesFlow(CommandRunner):
         to: str | os.PathLike[str],
         *,
         digits: int | None = None,
+        iceberg: bool = False,
         progress: Progress | None = None,
     ) -> "LakeExport":
         """Bring a folder of Parquet files level with the log and its read tables.
 
         They lie by tenant and bucket of the stream, which is named by so many digits at the end
-        of its id. Readers go by the manifest, which is replaced once all is written.
+        of its id. Readers go by the manifest, which is replaced once all is written; a
+        catalogue of Iceberg names the same files, if asked for once.
 
         Raises:
             InputError: when the folder holds another log, or is cut into other buckets.
@@ -440,7 +442,13 @@ class SalesFlow(CommandRunner):
 
         folder, folds = LakeFolder(to), list(self._folds.values())
         return export_lake(
-            self.log, folds, self.catch_up, folder, digits=digits, progress=progress
+            self.log,
+            folds,
+            self.catch_up,
+            folder,
+            digits=digits,
+            iceberg=iceberg,
+            progress=progress,
         )
 
     def disagreements(self) -> list[str]:

@@ -12,6 +12,11 @@ import sqlalchemy as sa
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.lake.duckdb_views import sql_of
+from salesflow.adapters.lake.iceberg import (
+    CATALOGUE_FILE,
+    ensure_iceberg,
+    name_in_iceberg,
+)
 from salesflow.adapters.lake.log_export import begun_manifest, with_log
 from salesflow.adapters.lake.manifest import LakeFile, LakeFolder, LakeManifest
 from salesflow.adapters.lake.tables_export import with_stages, with_tables
@@ -36,21 +41,26 @@ class LakeExport(NamedTuple):
     """The files that are new."""
 
 
-def export_lake(
+def export_lake(  # noqa: PLR0913 - all but a few by keyword
     log: EventLog,
     folds: Sequence[Fold],
     catch_up: Callable[[], object],
     folder: LakeFolder,
     *,
     digits: int | None = None,
+    iceberg: bool = False,
     progress: Progress | None = None,
 ) -> LakeExport:
     """Bring a folder level with the log and its read tables.
 
     Raises:
         InputError: when the folder holds another log, or is cut into other buckets.
+        SalesflowError: when an Iceberg table is to name the files, and pyiceberg is missing.
         BusyError: when the tables did not come to stand at one position, since others write.
     """
+    iceberg = iceberg or (folder.root / CATALOGUE_FILE).exists()
+    if iceberg:
+        ensure_iceberg()
     before = begun_manifest(folder, log, digits)
     for _ in range(TRIES):
         catch_up()
@@ -68,7 +78,10 @@ def export_lake(
             processes = PublishedProcesses(log, connection).all(connection)
         if manifest != before:
             manifest = with_stages(folder, manifest, processes)
-        return _named(folder, before, manifest, folds, utc_offset_of(log))
+        made = _named(folder, before, manifest, folds, utc_offset_of(log))
+        if iceberg:
+            name_in_iceberg(folder, manifest)
+        return made
     raise BusyError(
         "others brought the read tables further one by one, so that they did not come to stand"
         " at one position; try again"
@@ -94,7 +107,8 @@ def _named(
     folder.replace(manifest)
     sql = sql_of(folder, manifest, folds, utc_offset)
     folder.write_text(folder.root / f"{manifest.tenant}.sql", sql)
-    folder.remove_unnamed(manifest, before)
+    if not (folder.root / CATALOGUE_FILE).exists():  # whose tags name files of all exports
+        folder.remove_unnamed(manifest, before)
     there = {file.path for file in before.files()}
     written = tuple(file for file in manifest.files() if file.path not in there)
     return LakeExport(manifest, written)

@@ -122,7 +122,9 @@ def _ids(ids: Sequence[UUID | bytes]) -> "pa.Array":
     pa = arrow()
     if isinstance(ids[0], UUID):
         return pa.array([*map(str, ids)], pa.string())
-    return with_hyphens(pa.array([bytes.hex(id) for id in ids if isinstance(id, bytes)], pa.string()))
+    return with_hyphens(
+        pa.array([bytes.hex(id) for id in ids if isinstance(id, bytes)], pa.string())
+    )
 
 
 def with_hyphens(ids: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":

@@ -34,11 +34,16 @@ def export(
             show_default=False,
         ),
     ] = None,
+    iceberg: Annotated[
+        bool, typer.Option("--iceberg", help="Name the files as Iceberg tables as well.")
+    ] = False,
 ) -> None:
     """Write the log and the read tables as Parquet, by tenant and bucket of the stream."""
     with context.open() as flow:
         with context.screen.progress(context.screen.word("Read tables")) as report:
-            made = flow.export_lake(folder, digits=bucket_digits, progress=report)
+            made = flow.export_lake(
+                folder, digits=bucket_digits, iceberg=iceberg, progress=report
+            )
         _tell(context, made, folder, flow.settings().timezone)
 
 
