@@ -41,7 +41,7 @@ def test_each_export_is_a_snapshot_tagged_with_its_position(
     monkeypatch.setattr(manifest, "KEPT_SECONDS", -1)
     heads: list[int] = []
     with SalesFlow(sqlite_url) as flow:
-        for number in range(3):
+        for number in range(2):
             tell(flow, 2)
             flow.export_lake(tmp_path, iceberg=not number)
             heads.append(flow.log.head().position)
