@@ -120,6 +120,7 @@ COMMANDS: Final = CommandGroup(
             {
                 "log": f"{HOME}exports.log:export_log",
                 "tables": f"{HOME}exports.tables:export_tables",
+                "lake": f"{HOME}admin.lake:export",
                 "xes": f"{HOME}exports.histories:export_xes",
                 "ocel": f"{HOME}exports.histories:export_ocel",
             },
@@ -288,6 +289,7 @@ COMMANDS: Final = CommandGroup(
         "restore": f"{HOME}exports.log:restore",
         "digest": f"{HOME}exports.log:digest",
         "project": f"{HOME}admin.project:project",
+        "upgrade": f"{HOME}admin.lake:upgrade",
         "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
         "clock": CommandGroup(
