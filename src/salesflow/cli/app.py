@@ -111,6 +111,7 @@ COMMANDS: Final = CommandGroup(
             "Import what another system recorded.",
             {
                 "table": f"{HOME}imports.commands:table",
+                "salesforce": f"{HOME}imports.systems:salesforce",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },

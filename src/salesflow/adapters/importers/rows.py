@@ -6,7 +6,7 @@ the deals first appear, and within a deal in the order of the file.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple, Self
@@ -49,6 +49,11 @@ class RowsByObject:
     def __contains__(self, object: str) -> bool:
         """Return whether the file has rows of a deal."""
         return object in self._numbers
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The deals there are, in the order in which they first appear."""
+        return self._numbers.keys()
 
     @property
     def objects(self) -> int:

@@ -19,7 +19,19 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 from salesflow.presentation.messages import Language, say, say_count
 
-__all__ = ["Strict", "TimeZone", "Trial", "print_refused", "readable_again", "table"]
+__all__ = [
+    "ApplyChanges",
+    "ReportFile",
+    "Strict",
+    "TimeZone",
+    "Trial",
+    "ensure_report_writable",
+    "is_fruitless",
+    "print_refused",
+    "print_report",
+    "readable_again",
+    "table",
+]
 
 
 if TYPE_CHECKING:  # loaded when something is imported
@@ -96,7 +108,7 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     if str(file) != "-" and not file.exists():
         raise InputError(f"there is no file {shortened(file)}")
     read = read_mapping(mapping)
-    _ensure_report_writable(context, report, file, mapping, read)
+    ensure_report_writable(context, report, _sources(file, mapping, read))
     zone = timezone or read.mapping.timezone
 
     def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
@@ -110,16 +122,17 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
         if begin_anew is not None:
             with context.rehearse(zone) as flow:
                 tried = imported(flow, trial=True)
-            if _is_fruitless(tried):
-                _print_report(context, tried, file, report)
+            if is_fruitless(tried):
+                print_report(context, tried, file, report)
             begin_anew()
         with (context.rehearse if trial else context.record)(zone) as flow:
-            _print_report(context, imported(flow, trial=trial), file, report)
+            print_report(context, imported(flow, trial=trial), file, report)
 
 
-def _print_report(
+def print_report(
     context: CommandContext, done: "ImportReport", file: Path, report: Path | None
 ) -> None:
+    """Print what became of an import, write it down, and say how much was refused."""
     _show(context, done)
     if report is not None:
         _write(done, report)
@@ -144,7 +157,7 @@ def _write(done: "ImportReport", report: Path) -> None:
         raise InputError(f"{report} cannot be written: {error.strerror}; {recorded}") from error
 
 
-def _is_fruitless(done: "ImportReport") -> bool:
+def is_fruitless(done: "ImportReport") -> bool:
     """Return whether nothing of the file could be taken, or nothing may be as it is strict."""
     refused = done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read
     return bool(refused or (done.strict and done.problems))
@@ -158,7 +171,7 @@ def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | Non
             f"--strict: {done.problems:,} problem{'s' if done.problems > 1 else ''} in {file},"
             f" {where}; nothing was recorded"
         )
-    if _is_fruitless(done):
+    if is_fruitless(done):
         raise SalesflowError(
             f"every row of {file} was refused ({done.rows_refused:,}), {where}; no deal"
             " was recorded"
@@ -172,15 +185,19 @@ def _database_files(context: CommandContext) -> list[Path]:
     return [] if file is None else [Path(f"{file}{ending}") for ending in endings]
 
 
-def _ensure_report_writable(
-    context: CommandContext, report: Path | None, file: Path, mapping: Path, read: "ReadMapping"
+def _sources(file: Path, mapping: Path, read: "ReadMapping") -> list[Path]:
+    lookups = [each.file for each in read.mapping.lookups.values()]
+    folders = (mapping.parent, file.parent)
+    return [file, mapping, *(folder / each for folder in folders for each in lookups)]
+
+
+def ensure_report_writable(
+    context: CommandContext, report: Path | None, sources: Iterable[Path]
 ) -> None:
     """Raise InputError for a report that would overwrite its sources, or cannot be written."""
     if report is None:
         return
-    lookups = [each.file for each in read.mapping.lookups.values()]
-    sources = [folder / each for folder in (mapping.parent, file.parent) for each in lookups]
-    _ensure_no_overwriting(report, [file, mapping, *sources, *_database_files(context)])
+    _ensure_no_overwriting(report, [*sources, *_database_files(context)])
     _ensure_writable(report)
 
 

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
+from salesflow.adapters.importers.csv import BadRow, TableFile
 from salesflow.adapters.importers.errors import MappingError, RowError, row_error
 from salesflow.adapters.importers.ids import split_source_id
 from salesflow.adapters.importers.numbers import NumberReader
@@ -29,19 +30,18 @@ from salesflow.adapters.importers.pipeline import (
     ImportPipeline,
     is_one_batch,
 )
+from salesflow.adapters.importers.process_versions import publish_process
 from salesflow.adapters.importers.report import ImportReport
 from salesflow.adapters.importers.report_entries import findings_of
 from salesflow.adapters.importers.resume import KeptParts, fingerprint
 from salesflow.adapters.importers.rows import RowsByObject
 from salesflow.adapters.importers.table.columns import Context, Layout, LookupTable, RowCleaner
-from salesflow.adapters.importers.table.csv import BadRow, TableFile
 from salesflow.adapters.importers.table.extract import ROW_UNREADABLE, extract
 from salesflow.adapters.importers.table.mapping import TableMapping
 from salesflow.adapters.importers.table.mapping_file import (
     MappingFile,
     declared_process,
     find_process,
-    publish_process,
     read_mapping,
 )
 from salesflow.adapters.importers.table.plan import ImportPlan, compile_plan

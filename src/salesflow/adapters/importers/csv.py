@@ -17,16 +17,20 @@ import unicodedata
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from salesflow.adapters.importers.numbers import SPACES
-from salesflow.adapters.importers.table.mapping import FileFormat
-from salesflow.domain.wording import Message, shortened
+from salesflow.domain.wording import Message, quoted, shortened
 from salesflow.errors import InputError
 
 __all__ = [
     "ROW_MAX",
     "BadRow",
+    "Encoding",
+    "FileFormat",
+    "Mark",
     "TableFile",
     "TableRow",
     "TextFile",
@@ -78,6 +82,59 @@ MARKUP: Final = (
     (b'[{"', "a JSON file"),
 )
 UNPRINTED: Final = frozenset({"Cn", "Co", "Cs"})
+
+
+# How the file is written down, as far as somebody says it.
+
+NO_TEXT = frozenset(
+    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"}
+)
+"""Encodings of Python in which nobody writes a table."""
+SKIP_MAX = 100_000
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        "".encode(name)
+        if codecs.lookup(name).name in NO_TEXT:
+            raise LookupError(name)
+    except (LookupError, ValueError) as error:
+        raise ValueError(
+            f"{quoted(name)} is not an encoding; write utf-8, utf-16, gb18030, cp1252 …"
+        ) from error
+    return name
+
+
+def _known_mark(mark: str) -> str:
+    if mark in "\r\n\0\ufeff" or "\ud800" <= mark <= "\udfff":
+        raise ValueError(f"{mark!r} cannot stand between or around fields")
+    return mark
+
+
+Mark = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_known_mark)]
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+
+
+class FileFormat(BaseModel):
+    """`[file]`: how the file is written down."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoding: Encoding | None = None
+    """Left out: UTF-8, or what the file's byte order mark says."""
+    delimiter: Mark | None = None
+    """Left out: the one of `,` `;` tab `|` under which the header holds the most columns."""
+    quote: Mark = '"'
+    skip_lines: Annotated[int, Field(ge=0, le=SKIP_MAX)] = 0
+    """Lines above the header."""
+    ragged: Literal["refuse", "pad"] = "refuse"
+    """What to do with a row that has too few fields."""
+
+    @model_validator(mode="after")
+    def _differ(self) -> Self:
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote cannot be the same character")
+        return self
 
 
 class TooLongError(Exception):

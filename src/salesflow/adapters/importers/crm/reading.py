@@ -1,0 +1,118 @@
+"""Reads the values of a record: times, days, numbers, amounts, as systems write them.
+
+A value that cannot be read refuses its record, with the column and what stands there.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.numbers import NumberReader
+from salesflow.adapters.importers.times import ReadTime, TimeReader
+from salesflow.domain.time import Instant
+from salesflow.domain.values import Money
+
+__all__ = ["NOTHING", "NO_CURRENCY", "ValueReader"]
+
+
+NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "无", "#n/a"})
+"""What exports write where there is nothing."""
+NO_CURRENCY: Final = "XXX"
+"""What ISO 4217 calls no currency: of amounts of which the export does not say it."""
+HUNDRED: Final = Decimal(100)
+
+
+class ValueReader:
+    """Reads the values of one export."""
+
+    def __init__(
+        self,
+        formats: Sequence[str],
+        day_formats: Sequence[str],
+        zone: ZoneInfo | None,
+        horizon: Instant,
+        currency: str | None,
+        numbers: NumberReader | None = None,
+    ) -> None:
+        """`formats` are those of times, `currency` that of amounts which name none."""
+        self._times = TimeReader([*formats, *day_formats], zone)
+        self._days = TimeReader([*day_formats, *formats], zone)
+        self._numbers = numbers or NumberReader(".", ",")
+        self._horizon = horizon
+        self._currency = currency or NO_CURRENCY
+
+    def text(self, record: Mapping[str, Any], *names: str) -> str | None:
+        """Return the first of some columns that is not empty."""
+        for name in names:
+            value = record.get(name)
+            text = str(value) if isinstance(value, str | int | Decimal) else None
+            if text is not None and text.casefold() not in NOTHING:
+                return text
+        return None
+
+    def time(
+        self, record: Mapping[str, Any], *names: str, notes: list[Adjustment] | None = None
+    ) -> ReadTime | None:
+        """Return the time in the first of some columns that is not empty.
+
+        Raises:
+            RowError: when it cannot be read, or lies in the future.
+        """
+        for name in names:
+            text = self.text(record, name)
+            if text is None:
+                continue
+            try:
+                at = self._times.read(text)
+            except RowError as problem:
+                raise RowError(problem.reason, name, text) from problem
+            if at.instant > self._horizon:
+                raise RowError("lies in the future", name, text, for_now=True)
+            if at.note is not None and notes is not None:
+                notes.append(Adjustment(at.note, name, text))
+            return at
+        return None
+
+    def day(self, record: Mapping[str, Any], name: str) -> date | None:
+        """Return the day in a column."""
+        text = self.text(record, name)
+        if text is None:
+            return None
+        try:
+            return self._days.day(text)[0]
+        except RowError as problem:
+            raise RowError(problem.reason, name, text) from problem
+
+    def number(self, record: Mapping[str, Any], name: str) -> Decimal | None:
+        """Return the number in a column."""
+        text = self.text(record, name)
+        if text is None:
+            return None
+        try:
+            return self._numbers.read(text)
+        except RowError as problem:
+            raise RowError(problem.reason, name, text) from problem
+
+    def amount(
+        self, record: Mapping[str, Any], name: str, currency: str | None = None
+    ) -> Money | None:
+        """Return the amount in a column, in the currency of its record."""
+        number = self.number(record, name)
+        if number is None:
+            return None
+        try:
+            return Money(number, currency or self._currency)
+        except ValueError as error:
+            raise RowError(str(error), name, str(number)) from error
+
+    def percent(self, record: Mapping[str, Any], name: str) -> Decimal | None:
+        """Return a percentage as a part of one."""
+        number = self.number(record, name)
+        if number is None:
+            return None
+        if not 0 <= number <= HUNDRED:
+            raise RowError("is no percentage from 0 to 100", name, str(number))
+        return number / HUNDRED

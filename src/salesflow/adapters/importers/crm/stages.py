@@ -1,0 +1,107 @@
+"""The pipelines of a CRM as processes: one version for as long as their stages stay the same.
+
+A version holds every stage that the export names, those of its definition in their order. A
+stage of the published version that an export names no longer is kept: deals may have passed it.
+When anything differs, a new version is published; deals stay on the version they were opened
+under, as far as it knows their stages.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from salesflow.domain.process import Category, ForecastCategory, ProcessVersion, Stage
+
+__all__ = ["CrmStage", "closing_category", "version_of"]
+
+
+class CrmStage(NamedTuple):
+    """A stage as the system defines it."""
+
+    key: str
+    label: str = ""
+    label_zh: str = ""
+    category: Category = "open"
+    probability: Decimal | None = None
+    """Left out: 1 of a stage that ends with a sale, 0 of one that ends without, else 0.5."""
+    forecast_category: ForecastCategory | None = None
+
+
+ENDS: Final[dict[Category, Decimal]] = {
+    "won": Decimal(1),
+    "after_sales": Decimal(1),
+    "lost": Decimal(0),
+    "disqualified": Decimal(0),
+}
+UNKNOWN: Final = Decimal("0.5")
+FORECAST_OF: Final[dict[Category, ForecastCategory]] = {
+    "won": "closed",
+    "after_sales": "closed",
+    "lost": "omitted",
+    "disqualified": "omitted",
+}
+
+
+def version_of(
+    key: str,
+    name: str,
+    stages: Sequence[CrmStage],
+    latest: ProcessVersion | None = None,
+) -> ProcessVersion:
+    """Return the version these stages stand for: the latest, or one that follows it."""
+    known = {stage.key for stage in stages}
+    kept = [] if latest is None else [s for s in latest.stages if s.key not in known]
+    version = ProcessVersion(
+        key=key,
+        name_en=name,
+        name_zh=name,
+        version=1 if latest is None else latest.version,
+        stages=_in_place([_stage(each) for each in stages], kept, latest),
+    )
+    if latest is None or version == latest:
+        return version
+    return version.model_copy(update={"version": latest.version + 1})
+
+
+def _in_place(
+    stages: list[Stage], kept: Sequence[Stage], latest: ProcessVersion | None
+) -> tuple[Stage, ...]:
+    """Return stages with those that are no longer named where they stood in the latest."""
+    if latest is None or not kept:
+        return tuple(stages)
+    found = list(stages)
+    for stage in kept:
+        place = latest.order(stage.key)
+        found.insert(min(place, len(found)), stage)
+    return tuple(found)
+
+
+def _stage(stage: CrmStage) -> Stage:
+    probability = stage.probability
+    if probability is None:
+        probability = ENDS.get(stage.category, UNKNOWN)
+    label = stage.label or stage.key
+    return Stage(
+        key=stage.key,
+        name_en=label,
+        name_zh=stage.label_zh or label,
+        category=stage.category,
+        probability=probability,
+        forecast_category=stage.forecast_category
+        or FORECAST_OF.get(stage.category, "pipeline"),
+    )
+
+
+WON: Final = ("closed won", "closedwon", "won", "赢单", "成交", "已成交", "赢单关闭")
+LOST: Final = ("closed lost", "closedlost", "lost", "输单", "丢单", "已输单", "失单")
+INVALID: Final = ("invalid", "disqualified", "无效", "作废")
+
+
+def closing_category(label: str) -> Category:
+    """Return what a stage is by its usual names, where its system says no more of it."""
+    plain = " ".join(label.casefold().replace("_", " ").replace("-", " ").split())
+    if plain in WON:
+        return "won"
+    if plain in LOST or plain.startswith("closed lost"):
+        return "lost"
+    return "disqualified" if plain in INVALID else "open"
