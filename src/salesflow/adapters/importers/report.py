@@ -114,6 +114,7 @@ class LineSet:
                 self.count += 1
 
 
+COLUMNS_SHOWN = 3
 SUMMED = (
     "rows_recorded",
     "rows_known",
@@ -393,7 +394,7 @@ class ImportReport(ReportLine):
                 shortened(each.name),
                 NO_VALUE if each.table is None else words(each.table),
                 f"{each.rows:,}",
-                shortened(", ".join(each.unknown_columns)) or NO_VALUE,
+                _some(each.unknown_columns),
             )
             for each in self.files
         )
@@ -480,6 +481,14 @@ class ImportReport(ReportLine):
         for rest in self.unlisted:
             if rest.list == name:
                 yield rest.reason, rest.count, (rest.file or self.file, rest.first_line)
+
+
+def _some(columns: Sequence[str]) -> str:
+    """Return how many columns there are, and the first of them."""
+    if not columns:
+        return NO_VALUE
+    more = ", …" if len(columns) > COLUMNS_SHOWN else ""
+    return f"{len(columns)}: {', '.join(map(shortened, columns[:COLUMNS_SHOWN]))}{more}"
 
 
 def _counted(counts: dict[str, int]) -> str:

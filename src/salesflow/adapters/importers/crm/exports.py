@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
+from salesflow.adapters.importers.crm.json_records import JsonFile, JsonRecord, is_json
 from salesflow.adapters.importers.csv import BadRow, FileFormat, TableFile, tidied
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
@@ -25,7 +26,9 @@ Record = Mapping[str, Any]
 """The values of a record by the plain names of its columns; an empty one is not there."""
 UNPACKED_MAX: Final = 20_000_000_000
 FILES_MAX: Final = 10_000
-TABLES: Final = frozenset({".csv", ".tsv", ".txt"})
+TABLES: Final = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson"})
+EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
+"""What a field of JSON holds that is not filled."""
 NOT_PLAIN = re.compile(r"[\W_]+")
 
 
@@ -77,7 +80,7 @@ class ExportTable(NamedTuple):
     path: Path
     name: str
     shape: TableShape
-    file: TableFile
+    file: TableFile | JsonFile
 
     def unread(self) -> list[str]:
         """Return the columns that are not read."""
@@ -137,7 +140,12 @@ class CrmExport:
             if isinstance(row, BadRow):
                 yield row._replace(line=first + row.line)
                 continue
-            values: dict[str, str] = {}
+            if isinstance(row, JsonRecord):
+                told = {plain_name(name): value for name, value in row.values.items()}
+                values = {name: value for name, value in told.items() if value not in EMPTY}
+                yield CrmRecord(table.shape.kind, first + row.number, values)
+                continue
+            values = {}
             for name, cell in zip(header, row.cells, strict=True):
                 text = tidied(cell)
                 if text:
@@ -180,7 +188,7 @@ class CrmExport:
             self.left.append(name)
             return
         try:
-            table = TableFile(file, self._form)
+            table = JsonFile(file) if is_json(file) else TableFile(file, self._form)
         except InputError:
             if alone:
                 raise

@@ -225,20 +225,21 @@ class _Import:
 
     def _put(self, record: CrmRecord, rows: RowsByObject) -> None:
         try:
+            record = self._system.told(record)
             left_out = self._system.leave_out(record)
             if left_out is not None:
                 self.report.leave_out(record.place, left_out)
                 return
             self._system.look(record)
             object = self._system.object_of(record)
+            text = json.dumps(record.values, ensure_ascii=False)
         except Exception as error:  # noqa: BLE001 - a record never ends an import
             self.report.refuse(record.place, None, row_error(error, UNREADABLE))
             return
         if object is None:
             self.report.rows_of_settings += 1
             return
-        cells = [record.kind, json.dumps(record.values, ensure_ascii=False)]
-        rows.add(object, record.place, cells)
+        rows.add(object, record.place, [record.kind, text])
 
     def _place(self, number: int) -> tuple[str, int]:
         """Return in which file and line a record stands."""

@@ -68,6 +68,10 @@ class CrmSystem(ABC):
         """Whether the export has a table of customers."""
         return False
 
+    def told(self, record: CrmRecord) -> CrmRecord:
+        """Return a record without what the system wraps around it, as the kind that it is."""
+        return record
+
     def leave_out(self, record: CrmRecord) -> str | None:
         """Return why a record is left out; None where it is not."""
         del record
