@@ -111,6 +111,8 @@ COMMANDS: Final = CommandGroup(
             "Import what another system recorded.",
             {
                 "table": f"{HOME}imports.commands:table",
+                "xes": f"{HOME}imports.event_logs:xes",
+                "ocel": f"{HOME}imports.event_logs:ocel",
                 "salesforce": f"{HOME}imports.systems:salesforce",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
