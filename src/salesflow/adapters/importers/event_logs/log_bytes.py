@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import IO, Final
 
 from salesflow.adapters.importers.at_rest import FileAtRest
-from salesflow.adapters.importers.csv import KINDS
+from salesflow.adapters.importers.csv import BOMS, KINDS
+from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
-__all__ = ["LogBytes"]
+__all__ = ["LogBytes", "declared_encoding", "decoded"]
 
 
 CHUNK: Final = 1 << 16
@@ -109,3 +110,46 @@ class LogBytes(FileAtRest):
         kinds = [what for start, what in KINDS if self.start.startswith(start)]
         if kinds:
             raise InputError(f"{self.name} is {kinds[0]}, not an {self.kind}; unpack it first")
+
+
+def declared_encoding(start: bytes, otherwise: str = "utf-8") -> str:
+    """Return what the beginning of a file says of its encoding, by its byte order mark."""
+    marked = next((name for bom, name in BOMS if start.startswith(bom)), None)
+    if marked is not None:
+        return marked
+    for wide in WIDE:
+        if start[:8].startswith(tuple(sign.encode(wide) for sign in "<{[")):
+            return wide
+    return otherwise
+
+
+def decoded(file: LogBytes, encoding: str) -> Iterator[bytes]:
+    """Read a file piece by piece as UTF-8, whatever its encoding.
+
+    Raises:
+        InputError: when nobody knows the encoding, or the file is in another one.
+    """
+    try:
+        "".encode(encoding)
+    except (LookupError, UnicodeError) as error:
+        raise InputError(
+            f"{file.name} says it is in the encoding {quoted(shortened(encoding))}, which"
+            ' nobody knows; name another one in the mapping: [file] encoding = "utf-8"'
+        ) from error
+    decoder, line = codecs.getincrementaldecoder(encoding)("strict"), 1
+    chunk = b""
+    try:
+        for chunk in file.chunks():
+            yield decoder.decode(chunk).encode("utf-8")
+            line += chunk.count(b"\n")
+        yield decoder.decode(b"", final=True).encode("utf-8")
+    except UnicodeError as error:
+        line += chunk[: getattr(error, "start", 0)].count(b"\n")
+        raise InputError(
+            f"{file.name} is not {encoding} text (line {line}); nothing of it was taken. Name"
+            ' its encoding in the mapping: [file] encoding = "gb18030" (Chinese), "cp1252"'
+            " (Western) …"
+        ) from error
+
+
+WIDE: Final = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")

@@ -167,8 +167,8 @@ class OcelFile:
                 read_sqlite(file, self._store, self._instant_of)
             elif file.first_sign == "<":
                 read_xml(file, self._store, self._instant_of, encoding)
-            elif file.first_sign == "{":
-                read_json(file, self._store, self._instant_of)
+            elif file.first_sign in {"{", "["}:
+                read_json(file, self._store, self._instant_of, encoding)
             else:
                 raise InputError(
                     "is neither JSON, XML nor SQLite, so it is no OCEL file; import a table"

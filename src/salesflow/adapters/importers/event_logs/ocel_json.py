@@ -12,7 +12,11 @@ from typing import Any, Final
 
 from salesflow.adapters.importers.crm.json_records import ijson_module
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.event_logs.log_bytes import LogBytes
+from salesflow.adapters.importers.event_logs.log_bytes import (
+    LogBytes,
+    declared_encoding,
+    decoded,
+)
 from salesflow.adapters.importers.event_logs.ocel_store import (
     ObjectChange,
     OcelStore,
@@ -26,7 +30,6 @@ from salesflow.errors import InputError
 __all__ = ["read_json"]
 
 
-MARK: Final = b"\xef\xbb\xbf"
 RECORD_BYTES_MAX: Final = 16 << 20
 DEPTH_MAX: Final = 8
 DIGITS_MAX: Final = 40
@@ -38,14 +41,16 @@ NOTHING_TAKEN: Final = "nothing of it was taken"
 ReadInstant = Callable[[str], Instant | None]
 
 
-def read_json(file: LogBytes, store: OcelStore, instant_of: ReadInstant) -> None:
+def read_json(
+    file: LogBytes, store: OcelStore, instant_of: ReadInstant, encoding: str | None
+) -> None:
     """Read a file into a store.
 
     Raises:
         InputError: when it is no JSON to its end, or no OCEL 2.0.
     """
     found: set[str] = set()
-    for section, record in _records(file):
+    for section, record in _records(file, encoding):
         found.add(section)
         if record is None:
             continue
@@ -70,20 +75,16 @@ def read_json(file: LogBytes, store: OcelStore, instant_of: ReadInstant) -> None
 class _Source:
     """Hands out the bytes of a file, and no more than a record may have at a time."""
 
-    def __init__(self, file: LogBytes) -> None:
-        self._chunks = file.chunks()
-        self._rest = b""
+    def __init__(self, file: LogBytes, encoding: str) -> None:
+        self._chunks = decoded(file, encoding)
         self.since = 0
         """Bytes handed out since the last record."""
-        self._is_begun = False
 
     def read(self, size: int = -1) -> bytes:
         """Return the next piece, whatever size is asked for."""
         if size == 0:  # by this it is told whether these are bytes or texts
             return b""
         chunk = next(self._chunks, b"")
-        if not self._is_begun:
-            chunk, self._is_begun = chunk.removeprefix(MARK), True
         self.since += len(chunk)
         if self.since > RECORD_BYTES_MAX:
             raise InputError(
@@ -93,10 +94,10 @@ class _Source:
         return chunk
 
 
-def _records(file: LogBytes) -> Iterator[tuple[str, object]]:
+def _records(file: LogBytes, encoding: str | None) -> Iterator[tuple[str, object]]:
     """Read the records of all sections; None begins a section."""
     reader = ijson_module()
-    source = _Source(file)
+    source = _Source(file, encoding or declared_encoding(file.start))
     number = 0
     try:
         builder = _Sections()
@@ -106,6 +107,8 @@ def _records(file: LogBytes) -> Iterator[tuple[str, object]]:
                 source.since = 0
                 number += ready[0] == "events"
                 yield ready
+    except InputError:
+        raise
     except (reader.JSONError, ValueError) as error:
         raise InputError(
             f"is no JSON to its end (behind event {number:,}): {shortened(_first_line(error))};"
@@ -114,7 +117,9 @@ def _records(file: LogBytes) -> Iterator[tuple[str, object]]:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
+    said = error.args[0] if error.args else ""
+    text = said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
+    lines = text.strip().splitlines()
     return lines[0] if lines else type(error).__name__
 
 

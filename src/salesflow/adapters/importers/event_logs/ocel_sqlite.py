@@ -55,6 +55,8 @@ def read_sqlite(file: LogBytes, store: OcelStore, instant_of: ReadInstant) -> No
     try:
         with closing(_connected(file)) as database:
             _Reader(database, store, instant_of).read()
+    except InputError:
+        raise
     except (sqlite3.Error, ValueError, OverflowError) as error:
         raise InputError(
             f"cannot be read as a database: {shortened(str(error))}; {NOTHING_TAKEN}"
@@ -136,14 +138,16 @@ class _Reader:
     def _all_tables(self) -> dict[str, list[str]]:
         """Return the columns of every real table."""
         listed = self._database.execute(
-            "SELECT name, sql FROM sqlite_master WHERE type = 'table' LIMIT ?", (TYPES_MAX,)
+            "SELECT CAST(name AS TEXT), CAST(sql AS TEXT) FROM sqlite_master"
+            " WHERE type = 'table' AND name IS NOT NULL AND sql IS NOT NULL LIMIT ?",
+            (TYPES_MAX,),
         ).fetchall()
         return {
             name: [
                 row[1] for row in self._database.execute(f"PRAGMA table_info({_name(name)})")
             ]
             for name, sql in listed
-            if isinstance(sql, str) and not sql.lstrip().upper().startswith("CREATE VIRTUAL")
+            if not sql.lstrip().upper().startswith("CREATE VIRTUAL")
         }
 
     def _ensure(self, table: str, columns: Sequence[str]) -> None:

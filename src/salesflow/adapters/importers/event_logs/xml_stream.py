@@ -6,15 +6,16 @@ what is nested deeper than any log, and a single element of megabytes. A file th
 formed is refused as a whole, with its line.
 """
 
-import codecs
 import re
 from collections.abc import Callable, Iterator
 from typing import Final
 from xml.parsers import expat
 
-from salesflow.adapters.importers.csv import BOMS
-from salesflow.adapters.importers.event_logs.log_bytes import LogBytes
-from salesflow.domain.wording import quoted, shortened
+from salesflow.adapters.importers.event_logs.log_bytes import (
+    LogBytes,
+    declared_encoding,
+    decoded,
+)
 from salesflow.errors import InputError
 
 __all__ = ["XmlHandler", "XmlStream"]
@@ -56,7 +57,7 @@ class XmlStream:
                 f"{file.name} is no XML, so it is no {file.kind}; a table is imported with"
                 " `salesflow import table`"
             )
-        self._encoding = self._known(encoding or self._declared())
+        self._encoding = encoding or self._declared()
         self._parser = expat.ParserCreate("utf-8")
         self._depth = 0
 
@@ -72,10 +73,8 @@ class XmlStream:
             InputError: when it is not well formed, not in its encoding, cut off, or hostile.
         """
         parser = self._begun(handler)
-        decoder = codecs.getincrementaldecoder(self._encoding)("strict")
         fed = 0
-        for chunk in self.file.chunks():
-            text = self._decoded(decoder, chunk, final=False)
+        for text in decoded(self.file, self._encoding):
             fed += len(text)
             self._feed(text, final=False)
             if fed - max(parser.CurrentByteIndex, 0) > PENDING_MAX:
@@ -84,7 +83,7 @@ class XmlStream:
                     f" {PENDING_MAX:,} bytes, which no log has; {NOTHING_TAKEN}"
                 )
             yield
-        self._feed(self._decoded(decoder, b"", final=True), final=True)
+        self._feed(b"", final=True)
         yield
 
     def refusal(self, reason: str) -> InputError:
@@ -131,40 +130,13 @@ class XmlStream:
                 f" ({expat.ErrorString(error.code)}); {NOTHING_TAKEN}"
             ) from error
 
-    def _decoded(
-        self, decoder: codecs.IncrementalDecoder, chunk: bytes, *, final: bool
-    ) -> bytes:
-        try:
-            return decoder.decode(chunk, final).encode("utf-8")
-        except UnicodeError as error:
-            raise InputError(
-                f"{self.file.name} is not {self._encoding} text (behind line {self.line});"
-                f" {NOTHING_TAKEN}. Name its encoding in the mapping:"
-                ' [file] encoding = "gb18030" (Chinese), "cp1252" (Western) …'
-            ) from error
-
     def _declared(self) -> str:
         """Return what the file says of its encoding: its byte order mark, or its first line."""
         start = self.file.start
-        marked = next((name for bom, name in BOMS if start.startswith(bom)), None)
-        if marked is not None:
-            return marked
-        for wide in ("utf-16-le", "utf-16-be"):
-            if start.startswith("<".encode(wide)):
-                return wide
         said = DECLARED.search(start[:1000].decode("ascii", "replace"))
         name = said[1] if said else "utf-8"
-        return "utf-8" if name.casefold() in {"us-ascii", "ascii"} else name
-
-    def _known(self, name: str) -> str:
-        try:
-            "".encode(name)
-        except (LookupError, UnicodeError) as error:
-            raise InputError(
-                f"{self.file.name} says it is in the encoding {quoted(shortened(name))}, which"
-                ' nobody knows; name another one in the mapping: [file] encoding = "utf-8"'
-            ) from error
-        return name
+        plain = "utf-8" if name.casefold() in {"us-ascii", "ascii"} else name
+        return declared_encoding(start, plain)
 
 
 CUT_OFF: Final = frozenset(
