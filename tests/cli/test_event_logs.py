@@ -108,6 +108,13 @@ def test_a_log_comes_through_a_pipe(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["rows_recorded"] == 6
 
 
+def test_a_mapping_is_taken_or_written_but_not_both(tmp_path: Path) -> None:
+    how = ("--mapping", str(LOGS / "leads.toml"), "--skeleton", str(tmp_path / "new.toml"))
+    told = imported("xes", "leads.xes", *how)
+    assert told.code == 2
+    assert "say one of the two" in told.err
+
+
 @pytest.mark.parametrize("kind", ["xes", "ocel"])
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path, kind: str) -> None:
     told = ran("import", kind, str(tmp_path / "none"))

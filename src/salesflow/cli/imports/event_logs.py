@@ -89,7 +89,7 @@ def xes(  # noqa: PLR0913 - what the command offers, all by keyword
     from salesflow.adapters.importers.event_logs.skeleton import xes_skeleton
 
     if mapping is None or skeleton is not None:
-        _begin_mapping(context, file, skeleton, xes_skeleton)
+        _begin_mapping(context, file, mapping, skeleton, xes_skeleton)
         return
     how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
     import_as_mapped(context, import_xes, file, mapping, report, timezone=timezone, **how)
@@ -116,7 +116,7 @@ def ocel(  # noqa: PLR0913 - what the command offers, all by keyword
     from salesflow.adapters.importers.event_logs.skeleton import ocel_skeleton
 
     if mapping is None or skeleton is not None:
-        _begin_mapping(context, file, skeleton, ocel_skeleton)
+        _begin_mapping(context, file, mapping, skeleton, ocel_skeleton)
         return
     how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
     import_as_mapped(context, import_ocel, file, mapping, report, timezone=timezone, **how)
@@ -125,11 +125,14 @@ def ocel(  # noqa: PLR0913 - what the command offers, all by keyword
 def _begin_mapping(
     context: CommandContext,
     file: Path,
+    mapping: Path | None,
     into: Path | None,
     begun: "Callable[[Path], Skeleton]",
 ) -> None:
     """Write a mapping to begin with, or print it and refuse to import without one."""
     ensure_there(file)
+    if mapping is not None:
+        raise InputError("--skeleton writes a mapping, --mapping takes one: say one of the two")
     if into is not None and into.exists():
         raise InputError(f"{into} is there already; name another file for the mapping")
     skeleton = begun(file)

@@ -78,6 +78,7 @@ class _OcelHandler(XmlHandler):
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Take the beginning of an element."""
+        self.depth += 1
         name = name.rpartition(":")[2]
         if not self._is_begun:
             self._begin(name)
@@ -98,6 +99,7 @@ class _OcelHandler(XmlHandler):
 
     def end(self, name: str) -> None:
         """Take the end of an element."""
+        self.depth -= 1
         name = name.rpartition(":")[2]
         if name in {"event", "object"}:
             self._end_record()

@@ -17,6 +17,7 @@ TYPES: Final = frozenset(
     {"string", "date", "int", "float", "boolean", "id", "list", "container"}
 )
 """The elements that are attributes."""
+PLAIN: Final = TYPES - {"float", "list", "container"}
 KNOWN: Final = frozenset({"log", "extension", "classifier", "global", "values"})
 OTHER_LOG: Final = frozenset({"object-types", "event-types", "objects", "events"})
 """Elements of OCEL, whose file begins with `log` too."""
@@ -56,6 +57,16 @@ class _Part:
         self.size = 0
         self.let_go: int | None = None
         """How large a trace was when the first of its events were handed out."""
+
+    def put_new(self, name: str, value: str) -> bool:
+        """Add a value of usual size that was not told before; else do nothing."""
+        cells = self.cells
+        size = self.size + len(name) + len(value)
+        if size > CELL_MAX or name in cells or len(cells) >= COLUMNS_MAX:
+            return False
+        self.size = size
+        cells[name] = value
+        return True
 
     def put(self, name: str, value: str, *, listed: bool) -> None:
         """Add a value; of one that is too large, or told twice, only the problem is kept."""
@@ -110,6 +121,7 @@ class XesEvents(XmlHandler):
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Take the beginning of an element."""
+        self.depth += 1
         if name in TYPES and self._is_begun:
             self._begin_attribute(name, attributes)
         elif name == "event" and self._is_begun:
@@ -121,6 +133,7 @@ class XesEvents(XmlHandler):
 
     def end(self, name: str) -> None:
         """Take the end of an element."""
+        self.depth -= 1
         if name in TYPES:
             self._within.pop()
         elif name == "event":
@@ -130,10 +143,20 @@ class XesEvents(XmlHandler):
         elif name == "global":
             self._scope = None
         elif ":" in name:
+            self.depth += 1
             self.end(name.rpartition(":")[2])
 
     def _begin_attribute(self, kind: str, attributes: dict[str, str]) -> None:
         key, value = attributes.get("key"), attributes.get("value", "")
+        if kind in PLAIN and key is not None and not self._within and self._scope is None:
+            name = self._part.prefix + key
+            if len(name) <= NAME_MAX and self._part.put_new(name, value):
+                self._within.append((name, False, False))
+                return
+        self._begin_other_attribute(kind, key, value)
+
+    def _begin_other_attribute(self, kind: str, key: str | None, value: str) -> None:
+        """Take an attribute within others, of a list, of the log, or one that is wrong."""
         if key is None:
             self._part.refuse(Message(NO_KEY))
             key = ""
@@ -223,6 +246,7 @@ class XesEvents(XmlHandler):
         elif local == "global":
             self._scope = attributes.get("scope", "event")
         elif local != name and (local in TYPES or local in {"event", "trace"}):
+            self.depth -= 1
             self.start(local, attributes)
         elif local in OTHER_LOG:
             raise self.stream.refusal(

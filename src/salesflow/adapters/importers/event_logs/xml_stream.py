@@ -33,6 +33,8 @@ class XmlHandler:
 
     stream: "XmlStream"
     """What tells it, and knows the line."""
+    depth: int = 0
+    """In how many elements one is; whoever takes their begins and ends counts them."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         """Take the beginning of an element."""
@@ -59,7 +61,6 @@ class XmlStream:
             )
         self._encoding = encoding or self._declared()
         self._parser = expat.ParserCreate("utf-8")
-        self._depth = 0
 
     @property
     def line(self) -> int:
@@ -82,6 +83,8 @@ class XmlStream:
                     f"{self.file.name}, line {self.line}: an element of more than"
                     f" {PENDING_MAX:,} bytes, which no log has; {NOTHING_TAKEN}"
                 )
+            if handler.depth > DEPTH_MAX:
+                raise self.refusal(f"elements are nested deeper than {DEPTH_MAX}")
             yield
         self._feed(b"", final=True)
         yield
@@ -93,21 +96,8 @@ class XmlStream:
     def _begun(self, handler: XmlHandler) -> expat.XMLParserType:
         parser = self._parser = expat.ParserCreate("utf-8")
         handler.stream = self
-        self._depth = 0
-        start, end = handler.start, handler.end
-
-        def started(name: str, attributes: dict[str, str]) -> None:
-            self._depth += 1
-            if self._depth > DEPTH_MAX:
-                raise self.refusal(f"elements are nested deeper than {DEPTH_MAX}")
-            start(name, attributes)
-
-        def ended(name: str) -> None:
-            self._depth -= 1
-            end(name)
-
-        parser.StartElementHandler = started
-        parser.EndElementHandler = ended
+        parser.StartElementHandler = handler.start
+        parser.EndElementHandler = handler.end
         parser.CharacterDataHandler = handler.text
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         parser.buffer_text = True
