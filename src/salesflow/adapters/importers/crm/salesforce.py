@@ -74,10 +74,9 @@ COLUMNS: Final[Mapping[Attribute, tuple[str, ...]]] = {
 """The columns of a row that say how it was after a save."""
 ID_LENGTHS: Final = (15, 18)
 """Ids of Salesforce; of 18 characters the last three are a checksum."""
-UNNAMED_CURRENCY: Final = Message(
+UNNAMED_CURRENCY: Final = (
     "amounts name no currency and are recorded in {code}, which stands for none; --currency"
-    " says which it is",
-    code=NO_CURRENCY,
+    " says which it is"
 )
 
 
@@ -223,7 +222,7 @@ class Salesforce(CrmSystem):
         """Return what the export leaves open."""
         found = self._days.assumed()
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(UNNAMED_CURRENCY)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(
