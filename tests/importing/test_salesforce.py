@@ -181,6 +181,14 @@ def test_bad_rows_are_refused_with_file_line_and_value_and_the_others_taken(org:
     assert org.told("D2")[-1] == ("02-20", "lost")
 
 
+def test_a_row_that_stands_twice_is_refused_once(org: Org) -> None:
+    org.write(OpportunityHistory=HISTORY + HISTORY.splitlines()[2] + "\n")
+    report = org.bring()
+    [refused] = report.refused
+    assert (refused.line, refused.reason) == (8, "is the same event as an earlier row")
+    assert org.told("D1")[-1] == ("03-01", "won")
+
+
 def test_strict_refuses_all_of_an_export_for_one_bad_row(org: Org) -> None:
     org.write(Account=f"{ACCOUNTS},Nobody,,false\n")
     report = org.bring(strict=True)

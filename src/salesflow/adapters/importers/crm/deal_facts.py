@@ -7,6 +7,7 @@ those of the export from the beginning on; the report says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,7 @@ from salesflow.adapters.importers.crm.records import (
     Values,
     spoken_of,
 )
+from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
@@ -166,9 +168,21 @@ class _Facts:
             self._found.told_with[step.place] = self._found.place
         self._open(state, opening_steps)
         for order, step in enumerate(later, 1):
-            self._change(state, step, order)
+            with self._refusing(step.place):
+                self._change(state, step, order)
         for told in deal.told:
-            self._tell(told, len(later) + 1)
+            with self._refusing(told.place):
+                self._tell(told, len(later) + 1)
+
+    @contextmanager
+    def _refusing(self, place: int) -> Iterator[None]:
+        """Refuse a record that tells what another one has told."""
+        self._keys.begin()
+        try:
+            yield
+        except RowError as problem:
+            self._keys.undo()
+            self._found.refuse(place, problem)
 
     def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:
         deal, process = self._deal, self._reading.process
