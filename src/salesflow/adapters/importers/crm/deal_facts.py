@@ -17,7 +17,7 @@ from salesflow.adapters.importers.crm.records import (
     ATTRIBUTES,
     Attribute,
     CrmDeal,
-    HistoryStep,
+    HistoryRecord,
     ToldFact,
     Values,
     spoken_of,
@@ -184,7 +184,7 @@ class _Facts:
             self._keys.undo()
             self._found.refuse(place, problem)
 
-    def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:
+    def _open(self, state: dict[Attribute, Any], steps: list[HistoryRecord]) -> None:
         deal, process = self._deal, self._reading.process
         stage, inferred = state.get("stage"), None
         if stage is None:
@@ -217,17 +217,17 @@ class _Facts:
             self._add_change(
                 "forecast_given",
                 ForecastGiven.model_validate({k: v for k, v in given.items() if v is not None}),
-                HistoryStep(self._found.place, steps[0].id if steps else "", at, actor, {}),
+                HistoryRecord(self._found.place, steps[0].id if steps else "", at, actor, {}),
                 0,
             )
 
-    def _change(self, state: dict[Attribute, Any], step: HistoryStep, order: int) -> None:
+    def _change(self, state: dict[Attribute, Any], step: HistoryRecord, order: int) -> None:
         now = {**state, **step.after}
         for label, fact in changes(state, now, self._reading.process, self._reading.source):
             self._add_change(label, fact, step, order)
         state.update(step.after)
 
-    def _add_change(self, label: str, fact: Fact, step: HistoryStep, order: int) -> None:
+    def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 
@@ -273,7 +273,9 @@ def _at_the_beginning(deal: CrmDeal) -> dict[Attribute, Any]:
     return state
 
 
-def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], list[HistoryStep]]:
+def _split(
+    deal: CrmDeal, zone: ZoneInfo | None
+) -> tuple[list[HistoryRecord], list[HistoryRecord]]:
     """Split the steps that say how a deal was opened from those that changed it.
 
     They are those at its opening or before it; where only the day of it is known, or nothing,
@@ -287,7 +289,7 @@ def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], lis
             return [], steps
         same = opened is None or opened.day == _day_of(first.at, zone)
         return (steps[:1], steps[1:]) if same else ([], steps)
-    opening: list[HistoryStep] = []
+    opening: list[HistoryRecord] = []
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break
