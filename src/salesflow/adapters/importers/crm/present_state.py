@@ -4,7 +4,8 @@ What is known of a deal is what was recorded before and what its history tells t
 the export says otherwise of it now, a fact is inferred: at the time at which the system says
 that the stage was entered, else when its record was changed last. What its history never speaks
 of was so at the closing of a closed deal at the latest. Nothing is added that is known already,
-so that an export of every week tells what changed in that week.
+so that an export of every week tells what changed in that week. A module of its own, as the one
+step that looks at what is recorded.
 """
 
 from collections.abc import Mapping, Sequence
