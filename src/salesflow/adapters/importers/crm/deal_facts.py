@@ -26,9 +26,10 @@ from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
 from salesflow.adapters.importers.source import SourceRule
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.deal.billing import ForecastGiven, ForecastPart
+from salesflow.domain.deal.billing import ForecastGiven, ForecastPart, LineItemsAgreed
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
+from salesflow.domain.deal.quotes import total_of
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact
 from salesflow.domain.process import ProcessVersion
@@ -63,6 +64,7 @@ RULES: Final = (
     OPENED,
     "customer_changed",
     "owner_assigned",
+    "line_items_agreed",
     "forecast_given",
     "stage_moved",
     "reopened",
@@ -296,6 +298,10 @@ def changes(
     owner: Any = now.get("owner")
     if owner != was.get("owner") and owner is not None:
         yield "owner_assigned", OwnerAssigned(owner=owner)
+    lines: Any = now.get("lines")
+    if lines and lines != was.get("lines"):
+        yield "line_items_agreed", LineItemsAgreed(lines=lines)
+        was = {**was, "amount": total_of(lines) or was.get("amount")}
     forecast = _forecast(was, now)
     if forecast is not None:
         yield "forecast_given", forecast

@@ -32,6 +32,7 @@ WRAPPERS: Final = frozenset(
         "recordresult",
         "result",
         "results",
+        "stages",
         "value",
         "__timeline",
     }

@@ -59,7 +59,8 @@ def add_present_state(
         at = deal.stage_entered or deal.seen
         told = deal.stage_entered is not None
         present.add({each: deal.now.get(each) for each in stage}, at, is_told=told)
-        rest = [name for name in deal.now if name not in (*stage, *never_told)]
+        repeated = () if deal.now.get("lines") else never_told  # lines say an amount as well
+        rest = [name for name in deal.now if name not in (*stage, *repeated)]
         present.add({name: deal.now[name] for name in rest}, deal.seen)
     deal.facts.sort(key=in_order)
 
@@ -152,6 +153,7 @@ class _Present:
             "probability": state.probability_given,
             "owner": state.owner,
             "customer": customer if same else None,
+            "lines": state.line_items,
         }
         return {name: known.get(name) for name in now}
 

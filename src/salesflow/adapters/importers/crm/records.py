@@ -33,11 +33,13 @@ Attribute = Literal[
     "probability",
     "owner",
     "customer",
+    "lines",
     "loss_reason",
     "competitor",
 ]
 """A stage is its key in the process, an amount Money, a probability a share that differs from
-that of the stage, an owner or a customer the id that the system gives it."""
+that of the stage, an owner or a customer the id that the system gives it, lines are a tuple of
+QuoteLine."""
 ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     "stage",
     "amount",
@@ -46,6 +48,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     "probability",
     "owner",
     "customer",
+    "lines",
     "loss_reason",
     "competitor",
 )
@@ -68,6 +71,8 @@ class HistoryStep(NamedTuple):
     """What is so from then on; None where it was emptied."""
     before: Values = NOTHING
     """What it was until then, where the record says so."""
+    then: Values = NOTHING
+    """What it became when this ended, where the record says so."""
 
 
 class ToldFact(NamedTuple):
@@ -92,6 +97,8 @@ class CrmDeal:
     process: str = ""
     """The pipeline it is in, as the key of its process."""
     title: str | None = None
+    customer_name: str | None = None
+    """What its record calls its customer."""
     lead_source: str | None = None
     opened: ReadTime | None = None
     opened_by: str | None = None
