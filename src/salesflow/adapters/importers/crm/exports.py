@@ -46,7 +46,7 @@ class TableShape(NamedTuple):
     names: tuple[str, ...] = ()
     """Plain names of files, or how they begin; left out where the columns tell enough."""
     used: frozenset[str] = frozenset()
-    """Plain names of the columns that are read beside."""
+    """Plain names of the columns that are read beside; with a * behind, how some begin."""
 
     def fits(self, columns: Collection[str], stem: str) -> int:
         """Return how well a file fits: 0 where it does not, more where its name does too."""
@@ -59,7 +59,9 @@ class TableShape(NamedTuple):
 
     def reads(self, column: str) -> bool:
         """Return whether a column is read."""
-        return column in self.used or any(column in name.split("|") for name in self.columns)
+        known = column in self.used or any(column in name.split("|") for name in self.columns)
+        begun = (name[:-1] for name in self.used if name.endswith("*"))
+        return known or any(column.startswith(name) for name in begun)
 
 
 TOLD_BY_COLUMNS: Final = 3

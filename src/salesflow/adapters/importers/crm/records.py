@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
+from uuid import UUID
 
 from salesflow.adapters.importers.errors import Adjustment
 from salesflow.adapters.importers.times import ReadTime
@@ -26,6 +27,7 @@ __all__ = [
 
 
 Attribute = Literal[
+    "process",
     "stage",
     "amount",
     "expected_close",
@@ -36,11 +38,14 @@ Attribute = Literal[
     "lines",
     "loss_reason",
     "competitor",
+    "status",
 ]
-"""A stage is its key in the process, an amount Money, a probability a share that differs from
-that of the stage, an owner or a customer the id that the system gives it, lines are a tuple of
-QuoteLine."""
+"""A process is its key, a stage its key in it, an amount Money, a probability a share that
+differs from that of the stage, an owner or a customer the id that the system gives it, lines a
+tuple of QuoteLine. A status (open, won, lost) stands beside the stage until `with_outcomes`
+makes one of the two."""
 ATTRIBUTES: Final[tuple[Attribute, ...]] = (
+    "process",
     "stage",
     "amount",
     "expected_close",
@@ -115,6 +120,15 @@ class CrmDeal:
     """Records that share their time with another one of the deal."""
     notes: dict[int, list[Adjustment]] = field(default_factory=dict)
     """What was taken otherwise than it is written, by record."""
+    left_out: dict[int, str] = field(default_factory=dict)
+    """Records that tell nothing that is read, and why."""
+    named: dict[UUID, str] = field(default_factory=dict)
+    """What its records call the deals that were merged into it."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of it: its records were all left out or refused."""
+        return self.place is None and not self.steps and not self.told
 
 
 def spoken_of(steps: Iterable[HistoryStep]) -> set[Attribute]:

@@ -1,7 +1,7 @@
 """What every system says of itself: its tables, its pipelines, what records of a deal mean."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -34,6 +34,8 @@ class CrmContext(NamedTuple):
     currency: str | None
     horizon: Instant
     """Nothing can have happened later."""
+    is_recorded: Callable[[str, str], bool] = lambda _source, _id: False
+    """Whether the log holds a deal of a source already."""
 
 
 class CrmPipeline(NamedTuple):
