@@ -221,6 +221,9 @@ class _Facts:
         now = {**state, **step.after}
         reading = self._reading
         for label, fact in changes(state, now, reading.processes, reading.source):
+            if isinstance(fact, DealMigrated) and "process" in step.deduced:
+                because = {"inferred": step.deduced["process"]}
+                fact = fact.model_copy(update=because)
             self._add_change(label, fact, step, order)
         state.update(step.after)
 

@@ -55,6 +55,7 @@ def add_present_state(
         return
     recorded = without_retracted(stored)
     _keep_opening(deal, recorded)
+    _keep_first_seen(deal, recorded)
     present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
     present.add({each: deal.now[each] for each in never_told}, present.closed() or deal.seen)
@@ -89,6 +90,17 @@ def _keep_opening(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
             deal.facts[number] = each._replace(fact=fact.model_copy(update=kept))
         elif "process" not in deal.told_of:  # it is in another pipeline by now
             deal.facts[number] = each._replace(fact=opening)
+
+
+def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
+    """Keep since when something was known that an export only says is so now."""
+    known = {event.source_id: event for event in recorded if event.source_id is not None}
+    for number, each in enumerate(deal.facts):
+        event = known.get(each.source_id)
+        if event is not None and each.fact.inferred == AS_EXPORTED and event.fact == each.fact:
+            deal.facts[number] = each._replace(
+                occurred=event.occurred, precision=event.precision, day=None, undated=False
+            )
 
 
 def _key(process: ProcessVersion | None) -> str | None:

@@ -61,6 +61,7 @@ Values = Mapping[Attribute, object]
 
 
 NOTHING: Final[Values] = MappingProxyType({})
+TOLD: Final[Mapping[Attribute, str]] = MappingProxyType({})
 
 
 class HistoryStep(NamedTuple):
@@ -78,6 +79,8 @@ class HistoryStep(NamedTuple):
     """What it was until then, where the record says so."""
     then: Values = NOTHING
     """What it became when this ended, where the record says so."""
+    deduced: Mapping[Attribute, str] = TOLD
+    """Why something is taken to be so, where the record does not say it itself."""
 
 
 class ToldFact(NamedTuple):

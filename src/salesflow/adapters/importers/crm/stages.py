@@ -18,7 +18,14 @@ from salesflow.domain.process import Category, ForecastCategory, ProcessVersion,
 from salesflow.domain.values import Key
 from salesflow.domain.wording import reason_of
 
-__all__ = ["CrmStage", "ObservedStage", "closing_category", "ensure_key", "version_of"]
+__all__ = [
+    "CrmStage",
+    "ObservedStage",
+    "closing_category",
+    "ensure_key",
+    "probability_of",
+    "version_of",
+]
 
 
 class CrmStage(NamedTuple):
@@ -82,10 +89,15 @@ def _in_place(
     return tuple(found)
 
 
+def probability_of(stage: CrmStage) -> Decimal:
+    """Return the probability that deals in a stage have, unless another is given."""
+    if stage.probability is not None:
+        return stage.probability
+    return ENDS.get(stage.category, UNKNOWN)
+
+
 def _stage(stage: CrmStage) -> Stage:
-    probability = stage.probability
-    if probability is None:
-        probability = ENDS.get(stage.category, UNKNOWN)
+    probability = probability_of(stage)
     label = stage.label or stage.key
     return Stage(
         key=stage.key,
