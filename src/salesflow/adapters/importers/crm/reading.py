@@ -14,14 +14,20 @@ from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime, TimeReader
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
+from salesflow.domain.wording import Message
 
-__all__ = ["NOTHING", "NO_CURRENCY", "ValueReader"]
+__all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader"]
 
 
 NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "无", "#n/a"})
 """What exports write where there is nothing."""
-NO_CURRENCY: Final = "XXX"
+NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
+UNNAMED_CURRENCY: Final = Message(
+    "amounts name no currency and are recorded in {code}, which stands for none; --currency"
+    " says which it is",
+    code=NO_CURRENCY,
+)
 HUNDRED: Final = Decimal(100)
 
 

@@ -108,6 +108,8 @@ class CrmDeal:
     customer_name: str | None = None
     """What its record calls its customer."""
     lead_source: str | None = None
+    currency: str | None = None
+    """That of its amounts, where the deal itself names it."""
     opened: ReadTime | None = None
     opened_by: str | None = None
     modified: ReadTime | None = None

@@ -7,17 +7,18 @@ from it, and stages where there is no stage history. Lookups are ids where the e
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.quote_facts import QUOTE_LABELS
-from salesflow.adapters.importers.crm.reading import ValueReader
+from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    refusing,
 )
 from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.crm.zoho_deal import (
@@ -36,22 +37,16 @@ from salesflow.adapters.importers.crm.zoho_tables import (
     canonical_column,
     canonical_record,
 )
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text, object_id
 from salesflow.adapters.importers.numbers import NumberReader
-from salesflow.adapters.importers.times import MissingZoneError, ReadTime
+from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 
 __all__ = ["Zoho"]
-
-
-XXX: Final = Message(
-    "amounts name no currency and are recorded in XXX, which stands for none; --currency says"
-    " which it is"
-)
 
 
 class Zoho(CrmSystem):
@@ -152,7 +147,7 @@ class Zoho(CrmSystem):
         """Return what the export leaves open."""
         found = [*self._days.assumed(), *self._history.assumed()]
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(XXX)
+            found.append(UNNAMED_CURRENCY)
         return found
 
     def customer(
@@ -191,12 +186,8 @@ class Zoho(CrmSystem):
         """Return a deal with its history."""
         taking = ZohoDeal(id, records, self._export())
         for record in records:
-            try:
+            with refusing(record, refused):
                 taking.take(record)
-            except MissingZoneError:
-                raise
-            except Exception as error:  # noqa: BLE001 - a record never ends an import
-                refused[record.place] = row_error(error)
         return taking.finished()
 
     def _values(self) -> ValueReader:

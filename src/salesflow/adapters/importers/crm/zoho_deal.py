@@ -168,7 +168,7 @@ class ZohoDeal:
         self._export = export
         self._deal = CrmDeal(id)
         own = next((each.values for each in records if each.kind == "Deal"), {})
-        self._currency = currency_of(own)
+        self._currency = self._deal.currency = currency_of(own)
         self._home = export.pipelines.key_of(own)
         self._visits: list[HistoryStep] = []
         self._saves: list[HistoryStep] = []
