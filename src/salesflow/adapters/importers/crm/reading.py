@@ -14,7 +14,6 @@ from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime, TimeReader
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
-from salesflow.domain.wording import Message
 
 __all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader"]
 
@@ -23,10 +22,9 @@ NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "
 """What exports write where there is nothing."""
 NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
-UNNAMED_CURRENCY: Final = Message(
+UNNAMED_CURRENCY: Final = (
     "amounts name no currency and are recorded in {code}, which stands for none; --currency"
-    " says which it is",
-    code=NO_CURRENCY,
+    " says which it is"
 )
 HUNDRED: Final = Decimal(100)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.quote_facts import QUOTE_LABELS
-from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -147,7 +147,7 @@ class Zoho(CrmSystem):
         """Return what the export leaves open."""
         found = [*self._days.assumed(), *self._history.assumed()]
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(UNNAMED_CURRENCY)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(

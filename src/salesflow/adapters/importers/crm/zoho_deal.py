@@ -87,6 +87,7 @@ QUOTES: Final[Mapping[str, QuoteStanding]] = {
 }
 IN_NAME: Final = pattern(r"(?<!\d)\d{15,20}(?!\d)")
 """An id of Zoho in the name of a file, where the records in it name no deal."""
+BEGINS: Final = Message("says that the deal was created, as its own record does")
 NOTHING_READ: Final = Message("changes no field that is read")
 UNKNOWN: Final = Message("names somebody of whom the export has no id; left out")
 OF_THIS_ALONE: Final = Message(
@@ -357,8 +358,8 @@ class ZohoDeal:
 
     def _take_save(self, record: CrmRecord) -> None:
         values, deal = record.values, self._deal
-        if str(values.get("action", "")).casefold() in ("added", "created", "add"):
-            self._has_beginning = True
+        begins = str(values.get("action", "")).casefold() in ("added", "created", "add")
+        self._has_beginning |= begins
         notes = deal.notes.setdefault(record.place, [])
         at = self._export.read.time(values, "auditedtime", notes=notes)
         if at is None:
@@ -375,7 +376,7 @@ class ZohoDeal:
                 before.pop(change.name, None)
                 notes.append(Adjustment(UNKNOWN, "fieldhistory", error.name))
         if not after:
-            deal.left_out[record.place] = NOTHING_READ
+            deal.left_out[record.place] = BEGINS if begins else NOTHING_READ
             return
         done_by = values.get("doneby")
         by = done_by if isinstance(done_by, Mapping) else {}

@@ -47,7 +47,7 @@ class HistoryReading:
 
     def see_deal(self, id: str, values: Mapping[str, Any]) -> None:
         """Note when a deal was created, and came where it stands now."""
-        if len(self._deals) < DEALS_MAX:
+        if id in self._rows or len(self._deals) < DEALS_MAX:
             wanted = ("createdtime", "stagemodifiedtime")
             self._deals[id] = {name: values[name] for name in wanted if name in values}
 
@@ -55,7 +55,7 @@ class HistoryReading:
         """Note a row of the history."""
         rows = self._rows.get(id)
         if rows is None:
-            if len(self._rows) >= DEALS_MAX or (self._deals and id not in self._deals):
+            if len(self._rows) >= DEALS_MAX:
                 return
             rows = self._rows[id] = []
         if len(rows) < ROWS_MAX:
@@ -129,17 +129,18 @@ def _score(visits: Sequence[_Visit], created: Instant | None, now: Instant | Non
     if created is not None:
         soon = abs(visits[0].at - created) <= AT_ONCE
         score += 2 if soon else -1 * (visits[0].moved_to is not None)
-    if now is not None and len(visits) > 1:
+    if now is not None:
         score += _of_the_last(visits, now)
     return score + sum(_of_lengths(a, b, c) for a, b, c in _threes(visits))
 
 
 def _of_the_last(visits: Sequence[_Visit], now: Instant) -> int:
-    """Return what it shows when the deal came where it stands now."""
-    last, before = visits[-1], visits[-2]
-    if before.moved_to != last.stage or abs(last.at - before.at) <= SAME:
-        return 0
-    return 2 * (abs(last.at - now) <= SAME) - 2 * (abs(before.at - now) <= SAME)
+    """Return what it shows which visit has the time at which the deal came where it stands.
+
+    That is the visit that goes on, or the one that ended then.
+    """
+    then = {visit.moved_to is None for visit in visits if abs(visit.at - now) <= SAME}
+    return {frozenset({True}): 2, frozenset({False}): -2}.get(frozenset(then), 0)
 
 
 def _threes(

@@ -152,9 +152,12 @@ def _plain(names: str) -> frozenset[str]:
     return frozenset(names.split())
 
 
-HISTORY: Final = (
-    "id modifiedby amount probability expectedrevenue closingdate movedtos"
-    " stagedurationcalendardays currency deal"
+OF_VISITS: Final = frozenset(
+    _used(
+        "DealHistory",
+        "id modifiedby amount probability expectedrevenue closingdate movedtos"
+        " stagedurationcalendardays currency deal",
+    )
 )
 SHAPES: Final = (
     TableShape(
@@ -194,6 +197,21 @@ SHAPES: Final = (
         _used("Account", "industry billingcountry createdtime"),
     ),
     TableShape(
+        "DealHistory",
+        (
+            *_columns("DealHistory", "stage", "modifiedtime"),
+            *_columns("DealHistory", "movedtos|stagedurationcalendardays"),
+        ),
+        (),
+        OF_VISITS,
+    ),
+    TableShape(
+        "DealHistory",
+        _columns("DealHistory", "stage", "modifiedtime"),
+        ("dealhistory", "stagehistory", "dealsstagehistory", "potstagehistory", "阶段历史"),
+        OF_VISITS,
+    ),
+    TableShape(
         "Deal",
         _columns("Deal", "id", "dealname", "stage"),
         (),
@@ -203,22 +221,6 @@ SHAPES: Final = (
             " leadsource reasonforloss currency currencysymbol createdtime modifiedtime"
             " stagemodifiedtime createdby productdetails",
         ),
-    ),
-    TableShape(
-        "DealHistory",
-        (
-            *_columns("DealHistory", "stage", "modifiedtime"),
-            *_columns("DealHistory", "movedtos|stagedurationcalendardays"),
-            *_columns("DealHistory", "id|deal|dealid|modifiedby|probability|amount"),
-        ),
-        (),
-        _used("DealHistory", HISTORY),
-    ),
-    TableShape(
-        "DealHistory",
-        _columns("DealHistory", "stage", "modifiedtime"),
-        ("dealhistory", "stagehistory", "dealsstagehistory", "potstagehistory", "阶段历史"),
-        _used("DealHistory", HISTORY),
     ),
     TableShape(
         "Timeline",
