@@ -46,7 +46,7 @@ class TableShape(NamedTuple):
     names: tuple[str, ...] = ()
     """Plain names of files, or how they begin; left out where the columns tell enough."""
     used: frozenset[str] = frozenset()
-    """Plain names of the columns that are read beside."""
+    """Plain names of the columns that are read beside; with a * behind, how some begin."""
 
     def fits(self, columns: Collection[str], stem: str) -> int:
         """Return how well a file fits: 0 where it does not, more where its name does too."""
@@ -59,7 +59,9 @@ class TableShape(NamedTuple):
 
     def reads(self, column: str) -> bool:
         """Return whether a column is read."""
-        return column in self.used or any(column in name.split("|") for name in self.columns)
+        known = column in self.used or any(column in name.split("|") for name in self.columns)
+        begun = (name[:-1] for name in self.used if name.endswith("*"))
+        return known or any(column.startswith(name) for name in begun)
 
 
 TOLD_BY_COLUMNS: Final = 3
@@ -72,6 +74,8 @@ class CrmRecord(NamedTuple):
     kind: str
     place: int
     values: Record
+    file: str = ""
+    """The file it stands in, by its name in the export; known while it is read."""
 
 
 class ExportTable(NamedTuple):
@@ -143,14 +147,14 @@ class CrmExport:
             if isinstance(row, JsonRecord):
                 told = {plain_name(name): value for name, value in row.values.items()}
                 values = {name: value for name, value in told.items() if value not in EMPTY}
-                yield CrmRecord(table.shape.kind, first + row.number, values)
+                yield CrmRecord(table.shape.kind, first + row.number, values, table.name)
                 continue
             values = {}
             for name, cell in zip(header, row.cells, strict=True):
                 text = tidied(cell)
                 if text:
                     values.setdefault(name, text)
-            yield CrmRecord(table.shape.kind, first + row.line, values)
+            yield CrmRecord(table.shape.kind, first + row.line, values, table.name)
 
     def _files(self) -> list[Path]:
         if not self.path.exists():

@@ -11,6 +11,7 @@ applied.
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -76,7 +77,10 @@ def import_crm(  # noqa: PLR0913 - what the command line offers, all by keyword
             named. Nothing is recorded then.
     """
     business = _business_zone(log, timezone)
-    context = CrmContext(business, currency, max(log.now(), log.head().recorded) + SKEW)
+    horizon = max(log.now(), log.head().recorded) + SKEW
+    context = CrmContext(
+        business, currency, horizon, lambda source, id: bool(log.stream(object_id(source, id)))
+    )
     form = FileFormat(encoding=encoding)
     with CrmExport(Path(path), system.shapes, form) as export, RowsByObject() as rows:
         export.ensure_has(system.needed, system.hint)
@@ -281,7 +285,7 @@ class _CrmImport:
                 title=object,
                 inferred=because,
             ),
-            complete=add_present_state,
+            complete=partial(add_present_state, self._processes),
         )
 
     # Extracting: the records of one deal, or of one customer, become facts.
@@ -301,16 +305,20 @@ class _CrmImport:
         deal = self._system.deal(id, records, refused)
         process = self._processes[deal.process] if deal.process else None
         main = process or next(iter(self._processes.values()))
-        reading = Reading(self._system.name, main, self._rule_numbers, self._zone)
+        reading = Reading(
+            self._system.name, main.key, self._processes, self._rule_numbers, self._zone
+        )
         found = extract_deal(deal, reading, lines)
         found.process = process
         found.tied |= deal.tied
+        found.left_out.update(deal.left_out)
+        found.named.update(deal.named)
         for place, notes in deal.notes.items():
             for note in notes:
                 found.adjust(place, note)
         for place, problem in refused.items():
             found.refuse(place, problem)
-        customer = deal.now.get("customer")
+        customer = None if deal.is_unknown else deal.now.get("customer")
         if isinstance(customer, str) and not self._system.registers_customers:
             at = None
             registered = self._system.customer_named(customer, deal)

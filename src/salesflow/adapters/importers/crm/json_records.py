@@ -33,6 +33,7 @@ WRAPPERS: Final = frozenset(
         "recordresult",
         "result",
         "results",
+        "stages",
         "value",
         "__timeline",
     }

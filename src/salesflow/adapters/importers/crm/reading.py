@@ -17,7 +17,7 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
 
-__all__ = ["NOTHING", "NO_CURRENCY", "ValueReader"]
+__all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader"]
 
 
 NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "无", "#n/a"})
@@ -26,6 +26,10 @@ NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
 CODE: Final = re.compile("[A-Z]{3}")
 TOO_LARGE: Final = "is larger or finer than an amount can be"
+UNNAMED_CURRENCY: Final = (
+    "amounts name no currency and are recorded in {code}, which stands for none; --currency"
+    " says which it is"
+)
 HUNDRED: Final = Decimal(100)
 
 

@@ -1,7 +1,7 @@
 """What every system says of itself: its tables, its pipelines, what records of a deal mean."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -57,6 +57,8 @@ class CrmContext(NamedTuple):
     currency: str | None
     horizon: Instant
     """Nothing can have happened later."""
+    is_recorded: Callable[[str, str], bool] = lambda _source, _id: False
+    """Whether the log holds a deal of a source already."""
 
 
 class CrmPipeline(NamedTuple):
@@ -133,8 +135,7 @@ class CrmSystem(ABC):
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""
-        del deal
-        return CustomerRegistered(name=id)
+        return CustomerRegistered(name=deal.customer_name or id)
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""
