@@ -7,6 +7,7 @@ those of the export from the beginning on; the report says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,7 @@ from salesflow.adapters.importers.crm.records import (
     Values,
     spoken_of,
 )
+from salesflow.adapters.importers.errors import row_error
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
@@ -132,6 +134,7 @@ def extract_deal(deal: CrmDeal, reading: Reading, lines: list[int]) -> Extracted
         if step.id:
             found.ids.setdefault((ROW_ID, step.id), []).append(step.place)
     _Facts(deal, found, reading).take()
+    found.facts = [each for each in found.facts if each.line not in found.refused]
     return found
 
 
@@ -170,11 +173,22 @@ class _Facts:
         for step in opening_steps:
             state.update(step.after)
             self._found.told_with[step.place] = self._found.place
-        self._open(state, opening_steps)
+        with self._refusing(self._found.place):
+            self._open(state, opening_steps)
         for order, step in enumerate(later, 1):
-            self._change(state, step, order)
+            with self._refusing(step.place):
+                self._change(state, step, order)
         for told in deal.told:
-            self._tell(told, len(later) + 1)
+            with self._refusing(told.place):
+                self._tell(told, len(later) + 1)
+
+    @contextmanager
+    def _refusing(self, place: int) -> Iterator[None]:
+        """Refuse a record of which no fact can be made, or the same one twice."""
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+            self._found.refuse(place, row_error(error))
 
     def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:
         deal = self._deal

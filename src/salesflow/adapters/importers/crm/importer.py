@@ -13,7 +13,6 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.event_store.append import SKEW
@@ -28,9 +27,9 @@ from salesflow.adapters.importers.crm.deal_facts import (
 from salesflow.adapters.importers.crm.exports import CrmExport, CrmRecord, ExportTable
 from salesflow.adapters.importers.crm.present_state import add_present_state
 from salesflow.adapters.importers.crm.stages import version_of
-from salesflow.adapters.importers.crm.system import CUSTOMER, CrmContext, CrmSystem
+from salesflow.adapters.importers.crm.system import CUSTOMER, CrmContext, CrmSystem, refusing
 from salesflow.adapters.importers.csv import BadRow, FileFormat
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.pipeline import ImportParts, ImportPipeline, is_one_batch
@@ -51,9 +50,6 @@ from salesflow.domain.time import same_rules, zone
 from salesflow.errors import InputError
 
 __all__ = ["import_crm"]
-
-
-UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
 
 
 def import_crm(  # noqa: PLR0913 - what the command line offers, all by keyword
@@ -228,7 +224,9 @@ class _Import:
         return last + 1
 
     def _put(self, record: CrmRecord, rows: RowsByObject) -> None:
-        try:
+        refused: dict[int, RowError] = {}
+        object, text = None, ""
+        with refusing(record, refused):
             record = self._system.told(record)
             left_out = self._system.leave_out(record)
             if left_out is not None:
@@ -237,8 +235,8 @@ class _Import:
             self._system.look(record)
             object = self._system.object_of(record)
             text = json.dumps(record.values, ensure_ascii=False)
-        except Exception as error:  # noqa: BLE001 - a record never ends an import
-            self.report.refuse(record.place, None, row_error(error, UNREADABLE))
+        if refused:
+            self.report.refuse(record.place, None, refused[record.place])
             return
         if object is None:
             self.report.rows_of_settings += 1
@@ -332,13 +330,14 @@ class _Import:
     ) -> ExtractedDeal:
         stream = object_id(self._system.name, id, "customer")
         found = ExtractedDeal(f"customer {id}", stream, lines)
+        refused: dict[int, RowError] = {}
         for record in records:
-            try:
+            with refusing(record, refused):
                 for key, fact, at in self._system.customer(id, record):
                     told = self._registered(id, fact, at, record.place, key)
                     found.customers.append(told)
-            except Exception as error:  # noqa: BLE001 - a record never ends an import
-                found.refuse(record.place, row_error(error, UNREADABLE))
+        for place, problem in refused.items():
+            found.refuse(place, problem)
         return found
 
     def _registered(

@@ -98,6 +98,8 @@ class CrmDeal:
     """The pipeline it is in, as the key of its process."""
     title: str | None = None
     lead_source: str | None = None
+    currency: str | None = None
+    """That of its amounts, where the deal itself names it."""
     opened: ReadTime | None = None
     opened_by: str | None = None
     modified: ReadTime | None = None

@@ -20,10 +20,11 @@ from salesflow.adapters.importers.crm.system import (
     CrmPipeline,
     CrmSystem,
     customer_object,
+    refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
 from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
@@ -260,8 +261,8 @@ class Salesforce(CrmSystem):
         deal = CrmDeal(id, process="salesforce")
         snapshots = any(record.kind == "OpportunityHistory" for record in records)
         owners = self._owner_changes(records)
-        for record in records:
-            try:
+        for record in sorted(records, key=lambda each: each.kind != "Opportunity"):
+            with refusing(record, refused):
                 match record.kind:
                     case "Opportunity":
                         self._take_deal(deal, record)
@@ -271,8 +272,6 @@ class Salesforce(CrmSystem):
                         self._field(deal, record, owners, snapshots=snapshots)
                     case _:
                         self._competitor(deal, record)
-            except Exception as error:  # noqa: BLE001 - a record never ends an import
-                refused[record.place] = row_error(error)
         deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
         return deal
 
@@ -310,8 +309,9 @@ class Salesforce(CrmSystem):
         deal.opened_by = read.text(values, "createdbyid")
         deal.title = read.text(values, "name", "opportunityname")
         deal.lead_source = read.text(values, "leadsource")
+        deal.currency = read.text(values, "currencyisocode")
         deal.now = {
-            **self._snapshot_values(record, read.text(values, "currencyisocode")),
+            **self._snapshot_values(record, deal.currency),
             "owner": read.text(values, "ownerid", "owner"),
             "customer": read.text(values, "accountid", "account"),
         }
@@ -326,7 +326,7 @@ class Salesforce(CrmSystem):
         at = read.time(values, "createddate", "systemmodstamp", notes=notes)
         if at is None:
             raise RowError("is empty, and the fact needs it", "createddate")
-        currency = read.text(values, "currencyisocode")
+        currency = read.text(values, "currencyisocode") or deal.currency
         before: dict[Attribute, object] = {}
         if read.text(values, "fromopportunitystagename"):
             before["stage"] = read.text(values, "fromopportunitystagename")
@@ -403,17 +403,19 @@ class Salesforce(CrmSystem):
         at = read.time(values, "createddate", notes=deal.notes.setdefault(record.place, []))
         if at is None:
             raise RowError("is empty, and the fact needs it", "createddate")
-        after = {name: self._field_value(name, values, "newvalue")}
-        before = {name: self._field_value(name, values, "oldvalue")}
+        after = {name: self._field_value(name, values, "newvalue", deal.currency)}
+        before = {name: self._field_value(name, values, "oldvalue", deal.currency)}
         id = read.text(values, "id") or ""
         actor = read.text(values, "createdbyid")
         deal.steps.append(HistoryStep(record.place, id, at, actor, after, before))
 
-    def _field_value(self, name: Attribute, values: Mapping[str, Any], column: str) -> object:
+    def _field_value(
+        self, name: Attribute, values: Mapping[str, Any], column: str, currency: str | None
+    ) -> object:
         read = self._values()
         match name:
             case "amount":
-                return read.amount(values, column)
+                return read.amount(values, column, currency)
             case "expected_close":
                 return read.day(values, column)
             case "probability":

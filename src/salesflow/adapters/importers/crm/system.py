@@ -2,22 +2,31 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.stages import CrmStage
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.times import MissingZoneError, ReadTime
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 
-__all__ = ["CUSTOMER", "CrmContext", "CrmPipeline", "CrmSystem", "customer_object"]
+__all__ = [
+    "CUSTOMER",
+    "CrmContext",
+    "CrmPipeline",
+    "CrmSystem",
+    "customer_object",
+    "refusing",
+]
 
 
+UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
 CUSTOMER: Final = "\x1dcustomer"
 """Begins the name of what is put together of a customer; ids of deals never begin so."""
 
@@ -25,6 +34,20 @@ CUSTOMER: Final = "\x1dcustomer"
 def customer_object(id: str) -> str:
     """Return the name under which records of a customer are put together."""
     return f"{CUSTOMER}\x1d{id}"
+
+
+@contextmanager
+def refusing(record: CrmRecord, refused: dict[int, RowError]) -> Iterator[None]:
+    """Refuse a record in whose work something goes wrong; it never ends an import.
+
+    Only that times need a zone, which nobody named, is about all of them.
+    """
+    try:
+        yield
+    except MissingZoneError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+        refused[record.place] = row_error(error, UNREADABLE)
 
 
 class CrmContext(NamedTuple):
