@@ -112,6 +112,7 @@ COMMANDS: Final = CommandGroup(
             {
                 "table": f"{HOME}imports.commands:table",
                 "salesforce": f"{HOME}imports.systems:salesforce",
+                "hubspot": f"{HOME}imports.systems:hubspot",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },

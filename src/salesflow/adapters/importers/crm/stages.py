@@ -10,9 +10,40 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from salesflow.domain.process import Category, ForecastCategory, ProcessVersion, Stage
+from pydantic import TypeAdapter, ValidationError
 
-__all__ = ["CrmStage", "closing_category", "version_of"]
+from salesflow.adapters.importers.errors import RowError
+from salesflow.domain.process import Category, ForecastCategory, ProcessVersion, Stage
+from salesflow.domain.values import Key, SafeText
+from salesflow.domain.wording import reason_of
+
+__all__ = ["CrmStage", "checked_key", "checked_label", "closing_category", "version_of"]
+
+
+KEY: TypeAdapter[str] = TypeAdapter(Key)
+LABEL: TypeAdapter[str] = TypeAdapter(SafeText)
+
+
+def checked_key(text: str, column: str) -> str:
+    """Return what a system calls a pipeline or a stage, if it can be a key.
+
+    Raises:
+        RowError: when it cannot.
+    """
+    return _checked(KEY, text, column)
+
+
+def checked_label(text: str, column: str) -> str:
+    """Return how a system names a pipeline or a stage to people, if a log can hold it."""
+    return _checked(LABEL, text, column)
+
+
+def _checked(adapter: TypeAdapter[str], text: str, column: str) -> str:
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        reason = reason_of(error.errors(include_url=False)[0])
+        raise RowError(reason, column, text) from error
 
 
 class CrmStage(NamedTuple):
