@@ -75,6 +75,8 @@ RULES: Final = (
     "disqualified",
 )
 """The rules of every system, in the order in which facts of one time follow one another."""
+STEP: Final = 10
+"""So far apart are the places of the facts of two steps."""
 SEEN: Final = "@export"
 """Ends the label of a fact that is read off how the deal is now."""
 
@@ -180,7 +182,7 @@ class _Facts:
                 self._change(state, step, order)
         for told in deal.told:
             with self._refusing(told.place):
-                self._tell(told, len(later) + 1)
+                self._tell(told, (len(later) + 1) * STEP)
 
     @contextmanager
     def _refusing(self, place: int) -> Iterator[None]:
@@ -232,8 +234,9 @@ class _Facts:
     def _change(self, state: dict[Attribute, Any], step: HistoryStep, order: int) -> None:
         now = {**state, **step.after}
         reading = self._reading
-        for label, fact in changes(state, now, reading.processes, reading.source):
-            self._add_change(label, fact, step, order)
+        found = changes(state, now, reading.processes, reading.source)
+        for number, (label, fact) in enumerate(found):
+            self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
     def _add_change(self, label: str, fact: Fact, step: HistoryStep, order: int) -> None:

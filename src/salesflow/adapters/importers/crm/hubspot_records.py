@@ -147,7 +147,7 @@ def in_one_form(record: CrmRecord) -> CrmRecord:
 def _object(record: CrmRecord) -> CrmRecord:
     """Return a record of the interface of today: a deal, or a company."""
     values = record.values
-    properties = _mapping(values.get("properties"), "properties")
+    properties = _mapping(values.get("properties") or {}, "properties")
     history = _mapping(values.get("propertieswithhistory") or {}, "propertiesWithHistory")
     present = {plain_name(name): value for name, value in properties.items()}
     told = {plain_name(name): _entries(name, entries) for name, entries in history.items()}
@@ -165,7 +165,7 @@ def _object(record: CrmRecord) -> CrmRecord:
     ):
         return CrmRecord("company", record.place, {**present, **around})
     companies = _companies(values.get("companies")) or _associated(values.get("associations"))
-    return _deal(record, {**around, **present}, told, companies, utc=True)
+    return _deal(record, {**present, **around}, told, companies, utc=True)
 
 
 def _v1(record: CrmRecord) -> CrmRecord:
@@ -173,7 +173,7 @@ def _v1(record: CrmRecord) -> CrmRecord:
     values = record.values
     present: dict[str, Any] = {"id": values.get("dealid"), "archived": values.get("isdeleted")}
     history: dict[str, list[dict[str, Any]]] = {}
-    for name, each in _mapping(values["properties"], "properties").items():
+    for name, each in _mapping(values.get("properties") or {}, "properties").items():
         told = _mapping(each, name)
         present[plain_name(name)] = told.get("value")
         versions = told.get("versions") or []

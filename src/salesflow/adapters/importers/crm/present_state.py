@@ -40,7 +40,7 @@ __all__ = ["add_present_state"]
 
 NOBODY: Final = UUID(int=0)
 MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
-LAST: Final = 1_000_000
+LAST: Final = 1_000_000_000
 """The place of what is so now, behind every step of a history."""
 
 
@@ -133,7 +133,8 @@ class _Present:
         state = self._state(FOREVER if at is None else at.instant)
         was = self._known(now, state)
         rules = {rule.label: number for number, rule in enumerate(source.rules)}
-        for label, fact in changes(was, {**was, **now}, self._around(state), source.name):
+        found = changes(was, {**was, **now}, self._around(state), source.name)
+        for number, (label, fact) in enumerate(found):
             rule = f"{label}{SEEN}"
             when = "undated" if at is None else from_instant(at.instant).isoformat()
             inferred = None if is_told else AS_EXPORTED
@@ -147,7 +148,7 @@ class _Present:
                     at.day if at else None,
                     None,
                     deal.place,
-                    FactOrder(LAST, rules[rule]),
+                    FactOrder(LAST + number, rules[rule]),
                     at is None,
                 )
             )
