@@ -117,7 +117,9 @@ def _mutated(random: Random, content: bytes) -> bytes:
 
 def _changed(random: Random, value: Any) -> Any:  # noqa: ANN401 - any JSON
     """Change one thing somewhere in JSON."""
-    odd: Any = random.choice((*ODD_CELLS, None, 0, -1, 1.5, True, [], {}, [[]], {"a": {"b": []}}))
+    odd: Any = random.choice(
+        (*ODD_CELLS, None, 0, -1, 1.5, True, [], {}, [[]], {"a": {"b": []}})
+    )
     if not isinstance(value, dict | list) or not value or random.random() < 0.1:
         return odd
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))

@@ -113,6 +113,7 @@ COMMANDS: Final = CommandGroup(
                 "table": f"{HOME}imports.commands:table",
                 "salesforce": f"{HOME}imports.systems:salesforce",
                 "hubspot": f"{HOME}imports.systems:hubspot",
+                "pipedrive": f"{HOME}imports.systems:pipedrive",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },

@@ -240,6 +240,8 @@ class _Facts:
         state.update(step.after)
 
     def _add_change(self, label: str, fact: Fact, step: HistoryStep, order: int) -> None:
+        if step.inferred is not None:
+            fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 

@@ -121,7 +121,7 @@ class HubSpot(CrmSystem):
         self._absorbed: set[str] = set()
         self._ids: set[str] = set()
         self._pipeline_of: dict[str, str] = {}
-        self._companies = False
+        self._companies: set[str] = set()
         self._amounts_without_currency = False
         self._entered_only = False
         self._readers: tuple[ValueReader, ValueReader, ValueReader] | None = None
@@ -129,7 +129,11 @@ class HubSpot(CrmSystem):
     @property
     def registers_customers(self) -> bool:
         """Whether the export has a table of companies."""
-        return self._companies
+        return bool(self._companies)
+
+    def registers(self, customer: str) -> bool:
+        """Return whether a table of the export has a company."""
+        return customer in self._companies
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a deal in one form, whoever exported it."""
@@ -142,13 +146,13 @@ class HubSpot(CrmSystem):
             case "merged":
                 self._absorbed.add(str(values["mergeddealid"]))
             case "pipeline" | "pipeline_row" | "stage":
-                self._pipelines.define(record)
+                self._pipelines.take(record)
             case "deal":
                 self._look_at_deal(values)
             case "history" | "stage_history":
                 self._look_at_change(values)
             case "company" | "company_csv":
-                self._companies = True
+                self._companies.add(_company_id(values))
             case _:
                 pass
 
@@ -161,8 +165,7 @@ class HubSpot(CrmSystem):
             case "deal":
                 return id_text(values["values"].get("id"), "id")
             case "company" | "company_csv":
-                id = values.get("id") or values.get("recordid") or values.get("companyid")
-                return customer_object(id_text(id or values.get("hsobjectid"), "id"))
+                return customer_object(_company_id(values))
             case "merged":
                 survivor = values.get("dealid") or values.get("survivingdealid")
                 return id_text(survivor, "deal_id")
@@ -461,7 +464,9 @@ class HubSpot(CrmSystem):
             }
             if after:
                 actor = next((each.actor for each in group if each.actor), None)
-                steps.append(HistoryStep(group[0].place, "", group[0].at, actor, after))
+                place = group[0].place
+                steps.append(HistoryStep(place, "", group[0].at, actor, after))
+                deal.told_with.update({e.place: place for e in group if e.place != place})
         ordered, deal.tied = in_order_of_time(steps, deal.now)
         deal.steps = _with_reasons(ordered)
 
@@ -563,6 +568,11 @@ def _actor(entry: Mapping[str, Any]) -> str | None:
     source = str(entry.get("sourceId") or entry.get("sourceid") or "")
     user = source.removeprefix("userId:") if source.startswith("userId:") else None
     return ensure_storable(user, AN_ACTOR) if user else None
+
+
+def _company_id(values: Mapping[str, Any]) -> str:
+    names = ("id", "recordid", "companyid", "hsobjectid")
+    return id_text(next((values[name] for name in names if name in values), None), "id")
 
 
 def _ids_in(value: object) -> set[str]:

@@ -8,7 +8,7 @@ so that an export of every week tells what changed in that week.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.importers.crm.deal_facts import (
@@ -57,7 +57,8 @@ def add_present_state(
     _keep_opening(deal, recorded)
     present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
-    present.add({each: deal.now[each] for each in never_told}, present.closed() or deal.seen)
+    closed = present.closed() or _Closing(deal.seen, LAST)
+    present.add({each: deal.now[each] for each in never_told}, closed.at, place=closed.before)
     if deal.now.get("stage") is not None:
         stage: tuple[Attribute, ...] = ("process", "stage", "loss_reason", "competitor")
         at = deal.stage_entered or deal.seen
@@ -94,6 +95,13 @@ def _key(process: ProcessVersion | None) -> str | None:
     return None if process is None else process.key
 
 
+class _Closing(NamedTuple):
+    """When a deal was closed, and the place of what was so before, of the same time."""
+
+    at: ReadTime | None
+    before: int
+
+
 class _Present:
     """How a deal is now, beside what is known of it."""
 
@@ -109,15 +117,18 @@ class _Present:
         self._source = source
         self._processes = processes
 
-    def closed(self) -> ReadTime | None:
+    def closed(self) -> _Closing | None:
         """Return when a deal that is closed now was closed, as far as anything says so."""
         deal, version = self._deal, self._source.process_of(self._deal)
+        stage: Any = deal.now.get("stage")
+        if stage is not None and version.categories[stage] == "open":
+            return None
         closing = [each for each in deal.facts if closes(each.fact, version)]
         last = max(closing, key=in_order, default=None)
         if last is not None and last.occurred is not None:
-            return ReadTime(last.occurred, last.precision, last.day)
-        stage: Any = deal.now.get("stage")
-        return deal.stage_entered if version.categories[stage] != "open" else None
+            at = ReadTime(last.occurred, last.precision, last.day)
+            return _Closing(at, last.order.place - 1)
+        return None if deal.stage_entered is None else _Closing(deal.stage_entered, LAST)
 
     def add(
         self,
@@ -125,6 +136,7 @@ class _Present:
         at: ReadTime | None,
         *,
         is_told: bool = False,
+        place: int = LAST,
     ) -> None:
         """Add the facts that lead from what is known at a time to what is so."""
         if not now:
@@ -148,7 +160,7 @@ class _Present:
                     at.day if at else None,
                     None,
                     deal.place,
-                    FactOrder(LAST + number, rules[rule]),
+                    FactOrder(place + number, rules[rule]),
                     at is None,
                 )
             )

@@ -73,6 +73,8 @@ class HistoryStep(NamedTuple):
     """What is so from then on; None where it was emptied."""
     before: Values = NOTHING
     """What it was until then, where the record says so."""
+    inferred: str | None = None
+    """Why it is deduced, where no record says so."""
 
 
 class ToldFact(NamedTuple):
@@ -117,6 +119,8 @@ class CrmDeal:
     """What was taken otherwise than it is written, by record."""
     left_out: dict[int, str] = field(default_factory=dict)
     """Records that tell nothing that is read, and why."""
+    told_with: dict[int, int] = field(default_factory=dict)
+    """Records that tell a fact together with another one, which is the fact's."""
     named: dict[UUID, str] = field(default_factory=dict)
     """What its records call the deals that were merged into it."""
 
