@@ -7,6 +7,7 @@ from textwrap import dedent
 import pytest
 
 from importing.desk import Desk
+from importing.exports import SALESFORCE
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.importers import ImportReport, object_id
 from salesflow.adapters.importers.crm.importer import import_crm
@@ -18,33 +19,8 @@ from salesflow.domain.event import Event, without_retracted
 from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError
 
-HEAD = (
-    "Id,AccountId,Name,StageName,Amount,Probability,CloseDate,IsClosed,IsWon,"
-    "ForecastCategoryName,CreatedDate,LastModifiedDate,OwnerId,CurrencyIsoCode,IsDeleted"
-)
-ZERO = ":00.000+0000"
-DEALS = f"""
-{HEAD}
-D1,A1,Rollout,Closed Won,120,100,2026-03-31,true,true,Closed,2026-01-05T09:00{ZERO},2026-03-02T10:00{ZERO},U2,EUR,false
-D2,A1,Service,Closed Lost,50,0,2026-02-28,true,false,Omitted,2026-01-06T09:00{ZERO},2026-02-20T10:00{ZERO},U1,EUR,false
-D3,,Old one,Qualification,,20,2026-06-30,false,false,Pipeline,2026-02-01T09:00{ZERO},2026-02-11T08:00{ZERO},U1,EUR,false
-D4,A1,Gone,Prospecting,1,10,2026-06-30,false,false,Pipeline,2026-02-01T09:00{ZERO},2026-02-11T08:00{ZERO},U1,EUR,true
-"""  # noqa: E501 - rows as they stand in the file
-HISTORY = """
-Id,OpportunityId,CreatedById,CreatedDate,StageName,Amount,CloseDate,Probability,ForecastCategory,IsDeleted
-H1,D1,U1,2026-01-05T09:00:00.000+0000,Prospecting,100,2026-02-28,10,Pipeline,false
-H3,D1,U1,2026-03-01T10:00:00.000+0000,Closed Won,120,2026-03-31,100,Closed,false
-H2,D1,U1,2026-02-01T10:00:00.000+0000,Qualification,100,2026-03-31,20,Pipeline,false
-H4,D2,U1,2026-01-06T09:00:00.000+0000,Prospecting,50,2026-02-28,10,Pipeline,false
-H5,D2,U1,2026-02-01T09:00:00.000+0000,Closed Won,50,2026-02-28,100,Closed,false
-H6,D2,U1,2026-02-20T10:00:00.000+0000,Closed Lost,50,2026-02-28,0,Omitted,false
-"""
-FIELDS = """
-Id,OpportunityId,CreatedById,CreatedDate,Field,OldValue,NewValue,IsDeleted
-F1,D1,U9,2026-02-15T10:00:00.000+0000,Owner,U1,U2,false
-F2,D1,U9,2026-03-01T10:00:00.000+0000,StageName,Qualification,Closed Won,false
-"""
-ACCOUNTS = "Id,Name,Industry,IsDeleted\nA1,云帆科技,Software,false\n"
+DEALS, HISTORY = SALESFORCE["Opportunity.csv"], SALESFORCE["OpportunityHistory.csv"]
+ACCOUNTS = SALESFORCE["Account.csv"]
 
 
 class Org:
@@ -54,12 +30,7 @@ class Org:
         self.desk = desk
         self.folder = desk.folder / "export"
         self.folder.mkdir()
-        self.write(
-            Opportunity=DEALS,
-            OpportunityHistory=HISTORY,
-            OpportunityFieldHistory=FIELDS,
-            Account=ACCOUNTS,
-        )
+        self.write(**{name.removesuffix(".csv"): text for name, text in SALESFORCE.items()})
 
     def write(self, **tables: str) -> None:
         for name, text in tables.items():
@@ -208,6 +179,14 @@ def test_bad_rows_are_refused_with_file_line_and_value_and_the_others_taken(org:
         ("Account.csv", 3, "id", None),
     }
     assert org.told("D2")[-1] == ("02-20", "lost")
+
+
+def test_a_row_that_stands_twice_is_refused_once(org: Org) -> None:
+    org.write(OpportunityHistory=HISTORY + HISTORY.splitlines()[2] + "\n")
+    report = org.bring()
+    [refused] = report.refused
+    assert (refused.line, refused.reason) == (8, "is the same event as an earlier row")
+    assert org.told("D1")[-1] == ("03-01", "won")
 
 
 def test_strict_refuses_all_of_an_export_for_one_bad_row(org: Org) -> None:

@@ -186,10 +186,12 @@ class _Facts:
 
     @contextmanager
     def _refusing(self, place: int) -> Iterator[None]:
-        """Refuse a record of which no fact can be made, or the same one twice."""
+        """Refuse a record of which no fact can be made, or that tells what another has told."""
+        self._keys.begin()
         try:
             yield
         except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+            self._keys.undo()
             self._found.refuse(place, row_error(error))
 
     def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:

@@ -34,7 +34,7 @@ NOT_PLAIN = re.compile(r"[\W_]+")
 
 
 def plain_name(name: str) -> str:
-    """Return a name without case, spaces and signs: `Deal - ID*` becomes `dealid`."""
+    """Return a name without case, spaces and signs, as in "dealid" for "Deal - ID*"."""
     return NOT_PLAIN.sub("", name.casefold())
 
 

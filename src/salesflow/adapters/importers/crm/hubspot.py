@@ -21,7 +21,7 @@ from salesflow.adapters.importers.crm.hubspot_records import (
     history_of,
     in_one_form,
 )
-from salesflow.adapters.importers.crm.reading import ValueReader
+from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep, ToldFact
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -84,10 +84,6 @@ OF_DELETED: Final = "about a deal that was deleted in HubSpot"
 ENTRIES_ONLY: Final = Message(
     "no history of stages is there, only when each stage was entered; a stage that a deal came"
     " back to is known once"
-)
-XXX: Final = Message(
-    "amounts name no currency and are recorded in XXX, which stands for none; --currency says"
-    " which it is"
 )
 SINCE_SYNCED: Final = "merged before a connector saw it; no record says when"
 AS_EXPORTED: Final = "as the export has it now; no history says since when"
@@ -193,7 +189,7 @@ class HubSpot(CrmSystem):
         if self._entered_only:
             found.append(ENTRIES_ONLY)
         if self._amounts_without_currency and self.context.currency is None:
-            found.append(XXX)
+            found.append(UNNAMED_CURRENCY)
         return found
 
     def customer(

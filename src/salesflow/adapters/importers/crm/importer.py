@@ -84,7 +84,7 @@ def import_crm(  # noqa: PLR0913 - what the command line offers, all by keyword
     form = FileFormat(encoding=encoding)
     with CrmExport(Path(path), system.shapes, form) as export, RowsByObject() as rows:
         export.ensure_has(system.needed, system.hint)
-        work = _Import(system(context), export, log, business)
+        work = _CrmImport(system(context), export, log, business)
         work.report.strict, work.report.applied_changes = strict, apply_changes
         return work.run(
             rows, strict=strict, apply_changes=apply_changes, trial=trial, progress=progress
@@ -106,7 +106,7 @@ def _business_zone(log: EventLog, named: str | None) -> ZoneInfo | None:
     return wanted
 
 
-class _Import:
+class _CrmImport:
     """One export on its way into the log."""
 
     def __init__(

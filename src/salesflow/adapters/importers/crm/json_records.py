@@ -1,8 +1,9 @@
 """Reads the records of a JSON file one by one: an answer of an interface, or lines of JSON.
 
-Records stand in an array, alone or within what the interface wraps around it (`data`,
-`results`, `dataList`), one a line, or the whole file is one record. Only one of them is in
-memory at a time. Numbers stay as they are written: an amount never becomes a float.
+It is a module of its own, as the one that knows JSON. Records stand in an array, alone or
+within what the interface wraps around it ("data", "results"), one a line, or the whole file is
+one record. Only one of them is in memory at a time. Numbers stay as they are written: an amount
+never becomes a float.
 """
 
 import json

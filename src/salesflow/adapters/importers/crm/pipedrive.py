@@ -26,7 +26,7 @@ from salesflow.adapters.importers.crm.pipedrive_records import (
     in_one_form,
     name_in,
 )
-from salesflow.adapters.importers.crm.reading import ValueReader
+from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
@@ -81,10 +81,6 @@ UNREAD_KIND: Final = "items of this kind are not read: {kind}"
 WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
 TAKEN_UP_AGAIN: Final = "won a second time then; no record says when it was taken up again"
 BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
-XXX: Final = Message(
-    "amounts name no currency and are recorded in XXX, which stands for none; --currency says"
-    " which it is"
-)
 NO_VALUE: Final = Message("a value of 0 is taken for none; the system writes it where none is")
 ENDED: Final[Mapping[str, str]] = {"won": WON, "lost": LOST}
 
@@ -192,7 +188,7 @@ class Pipedrive(CrmSystem):
         if self._zeros:
             found.append(NO_VALUE)
         if self._amounts_without_currency and self.context.currency is None:
-            found.append(XXX)
+            found.append(UNNAMED_CURRENCY)
         return found
 
     def customer(

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.reading import ValueReader
+from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep, ToldFact
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
@@ -74,10 +74,6 @@ COLUMNS: Final[Mapping[Attribute, tuple[str, ...]]] = {
 """The columns of a row that say how it was after a save."""
 ID_LENGTHS: Final = (15, 18)
 """Ids of Salesforce; of 18 characters the last three are a checksum."""
-XXX: Final = Message(
-    "amounts name no currency and are recorded in XXX, which stands for none; --currency says"
-    " which it is"
-)
 
 
 def _used(text: str) -> frozenset[str]:
@@ -222,7 +218,7 @@ class Salesforce(CrmSystem):
         """Return what the export leaves open."""
         found = self._days.assumed()
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(XXX)
+            found.append(UNNAMED_CURRENCY)
         return found
 
     def customer(
