@@ -22,7 +22,7 @@ from salesflow.adapters.importers.crm.records import (
     Values,
     spoken_of,
 )
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import row_error
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
@@ -77,6 +77,8 @@ RULES: Final = (
     "disqualified",
 )
 """The rules of every system, in the order in which facts of one time follow one another."""
+STEP: Final = 10
+"""So far apart are the places of the facts of two steps."""
 SEEN: Final = "@export"
 """Ends the label of a fact that is read off how the deal is now."""
 
@@ -136,6 +138,7 @@ def extract_deal(deal: CrmDeal, reading: Reading, lines: list[int]) -> Extracted
         if step.id:
             found.ids.setdefault((ROW_ID, step.id), []).append(step.place)
     _Facts(deal, found, reading).take()
+    found.facts = [each for each in found.facts if each.line not in found.refused]
     return found
 
 
@@ -174,23 +177,24 @@ class _Facts:
         for step in opening_steps:
             state.update(step.after)
             self._found.told_with[step.place] = self._found.place
-        self._open(state, opening_steps)
+        with self._refusing(self._found.place):
+            self._open(state, opening_steps)
         for order, step in enumerate(later, 1):
             with self._refusing(step.place):
                 self._change(state, step, order)
         for told in deal.told:
             with self._refusing(told.place):
-                self._tell(told, len(later) + 1)
+                self._tell(told, (len(later) + 1) * STEP)
 
     @contextmanager
     def _refusing(self, place: int) -> Iterator[None]:
-        """Refuse a record that tells what another one has told."""
+        """Refuse a record of which no fact can be made, or that tells what another has told."""
         self._keys.begin()
         try:
             yield
-        except RowError as problem:
+        except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
             self._keys.undo()
-            self._found.refuse(place, problem)
+            self._found.refuse(place, row_error(error))
 
     def _open(self, state: dict[Attribute, Any], steps: list[HistoryRecord]) -> None:
         deal = self._deal
@@ -234,14 +238,17 @@ class _Facts:
     def _change(self, state: dict[Attribute, Any], step: HistoryRecord, order: int) -> None:
         now = {**state, **step.after}
         reading = self._reading
-        for label, fact in changes(state, now, reading.processes, reading.source):
+        found = changes(state, now, reading.processes, reading.source)
+        for number, (label, fact) in enumerate(found):
             if isinstance(fact, DealMigrated) and "process" in step.deduced:
                 because = {"inferred": step.deduced["process"]}
                 fact = fact.model_copy(update=because)
-            self._add_change(label, fact, step, order)
+            self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
     def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
+        if step.inferred is not None:
+            fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 

@@ -30,13 +30,14 @@ UNNAMED_CURRENCY: Final = (
     "amounts name no currency and are recorded in {code}, which stands for none; --currency"
     " says which it is"
 )
+"""What `assumed` says of an export whose amounts name none."""
 HUNDRED: Final = Decimal(100)
 
 
 class ValueReader:
     """Reads the values of one export."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an export leaves open
         self,
         formats: Sequence[str],
         day_formats: Sequence[str],
@@ -44,10 +45,16 @@ class ValueReader:
         horizon: Instant,
         currency: str | None,
         numbers: NumberReader | None = None,
+        *,
+        times_in: ZoneInfo | None = None,
     ) -> None:
-        """`formats` are those of times, `currency` that of amounts which name none."""
-        self._times = TimeReader([*formats, *day_formats], zone)
-        self._days = TimeReader([*day_formats, *formats], zone)
+        """`formats` are those of times, `currency` that of amounts which name none.
+
+        `zone` is that of days, and of times without one unless `times_in` names theirs.
+        """
+        times_in, day_zone = times_in or zone, zone or times_in
+        self._times = TimeReader([*formats, *day_formats], times_in, day_zone=day_zone)
+        self._days = TimeReader([*day_formats, *formats], times_in, day_zone=day_zone)
         self._numbers = numbers or NumberReader(".", ",")
         self._horizon = horizon
         self._currency = currency or NO_CURRENCY

@@ -81,6 +81,8 @@ class HistoryRecord(NamedTuple):
     """What it became when this ended, where the record says so."""
     deduced: Mapping[Attribute, str] = TOLD
     """Why something is taken to be so, where the record does not say it itself."""
+    inferred: str | None = None
+    """Why it is deduced, where no record says so."""
 
 
 class ToldFact(NamedTuple):
@@ -127,6 +129,8 @@ class CrmDeal:
     """What was taken otherwise than it is written, by record."""
     left_out: dict[int, str] = field(default_factory=dict)
     """Records that tell nothing that is read, and why."""
+    told_with: dict[int, int] = field(default_factory=dict)
+    """Records that tell a fact together with another one, which is the fact's."""
     named: dict[UUID, str] = field(default_factory=dict)
     """What its records call the deals that were merged into it."""
 
