@@ -7,6 +7,7 @@ those of the export from the beginning on; the report says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -16,22 +17,25 @@ from salesflow.adapters.importers.crm.records import (
     ATTRIBUTES,
     Attribute,
     CrmDeal,
-    HistoryStep,
+    HistoryRecord,
     ToldFact,
     Values,
     spoken_of,
 )
+from salesflow.adapters.importers.errors import row_error
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
 from salesflow.adapters.importers.source import SourceRule
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.deal.billing import ForecastGiven, ForecastPart
+from salesflow.domain.deal.billing import ForecastGiven, ForecastPart, LineItemsAgreed
+from salesflow.domain.deal.merging import counterpart_of
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
-from salesflow.domain.deal.stages import DealOpened, StageMoved
+from salesflow.domain.deal.quotes import total_of
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMapping, StageMoved
 from salesflow.domain.event import Fact
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import OUTCOME_OF_CATEGORY, Category, ProcessVersion
 from salesflow.domain.time import from_instant
 
 __all__ = [
@@ -63,14 +67,18 @@ RULES: Final = (
     OPENED,
     "customer_changed",
     "owner_assigned",
+    "line_items_agreed",
     "forecast_given",
     "stage_moved",
+    "migrated",
     "reopened",
     "won",
     "lost",
     "disqualified",
 )
 """The rules of every system, in the order in which facts of one time follow one another."""
+STEP: Final = 10
+"""So far apart are the places of the facts of two steps."""
 SEEN: Final = "@export"
 """Ends the label of a fact that is read off how the deal is now."""
 
@@ -102,7 +110,9 @@ class Reading(NamedTuple):
     """What turning a deal into facts rests on beside its records."""
 
     source: str
-    process: ProcessVersion
+    main: str
+    """The key of the process of a deal that names none."""
+    processes: Mapping[str, ProcessVersion]
     rule_numbers: Mapping[str, int]
     zone: ZoneInfo | None
     """The zone of days."""
@@ -121,11 +131,14 @@ def extract_deal(deal: CrmDeal, reading: Reading, lines: list[int]) -> Extracted
         told_of=frozenset(spoken_of(deal.steps)) | deal.whole,
         place=place,
     )
-    _explain_loss(deal, reading.process)
+    if deal.is_unknown:
+        return found
+    _explain_loss(deal, reading.processes[deal.process or reading.main])
     for step in deal.steps:
         if step.id:
             found.ids.setdefault((ROW_ID, step.id), []).append(step.place)
     _Facts(deal, found, reading).take()
+    found.facts = [each for each in found.facts if each.line not in found.refused]
     return found
 
 
@@ -164,14 +177,29 @@ class _Facts:
         for step in opening_steps:
             state.update(step.after)
             self._found.told_with[step.place] = self._found.place
-        self._open(state, opening_steps)
+        with self._refusing(self._found.place):
+            self._open(state, opening_steps)
         for order, step in enumerate(later, 1):
-            self._change(state, step, order)
+            with self._refusing(step.place):
+                self._change(state, step, order)
         for told in deal.told:
-            self._tell(told, len(later) + 1)
+            with self._refusing(told.place):
+                self._tell(told, (len(later) + 1) * STEP)
 
-    def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:
-        deal, process = self._deal, self._reading.process
+    @contextmanager
+    def _refusing(self, place: int) -> Iterator[None]:
+        """Refuse a record of which no fact can be made, or that tells what another has told."""
+        self._keys.begin()
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+            self._keys.undo()
+            self._found.refuse(place, row_error(error))
+
+    def _open(self, state: dict[Attribute, Any], steps: list[HistoryRecord]) -> None:
+        deal = self._deal
+        key = state["process"] = state.get("process") or deal.process or self._reading.main
+        process = self._reading.processes[key]
         stage, inferred = state.get("stage"), None
         if stage is None:
             stage, inferred = process.open_stages[0].key, NO_FIRST_STAGE
@@ -203,23 +231,36 @@ class _Facts:
             self._add_change(
                 "forecast_given",
                 ForecastGiven.model_validate({k: v for k, v in given.items() if v is not None}),
-                HistoryStep(self._found.place, steps[0].id if steps else "", at, actor, {}),
+                HistoryRecord(self._found.place, steps[0].id if steps else "", at, actor, {}),
                 0,
             )
 
-    def _change(self, state: dict[Attribute, Any], step: HistoryStep, order: int) -> None:
+    def _change(self, state: dict[Attribute, Any], step: HistoryRecord, order: int) -> None:
         now = {**state, **step.after}
-        for label, fact in changes(state, now, self._reading.process, self._reading.source):
-            self._add_change(label, fact, step, order)
+        reading = self._reading
+        found = changes(state, now, reading.processes, reading.source)
+        for number, (label, fact) in enumerate(found):
+            if isinstance(fact, DealMigrated) and "process" in step.deduced:
+                because = {"inferred": step.deduced["process"]}
+                fact = fact.model_copy(update=because)
+            self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
-    def _add_change(self, label: str, fact: Fact, step: HistoryStep, order: int) -> None:
+    def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
+        if step.inferred is not None:
+            fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 
     def _tell(self, told: ToldFact, order: int) -> None:
         number = self._reading.rule_numbers[told.label]
         self._add(told, told.label, FactOrder(order, number))
+        counterpart = counterpart_of(self._found.stream_id, told.fact)
+        if counterpart is not None:  # the two halves of a merge are one append
+            stream_id, fact = counterpart
+            self._found.facts.append(
+                self._found.facts[-1]._replace(stream_id=stream_id, fact=fact)
+            )
 
     def _add(self, told: ToldFact, label: str, order: FactOrder) -> None:
         at, found = told.at, self._found
@@ -252,14 +293,16 @@ def _at_the_beginning(deal: CrmDeal) -> dict[Attribute, Any]:
             if name in step.before:
                 state[name] = step.before[name]
             elif name in step.after:
-                state[name] = None
+                state[name] = step.after[name] if name == "process" else None
     for name in ATTRIBUTES:
         if name not in state and (name in deal.whole or name in FROM_THE_BEGINNING):
             state[name] = deal.now.get(name)
     return state
 
 
-def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], list[HistoryStep]]:
+def _split(
+    deal: CrmDeal, zone: ZoneInfo | None
+) -> tuple[list[HistoryRecord], list[HistoryRecord]]:
     """Split the steps that say how a deal was opened from those that changed it.
 
     They are those at its opening or before it; where only the day of it is known, or nothing,
@@ -273,7 +316,7 @@ def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], lis
             return [], steps
         same = opened is None or opened.day == _day_of(first.at, zone)
         return (steps[:1], steps[1:]) if same else ([], steps)
-    opening: list[HistoryStep] = []
+    opening: list[HistoryRecord] = []
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break
@@ -286,7 +329,7 @@ def _day_of(at: ReadTime, zone: ZoneInfo | None) -> date:
 
 
 def changes(
-    was: Values, now: Values, process: ProcessVersion, source: str
+    was: Values, now: Values, processes: Mapping[str, ProcessVersion], source: str
 ) -> Iterator[tuple[str, Fact]]:
     """Yield what makes a deal that was so be so now: the rule and the fact, in order."""
     customer: Any = now.get("customer")
@@ -296,11 +339,20 @@ def changes(
     owner: Any = now.get("owner")
     if owner != was.get("owner") and owner is not None:
         yield "owner_assigned", OwnerAssigned(owner=owner)
+    lines: Any = now.get("lines")
+    if lines and lines != was.get("lines"):
+        yield "line_items_agreed", LineItemsAgreed(lines=lines)
+        was = {**was, "amount": total_of(lines) or was.get("amount")}
     forecast = _forecast(was, now)
     if forecast is not None:
         yield "forecast_given", forecast
-    if now.get("stage") != was.get("stage") and now.get("stage") is not None:
-        yield _move(was, now, process)
+    before, process = (processes.get(str(each.get("process"))) for each in (was, now))
+    if before is not None and process is not None and before.key != process.key:
+        yield from _migrate(was, now, before, process)
+    elif now.get("stage") != was.get("stage") and now.get("stage") is not None:
+        known = process or before
+        assert known is not None, "a deal is in a process"
+        yield _move(was, now, known)
 
 
 def _forecast(was: Values, now: Values) -> ForecastGiven | None:
@@ -327,13 +379,49 @@ def _move(was: Values, now: Values, process: ProcessVersion) -> tuple[str, Fact]
     first = process.first_of(category)
     alone = first is not None and first.key == target
     reason: Any = now.get("loss_reason")
-    if category == "won" and alone and process.categories[before] != "won":
-        return "won", DealWon()
-    if category == "lost" and alone:
-        competitor: Any = now.get("competitor")
-        return "lost", DealLost(because=reason, competitor=competitor)
-    if category == "disqualified" and alone:
-        return "disqualified", DealDisqualified(because=reason)
+    again = category == "won" and process.categories[before] == "won"
+    if category in OUTCOME_OF_CATEGORY and alone and not again:
+        return _outcome(now, category)
     if category == "open" and process.categories[before] in ("won", "lost", "disqualified"):
         return "reopened", DealReopened(stage=target)
     return "stage_moved", StageMoved(target=target, because=reason)
+
+
+def _migrate(
+    was: Values, now: Values, before: ProcessVersion, process: ProcessVersion
+) -> Iterator[tuple[str, Fact]]:
+    """Yield the facts of a deal that goes on in another pipeline, perhaps closed or open again.
+
+    Where the outcome changes with it, it is closed in the one it was in, and opened again in
+    the one it is in now.
+    """
+    old: Any = was.get("stage")
+    new: Any = now.get("stage") or old
+    closed, closes = before.categories[old], process.categories[new]
+    left, entered = old, new
+    if closes != closed and closes in OUTCOME_OF_CATEGORY:
+        first = before.first_of(closes)
+        left = old if first is None else first.key
+        yield _outcome(now, closes)
+    elif closes != closed:
+        first = process.first_of(closed)
+        entered = old if first is None else first.key
+    mapping = () if left == entered else (StageMapping(old=left, new=entered),)
+    yield (
+        "migrated",
+        DealMigrated(process=process.key, process_version=process.version, mapping=mapping),
+    )
+    if entered != new:
+        yield _move({**was, "stage": entered}, now, process)
+
+
+def _outcome(now: Values, category: Category) -> tuple[str, Fact]:
+    reason: Any = now.get("loss_reason")
+    competitor: Any = now.get("competitor")
+    match category:
+        case "lost":
+            return "lost", DealLost(because=reason, competitor=competitor)
+        case "disqualified":
+            return "disqualified", DealDisqualified(because=reason)
+        case _:
+            return "won", DealWon()

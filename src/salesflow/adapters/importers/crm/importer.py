@@ -11,8 +11,8 @@ applied.
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.event_store.append import SKEW
@@ -27,9 +27,9 @@ from salesflow.adapters.importers.crm.deal_facts import (
 from salesflow.adapters.importers.crm.exports import CrmExport, CrmRecord, ExportTable
 from salesflow.adapters.importers.crm.present_state import add_present_state
 from salesflow.adapters.importers.crm.stages import version_of
-from salesflow.adapters.importers.crm.system import CUSTOMER, CrmContext, CrmSystem
+from salesflow.adapters.importers.crm.system import CUSTOMER, CrmContext, CrmSystem, refusing
 from salesflow.adapters.importers.csv import BadRow, FileFormat
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.pipeline import ImportParts, ImportPipeline, is_one_batch
@@ -50,9 +50,6 @@ from salesflow.domain.time import same_rules, zone
 from salesflow.errors import InputError
 
 __all__ = ["import_crm"]
-
-
-UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
 
 
 def import_crm(  # noqa: PLR0913 - what the command line offers, all by keyword
@@ -80,11 +77,14 @@ def import_crm(  # noqa: PLR0913 - what the command line offers, all by keyword
             named. Nothing is recorded then.
     """
     business = _business_zone(log, timezone)
-    context = CrmContext(business, currency, max(log.now(), log.head().recorded) + SKEW)
+    horizon = max(log.now(), log.head().recorded) + SKEW
+    context = CrmContext(
+        business, currency, horizon, lambda source, id: bool(log.stream(object_id(source, id)))
+    )
     form = FileFormat(encoding=encoding)
     with CrmExport(Path(path), system.shapes, form) as export, RowsByObject() as rows:
         export.ensure_has(system.needed, system.hint)
-        work = _Import(system(context), export, log, business)
+        work = _CrmImport(system(context), export, log, business)
         work.report.strict, work.report.applied_changes = strict, apply_changes
         return work.run(
             rows, strict=strict, apply_changes=apply_changes, trial=trial, progress=progress
@@ -106,7 +106,7 @@ def _business_zone(log: EventLog, named: str | None) -> ZoneInfo | None:
     return wanted
 
 
-class _Import:
+class _CrmImport:
     """One export on its way into the log."""
 
     def __init__(
@@ -224,7 +224,9 @@ class _Import:
         return last + 1
 
     def _put(self, record: CrmRecord, rows: RowsByObject) -> None:
-        try:
+        refused: dict[int, RowError] = {}
+        object, text = None, ""
+        with refusing(record, refused):
             record = self._system.told(record)
             left_out = self._system.leave_out(record)
             if left_out is not None:
@@ -233,8 +235,8 @@ class _Import:
             self._system.look(record)
             object = self._system.object_of(record)
             text = json.dumps(record.values, ensure_ascii=False)
-        except Exception as error:  # noqa: BLE001 - a record never ends an import
-            self.report.refuse(record.place, None, row_error(error, UNREADABLE))
+        if refused:
+            self.report.refuse(record.place, None, refused[record.place])
             return
         if object is None:
             self.report.rows_of_settings += 1
@@ -254,7 +256,7 @@ class _Import:
             latest = published[max(published)] if published else None
             version = version_of(pipeline.key, pipeline.name, pipeline.stages, latest)
             self._processes[pipeline.key] = version
-            if version != latest:
+            if version != latest and self.report.objects:
                 self._publish.append(version)
 
     def _source(self) -> ImportSource:
@@ -283,7 +285,7 @@ class _Import:
                 title=object,
                 inferred=because,
             ),
-            complete=add_present_state,
+            complete=partial(add_present_state, self._processes),
         )
 
     # Extracting: the records of one deal, or of one customer, become facts.
@@ -303,17 +305,27 @@ class _Import:
         deal = self._system.deal(id, records, refused)
         process = self._processes[deal.process] if deal.process else None
         main = process or next(iter(self._processes.values()))
-        reading = Reading(self._system.name, main, self._rule_numbers, self._zone)
+        reading = Reading(
+            self._system.name, main.key, self._processes, self._rule_numbers, self._zone
+        )
         found = extract_deal(deal, reading, lines)
         found.process = process
         found.tied |= deal.tied
+        found.left_out.update(deal.left_out)
+        found.named.update(deal.named)
+        found.told_with.update(
+            {
+                place: found.told_with.get(other, other)
+                for place, other in deal.told_with.items()
+            }
+        )
         for place, notes in deal.notes.items():
             for note in notes:
                 found.adjust(place, note)
         for place, problem in refused.items():
             found.refuse(place, problem)
-        customer = deal.now.get("customer")
-        if isinstance(customer, str) and not self._system.registers_customers:
+        customer = None if deal.is_unknown else deal.now.get("customer")
+        if isinstance(customer, str) and not self._system.registers(customer):
             at = None
             registered = self._system.customer_named(customer, deal)
             found.customers.append(self._registered(customer, registered, at, found.place))
@@ -324,13 +336,14 @@ class _Import:
     ) -> ExtractedDeal:
         stream = object_id(self._system.name, id, "customer")
         found = ExtractedDeal(f"customer {id}", stream, lines)
+        refused: dict[int, RowError] = {}
         for record in records:
-            try:
+            with refusing(record, refused):
                 for key, fact, at in self._system.customer(id, record):
                     told = self._registered(id, fact, at, record.place, key)
                     found.customers.append(told)
-            except Exception as error:  # noqa: BLE001 - a record never ends an import
-                found.refuse(record.place, row_error(error, UNREADABLE))
+        for place, problem in refused.items():
+            found.refuse(place, problem)
         return found
 
     def _registered(

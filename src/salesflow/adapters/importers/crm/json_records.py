@@ -1,8 +1,9 @@
 """Reads the records of a JSON file one by one: an answer of an interface, or lines of JSON.
 
-Records stand in an array, alone or within what the interface wraps around it (`data`,
-`results`, `dataList`), one a line, or the whole file is one record. Only one of them is in
-memory at a time. Numbers stay as they are written: an amount never becomes a float.
+It is a module of its own, as the one that knows JSON. Records stand in an array, alone or
+within what the interface wraps around it ("data", "results"), one a line, or the whole file is
+one record. Only one of them is in memory at a time. Numbers stay as they are written: an amount
+never becomes a float.
 """
 
 import json
@@ -32,6 +33,7 @@ WRAPPERS: Final = frozenset(
         "recordresult",
         "result",
         "results",
+        "stages",
         "value",
         "__timeline",
     }
@@ -84,7 +86,7 @@ class JsonFile:
                 except (ValueError, RecursionError) as error:
                     yield BadRow(number, Message("is no JSON: {why}", why=str(error)))
                     continue
-                yield _record(number, values)
+                yield _as_record(number, values)
 
     def _read_array(self) -> Iterator[JsonRecord | BadRow]:
         reader = ijson_module()
@@ -95,7 +97,7 @@ class JsonFile:
             with self._open() as file:
                 for values in reader.items(file, prefix):
                     number += 1
-                    yield _record(number, without_numbers(values))
+                    yield _as_record(number, without_numbers(values))
         except (reader.JSONError, UnicodeError, RecursionError) as error:
             reason = Message(
                 "is no JSON from here on, so that nothing behind it is read: {why}",
@@ -138,7 +140,7 @@ def without_numbers(value: object) -> object:
             return value
 
 
-def _record(number: int, values: object) -> JsonRecord | BadRow:
+def _as_record(number: int, values: object) -> JsonRecord | BadRow:
     if isinstance(values, dict):
         return JsonRecord(number, values)
     return BadRow(number, Message("is no object of JSON"))

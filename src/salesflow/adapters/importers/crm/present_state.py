@@ -4,11 +4,12 @@ What is known of a deal is what was recorded before and what its history tells t
 the export says otherwise of it now, a fact is inferred: at the time at which the system says
 that the stage was entered, else when its record was changed last. What its history never speaks
 of was so at the closing of a closed deal at the latest. Nothing is added that is known already,
-so that an export of every week tells what changed in that week.
+so that an export of every week tells what changed in that week. A module of its own, as the one
+step that looks at what is recorded.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.importers.crm.deal_facts import (
@@ -32,6 +33,7 @@ from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, believed_history, without_retracted
+from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, from_instant
 
@@ -39,27 +41,34 @@ __all__ = ["add_present_state"]
 
 NOBODY: Final = UUID(int=0)
 MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
-LAST: Final = 1_000_000
+LAST: Final = 1_000_000_000
 """The place of what is so now, behind every step of a history."""
 
 
 def add_present_state(
-    deal: ExtractedDeal, stored: Sequence[Event], source: ImportSource
+    processes: Mapping[str, ProcessVersion],
+    deal: ExtractedDeal,
+    stored: Sequence[Event],
+    source: ImportSource,
 ) -> None:
     """Add what the export says of a deal now and neither its history nor the log does."""
     if not isinstance(deal, ExtractedCrmDeal) or not deal.facts:
         return
     recorded = without_retracted(stored)
     _keep_opening(deal, recorded)
-    present = _Present(deal, recorded, source)
+    _keep_first_seen(deal, recorded)
+    present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
-    present.add({each: deal.now[each] for each in never_told}, present.closed() or deal.seen)
+    closed = present.closed() or _Closing(deal.seen, LAST)
+    present.add({each: deal.now[each] for each in never_told}, closed.at, place=closed.before)
     if deal.now.get("stage") is not None:
-        stage: tuple[Attribute, ...] = ("stage", "loss_reason", "competitor")
+        stage: tuple[Attribute, ...] = ("process", "stage", "loss_reason", "competitor")
         at = deal.stage_entered or deal.seen
         told = deal.stage_entered is not None
-        present.add({each: deal.now.get(each) for each in stage}, at, is_told=told)
-        rest = [name for name in deal.now if name not in (*stage, *never_told)]
+        known = {each: deal.now.get(each) for each in stage}
+        present.add({**known, "process": _key(deal.process)}, at, is_told=told)
+        repeated = () if deal.now.get("lines") else never_told  # lines say an amount as well
+        rest = [name for name in deal.now if name not in (*stage, *repeated)]
         present.add({name: deal.now[name] for name in rest}, deal.seen)
     deal.facts.sort(key=in_order)
 
@@ -76,30 +85,64 @@ def _keep_opening(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
             kept[fields[name]] = getattr(opening, fields[name])
     for number, each in enumerate(deal.facts):
         fact = each.fact
-        if isinstance(fact, DealOpened) and fact.process == opening.process:
+        if not isinstance(fact, DealOpened):
+            continue
+        if fact.process == opening.process:
             kept["process_version"] = opening.process_version
             deal.facts[number] = each._replace(fact=fact.model_copy(update=kept))
+        elif "process" not in deal.told_of:  # it is in another pipeline by now
+            deal.facts[number] = each._replace(fact=opening)
+
+
+def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
+    """Keep since when something was known that an export only says is so now."""
+    known = {event.source_id: event for event in recorded if event.source_id is not None}
+    for number, each in enumerate(deal.facts):
+        event = known.get(each.source_id)
+        if event is not None and each.fact.inferred == AS_EXPORTED and event.fact == each.fact:
+            deal.facts[number] = each._replace(
+                occurred=event.occurred, precision=event.precision, day=None, undated=False
+            )
+
+
+def _key(process: ProcessVersion | None) -> str | None:
+    return None if process is None else process.key
+
+
+class _Closing(NamedTuple):
+    """When a deal was closed, and the place of what was so before, of the same time."""
+
+    at: ReadTime | None
+    before: int
 
 
 class _Present:
     """How a deal is now, beside what is known of it."""
 
     def __init__(
-        self, deal: ExtractedCrmDeal, recorded: Sequence[Event], source: ImportSource
+        self,
+        deal: ExtractedCrmDeal,
+        recorded: Sequence[Event],
+        source: ImportSource,
+        processes: Mapping[str, ProcessVersion],
     ) -> None:
         self._deal = deal
         self._recorded = recorded
         self._source = source
+        self._processes = processes
 
-    def closed(self) -> ReadTime | None:
+    def closed(self) -> _Closing | None:
         """Return when a deal that is closed now was closed, as far as anything says so."""
         deal, version = self._deal, self._source.process_of(self._deal)
+        stage: Any = deal.now.get("stage")
+        if stage is not None and version.categories[stage] == "open":
+            return None
         closing = [each for each in deal.facts if closes(each.fact, version)]
         last = max(closing, key=in_order, default=None)
         if last is not None and last.occurred is not None:
-            return ReadTime(last.occurred, last.precision, last.day)
-        stage: Any = deal.now.get("stage")
-        return deal.stage_entered if version.categories[stage] != "open" else None
+            at = ReadTime(last.occurred, last.precision, last.day)
+            return _Closing(at, last.order.place - 1)
+        return None if deal.stage_entered is None else _Closing(deal.stage_entered, LAST)
 
     def add(
         self,
@@ -107,15 +150,17 @@ class _Present:
         at: ReadTime | None,
         *,
         is_told: bool = False,
+        place: int = LAST,
     ) -> None:
         """Add the facts that lead from what is known at a time to what is so."""
         if not now:
             return
         deal, source = self._deal, self._source
-        was = self._known(now, at)
+        state = self._state(FOREVER if at is None else at.instant)
+        was = self._known(now, state)
         rules = {rule.label: number for number, rule in enumerate(source.rules)}
-        version = source.process_of(deal)
-        for label, fact in changes(was, {**was, **now}, version, source.name):
+        found = changes(was, {**was, **now}, self._around(state), source.name)
+        for number, (label, fact) in enumerate(found):
             rule = f"{label}{SEEN}"
             when = "undated" if at is None else from_instant(at.instant).isoformat()
             inferred = None if is_told else AS_EXPORTED
@@ -129,22 +174,29 @@ class _Present:
                     at.day if at else None,
                     None,
                     deal.place,
-                    FactOrder(LAST, rules[rule]),
+                    FactOrder(place + number, rules[rule]),
                     at is None,
                 )
             )
             deal.rules[rules[rule]] += 1
 
+    def _around(self, state: DealState) -> Mapping[str, ProcessVersion]:
+        """Return the processes of the export, and the one a deal is in by the log."""
+        named, recorded = state.process, state.version_in_force
+        if recorded is None or named in self._processes:
+            return self._processes
+        return {**self._processes, named: recorded}
+
     def _known(
-        self, now: Mapping[Attribute, object], at: ReadTime | None
+        self, now: Mapping[Attribute, object], state: DealState
     ) -> dict[Attribute, object]:
         """Return what is known at a time of what the export says now."""
-        state = self._state(FOREVER if at is None else at.instant)
         customer: Any = now.get("customer")
         same = customer is not None and state.customer_id == object_id(
             self._source.name, customer, "customer"
         )
         known: dict[Attribute, object] = {
+            "process": state.process,
             "stage": state.stage,
             "amount": state.amount,
             "expected_close": state.expected_close,
@@ -152,8 +204,10 @@ class _Present:
             "probability": state.probability_given,
             "owner": state.owner,
             "customer": customer if same else None,
+            "lines": state.line_items,
         }
-        return {name: known.get(name) for name in now}
+        wanted: set[Attribute] = {*now, "process", "stage"}
+        return {name: known.get(name) for name in wanted}
 
     def _state(self, until: Instant) -> DealState:
         """Return the state of a deal at a time, by what is recorded and what is told now."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
+from uuid import UUID
 
 from salesflow.adapters.importers.errors import Adjustment
 from salesflow.adapters.importers.times import ReadTime
@@ -18,7 +19,7 @@ __all__ = [
     "ATTRIBUTES",
     "Attribute",
     "CrmDeal",
-    "HistoryStep",
+    "HistoryRecord",
     "ToldFact",
     "Values",
     "spoken_of",
@@ -26,6 +27,7 @@ __all__ = [
 
 
 Attribute = Literal[
+    "process",
     "stage",
     "amount",
     "expected_close",
@@ -33,12 +35,17 @@ Attribute = Literal[
     "probability",
     "owner",
     "customer",
+    "lines",
     "loss_reason",
     "competitor",
+    "status",
 ]
-"""A stage is its key in the process, an amount Money, a probability a share that differs from
-that of the stage, an owner or a customer the id that the system gives it."""
+"""A process is its key, a stage its key in it, an amount Money, a probability a share that
+differs from that of the stage, an owner or a customer the id that the system gives it, lines a
+tuple of QuoteLine. A status (open, won, lost) stands beside the stage until `with_outcomes`
+makes one of the two."""
 ATTRIBUTES: Final[tuple[Attribute, ...]] = (
+    "process",
     "stage",
     "amount",
     "expected_close",
@@ -46,6 +53,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     "probability",
     "owner",
     "customer",
+    "lines",
     "loss_reason",
     "competitor",
 )
@@ -53,9 +61,10 @@ Values = Mapping[Attribute, object]
 
 
 NOTHING: Final[Values] = MappingProxyType({})
+TOLD: Final[Mapping[Attribute, str]] = MappingProxyType({})
 
 
-class HistoryStep(NamedTuple):
+class HistoryRecord(NamedTuple):
     """What a record of the history says: from then on it was so."""
 
     place: int
@@ -68,6 +77,12 @@ class HistoryStep(NamedTuple):
     """What is so from then on; None where it was emptied."""
     before: Values = NOTHING
     """What it was until then, where the record says so."""
+    then: Values = NOTHING
+    """What it became when this ended, where the record says so."""
+    deduced: Mapping[Attribute, str] = TOLD
+    """Why something is taken to be so, where the record does not say it itself."""
+    inferred: str | None = None
+    """Why it is deduced, where no record says so."""
 
 
 class ToldFact(NamedTuple):
@@ -92,7 +107,11 @@ class CrmDeal:
     process: str = ""
     """The pipeline it is in, as the key of its process."""
     title: str | None = None
+    customer_name: str | None = None
+    """What its record calls its customer."""
     lead_source: str | None = None
+    currency: str | None = None
+    """That of its amounts, where the deal itself names it."""
     opened: ReadTime | None = None
     opened_by: str | None = None
     modified: ReadTime | None = None
@@ -100,7 +119,7 @@ class CrmDeal:
     stage_entered: ReadTime | None = None
     """When it came where it stands now."""
     now: dict[Attribute, object] = field(default_factory=dict)
-    steps: list[HistoryStep] = field(default_factory=list)
+    steps: list[HistoryRecord] = field(default_factory=list)
     whole: frozenset[Attribute] = frozenset()
     """What the history would say had it ever changed."""
     told: list[ToldFact] = field(default_factory=list)
@@ -108,8 +127,19 @@ class CrmDeal:
     """Records that share their time with another one of the deal."""
     notes: dict[int, list[Adjustment]] = field(default_factory=dict)
     """What was taken otherwise than it is written, by record."""
+    left_out: dict[int, str] = field(default_factory=dict)
+    """Records that tell nothing that is read, and why."""
+    told_with: dict[int, int] = field(default_factory=dict)
+    """Records that tell a fact together with another one, which is the fact's."""
+    named: dict[UUID, str] = field(default_factory=dict)
+    """What its records call the deals that were merged into it."""
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of it: its records were all left out or refused."""
+        return self.place is None and not self.steps and not self.told
 
 
-def spoken_of(steps: Iterable[HistoryStep]) -> set[Attribute]:
+def spoken_of(steps: Iterable[HistoryRecord]) -> set[Attribute]:
     """Return what a history says anything of."""
     return {name for step in steps for name in (*step.after, *step.before)}

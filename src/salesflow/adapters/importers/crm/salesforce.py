@@ -12,18 +12,19 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.reading import ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep, ToldFact
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
 from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
@@ -73,10 +74,6 @@ COLUMNS: Final[Mapping[Attribute, tuple[str, ...]]] = {
 """The columns of a row that say how it was after a save."""
 ID_LENGTHS: Final = (15, 18)
 """Ids of Salesforce; of 18 characters the last three are a checksum."""
-XXX: Final = Message(
-    "amounts name no currency and are recorded in XXX, which stands for none; --currency says"
-    " which it is"
-)
 
 
 def _used(text: str) -> frozenset[str]:
@@ -221,7 +218,7 @@ class Salesforce(CrmSystem):
         """Return what the export leaves open."""
         found = self._days.assumed()
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(XXX)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(
@@ -260,8 +257,8 @@ class Salesforce(CrmSystem):
         deal = CrmDeal(id, process="salesforce")
         snapshots = any(record.kind == "OpportunityHistory" for record in records)
         owners = self._owner_changes(records)
-        for record in records:
-            try:
+        for record in sorted(records, key=lambda each: each.kind != "Opportunity"):
+            with refusing(record, refused):
                 match record.kind:
                     case "Opportunity":
                         self._take_deal(deal, record)
@@ -271,8 +268,6 @@ class Salesforce(CrmSystem):
                         self._field(deal, record, owners, snapshots=snapshots)
                     case _:
                         self._competitor(deal, record)
-            except Exception as error:  # noqa: BLE001 - a record never ends an import
-                refused[record.place] = row_error(error)
         deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
         return deal
 
@@ -310,8 +305,9 @@ class Salesforce(CrmSystem):
         deal.opened_by = read.text(values, "createdbyid")
         deal.title = read.text(values, "name", "opportunityname")
         deal.lead_source = read.text(values, "leadsource")
+        deal.currency = read.text(values, "currencyisocode")
         deal.now = {
-            **self._snapshot_values(record, read.text(values, "currencyisocode")),
+            **self._snapshot_values(record, deal.currency),
             "owner": read.text(values, "ownerid", "owner"),
             "customer": read.text(values, "accountid", "account"),
         }
@@ -320,13 +316,13 @@ class Salesforce(CrmSystem):
             deal.now["loss_reason"] = reason
         deal.place = record.place
 
-    def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryStep:
+    def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryRecord:
         read, values = self._values(), record.values
         notes = deal.notes.setdefault(record.place, [])
         at = read.time(values, "createddate", "systemmodstamp", notes=notes)
         if at is None:
             raise RowError("is empty, and the fact needs it", "createddate")
-        currency = read.text(values, "currencyisocode")
+        currency = read.text(values, "currencyisocode") or deal.currency
         before: dict[Attribute, object] = {}
         if read.text(values, "fromopportunitystagename"):
             before["stage"] = read.text(values, "fromopportunitystagename")
@@ -334,7 +330,7 @@ class Salesforce(CrmSystem):
             before["amount"] = read.amount(values, "prevamount", currency)
         if read.text(values, "prevclosedate"):
             before["expected_close"] = read.day(values, "prevclosedate")
-        return HistoryStep(
+        return HistoryRecord(
             record.place,
             read.text(values, "id") or "",
             at,
@@ -403,17 +399,19 @@ class Salesforce(CrmSystem):
         at = read.time(values, "createddate", notes=deal.notes.setdefault(record.place, []))
         if at is None:
             raise RowError("is empty, and the fact needs it", "createddate")
-        after = {name: self._field_value(name, values, "newvalue")}
-        before = {name: self._field_value(name, values, "oldvalue")}
+        after = {name: self._field_value(name, values, "newvalue", deal.currency)}
+        before = {name: self._field_value(name, values, "oldvalue", deal.currency)}
         id = read.text(values, "id") or ""
         actor = read.text(values, "createdbyid")
-        deal.steps.append(HistoryStep(record.place, id, at, actor, after, before))
+        deal.steps.append(HistoryRecord(record.place, id, at, actor, after, before))
 
-    def _field_value(self, name: Attribute, values: Mapping[str, Any], column: str) -> object:
+    def _field_value(
+        self, name: Attribute, values: Mapping[str, Any], column: str, currency: str | None
+    ) -> object:
         read = self._values()
         match name:
             case "amount":
-                return read.amount(values, column)
+                return read.amount(values, column, currency)
             case "expected_close":
                 return read.day(values, column)
             case "probability":
@@ -508,6 +506,6 @@ def _is_id(text: object) -> bool:
     return len(plain) in ID_LENGTHS and plain.isalnum() and plain[:1].isdigit()
 
 
-def _number(step: HistoryStep) -> str:
+def _number(step: HistoryRecord) -> str:
     """Return what grows with every record Salesforce makes: its id, but for the checksum."""
     return step.id[:15] if _is_id(step.id) else ""

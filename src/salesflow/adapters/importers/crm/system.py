@@ -1,23 +1,32 @@
 """What every system says of itself: its tables, its pipelines, what records of a deal mean."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.stages import CrmStage
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.times import MissingZoneError, ReadTime
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 
-__all__ = ["CUSTOMER", "CrmContext", "CrmPipeline", "CrmSystem", "customer_object"]
+__all__ = [
+    "CUSTOMER",
+    "CrmContext",
+    "CrmPipeline",
+    "CrmSystem",
+    "customer_object",
+    "refusing",
+]
 
 
+UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
 CUSTOMER: Final = "\x1dcustomer"
 """Begins the name of what is put together of a customer; ids of deals never begin so."""
 
@@ -27,6 +36,20 @@ def customer_object(id: str) -> str:
     return f"{CUSTOMER}\x1d{id}"
 
 
+@contextmanager
+def refusing(record: CrmRecord, refused: dict[int, RowError]) -> Iterator[None]:
+    """Refuse a record in whose work something goes wrong; it never ends an import.
+
+    Only that times need a zone, which nobody named, is about all of them.
+    """
+    try:
+        yield
+    except MissingZoneError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+        refused[record.place] = row_error(error, UNREADABLE)
+
+
 class CrmContext(NamedTuple):
     """What whoever imports says beside the export."""
 
@@ -34,6 +57,8 @@ class CrmContext(NamedTuple):
     currency: str | None
     horizon: Instant
     """Nothing can have happened later."""
+    is_recorded: Callable[[str, str], bool] = lambda _source, _id: False
+    """Whether the log holds a deal of a source already."""
 
 
 class CrmPipeline(NamedTuple):
@@ -67,6 +92,11 @@ class CrmSystem(ABC):
     def registers_customers(self) -> bool:
         """Whether the export has a table of customers."""
         return False
+
+    def registers(self, customer: str) -> bool:
+        """Return whether a table of the export registers a customer."""
+        del customer
+        return self.registers_customers
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record without what the system wraps around it, as the kind that it is."""
@@ -110,8 +140,7 @@ class CrmSystem(ABC):
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""
-        del deal
-        return CustomerRegistered(name=id)
+        return CustomerRegistered(name=deal.customer_name or id)
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""
