@@ -111,6 +111,12 @@ COMMANDS: Final = CommandGroup(
             "Import what another system recorded.",
             {
                 "table": f"{HOME}imports.commands:table",
+                "xes": f"{HOME}imports.event_logs:xes",
+                "ocel": f"{HOME}imports.event_logs:ocel",
+                "salesforce": f"{HOME}imports.systems:salesforce",
+                "hubspot": f"{HOME}imports.systems:hubspot",
+                "pipedrive": f"{HOME}imports.systems:pipedrive",
+                "zoho": f"{HOME}imports.systems:zoho",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },
