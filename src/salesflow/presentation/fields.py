@@ -198,6 +198,9 @@ CALLED = {
 CALLED_IN = {
     ("CommissionStatementView", "to_date"): "Period not over yet",
     ("ContestStandingsView", "to_date"): "Contest not over yet",
+    ("DetractorFollowUps", "due"): "Due for follow-up",
+    ("DetractorFollowUps", "within"): "In time",
+    ("DetractorFollowUps", "within_share"): "Share in time",
     ("GroupChange", "people"): "Count",
     ("PastRange", "values"): "Periods before",
     ("StageStay", "left"): "Left the stage",
