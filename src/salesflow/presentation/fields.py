@@ -196,8 +196,10 @@ CALLED = {
 }
 """What people call fields whose names do not say enough by themselves."""
 CALLED_IN = {
+    ("CommissionStatementView", "due"): "Draw and guarantee due",
     ("CommissionStatementView", "to_date"): "Period not over yet",
     ("ContestStandingsView", "to_date"): "Contest not over yet",
+    ("DisputeShown", "time"): "Which time",
     ("GroupChange", "people"): "Count",
     ("PastRange", "values"): "Periods before",
     ("StageStay", "left"): "Left the stage",

@@ -74,9 +74,18 @@ def translated(message: str, language: Language, context: str | None = None) -> 
     return catalogue.pgettext(context, message)
 
 
-def in_language(word: str, language: Language) -> str:
-    """Return a word in a language; keys of several words are written with blanks."""
-    return translated(word.replace("_", " "), language)
+def in_language(word: str, language: Language, *contexts: str) -> str:
+    """Return a word in a language; keys of several words are written with blanks.
+
+    Where the catalogue has it in one of the contexts (the title of a table, what it is a field
+    of), that is what is meant: one English word may be several in another language.
+    """
+    plain = word.replace("_", " ")
+    for context in contexts:
+        text = translated(plain, language, context)
+        if text != plain:
+            return text
+    return translated(plain, language)
 
 
 READ_AS: Final[Mapping[str, str]] = {
@@ -120,10 +129,10 @@ READ_AS: Final[Mapping[str, str]] = {
 """What people read in English for keys that do not say enough by themselves."""
 
 
-def key_text(key: str, language: Language) -> str:
+def key_text(key: str, language: Language, *contexts: str) -> str:
     """Return what people read for a key that is stored or stands in JSON."""
     read_as = READ_AS.get(key) if language == "en" else None
-    return read_as or in_language(key, language)
+    return read_as or in_language(key, language, *contexts)
 
 
 def word_known(word: str, language: Language) -> str:

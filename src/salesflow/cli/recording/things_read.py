@@ -126,9 +126,9 @@ class ThingsRead:
         """The business day of that moment."""
         return self.moment.as_of.astimezone(self.zone).date()
 
-    def word(self, text: str) -> str:
-        """Return a word of ours in the language asked for."""
-        return in_language(text, self.language)
+    def word(self, text: str, *contexts: str) -> str:
+        """Return a word of ours in the language asked for, as it is meant in a context."""
+        return in_language(text, self.language, *contexts)
 
     def key(self, text: str) -> str:
         """Return what people read for a stored word."""
