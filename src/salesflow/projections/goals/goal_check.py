@@ -327,15 +327,17 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             known_at=moment.known_at,
             position=moment.position,
         )
-        known = evidence.known
+        known, unit = evidence.known, self.unit
+        if metric.is_figure and unit is None:
+            unit = OutsideFigures.read(reader).unit(self.metric)
         if self.target is not None:
-            ensure_target(metric, self.unit, self.target, self.baseline)
+            ensure_target(metric, unit, self.target, self.baseline)
         baseline = baseline_of(metric, self.target, self.baseline, evidence)
         parents = {goal.key for goal in read_goals(reader) if goal.standing != "abandoned"}
         return GoalCheckView(
             moment=moment,
             metric=metric.key,
-            unit=self.unit,
+            unit=unit,
             target=self.target,
             baseline=baseline,
             period=span.period(),
