@@ -96,6 +96,47 @@ def test_a_goal_is_checked_in_the_unit_of_its_figure(db: str) -> None:
     assert "20%" in out
 
 
+def test_a_contest_that_has_not_begun_has_nobody_first(db: str) -> None:
+    asked = typed("ask contest-standings spring --as-of 2026-01-25", db)
+    assert "contest not begun: nobody is first yet" in asked.out
+    row = next(line.split() for line in asked.out.splitlines() if "ann" in line)
+    assert row[0] == "–"
+
+
+def test_the_effect_of_a_training_before_it_was_offered_says_so(db: str) -> None:
+    offer = "training offer nego --name-en Negotiation --name-zh 谈判 --metric win_rate"
+    assert typed(f"{offer} --occurred-at 2026-05-01", db).code == 0
+    asked = "ask training-effect nego --as-of 2026-04-01"
+    assert "offered on 2026-05-01 only" in " ".join(typed(asked, db).out.split())
+
+
+def test_a_quarter_is_written_in_one_way(db: str) -> None:
+    assert " 2026-Q1 " in typed("figure show", db).out
+    goal = "goal set q --metric orders --target 4 --quarter 2026-Q2"
+    assert typed(f"{goal} {GOAL}", db).code == 0
+    for command in ("goal list", "goal show q", "ask goal-attainment --as-of 2026-05-01"):
+        assert "2026-Q2" in typed(command, db).out
+
+
+def test_a_goal_of_a_century_names_no_day_that_nobody_typed(db: str) -> None:
+    days = "--first-day 1999-01-01 --last-day 2099-12-31"
+    told = typed(f"goal set yz --metric orders --target 4 {days} {GOAL}", db)
+    assert "a goal is of 20 years at most" in told.err
+    assert "1897" not in told.err
+
+
+def test_what_is_no_metric_is_named_once_in_the_refusal(db: str) -> None:
+    told = typed("ask goal-check --metric winrate --target 3 --year 2027", db)
+    assert told.err.count("'winrate'") == 1
+    assert "(perhaps win_rate)" in told.err
+
+
+def test_the_places_of_a_command_are_explained(db: str) -> None:
+    out = " ".join(typed("statement show --help", db).out.split())
+    assert "The key of the plan." in out
+    assert "The id of the rep, or the name." in out
+
+
 def test_what_is_paid_out_has_no_more_digits_than_money(db: str) -> None:
     terms = """'{"rate": "5%", "draw": "1000.005"}'"""
     line = "plan publish x --name-en X --name-zh X --currency CNY --starts 2027-01-01 --terms"

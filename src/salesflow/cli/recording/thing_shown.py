@@ -27,7 +27,7 @@ from salesflow.domain.team import Team
 from salesflow.domain.time import from_instant
 from salesflow.domain.training import Training
 from salesflow.presentation.fields import called
-from salesflow.presentation.format import NO_VALUE, local_day, span_text
+from salesflow.presentation.format import NO_VALUE, local_day
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.value_text import (
     NO_UNIT,
@@ -118,7 +118,7 @@ class _Shower:
         for first, last, less in PERIODS:
             ends = values.get(first), values.get(last)
             if isinstance(ends[0], date) and isinstance(ends[1], date):
-                text = span_text(ends[0], ends[1] - timedelta(days=less))
+                text = self.read.span(ends[0], ends[1] - timedelta(days=less))
                 values = {
                     ("period" if name == first else name): text if name == first else value
                     for name, value in values.items()
@@ -180,7 +180,7 @@ def _cells(record: object, read: ThingsRead, unit: Unit) -> Iterator[tuple[str, 
             continue
         if name == "first_day" and isinstance(last := ends.get("last_day"), date):
             assert isinstance(value, date)
-            yield "period", span_text(value, last)
+            yield "period", read.span(value, last)
         else:
             text = read.text.field(record, name, value, kind, unit)
             if text:

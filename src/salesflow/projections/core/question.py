@@ -197,7 +197,7 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
-    return f"{said}, not {shown}"
+    return said if shown in said else f"{said}, not {shown}"
 
 
 ViewT = TypeVar("ViewT", bound="View")

@@ -408,7 +408,10 @@ def _spans_before(span: Span, periods: int, reader: Reader) -> Sequence[Span]:
     first = int(known.min()) if len(known) else None
     found: list[Span] = []
     while len(found) < periods:
-        span = span_before(span, reader)
+        try:
+            span = span_before(span, reader)
+        except InputError:  # it lies before the first day there is
+            break
         if first is None or span.end <= first or from_instant(span.start).year <= 1:
             break
         if span.end - 1 <= reader.read_point.as_of:
