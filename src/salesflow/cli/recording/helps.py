@@ -102,7 +102,7 @@ HELPS: Final[Mapping[str, str]] = {
     "override": "Why an exit criterion may be unmet, CRITERION=REASON.",
     "owner": "The rep who is responsible, by id or name.",
     "pain_point": "Whether it hurts.",
-    "participants": "Who took part, also whoever records it; several with commas, or again.",
+    "participants": "Who took part, also whoever records it.",
     "payment_days": "Within how many days it is to be paid.",
     "people": "Who decides, and as what, such as 王总:CEO; or JSON with name, role, person_id.",
     "period": "By which period it is settled.",
