@@ -23,7 +23,7 @@ from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
-from salesflow.domain.currency_codes import smallest_coin
+from salesflow.domain.currency_codes import ensure_payable
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
@@ -562,20 +562,10 @@ class IncentivePlan(Aggregate, IncentivePlanState):
 
 
 def _ensure_payable(terms: PlanTerms, currency: str) -> None:
-    """Refuse amounts that are paid out and have more digits than money has.
-
-    Raises:
-        InputError: with the smallest coin there is.
-    """
-    coin = smallest_coin(currency)
+    """Refuse amounts that are paid out and have more digits than money has."""
     paid = {name: getattr(terms, name) for name in ("cap", "draw", "guarantee")}
     paid |= {f"bonus of SPIFF {spiff.key}": spiff.bonus for spiff in terms.spiffs}
-    for name, amount in paid.items():
-        if amount is not None and amount % coin:
-            raise InputError(
-                f"{name} {amount:,} {currency} cannot be paid out: the smallest amount of"
-                f" {currency} is {coin:f}; say so much in whole ones of it"
-            )
+    ensure_payable(paid, currency)
 
 
 def _ensure_parts_of_quota(terms: PlanTerms) -> None:

@@ -327,9 +327,7 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             known_at=moment.known_at,
             position=moment.position,
         )
-        known, unit = evidence.known, self.unit
-        if metric.is_figure and unit is None:
-            unit = OutsideFigures.read(reader).unit(self.metric)
+        known, unit = evidence.known, self._unit(metric, reader)
         if self.target is not None:
             ensure_target(metric, unit, self.target, self.baseline)
         baseline = baseline_of(metric, self.target, self.baseline, evidence)
@@ -350,6 +348,12 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             parent_known=None if self.parent is None else self.parent in parents,
             rates=exchange.used,
         )
+
+    def _unit(self, metric: Metric, reader: Reader) -> str | None:
+        """Return the unit that was named, or that an outside figure is reported in."""
+        if self.unit is None and metric.is_figure:
+            return OutsideFigures.read(reader).unit(self.metric)
+        return self.unit
 
     def _in(self, reader: Reader) -> str | None:
         """Return the currency of a metric of money; none of any other."""
