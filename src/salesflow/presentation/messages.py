@@ -23,6 +23,7 @@ __all__ = [
     "in_language",
     "key_text",
     "kind_name",
+    "meant_in",
     "name_facts",
     "say",
     "say_count",
@@ -81,11 +82,16 @@ def in_language(word: str, language: Language, *contexts: str) -> str:
     of), that is what is meant: one English word may be several in another language.
     """
     plain = word.replace("_", " ")
+    return meant_in(plain, language, *contexts) or translated(plain, language)
+
+
+def meant_in(word: str, language: Language, *contexts: str) -> str | None:
+    """Return a word as it is meant in the first of some contexts that knows it, or None."""
     for context in contexts:
-        text = translated(plain, language, context)
-        if text != plain:
+        text = translated(word, language, context)
+        if text != word:
             return text
-    return translated(plain, language)
+    return None
 
 
 READ_AS: Final[Mapping[str, str]] = {

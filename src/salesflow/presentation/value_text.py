@@ -45,6 +45,7 @@ from salesflow.presentation.messages import (
     Language,
     in_language,
     key_text,
+    meant_in,
     word_known,
 )
 
@@ -196,8 +197,8 @@ def label_text(field: str, language: Language, record: type | None = None) -> st
     if language == "en":
         return plain
     contexts = (*contexts_of(record), "field of a fact")
-    text = in_language(plain, language, *contexts)
-    return text if text != plain else in_language(plain.capitalize(), language, *contexts)
+    text = meant_in(plain, language, *contexts)
+    return text or in_language(plain.capitalize(), language, *contexts)
 
 
 def contexts_of(record: type | None) -> tuple[str, ...]:
