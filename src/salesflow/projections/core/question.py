@@ -200,7 +200,7 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
-    return f"{said}, not {shown}" if error["loc"] else said
+    return f"{said}, not {shown}" if error["loc"] and shown not in said else said
 
 
 ViewT = TypeVar("ViewT", bound="View")
