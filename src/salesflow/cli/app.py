@@ -158,6 +158,9 @@ COMMANDS: Final = CommandGroup(
                 "remove-collaborator": ThingCommand(
                     DEAL, "remove_collaborator", PEOPLE_CHANGED
                 ),
+                "win": ThingCommand(DEAL, "win", f"{SALES}:SOLD"),
+                "amend-contract": ThingCommand(DEAL, "amend_contract", f"{SALES}:SOLD"),
+                "issue-invoice": ThingCommand(DEAL, "issue_invoice", f"{SALES}:INVOICED"),
                 "receive-payment": ThingCommand(
                     DEAL, "receive_payment", f"{SALES}:MONEY_RECEIVED"
                 ),
