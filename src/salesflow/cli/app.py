@@ -111,6 +111,12 @@ COMMANDS: Final = CommandGroup(
             "Import what another system recorded.",
             {
                 "table": f"{HOME}imports.commands:table",
+                "xes": f"{HOME}imports.event_logs:xes",
+                "ocel": f"{HOME}imports.event_logs:ocel",
+                "salesforce": f"{HOME}imports.systems:salesforce",
+                "hubspot": f"{HOME}imports.systems:hubspot",
+                "pipedrive": f"{HOME}imports.systems:pipedrive",
+                "zoho": f"{HOME}imports.systems:zoho",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },
@@ -120,6 +126,7 @@ COMMANDS: Final = CommandGroup(
             {
                 "log": f"{HOME}exports.log:export_log",
                 "tables": f"{HOME}exports.tables:export_tables",
+                "lake": f"{HOME}admin.lake:export",
                 "xes": f"{HOME}exports.histories:export_xes",
                 "ocel": f"{HOME}exports.histories:export_ocel",
             },
@@ -288,6 +295,7 @@ COMMANDS: Final = CommandGroup(
         "restore": f"{HOME}exports.log:restore",
         "digest": f"{HOME}exports.log:digest",
         "project": f"{HOME}admin.project:project",
+        "upgrade": f"{HOME}admin.lake:upgrade",
         "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
         "clock": CommandGroup(
