@@ -3,6 +3,8 @@
 Reasons, competitors, segments, products and audiences are texts that people write. One that no
 case has is taken for the only one that differs in nothing but its letters, or a reason for the
 one that a process calls so; else the answer says what there is. Leaves out what has a key.
+
+A module of its own, since the library answers, and this reads what it is asked.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
