@@ -117,6 +117,7 @@ ENGINE = {
     "close",
     "compare",
     "disagreements",
+    "export_lake",
     "follow",
     "get",
     "history",
