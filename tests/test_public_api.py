@@ -117,7 +117,7 @@ ENGINE = {
     "close",
     "compare",
     "disagreements",
-    "export_lake",
+    "exports",
     "follow",
     "get",
     "history",

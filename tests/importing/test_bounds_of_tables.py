@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from importing.desk import Desk
 from properties.effort import examples
 from salesflow.adapters.importers import read_mapping
+from salesflow.adapters.importers.csv import BadRow, TableFile, TableRow
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow
 from salesflow.adapters.importers.table.mapping import FileFormat
 from salesflow.adapters.importers.table.patterns import Extraction, matcher, refusal
 from salesflow.errors import InputError

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow
+from salesflow.adapters.importers.csv import BadRow, TableFile, TableRow
 from salesflow.adapters.importers.table.mapping import FileFormat
 from salesflow.errors import InputError
 

@@ -61,6 +61,10 @@ class ExtractedDeal:
     """Lines that share their time with another line of the deal."""
     named: dict[UUID, str] = field(default_factory=dict)
     """What its rows call the deals it was merged with."""
+    told_with: dict[int, int] = field(default_factory=dict)
+    """Lines that tell a fact together with another line, which is the fact's."""
+    process: ProcessVersion | None = None
+    """The process version it is in, where deals of its source are in several."""
     rules: Counter[int] = field(default_factory=Counter)
     """How many rows each rule took."""
 

@@ -147,6 +147,8 @@ def order_facts(deal: ExtractedDeal, source: ImportSource, stored: Sequence[Even
     _open_before_closing(deal, source, events)
     if deal.facts and not any(extracted.fact.is_opening for extracted in deal.facts):
         _open(deal, source, events)
+    if source.complete is not None:
+        source.complete(deal, stored, source)
     deal.facts.sort(key=in_order)
 
 
@@ -182,7 +184,7 @@ def _open_before_closing(
     )
     if opening is None or opening.occurred is None or policy == "keep":
         return
-    version = source.process
+    version = source.process_of(deal)
     closed = [t for t in deal.facts if t.occurred is not None and closes(t.fact, version)]
     first = min(closed, key=in_order, default=None)
     at, precision, day = (
@@ -290,7 +292,7 @@ def _first_stage(deal: ExtractedDeal, source: ImportSource, otherwise: str) -> s
     first = min(deal.facts, key=in_order)
     if not isinstance(first.fact, StageMoved):
         return otherwise
-    is_open = source.process.categories[first.fact.target] == "open"
+    is_open = source.process_of(deal).categories[first.fact.target] == "open"
     return first.fact.target if is_open else otherwise
 
 

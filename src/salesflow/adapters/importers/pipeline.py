@@ -120,7 +120,8 @@ class ImportBatch:
             report.facts_known += len(compared.known)
             report.facts_retracted += len(compared.retracted)
             report.facts_restored += len({event.source_id for event in compared.undone})
-            report.objects_new += bool(compared.new) and deal.stream_id not in self._streams
+            is_new = deal.facts and compared.new and deal.stream_id not in self._streams
+            report.objects_new += bool(is_new)
             report.customers_registered += sum(
                 isinstance(one.fact, CustomerRegistered) for one in compared.new
             )
@@ -133,6 +134,9 @@ class ImportBatch:
         return report
 
     def _is_first(self, extracted: ExtractedFact) -> bool:
+        """Return whether no earlier row of the import registered the same customer."""
+        if not extracted.fact.is_opening:
+            return True
         if (
             extracted.stream_id in self._known_customers
             or extracted.stream_id in self.customers
@@ -160,7 +164,7 @@ class ImportBatch:
 
     def _list_irregular(self, deal: ExtractedDeal, compared: Compared) -> None:
         own = [one for one in compared.recorded if one.stream_id == deal.stream_id]
-        if not own:
+        if not own or not deal.facts:
             return
         stored = self._streams.get(deal.stream_id, ())
         published = self._source.published
@@ -192,9 +196,9 @@ class ImportBatch:
                 report.adjust(line, deal.object, deal.adjusted[line])
             if line in deal.left_out:
                 report.leave_out(line, deal.left_out[line])
-            elif line in new:
+            elif deal.told_with.get(line, line) in new:
                 report.rows_recorded += 1
-            elif line in changed:
+            elif deal.told_with.get(line, line) in changed:
                 report.rows_changed += 1
             else:
                 report.rows_known += 1

@@ -25,8 +25,8 @@ from salesflow.adapters.event_store.external_events import (
     retry_on_conflict,
 )
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.importers.csv import BadRow, TableFile, TableRow, tidied
 from salesflow.adapters.importers.errors import CURRENCY as NO_CURRENCY
-from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow, tidied
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.time import from_instant, read_day, start_of_day
 from salesflow.domain.values import number

@@ -216,7 +216,7 @@ class _Rows:
         was, now = parts[event.event_id], self._parts(one.source_id, one.fact)
         if was.by == now.by == "id":
             return False
-        version = self._source.process
+        version = self._source.process_of(self._deal)
         if closes(event.fact, version) and closes(one.fact, version):
             return True
         alike = event.fact.kind == one.fact.kind and sub_of(event.fact) == sub_of(one.fact)

@@ -7,7 +7,7 @@ at the source or left out by the mapping is listed with file, line and reason; b
 add up; `tables()` lays the report out for people.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, get_args
@@ -35,11 +35,13 @@ from salesflow.adapters.importers.report_entries import (
     ReportLine,
     ReportWords,
     RowsLeftOut,
+    SourceFile,
     Unlisted,
     entry_reason,
     finding_reason,
 )
 from salesflow.domain.wording import Message, shortened
+from salesflow.presentation.format import NO_VALUE
 from salesflow.presentation.messages import Language
 from salesflow.presentation.table import TableOfView
 
@@ -112,6 +114,7 @@ class LineSet:
                 self.count += 1
 
 
+COLUMNS_SHOWN = 3
 SUMMED = (
     "rows_recorded",
     "rows_known",
@@ -159,6 +162,8 @@ class ImportReport(ReportLine):
     """Rows that tell a recorded fact differently and nothing new."""
     rows_refused: int = 0
     rows_left_out: int = 0
+    rows_of_settings: int = 0
+    """Rows that say how others are to be read: stages, users, currencies."""
     rows_adjusted: int = 0
     """Rows among all these whose content was adjusted."""
     rows_tied: int = 0
@@ -219,6 +224,10 @@ class ImportReport(ReportLine):
     findings: list[Finding] = Field(default_factory=list)
     unknown_columns: list[str] = Field(default_factory=list)
     """Columns of the file the mapping says nothing about."""
+    files: list[SourceFile] = Field(default_factory=list)
+    """The files of an export that has several, also those that were not read."""
+    assumed: list[Message] = Field(default_factory=list)
+    """What the source leaves open and was taken to be so, in sentences."""
 
     _adjusted: LineSet = PrivateAttr(default_factory=LineSet)
     _rest: Rest = PrivateAttr(default_factory=Rest)
@@ -243,6 +252,7 @@ class ImportReport(ReportLine):
             + self.rows_changed
             + self.rows_refused
             + self.rows_left_out
+            + self.rows_of_settings
         )
         facts = self.facts_recorded + self.facts_known + self.facts_changed
         counted = self.facts_told + self.facts_no_more_told
@@ -271,12 +281,27 @@ class ImportReport(ReportLine):
         self._for_now = self._for_now or part.for_now
         self._adjust(remark.line for remark in part.adjusted)
 
-    def finish(self) -> None:
-        """Put the lists in the order of the file, and count what they do not hold."""
+    def finish(self, places: Callable[[int], tuple[str, int]] | None = None) -> None:
+        """Put the lists in the order of the file, and count what they do not hold.
+
+        `places` says of a number of a record in which file and line it stands, where records
+        of several files are numbered through.
+        """
         for name in LISTED:
             getattr(self, name).sort(key=lambda entry: entry.line)
         self.unlisted = sorted(self._rest.all(), key=lambda each: (each.list, -each.count))
         self._rest, self._adjusted = Rest(), LineSet()
+        if places is not None:
+            self._place(places)
+
+    def _place(self, places: Callable[[int], tuple[str, int]]) -> None:
+        for name in LISTED:
+            for entry in getattr(self, name):
+                entry.file, entry.line = places(entry.line)
+        for rest in self.unlisted:
+            rest.file, rest.first_line = places(rest.first_line)
+        for out in self.left_out:
+            out.file, out.first_line = places(out.first_line)
 
     def _enter(
         self, name: ListName, entries: Sequence[Remark | Inferred | Irregular | ReportedChange]
@@ -352,7 +377,7 @@ class ImportReport(ReportLine):
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Return tables for people: the counts, then what happened and how often."""
-        words = ReportWords(language, recorded=self.recorded)
+        words = ReportWords(language, recorded=self.recorded, several_files=len(self.files) > 1)
         counts = TableOfView(
             words("Import"),
             (words("What"), words("Count")),
@@ -360,7 +385,22 @@ class ImportReport(ReportLine):
             notes=self._notes(words),
         )
         remarks = [group for group in self._groups() if group.rows]
-        return [counts, *(group.table(words) for group in remarks)]
+        files = [self._files_table(words)] if self.files else []
+        return [counts, *files, *(group.table(words) for group in remarks)]
+
+    def _files_table(self, words: ReportWords) -> TableOfView:
+        rows = tuple(
+            (
+                shortened(each.name),
+                NO_VALUE if each.table is None else words(each.table),
+                f"{each.rows:,}",
+                _some(each.unknown_columns),
+            )
+            for each in self.files
+        )
+        columns = ("File", "Taken for", "Rows", "Columns not read")
+        notes = tuple(words(each) for each in self.assumed)
+        return TableOfView(words("Files"), tuple(map(words, columns)), rows, notes=notes)
 
     def _counts(self) -> list[tuple[str, int]]:
         always = [
@@ -372,7 +412,8 @@ class ImportReport(ReportLine):
         ]
         sometimes = [
             ("Rows changed at source", self.rows_changed),
-            ("Rows left out by the mapping", self.rows_left_out),
+            ("Rows left out", self.rows_left_out),
+            ("Rows of settings", self.rows_of_settings),
             ("Rows adjusted", self.rows_adjusted),
             ("Rows that share their time with another", self.rows_tied),
             ("Rows taken before the interruption", self.rows_resumed),
@@ -406,6 +447,8 @@ class ImportReport(ReportLine):
             (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
         ]
         lines = [f"{words(label)} {text}" for label, text in notes if text]
+        if not self.files:  # else they stand below these
+            lines += [words(each) for each in self.assumed]
         nothing = "nothing was recorded"
         return (*lines, *(() if self.recorded else (words(nothing),)))
 
@@ -417,9 +460,11 @@ class ImportReport(ReportLine):
 
     def _groups(self) -> list[ReportGroup]:
         ask = (ASK,) if self.facts_changed_only_listed else ()
-        left_out = [(out.reason, out.rows, out.first_line) for out in self.left_out]
+        left_out: list[Counted] = [
+            (out.reason, out.rows, (out.file or "", out.first_line)) for out in self.left_out
+        ]
         columns: list[Counted] = [
-            (finding_reason(each), each.rows, each.first_line) for each in self.findings
+            (finding_reason(each), each.rows, ("", each.first_line)) for each in self.findings
         ]
         return [
             ReportGroup.of("Refused", self._all("refused")),
@@ -427,17 +472,25 @@ class ImportReport(ReportLine):
             ReportGroup.of("Inferred", self._all("inferred"), "Facts"),
             ReportGroup.of("Recorded, but irregular", self._all("irregular"), "Facts"),
             ReportGroup.of("Changed at source", self._all("changed"), "Facts", ask),
-            ReportGroup("Left out by the mapping", left_out),
+            ReportGroup("Left out", left_out),
             ReportGroup("Columns", columns),
         ]
 
     def _all(self, name: str) -> Iterator[Counted]:
         """Return what a list holds and what it has no room for."""
         for entry in getattr(self, name):
-            yield entry_reason(entry), 1, entry.line
+            yield entry_reason(entry), 1, (entry.file, entry.line)
         for rest in self.unlisted:
             if rest.list == name:
-                yield rest.reason, rest.count, rest.first_line
+                yield rest.reason, rest.count, (rest.file or self.file, rest.first_line)
+
+
+def _some(columns: Sequence[str]) -> str:
+    """Return how many columns there are, and the first of them."""
+    if not columns:
+        return NO_VALUE
+    more = ", …" if len(columns) > COLUMNS_SHOWN else ""
+    return f"{len(columns)}: {', '.join(map(shortened, columns[:COLUMNS_SHOWN]))}{more}"
 
 
 def _counted(counts: dict[str, int]) -> str:

@@ -32,6 +32,7 @@ __all__ = [
     "ReportWords",
     "ReportedChange",
     "RowsLeftOut",
+    "SourceFile",
     "Unlisted",
     "entry_reason",
     "finding_reason",
@@ -120,6 +121,17 @@ class ReportedChange(ReportLine):
         return Message("{change}; recorded so", change=how) if self.applied else how
 
 
+class SourceFile(ReportLine):
+    """One file of an export: what it was taken for, and how many records it has."""
+
+    name: str
+    table: str | None
+    """None of a file that is no table of the system; it was not read."""
+    rows: int = 0
+    unknown_columns: list[str] = []
+    """Columns that are not read."""
+
+
 class Unlisted(ReportLine):
     """Entries that a list is too long for: how many of one reason."""
 
@@ -127,6 +139,8 @@ class Unlisted(ReportLine):
     reason: Message
     count: int
     first_line: int
+    file: str | None = None
+    """The file of that line, of an export of several."""
 
 
 class RowsLeftOut(ReportLine):
@@ -135,13 +149,17 @@ class RowsLeftOut(ReportLine):
     reason: str
     rows: int
     first_line: int
+    file: str | None = None
+    """The file of that line, of an export of several."""
 
 
 class Finding(ReportLine):
     """What a column held that stands for nothing, or that a lookup file does not know."""
 
     column: str
-    finding: Literal["empty", "stands for empty", "looks like empty", "not in lookup"]
+    finding: Literal[
+        "empty", "stands for empty", "looks like empty", "not in lookup", "default of the log"
+    ]
     value: str
     rows: int
     first_line: int
@@ -203,9 +221,16 @@ REPORT: Final = "import report"
 class ReportWords:
     """The words of a report in a language; of a trial, what would be done."""
 
-    def __init__(self, language: Language, *, recorded: bool) -> None:
+    def __init__(
+        self, language: Language, *, recorded: bool, several_files: bool = False
+    ) -> None:
         self.language: Language = language
         self._recorded = recorded
+        self._several_files = several_files
+
+    def place(self, file: str, line: int) -> str:
+        """Return where something stands: its line, and its file where there are several."""
+        return f"{file}: {line:,}" if self._several_files else f"{line:,}"
 
     def __call__(self, text: str) -> str:
         """Return a word or label of the report, or a message."""
@@ -217,8 +242,8 @@ class ReportWords:
 # The groups of an import report for people: what happened, how often, and where first.
 
 SHOWN_MAX = 20
-Counted = tuple[str, int, int]
-"""What happened, how often, and in which line first."""
+Counted = tuple[str, int, tuple[str, int]]
+"""What happened, how often, and in which file and line first."""
 
 
 class ReportGroup(NamedTuple):
@@ -239,9 +264,9 @@ class ReportGroup(NamedTuple):
     ) -> "ReportGroup":
         """Count by reason, the most frequent first."""
         rows: dict[str, Counted] = {}
-        for reason, count, line in entries:
-            _, before, first = rows.get(reason, (reason, 0, line))
-            rows[reason] = (reason, before + count, min(first, line))
+        for reason, count, place in entries:
+            _, before, first = rows.get(reason, (reason, 0, place))
+            rows[reason] = (reason, before + count, min(first, place))
         ordered = sorted(rows.values(), key=lambda row: -row[1])
         return cls(title, ordered, what, notes)
 
@@ -254,8 +279,8 @@ class ReportGroup(NamedTuple):
             words(self.title),
             tuple(map(words, columns)),
             tuple(
-                (shortened(words(r)), f"{n:,}", f"{line:,}")
-                for r, n, line in self.rows[:SHOWN_MAX]
+                (shortened(words(r)), f"{n:,}", words.place(*first))
+                for r, n, first in self.rows[:SHOWN_MAX]
             ),
             notes=(*map(words, self.notes), *more),
         )

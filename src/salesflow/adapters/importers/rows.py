@@ -6,14 +6,14 @@ the deals first appear, and within a deal in the order of the file.
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from typing import NamedTuple, Self
 
 from salesflow.errors import DatabaseError
 
-__all__ = ["ObjectRows", "RowsByObject"]
+__all__ = ["ObjectRows", "RowsByObject", "room"]
 
 
 BETWEEN = "\x1f"
@@ -51,6 +51,11 @@ class RowsByObject:
         return object in self._numbers
 
     @property
+    def names(self) -> Iterable[str]:
+        """The deals there are, in the order in which they first appear."""
+        return self._numbers.keys()
+
+    @property
     def objects(self) -> int:
         """How many deals there are."""
         return len(self._numbers)
@@ -67,20 +72,20 @@ class RowsByObject:
         """Return the rows deal by deal; as often as one likes."""
         self._flush()
         objects = list(self._numbers)
-        with _room():
+        with room():
             cursor = self._file.execute(IN_ORDER)
             for number, rows in groupby(cursor, key=lambda row: row[0]):
                 extracted = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
                 yield ObjectRows(objects[number], extracted)
 
     def _flush(self) -> None:
-        with _room():
+        with room():
             self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._waiting)
         self._waiting.clear()
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def room() -> Iterator[None]:
     """Raise DatabaseError, with what to do, when the temporary file cannot be written."""
     try:
         yield

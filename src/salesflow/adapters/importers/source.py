@@ -4,14 +4,18 @@ A table's mapping is compiled to it (`table.plan`); an importer of one system sa
 Ordering, comparing and recording facts know no table.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.domain.computed_once import computed_once
 from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.event import Event
 from salesflow.domain.process import ProcessVersion
+
+if TYPE_CHECKING:  # which knows what a source is
+    from salesflow.adapters.importers.extracted import ExtractedDeal
 
 __all__ = ["ImportSource", "SourceRule"]
 
@@ -54,6 +58,12 @@ class ImportSource:
     """Builds the opening of a deal, by its id, that nothing opens, and why it is inferred.
 
     Raises RowError when that cannot be."""
+    complete: Callable[["ExtractedDeal", Sequence[Event], "ImportSource"], None] | None = None
+    """Adds what follows from how a deal is now, in the light of what is recorded of it."""
+
+    def process_of(self, deal: "ExtractedDeal") -> ProcessVersion:
+        """Return the process version that a deal is in."""
+        return deal.process or self.process
 
     @computed_once
     def labels(self) -> frozenset[str]:

@@ -19,7 +19,21 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError, SalesflowError
 from salesflow.presentation.messages import Language, say, say_count
 
-__all__ = ["Strict", "TimeZone", "Trial", "print_refused", "readable_again", "table"]
+__all__ = [
+    "ApplyChanges",
+    "ReportFile",
+    "Strict",
+    "TimeZone",
+    "Trial",
+    "ensure_report_writable",
+    "ensure_there",
+    "import_as_mapped",
+    "is_fruitless",
+    "print_refused",
+    "print_report",
+    "readable_again",
+    "table",
+]
 
 
 if TYPE_CHECKING:  # loaded when something is imported
@@ -91,35 +105,57 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     row was refused; with 2 for wrong use, a file that cannot be read, or any problem under
     --strict.
     """
-    from salesflow.adapters.importers import import_table, read_mapping
+    from salesflow.adapters.importers import import_table
 
-    if str(file) != "-" and not file.exists():
-        raise InputError(f"there is no file {shortened(file)}")
+    how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
+    import_as_mapped(context, import_table, file, mapping, report, timezone=timezone, **how)
+
+
+def import_as_mapped(  # noqa: PLR0913 - what every import with a mapping is given
+    context: CommandContext,
+    imports: "Callable[..., ImportReport]",
+    file: Path,
+    mapping: Path,
+    report: Path | None,
+    *,
+    timezone: str | None,
+    trial: bool,
+    **how: bool,
+) -> None:
+    """Import a file as a mapping says; what would found a log in vain is rehearsed first."""
+    from salesflow.adapters.importers import read_mapping
+
+    ensure_there(file)
     read = read_mapping(mapping)
-    _ensure_report_writable(context, report, file, mapping, read)
+    ensure_report_writable(context, report, _sources(file, mapping, read))
     zone = timezone or read.mapping.timezone
 
     def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
-        how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
         with context.screen.progress(file.name) as shown_progress:
-            return import_table(
-                file, read, log=flow.log, timezone=timezone, progress=shown_progress, **how
-            )
+            given = {"timezone": timezone, "progress": shown_progress, "trial": trial, **how}
+            return imports(file, read, log=flow.log, **given)
 
     with readable_again(file, needed=not trial and context.founds_beside()) as begin_anew:
         if begin_anew is not None:
             with context.rehearse(zone) as flow:
                 tried = imported(flow, trial=True)
-            if _is_fruitless(tried):
-                _print_report(context, tried, file, report)
+            if is_fruitless(tried):
+                print_report(context, tried, file, report)
             begin_anew()
         with (context.rehearse if trial else context.record)(zone) as flow:
-            _print_report(context, imported(flow, trial=trial), file, report)
+            print_report(context, imported(flow, trial=trial), file, report)
 
 
-def _print_report(
+def ensure_there(file: Path) -> None:
+    """Raise InputError for a file that is not there."""
+    if str(file) != STANDARD_INPUT and not file.exists():
+        raise InputError(f"there is no file {shortened(file)}")
+
+
+def print_report(
     context: CommandContext, done: "ImportReport", file: Path, report: Path | None
 ) -> None:
+    """Print what became of an import, write it down, and say how much was refused."""
     _show(context, done)
     if report is not None:
         _write(done, report)
@@ -144,7 +180,7 @@ def _write(done: "ImportReport", report: Path) -> None:
         raise InputError(f"{report} cannot be written: {error.strerror}; {recorded}") from error
 
 
-def _is_fruitless(done: "ImportReport") -> bool:
+def is_fruitless(done: "ImportReport") -> bool:
     """Return whether nothing of the file could be taken, or nothing may be as it is strict."""
     refused = done.rows_refused and done.rows_refused + done.rows_left_out == done.rows_read
     return bool(refused or (done.strict and done.problems))
@@ -158,7 +194,7 @@ def _ensure_something_taken(done: "ImportReport", file: Path, report: Path | Non
             f"--strict: {done.problems:,} problem{'s' if done.problems > 1 else ''} in {file},"
             f" {where}; nothing was recorded"
         )
-    if _is_fruitless(done):
+    if is_fruitless(done):
         raise SalesflowError(
             f"every row of {file} was refused ({done.rows_refused:,}), {where}; no deal"
             " was recorded"
@@ -172,15 +208,19 @@ def _database_files(context: CommandContext) -> list[Path]:
     return [] if file is None else [Path(f"{file}{ending}") for ending in endings]
 
 
-def _ensure_report_writable(
-    context: CommandContext, report: Path | None, file: Path, mapping: Path, read: "ReadMapping"
+def _sources(file: Path, mapping: Path, read: "ReadMapping") -> list[Path]:
+    lookups = [each.file for each in read.mapping.lookups.values()]
+    folders = (mapping.parent, file.parent)
+    return [file, mapping, *(folder / each for folder in folders for each in lookups)]
+
+
+def ensure_report_writable(
+    context: CommandContext, report: Path | None, sources: Iterable[Path]
 ) -> None:
     """Raise InputError for a report that would overwrite its sources, or cannot be written."""
     if report is None:
         return
-    lookups = [each.file for each in read.mapping.lookups.values()]
-    sources = [folder / each for folder in (mapping.parent, file.parent) for each in lookups]
-    _ensure_no_overwriting(report, [file, mapping, *sources, *_database_files(context)])
+    _ensure_no_overwriting(report, [*sources, *_database_files(context)])
     _ensure_writable(report)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path, PureWindowsPath
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.importers.csv import BadRow, TableFile, TableRow, spaced, tidied
 from salesflow.adapters.importers.errors import (
     Adjustment,
     KeyPath,
@@ -22,7 +23,6 @@ from salesflow.adapters.importers.errors import (
     allowed,
 )
 from salesflow.adapters.importers.numbers import NumberReader
-from salesflow.adapters.importers.table.csv import BadRow, TableFile, TableRow, spaced, tidied
 from salesflow.adapters.importers.table.mapping import (
     ColumnRule,
     FileFormat,

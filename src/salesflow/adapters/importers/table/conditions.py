@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from salesflow.adapters.importers.csv import tidied
 from salesflow.adapters.importers.errors import KeyPath, MappingError, RowError
 from salesflow.adapters.importers.table.columns import Cells, Context, Layout
-from salesflow.adapters.importers.table.csv import tidied
 from salesflow.adapters.importers.table.mapping import Condition, Constant
 from salesflow.adapters.importers.table.patterns import matcher
 

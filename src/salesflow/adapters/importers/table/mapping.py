@@ -6,7 +6,6 @@ nothing else is accepted. `mapping_file` reads one and explains what is wrong wi
 docs/import-reference.md describes every key with an example.
 """
 
-import codecs
 import re
 import unicodedata
 from datetime import date, datetime
@@ -22,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from salesflow.adapters.importers.csv import Encoding, FileFormat, Mark
 from salesflow.adapters.importers.numbers import ALIKE, MINUS
 from salesflow.adapters.importers.table.patterns import refusal
 from salesflow.domain.time import zone
@@ -72,11 +72,6 @@ FILE_NAME_MAX = 1_000
 NAMED_FORMATS = ("iso", "excel", "excel_1904", "epoch_s", "epoch_ms", "epoch_us")
 FORMAT_MAX = 200
 SCALE_MAX = 12
-NO_TEXT = frozenset(
-    {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"}
-)
-"""Encodings of Python in which nobody writes a table."""
-
 Constant = bool | int | Decimal | datetime | date | str
 """What TOML can write as one value."""
 
@@ -92,18 +87,6 @@ def _known_zone(name: str) -> str:
         zone(name)
     except InputError as error:
         raise ValueError(str(error)) from error
-    return name
-
-
-def _known_encoding(name: str) -> str:
-    try:
-        "".encode(name)
-        if codecs.lookup(name).name in NO_TEXT:
-            raise LookupError(name)
-    except (LookupError, ValueError) as error:
-        raise ValueError(
-            f"{quoted(name)} is not an encoding; write utf-8, utf-16, gb18030, cp1252 …"
-        ) from error
     return name
 
 
@@ -123,12 +106,6 @@ def _known_file(name: str) -> str:
     if "\0" in name:
         raise ValueError("no file has a name with a NUL in it")
     return name
-
-
-def _known_mark(mark: str) -> str:
-    if mark in "\r\n\0\ufeff" or "\ud800" <= mark <= "\udfff":
-        raise ValueError(f"{mark!r} cannot stand between or around fields")
-    return mark
 
 
 def _known_format(pattern: str) -> str:
@@ -187,13 +164,11 @@ def _known_scale(scale: Decimal) -> Decimal:
     return scale
 
 
-Mark = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(_known_mark)]
 SourceName = Annotated[str, AfterValidator(_known_source)]
 FileName = Annotated[
     str, Field(min_length=1, max_length=FILE_NAME_MAX), AfterValidator(_known_file)
 ]
 ZoneName = Annotated[str, AfterValidator(_known_zone)]
-Encoding = Annotated[str, AfterValidator(_known_encoding)]
 TimeFormat = Annotated[str, AfterValidator(_known_format)]
 Pattern = Annotated[str, AfterValidator(_known_pattern)]
 Extract = Annotated[str, AfterValidator(_known_extract)]
@@ -403,33 +378,10 @@ class OrderRule(MappingPart):
     descending: bool = False
 
 
-SKIP_MAX = 100_000
-
-
 def _known_thousands(mark: object) -> object:
     if not isinstance(mark, str):
         return mark
     return next((alike[0] for alike in ALIKE if mark and mark in alike), mark)
-
-
-class FileFormat(MappingPart):
-    """`[file]`: how the file is written down."""
-
-    encoding: Encoding | None = None
-    """Left out: UTF-8, or what the file's byte order mark says."""
-    delimiter: Mark | None = None
-    """Left out: the one of `,` `;` tab `|` under which the header holds the most columns."""
-    quote: Mark = '"'
-    skip_lines: Annotated[int, Field(ge=0, le=SKIP_MAX)] = 0
-    """Lines above the header."""
-    ragged: Literal["refuse", "pad"] = "refuse"
-    """What to do with a row that has too few fields."""
-
-    @model_validator(mode="after")
-    def _differ(self) -> Self:
-        if self.delimiter == self.quote:
-            raise ValueError("delimiter and quote cannot be the same character")
-        return self
 
 
 class TimesRule(MappingPart):

@@ -15,15 +15,11 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from salesflow.adapters.event_store.external_events import (
-    ExternalEvent,
-    new_events_of,
-    retry_on_conflict,
-)
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.importers.errors import KeyPath, MappingError, allowed
+from salesflow.adapters.importers.process_versions import ensure_same, published_versions
 from salesflow.adapters.importers.table.mapping import NamedProcess, TableMapping
-from salesflow.domain.process import Label, ProcessPublished, ProcessVersion, process_id
+from salesflow.domain.process import Label, ProcessVersion
 from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import Message, reason_of, shortened
 from salesflow.errors import InputError
@@ -33,7 +29,6 @@ __all__ = [
     "ProcessPlan",
     "declared_process",
     "find_process",
-    "publish_process",
     "read_mapping",
 ]
 
@@ -109,7 +104,7 @@ def find_process(declared: ProcessPlan | NamedProcess, log: EventLog) -> Process
         MappingError: when it is named but not published, or published with other content.
     """
     if isinstance(declared, NamedProcess):
-        published = _published(log, declared.key)
+        published = published_versions(log, declared.key)
         process = published.get(declared.version)
         if process is None:
             raise MappingError(
@@ -119,59 +114,8 @@ def find_process(declared: ProcessPlan | NamedProcess, log: EventLog) -> Process
             )
         return ProcessPlan.of(process)
     if declared.defined:
-        _ensure_same(declared.version, _published(log, declared.version.key))
+        ensure_same(declared.version, published_versions(log, declared.version.key))
     return declared
-
-
-def publish_process(log: EventLog, version: ProcessVersion, *, import_id: str) -> bool:
-    """Publish a process version unless it is; say whether it had to be."""
-    id = process_id(version.key)
-
-    def publish() -> bool:
-        stream = log.stream(id)
-        published = _versions(event.fact for event in stream)
-        _ensure_same(version, published)
-        if version.version in published:
-            return False
-        extracted = ExternalEvent(id, ProcessPublished(process=version))
-        last_versions = {event.stream_id: event.version for event in stream}
-        log.append(new_events_of([extracted], last_versions, import_id))
-        return True
-
-    return retry_on_conflict(publish)
-
-
-def _published(log: EventLog, key: str) -> dict[int, ProcessVersion]:
-    return _versions(event.fact for event in log.stream(process_id(key)))
-
-
-def _versions(facts: Iterable[object]) -> dict[int, ProcessVersion]:
-    versions: dict[int, ProcessVersion] = {}
-    for fact in facts:
-        if isinstance(fact, ProcessPublished):
-            versions.setdefault(fact.process.version, fact.process)
-    return versions
-
-
-def _ensure_same(version: ProcessVersion, published: Mapping[int, ProcessVersion]) -> None:
-    known = published.get(version.version)
-    if known is None:
-        if published and version.version < max(published):
-            raise MappingError(
-                f"process {version.key!r} is published up to version {max(published)};"
-                f" version {version.version} cannot follow it",
-                ("process", "version"),
-            )
-        return
-    ours, theirs = version.model_dump(mode="json"), known.model_dump(mode="json")
-    differs = [part for part in ours if ours[part] != theirs[part]]
-    if differs:
-        raise MappingError(
-            f"process {version.key!r} version {version.version} is published already with"
-            f" other {' and '.join(differs)}; a published version never changes: write"
-            f" version = {max(published) + 1}, or the process as it was published",
-            ("process",),
-        )
 
 
 def _without_source(entry: object, claims: dict[str, str], path: KeyPath) -> object:

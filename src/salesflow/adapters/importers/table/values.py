@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, localcontext
 from typing import Final, NamedTuple
 
+from salesflow.adapters.importers.csv import tidied
 from salesflow.adapters.importers.errors import (
     Adjustment,
     KeyPath,
@@ -16,7 +17,6 @@ from salesflow.adapters.importers.ids import DEAL, object_id
 from salesflow.adapters.importers.numbers import sign_outside
 from salesflow.adapters.importers.table.columns import Cells, Context, Layout
 from salesflow.adapters.importers.table.conditions import as_text, first_filled
-from salesflow.adapters.importers.table.csv import tidied
 from salesflow.adapters.importers.table.mapping import BRACES, Constant, ValueSpec
 from salesflow.adapters.importers.table.patterns import Extraction
 from salesflow.domain.wording import Message

@@ -1,0 +1,241 @@
+"""Brings a deal to where the export says it is now, as far as its history does not.
+
+What is known of a deal is what was recorded before and what its history tells this time. Where
+the export says otherwise of it now, a fact is inferred: at the time at which the system says
+that the stage was entered, else when its record was changed last. What its history never speaks
+of was so at the closing of a closed deal at the latest. Nothing is added that is known already,
+so that an export of every week tells what changed in that week. A module of its own, as the one
+step that looks at what is recorded.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from salesflow.adapters.importers.crm.deal_facts import (
+    AS_EXPORTED,
+    FROM_THE_BEGINNING,
+    SEEN,
+    ExtractedCrmDeal,
+    changes,
+)
+from salesflow.adapters.importers.crm.records import Attribute
+from salesflow.adapters.importers.extracted import (
+    ExtractedDeal,
+    ExtractedFact,
+    FactOrder,
+    closes,
+    in_order,
+)
+from salesflow.adapters.importers.ids import fact_source_id, object_id
+from salesflow.adapters.importers.source import ImportSource
+from salesflow.adapters.importers.times import ReadTime
+from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.deal.state import DealState
+from salesflow.domain.event import Event, believed_history, without_retracted
+from salesflow.domain.process import ProcessVersion
+from salesflow.domain.state import ReplayContext
+from salesflow.domain.time import FOREVER, Instant, from_instant
+
+__all__ = ["add_present_state"]
+
+NOBODY: Final = UUID(int=0)
+MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
+LAST: Final = 1_000_000_000
+"""The place of what is so now, behind every step of a history."""
+
+
+def add_present_state(
+    processes: Mapping[str, ProcessVersion],
+    deal: ExtractedDeal,
+    stored: Sequence[Event],
+    source: ImportSource,
+) -> None:
+    """Add what the export says of a deal now and neither its history nor the log does."""
+    if not isinstance(deal, ExtractedCrmDeal) or not deal.facts:
+        return
+    recorded = without_retracted(stored)
+    _keep_opening(deal, recorded)
+    _keep_first_seen(deal, recorded)
+    present = _Present(deal, recorded, source, processes)
+    never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
+    closed = present.closed() or _Closing(deal.seen, LAST)
+    present.add({each: deal.now[each] for each in never_told}, closed.at, place=closed.before)
+    if deal.now.get("stage") is not None:
+        stage: tuple[Attribute, ...] = ("process", "stage", "loss_reason", "competitor")
+        at = deal.stage_entered or deal.seen
+        told = deal.stage_entered is not None
+        known = {each: deal.now.get(each) for each in stage}
+        present.add({**known, "process": _key(deal.process)}, at, is_told=told)
+        repeated = () if deal.now.get("lines") else never_told  # lines say an amount as well
+        rest = [name for name in deal.now if name not in (*stage, *repeated)]
+        present.add({name: deal.now[name] for name in rest}, deal.seen)
+    deal.facts.sort(key=in_order)
+
+
+def _keep_opening(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
+    """Keep what an opening was recorded with, where the export only says how it is now."""
+    opening = next((event.fact for event in recorded if event.fact.is_opening), None)
+    if not isinstance(opening, DealOpened):
+        return
+    kept: dict[str, object] = {"lead_source": opening.lead_source}
+    fields = {"owner": "owner", "customer": "customer_id"}
+    for name in FROM_THE_BEGINNING:
+        if name not in deal.told_of:
+            kept[fields[name]] = getattr(opening, fields[name])
+    for number, each in enumerate(deal.facts):
+        fact = each.fact
+        if not isinstance(fact, DealOpened):
+            continue
+        if fact.process == opening.process:
+            kept["process_version"] = opening.process_version
+            deal.facts[number] = each._replace(fact=fact.model_copy(update=kept))
+        elif "process" not in deal.told_of:  # it is in another pipeline by now
+            deal.facts[number] = each._replace(fact=opening)
+
+
+def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
+    """Keep since when something was known that an export only says is so now."""
+    known = {event.source_id: event for event in recorded if event.source_id is not None}
+    for number, each in enumerate(deal.facts):
+        event = known.get(each.source_id)
+        if event is not None and each.fact.inferred == AS_EXPORTED and event.fact == each.fact:
+            deal.facts[number] = each._replace(
+                occurred=event.occurred, precision=event.precision, day=None, undated=False
+            )
+
+
+def _key(process: ProcessVersion | None) -> str | None:
+    return None if process is None else process.key
+
+
+class _Closing(NamedTuple):
+    """When a deal was closed, and the place of what was so before, of the same time."""
+
+    at: ReadTime | None
+    before: int
+
+
+class _Present:
+    """How a deal is now, beside what is known of it."""
+
+    def __init__(
+        self,
+        deal: ExtractedCrmDeal,
+        recorded: Sequence[Event],
+        source: ImportSource,
+        processes: Mapping[str, ProcessVersion],
+    ) -> None:
+        self._deal = deal
+        self._recorded = recorded
+        self._source = source
+        self._processes = processes
+
+    def closed(self) -> _Closing | None:
+        """Return when a deal that is closed now was closed, as far as anything says so."""
+        deal, version = self._deal, self._source.process_of(self._deal)
+        stage: Any = deal.now.get("stage")
+        if stage is not None and version.categories[stage] == "open":
+            return None
+        closing = [each for each in deal.facts if closes(each.fact, version)]
+        last = max(closing, key=in_order, default=None)
+        if last is not None and last.occurred is not None:
+            at = ReadTime(last.occurred, last.precision, last.day)
+            return _Closing(at, last.order.place - 1)
+        return None if deal.stage_entered is None else _Closing(deal.stage_entered, LAST)
+
+    def add(
+        self,
+        now: Mapping[Attribute, object],
+        at: ReadTime | None,
+        *,
+        is_told: bool = False,
+        place: int = LAST,
+    ) -> None:
+        """Add the facts that lead from what is known at a time to what is so."""
+        if not now:
+            return
+        deal, source = self._deal, self._source
+        state = self._state(FOREVER if at is None else at.instant)
+        was = self._known(now, state)
+        rules = {rule.label: number for number, rule in enumerate(source.rules)}
+        found = changes(was, {**was, **now}, self._around(state), source.name)
+        for number, (label, fact) in enumerate(found):
+            rule = f"{label}{SEEN}"
+            when = "undated" if at is None else from_instant(at.instant).isoformat()
+            inferred = None if is_told else AS_EXPORTED
+            deal.facts.append(
+                ExtractedFact(
+                    deal.stream_id,
+                    fact_source_id(deal.object, f"{when}/{rule}"),
+                    fact.model_copy(update={"inferred": inferred}),
+                    at.instant if at else None,
+                    at.precision if at else "microsecond",
+                    at.day if at else None,
+                    None,
+                    deal.place,
+                    FactOrder(place + number, rules[rule]),
+                    at is None,
+                )
+            )
+            deal.rules[rules[rule]] += 1
+
+    def _around(self, state: DealState) -> Mapping[str, ProcessVersion]:
+        """Return the processes of the export, and the one a deal is in by the log."""
+        named, recorded = state.process, state.version_in_force
+        if recorded is None or named in self._processes:
+            return self._processes
+        return {**self._processes, named: recorded}
+
+    def _known(
+        self, now: Mapping[Attribute, object], state: DealState
+    ) -> dict[Attribute, object]:
+        """Return what is known at a time of what the export says now."""
+        customer: Any = now.get("customer")
+        same = customer is not None and state.customer_id == object_id(
+            self._source.name, customer, "customer"
+        )
+        known: dict[Attribute, object] = {
+            "process": state.process,
+            "stage": state.stage,
+            "amount": state.amount,
+            "expected_close": state.expected_close,
+            "category": state.category_given,
+            "probability": state.probability_given,
+            "owner": state.owner,
+            "customer": customer if same else None,
+            "lines": state.line_items,
+        }
+        wanted: set[Attribute] = {*now, "process", "stage"}
+        return {name: known.get(name) for name in wanted}
+
+    def _state(self, until: Instant) -> DealState:
+        """Return the state of a deal at a time, by what is recorded and what is told now."""
+        told = {each.source_id for each in self._deal.facts}
+        events = [
+            event
+            for event in self._recorded
+            if event.source_id not in told and not self._is_own(event, until)
+        ]
+        events += [
+            Event(
+                fact=each.fact,
+                stream_id=each.stream_id,
+                version=0,
+                position=FOREVER + number,
+                occurred=FOREVER if each.occurred is None else each.occurred,
+                recorded=FOREVER,
+                event_id=NOBODY,
+            )
+            for number, each in enumerate(sorted(self._deal.facts, key=in_order))
+        ]
+        state = DealState(ReplayContext(self._source.published))
+        for event in believed_history(events):
+            if event.effective <= until:
+                state.evolve(event)
+        return state
+
+    def _is_own(self, event: Event, until: Instant) -> bool:
+        """Return whether an event was inferred from the same state of the export."""
+        own = event.source == self._source.name and event.source_id is not None
+        return own and SEEN in (event.source_id or "") and event.occurred == until

@@ -1,0 +1,147 @@
+"""What every system says of itself: its tables, its pipelines, what records of a deal mean."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
+from salesflow.adapters.importers.crm.records import CrmDeal
+from salesflow.adapters.importers.crm.stages import CrmStage
+from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.times import MissingZoneError, ReadTime
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.event import Fact
+from salesflow.domain.time import Instant
+from salesflow.domain.wording import Message
+
+__all__ = [
+    "CUSTOMER",
+    "CrmContext",
+    "CrmPipeline",
+    "CrmSystem",
+    "customer_object",
+    "refusing",
+]
+
+
+UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
+CUSTOMER: Final = "\x1dcustomer"
+"""Begins the name of what is put together of a customer; ids of deals never begin so."""
+
+
+def customer_object(id: str) -> str:
+    """Return the name under which records of a customer are put together."""
+    return f"{CUSTOMER}\x1d{id}"
+
+
+@contextmanager
+def refusing(record: CrmRecord, refused: dict[int, RowError]) -> Iterator[None]:
+    """Refuse a record in whose work something goes wrong; it never ends an import.
+
+    Only that times need a zone, which nobody named, is about all of them.
+    """
+    try:
+        yield
+    except MissingZoneError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+        refused[record.place] = row_error(error, UNREADABLE)
+
+
+class CrmContext(NamedTuple):
+    """What whoever imports says beside the export."""
+
+    zone: ZoneInfo | None
+    currency: str | None
+    horizon: Instant
+    """Nothing can have happened later."""
+    is_recorded: Callable[[str, str], bool] = lambda _source, _id: False
+    """Whether the log holds a deal of a source already."""
+
+
+class CrmPipeline(NamedTuple):
+    """A pipeline of the system: the key and name of its process, its stages in order."""
+
+    key: str
+    name: str
+    stages: Sequence[CrmStage]
+
+
+class CrmSystem(ABC):
+    """One system, as it reads one export."""
+
+    name: ClassVar[str]
+    """What the source is called in the log."""
+    shapes: ClassVar[tuple[TableShape, ...]]
+    """Its tables, in the order in which they are read."""
+    needed: ClassVar[tuple[str, ...]]
+    """Kinds of tables of which one has to be there."""
+    hint: ClassVar[str]
+    """What that table is, for people."""
+    labels: ClassVar[tuple[str, ...]] = ()
+    """Rules of its own, beside those of every system."""
+
+    def __init__(self, context: CrmContext) -> None:
+        self.context = context
+        self.columns: Mapping[str, frozenset[str]] = {}
+        """Plain names of the columns that the tables of each kind have in this export."""
+
+    @property
+    def registers_customers(self) -> bool:
+        """Whether the export has a table of customers."""
+        return False
+
+    def registers(self, customer: str) -> bool:
+        """Return whether a table of the export registers a customer."""
+        del customer
+        return self.registers_customers
+
+    def told(self, record: CrmRecord) -> CrmRecord:
+        """Return a record without what the system wraps around it, as the kind that it is."""
+        return record
+
+    def leave_out(self, record: CrmRecord) -> str | None:
+        """Return why a record is left out; None where it is not."""
+        del record
+        return None
+
+    @abstractmethod
+    def look(self, record: CrmRecord) -> None:
+        """Note what has to be known of the whole export before any deal is read."""
+
+    @abstractmethod
+    def object_of(self, record: CrmRecord) -> str | None:
+        """Return the deal or customer (`customer_object`) that a record is about.
+
+        None of a record of which `look` has taken all.
+
+        Raises:
+            RowError: when it names none.
+        """
+
+    @abstractmethod
+    def pipelines(self) -> Sequence[CrmPipeline]:
+        """Return the pipelines of the export, when all records were looked at."""
+
+    @abstractmethod
+    def deal(
+        self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
+    ) -> CrmDeal:
+        """Return what the records of a deal say; those that cannot be taken go to `refused`."""
+
+    def customer(
+        self, id: str, record: CrmRecord
+    ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
+        """Yield the facts of a customer's record: the key of each, and when it was."""
+        del id, record
+        yield from ()
+
+    def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
+        """Return what is known of a customer of whom only deals speak."""
+        return CustomerRegistered(name=deal.customer_name or id)
+
+    def assumed(self) -> list[Message]:
+        """Return what the export leaves open and was taken to be so."""
+        return []
