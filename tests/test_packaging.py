@@ -14,7 +14,11 @@ import pytest
 from catalogues import messages
 
 ROOT = Path(__file__).parent.parent
-DISTRIBUTIONS = {"psycopg": "psycopg[binary]", "pyspark": "pyspark-client"}
+DISTRIBUTIONS = {
+    "psycopg": "psycopg[binary]",
+    "pyiceberg": "pyiceberg[sql-sqlite]",
+    "pyspark": "pyspark-client",
+}
 """What installs a package, where that is not called as the package is."""
 PROMISE = re.compile(
     r"\b(?:needs?|by) (?P<packages>\w+(?: and \w+)*); run:"

@@ -2,8 +2,9 @@
 
     duckdb -init lake/main.sql
 
-It names the files of one export, so a session that has read it sees that export until its end,
-whatever is exported meanwhile.
+A module of its own, since it is SQL for another engine and knows nothing of how files come to
+be. It names the files of one export, so a session that has read it sees that export until its
+end, whatever is exported meanwhile.
 """
 
 from collections.abc import Iterable, Iterator

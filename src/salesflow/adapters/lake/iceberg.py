@@ -2,10 +2,11 @@
 
     SqlCatalog("salesflow", uri="sqlite:///lake/iceberg.db").load_table("main.deal_state")
 
-No row is written twice: a table consists of the files of the manifest. Each export is a
-snapshot that says up to which position of the log it goes and what that comes to (its digest),
-and is tagged with the position. Where a folder has a catalogue no file is ever removed, so that
-a tag can be read for as long as the folder is there.
+A module of its own, since what it needs comes with an extra. No row is written twice: a table
+consists of the files of the manifest. Each export is a snapshot that says up to which position
+of the log it goes and what that comes to (its digest), and is tagged with the position. Where a
+folder has a catalogue no file is ever removed, so that a tag can be read for as long as the
+folder is there.
 """
 
 from collections.abc import Sequence

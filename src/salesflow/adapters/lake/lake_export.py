@@ -23,7 +23,7 @@ from salesflow.adapters.lake.tables_export import with_stages, with_tables
 from salesflow.adapters.logs import Progress
 from salesflow.adapters.projector.balances import utc_offset_of
 from salesflow.adapters.projector.read_tables import positions_of
-from salesflow.errors import BusyError, InputError
+from salesflow.errors import BusyError
 from salesflow.projections.table import Fold
 
 __all__ = ["LakeExport", "export_lake"]
@@ -62,26 +62,34 @@ def export_lake(  # noqa: PLR0913 - all but a few by keyword
     if iceberg:
         ensure_iceberg()
     before = begun_manifest(folder, log, digits)
+    manifest = _written(log, folds, catch_up, (folder, before), progress)
+    made = _named(folder, before, manifest, folds, utc_offset_of(log))
+    if iceberg:
+        name_in_iceberg(folder, manifest)
+    return made
+
+
+def _written(
+    log: EventLog,
+    folds: Sequence[Fold],
+    catch_up: Callable[[], object],
+    there: tuple[LakeFolder, LakeManifest],
+    progress: Progress | None,
+) -> LakeManifest:
+    """Write what is new, all read tables in one snapshot at one position."""
+    folder, before = there
     for _ in range(TRIES):
         catch_up()
         with log.database.read() as connection:
             position = _stands(log, folds, connection)
             if position is None:
                 continue
-            if position < before.position:
-                raise InputError(
-                    f"{folder.root} stands at position {before.position:,}, beyond the read"
-                    f" tables at {position:,}: the log has gone back; export into a new folder"
-                )
             manifest = with_log(folder, before, log, position)
             manifest = with_tables(folder, manifest, log, folds, connection, progress)
+            if manifest == before:
+                return before
             processes = PublishedProcesses(log, connection).all(connection)
-        if manifest != before:
-            manifest = with_stages(folder, manifest, processes)
-        made = _named(folder, before, manifest, folds, utc_offset_of(log))
-        if iceberg:
-            name_in_iceberg(folder, manifest)
-        return made
+            return with_stages(folder, manifest, processes)
     raise BusyError(
         "others brought the read tables further one by one, so that they did not come to stand"
         " at one position; try again"

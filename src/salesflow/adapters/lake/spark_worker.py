@@ -1,8 +1,9 @@
 """What runs on the workers of Spark: one partition of the log in, what it comes to out.
 
-Spark knows one shape of rows for all that a function gives, and read tables have many. So what
-streams come to in a table is one row here, which holds its rows as an Arrow stream. What goes
-wrong is a row as well, so that it is told to people as if it had happened beside them.
+A module of its own, since workers load it and need nothing of what drives them. Spark knows one
+shape of rows for all that a function gives, and read tables have many. So what streams come to
+in a table is one row here, which holds its rows as an Arrow stream. What goes wrong is a row as
+well, so that it is told to people as if it had happened beside them.
 """
 
 import json

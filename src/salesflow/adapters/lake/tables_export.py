@@ -136,7 +136,7 @@ def _empty(
 
 
 def _named(folder: LakeFolder, path: str, bucket: str, rows: int) -> LakeFile:
-    """Give a file that is whole its name."""
+    """Put a file that is whole under its name."""
     between, file = folder.root / f"{path}.parquet-part", folder.root / f"{path}.parquet"
     between.replace(file)
     return LakeFile(f"{path}.parquet", bucket, rows, file.stat().st_size)

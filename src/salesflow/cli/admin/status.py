@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from salesflow.adapters.projector.read_tables import ProjectionPosition
     from salesflow.adapters.projector.rebuild import Filling
     from salesflow.domain.settings import Settings
+    from salesflow.projections.core.left_out import LeftOut
 
 __all__ = [
     "accept",
@@ -191,14 +192,17 @@ def rebuild(
     with context.open() as flow:
         with context.screen.progress(context.screen.word("Read tables")) as report:
             rows = flow.rebuild(*tables or (), progress=report, filling=filling)
-        left_out = flow.left_out()
-        context.screen.json(
-            {"rebuilt": dict(rows), "left_out": [plain(each) for each in left_out]}
-        )
-        for each in left_out:
-            context.screen.line(each.sentence(context.language), "yellow")
-        shown = tuple((name, f"{count:,}") for name, count in rows.items())
-        context.screen.table(TableOfView("", ("Read table", "Rows"), shown))
+        _tell_rebuilt(context, rows, flow.left_out())
+
+
+def _tell_rebuilt(
+    context: CommandContext, rows: "Mapping[str, int]", left_out: "tuple[LeftOut, ...]"
+) -> None:
+    context.screen.json({"rebuilt": dict(rows), "left_out": [plain(each) for each in left_out]})
+    for each in left_out:
+        context.screen.line(each.sentence(context.language), "yellow")
+    shown = tuple((name, f"{count:,}") for name, count in rows.items())
+    context.screen.table(TableOfView("", ("Read table", "Rows"), shown))
 
 
 @with_context
