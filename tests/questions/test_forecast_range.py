@@ -80,7 +80,9 @@ def test_of_a_period_that_is_over_the_range_says_so_and_nothing_of_windows(
         "the period is over: what was won in it is all there is, and nothing is drawn any more"
     )
     for when, said in (("2026-05-20", True), ("2026-04-30", True), ("2026-04-29", False)):
-        notes = books.flow.ask(ForecastRange.model_validate(APRIL), as_of=when).tables()[0].notes
+        notes = (
+            books.flow.ask(ForecastRange.model_validate(APRIL), as_of=when).tables()[0].notes
+        )
         assert (over in notes) == said
         assert any("window" in each for each in notes) != said
 

@@ -121,6 +121,16 @@ COMMANDS: Final = CommandGroup(
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },
         ),
+        "export": CommandGroup(
+            "Export the log, read tables and histories for other tools.",
+            {
+                "log": f"{HOME}exports.log:export_log",
+                "tables": f"{HOME}exports.tables:export_tables",
+                "lake": f"{HOME}admin.lake:export",
+                "xes": f"{HOME}exports.histories:export_xes",
+                "ocel": f"{HOME}exports.histories:export_ocel",
+            },
+        ),
         "ask": ASK,
         "deal": CommandGroup(
             "Look at deals at any past moment, and record what happens to one.",
@@ -282,7 +292,10 @@ COMMANDS: Final = CommandGroup(
         "check": f"{HOME}admin.check:check",
         "rebuild": f"{HOME}admin.status:rebuild",
         "backup": f"{HOME}admin.status:backup",
+        "restore": f"{HOME}exports.log:restore",
+        "digest": f"{HOME}exports.log:digest",
         "project": f"{HOME}admin.project:project",
+        "upgrade": f"{HOME}admin.lake:upgrade",
         "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
         "clock": CommandGroup(
