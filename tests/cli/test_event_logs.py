@@ -1,12 +1,14 @@
 """Event logs at the terminal: imported with a mapping, and a mapping to begin with."""
 
 import json
+from datetime import datetime
 from pathlib import Path
 from subprocess import run
 from sys import executable
 
 import pytest
 
+from salesflow import SalesFlow
 from simulated import Ran, ran
 
 LOGS = Path(__file__).parent.parent.parent / "examples" / "event_logs"
@@ -68,6 +70,27 @@ def test_the_mapping_to_begin_with_takes_every_event_that_has_a_deal_and_a_time(
     assert [each["value"] for each in done["refused"]] == (["soon"] if kind == "xes" else [])
     assert (done["facts_recorded"], done["irregular"]) == (6 if kind == "xes" else 4, [])
     assert imported(kind, file, "--skeleton", str(begun)).code == 2, "it would be overwritten"
+
+
+@pytest.mark.parametrize(("kind", "file"), [("xes", "log.xes.gz"), ("ocel", "log.json")])
+def test_what_is_exported_is_taken_in_again_with_the_mapping_begun_for_it(
+    tmp_path: Path, kind: str, file: str
+) -> None:
+    first, again, log = tmp_path / "first.db", tmp_path / "again.db", str(tmp_path / file)
+    begun = str(tmp_path / "begun.toml")
+    imported("xes", "leads.xes", "--mapping", str(LOGS / "leads.toml"), "--db", str(first))
+    assert ran("export", kind, log, "--db", str(first)).code == 0
+    assert ran("import", kind, log, "--skeleton", begun).code == 0
+    told = ran("import", kind, log, "--mapping", begun, "--db", str(again), "--json")
+    assert json.loads(told.out)["facts_recorded"] == 6
+    assert occurrences(first) == occurrences(again)
+
+
+def occurrences(database: Path) -> list[datetime]:
+    with SalesFlow(f"sqlite:///{database}", create=False) as flow:
+        events = flow.log.page(0, 1_000)
+    told = (e.occurred_at for e in events if e.source is not None)
+    return sorted(told)
 
 
 def test_a_mapping_is_begun_for_activities_of_any_script(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from salesflow.presentation.messages import say
 WHERE = {"RowError": 0, "Adjustment": 0, "BadRow": 1, "_key_of": 1, "_once": 2}
 """At which place of their calls a message stands, beside messages themselves."""
 SENTENCE = re.compile(r"[a-z{][a-z}]* .*")
-NO_MESSAGES = {"AGAIN", "CHANGED", "REPORT", "TOO_DEEP", "TOO_LARGE"}
-"""Constants that are written into the log, or that errors about a mapping hold."""
+NO_MESSAGES = {"AGAIN", "CHANGED", "NOTHING_TAKEN", "REPORT", "TOO_DEEP", "TOO_LARGE"}
+"""Constants that are written into the log, or that errors about a mapping or a file hold."""
 CHINESE = re.compile("[\u4e00-\u9fff]").search
 
 

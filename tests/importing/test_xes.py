@@ -7,12 +7,15 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from subprocess import run
+from sys import executable
 from xml.sax.saxutils import quoteattr
 
 import pytest
 
 from importing.desk import Desk
 from importing.event_logs import XES_MAPPING, bring_xes, xes, xes_event
+from properties.effort import TORTURE
 from salesflow.adapters.importers import import_table
 from salesflow.adapters.importers.event_logs.importer import import_xes
 from salesflow.adapters.importers.event_logs.xes import XesFile
@@ -274,6 +277,45 @@ def test_an_interrupted_import_goes_on_where_it_stopped(
     report = bring_xes(desk, log)
     assert report.rows_resumed > 0
     assert (report.facts_known + report.facts_recorded, report.objects) == (60, 30)
+
+
+MEASURED = """
+import resource, sys
+from salesflow import SalesFlow
+from salesflow.adapters.importers import import_xes
+
+with SalesFlow(sys.argv[3], timezone="Europe/Berlin") as flow:
+    report = import_xes(sys.argv[1], sys.argv[2], log=flow.log)
+assert report.check()
+print(report.facts_recorded, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.skipif(TORTURE == 1, reason="takes half a minute; run with SALESFLOW_TORTURE")
+@pytest.mark.parametrize("one_line", [False, True])
+def test_a_quarter_of_a_million_events_take_less_than_300_mb(
+    tmp_path: Path, one_line: bool
+) -> None:
+    mapping, log = tmp_path / "mapping.toml", tmp_path / "log.xes"
+    mapping.write_text(XES_MAPPING, encoding="utf-8")
+    events = [OPENED, *(xes_event("call", f"2026-03-03T10:{i:02}:00Z") for i in range(24))]
+    trace = xes({"CASE": events}).partition("<trace>")[2].partition("</trace>")[0]
+    trace = trace.replace("\n", "") if one_line else trace
+    with log.open("w", encoding="utf-8") as file:
+        file.write("<log>\n")
+        for case in range(10_000):
+            file.write(f"<trace>{trace.replace('CASE', str(case))}</trace>\n")
+        file.write("</log>\n")
+    url = f"sqlite:///{tmp_path / 'log.db'}"
+    told = run(
+        [executable, "-c", MEASURED, str(log), str(mapping), url],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    facts, megabytes = map(int, told.stdout.split())
+    assert facts == 250_000
+    assert megabytes < 300
 
 
 real = pytest.mark.skipif(not LOANS.is_file(), reason=f"there is no {LOANS.name}")
