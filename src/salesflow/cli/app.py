@@ -113,6 +113,7 @@ COMMANDS: Final = CommandGroup(
                 "table": f"{HOME}imports.commands:table",
                 "salesforce": f"{HOME}imports.systems:salesforce",
                 "zoho": f"{HOME}imports.systems:zoho",
+                "fxiaoke": f"{HOME}imports.systems:fxiaoke",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },

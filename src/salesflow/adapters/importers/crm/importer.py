@@ -312,6 +312,7 @@ class _CrmImport:
         found.process = process
         found.tied |= deal.tied
         found.left_out.update(deal.left_out)
+        found.told_with.update(deal.told_with)
         found.named.update(deal.named)
         for place, notes in deal.notes.items():
             for note in notes:

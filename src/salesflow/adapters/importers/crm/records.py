@@ -127,6 +127,8 @@ class CrmDeal:
     """What was taken otherwise than it is written, by record."""
     left_out: dict[int, str] = field(default_factory=dict)
     """Records that tell nothing that is read, and why."""
+    told_with: dict[int, int] = field(default_factory=dict)
+    """Records that tell a fact together with another one, and that one."""
     named: dict[UUID, str] = field(default_factory=dict)
     """What its records call the deals that were merged into it."""
 

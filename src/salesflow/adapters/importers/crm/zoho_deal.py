@@ -1,6 +1,6 @@
 """Puts the records of one deal of Zoho together: how it is, its visits to stages, its timeline.
 
-Apart from `zoho`, which says what tables and pipelines there are: this is about one deal.
+A module of its own beside `zoho`, which says what there is: this is about one deal.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set

@@ -1,7 +1,7 @@
 """The tables of Zoho CRM and what their columns are called: API names, labels, Chinese labels.
 
-Apart from `zoho`, which reads them, because names are data: who knows another label, or that of
-another language, adds it here and nowhere else.
+A module of its own beside `zoho`, which reads them, because names are data: who knows another
+label, or that of another language, adds it here and nowhere else.
 """
 
 from collections.abc import Mapping
