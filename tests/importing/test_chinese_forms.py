@@ -1,7 +1,7 @@
 import pytest
 
 from salesflow.adapters.importers.crm.chinese_forms import iso_time, plain_number
-from salesflow.adapters.importers.crm.records import HistoryStep
+from salesflow.adapters.importers.crm.records import HistoryRecord
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
 from salesflow.adapters.importers.times import ReadTime
 
@@ -53,7 +53,7 @@ def test_steps_of_one_time_follow_one_another_as_each_says_what_it_became() -> N
     at = ReadTime(0, "microsecond")
     became = {"A": "B", "B": "C"}
     steps = [
-        HistoryStep(
+        HistoryRecord(
             place,
             "",
             at,

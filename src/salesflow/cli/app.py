@@ -112,6 +112,8 @@ COMMANDS: Final = CommandGroup(
             {
                 "table": f"{HOME}imports.commands:table",
                 "salesforce": f"{HOME}imports.systems:salesforce",
+                "hubspot": f"{HOME}imports.systems:hubspot",
+                "pipedrive": f"{HOME}imports.systems:pipedrive",
                 "zoho": f"{HOME}imports.systems:zoho",
                 "fxiaoke": f"{HOME}imports.systems:fxiaoke",
                 "rates": f"{HOME}imports.rates:import_file",

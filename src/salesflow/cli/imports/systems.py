@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.crm.system import CrmSystem
     from salesflow.engine import SalesFlow
 
-__all__ = ["fxiaoke", "salesforce", "zoho"]
+__all__ = ["fxiaoke", "hubspot", "pipedrive", "salesforce", "zoho"]
 
 
 Export = Annotated[
@@ -65,6 +65,55 @@ def salesforce(  # noqa: PLR0913 - what the command offers, all by keyword
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Salesforce, export, timezone, report, trial=trial, strict=strict, **how)
+
+
+@with_context
+def hubspot(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    export: Export,
+    timezone: TimeZone = None,
+    currency: AmountCurrency = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import deals with the history of their properties from HubSpot, companies too.
+
+    Reads answers of its interface (deals, pipelines, companies), CSV files saved from its
+    pages, an export of the history of one property, and the tables that connectors write,
+    whichever there are. The same export again records nothing twice. Ends as `import table`
+    does.
+    """
+    from salesflow.adapters.importers.crm.hubspot import HubSpot
+
+    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+    _import(context, HubSpot, export, timezone, report, trial=trial, strict=strict, **how)
+
+
+@with_context
+def pipedrive(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    export: Export,
+    timezone: TimeZone = None,
+    currency: AmountCurrency = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import deals with their changes from Pipedrive, organizations and persons too.
+
+    Reads answers of its interface (deals, the flow of a deal, stages, pipelines, organizations,
+    persons, recents) and CSV files saved from its pages, whichever there are. The same export
+    again records nothing twice. Ends as `import table` does.
+    """
+    from salesflow.adapters.importers.crm.pipedrive import Pipedrive
+
+    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+    _import(context, Pipedrive, export, timezone, report, trial=trial, strict=strict, **how)
 
 
 @with_context

@@ -7,6 +7,7 @@ those of the export from the beginning on; the report says so.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Final, NamedTuple
@@ -16,11 +17,12 @@ from salesflow.adapters.importers.crm.records import (
     ATTRIBUTES,
     Attribute,
     CrmDeal,
-    HistoryStep,
+    HistoryRecord,
     ToldFact,
     Values,
     spoken_of,
 )
+from salesflow.adapters.importers.errors import row_error
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
@@ -76,6 +78,8 @@ RULES: Final = (
     "disqualified",
 )
 """The rules of every system, in the order in which facts of one time follow one another."""
+STEP: Final = 10
+"""So far apart are the places of the facts of two steps."""
 SEEN: Final = "@export"
 """Ends the label of a fact that is read off how the deal is now."""
 
@@ -135,6 +139,7 @@ def extract_deal(deal: CrmDeal, reading: Reading, lines: list[int]) -> Extracted
         if step.id:
             found.ids.setdefault((ROW_ID, step.id), []).append(step.place)
     _Facts(deal, found, reading).take()
+    found.facts = [each for each in found.facts if each.line not in found.refused]
     return found
 
 
@@ -173,13 +178,26 @@ class _Facts:
         for step in opening_steps:
             state.update(step.after)
             self._found.told_with[step.place] = self._found.place
-        self._open(state, opening_steps)
+        with self._refusing(self._found.place):
+            self._open(state, opening_steps)
         for order, step in enumerate(later, 1):
-            self._change(state, step, order)
+            with self._refusing(step.place):
+                self._change(state, step, order)
         for told in deal.told:
-            self._tell(told, len(later) + 1)
+            with self._refusing(told.place):
+                self._tell(told, (len(later) + 1) * STEP)
 
-    def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:
+    @contextmanager
+    def _refusing(self, place: int) -> Iterator[None]:
+        """Refuse a record of which no fact can be made, or that tells what another has told."""
+        self._keys.begin()
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
+            self._keys.undo()
+            self._found.refuse(place, row_error(error))
+
+    def _open(self, state: dict[Attribute, Any], steps: list[HistoryRecord]) -> None:
         deal = self._deal
         key = state["process"] = state.get("process") or deal.process or self._reading.main
         process = self._reading.processes[key]
@@ -214,21 +232,24 @@ class _Facts:
             self._add_change(
                 "forecast_given",
                 ForecastGiven.model_validate({k: v for k, v in given.items() if v is not None}),
-                HistoryStep(self._found.place, steps[0].id if steps else "", at, actor, {}),
+                HistoryRecord(self._found.place, steps[0].id if steps else "", at, actor, {}),
                 0,
             )
 
-    def _change(self, state: dict[Attribute, Any], step: HistoryStep, order: int) -> None:
+    def _change(self, state: dict[Attribute, Any], step: HistoryRecord, order: int) -> None:
         now = {**state, **step.after}
         reading = self._reading
-        for label, fact in changes(state, now, reading.processes, reading.source):
+        found = changes(state, now, reading.processes, reading.source)
+        for number, (label, fact) in enumerate(found):
             if isinstance(fact, DealMigrated) and "process" in step.deduced:
                 because = {"inferred": step.deduced["process"]}
                 fact = fact.model_copy(update=because)
-            self._add_change(label, fact, step, order)
+            self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
-    def _add_change(self, label: str, fact: Fact, step: HistoryStep, order: int) -> None:
+    def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
+        if step.inferred is not None:
+            fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 
@@ -280,7 +301,9 @@ def _at_the_beginning(deal: CrmDeal) -> dict[Attribute, Any]:
     return state
 
 
-def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], list[HistoryStep]]:
+def _split(
+    deal: CrmDeal, zone: ZoneInfo | None
+) -> tuple[list[HistoryRecord], list[HistoryRecord]]:
     """Split the steps that say how a deal was opened from those that changed it.
 
     They are those at its opening or before it; where only the day of it is known, or nothing,
@@ -294,7 +317,7 @@ def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], lis
             return [], steps
         same = opened is None or opened.day == _day_of(first.at, zone)
         return (steps[:1], steps[1:]) if same else ([], steps)
-    opening: list[HistoryStep] = []
+    opening: list[HistoryRecord] = []
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break

@@ -9,6 +9,7 @@ and line it came from. Nothing of a file stays in memory.
 import re
 import tempfile
 import zipfile
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,7 +20,7 @@ from salesflow.adapters.importers.csv import BadRow, FileFormat, TableFile, tidi
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
-__all__ = ["CrmExport", "CrmRecord", "ExportTable", "TableShape", "plain_name"]
+__all__ = ["FILE", "CrmExport", "CrmRecord", "ExportTable", "TableShape", "plain_name"]
 
 
 Record = Mapping[str, Any]
@@ -35,6 +36,20 @@ NOT_PLAIN = re.compile(r"[\W_]+")
 def plain_name(name: str) -> str:
     """Return a name without case, spaces and signs, as in "dealid" for "Deal - ID*"."""
     return NOT_PLAIN.sub("", name.casefold())
+
+
+def _plain_header(file: TableFile | JsonFile) -> list[str]:
+    """Return the plain names of columns, told apart where several bear the same, or none."""
+    seen: Counter[str] = Counter()
+    found = []
+    for name in map(plain_name, file.header):
+        seen[name] += 1
+        found.append(name if name and seen[name] == 1 else f"{name}#{seen[name]}")
+    return found
+
+
+FILE: Final = "@file"
+"""In what is used of a table: that its file's name says what its values are."""
 
 
 class TableShape(NamedTuple):
@@ -88,7 +103,8 @@ class ExportTable(NamedTuple):
 
     def unread(self) -> list[str]:
         """Return the columns that are not read."""
-        return [name for name in self.file.header if not self.shape.reads(plain_name(name))]
+        plain = zip(self.file.header, _plain_header(self.file), strict=True)
+        return [name for name, column in plain if not self.shape.reads(column)]
 
 
 class CrmExport:
@@ -124,7 +140,7 @@ class CrmExport:
         """Return the plain names of the columns that tables of each kind have."""
         found: dict[str, frozenset[str]] = {}
         for table in self.tables:
-            names = frozenset(map(plain_name, table.file.header))
+            names = frozenset(_plain_header(table.file))
             found[table.shape.kind] = found.get(table.shape.kind, frozenset()) | names
         return found
 
@@ -139,7 +155,7 @@ class CrmExport:
 
         Of a row that cannot be read the line is its number.
         """
-        header = [plain_name(name) for name in table.file.header]
+        header = _plain_header(table.file)
         for row in table.file.rows():
             if isinstance(row, BadRow):
                 yield row._replace(line=first + row.line)
@@ -153,7 +169,9 @@ class CrmExport:
             for name, cell in zip(header, row.cells, strict=True):
                 text = tidied(cell)
                 if text:
-                    values.setdefault(name, text)
+                    values[name] = text
+            if FILE in table.shape.used:
+                values[FILE] = plain_name(table.path.stem)
             yield CrmRecord(table.shape.kind, first + row.line, values, table.name)
 
     def _files(self) -> list[Path]:
@@ -198,9 +216,11 @@ class CrmExport:
                 raise
             self.left.append(name)
             return
-        columns, stem = {plain_name(each) for each in table.header}, plain_name(file.stem)
+        columns, stem = set(_plain_header(table)), plain_name(file.stem)
         best = max(shapes, key=lambda shape: shape.fits(columns, stem))
         if best.fits(columns, stem):
+            if FILE in best.used and isinstance(table, TableFile):  # rows end where values do
+                table = TableFile(file, self._form.model_copy(update={"ragged": "pad"}))
             self.tables.append(ExportTable(file, name, best, table))
         else:
             self.left.append(name)

@@ -22,7 +22,7 @@ from salesflow.adapters.importers.crm.quote_facts import (
     quote_facts,
 )
 from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep, ToldFact
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import probability_of
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -313,7 +313,7 @@ class Fxiaoke(CrmSystem):
             and entered.instant - opened.instant <= AT_ONCE
         )
         if stayed and opened is not None:
-            deal.steps.append(HistoryStep(here, "", opened, None, {"stage": place.stage}))
+            deal.steps.append(HistoryRecord(here, "", opened, None, {"stage": place.stage}))
         elif stayed:
             deal.whole = frozenset({"stage"})
         elif place.end is None:

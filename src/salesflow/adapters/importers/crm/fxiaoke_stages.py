@@ -14,8 +14,9 @@ from typing import Any, Final, NamedTuple
 from salesflow.adapters.importers.crm.stages import (
     CrmStage,
     ObservedStage,
+    checked_key,
+    checked_label,
     closing_category,
-    ensure_key,
 )
 from salesflow.adapters.importers.crm.system import CrmPipeline
 from salesflow.adapters.importers.errors import RowError
@@ -114,15 +115,15 @@ class FxiaokeStages:
         chance = _chance(values.get("probability"))
         stages = self._seen.setdefault(process, {})
         stages.setdefault(key, ObservedStage()).see(
-            chance, category, label and ensure_key(label, "salesstage")
+            chance, category, label and checked_label(label, "salesstage")
         )
         title = values.get("salesprocessidr") or values.get("salesprocessid") or "纷享销客"
-        self._titles.setdefault(process, ensure_key(str(title), "salesprocessid"))
+        self._titles.setdefault(process, checked_label(str(title), "salesprocessid"))
 
     def process_of(self, values: Mapping[str, Any]) -> str:
         """Return the key of the process of a deal."""
         named = values.get("salesprocessid") or values.get("salesprocessidr")
-        return ALONE if not named else ensure_key(f"{ALONE}/{named}", "salesprocessid")
+        return ALONE if not named else checked_key(f"{ALONE}/{named}", "salesprocessid")
 
     def stage_of(self, values: Mapping[str, Any]) -> str:
         """Return the key of the stage of a deal: its code, where there is one.
@@ -133,7 +134,7 @@ class FxiaokeStages:
         stage = values.get("salesstage") or values.get("salesstager")
         if not isinstance(stage, str):
             raise RowError("is empty, and the fact needs it", "salesstage")
-        return ensure_key(stage, "salesstage")
+        return checked_key(stage, "salesstage")
 
     def place_of(self, values: Mapping[str, Any]) -> StagePlace:
         """Return where a deal stands."""

@@ -256,7 +256,7 @@ class _CrmImport:
             latest = published[max(published)] if published else None
             version = version_of(pipeline.key, pipeline.name, pipeline.stages, latest)
             self._processes[pipeline.key] = version
-            if version != latest:
+            if version != latest and self.report.objects:
                 self._publish.append(version)
 
     def _source(self) -> ImportSource:
@@ -312,15 +312,20 @@ class _CrmImport:
         found.process = process
         found.tied |= deal.tied
         found.left_out.update(deal.left_out)
-        found.told_with.update(deal.told_with)
         found.named.update(deal.named)
+        found.told_with.update(
+            {
+                place: found.told_with.get(other, other)
+                for place, other in deal.told_with.items()
+            }
+        )
         for place, notes in deal.notes.items():
             for note in notes:
                 found.adjust(place, note)
         for place, problem in refused.items():
             found.refuse(place, problem)
         customer = None if deal.is_unknown else deal.now.get("customer")
-        if isinstance(customer, str) and not self._system.registers_customers:
+        if isinstance(customer, str) and not self._system.registers(customer):
             at = None
             registered = self._system.customer_named(customer, deal)
             found.customers.append(self._registered(customer, registered, at, found.place))

@@ -4,11 +4,12 @@ What is known of a deal is what was recorded before and what its history tells t
 the export says otherwise of it now, a fact is inferred: at the time at which the system says
 that the stage was entered, else when its record was changed last. What its history never speaks
 of was so at the closing of a closed deal at the latest. Nothing is added that is known already,
-so that an export of every week tells what changed in that week.
+so that an export of every week tells what changed in that week. A module of its own, as the one
+step that looks at what is recorded.
 """
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.importers.crm.deal_facts import (
@@ -41,7 +42,7 @@ __all__ = ["add_present_state"]
 
 NOBODY: Final = UUID(int=0)
 MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
-LAST: Final = 1_000_000
+LAST: Final = 1_000_000_000
 """The place of what is so now, behind every step of a history."""
 
 
@@ -59,7 +60,8 @@ def add_present_state(
     _keep_first_seen(deal, recorded)
     present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
-    present.add({each: deal.now[each] for each in never_told}, present.closed() or deal.seen)
+    closed = present.closed() or _Closing(deal.seen, LAST)
+    present.add({each: deal.now[each] for each in never_told}, closed.at, place=closed.before)
     if deal.now.get("stage") is not None:
         stage: tuple[Attribute, ...] = ("process", "stage", "loss_reason", "competitor")
         at = deal.stage_entered or deal.seen
@@ -115,6 +117,13 @@ def _key(process: ProcessVersion | None) -> str | None:
     return None if process is None else process.key
 
 
+class _Closing(NamedTuple):
+    """When a deal was closed, and the place of what was so before, of the same time."""
+
+    at: ReadTime | None
+    before: int
+
+
 class _Present:
     """How a deal is now, beside what is known of it."""
 
@@ -130,15 +139,18 @@ class _Present:
         self._source = source
         self._processes = processes
 
-    def closed(self) -> ReadTime | None:
+    def closed(self) -> _Closing | None:
         """Return when a deal that is closed now was closed, as far as anything says so."""
         deal, version = self._deal, self._source.process_of(self._deal)
+        stage: Any = deal.now.get("stage")
+        if stage is not None and version.categories[stage] == "open":
+            return None
         closing = [each for each in deal.facts if closes(each.fact, version)]
         last = max(closing, key=in_order, default=None)
         if last is not None and last.occurred is not None:
-            return ReadTime(last.occurred, last.precision, last.day)
-        stage: Any = deal.now.get("stage")
-        return deal.stage_entered if version.categories[stage] != "open" else None
+            at = ReadTime(last.occurred, last.precision, last.day)
+            return _Closing(at, last.order.place - 1)
+        return None if deal.stage_entered is None else _Closing(deal.stage_entered, LAST)
 
     def add(
         self,
@@ -146,6 +158,7 @@ class _Present:
         at: ReadTime | None,
         *,
         is_told: bool = False,
+        place: int = LAST,
     ) -> None:
         """Add the facts that lead from what is known at a time to what is so."""
         if not now:
@@ -154,7 +167,8 @@ class _Present:
         state = self._state(FOREVER if at is None else at.instant)
         was = self._known(now, state)
         rules = {rule.label: number for number, rule in enumerate(source.rules)}
-        for label, fact in changes(was, {**was, **now}, self._around(state), source.name):
+        found = changes(was, {**was, **now}, self._around(state), source.name)
+        for number, (label, fact) in enumerate(found):
             rule = f"{label}{SEEN}"
             when = "undated" if at is None else from_instant(at.instant).isoformat()
             inferred = None if is_told else AS_EXPORTED
@@ -168,7 +182,7 @@ class _Present:
                     at.day if at else None,
                     None,
                     deal.place,
-                    FactOrder(LAST, rules[rule]),
+                    FactOrder(place + number, rules[rule]),
                     at is None,
                 )
             )

@@ -3,17 +3,19 @@
 A value that cannot be read refuses its record, with the column and what stands there.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.errors import CURRENCY, Adjustment, RowError
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime, TimeReader
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
+from salesflow.errors import InputError
 
 __all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader"]
 
@@ -22,17 +24,20 @@ NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "
 """What exports write where there is nothing."""
 NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
+CODE: Final = re.compile("[A-Z]{3}")
+TOO_LARGE: Final = "is larger or finer than an amount can be"
 UNNAMED_CURRENCY: Final = (
     "amounts name no currency and are recorded in {code}, which stands for none; --currency"
     " says which it is"
 )
+"""What `assumed` says of an export whose amounts name none."""
 HUNDRED: Final = Decimal(100)
 
 
 class ValueReader:
     """Reads the values of one export."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an export leaves open
         self,
         formats: Sequence[str],
         day_formats: Sequence[str],
@@ -40,10 +45,16 @@ class ValueReader:
         horizon: Instant,
         currency: str | None,
         numbers: NumberReader | None = None,
+        *,
+        times_in: ZoneInfo | None = None,
     ) -> None:
-        """`formats` are those of times, `currency` that of amounts which name none."""
-        self._times = TimeReader([*formats, *day_formats], zone)
-        self._days = TimeReader([*day_formats, *formats], zone)
+        """`formats` are those of times, `currency` that of amounts which name none.
+
+        `zone` is that of days, and of times without one unless `times_in` names theirs.
+        """
+        times_in, day_zone = times_in or zone, zone or times_in
+        self._times = TimeReader([*formats, *day_formats], times_in, day_zone=day_zone)
+        self._days = TimeReader([*day_formats, *formats], times_in, day_zone=day_zone)
         self._numbers = numbers or NumberReader(".", ",")
         self._horizon = horizon
         self._currency = currency or NO_CURRENCY
@@ -107,10 +118,13 @@ class ValueReader:
         number = self.number(record, name)
         if number is None:
             return None
+        code = currency or self._currency
+        if not CODE.fullmatch(code):
+            raise RowError(CURRENCY, name, code)
         try:
-            return Money(number, currency or self._currency)
-        except ValueError as error:
-            raise RowError(str(error), name, str(number)) from error
+            return Money(number, code)
+        except (ValueError, InputError) as error:
+            raise RowError(TOO_LARGE, name, str(number)) from error
 
     def percent(self, record: Mapping[str, Any], name: str) -> Decimal | None:
         """Return a percentage as a part of one."""

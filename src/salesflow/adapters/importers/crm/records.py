@@ -19,7 +19,7 @@ __all__ = [
     "ATTRIBUTES",
     "Attribute",
     "CrmDeal",
-    "HistoryStep",
+    "HistoryRecord",
     "ToldFact",
     "Values",
     "spoken_of",
@@ -64,7 +64,7 @@ NOTHING: Final[Values] = MappingProxyType({})
 TOLD: Final[Mapping[Attribute, str]] = MappingProxyType({})
 
 
-class HistoryStep(NamedTuple):
+class HistoryRecord(NamedTuple):
     """What a record of the history says: from then on it was so."""
 
     place: int
@@ -81,6 +81,8 @@ class HistoryStep(NamedTuple):
     """What it became when this ended, where the record says so."""
     deduced: Mapping[Attribute, str] = TOLD
     """Why something is taken to be so, where the record does not say it itself."""
+    inferred: str | None = None
+    """Why it is deduced, where no record says so."""
 
 
 class ToldFact(NamedTuple):
@@ -117,7 +119,7 @@ class CrmDeal:
     stage_entered: ReadTime | None = None
     """When it came where it stands now."""
     now: dict[Attribute, object] = field(default_factory=dict)
-    steps: list[HistoryStep] = field(default_factory=list)
+    steps: list[HistoryRecord] = field(default_factory=list)
     whole: frozenset[Attribute] = frozenset()
     """What the history would say had it ever changed."""
     told: list[ToldFact] = field(default_factory=list)
@@ -128,7 +130,7 @@ class CrmDeal:
     left_out: dict[int, str] = field(default_factory=dict)
     """Records that tell nothing that is read, and why."""
     told_with: dict[int, int] = field(default_factory=dict)
-    """Records that tell a fact together with another one, and that one."""
+    """Records that tell a fact together with another one, which is the fact's."""
     named: dict[UUID, str] = field(default_factory=dict)
     """What its records call the deals that were merged into it."""
 
@@ -138,6 +140,6 @@ class CrmDeal:
         return self.place is None and not self.steps and not self.told
 
 
-def spoken_of(steps: Iterable[HistoryStep]) -> set[Attribute]:
+def spoken_of(steps: Iterable[HistoryRecord]) -> set[Attribute]:
     """Return what a history says anything of."""
     return {name for step in steps for name in (*step.after, *step.before)}

@@ -15,17 +15,44 @@ from pydantic import TypeAdapter, ValidationError
 
 from salesflow.adapters.importers.errors import RowError
 from salesflow.domain.process import Category, ForecastCategory, ProcessVersion, Stage
-from salesflow.domain.values import Key
+from salesflow.domain.values import Key, SafeText
 from salesflow.domain.wording import reason_of
 
 __all__ = [
     "CrmStage",
     "ObservedStage",
+    "checked_key",
+    "checked_label",
     "closing_category",
-    "ensure_key",
     "probability_of",
     "version_of",
 ]
+
+
+KEY: TypeAdapter[str] = TypeAdapter(Key)
+LABEL: TypeAdapter[str] = TypeAdapter(SafeText)
+
+
+def checked_key(text: str, column: str) -> str:
+    """Return what a system calls a pipeline or a stage, if it can be a key.
+
+    Raises:
+        RowError: when it cannot.
+    """
+    return _checked(KEY, text, column)
+
+
+def checked_label(text: str, column: str) -> str:
+    """Return how a system names a pipeline or a stage to people, if a log can hold it."""
+    return _checked(LABEL, text, column)
+
+
+def _checked(adapter: TypeAdapter[str], text: str, column: str) -> str:
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        reason = reason_of(error.errors(include_url=False)[0])
+        raise RowError("cannot name a stage: {reason}", column, text, reason=reason) from error
 
 
 class CrmStage(NamedTuple):
@@ -143,22 +170,6 @@ class ObservedStage:
     def label(self) -> str:
         """What most records call it."""
         return next((each for each, _ in self._labels.most_common(1)), "")
-
-
-KEY: TypeAdapter[str] = TypeAdapter(Key)
-
-
-def ensure_key(text: str, column: str) -> str:
-    """Return the name of a stage or pipeline, which can be a key.
-
-    Raises:
-        RowError: when it is too long, or holds what no key may.
-    """
-    try:
-        return KEY.validate_python(text)
-    except ValidationError as error:
-        reason = reason_of(error.errors(include_url=False)[0])
-        raise RowError("cannot name a stage: {reason}", column, text, reason=reason) from error
 
 
 WON: Final = (

@@ -93,6 +93,11 @@ class CrmSystem(ABC):
         """Whether the export has a table of customers."""
         return False
 
+    def registers(self, customer: str) -> bool:
+        """Return whether a table of the export registers a customer."""
+        del customer
+        return self.registers_customers
+
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record without what the system wraps around it, as the kind that it is."""
         return record

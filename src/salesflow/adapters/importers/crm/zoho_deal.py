@@ -1,6 +1,6 @@
 """Puts the records of one deal of Zoho together: how it is, its visits to stages, its timeline.
 
-A module of its own beside `zoho`, which says what there is: this is about one deal.
+A module of its own beside `zoho`, which says what tables and pipelines there are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
@@ -16,7 +16,7 @@ from salesflow.adapters.importers.crm.quote_facts import (
     quote_facts,
 )
 from salesflow.adapters.importers.crm.reading import ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import probability_of
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
 from salesflow.adapters.importers.crm.zoho_history import AT_ONCE, TimeMeaning
@@ -171,8 +171,8 @@ class ZohoDeal:
         own = next((each.values for each in records if each.kind == "Deal"), {})
         self._currency = self._deal.currency = currency_of(own)
         self._home = export.pipelines.key_of(own)
-        self._visits: list[HistoryStep] = []
-        self._saves: list[HistoryStep] = []
+        self._visits: list[HistoryRecord] = []
+        self._saves: list[HistoryRecord] = []
         self._has_beginning = False
         self._has_visits = any(each.kind == "DealHistory" for each in records)
         saves = (each.values for each in records if each.kind == "Timeline")
@@ -312,7 +312,7 @@ class ZohoDeal:
                 then["stage"] = became
         id = read.text(values, "id") or ""
         actor = read.text(values, "modifiedbyid", "modifiedby")
-        self._visits.append(HistoryStep(record.place, id, at, actor, after, before, then))
+        self._visits.append(HistoryRecord(record.place, id, at, actor, after, before, then))
 
     def _is_in_history(self, name: Attribute) -> bool:
         return any(
@@ -382,7 +382,7 @@ class ZohoDeal:
         by = done_by if isinstance(done_by, Mapping) else {}
         actor = _text(values.get("donebyid")) or _text(by.get("id")) or _text(by.get("name"))
         id = _text(values.get("id")) or ""
-        self._saves.append(HistoryStep(record.place, id, at, actor, after, before))
+        self._saves.append(HistoryRecord(record.place, id, at, actor, after, before))
 
     def _saved_value(self, name: Attribute, value: object) -> object:
         """Return a value of the timeline, where names stand for users and accounts."""

@@ -12,8 +12,8 @@ from typing import Any, Final
 from salesflow.adapters.importers.crm.stages import (
     CrmStage,
     ObservedStage,
+    checked_key,
     closing_category,
-    ensure_key,
 )
 from salesflow.adapters.importers.crm.system import CrmPipeline
 from salesflow.adapters.importers.errors import RowError
@@ -75,8 +75,8 @@ class ZohoPipelines:
     def define(self, values: Mapping[str, Any]) -> None:
         """Note a pipeline with its stages."""
         shown = values.get("displayvalue")
-        actual = ensure_key(str(values.get("actualvalue") or shown), "actual_value")
-        key = ensure_key(f"{ALONE}/{actual}", "actual_value")
+        actual = checked_key(str(values.get("actualvalue") or shown), "actual_value")
+        key = checked_key(f"{ALONE}/{actual}", "actual_value")
         maps = [each for each in values.get("maps", ()) if isinstance(each, Mapping)]
         stages = sorted(maps, key=_sequence)
         for name in (values.get("id"), shown, actual):
@@ -109,7 +109,7 @@ class ZohoPipelines:
         stage = values.get("stage")
         if stage is None:
             raise RowError("is empty, and the fact needs it", "stage")
-        key = self.value_of(ensure_key(str(stage), "stage"))
+        key = self.value_of(checked_key(str(stage), "stage"))
         seen = self._seen.setdefault(self.key_of(values), {})
         seen.setdefault(key, ObservedStage()).see(percentage(values.get("probability")))
 
@@ -121,7 +121,7 @@ class ZohoPipelines:
     def pass_through(self, stage: object) -> None:
         """Note a stage that a history names."""
         if isinstance(stage, str) and stage:
-            self._passed[self.value_of(ensure_key(str(stage), "stage"))] = None
+            self._passed[self.value_of(checked_key(str(stage), "stage"))] = None
 
     def key_of(self, values: Mapping[str, Any]) -> str:
         """Return the key of the process of a deal, by the pipeline it names."""
@@ -135,7 +135,7 @@ class ZohoPipelines:
                 return self._names[name]
         if not given:
             return self._default or next(iter(self._defined), ALONE)
-        return ensure_key(f"{ALONE}/{given[-1]}", "pipeline")
+        return checked_key(f"{ALONE}/{given[-1]}", "pipeline")
 
     def value_of(self, text: str) -> str:
         """Return the value of a stage, which may be called by what it is displayed as."""
@@ -191,8 +191,8 @@ class ZohoPipelines:
 
     def _stage(self, values: Mapping[str, Any]) -> CrmStage:
         shown = values.get("display_value")
-        actual = ensure_key(str(values.get("actual_value") or shown), "actual_value")
-        label = ensure_key(str(shown or actual), "display_value")
+        actual = checked_key(str(values.get("actual_value") or shown), "actual_value")
+        label = checked_key(str(shown or actual), "display_value")
         if label != actual:
             self._displayed.setdefault(label, actual)
         kind = str(values.get("forecast_type") or "")

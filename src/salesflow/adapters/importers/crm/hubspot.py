@@ -1,0 +1,580 @@
+"""HubSpot: deals with the history of their properties, from interface, CSV or warehouse.
+
+Every property of a deal has a history of its own; what changed in one instant is one step. A
+deal in another pipeline than before goes on in the process of that one. Deals that were merged
+are recorded as merged, also where only the survivor is left: see `CrmDeal.named`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, timedelta
+from typing import Any, ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.hubspot_pipelines import (
+    ENTERED,
+    TRUE,
+    HubSpotPipelines,
+)
+from salesflow.adapters.importers.crm.hubspot_records import (
+    SHAPES,
+    history_of,
+    in_one_form,
+)
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
+from salesflow.adapters.importers.crm.system import (
+    CrmContext,
+    CrmPipeline,
+    CrmSystem,
+    customer_object,
+    refusing,
+)
+from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
+from salesflow.adapters.importers.crm.written_days import DayOrder
+from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
+from salesflow.adapters.importers.times import ReadTime
+from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.deal.merging import DealAbsorbed
+from salesflow.domain.event import Fact
+from salesflow.domain.process import ForecastCategory
+from salesflow.domain.time import from_instant
+from salesflow.domain.wording import Message
+
+__all__ = ["HubSpot"]
+
+
+FORECAST: Final[Mapping[str, ForecastCategory]] = {
+    "pipeline": "pipeline",
+    "bestcase": "best_case",
+    "mostlikely": "commit",
+    "commit": "commit",
+    "closed": "closed",
+    "closedwon": "closed",
+    "omit": "omitted",
+    "omitted": "omitted",
+    "notforecasted": "omitted",
+}
+TRACKED: Final[Mapping[str, Attribute]] = {
+    "dealstage": "stage",
+    "pipeline": "process",
+    "amount": "amount",
+    "closedate": "expected_close",
+    "hubspotownerid": "owner",
+    "hsmanualforecastcategory": "category",
+    "closedlostreason": "loss_reason",
+}
+"""Properties whose history is read."""
+MERGED: Final = "hsmergedobjectids"
+VALUES_MAX: Final = 20
+"""So many values of a property HubSpot gives at most."""
+AT_CREATION: Final = timedelta(minutes=1)
+"""What is set within it is what a deal was created with, saved one after another."""
+TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
+DIGITS_MIN: Final = 12
+"""A number with so many digits is a time in milliseconds."""
+UNREAD: Final = "the history of property {property} is not read"
+CAPPED: Final = (
+    "has {count} values, as many as HubSpot gives of a property; older ones may be missing"
+)
+NOT_HERE: Final = "the deal that was merged is neither in the export nor recorded before"
+DELETED: Final = "deleted in HubSpot"
+OF_DELETED: Final = "about a deal that was deleted in HubSpot"
+ENTRIES_ONLY: Final = Message(
+    "no history of stages is there, only when each stage was entered; a stage that a deal came"
+    " back to is known once"
+)
+SINCE_SYNCED: Final = "merged before a connector saw it; no record says when"
+AS_EXPORTED: Final = "as the export has it now; no history says since when"
+
+
+class _Change(NamedTuple):
+    """A value that a property had from a time on."""
+
+    place: int
+    at: ReadTime
+    name: str
+    value: str | None
+    actor: str | None
+
+
+class HubSpot(CrmSystem):
+    """An export of HubSpot."""
+
+    name: ClassVar[str] = "hubspot"
+    hint: ClassVar[str] = "table of deals (deals.json, a CSV of deals, or their history)"
+    needed: ClassVar[tuple[str, ...]] = (
+        *("object", "deal_v1", "row", "csv", "history", "stage_history", "values"),
+    )
+    labels: ClassVar[tuple[str, ...]] = ("absorbed",)
+    shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+
+    def __init__(self, context: CrmContext) -> None:
+        super().__init__(context)
+        self._days = DayOrder()
+        self._pipelines = HubSpotPipelines()
+        self._absorbed: set[str] = set()
+        self._ids: set[str] = set()
+        self._pipeline_of: dict[str, str] = {}
+        self._companies: set[str] = set()
+        self._amounts_without_currency = False
+        self._entered_only = False
+        self._readers: tuple[ValueReader, ValueReader, ValueReader] | None = None
+
+    @property
+    def registers_customers(self) -> bool:
+        """Whether the export has a table of companies."""
+        return bool(self._companies)
+
+    def registers(self, customer: str) -> bool:
+        """Return whether a table of the export has a company."""
+        return customer in self._companies
+
+    def told(self, record: CrmRecord) -> CrmRecord:
+        """Return a deal in one form, whoever exported it."""
+        return in_one_form(record)
+
+    def look(self, record: CrmRecord) -> None:
+        """Note pipelines, stages, merges, and how days are written."""
+        values = record.values
+        match record.kind:
+            case "merged":
+                self._absorbed.add(str(values["mergeddealid"]))
+            case "pipeline" | "pipeline_row" | "stage":
+                self._pipelines.take(record)
+            case "deal":
+                self._look_at_deal(values)
+            case "history" | "stage_history":
+                self._look_at_change(values)
+            case "company" | "company_csv":
+                self._companies.add(_company_id(values))
+            case _:
+                pass
+
+    def object_of(self, record: CrmRecord) -> str | None:
+        """Return the deal or company a record is about."""
+        values = record.values
+        match record.kind:
+            case "pipeline" | "pipeline_row" | "stage":
+                return None
+            case "deal":
+                return id_text(values["values"].get("id"), "id")
+            case "company" | "company_csv":
+                return customer_object(_company_id(values))
+            case "merged":
+                survivor = values.get("dealid") or values.get("survivingdealid")
+                return id_text(survivor, "deal_id")
+            case "values":
+                return id_text(values.get("id") or values.get("recordid"), "id")
+            case _:
+                return id_text(values.get("dealid"), "deal_id")
+
+    def pipelines(self) -> Sequence[CrmPipeline]:
+        """Return the pipelines that deals are in."""
+        context = self.context
+        utc = ZoneInfo("UTC")
+        formats, days = [*TIMES, *self._days.times()[1:]], self._days.days()
+        zone, horizon, currency = context.zone, context.horizon, context.currency
+        self._readers = (
+            ValueReader(formats, days, zone, horizon, currency),
+            ValueReader(formats, days, zone, horizon, currency, times_in=utc),
+            ValueReader(["epoch_ms"], [], zone, horizon, currency, times_in=utc),
+        )
+        return self._pipelines.all()
+
+    def assumed(self) -> list[Message]:
+        """Return what the export leaves open."""
+        found = self._days.assumed()
+        if self._entered_only:
+            found.append(ENTRIES_ONLY)
+        if self._amounts_without_currency and self.context.currency is None:
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
+        return found
+
+    def customer(
+        self, id: str, record: CrmRecord
+    ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
+        """Yield a company."""
+        del id
+        values = record.values
+        read = self._reader(utc=record.kind == "company")
+        fact = CustomerRegistered(
+            name=read.text(values, "name", "companyname", "domain"),
+            segment=read.text(values, "industry"),
+            region=read.text(values, "country", "countryregion"),
+        )
+        at = self._time(values, "createdate", utc=record.kind == "company")
+        if at is None:
+            at = self._time(values, "createdat", utc=True)
+        yield "customer", fact, at
+
+    def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
+        """Return a company of which only deals speak; its id is no name."""
+        del deal
+        return CustomerRegistered(name=None if id.isdigit() else id)
+
+    def deal(
+        self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
+    ) -> CrmDeal:
+        """Return a deal with its history."""
+        deal = CrmDeal(id)
+        if self._is_deleted(id, records):
+            for record in records:
+                own = record.kind == "deal"
+                deal.left_out[record.place] = DELETED if own else OF_DELETED
+            return deal
+        changes: list[_Change] = []
+        for record in sorted(records, key=lambda each: each.kind != "deal"):
+            with refusing(record, refused):
+                match record.kind:
+                    case "deal":
+                        changes += self._take_deal(deal, record)
+                    case "merged":
+                        self._merge(deal, record)
+                    case "values":
+                        changes += self._values_of(deal, record)
+                    case _:
+                        changes += self._change(deal, record)
+        self._take_history(deal, changes)
+        return deal
+
+    # Looking: what has to be known of all records before any deal is read.
+
+    def _look_at_deal(self, values: Mapping[str, Any]) -> None:
+        present, history = values["values"], values["history"]
+        id = str(present.get("id", ""))
+        self._ids.add(id)
+        for name in ("createdate", "closedate", "hslastmodifieddate"):
+            self._days.see(str(present.get(name, "")))
+        pipeline = str(present.get("pipeline", ""))
+        self._pipeline_of[id] = self._pipelines.see(pipeline, str(present.get("dealstage", "")))
+        named = {pipeline}
+        for each in history.get("pipeline", []):
+            self._pipelines.see(str(each["value"] or ""), "")
+            named.add(str(each["value"] or ""))
+        for each in history.get("dealstage", []):
+            if len(named) == 1 or self._pipelines.has(str(each["value"] or "")):
+                self._pipelines.see(pipeline, str(each["value"] or ""))
+            else:
+                self._pipelines.see_everywhere(named, str(each["value"] or ""))
+        told = "amount" in present or "amount" in history
+        self._amounts_without_currency |= told and "dealcurrencycode" not in present
+        for each in (*history.get(MERGED, []), {"value": present.get(MERGED)}):
+            self._absorbed |= _ids_in(each["value"])
+        dated = any(name.startswith(ENTERED) for name in present)
+        self._entered_only |= dated and not history.get("dealstage")
+
+    def _look_at_change(self, values: Mapping[str, Any]) -> None:
+        name = plain_name(str(values.get("name") or values.get("property") or ""))
+        stage = "dateentered" in values or name == "dealstage"
+        if stage:
+            pipeline = self._pipeline_of.get(str(values.get("dealid", "")), "")
+            self._pipelines.see(pipeline, str(values.get("value", "")))
+        elif name == "pipeline":
+            self._pipelines.see(str(values.get("value", "")), "")
+        elif name == "amount":
+            self._amounts_without_currency = True
+
+    def _is_deleted(self, id: str, records: Sequence[CrmRecord]) -> bool:
+        """Return whether a deal was deleted, and not because it was merged into another one."""
+        return id not in self._absorbed and any(
+            str(record.values["values"].get("archived", "")).casefold() in TRUE
+            for record in records
+            if record.kind == "deal"
+        )
+
+    # Reading one deal.
+
+    def _reader(self, *, utc: bool) -> ValueReader:
+        assert self._readers is not None, "pipelines() comes first"
+        return self._readers[utc]
+
+    def _time(self, values: Mapping[str, Any], *names: str, utc: bool) -> ReadTime | None:
+        """Return a time; one of digits alone counts milliseconds."""
+        assert self._readers is not None, "pipelines() comes first"
+        for name in names:
+            text = str(values.get(name) or "")
+            in_digits = text.isascii() and text.isdigit() and len(text) >= DIGITS_MIN
+            reader = self._readers[2] if in_digits else self._readers[utc]
+            at = reader.time(values, name)
+            if at is not None:
+                return at
+        return None
+
+    def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> list[_Change]:
+        if deal.place is not None:
+            raise RowError("opens the deal as an earlier row")
+        values, utc = record.values["values"], record.values["utc"]
+        read = self._reader(utc=utc)
+        deal.currency = read.text(values, "dealcurrencycode")
+        process, stage = self._pipelines.find(
+            read.text(values, "pipeline") or "", read.text(values, "dealstage") or ""
+        )
+        deal.process = process
+        deal.opened = self._time(values, "createdate", utc=utc)
+        deal.modified = self._time(values, "hslastmodifieddate", utc=utc)
+        deal.stage_entered = self._time(values, "hsv2dateenteredcurrentstage", utc=utc)
+        deal.title = read.text(values, "dealname")
+        companies = record.values["companies"]
+        deal.now = {
+            name: self._value(name, values.get(column), deal.currency, process, utc=utc)
+            for column, name in TRACKED.items()
+            if column in values and name not in ("stage", "process")
+        }
+        if stage:
+            deal.now["stage"] = stage
+        if companies:
+            deal.now["customer"] = id_text(companies[0], "company")
+        changes = list(self._histories(deal, record))
+        if not any(change.name == "dealstage" for change in changes):
+            changes += self._entries(record, process)
+        self._merge_named(deal, record)
+        deal.place = record.place
+        return changes
+
+    def _histories(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+        """Yield what the record of a deal says of the history of its properties."""
+        history = record.values["history"]
+        for name, entries in history.items():
+            if name not in (*TRACKED, "dealcurrencycode"):
+                continue
+            if len(entries) == VALUES_MAX:
+                note = Message(CAPPED, count=VALUES_MAX)
+                deal.notes.setdefault(record.place, []).append(Adjustment(note, name, None))
+            for entry in entries:
+                at = self._time(entry, "timestamp", utc=True)
+                if at is None:
+                    raise RowError("is empty, and the fact needs it", "timestamp")
+                value = entry["value"]
+                text = None if value in (None, "") else str(value)
+                yield _Change(record.place, at, name, text, _actor(entry))
+
+    def _entries(self, record: CrmRecord, process: str) -> Iterator[_Change]:
+        """Yield when each stage was entered, of a deal without a history of stages."""
+        values, utc = record.values["values"], record.values["utc"]
+        for column in values:
+            stage = self._pipelines.entered(column, process)
+            if stage is not None:
+                at = self._time(values, column, utc=utc)
+                if at is not None:
+                    yield _Change(record.place, at, "dealstage", stage, None)
+
+    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+        """Yield what a row of the history of a property says."""
+        values = record.values
+        entered = record.kind == "stage_history"
+        name = str(values.get("name") or values.get("property") or "")
+        plain = "dealstage" if entered else plain_name(name)
+        if plain not in (*TRACKED, "dealcurrencycode"):
+            deal.left_out[record.place] = Message(UNREAD, property=name)
+            return
+        at = self._time(values, "dateentered" if entered else "timestamp", utc=True)
+        if at is None:
+            raise RowError("is empty, and the fact needs it", "timestamp")
+        yield _Change(record.place, at, plain, values.get("value"), _actor(values))
+
+    def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+        """Yield what a line of an export of one property's history says."""
+        values = record.values
+        told = [
+            (value, self._time({"time": time}, "time", utc=False))
+            for value, time in history_of(values)
+        ]
+        name = self._property(values, [value for value, _ in told])
+        if name is None:
+            deal.left_out[record.place] = Message(
+                "nothing says which property these values are of; put its name into that of the"
+                " file, such as dealstage.csv"
+            )
+            return
+        if len(told) >= VALUES_MAX:
+            note = Message(CAPPED, count=len(told))
+            deal.notes.setdefault(record.place, []).append(Adjustment(note, name, None))
+        for value, at in told:
+            if at is not None:
+                yield _Change(record.place, at, name, value, None)
+
+    def _property(self, values: Mapping[str, Any], told: list[str | None]) -> str | None:
+        named = (
+            str(values.get("property", "")),
+            str(values.get("name", "")),
+            str(values[FILE]),
+        )
+        for each in map(plain_name, named[:2]):
+            if each in TRACKED:
+                return each
+        in_file = [name for name in TRACKED if name in named[2]]
+        if in_file:
+            return max(in_file, key=len)
+        stages = [value for value in told if value]
+        return "dealstage" if stages and all(map(self._pipelines.has, stages)) else None
+
+    def _value(
+        self,
+        name: Attribute,
+        value: object,
+        currency: str | None,
+        process: str,
+        *,
+        utc: bool,
+    ) -> object:
+        """Return what a property says of a deal."""
+        read = self._reader(utc=utc)
+        values: dict[str, object] = {name: value}
+        text = read.text(values, name)
+        if text is None:
+            return None
+        found: object = text
+        match name:
+            case "amount":
+                found = read.amount(values, name, currency)
+            case "expected_close":
+                at = self._time(values, name, utc=utc) if text.isdigit() else None
+                found = read.day({name: _iso(at)} if at else values, name)
+            case "category":
+                found = FORECAST.get(plain_name(text))
+            case "stage":
+                found = self._pipelines.find(process, text)[1]
+            case "process":
+                found = self._pipelines.find(text, "")[0]
+            case "owner":
+                found = ensure_storable(text, AN_ACTOR, name)
+            case _:
+                pass
+        return found
+
+    # History: what changed in one instant is one step.
+
+    def _take_history(self, deal: CrmDeal, changes: list[_Change]) -> None:
+        steps: list[HistoryRecord] = []
+        process, currency = deal.process, _first_currency(changes) or deal.currency
+        for group in _by_time(changes, deal.opened):
+            told = {change.name: change.value for change in group}
+            currency = told.get("dealcurrencycode") or currency
+            process = self._pipelines.find(told.get("pipeline") or process, "")[0]
+            after = {
+                TRACKED[name]: self._value(TRACKED[name], value, currency, process, utc=True)
+                for name, value in told.items()
+                if name in TRACKED and (value or name not in ("dealstage", "pipeline"))
+            }
+            if after:
+                actor = next((each.actor for each in group if each.actor), None)
+                place = group[0].place
+                steps.append(HistoryRecord(place, "", group[0].at, actor, after))
+                deal.told_with.update({e.place: place for e in group if e.place != place})
+        ordered, deal.tied = in_order_of_time(steps, deal.now)
+        deal.steps = _with_reasons(ordered)
+
+    # Merges.
+
+    def _merge(self, deal: CrmDeal, record: CrmRecord) -> None:
+        other = id_text(record.values["mergeddealid"], "merged_deal_id")
+        at = self._time(record.values, "fivetransynced", utc=True)
+        if not self._absorb(deal, record.place, other, at, SINCE_SYNCED):
+            deal.left_out[record.place] = NOT_HERE
+
+    def _merge_named(self, deal: CrmDeal, record: CrmRecord) -> None:
+        """Take the merges that the record of a survivor names, at the time it says."""
+        values, utc = record.values["values"], record.values["utc"]
+        known: set[str] = set()
+        entries = list(record.values["history"].get(MERGED, []))
+        timed = [(self._time(each, "timestamp", utc=True), each["value"]) for each in entries]
+        for at, value in sorted(timed, key=lambda each: each[0].instant if each[0] else 0):
+            for other in sorted(_ids_in(value) - known):
+                self._note_merge(deal, record.place, other, at, None)
+            known |= _ids_in(value)
+        at = self._time(values, "hslastmodifieddate", utc=utc)
+        for other in sorted(_ids_in(values.get(MERGED)) - known):
+            self._note_merge(deal, record.place, other, at, AS_EXPORTED)
+
+    def _note_merge(
+        self, deal: CrmDeal, place: int, other: str, at: ReadTime | None, because: str | None
+    ) -> None:
+        if not self._absorb(deal, place, other, at, because):
+            note = Adjustment(NOT_HERE, MERGED, other)
+            deal.notes.setdefault(place, []).append(note)
+
+    def _absorb(
+        self, deal: CrmDeal, place: int, other: str, at: ReadTime | None, because: str | None
+    ) -> bool:
+        """Take a merge; return whether the deal that was merged is known."""
+        if other == deal.id:
+            raise RowError("merges a deal with itself", MERGED, other)
+        if other not in self._ids and not self.context.is_recorded(self.name, other):
+            return False
+        id = object_id(self.name, other)
+        deal.named[id] = other
+        if all(told.id != other for told in deal.told):
+            fact = DealAbsorbed(absorbed=id, inferred=because)
+            deal.told.append(ToldFact(place, other, "absorbed", fact, at))
+        return True
+
+
+def _by_time(changes: Sequence[_Change], opened: ReadTime | None) -> list[list[_Change]]:
+    """Group changes by their time; what was set at the creation of a deal belongs together."""
+    newest_last = changes[::-1]
+    firsts: set[str] = set()
+    groups: list[list[_Change]] = []
+    for change in sorted(newest_last, key=lambda each: each.at.instant):
+        first = change.name not in firsts
+        firsts.add(change.name)
+        if first and opened is not None and opened.day is None:
+            late = change.at.instant - opened.instant
+            if 0 < late <= AT_CREATION // timedelta(microseconds=1):
+                change = change._replace(at=opened)
+        last = groups[-1] if groups else None
+        same = last is not None and last[0].at.instant == change.at.instant
+        if last is not None and same and all(each.name != change.name for each in last):
+            last.append(change)
+        else:
+            groups.append([change])
+    return groups
+
+
+def _first_currency(changes: Sequence[_Change]) -> str | None:
+    """Return the currency a deal had first, as far as its history says."""
+    told = [each for each in changes if each.name == "dealcurrencycode" and each.value]
+    return min(told, key=lambda each: each.at.instant).value if told else None
+
+
+def _with_reasons(steps: Sequence[HistoryRecord]) -> list[HistoryRecord]:
+    """Give every step the reason for a loss that was in force until the next one."""
+    found: list[HistoryRecord] = []
+    reason: object = None
+    following = iter(steps[1:])
+    for step in steps:
+        after = next(following, None)
+        if "loss_reason" in step.after:
+            reason = step.after["loss_reason"]
+        elif "stage" in step.after and after is not None and "stage" not in after.after:
+            reason = after.after.get("loss_reason", reason)
+        values = {**step.after}
+        if "stage" in values and reason is not None:
+            values["loss_reason"] = reason
+        found.append(step._replace(after=values))
+    return found
+
+
+def _actor(entry: Mapping[str, Any]) -> str | None:
+    """Return who changed it, where that was a person."""
+    user = entry.get("updatedByUserId") or entry.get("updatedbyuserid")
+    if user:
+        return ensure_storable(str(user), AN_ACTOR)
+    source = str(entry.get("sourceId") or entry.get("sourceid") or "")
+    user = source.removeprefix("userId:") if source.startswith("userId:") else None
+    return ensure_storable(user, AN_ACTOR) if user else None
+
+
+def _company_id(values: Mapping[str, Any]) -> str:
+    names = ("id", "recordid", "companyid", "hsobjectid")
+    return id_text(next((values[name] for name in names if name in values), None), "id")
+
+
+def _ids_in(value: object) -> set[str]:
+    text = str(value or "").replace(",", ";")
+    return {part.strip() for part in text.split(";") if part.strip()}
+
+
+def _iso(at: ReadTime) -> str:
+    return from_instant(at.instant).astimezone(UTC).isoformat()

@@ -1,0 +1,514 @@
+"""Pipedrive: deals with their changes, from its interface or a CSV.
+
+A deal that is won or lost stays in its stage there, and its status says so; here it goes to the
+stage `won` or `lost` that every pipeline ends with (see `with_outcomes`). Without the changes
+(`flow`) of a deal, what its record says of its own times is told: when it came to its stage,
+was won, first won, or lost.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, ClassVar, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
+from salesflow.adapters.importers.crm.outcome_beside_stage import (
+    CLOSED_STAGES,
+    LOST,
+    WON,
+    with_outcomes,
+)
+from salesflow.adapters.importers.crm.pipedrive_records import (
+    SHAPES,
+    id_in,
+    in_one_form,
+    name_in,
+)
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
+from salesflow.adapters.importers.crm.stages import CrmStage
+from salesflow.adapters.importers.crm.system import (
+    CrmContext,
+    CrmPipeline,
+    CrmSystem,
+    customer_object,
+    refusing,
+)
+from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
+from salesflow.adapters.importers.crm.written_days import DayOrder
+from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
+from salesflow.adapters.importers.times import ReadTime
+from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.event import Fact
+from salesflow.domain.wording import Message
+
+__all__ = ["Pipedrive"]
+
+
+TRUE: Final = frozenset({"true", "1", "yes"})
+MAIN: Final = "pipedrive"
+FIELDS: Final[Mapping[str, Attribute]] = {
+    "stageid": "stage",
+    "pipelineid": "process",
+    "status": "status",
+    "value": "amount",
+    "currency": "amount",
+    "expectedclosedate": "expected_close",
+    "userid": "owner",
+    "orgid": "customer",
+    "personid": "customer",
+    "probability": "probability",
+    "lostreason": "loss_reason",
+}
+"""Fields whose changes are read, and what each is of a deal."""
+CREATION: Final = "addtime"
+EVERYTHING: Final[frozenset[Attribute]] = frozenset(
+    {
+        *("process", "stage", "amount", "expected_close", "probability", "owner", "customer"),
+        "loss_reason",
+    }
+)
+PERSON: Final = "person/"
+"""Begins the id of a customer that is a person, with no organization."""
+TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
+DELETED: Final = "deleted in Pipedrive"
+OF_DELETED: Final = "about a deal that was deleted in Pipedrive"
+UNREAD_FIELD: Final = "changes of {field} are not read"
+UNREAD_KIND: Final = "items of this kind are not read: {kind}"
+WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
+TAKEN_UP_AGAIN: Final = "won a second time then; no record says when it was taken up again"
+BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
+NO_VALUE: Final = Message("a value of 0 is taken for none; the system writes it where none is")
+ENDED: Final[Mapping[str, str]] = {"won": WON, "lost": LOST}
+
+
+class _Change(NamedTuple):
+    """A change of one field of a deal."""
+
+    place: int
+    id: str
+    at: ReadTime
+    field: str
+    old: object
+    new: object
+    actor: str | None
+
+
+class Pipedrive(CrmSystem):
+    """An export of Pipedrive."""
+
+    name: ClassVar[str] = "pipedrive"
+    hint: ClassVar[str] = "table of deals (deals.json, a CSV of deals, or their changes)"
+    needed: ClassVar[tuple[str, ...]] = ("deal", "csv", "flow", "change", "recents")
+    shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+
+    def __init__(self, context: CrmContext) -> None:
+        super().__init__(context)
+        self._days = DayOrder()
+        self._pipelines = NamedPipelines(MAIN, "Pipedrive", CLOSED_STAGES)
+        self._customers: set[str] = set()
+        self._names: dict[str, str] = {}
+        self._amounts_without_currency = self._zeros = False
+        self._pipeline_of: dict[str, str] = {}
+        self._readers: tuple[ValueReader, ValueReader] | None = None
+
+    def registers(self, customer: str) -> bool:
+        """Return whether a table of the export has a customer."""
+        return customer in self._customers
+
+    def told(self, record: CrmRecord) -> CrmRecord:
+        """Return a record as what it is about, whoever exported it."""
+        return in_one_form(record)
+
+    def leave_out(self, record: CrmRecord) -> str | None:
+        """Leave out items that are gone, and of kinds that are not read."""
+        if record.kind == "unread":
+            return Message(UNREAD_KIND, kind=record.values["kind"])
+        if record.kind == "deleted":
+            return DELETED
+        if record.kind in ("person", "organization"):
+            gone = str(record.values.get("activeflag", "true")).casefold() == "false"
+            deleted = str(record.values.get("isdeleted", "")).casefold() in TRUE
+            return DELETED if gone or deleted else None
+        return None
+
+    def look(self, record: CrmRecord) -> None:
+        """Note pipelines, stages, customers, and how days are written."""
+        values = record.values
+        match record.kind:
+            case "pipeline":
+                self._pipelines.define(str(values.get("id", "")), str(values.get("name", "")))
+            case "stage":
+                self._define_stage(values)
+            case "organization":
+                self._customers.add(id_text(values.get("id"), "id"))
+            case "person":
+                if not id_in(values.get("orgid")):
+                    self._customers.add(PERSON + id_text(values.get("id"), "id"))
+            case "deal":
+                self._look_at_deal(values)
+            case _:
+                self._look_at_change(values)
+
+    def object_of(self, record: CrmRecord) -> str | None:
+        """Return the deal or customer a record is about."""
+        values = record.values
+        match record.kind:
+            case "pipeline" | "stage":
+                return None
+            case "organization":
+                return customer_object(id_text(values.get("id"), "id"))
+            case "person":
+                org = id_in(values.get("orgid"))
+                named = id_text(values.get("id"), "id")
+                return customer_object(id_text(org, "org_id") if org else PERSON + named)
+            case "deal":
+                return id_text(values.get("id"), "id")
+            case _:
+                return id_text(values.get("itemid") or values.get("dealid"), "item_id")
+
+    def pipelines(self) -> Sequence[CrmPipeline]:
+        """Return the pipelines that deals are in."""
+        context = self.context
+        formats, days = [*TIMES, *self._days.times()[1:]], self._days.days()
+        zone, horizon, currency = context.zone, context.horizon, context.currency
+        utc = ZoneInfo("UTC")
+        self._readers = (
+            ValueReader(formats, days, zone, horizon, currency),
+            ValueReader(formats, days, zone, horizon, currency, times_in=utc),
+        )
+        return self._pipelines.all()
+
+    def assumed(self) -> list[Message]:
+        """Return what the export leaves open."""
+        found = self._days.assumed()
+        if self._zeros:
+            found.append(NO_VALUE)
+        if self._amounts_without_currency and self.context.currency is None:
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
+        return found
+
+    def customer(
+        self, id: str, record: CrmRecord
+    ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
+        """Yield an organization, or a person of one; a person of none is a customer."""
+        read, values = self._reader(utc=True), record.values
+        at = read.time(values, "addtime")
+        name = read.text(values, "name")
+        if record.kind == "organization":
+            region = read.text(values, "countrycode", "addresscountry")
+            yield "customer", CustomerRegistered(name=name, region=region), at
+            return
+        if id.startswith(PERSON):
+            yield "customer", CustomerRegistered(name=name, natural_person=True), at
+            return
+        if id not in self._customers:
+            organization = name_in(values.get("orgid")) or read.text(values, "orgname")
+            known = CustomerRegistered(name=organization, inferred=BY_ITS_PEOPLE)
+            yield "customer", known, at
+        person = id_text(values.get("id"), "id")
+        added = ContactPersonAdded(
+            person_id=object_id(self.name, person, "person"),
+            name=name,
+            position=read.text(values, "jobtitle"),
+            email=_first_of(values.get("email") or values.get("emails")),
+            phone=_first_of(values.get("phone") or values.get("phones")),
+        )
+        yield f"person/{person}", added, at
+
+    def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
+        """Return a customer of whom only deals speak; an id is no name."""
+        del deal
+        bare = id.removeprefix(PERSON)
+        name = self._names.get(id) or (None if bare.isdigit() else bare)
+        return CustomerRegistered(name=name, natural_person=id.startswith(PERSON))
+
+    def deal(
+        self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
+    ) -> CrmDeal:
+        """Return a deal with its history."""
+        deal = CrmDeal(id)
+        if any(map(_is_deleted, records)):
+            for record in records:
+                own = record.kind == "deal"
+                deal.left_out[record.place] = DELETED if own else OF_DELETED
+            return deal
+        changes: list[_Change] = []
+        raw: dict[str, Any] = {}
+        for record in sorted(records, key=lambda each: each.kind != "deal"):
+            with refusing(record, refused):
+                if record.kind == "deal":
+                    self._take_deal(deal, record)
+                    raw = dict(record.values)
+                else:
+                    changes += self._change(deal, record)
+        self._take_changes(deal, changes, raw, refused)
+        if raw and not any(change.field in ("status", "stageid") for change in changes):
+            place = deal.place if deal.place is not None else records[0].place
+            with refusing(records[0]._replace(place=place), refused):
+                deal.steps += self._own_times(deal, raw)
+        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
+        with_outcomes(deal)
+        return deal
+
+    # Looking: what has to be known of all records before any deal is read.
+
+    def _define_stage(self, values: Mapping[str, Any]) -> None:
+        percent = str(values.get("dealprobability", ""))
+        share = Decimal(percent) / 100 if percent.isdecimal() and len(percent) <= 3 else None
+        stage = CrmStage(
+            str(values.get("id", "")),
+            str(values.get("name", "")),
+            probability=share if share is None or share <= 1 else None,
+        )
+        pipeline = str(values.get("pipelineid", ""))
+        self._pipelines.define_stage(pipeline, str(values.get("ordernr", "")), stage)
+
+    def _look_at_deal(self, values: Mapping[str, Any]) -> None:
+        for name in ("addtime", "wontime", "losttime", "updatetime", "expectedclosedate"):
+            self._days.see(str(values.get(name, "")))
+        place = str(values.get("pipelineid", "")), str(values.get("stageid", ""))
+        self._pipeline_of[str(values.get("id", ""))] = self._pipelines.see(*place)
+        self._zeros |= _is_zero(values.get("value"))
+        valued = "value" in values and not _is_zero(values["value"])
+        self._amounts_without_currency |= valued and "currency" not in values
+        for column, named, prefix in (
+            ("orgid", "orgname", ""),
+            ("personid", "personname", PERSON),
+        ):
+            found = id_in(values.get(column))
+            called = name_in(values.get(column)) or values.get(named)
+            if found and isinstance(called, str):
+                self._names.setdefault(f"{prefix}{found}", called)
+
+    def _look_at_change(self, values: Mapping[str, Any]) -> None:
+        field = plain_name(str(values.get("fieldkey", "")))
+        id = str(values.get("itemid") or values.get("dealid") or "")
+        for name in ("oldvalue", "newvalue"):
+            value = str(values.get(name) or "")
+            if value and field == "stageid":
+                self._pipelines.see(
+                    "" if self._pipelines.has(value) else self._pipeline_of.get(id, ""), value
+                )
+            elif value and field == "pipelineid":
+                self._pipelines.see(value, "")
+
+    # Reading one deal.
+
+    def _reader(self, *, utc: bool) -> ValueReader:
+        assert self._readers is not None, "pipelines() comes first"
+        return self._readers[utc]
+
+    def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
+        if deal.place is not None:
+            raise RowError("opens the deal as an earlier row")
+        values = record.values
+        read = self._reader(utc=values["utc"])
+        deal.currency = read.text(values, "currency")
+        process, stage = self._pipelines.find(
+            read.text(values, "pipelineid") or "", read.text(values, "stageid") or ""
+        )
+        deal.process = process
+        deal.opened = read.time(values, "addtime")
+        deal.modified = read.time(values, "updatetime")
+        deal.stage_entered = read.time(values, "stagechangetime")
+        creator = id_in(values.get("creatoruserid"))
+        deal.opened_by = ensure_storable(str(creator), AN_ACTOR) if creator else None
+        deal.title = read.text(values, "title")
+        deal.lead_source = read.text(values, "channel", "origin")
+        deal.now = {
+            "expected_close": read.day(values, "expectedclosedate"),
+            "owner": _reference(values.get("userid"), "user_id"),
+            "customer": _customer(values),
+            "amount": self._amount(values.get("value"), deal.currency, utc=values["utc"]),
+            "loss_reason": read.text(values, "lostreason"),
+            "status": _status(read.text(values, "status")),
+        }
+        if stage is not None:
+            deal.now["stage"] = stage
+        if "probability" in values:
+            deal.now["probability"] = self._probability(values, "probability", process, stage)
+        if deal.now["status"] in (WON, LOST):
+            deal.stage_entered = self._closed(values) or deal.stage_entered
+        deal.place = record.place
+
+    def _amount(self, value: object, currency: str | None, *, utc: bool = True) -> object:
+        if value is None or _is_zero(value):
+            return None
+        return self._reader(utc=utc).amount({"value": value}, "value", currency)
+
+    def _probability(
+        self, values: Mapping[str, Any], column: str, process: str, stage: str | None
+    ) -> object:
+        share = self._reader(utc=True).percent(values, column)
+        usual = self._pipelines.stage(process, stage or "")
+        return None if usual is not None and usual.probability == share else share
+
+    def _closed(self, values: Mapping[str, Any]) -> ReadTime | None:
+        """Return when a deal was closed, as its own record says."""
+        read = self._reader(utc=values["utc"])
+        own = "wontime" if _status(read.text(values, "status")) == WON else "losttime"
+        return read.time(values, own, "closetime")
+
+    def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryRecord]:
+        """Yield what the record of a deal says of its own times, where its changes are not."""
+        read, place = self._reader(utc=values["utc"]), deal.place or 0
+        stage, closed = deal.now.get("stage"), self._closed(values)
+        entered = read.time(values, "stagechangetime")
+        if stage is not None and entered is not None:
+            yield HistoryRecord(place, "", entered, None, {"stage": stage})
+        elif stage is not None and closed is not None:
+            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=WHEN_CLOSED)
+        first, status = read.time(values, "firstwontime"), deal.now["status"]
+        if first is not None and (status != WON or first != closed):
+            yield HistoryRecord(place, "", first, None, {"status": WON})
+            if status == WON and closed is not None:
+                again: dict[Attribute, object] = {"status": "open"}
+                yield HistoryRecord(place, "", closed, None, again, inferred=TAKEN_UP_AGAIN)
+        if status in (WON, LOST) and closed is not None:
+            yield HistoryRecord(place, "", closed, None, {"status": status})
+
+    # Changes: those of one second are one step, in the order of their numbers.
+
+    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+        values = record.values
+        named = str(values.get("fieldkey", ""))
+        field = plain_name(named)
+        field = "userid" if field == "ownerid" else field
+        if field == CREATION:
+            deal.whole = EVERYTHING
+            deal.left_out[record.place] = "creation, which the record of the deal tells"
+            return
+        if field not in FIELDS:
+            deal.left_out[record.place] = Message(UNREAD_FIELD, field=named)
+            return
+        at = self._reader(utc=True).time(values, "logtime")
+        if at is None:
+            raise RowError("is empty, and the fact needs it", "log_time")
+        user = id_in(values.get("userid"))
+        yield _Change(
+            record.place,
+            str(values.get("id") or ""),
+            at,
+            field,
+            values.get("oldvalue"),
+            values.get("newvalue"),
+            ensure_storable(str(user), AN_ACTOR) if user else None,
+        )
+
+    def _take_changes(
+        self,
+        deal: CrmDeal,
+        changes: list[_Change],
+        raw: Mapping[str, Any],
+        refused: dict[int, RowError],
+    ) -> None:
+        changes.sort(key=lambda each: (each.at.instant, len(each.id), each.id))
+        known = _before(changes, raw)
+        for _, together in groupby(changes, key=lambda each: each.at.instant):
+            group = list(together)
+            fields = [change.field for change in group]
+            for part in (
+                [group] if len(set(fields)) == len(fields) else [[one] for one in group]
+            ):
+                record = CrmRecord("change", part[0].place, {})
+                with refusing(record, refused):
+                    deal.steps.append(self._step(deal, part, known))
+                    first = part[0].place
+                    deal.told_with.update({one.place: first for one in part[1:]})
+
+    def _step(
+        self, deal: CrmDeal, group: Sequence[_Change], known: dict[str, Any]
+    ) -> HistoryRecord:
+        was = {**known, **{one.field: one.old for one in group}}
+        known.update({one.field: one.new for one in group})
+        names = {FIELDS[one.field] for one in group}
+        before = {name: self._value(deal, name, was) for name in names}
+        after = {name: self._value(deal, name, known) for name in names}
+        first = group[0]
+        return HistoryRecord(first.place, first.id, first.at, first.actor, after, before)
+
+    def _value(self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any]) -> object:
+        """Return an attribute of a deal by its raw fields."""
+        read = self._reader(utc=True)
+        found: object = None
+        match name:
+            case "stage" | "process" | "probability":
+                found = self._place(deal, name, values)
+            case "status":
+                found = _status(read.text(values, "status"))
+            case "amount":
+                currency = read.text(values, "currency") or deal.currency
+                found = self._amount(values.get("value"), currency)
+            case "expected_close":
+                found = read.day(values, "expectedclosedate")
+            case "owner":
+                found = _reference(values.get("userid"), "user_id")
+            case "customer":
+                found = _customer(values)
+            case _:
+                found = read.text(values, "lostreason")
+        return found
+
+    def _place(self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any]) -> object:
+        """Return the pipeline or stage of a deal, or its probability where it is another."""
+        process = self._pipelines.find(str(values.get("pipelineid") or deal.process), "")[0]
+        stage = self._pipelines.find(process, str(values.get("stageid") or ""))[1]
+        if name == "probability":
+            return self._probability(values, "probability", process, stage)
+        return process if name == "process" else stage
+
+
+def _before(changes: Sequence[_Change], raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a deal before its first change."""
+    known = {name: raw.get(name) for name in ("value", "currency", "stageid", "pipelineid")}
+    known |= {name: raw.get(name) for name in ("orgid", "personid", "status", "userid")}
+    for change in reversed(changes):
+        known[change.field] = change.old
+    return known
+
+
+def _is_deleted(record: CrmRecord) -> bool:
+    values = record.values
+    flagged = str(values.get("deleted", "")).casefold() in TRUE
+    gone = str(values.get("status", "")).casefold() == "deleted"
+    return record.kind == "deal" and (flagged or gone)
+
+
+def _status(text: str | None) -> str | None:
+    return None if text is None else ENDED.get(text.casefold(), "open")
+
+
+def _reference(value: object, column: str) -> str | None:
+    found = id_in(value)
+    return ensure_storable(str(found), AN_ACTOR, column) if found else None
+
+
+def _customer(values: Mapping[str, Any]) -> str | None:
+    """Return who a deal is with: its organization, else its person."""
+    organization, person = id_in(values.get("orgid")), id_in(values.get("personid"))
+    if organization:
+        return id_text(str(organization), "org_id")
+    return PERSON + id_text(str(person), "person_id") if person else None
+
+
+def _first_of(value: object) -> str | None:
+    """Return an address or number, the primary one of several."""
+    if isinstance(value, list):
+        rows = [each for each in value if isinstance(each, dict) and each.get("value")]
+        rows.sort(key=lambda each: str(each.get("primary", "")).casefold() not in TRUE)
+        return str(rows[0]["value"]) if rows else None
+    return value if isinstance(value, str) and value else None
+
+
+def _is_zero(value: object) -> bool:
+    text = str(value if value is not None else "")
+    return bool(text) and not text.strip("0.,") and "0" in text
+
+
+def _number(step: HistoryRecord) -> str:
+    """Return what grows with every change: its number."""
+    return step.id.zfill(20) if step.id.isdigit() else ""
