@@ -120,6 +120,13 @@ COMMANDS: Final = CommandGroup(
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },
         ),
+        "pull": CommandGroup(
+            "Fetch an export from the interface of a system into a folder.",
+            {
+                "zoho": f"{HOME}imports.pulls:zoho",
+                "fxiaoke": f"{HOME}imports.pulls:fxiaoke",
+            },
+        ),
         "ask": ASK,
         "deal": CommandGroup(
             "Look at deals at any past moment, and record what happens to one.",
