@@ -17,6 +17,7 @@ from salesflow.adapters.importers.crm.importer import import_crm
 from salesflow.adapters.importers.crm.pull.folder import read_credentials
 from salesflow.adapters.importers.crm.zoho import Zoho
 from salesflow.errors import InputError, SalesflowError
+from simulated import ran
 
 pytest.importorskip("httpx2", reason="a pull speaks HTTP by httpx2")
 
@@ -288,6 +289,29 @@ def test_a_folder_with_anything_else_or_a_complete_pull_is_refused(
     (pulls.folder / "notes.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty"):
         pulls.zoho(account)
+
+
+def test_a_pull_and_its_import_are_two_commands(
+    pulls: Pulls, account: ZohoApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN"):
+        monkeypatch.setenv(f"ZOHO_{name}", SECRET)
+    pull = ("pull", "zoho", str(pulls.folder), "--accounts", account.url, "--json")
+    bring = ("import", "zoho", str(pulls.folder), "--db", str(tmp_path / "x.db"), "--json")
+    account.moods = {9: BUSY._replace(headers={"retry-after": "7200"})}
+    stopped = ran(*pull)
+    assert stopped.code == 1
+    assert "goes on where it stopped" in stopped.err
+    early = ran(*bring)
+    assert early.code == 2
+    assert "was interrupted; finish it first: salesflow pull zoho" in early.err
+    done = ran(*pull)
+    assert done.code == 0
+    told = json.loads(done.out)
+    assert (told["pages"], told["left"]) == (15, ["Quotes: INVALID_MODULE, no such module"])
+    imported = ran(*bring, "--timezone", "UTC")
+    assert imported.code == 0
+    assert json.loads(imported.out)["objects"] == 2_450
 
 
 def test_secrets_go_to_https_or_this_machine_only() -> None:

@@ -96,7 +96,7 @@ def fxiaoke(
 
 def _print_pulled(context: CommandContext, system: str, folder: Path, left: list[str]) -> None:
     """Say where the pages are, and what could not be read."""
-    pages = len([*folder.glob("*.json")])
+    pages = len([*folder.glob("[!.]*.json")])
     context.screen.json({"system": system, "folder": str(folder), "pages": pages, "left": left})
     context.screen.line(f"{pages:,} · salesflow import {system} {folder}")
     context.screen.notes(left)

@@ -176,7 +176,9 @@ def _import(
 ) -> None:
     """Import an export; what would found a log in vain is rehearsed first."""
     from salesflow.adapters.importers.crm.importer import import_crm
+    from salesflow.adapters.importers.crm.pull.folder import ensure_complete
 
+    ensure_complete(export, system.name)
     files = [export] if export.is_file() else []
     ensure_report_writable(context, report, files)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
-__all__ = ["PulledFolder", "read_credentials"]
+__all__ = ["PulledFolder", "ensure_complete", "read_credentials"]
 
 
 STATE: Final = ".salesflow-pull.json"
@@ -57,6 +57,12 @@ class PulledFolder:
         """Return what is known of one part of the pull; changes are kept by `write`."""
         parts: dict[str, dict[str, Any]] = self.state.setdefault("parts", {})
         return parts.setdefault(name, {})
+
+    @property
+    def left(self) -> list[str]:
+        """What could not be read, and why, also before an interrupt."""
+        left: list[str] = self.state.setdefault("left", [])
+        return left
 
     def write(self, name: str, page: int, content: bytes) -> None:
         """Write a page and, once it stands there, that it does."""
@@ -101,6 +107,21 @@ class PulledFolder:
             Path(written).unlink(missing_ok=True)
             message = f"{shortened(self.path / name)} cannot be written: {error.strerror}"
             raise InputError(message) from error
+
+
+def ensure_complete(path: Path, system: str) -> None:
+    """Raise InputError for a folder whose pull was interrupted: half of it is no export."""
+    if not (path / STATE).is_file():
+        return
+    try:
+        state = json.loads((path / STATE).read_bytes())
+    except (OSError, ValueError):
+        state = {}
+    if not (isinstance(state, dict) and state.get("complete")):
+        raise InputError(
+            f"the pull in {shortened(path)} was interrupted; finish it first:"
+            f" salesflow pull {system} {shortened(path)}"
+        )
 
 
 def read_credentials(

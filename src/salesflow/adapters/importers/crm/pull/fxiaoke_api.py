@@ -69,7 +69,6 @@ def pull_fxiaoke(
         )
     pages = PulledFolder(folder, "fxiaoke")
     access = _FxiaokeAccess(secrets, ensure_safe(host), client)
-    left: list[str] = []
     count = 0
     for name in OBJECTS:
         part = pages.part(name)
@@ -79,13 +78,13 @@ def pull_fxiaoke(
             except _RefusedError as error:
                 if name in NEEDED:
                     raise InputError(f"Fxiaoke refuses {name}: {error}") from error
-                left.append(f"{name}: {error}")
+                pages.left.append(f"{name}: {error}")
                 part["done"] = True
                 pages.save()
             if progress is not None:
                 progress(count, count)
     pages.complete()
-    return left
+    return pages.left
 
 
 class _RefusedError(Exception):

@@ -96,7 +96,7 @@ def pull_zoho(
     if timeline:
         pulling.timelines()
     pages.complete()
-    return pulling.left
+    return pages.left
 
 
 class _Access:
@@ -159,7 +159,6 @@ class _Pulling:
         self._access = access
         self._progress = progress
         self._count = 0
-        self.left: list[str] = []
 
     def pipelines(self) -> None:
         """Fetch the pipelines of every layout of deals."""
@@ -168,6 +167,7 @@ class _Pulling:
             return
         answer = self._access.get("/crm/v8/settings/layouts", {"module": "Deals"})
         if not self._is_there("pipelines", answer):
+            part["done"] = True
             return
         for number, layout in enumerate(_items(answer, "layouts"), 1):
             params = {"layout_id": str(layout.get("id"))}
@@ -254,7 +254,9 @@ class _Pulling:
         if answer.status == OK or answer.status in NOTHING:
             return True
         if code_of(answer) in NOT_THERE and what not in NEEDED:
-            self.left.append(f"{what}: {_said(answer)}")
+            told = f"{what}: {_said(answer)}"
+            if told not in self._pages.left:
+                self._pages.left.append(told)
             return False
         raise InputError(f"Zoho refuses {what}: {_said(answer)}")
 
