@@ -65,7 +65,7 @@ class HistoryReading:
     def decide(self, instant: Callable[[object], Instant | None]) -> TimeMeaning:
         """Return what most deals show, entered where they show nothing."""
         for id, rows in self._rows.items():
-            visits = sorted(_visits(rows, instant))
+            visits = sorted(_visits(rows, instant), key=lambda visit: visit.at)
             deal = self._deals.get(id, {})
             times = [instant(deal.get(name)) for name in ("createdtime", "stagemodifiedtime")]
             score = _score(visits, times[0], times[1])

@@ -80,10 +80,13 @@ OF_HISTORY: Final[Mapping[str, str]] = {
     "交易名称": "deal",
 }
 WRAPPED: Final = frozenset({"record", "relatedrecord", "automationdetails", "forecastcategory"})
+BY_ID: Final[Mapping[str, str]] = {"accountid": "accountnameid", "companyid": "accountnameid"}
 ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = {
-    "Deal": OF_DEALS,
+    "Account": {"accountid": "id", "companyid": "id", "客户id": "id"},
+    "Contact": {**BY_ID, "contactid": "id", "联系人id": "id"},
+    "Deal": {**OF_DEALS, **BY_ID},
     "DealHistory": OF_HISTORY,
-    "Quote": OF_HISTORY,
+    "Quote": {**OF_HISTORY, "quoteid": "id", "报价id": "id"},
 }
 """What columns are called in some tables only."""
 
