@@ -153,8 +153,8 @@ def _used(kind: str, names: str) -> frozenset[str]:
 
 
 ALWAYS: Final = (
-    "id createtime createdby createdbyr lastmodifiedtime isdeleted lifestatus owner ownerr"
-    " currency"
+    *("id", "createtime", "createdby", "createdbyr", "lastmodifiedtime", "isdeleted"),
+    *("lifestatus", "owner", "ownerr", "currency"),
 )
 
 
@@ -165,7 +165,7 @@ def _shape(
         kind,
         _columns(kind, *columns),
         names,
-        _used(kind, f"{ALWAYS} {used} {' '.join(columns)}"),
+        _used(kind, " ".join((*ALWAYS, used, *columns))),
     )
 
 
