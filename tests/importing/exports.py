@@ -1,13 +1,15 @@
 """Small exports of each system, as they lie in a folder: the name of each file, its text."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any, Final
 
+from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
 from salesflow.adapters.importers.crm.salesforce import Salesforce
 from salesflow.adapters.importers.crm.system import CrmSystem
 from salesflow.adapters.importers.crm.zoho import Zoho
 
-__all__ = ["EXPORTS", "SALESFORCE", "ZOHO"]
+__all__ = ["EXPORTS", "FIRST", "FXIAOKE", "SALESFORCE", "SECOND", "THIRD", "ZOHO"]
 
 ZERO = ":00.000+0000"
 SALESFORCE: Final = {
@@ -230,8 +232,148 @@ Id,Potential_Name,Stage,Modified_Time,Moved_To__s,Amount,Closing_Date
         "zcrm_310000000000000001,Mei,Chen,zcrm_300000000000000001,Acme,m@acme.example\n"
     ),
 }
+
+
+def _ms(day: int, hour: int = 2, month: int = 2) -> int:
+    """Return milliseconds: a day of 2026, at an hour of UTC."""
+    return int(datetime(2026, month, day, hour, tzinfo=UTC).timestamp() * 1_000)
+
+
+def _opportunity(id: str, **fields: object) -> dict[str, object]:
+    return {
+        "_id": id,
+        "name": f"商机 {id}",
+        "amount": "120000.50",
+        "close_date": _ms(31, 16, 3),
+        "account_id": "acc1",
+        "account_id__r": "云帆科技",
+        "sales_stage": "2",
+        "sales_stage__r": "需求分析",
+        "sales_status": "1",
+        "sales_status__r": "进行中",
+        "sales_process_id": "sp1",
+        "sales_process_id__r": "标准销售流程",
+        "probability": 30,
+        "owner": ["1000"],
+        "owner__r": {"id": "1000", "name": "张三"},
+        "create_time": _ms(1),
+        "created_by": ["1001"],
+        "last_modified_time": _ms(20),
+        "stg_changed_time": _ms(10),
+        "life_status": "normal",
+        "is_deleted": False,
+        **fields,
+    }
+
+
+FXIAOKE: Final = {
+    "AccountObj.json": json.dumps(
+        {
+            "errorCode": 0,
+            "dataList": [{"_id": "acc1", "name": "云帆科技", "create_time": _ms(1)}],
+        },
+        ensure_ascii=False,
+        indent=1,
+    ),
+    "NewOpportunityObj.json": json.dumps(
+        {
+            "errorCode": 0,
+            "errorMessage": "OK",
+            "data": {
+                "total": 5,
+                "dataList": [
+                    _opportunity("opp1"),
+                    _opportunity(
+                        "opp2",
+                        sales_stage="4",
+                        sales_stage__r="赢单",
+                        sales_status="2",
+                        sales_status__r="赢单",
+                        probability=100,
+                        stg_changed_time=_ms(15),
+                    ),
+                    _opportunity(
+                        "opp3",
+                        sales_status="3",
+                        sales_status__r="输单",
+                        lost_reason="价格",
+                    ),
+                    _opportunity(
+                        "opp4",
+                        sales_stage="1",
+                        sales_stage__r="初步接触",
+                        probability=10,
+                        stg_changed_time=_ms(1),
+                    ),
+                    _opportunity("opp5", is_deleted=True),
+                    _opportunity("opp6", sales_status="4", sales_status__r="无效"),
+                ],
+            },
+        },
+        ensure_ascii=False,
+        indent=1,
+    ),
+    "QuoteObj.json": json.dumps(
+        {
+            "data": {
+                "dataList": [
+                    {
+                        "_id": "q1",
+                        "name": "QUO-1",
+                        "new_opportunity_id": "opp1",
+                        "quote_amount": "118000",
+                        "status__r": "已接受",
+                        "create_time": _ms(12),
+                        "last_modified_time": _ms(18),
+                    }
+                ]
+            }
+        },
+        ensure_ascii=False,
+        indent=1,
+    ),
+    "QuoteLinesObj.json": json.dumps(
+        {
+            "dataList": [
+                {
+                    "_id": "l1",
+                    "quote_id": "q1",
+                    "product_id": "p1",
+                    "product_id__r": "ERP",
+                    "quantity": "2",
+                    "sales_price": "59000",
+                }
+            ]
+        },
+        indent=1,
+    ),
+    "ActiveRecordObj.json": json.dumps(
+        {
+            "recordResult": [
+                {
+                    "_id": "a1",
+                    "active_record_content": "客户希望统一系统",
+                    "active_record_type": {"label": "电话", "value": "1"},
+                    "create_time": _ms(11),
+                    "created_by": ["1000"],
+                    "related_object_data": [
+                        {"describe_api_name": "AccountObj", "id": "acc1"},
+                        {"describe_api_name": "NewOpportunityObj", "id": "opp1", "name": "x"},
+                    ],
+                },
+                {"_id": "a2", "active_record_content": "拜访", "create_time": _ms(11)},
+            ],
+            "queryMeta": {"totalNumber": 2},
+        },
+        ensure_ascii=False,
+        indent=1,
+    ),
+    "ContactObj.csv": "联系人ID,姓名,客户ID,客户名称,职务\nc1,李四,acc1,云帆科技,CFO\n",
+    "CompetitiveLinesObj.csv": "数据ID,商机ID,竞争对手,备注\nx1,opp1,甲公司,便宜\n",
+}
 EXPORTS: Final[dict[str, tuple[type[CrmSystem], dict[str, str]]]] = {
     "salesforce": (Salesforce, SALESFORCE),
     "zoho": (Zoho, ZOHO),
+    "fxiaoke": (Fxiaoke, FXIAOKE),
 }
 """The systems there are, and an export of each."""

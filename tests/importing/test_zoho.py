@@ -1,8 +1,9 @@
 """An export of Zoho CRM: deals with their visits to stages and their timeline."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from textwrap import dedent
 from zipfile import ZipFile
 
@@ -271,6 +272,82 @@ def test_an_export_of_the_page_has_labels_in_either_language(
     assert str(deal.expected_close) == "2026-03-31"
     assert str(deal.opened_at) == "2026-01-05 06:05:00+00:00"
     assert (report.rows_refused, report.files[0].unknown_columns) == (0, [])
+
+
+STAGES = ("Qualification", "Needs Analysis", "Proposal", "Closed Won", "Closed Lost")
+
+
+def paths(random: Random) -> dict[str, list[tuple[str, datetime]]]:
+    """Make up deals that go to and fro, are lost, reopened and won, some within one second."""
+    found = {}
+    for number in range(60):
+        at = datetime(2026, 1, 1, 9, tzinfo=UTC) + timedelta(minutes=random.randrange(90_000))
+        path = [("Qualification", at)]
+        for _ in range(random.randrange(6)):
+            at += timedelta(minutes=random.choice((0, 1, 60, 5_000, 50_000)))
+            stage = random.choice([each for each in STAGES if each != path[-1][0]])
+            path.append((stage, at))
+        found[f"{800_000_000_000_000_000 + number}"] = path
+    return found
+
+
+def rows_of(paths: dict[str, list[tuple[str, datetime]]], *, left: bool) -> list[str]:
+    """Write the visits as an account does whose times say when they began, or ended."""
+    rows = []
+    for deal, path in paths.items():
+        for number, (stage, at) in enumerate(path):
+            following = path[number + 1] if number + 1 < len(path) else ("", None)
+            time = following[1] if left else at
+            written = "" if time is None else time.isoformat()
+            rows.append(f"{deal[-3:]}{number},{deal},{stage},{written},{following[0]}")
+    return rows
+
+
+@pytest.mark.parametrize("left", [False, True])
+def test_every_deal_ends_in_the_stage_it_stands_in_whichever_way_its_history_is_written(
+    account: Account, left: bool
+) -> None:
+    random = Random(14)
+    made = paths(random)
+    rows = rows_of(made, left=left)
+    random.shuffle(rows)
+    deals = [
+        {
+            "id": deal,
+            "Deal_Name": deal,
+            "Stage": path[-1][0],
+            "Created_Time": path[0][1].isoformat(),
+            "Modified_Time": path[-1][1].isoformat(),
+            "Stage_Modified_Time": path[-1][1].isoformat(),
+        }
+        for deal, path in made.items()
+    ]
+    header = "Id,Potential_Name,Stage,Modified_Time,Moved_To__s"
+    account.write(
+        DealHistory__csv="\n".join((header, *rows)), Deals__json=json.dumps({"data": deals})
+    )
+    report = account.bring(timezone="UTC")
+    assert (report.rows_refused, report.facts_inferred, report.irregular) == (0, 0, [])
+    for deal, path in made.items():
+        told = [each.split(" ", 1)[1] for each in account.told(deal)]
+        assert told == [entering(stage, *before) for stage, *before in _with_before(path)]
+        assert account.deal(deal).stage == path[-1][0]
+        times = [each.occurred_at for each in account.events(deal)]
+        assert times == [at for _, at in path]
+
+
+def _with_before(path: list[tuple[str, datetime]]) -> list[tuple[str, str | None]]:
+    stages = [stage for stage, _ in path]
+    return list(zip(stages, [None, *stages], strict=False))
+
+
+def entering(stage: str, before: str | None) -> str:
+    """Say the fact of a deal that comes into a stage."""
+    if before is None:
+        return f"opened {stage}"
+    if stage.startswith("Closed"):
+        return stage.removeprefix("Closed ").lower()
+    return f"{'reopened' if before.startswith('Closed') else 'stage_moved'} {stage}"
 
 
 def test_what_cannot_be_read_is_refused_with_file_line_column_and_value(

@@ -119,8 +119,16 @@ COMMANDS: Final = CommandGroup(
                 "hubspot": f"{HOME}imports.systems:hubspot",
                 "pipedrive": f"{HOME}imports.systems:pipedrive",
                 "zoho": f"{HOME}imports.systems:zoho",
+                "fxiaoke": f"{HOME}imports.systems:fxiaoke",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
+            },
+        ),
+        "pull": CommandGroup(
+            "Fetch an export from the interface of a system into a folder.",
+            {
+                "zoho": f"{HOME}imports.pulls:zoho",
+                "fxiaoke": f"{HOME}imports.pulls:fxiaoke",
             },
         ),
         "export": CommandGroup(

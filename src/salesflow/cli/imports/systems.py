@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.crm.system import CrmSystem
     from salesflow.engine import SalesFlow
 
-__all__ = ["hubspot", "pipedrive", "salesforce", "zoho"]
+__all__ = ["fxiaoke", "hubspot", "pipedrive", "salesforce", "zoho"]
 
 
 Export = Annotated[
@@ -140,6 +140,30 @@ def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
     _import(context, Zoho, export, timezone, report, trial=trial, strict=strict, **how)
 
 
+@with_context
+def fxiaoke(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    export: Export,
+    timezone: TimeZone = None,
+    currency: AmountCurrency = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import opportunities from Fxiaoke (纷享销客), with accounts, quotes and follow-ups.
+
+    Reads NewOpportunityObj, AccountObj, ContactObj, QuoteObj, QuoteLinesObj, ActiveRecordObj
+    and CompetitiveLinesObj, whichever there are: answers of the interface or of its CLI as
+    JSON, or CSV with Chinese or English headers. Ends as `import table` does.
+    """
+    from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
+
+    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+    _import(context, Fxiaoke, export, timezone, report, trial=trial, strict=strict, **how)
+
+
 def _import(
     context: CommandContext,
     system: "type[CrmSystem]",
@@ -152,7 +176,9 @@ def _import(
 ) -> None:
     """Import an export; what would found a log in vain is rehearsed first."""
     from salesflow.adapters.importers.crm.importer import import_crm
+    from salesflow.adapters.importers.crm.pull.folder import ensure_complete
 
+    ensure_complete(export, system.name)
     files = [export] if export.is_file() else []
     ensure_report_writable(context, report, files)
 

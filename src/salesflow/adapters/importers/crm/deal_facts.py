@@ -41,6 +41,7 @@ from salesflow.domain.time import from_instant
 __all__ = [
     "AS_EXPORTED",
     "FROM_THE_BEGINNING",
+    "NO_FIRST_STAGE",
     "ROW_ID",
     "SEEN",
     "ExtractedCrmDeal",
@@ -320,6 +321,8 @@ def _split(
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break
+        if step.before.get("stage") not in (None, step.after.get("stage")):
+            break  # it left a stage, so that it was in that one before
         opening.append(step)
     return opening, steps[len(opening) :]
 

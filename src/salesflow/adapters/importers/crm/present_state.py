@@ -8,13 +8,14 @@ so that an export of every week tells what changed in that week. A module of its
 step that looks at what is recorded.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from salesflow.adapters.importers.crm.deal_facts import (
     AS_EXPORTED,
     FROM_THE_BEGINNING,
+    NO_FIRST_STAGE,
     SEEN,
     ExtractedCrmDeal,
     changes,
@@ -78,20 +79,27 @@ def _keep_opening(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
     opening = next((event.fact for event in recorded if event.fact.is_opening), None)
     if not isinstance(opening, DealOpened):
         return
-    kept: dict[str, object] = {"lead_source": opening.lead_source}
-    fields = {"owner": "owner", "customer": "customer_id"}
-    for name in FROM_THE_BEGINNING:
-        if name not in deal.told_of:
-            kept[fields[name]] = getattr(opening, fields[name])
     for number, each in enumerate(deal.facts):
         fact = each.fact
-        if not isinstance(fact, DealOpened):
-            continue
-        if fact.process == opening.process:
-            kept["process_version"] = opening.process_version
-            deal.facts[number] = each._replace(fact=fact.model_copy(update=kept))
-        elif "process" not in deal.told_of:  # it is in another pipeline by now
-            deal.facts[number] = each._replace(fact=opening)
+        if isinstance(fact, DealOpened):
+            deal.facts[number] = each._replace(fact=_kept(fact, opening, deal.told_of))
+
+
+def _kept(fact: DealOpened, opening: DealOpened, told_of: Set[Attribute]) -> DealOpened:
+    """Return an opening with what is recorded of it, as far as no history says otherwise."""
+    if fact.process != opening.process:
+        return fact if "process" in told_of else opening  # it is in another pipeline by now
+    kept: dict[str, object] = {
+        "lead_source": opening.lead_source,
+        "process_version": opening.process_version,
+    }
+    fields = {"owner": "owner", "customer": "customer_id"}
+    for name in FROM_THE_BEGINNING:
+        if name not in told_of:
+            kept[fields[name]] = getattr(opening, fields[name])
+    if fact.inferred == NO_FIRST_STAGE:  # an earlier export may have known more
+        kept |= {"stage": opening.stage, "inferred": opening.inferred}
+    return fact.model_copy(update=kept)
 
 
 def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:

@@ -4,12 +4,13 @@ An export may stand newest first, or in no order at all, and many systems keep s
 minutes only. Of steps at one time that order is taken which hangs together best: where a step
 says what was before it, that is what the one above it left, and where it says what it became,
 that is what the one below it says; the first follows on what was before, the last leads to
-what came after, or is now. Where that leaves a choice, the ids of the
-records decide if the system numbers them, else the file, read from the side that fits the rest.
+what came after, or is now. Where that leaves a choice, the ids of the records decide if the
+system numbers them, else the file, read from the side that fits the rest.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise, permutations
+from typing import NamedTuple
 
 from salesflow.adapters.importers.crm.records import Attribute, HistoryRecord, Values
 
@@ -38,8 +39,14 @@ def in_order_of_time(
     for number, group in enumerate(groups):
         if len(group) > 1:
             tied |= {step.place for step in group}
-            following = groups[number + 1][0].before if number + 1 < len(groups) else now
-            group = _chained(group, state, following, rank, backwards=backwards)
+            later = groups[number + 1] if number + 1 < len(groups) else []
+            around = _Around(
+                state,
+                ordered[-1].then if ordered else {},
+                later[0].before if later else now,
+                later[0].after if len(later) == 1 else {},
+            )
+            group = _chained(group, around, rank, backwards=backwards)
         for step in group:
             state.update(step.after)
         ordered += group
@@ -52,10 +59,21 @@ def _stands_newest_first(steps: Sequence[HistoryRecord]) -> bool:
     return sum(apart) * 2 > len(apart)
 
 
+class _Around(NamedTuple):
+    """What stands before and behind the steps of one time."""
+
+    state: Values
+    became: Values
+    """What the step before them became."""
+    following: Values
+    """What the step behind them says was before it, or how the deal is now."""
+    after: Values
+    """What the step behind them says is so from then on."""
+
+
 def _chained(
     group: list[HistoryRecord],
-    state: Values,
-    following: Values,
+    around: _Around,
     rank: Rank | None,
     *,
     backwards: bool,
@@ -64,7 +82,7 @@ def _chained(
     group.sort(key=lambda step: step.place, reverse=backwards)
     if rank is not None:
         group.sort(key=lambda step: str(rank(step)))
-    best = max(_orders(group), key=lambda order: _fit(order, state, following))
+    best = max(_orders(group), key=lambda order: _fit(order, around))
     return list(best)
 
 
@@ -76,15 +94,14 @@ def _orders(group: Sequence[HistoryRecord]) -> Iterator[Sequence[HistoryRecord]]
     yield group[::-1]
 
 
-def _fit(order: Sequence[HistoryRecord], state: Values, following: Values) -> int:
+def _fit(order: Sequence[HistoryRecord], around: _Around) -> int:
     """Count how many values lead on, less those that do not."""
-    fit, running = 0, dict(state)
-    became: Values = {}
+    fit, running, became = 0, dict(around.state), around.became
     for step in order:
         fit += _agreeing(running, step.before) + _agreeing(step.after, became)
         running.update(step.after)
         became = step.then
-    return fit + _agreeing(running, following)
+    return fit + _agreeing(running, around.following) + _agreeing(around.after, became)
 
 
 def _agreeing(running: Values, wanted: Values) -> int:

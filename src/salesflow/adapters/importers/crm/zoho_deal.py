@@ -173,7 +173,7 @@ class ZohoDeal:
         self._home = export.pipelines.key_of(own)
         self._visits: list[HistoryRecord] = []
         self._saves: list[HistoryRecord] = []
-        self._has_beginning = False
+        self._has_beginning = self._still_there = False
         self._has_visits = any(each.kind == "DealHistory" for each in records)
         saves = (each.values for each in records if each.kind == "Timeline")
         self._saved = {change.name for values in saves for change in changed_fields(values)}
@@ -202,6 +202,8 @@ class ZohoDeal:
         deal.steps, deal.tied = in_order_of_time([*self._visits, *self._saves], deal.now)
         if self._has_beginning:
             deal.whole = ALWAYS_TOLD
+        if self._still_there and not self._visits:  # it never left its first stage
+            deal.whole |= {"stage"}
         self._begin_at_once()
         if "process" not in self._saved:
             self._follow_stages()
@@ -290,6 +292,7 @@ class ZohoDeal:
         left = self._export.meaning == "left"
         if at is None and left and became is None:
             deal.left_out[record.place] = Message("is the stage it is in, not left yet")
+            self._still_there = True
             return
         if at is None:
             raise RowError("is empty, and the fact needs it", "modifiedtime")

@@ -4,8 +4,8 @@ Each row is one visit to a stage. Most accounts, and the handbook, have in Modif
 was entered; in some it is when the deal moved on to what Moved_To__s names. Nothing in a row
 says which: deals do, of which the first visit begins when the deal was created, the last when
 Stage_Modified_Time says so, and every visit lasts as many days as its duration says. So the
-history of the first some thousand deals is looked at before any is read. Apart from `zoho`, as
-it is about one question alone.
+history of the first some thousand deals is looked at before any is read. It is a module of its
+own, as it is about one question alone.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +65,7 @@ class HistoryReading:
     def decide(self, instant: Callable[[object], Instant | None]) -> TimeMeaning:
         """Return what most deals show, entered where they show nothing."""
         for id, rows in self._rows.items():
-            visits = sorted(_visits(rows, instant))
+            visits = sorted(_visits(rows, instant), key=lambda visit: visit.at)
             deal = self._deals.get(id, {})
             times = [instant(deal.get(name)) for name in ("createdtime", "stagemodifiedtime")]
             score = _score(visits, times[0], times[1])

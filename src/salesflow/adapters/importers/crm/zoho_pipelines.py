@@ -1,8 +1,8 @@
 """The pipelines of a Zoho account, each a process: as defined, else as deals name them.
 
 Records name a stage by its value, people by what it is displayed as; a stage that was renamed
-keeps its value, so that is its key. Apart from `zoho`, which reads deals: this says what stages
-there are, before any deal is read.
+keeps its value, so that is its key. A module of its own beside `zoho`, which
+reads deals: this says what stages there are before any deal is read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """The tables of Zoho CRM and what their columns are called: API names, labels, Chinese labels.
 
-Apart from `zoho`, which reads them, because names are data: who knows another label, or that of
-another language, adds it here and nowhere else.
+A module of its own beside `zoho`, which reads them, because names are data: who knows another
+label, or that of another language, adds it here and nowhere else.
 """
 
 from collections.abc import Mapping
@@ -80,10 +80,13 @@ OF_HISTORY: Final[Mapping[str, str]] = {
     "交易名称": "deal",
 }
 WRAPPED: Final = frozenset({"record", "relatedrecord", "automationdetails", "forecastcategory"})
+BY_ID: Final[Mapping[str, str]] = {"accountid": "accountnameid", "companyid": "accountnameid"}
 ELSEWHERE: Final[Mapping[str, Mapping[str, str]]] = {
-    "Deal": OF_DEALS,
+    "Account": {"accountid": "id", "companyid": "id", "客户id": "id"},
+    "Contact": {**BY_ID, "contactid": "id", "联系人id": "id"},
+    "Deal": {**OF_DEALS, **BY_ID},
     "DealHistory": OF_HISTORY,
-    "Quote": OF_HISTORY,
+    "Quote": {**OF_HISTORY, "quoteid": "id", "报价id": "id"},
 }
 """What columns are called in some tables only."""
 
