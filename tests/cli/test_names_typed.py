@@ -208,6 +208,34 @@ def test_several_people_may_be_typed_with_commas(house: str) -> None:
     told = typed("deal hold-meeting ERP --participants 王芳,林峰 --json", house)
     [met] = json.loads(told.out)["recorded"]
     assert met["fact"]["participants"] == ["wang", "lin"]
+    told = typed(
+        "deal log-contact ERP --channel call --direction in --participants Tom,王博 --json",
+        house,
+    )
+    assert json.loads(told.out)["recorded"][0]["fact"]["participants"] == ["Tom", "王博"]
+
+
+def test_people_of_a_customer_are_typed_with_commas_by_their_ids_too(house: str) -> None:
+    for line in (
+        "customer register --name Acme",
+        "deal change-customer ERP Acme --because x",
+        "customer add-person Acme --name 王总",
+        "customer add-person Acme --name Tom",
+    ):
+        assert typed(f"{line} --json", house).code == 0
+    people = [*json.loads(typed("customer show Acme --json", house).out)["people"]]
+    line = "deal log-contact ERP --channel call --direction in --contact-people"
+    told = typed(f"{line} {','.join(people)} --json", house)
+    assert json.loads(told.out)["recorded"][0]["fact"]["contact_people"] == people
+
+
+def test_a_reason_of_ones_own_is_taken_where_it_is_no_slip(house: str) -> None:
+    assert typed("deal lose ERP --because price", house).code == 0
+    told = typed("deal hold-interview ERP --by wang --reasons service --json", house)
+    assert told.code == 0, told.err
+    assert json.loads(told.out)["recorded"][0]["fact"]["reasons"] == ["service"]
+    told = typed("deal hold-interview ERP --by wang --reasons pirce", house)
+    assert (told.code, "perhaps price" in told.err) == (2, True)
 
 
 def test_an_answer_is_asked_by_the_name_of_a_team_too(house: str) -> None:

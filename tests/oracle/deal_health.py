@@ -190,7 +190,7 @@ def _talks(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[st
     """Go through the contacts of a deal, and see who was there and who answered."""
     found: dict[str, Any] = {"contacts": [], "waiting": [], "in": 0, "next": None}
     names, ids = set(), set()
-    found |= {"people": 0, "named": None}
+    found |= {"people": 0, "named": None, "ever": False}
     for event, state in replay(events, stream, known_at):
         if event["occurred"] > as_of or event["kind"] != "deal.contact_logged":
             continue
@@ -199,6 +199,7 @@ def _talks(events: list[Raw], stream: str, as_of: int, known_at: int) -> dict[st
         fact = event["payload"]
         found["contacts"].append(event)
         found["next"] = (fact.get("next_step") or "").strip() or None
+        found["ever"] |= found["next"] is not None
         if fact.get("direction") == "in":
             found["in"] += 1
             found["waiting"] = []
@@ -254,7 +255,7 @@ def _unrecorded(talks: list[dict[str, Any]]) -> set[str]:
         unsaid.add("no_reply")
     if not any(talk["people"] for talk in talks):
         unsaid.add("single_contact")
-    if not any(talk["next"] for talk in talks):
+    if not any(talk["ever"] for talk in talks):
         unsaid.add("no_next_step")
     return unsaid
 

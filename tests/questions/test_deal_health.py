@@ -184,6 +184,16 @@ def test_nothing_is_said_of_contacts_where_nobody_records_any(books: Shop) -> No
     assert "not recorded" in view.table()
 
 
+def test_a_next_step_is_missed_wherever_one_was_ever_named(books: Shop) -> None:
+    books.tell(1, ("2026-03-01", opened()), ("2026-03-02", contact("in", next_step="offer")))
+    assert "no_next_step" not in reasons(books)
+    books.tell(1, ("2026-03-03", contact("in")))
+    assert reasons(books)["no_next_step"].event_ids == (books.events(1)[-1].event_id,)
+    books.retract(books.events(1)[1])
+    view = books.flow.ask(DealHealth(), as_of="2026-03-31")
+    assert "no_next_step" in {each.reason for each in view.counts if not each.judged}
+
+
 def test_a_probability_is_a_reason_only_above_the_interval_of_deals_like_it(
     books: Shop,
 ) -> None:

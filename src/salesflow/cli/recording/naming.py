@@ -9,6 +9,7 @@ its own, since it looks into all that is recorded, and the reading of values int
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -50,6 +51,8 @@ PEOPLE: Final = frozenset(
 )
 """Parameters that name a person of ours, by what they are called."""
 PERSON: Final = "person"
+NAMES: Final = "names"
+"""What names people of a customer, of whom nobody need keep a list."""
 THINGS: Final[Mapping[str, str]] = {
     "contest": "contest",
     "parent": "goal",
@@ -75,7 +78,7 @@ WORDS: Final[Mapping[str, type[known.Met]]] = {
 """Those that take a word of the house's own, and where it may have been met."""
 OTHERWISE: Final[Mapping[tuple[str, str], type[known.Met] | str | None]] = {
     ("log_contact", "channel"): known.ContactChannelMet,
-    ("log_contact", "participants"): None,  # people of the customer
+    ("log_contact", "participants"): NAMES,
     ("post_message", "channel"): known.MessageChannelMet,
     ("report", "figure"): known.FigureMet,
     ("publish", "audience"): "audience",
@@ -85,6 +88,8 @@ OTHERWISE: Final[Mapping[tuple[str, str], type[known.Met] | str | None]] = {
     ("note_factor", "factor"): "reason",
 }
 """Commands in which a parameter names something else than elsewhere."""
+SLIP: Final = 0.75
+"""A word is taken for a slip of another one from this likeness on: pirce of price."""
 TAKE_PART: Final = frozenset({"lead", "owner", "person", "rep", "responsible", "to"})
 """Parameters that name who is to do something, which nobody does who has left."""
 BEHIND_MAX: Final = 50_000
@@ -267,10 +272,16 @@ class Naming:
         if named == PERSON:
             return self.person
         if isinstance(named, str):
-            if named in KINDS:
-                return lambda text: self.things.thing(named, text)
-            return lambda text: self._open(named, text, self._stages(values, id))
+            return lambda text: self._called(named, text, values, id)
         return None if named is None else lambda text: self._word(named, text)
+
+    def _called(self, named: str, text: str, values: Values, id: UUID | None) -> str:
+        """Return what a text names, by what its parameter names."""
+        if named == NAMES:
+            return text
+        if named in KINDS:
+            return self.things.thing(named, text)
+        return self._open(named, text, self._stages(values, id))
 
     @staticmethod
     def _named(method: str, name: str, values: Values) -> type[known.Met] | str | None:
@@ -462,7 +473,7 @@ class Naming:
         found = _keys_called(text, names)
         if len(found) == 1:
             return found[0]
-        near = near_names(text, keys)
+        near = [each for each in near_names(text, keys) if _is_slip(text, each)]
         if near:
             raise NotFoundError(
                 Message(
@@ -525,3 +536,10 @@ def _keys_called(text: str, named: Iterable[tuple[str, ...]]) -> list[str]:
         if wanted in map(folded, (key, *names)):
             found[key] = None
     return [*found]
+
+
+def _is_slip(text: str, word: str) -> bool:
+    """Return whether a word is rather a slip, or a part, of another one than a new one."""
+    if folded(text) in word.casefold().split("_"):
+        return True
+    return SequenceMatcher(None, folded(text), folded(word)).ratio() >= SLIP

@@ -139,7 +139,7 @@ class Parameter(NamedTuple):
                 many = given if isinstance(given, list | tuple) else [given]
                 if self.item is Mapping:
                     return _pairs(many, self.name)
-                if self.choices is not None or self.item in SHORT:
+                if self.choices is not None or self.item in SHORT or self.item is UUID:
                     many = [part for each in many for part in _parted(each, self.item)]
                 return tuple(self._one(self.item, each, flow) for each in many)
             return self._one(self.kind, given, flow)

@@ -24,9 +24,9 @@ from salesflow.projections.core.statistics import share
 from salesflow.projections.folds.interview import INTERVIEW
 
 __all__ = [
+    "BuyerAnswers",
     "BuyerCompetitor",
     "BuyerReason",
-    "BuyerSide",
     "Interviews",
     "buyer_side",
     "buyer_tables",
@@ -89,7 +89,7 @@ class BuyerCompetitor(Value):
     """Won deals in which the buyer named it."""
 
 
-class BuyerSide(NamedTuple):
+class BuyerAnswers(NamedTuple):
     """Who was asked after the decision, and what they said."""
 
     interviews: Interviews
@@ -122,7 +122,7 @@ class _Named(NamedTuple):
         return fields
 
 
-def buyer_side(deals: HeldRows, reader: Reader, days: int) -> BuyerSide:
+def buyer_side(deals: HeldRows, reader: Reader, days: int) -> BuyerAnswers:
     """Count the interviews of closed deals, and what buyers say beside what sellers said."""
     rows = reader.columns(INTERVIEW)
     deal = places_among(deals["entity_id"], rows["entity_id"])
@@ -133,7 +133,7 @@ def buyer_side(deals: HeldRows, reader: Reader, days: int) -> BuyerSide:
     np.minimum.at(first, deal, rows["occurred"])
     by_reason = [*_asked(deals, deal, "because", rows.cells("reasons"))]
     by_competitor = _asked(deals, deal, "competitor", rows.cells("competitor"))
-    return BuyerSide(
+    return BuyerAnswers(
         _interviews(deals, first, by_reason, days, reader),
         tuple(BuyerReason(reason=each.name, **each.counts) for each in _named(by_reason)),
         tuple(
@@ -197,7 +197,7 @@ def _named(asked: Iterable[_InterviewedDeal]) -> list[_Named]:
 
 
 def buyer_tables(
-    side: BuyerSide, days: int, written: tuple[Names, Language]
+    side: BuyerAnswers, days: int, written: tuple[Names, Language]
 ) -> list[TableOfView]:
     """Lay out who was asked, and what buyers say beside what sellers said."""
     names, language = written

@@ -39,9 +39,9 @@ from salesflow.presentation.format import (
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.table import TableOfView, tables_by_currency
 from salesflow.projections.cases.buyer_reasons import (
+    BuyerAnswers,
     BuyerCompetitor,
     BuyerReason,
-    BuyerSide,
     Interviews,
     buyer_side,
     buyer_tables,
@@ -193,7 +193,7 @@ class WinLossView(MoneyView):
         reasons = ("Reason", "Deals", "Amount", "Share of lost amount", "Cumulative share")
         notes = (few,) if any(driver.few for driver in self.drivers) else ()
         similar = () if self.deal is None else (self._similar(language),)
-        side = BuyerSide(self.interviews, self.buyer_reasons, self.buyer_competitors)
+        side = BuyerAnswers(self.interviews, self.buyer_reasons, self.buyer_competitors)
         buyers = buyer_tables(side, self.interviewed_within, (self.names, language))
         return [
             TableOfView(

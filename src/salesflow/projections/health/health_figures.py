@@ -222,7 +222,7 @@ class _Engagement(NamedTuple):
             np.where(unanswered > 0, of("unanswered_since"), NEVER),
             of("people"),
             of("next_step") == 1,
-            tuple(_not_judged(rows)),
+            tuple(_not_judged(reader.columns(ENGAGEMENT, ended=True))),
         )
 
     def flags(self, limits: HealthLimits) -> dict[HealthReasonName, Flags]:
@@ -244,7 +244,10 @@ class _Engagement(NamedTuple):
 
 
 def _not_judged(rows: HeldRows) -> Iterator[HealthReasonName]:
-    """Yield the reasons that nobody records anything for: they would be told of all deals."""
+    """Yield the reasons that nobody records anything for: they would be told of all deals.
+
+    `rows` are those of every contact by then: somebody may have named a next step before.
+    """
     if not len(rows):
         yield from ("no_reply", "no_contact", "single_contact", "no_next_step")
         return

@@ -17,7 +17,7 @@ from salesflow.adapters.importers.crm.records import (
     ATTRIBUTES,
     Attribute,
     CrmDeal,
-    HistoryStep,
+    HistoryRecord,
     ToldFact,
     Values,
     spoken_of,
@@ -194,7 +194,7 @@ class _Facts:
             self._keys.undo()
             self._found.refuse(place, row_error(error))
 
-    def _open(self, state: dict[Attribute, Any], steps: list[HistoryStep]) -> None:
+    def _open(self, state: dict[Attribute, Any], steps: list[HistoryRecord]) -> None:
         deal = self._deal
         key = state["process"] = state.get("process") or deal.process or self._reading.main
         process = self._reading.processes[key]
@@ -229,11 +229,11 @@ class _Facts:
             self._add_change(
                 "forecast_given",
                 ForecastGiven.model_validate({k: v for k, v in given.items() if v is not None}),
-                HistoryStep(self._found.place, steps[0].id if steps else "", at, actor, {}),
+                HistoryRecord(self._found.place, steps[0].id if steps else "", at, actor, {}),
                 0,
             )
 
-    def _change(self, state: dict[Attribute, Any], step: HistoryStep, order: int) -> None:
+    def _change(self, state: dict[Attribute, Any], step: HistoryRecord, order: int) -> None:
         now = {**state, **step.after}
         reading = self._reading
         found = changes(state, now, reading.processes, reading.source)
@@ -241,7 +241,7 @@ class _Facts:
             self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
-    def _add_change(self, label: str, fact: Fact, step: HistoryStep, order: int) -> None:
+    def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
         if step.inferred is not None:
             fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
@@ -295,7 +295,9 @@ def _at_the_beginning(deal: CrmDeal) -> dict[Attribute, Any]:
     return state
 
 
-def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], list[HistoryStep]]:
+def _split(
+    deal: CrmDeal, zone: ZoneInfo | None
+) -> tuple[list[HistoryRecord], list[HistoryRecord]]:
     """Split the steps that say how a deal was opened from those that changed it.
 
     They are those at its opening or before it; where only the day of it is known, or nothing,
@@ -309,7 +311,7 @@ def _split(deal: CrmDeal, zone: ZoneInfo | None) -> tuple[list[HistoryStep], lis
             return [], steps
         same = opened is None or opened.day == _day_of(first.at, zone)
         return (steps[:1], steps[1:]) if same else ([], steps)
-    opening: list[HistoryStep] = []
+    opening: list[HistoryRecord] = []
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break

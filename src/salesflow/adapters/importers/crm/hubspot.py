@@ -22,7 +22,7 @@ from salesflow.adapters.importers.crm.hubspot_records import (
     in_one_form,
 )
 from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep, ToldFact
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
     CrmPipeline,
@@ -447,7 +447,7 @@ class HubSpot(CrmSystem):
     # History: what changed in one instant is one step.
 
     def _take_history(self, deal: CrmDeal, changes: list[_Change]) -> None:
-        steps: list[HistoryStep] = []
+        steps: list[HistoryRecord] = []
         process, currency = deal.process, _first_currency(changes) or deal.currency
         for group in _by_time(changes, deal.opened):
             told = {change.name: change.value for change in group}
@@ -461,7 +461,7 @@ class HubSpot(CrmSystem):
             if after:
                 actor = next((each.actor for each in group if each.actor), None)
                 place = group[0].place
-                steps.append(HistoryStep(place, "", group[0].at, actor, after))
+                steps.append(HistoryRecord(place, "", group[0].at, actor, after))
                 deal.told_with.update({e.place: place for e in group if e.place != place})
         ordered, deal.tied = in_order_of_time(steps, deal.now)
         deal.steps = _with_reasons(ordered)
@@ -538,9 +538,9 @@ def _first_currency(changes: Sequence[_Change]) -> str | None:
     return min(told, key=lambda each: each.at.instant).value if told else None
 
 
-def _with_reasons(steps: Sequence[HistoryStep]) -> list[HistoryStep]:
+def _with_reasons(steps: Sequence[HistoryRecord]) -> list[HistoryRecord]:
     """Give every step the reason for a loss that was in force until the next one."""
-    found: list[HistoryStep] = []
+    found: list[HistoryRecord] = []
     reason: object = None
     following = iter(steps[1:])
     for step in steps:

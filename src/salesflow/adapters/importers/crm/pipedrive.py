@@ -27,7 +27,7 @@ from salesflow.adapters.importers.crm.pipedrive_records import (
     name_in,
 )
 from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -353,23 +353,23 @@ class Pipedrive(CrmSystem):
         own = "wontime" if _status(read.text(values, "status")) == WON else "losttime"
         return read.time(values, own, "closetime")
 
-    def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryStep]:
+    def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryRecord]:
         """Yield what the record of a deal says of its own times, where its changes are not."""
         read, place = self._reader(utc=values["utc"]), deal.place or 0
         stage, closed = deal.now.get("stage"), self._closed(values)
         entered = read.time(values, "stagechangetime")
         if stage is not None and entered is not None:
-            yield HistoryStep(place, "", entered, None, {"stage": stage})
+            yield HistoryRecord(place, "", entered, None, {"stage": stage})
         elif stage is not None and closed is not None:
-            yield HistoryStep(place, "", closed, None, {"stage": stage}, inferred=WHEN_CLOSED)
+            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=WHEN_CLOSED)
         first, status = read.time(values, "firstwontime"), deal.now["status"]
         if first is not None and (status != WON or first != closed):
-            yield HistoryStep(place, "", first, None, {"status": WON})
+            yield HistoryRecord(place, "", first, None, {"status": WON})
             if status == WON and closed is not None:
                 again: dict[Attribute, object] = {"status": "open"}
-                yield HistoryStep(place, "", closed, None, again, inferred=TAKEN_UP_AGAIN)
+                yield HistoryRecord(place, "", closed, None, again, inferred=TAKEN_UP_AGAIN)
         if status in (WON, LOST) and closed is not None:
-            yield HistoryStep(place, "", closed, None, {"status": status})
+            yield HistoryRecord(place, "", closed, None, {"status": status})
 
     # Changes: those of one second are one step, in the order of their numbers.
 
@@ -422,14 +422,14 @@ class Pipedrive(CrmSystem):
 
     def _step(
         self, deal: CrmDeal, group: Sequence[_Change], known: dict[str, Any]
-    ) -> HistoryStep:
+    ) -> HistoryRecord:
         was = {**known, **{one.field: one.old for one in group}}
         known.update({one.field: one.new for one in group})
         names = {FIELDS[one.field] for one in group}
         before = {name: self._value(deal, name, was) for name in names}
         after = {name: self._value(deal, name, known) for name in names}
         first = group[0]
-        return HistoryStep(first.place, first.id, first.at, first.actor, after, before)
+        return HistoryRecord(first.place, first.id, first.at, first.actor, after, before)
 
     def _value(self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any]) -> object:
         """Return an attribute of a deal by its raw fields."""
@@ -509,6 +509,6 @@ def _is_zero(value: object) -> bool:
     return bool(text) and not text.strip("0.,") and "0" in text
 
 
-def _number(step: HistoryStep) -> str:
+def _number(step: HistoryRecord) -> str:
     """Return what grows with every change: its number."""
     return step.id.zfill(20) if step.id.isdigit() else ""

@@ -19,7 +19,7 @@ __all__ = [
     "ATTRIBUTES",
     "Attribute",
     "CrmDeal",
-    "HistoryStep",
+    "HistoryRecord",
     "ToldFact",
     "Values",
     "spoken_of",
@@ -60,7 +60,7 @@ Values = Mapping[Attribute, object]
 NOTHING: Final[Values] = MappingProxyType({})
 
 
-class HistoryStep(NamedTuple):
+class HistoryRecord(NamedTuple):
     """What a record of the history says: from then on it was so."""
 
     place: int
@@ -109,7 +109,7 @@ class CrmDeal:
     stage_entered: ReadTime | None = None
     """When it came where it stands now."""
     now: dict[Attribute, object] = field(default_factory=dict)
-    steps: list[HistoryStep] = field(default_factory=list)
+    steps: list[HistoryRecord] = field(default_factory=list)
     whole: frozenset[Attribute] = frozenset()
     """What the history would say had it ever changed."""
     told: list[ToldFact] = field(default_factory=list)
@@ -130,6 +130,6 @@ class CrmDeal:
         return self.place is None and not self.steps and not self.told
 
 
-def spoken_of(steps: Iterable[HistoryStep]) -> set[Attribute]:
+def spoken_of(steps: Iterable[HistoryRecord]) -> set[Attribute]:
     """Return what a history says anything of."""
     return {name for step in steps for name in (*step.after, *step.before)}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Final
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryStep, ToldFact
+from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -316,7 +316,7 @@ class Salesforce(CrmSystem):
             deal.now["loss_reason"] = reason
         deal.place = record.place
 
-    def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryStep:
+    def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryRecord:
         read, values = self._values(), record.values
         notes = deal.notes.setdefault(record.place, [])
         at = read.time(values, "createddate", "systemmodstamp", notes=notes)
@@ -330,7 +330,7 @@ class Salesforce(CrmSystem):
             before["amount"] = read.amount(values, "prevamount", currency)
         if read.text(values, "prevclosedate"):
             before["expected_close"] = read.day(values, "prevclosedate")
-        return HistoryStep(
+        return HistoryRecord(
             record.place,
             read.text(values, "id") or "",
             at,
@@ -403,7 +403,7 @@ class Salesforce(CrmSystem):
         before = {name: self._field_value(name, values, "oldvalue", deal.currency)}
         id = read.text(values, "id") or ""
         actor = read.text(values, "createdbyid")
-        deal.steps.append(HistoryStep(record.place, id, at, actor, after, before))
+        deal.steps.append(HistoryRecord(record.place, id, at, actor, after, before))
 
     def _field_value(
         self, name: Attribute, values: Mapping[str, Any], column: str, currency: str | None
@@ -506,6 +506,6 @@ def _is_id(text: object) -> bool:
     return len(plain) in ID_LENGTHS and plain.isalnum() and plain[:1].isdigit()
 
 
-def _number(step: HistoryStep) -> str:
+def _number(step: HistoryRecord) -> str:
     """Return what grows with every record Salesforce makes: its id, but for the checksum."""
     return step.id[:15] if _is_id(step.id) else ""

@@ -10,19 +10,19 @@ records decide if the system numbers them, else the file, read from the side tha
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby, pairwise, permutations
 
-from salesflow.adapters.importers.crm.records import Attribute, HistoryStep, Values
+from salesflow.adapters.importers.crm.records import Attribute, HistoryRecord, Values
 
 __all__ = ["in_order_of_time"]
 
 
 PERMUTED_MAX = 6
 """Of more steps at one time only the file's order and its reverse are tried."""
-Rank = Callable[[HistoryStep], object]
+Rank = Callable[[HistoryRecord], object]
 
 
 def in_order_of_time(
-    steps: Sequence[HistoryStep], now: Values, rank: Rank | None = None
-) -> tuple[list[HistoryStep], set[int]]:
+    steps: Sequence[HistoryRecord], now: Values, rank: Rank | None = None
+) -> tuple[list[HistoryRecord], set[int]]:
     """Return steps in the order in which they happened, and the places of those that tie.
 
     `now` is how the deal is after the last of them. `rank` says how the system numbers its
@@ -31,7 +31,7 @@ def in_order_of_time(
     timed = sorted(steps, key=lambda step: step.at.instant)
     groups = [[*group] for _, group in groupby(timed, key=lambda step: step.at.instant)]
     backwards = _stands_newest_first(steps)
-    ordered: list[HistoryStep] = []
+    ordered: list[HistoryRecord] = []
     tied: set[int] = set()
     state: dict[Attribute, object] = {}
     for number, group in enumerate(groups):
@@ -45,20 +45,20 @@ def in_order_of_time(
     return ordered, tied
 
 
-def _stands_newest_first(steps: Sequence[HistoryStep]) -> bool:
+def _stands_newest_first(steps: Sequence[HistoryRecord]) -> bool:
     """Return whether most neighbours of the file with different times stand newest first."""
     apart = [a.at.instant > b.at.instant for a, b in pairwise(steps) if a.at != b.at]
     return sum(apart) * 2 > len(apart)
 
 
 def _chained(
-    group: list[HistoryStep],
+    group: list[HistoryRecord],
     state: Values,
     following: Values,
     rank: Rank | None,
     *,
     backwards: bool,
-) -> list[HistoryStep]:
+) -> list[HistoryRecord]:
     """Return steps of one time in the order that hangs together best, the likeliest first."""
     group.sort(key=lambda step: step.place, reverse=backwards)
     if rank is not None:
@@ -67,7 +67,7 @@ def _chained(
     return list(best)
 
 
-def _orders(group: Sequence[HistoryStep]) -> Iterator[Sequence[HistoryStep]]:
+def _orders(group: Sequence[HistoryRecord]) -> Iterator[Sequence[HistoryRecord]]:
     if len(group) <= PERMUTED_MAX:
         yield from permutations(group)
         return
@@ -75,7 +75,7 @@ def _orders(group: Sequence[HistoryStep]) -> Iterator[Sequence[HistoryStep]]:
     yield group[::-1]
 
 
-def _fit(order: Sequence[HistoryStep], state: Values, following: Values) -> int:
+def _fit(order: Sequence[HistoryRecord], state: Values, following: Values) -> int:
     """Count how many values lead on, less those that do not."""
     fit, running = 0, dict(state)
     for step in order:
