@@ -114,6 +114,7 @@ COMMANDS: Final = CommandGroup(
                 "salesforce": f"{HOME}imports.systems:salesforce",
                 "hubspot": f"{HOME}imports.systems:hubspot",
                 "pipedrive": f"{HOME}imports.systems:pipedrive",
+                "odoo": f"{HOME}imports.systems:odoo",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.crm.system import CrmSystem
     from salesflow.engine import SalesFlow
 
-__all__ = ["hubspot", "pipedrive", "salesforce"]
+__all__ = ["hubspot", "odoo", "pipedrive", "salesforce"]
 
 
 Export = Annotated[
@@ -114,6 +114,31 @@ def pipedrive(  # noqa: PLR0913 - what the command offers, all by keyword
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Pipedrive, export, timezone, report, trial=trial, strict=strict, **how)
+
+
+@with_context
+def odoo(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    export: Export,
+    timezone: TimeZone = None,
+    currency: AmountCurrency = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import opportunities with their tracked changes from Odoo, customers too.
+
+    Reads crm.lead, mail.message, mail.tracking.value, crm.stage, crm.lost.reason, res.partner,
+    res.users and ir.model.fields, as its interface, its pages or its database give them,
+    whichever there are. Leads that are no opportunities are left out. The same export again
+    records nothing twice. Ends as `import table` does.
+    """
+    from salesflow.adapters.importers.crm.odoo import Odoo
+
+    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+    _import(context, Odoo, export, timezone, report, trial=trial, strict=strict, **how)
 
 
 def _import(

@@ -56,7 +56,7 @@ class NamedPipelines:
 
     def define_stage(self, pipeline: str, order: str, stage: CrmStage) -> None:
         """Note a stage of a pipeline, and its place in it."""
-        self._process_key(checked_key(pipeline, "pipeline"))
+        self._process_key(checked_key(pipeline, "pipeline") if pipeline else "")
         checked_key(stage.key, "stage")
         checked_label(stage.label, "stage")
         place = Decimal(order if order.isdecimal() else len(self._stages[pipeline]))
@@ -100,7 +100,8 @@ class NamedPipelines:
         stages = [each.stage for each in defined]
         others = [CrmStage(key, category=closing_category(key)) for key in self._seen[id]]
         stages += sorted(others, key=lambda stage: stage.category != "open")
-        if not id or not any(stage.category == "open" for stage in stages):
+        is_placed = bool(id or defined)
+        if not is_placed or not any(stage.category == "open" for stage in stages):
             stages.insert(0, UNKNOWN)
         found = list({stage.key: stage for stage in (*stages, *self._ends)}.values())
         return CrmPipeline(
