@@ -1,11 +1,13 @@
 """Small exports of each system, as they lie in a folder: the name of each file, its text."""
 
-from typing import Final
+import json
+from typing import Any, Final
 
 from salesflow.adapters.importers.crm.salesforce import Salesforce
 from salesflow.adapters.importers.crm.system import CrmSystem
+from salesflow.adapters.importers.crm.zoho import Zoho
 
-__all__ = ["EXPORTS", "SALESFORCE"]
+__all__ = ["EXPORTS", "SALESFORCE", "ZOHO"]
 
 ZERO = ":00.000+0000"
 SALESFORCE: Final = {
@@ -38,7 +40,198 @@ F2,D1,U9,2026-03-01T10:00{ZERO},StageName,Qualification,Closed Won,false
 """,
     "Account.csv": "Id,Name,Industry,IsDeleted\nA1,云帆科技,Software,false\n",
 }
+
+
+def _stage(
+    value: str, place: int, kind: str = "Open", shown: str | None = None
+) -> dict[str, Any]:
+    category = {"Open": "Pipeline", "Closed Won": "Closed", "Closed Lost": "Omitted"}[kind]
+    return {
+        "display_value": shown or value,
+        "actual_value": value,
+        "sequence_number": place,
+        "forecast_type": kind,
+        "forecast_category": {"name": category, "id": "9"},
+        "id": f"55{place}",
+    }
+
+
+def _pipeline(name: str, *stages: dict[str, Any], default: bool = False) -> dict[str, Any]:
+    return {
+        "display_value": name,
+        "actual_value": name,
+        "default": default,
+        "id": "77",
+        "maps": list(stages),
+    }
+
+
+def _saved(
+    number: int, at: str, deal: int, *fields: tuple[str, object, object]
+) -> dict[str, Any]:
+    history = [
+        {"api_name": name, "data_type": "text", "id": "1", "_value": {"old": old, "new": new}}
+        for name, old, new in fields
+    ]
+    return {
+        "id": f"77{number:017}",
+        "audited_time": at,
+        "action": "updated" if fields else "added",
+        "source": "crm_ui",
+        "done_by": {"id": "200000000000000001", "name": "Lin Wei"},
+        "record": {"id": f"{deal}", "name": "x", "module": {"api_name": "Deals", "id": "1"}},
+        "field_history": history or None,
+    }
+
+
+FIRST, SECOND, THIRD = (400000000000000000 + number for number in (1, 2, 3))
+ZOHO: Final = {
+    "pipelines.json": json.dumps(
+        {
+            "pipeline": [
+                _pipeline(
+                    "Standard",
+                    _stage("Qualification", 1),
+                    _stage("Needs Analysis", 2, shown="Needs"),
+                    _stage("Closed Won", 3, "Closed Won"),
+                    _stage("Closed Lost", 4, "Closed Lost"),
+                    default=True,
+                ),
+                _pipeline("Renewals", _stage("Due", 1), _stage("Closed Won", 2, "Closed Won")),
+            ]
+        },
+        indent=1,
+    ),
+    "Deals.json": json.dumps(
+        {
+            "data": [
+                {
+                    "id": f"{FIRST}",
+                    "Deal_Name": "ERP for Acme",
+                    "Stage": "Closed Won",
+                    "Pipeline": "Standard",
+                    "Amount": 98000.5,
+                    "Probability": 100,
+                    "Closing_Date": "2026-03-20",
+                    "Account_Name": {"id": "300000000000000001", "name": "Acme"},
+                    "Owner": {
+                        "id": "200000000000000002",
+                        "name": "Ana",
+                        "email": "a@x.example",
+                    },
+                    "Lead_Source": "Trade Show",
+                    "Created_Time": "2026-02-01T09:00:00+08:00",
+                    "Modified_Time": "2026-03-20T17:00:00+08:00",
+                    "Stage_Modified_Time": None,
+                    "Currency": "CNY",
+                },
+                {
+                    "id": f"{SECOND}",
+                    "Deal_Name": "Renewal of Beta",
+                    "Stage": "Due",
+                    "Pipeline": "Renewals",
+                    "Amount": 1200,
+                    "Probability": 50,
+                    "Closing_Date": "2026-06-30",
+                    "Account_Name": {"id": "300000000000000002", "name": "Beta"},
+                    "Owner": {"id": "200000000000000001", "name": "Lin Wei"},
+                    "Created_Time": "2026-02-10T09:00:00+08:00",
+                    "Modified_Time": "2026-03-01T10:00:00+08:00",
+                    "Stage_Modified_Time": "2026-03-01T10:00:00+08:00",
+                    "Currency": "CNY",
+                },
+                {
+                    "id": f"{THIRD}",
+                    "Deal_Name": "Lost one",
+                    "Stage": "Closed Lost",
+                    "Pipeline": "Standard",
+                    "Amount": None,
+                    "Probability": 0,
+                    "Closing_Date": None,
+                    "Account_Name": None,
+                    "Owner": {"id": "200000000000000001", "name": "Lin Wei"},
+                    "Reason_For_Loss__s": "Price",
+                    "Created_Time": "2026-02-11T09:00:00+08:00",
+                    "Modified_Time": "2026-03-05T10:00:00+08:00",
+                    "Stage_Modified_Time": "2026-03-04T10:00:00+08:00",
+                    "Currency": "CNY",
+                },
+            ],
+            "info": {"per_page": 200, "count": 3, "page": 1, "more_records": False},
+        },
+        indent=1,
+    ),
+    "DealHistory.csv": f"""\
+Id,Potential_Name,Stage,Modified_Time,Moved_To__s,Amount,Closing_Date
+93,{FIRST},Closed Won,2026-03-20T17:00:00+08:00,,98000.5,2026-03-20
+92,{FIRST},Needs Analysis,2026-02-15T10:00:00+08:00,Closed Won,80000,2026-04-30
+91,{FIRST},Qualification,2026-02-01T09:00:00+08:00,Needs Analysis,80000,2026-04-30
+94,{SECOND},Qualification,2026-02-10T09:00:00+08:00,Due,1200,2026-06-30
+95,{SECOND},Due,2026-03-01T10:00:00+08:00,,1200,2026-06-30
+96,,Due,2026-03-01T10:00:00+08:00,,1,2026-06-30
+""",
+    "timeline.json": json.dumps(
+        {
+            "__timeline": [
+                _saved(
+                    3,
+                    "2026-03-20T17:00:00+08:00",
+                    FIRST,
+                    ("Amount", "90000", "98000.5"),
+                    ("Closing_Date", "2026-04-30", "2026-03-20"),
+                    ("Stage", "Needs Analysis", "Closed Won"),
+                ),
+                _saved(
+                    2,
+                    "2026-02-20T10:00:00+08:00",
+                    FIRST,
+                    ("Owner", "Lin Wei", "Ana"),
+                    ("Amount", "80000", "90000"),
+                ),
+                _saved(1, "2026-02-01T09:00:00+08:00", FIRST),
+            ],
+            "info": {"more_records": False, "per_page": 200},
+        },
+        indent=1,
+    ),
+    "Quotes.json": json.dumps(
+        {
+            "data": [
+                {
+                    "id": "500000000000000001",
+                    "Subject": "Offer",
+                    "Quote_Stage": "Confirmed",
+                    "Deal_Name": {"id": f"{FIRST}", "name": "ERP for Acme"},
+                    "Created_Time": "2026-03-01T09:00:00+08:00",
+                    "Modified_Time": "2026-03-19T09:00:00+08:00",
+                    "Valid_Till": "2026-04-01",
+                    "Grand_Total": 98000.5,
+                    "Currency": "CNY",
+                    "Quoted_Items": [
+                        {
+                            "Product_Name": {"name": "ERP", "id": "6"},
+                            "Quantity": 2,
+                            "List_Price": 50000,
+                            "Discount": 2000,
+                        }
+                    ],
+                }
+            ]
+        },
+        indent=1,
+    ),
+    "Accounts.csv": (
+        "Record Id,Account Name,Industry,Created Time\n"
+        "zcrm_300000000000000001,Acme,Machinery,2025-01-02T10:00:00+08:00\n"
+        "zcrm_300000000000000002,Beta,,2025-01-03T10:00:00+08:00\n"
+    ),
+    "Contacts.csv": (
+        "Record Id,First Name,Last Name,Account Name.id,Account Name,Email\n"
+        "zcrm_310000000000000001,Mei,Chen,zcrm_300000000000000001,Acme,m@acme.example\n"
+    ),
+}
 EXPORTS: Final[dict[str, tuple[type[CrmSystem], dict[str, str]]]] = {
     "salesforce": (Salesforce, SALESFORCE),
+    "zoho": (Zoho, ZOHO),
 }
 """The systems there are, and an export of each."""

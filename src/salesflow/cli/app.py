@@ -115,6 +115,7 @@ COMMANDS: Final = CommandGroup(
                 "hubspot": f"{HOME}imports.systems:hubspot",
                 "pipedrive": f"{HOME}imports.systems:pipedrive",
                 "odoo": f"{HOME}imports.systems:odoo",
+                "zoho": f"{HOME}imports.systems:zoho",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },

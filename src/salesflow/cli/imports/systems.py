@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.crm.system import CrmSystem
     from salesflow.engine import SalesFlow
 
-__all__ = ["hubspot", "odoo", "pipedrive", "salesforce"]
+__all__ = ["hubspot", "odoo", "pipedrive", "salesforce", "zoho"]
 
 
 Export = Annotated[
@@ -139,6 +139,30 @@ def odoo(  # noqa: PLR0913 - what the command offers, all by keyword
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Odoo, export, timezone, report, trial=trial, strict=strict, **how)
+
+
+@with_context
+def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    export: Export,
+    timezone: TimeZone = None,
+    currency: AmountCurrency = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import deals with their history from Zoho CRM, accounts, contacts and quotes too.
+
+    Reads Deals, DealHistory or Stage_History, __timeline, pipelines, Accounts, Contacts and
+    Quotes, whichever there are: answers of the interface as JSON, bulk read or the page's
+    export as CSV. Ends as `import table` does.
+    """
+    from salesflow.adapters.importers.crm.zoho import Zoho
+
+    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+    _import(context, Zoho, export, timezone, report, trial=trial, strict=strict, **how)
 
 
 def _import(

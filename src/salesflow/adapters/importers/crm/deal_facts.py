@@ -28,10 +28,11 @@ from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
 from salesflow.adapters.importers.source import SourceRule
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.deal.billing import ForecastGiven, ForecastPart
+from salesflow.domain.deal.billing import ForecastGiven, ForecastPart, LineItemsAgreed
 from salesflow.domain.deal.merging import counterpart_of
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.people import CustomerChanged, OwnerAssigned
+from salesflow.domain.deal.quotes import total_of
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMapping, StageMoved
 from salesflow.domain.event import Fact
 from salesflow.domain.process import OUTCOME_OF_CATEGORY, Category, ProcessVersion
@@ -66,6 +67,7 @@ RULES: Final = (
     OPENED,
     "customer_changed",
     "owner_assigned",
+    "line_items_agreed",
     "forecast_given",
     "stage_moved",
     "migrated",
@@ -238,6 +240,9 @@ class _Facts:
         reading = self._reading
         found = changes(state, now, reading.processes, reading.source)
         for number, (label, fact) in enumerate(found):
+            if isinstance(fact, DealMigrated) and "process" in step.deduced:
+                because = {"inferred": step.deduced["process"]}
+                fact = fact.model_copy(update=because)
             self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
@@ -334,6 +339,10 @@ def changes(
     owner: Any = now.get("owner")
     if owner != was.get("owner") and owner is not None:
         yield "owner_assigned", OwnerAssigned(owner=owner)
+    lines: Any = now.get("lines")
+    if lines and lines != was.get("lines"):
+        yield "line_items_agreed", LineItemsAgreed(lines=lines)
+        was = {**was, "amount": total_of(lines) or was.get("amount")}
     forecast = _forecast(was, now)
     if forecast is not None:
         yield "forecast_given", forecast

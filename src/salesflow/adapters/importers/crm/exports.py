@@ -89,6 +89,8 @@ class CrmRecord(NamedTuple):
     kind: str
     place: int
     values: Record
+    file: str = ""
+    """The file it stands in, by its name in the export; known while it is read."""
 
 
 class ExportTable(NamedTuple):
@@ -161,7 +163,7 @@ class CrmExport:
             if isinstance(row, JsonRecord):
                 told = {plain_name(name): value for name, value in row.values.items()}
                 values = {name: value for name, value in told.items() if value not in EMPTY}
-                yield CrmRecord(table.shape.kind, first + row.number, values)
+                yield CrmRecord(table.shape.kind, first + row.number, values, table.name)
                 continue
             values = {}
             for name, cell in zip(header, row.cells, strict=True):
@@ -170,7 +172,7 @@ class CrmExport:
                     values[name] = text
             if FILE in table.shape.used:
                 values[FILE] = plain_name(table.path.stem)
-            yield CrmRecord(table.shape.kind, first + row.line, values)
+            yield CrmRecord(table.shape.kind, first + row.line, values, table.name)
 
     def _files(self) -> list[Path]:
         if not self.path.exists():

@@ -21,7 +21,7 @@ from salesflow.adapters.importers.crm.hubspot_records import (
     history_of,
     in_one_form,
 )
-from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -189,7 +189,7 @@ class HubSpot(CrmSystem):
         if self._entered_only:
             found.append(ENTRIES_ONLY)
         if self._amounts_without_currency and self.context.currency is None:
-            found.append(UNNAMED_CURRENCY)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(

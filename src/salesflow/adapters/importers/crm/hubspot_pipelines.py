@@ -1,6 +1,6 @@
 """The pipelines of HubSpot, and the columns that hold when a stage was entered.
 
-It stands alone to keep that from what deals mean.
+A module of its own, to keep that from what deals mean.
 """
 
 from collections.abc import Mapping

@@ -33,6 +33,7 @@ WRAPPERS: Final = frozenset(
         "recordresult",
         "result",
         "results",
+        "stages",
         "value",
         "__timeline",
     }
@@ -85,7 +86,7 @@ class JsonFile:
                 except (ValueError, RecursionError) as error:
                     yield BadRow(number, Message("is no JSON: {why}", why=str(error)))
                     continue
-                yield _record(number, values)
+                yield _as_record(number, values)
 
     def _read_array(self) -> Iterator[JsonRecord | BadRow]:
         reader = _ijson()
@@ -96,7 +97,7 @@ class JsonFile:
             with self._open() as file:
                 for values in reader.items(file, prefix):
                     number += 1
-                    yield _record(number, without_numbers(values))
+                    yield _as_record(number, without_numbers(values))
         except (reader.JSONError, UnicodeError, RecursionError) as error:
             reason = Message(
                 "is no JSON from here on, so that nothing behind it is read: {why}",
@@ -139,7 +140,7 @@ def without_numbers(value: object) -> object:
             return value
 
 
-def _record(number: int, values: object) -> JsonRecord | BadRow:
+def _as_record(number: int, values: object) -> JsonRecord | BadRow:
     if isinstance(values, dict):
         return JsonRecord(number, values)
     return BadRow(number, Message("is no object of JSON"))

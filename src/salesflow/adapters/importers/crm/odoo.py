@@ -28,7 +28,7 @@ from salesflow.adapters.importers.crm.outcome_beside_stage import (
     LOST,
     with_outcomes,
 )
-from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
@@ -187,7 +187,7 @@ class Odoo(CrmSystem):
         if self._zeros:
             found.append(NO_VALUE)
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(UNNAMED_CURRENCY)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(

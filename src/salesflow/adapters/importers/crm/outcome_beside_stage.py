@@ -5,7 +5,7 @@ is a status beside it. Here a process has stages of its own for both, `won` and 
 a closed deal is; taken up again it is in the stage it was in, or was moved to meanwhile. So
 funnel, time in stages and conversion mean the same whatever the system.
 
-It stands alone as it is about two systems, and about none of the others.
+A module of its own, as it is about two systems, and about none of the others.
 """
 
 from typing import Any, Final

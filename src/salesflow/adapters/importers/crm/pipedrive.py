@@ -26,7 +26,7 @@ from salesflow.adapters.importers.crm.pipedrive_records import (
     in_one_form,
     name_in,
 )
-from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
@@ -188,7 +188,7 @@ class Pipedrive(CrmSystem):
         if self._zeros:
             found.append(NO_VALUE)
         if self._amounts_without_currency and self.context.currency is None:
-            found.append(UNNAMED_CURRENCY)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(

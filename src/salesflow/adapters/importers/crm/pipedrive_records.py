@@ -4,7 +4,7 @@ Its interface answers with objects, within one another in places (`org_id` is a 
 object that holds one), with changes of a deal (`flow`) and with items of several kinds in one
 list (`recents`); the page saves a CSV with labels that differ from one version to the next.
 
-It stands alone so that `pipedrive.py` reads as what deals of Pipedrive mean.
+A module of its own, so that `pipedrive.py` reads as what deals of Pipedrive mean.
 """
 
 from collections.abc import Mapping

@@ -4,7 +4,8 @@ What is known of a deal is what was recorded before and what its history tells t
 the export says otherwise of it now, a fact is inferred: at the time at which the system says
 that the stage was entered, else when its record was changed last. What its history never speaks
 of was so at the closing of a closed deal at the latest. Nothing is added that is known already,
-so that an export of every week tells what changed in that week.
+so that an export of every week tells what changed in that week. A module of its own, as the one
+step that looks at what is recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,7 @@ def add_present_state(
         return
     recorded = without_retracted(stored)
     _keep_opening(deal, recorded)
+    _keep_first_seen(deal, recorded)
     present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
     closed = present.closed() or _Closing(deal.seen, LAST)
@@ -69,7 +71,8 @@ def add_present_state(
         if not present.is_known(deal.now["stage"], at):
             now = {**known, "process": _key(deal.process)}
             present.add(now, at, is_told=told is not None)
-        rest = [name for name in deal.now if name not in (*stage, *never_told)]
+        repeated = () if deal.now.get("lines") else never_told  # lines say an amount as well
+        rest = [name for name in deal.now if name not in (*stage, *repeated)]
         present.add({name: deal.now[name] for name in rest}, deal.seen)
     deal.facts.sort(key=in_order)
 
@@ -93,6 +96,17 @@ def _keep_opening(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
             deal.facts[number] = each._replace(fact=fact.model_copy(update=kept))
         elif "process" not in deal.told_of:  # it is in another pipeline by now
             deal.facts[number] = each._replace(fact=opening)
+
+
+def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
+    """Keep since when something was known that an export only says is so now."""
+    known = {event.source_id: event for event in recorded if event.source_id is not None}
+    for number, each in enumerate(deal.facts):
+        event = known.get(each.source_id)
+        if event is not None and each.fact.inferred == AS_EXPORTED and event.fact == each.fact:
+            deal.facts[number] = each._replace(
+                occurred=event.occurred, precision=event.precision, day=None, undated=False
+            )
 
 
 def _key(process: ProcessVersion | None) -> str | None:
@@ -213,6 +227,7 @@ class _Present:
             "probability": state.probability_given,
             "owner": state.owner,
             "customer": customer if same else None,
+            "lines": state.line_items,
         }
         wanted: set[Attribute] = {*now, "process", "stage"}
         return {name: known.get(name) for name in wanted}

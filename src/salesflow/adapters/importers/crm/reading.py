@@ -15,7 +15,6 @@ from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime, TimeReader
 from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
-from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
 __all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader"]
@@ -25,14 +24,13 @@ NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "
 """What exports write where there is nothing."""
 NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
-UNNAMED_CURRENCY: Final = Message(
-    "amounts name no currency and are recorded in {code}, which stands for none; --currency"
-    " says which it is",
-    code=NO_CURRENCY,
-)
-"""What `assumed` says of an export whose amounts name none."""
 CODE: Final = re.compile("[A-Z]{3}")
 TOO_LARGE: Final = "is larger or finer than an amount can be"
+UNNAMED_CURRENCY: Final = (
+    "amounts name no currency and are recorded in {code}, which stands for none; --currency"
+    " says which it is"
+)
+"""What `assumed` says of an export whose amounts name none."""
 HUNDRED: Final = Decimal(100)
 
 

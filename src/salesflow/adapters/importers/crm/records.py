@@ -35,13 +35,15 @@ Attribute = Literal[
     "probability",
     "owner",
     "customer",
+    "lines",
     "loss_reason",
     "competitor",
     "status",
 ]
 """A process is its key, a stage its key in it, an amount Money, a probability a share that
-differs from that of the stage, an owner or a customer the id that the system gives it. A status
-(open, won, lost) stands beside the stage until `with_outcomes` makes one of the two."""
+differs from that of the stage, an owner or a customer the id that the system gives it, lines a
+tuple of QuoteLine. A status (open, won, lost) stands beside the stage until `with_outcomes`
+makes one of the two."""
 ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     "process",
     "stage",
@@ -51,6 +53,7 @@ ATTRIBUTES: Final[tuple[Attribute, ...]] = (
     "probability",
     "owner",
     "customer",
+    "lines",
     "loss_reason",
     "competitor",
 )
@@ -58,6 +61,7 @@ Values = Mapping[Attribute, object]
 
 
 NOTHING: Final[Values] = MappingProxyType({})
+TOLD: Final[Mapping[Attribute, str]] = MappingProxyType({})
 
 
 class HistoryRecord(NamedTuple):
@@ -73,6 +77,10 @@ class HistoryRecord(NamedTuple):
     """What is so from then on; None where it was emptied."""
     before: Values = NOTHING
     """What it was until then, where the record says so."""
+    then: Values = NOTHING
+    """What it became when this ended, where the record says so."""
+    deduced: Mapping[Attribute, str] = TOLD
+    """Why something is taken to be so, where the record does not say it itself."""
     inferred: str | None = None
     """Why it is deduced, where no record says so."""
 
@@ -99,6 +107,8 @@ class CrmDeal:
     process: str = ""
     """The pipeline it is in, as the key of its process."""
     title: str | None = None
+    customer_name: str | None = None
+    """What its record calls its customer."""
     lead_source: str | None = None
     currency: str | None = None
     """That of its amounts, where the deal itself names it."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.reading import UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
@@ -218,7 +218,7 @@ class Salesforce(CrmSystem):
         """Return what the export leaves open."""
         found = self._days.assumed()
         if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(UNNAMED_CURRENCY)
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(

@@ -6,6 +6,7 @@ When anything differs, a new version is published; deals stay on the version the
 under, as far as it knows their stages.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -17,7 +18,15 @@ from salesflow.domain.process import Category, ForecastCategory, ProcessVersion,
 from salesflow.domain.values import Key, SafeText
 from salesflow.domain.wording import reason_of
 
-__all__ = ["CrmStage", "checked_key", "checked_label", "closing_category", "version_of"]
+__all__ = [
+    "CrmStage",
+    "ObservedStage",
+    "checked_key",
+    "checked_label",
+    "closing_category",
+    "probability_of",
+    "version_of",
+]
 
 
 KEY: TypeAdapter[str] = TypeAdapter(Key)
@@ -43,7 +52,7 @@ def _checked(adapter: TypeAdapter[str], text: str, column: str) -> str:
         return adapter.validate_python(text)
     except ValidationError as error:
         reason = reason_of(error.errors(include_url=False)[0])
-        raise RowError(reason, column, text) from error
+        raise RowError("cannot name a stage: {reason}", column, text, reason=reason) from error
 
 
 class CrmStage(NamedTuple):
@@ -107,10 +116,15 @@ def _in_place(
     return tuple(found)
 
 
+def probability_of(stage: CrmStage) -> Decimal:
+    """Return the probability that deals in a stage have, unless another is given."""
+    if stage.probability is not None:
+        return stage.probability
+    return ENDS.get(stage.category, UNKNOWN)
+
+
 def _stage(stage: CrmStage) -> Stage:
-    probability = stage.probability
-    if probability is None:
-        probability = ENDS.get(stage.category, UNKNOWN)
+    probability = probability_of(stage)
     label = stage.label or stage.key
     return Stage(
         key=stage.key,
@@ -123,9 +137,58 @@ def _stage(stage: CrmStage) -> Stage:
     )
 
 
-WON: Final = ("closed won", "closedwon", "won", "赢单", "成交", "已成交", "赢单关闭")
-LOST: Final = ("closed lost", "closedlost", "lost", "输单", "丢单", "已输单", "失单")
-INVALID: Final = ("invalid", "disqualified", "无效", "作废")
+class ObservedStage:
+    """What records say of a stage that nothing defines."""
+
+    def __init__(self) -> None:
+        self._probabilities: Counter[Decimal] = Counter()
+        self._categories: Counter[Category] = Counter()
+        self._labels: Counter[str] = Counter()
+
+    def see(
+        self, probability: Decimal | None, category: Category | None = None, label: str = ""
+    ) -> None:
+        """Note what the record of a deal that stands in it says."""
+        if probability is not None:
+            self._probabilities[probability] += 1
+        if category is not None:
+            self._categories[category] += 1
+        if label:
+            self._labels[label] += 1
+
+    @property
+    def categories(self) -> set[Category]:
+        """What deals in it are, by their records."""
+        return set(self._categories)
+
+    @property
+    def probability(self) -> Decimal | None:
+        """The probability that most deals in it have."""
+        return next((each for each, _ in self._probabilities.most_common(1)), None)
+
+    @property
+    def label(self) -> str:
+        """What most records call it."""
+        return next((each for each, _ in self._labels.most_common(1)), "")
+
+
+WON: Final = (
+    *("closed won", "closedwon", "won", "赢单", "成交", "已成交", "赢单关闭", "已赢单", "成功"),
+    *("关闭赢单", "已关闭赢单", "结束并赢单", "成功关闭", "赢单结束"),
+)
+LOST: Final = (
+    *("closed lost", "closedlost", "lost", "输单", "丢单", "已输单", "失单", "丢失", "已丢单"),
+    *(
+        "关闭丢单",
+        "已关闭丢单",
+        "已关闭输单",
+        "结束并丢单",
+        "输单关闭",
+        "失败关闭",
+        "输给竞争对手",
+    ),
+)
+INVALID: Final = ("invalid", "disqualified", "无效", "作废", "无效关闭")
 
 
 def closing_category(label: str) -> Category:

@@ -140,8 +140,7 @@ class CrmSystem(ABC):
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""
-        del deal
-        return CustomerRegistered(name=id)
+        return CustomerRegistered(name=deal.customer_name or id)
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""

@@ -2,8 +2,9 @@
 
 An export may stand newest first, or in no order at all, and many systems keep seconds or
 minutes only. Of steps at one time that order is taken which hangs together best: where a step
-says what was before it, that is what the one above it left; the first follows on what was
-before, the last leads to what came after, or is now. Where that leaves a choice, the ids of the
+says what was before it, that is what the one above it left, and where it says what it became,
+that is what the one below it says; the first follows on what was before, the last leads to
+what came after, or is now. Where that leaves a choice, the ids of the
 records decide if the system numbers them, else the file, read from the side that fits the rest.
 """
 
@@ -78,9 +79,11 @@ def _orders(group: Sequence[HistoryRecord]) -> Iterator[Sequence[HistoryRecord]]
 def _fit(order: Sequence[HistoryRecord], state: Values, following: Values) -> int:
     """Count how many values lead on, less those that do not."""
     fit, running = 0, dict(state)
+    became: Values = {}
     for step in order:
-        fit += _agreeing(running, step.before)
+        fit += _agreeing(running, step.before) + _agreeing(step.after, became)
         running.update(step.after)
+        became = step.then
     return fit + _agreeing(running, following)
 
 
