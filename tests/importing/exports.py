@@ -3,11 +3,22 @@
 import json
 from typing import Any, Final
 
+from importing.hubspot_export import HUBSPOT
+from importing.odoo_export import ODOO
+from importing.pipedrive_export import PIPEDRIVE
+from salesflow.adapters.importers.crm.hubspot import HubSpot
+from salesflow.adapters.importers.crm.odoo import Odoo
+from salesflow.adapters.importers.crm.pipedrive import Pipedrive
 from salesflow.adapters.importers.crm.salesforce import Salesforce
 from salesflow.adapters.importers.crm.system import CrmSystem
 from salesflow.adapters.importers.crm.zoho import Zoho
 
 __all__ = ["EXPORTS", "SALESFORCE", "ZOHO"]
+
+
+def _texts(export: dict[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(content, indent=1) for name, content in export.items()}
+
 
 ZERO = ":00.000+0000"
 SALESFORCE: Final = {
@@ -230,8 +241,16 @@ Id,Potential_Name,Stage,Modified_Time,Moved_To__s,Amount,Closing_Date
         "zcrm_310000000000000001,Mei,Chen,zcrm_300000000000000001,Acme,m@acme.example\n"
     ),
 }
+HUBSPOT_FILES: Final = {
+    **_texts(HUBSPOT),
+    "merged_deal.csv": "deal_id,merged_deal_id\n1,2\n",
+    "stages.csv": "deal_id,value,date_entered\n3,qualified,2026-02-01 10:00:00\n",
+}
 EXPORTS: Final[dict[str, tuple[type[CrmSystem], dict[str, str]]]] = {
     "salesforce": (Salesforce, SALESFORCE),
     "zoho": (Zoho, ZOHO),
+    "hubspot": (HubSpot, HUBSPOT_FILES),
+    "pipedrive": (Pipedrive, _texts(PIPEDRIVE)),
+    "odoo": (Odoo, _texts(ODOO)),
 }
 """The systems there are, and an export of each."""

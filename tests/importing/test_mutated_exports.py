@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from importing.exports import EXPORTS
-from importing.mutating import mutated_table
+from importing.mutating import mutated_file
 from importing.test_mutated_files import CHINESE, MESSAGE_MAX, SECONDS_MAX, ZONE, within
 from properties.effort import TALLY, TORTURE
 from salesflow.adapters.importers.crm.importer import import_crm
@@ -54,7 +54,9 @@ class Exports:
         folder.mkdir()
         mutated = random.choice([*self._files])
         for name, text in self._files.items():
-            content = mutated_table(random, text) if name == mutated else text.encode()
+            content = text.encode()
+            if name == mutated:
+                content = mutated_file(random, content)
             (folder / name).write_bytes(content)
         apply_changes = random.random() < 0.5
         report = import_crm(system, folder, log=flow.log, apply_changes=apply_changes)
