@@ -89,7 +89,7 @@ SINCE_SYNCED: Final = "merged before a connector saw it; no record says when"
 AS_EXPORTED: Final = "as the export has it now; no history says since when"
 
 
-class _Change(NamedTuple):
+class _PropertyChange(NamedTuple):
     """A value that a property had from a time on."""
 
     place: int
@@ -224,7 +224,7 @@ class HubSpot(CrmSystem):
                 own = record.kind == "deal"
                 deal.left_out[record.place] = DELETED if own else OF_DELETED
             return deal
-        changes: list[_Change] = []
+        changes: list[_PropertyChange] = []
         for record in sorted(records, key=lambda each: each.kind != "deal"):
             with refusing(record, refused):
                 match record.kind:
@@ -302,7 +302,7 @@ class HubSpot(CrmSystem):
                 return at
         return None
 
-    def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> list[_Change]:
+    def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> list[_PropertyChange]:
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values, utc = record.values["values"], record.values["utc"]
@@ -333,7 +333,7 @@ class HubSpot(CrmSystem):
         deal.place = record.place
         return changes
 
-    def _histories(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _histories(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_PropertyChange]:
         """Yield what the record of a deal says of the history of its properties."""
         history = record.values["history"]
         for name, entries in history.items():
@@ -348,9 +348,9 @@ class HubSpot(CrmSystem):
                     raise RowError("is empty, and the fact needs it", "timestamp")
                 value = entry["value"]
                 text = None if value in (None, "") else str(value)
-                yield _Change(record.place, at, name, text, _actor(entry))
+                yield _PropertyChange(record.place, at, name, text, _actor(entry))
 
-    def _entries(self, record: CrmRecord, process: str) -> Iterator[_Change]:
+    def _entries(self, record: CrmRecord, process: str) -> Iterator[_PropertyChange]:
         """Yield when each stage was entered, of a deal without a history of stages."""
         values, utc = record.values["values"], record.values["utc"]
         for column in values:
@@ -358,9 +358,9 @@ class HubSpot(CrmSystem):
             if stage is not None:
                 at = self._time(values, column, utc=utc)
                 if at is not None:
-                    yield _Change(record.place, at, "dealstage", stage, None)
+                    yield _PropertyChange(record.place, at, "dealstage", stage, None)
 
-    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_PropertyChange]:
         """Yield what a row of the history of a property says."""
         values = record.values
         entered = record.kind == "stage_history"
@@ -372,9 +372,9 @@ class HubSpot(CrmSystem):
         at = self._time(values, "dateentered" if entered else "timestamp", utc=True)
         if at is None:
             raise RowError("is empty, and the fact needs it", "timestamp")
-        yield _Change(record.place, at, plain, values.get("value"), _actor(values))
+        yield _PropertyChange(record.place, at, plain, values.get("value"), _actor(values))
 
-    def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_PropertyChange]:
         """Yield what a line of an export of one property's history says."""
         values = record.values
         told = [
@@ -393,7 +393,7 @@ class HubSpot(CrmSystem):
             deal.notes.setdefault(record.place, []).append(Adjustment(note, name, None))
         for value, at in told:
             if at is not None:
-                yield _Change(record.place, at, name, value, None)
+                yield _PropertyChange(record.place, at, name, value, None)
 
     def _property(self, values: Mapping[str, Any], told: list[str | None]) -> str | None:
         named = (
@@ -446,7 +446,7 @@ class HubSpot(CrmSystem):
 
     # History: what changed in one instant is one step.
 
-    def _take_history(self, deal: CrmDeal, changes: list[_Change]) -> None:
+    def _take_history(self, deal: CrmDeal, changes: list[_PropertyChange]) -> None:
         steps: list[HistoryRecord] = []
         process, currency = deal.process, _first_currency(changes) or deal.currency
         for group in _by_time(changes, deal.opened):
@@ -511,11 +511,13 @@ class HubSpot(CrmSystem):
         return True
 
 
-def _by_time(changes: Sequence[_Change], opened: ReadTime | None) -> list[list[_Change]]:
+def _by_time(
+    changes: Sequence[_PropertyChange], opened: ReadTime | None
+) -> list[list[_PropertyChange]]:
     """Group changes by their time; what was set at the creation of a deal belongs together."""
     newest_last = changes[::-1]
     firsts: set[str] = set()
-    groups: list[list[_Change]] = []
+    groups: list[list[_PropertyChange]] = []
     for change in sorted(newest_last, key=lambda each: each.at.instant):
         first = change.name not in firsts
         firsts.add(change.name)
@@ -532,14 +534,14 @@ def _by_time(changes: Sequence[_Change], opened: ReadTime | None) -> list[list[_
     return groups
 
 
-def _first_currency(changes: Sequence[_Change]) -> str | None:
+def _first_currency(changes: Sequence[_PropertyChange]) -> str | None:
     """Return the currency a deal had first, as far as its history says."""
     told = [each for each in changes if each.name == "dealcurrencycode" and each.value]
     return min(told, key=lambda each: each.at.instant).value if told else None
 
 
 def _with_reasons(steps: Sequence[HistoryRecord]) -> list[HistoryRecord]:
-    """Give every step the reason for a loss that was in force until the next one."""
+    """Return steps, each with the reason for a loss that was in force until the next one."""
     found: list[HistoryRecord] = []
     reason: object = None
     following = iter(steps[1:])

@@ -80,10 +80,10 @@ ONLY_WORDS: Final = "a message with which no change of a field is tracked"
 BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
 WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
 NO_VALUE: Final = Message("an expected revenue of 0 is taken for none; Odoo writes it so")
-FROM: Final = "from "
+FROM: Final = "from"
 
 
-class _Change(NamedTuple):
+class _TrackedChange(NamedTuple):
     """A change of one field, by a message."""
 
     place: int
@@ -240,7 +240,7 @@ class Odoo(CrmSystem):
                 own = record.kind == "lead"
                 deal.left_out[record.place] = NO_OPPORTUNITY if own else OF_LEAD
             return deal
-        changes: list[_Change] = []
+        changes: list[_TrackedChange] = []
         for record in sorted(records, key=lambda each: each.kind != "lead"):
             with refusing(record, refused):
                 if record.kind == "lead":
@@ -400,10 +400,10 @@ class Odoo(CrmSystem):
 
     # Changes: those of one message are one step.
 
-    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_TrackedChange]:
         values = record.values
         subject = str(values.get("subject", ""))
-        if subject.casefold().startswith(FROM):
+        if _is_of_merged(subject):
             deal.left_out[record.place] = Message(OF_MERGED, subject=subject)
             return
         field = self._field(values)
@@ -415,7 +415,7 @@ class Odoo(CrmSystem):
             raise RowError("is empty, and the fact needs it", "date")
         name = FIELDS[field]
         author = ref_in(values.get("authorid")).id
-        yield _Change(
+        yield _TrackedChange(
             record.place,
             str(id_of(values) or ""),
             ref_in(values.get("mailmessageid")).id or "",
@@ -454,7 +454,7 @@ class Odoo(CrmSystem):
         return found
 
     def _account_for_messages(
-        self, deal: CrmDeal, records: Sequence[CrmRecord], changes: Sequence[_Change]
+        self, deal: CrmDeal, records: Sequence[CrmRecord], changes: Sequence[_TrackedChange]
     ) -> None:
         """Say of every message whether a change was read of it."""
         first: dict[str, int] = {}
@@ -466,7 +466,7 @@ class Odoo(CrmSystem):
             deal.whole |= ALWAYS_TRACKED if "mailmessageid" in self._tracked else frozenset()
             place = first.get(str(id_of(record.values) or ""))
             subject = str(record.values.get("subject", ""))
-            if subject.casefold().startswith(FROM):
+            if _is_of_merged(subject):
                 deal.left_out[record.place] = Message(OF_MERGED, subject=subject)
             elif place is None:
                 deal.left_out[record.place] = ONLY_WORDS
@@ -540,9 +540,9 @@ class _Messages:
         return {name: value for name, value in told if value is not None}
 
 
-def _steps(deal: CrmDeal, group: Sequence[_Change]) -> Iterator[HistoryRecord]:
+def _steps(deal: CrmDeal, group: Sequence[_TrackedChange]) -> Iterator[HistoryRecord]:
     """Yield the step that the changes of one message are; a field changed twice is another."""
-    parts: list[list[_Change]] = []
+    parts: list[list[_TrackedChange]] = []
     for change in group:
         part = next((p for p in parts if all(one.name != change.name for one in p)), None)
         if part is None:
@@ -588,6 +588,11 @@ def _currency(values: Mapping[str, Any]) -> str | None:
     """Return the currency of a record's company, where it is named and no number."""
     told = ref_in(values.get("companycurrency") or values.get("currencyid"))
     return told.name
+
+
+def _is_of_merged(subject: str) -> bool:
+    """Return whether a message was one of an opportunity that is now part of another."""
+    return subject.casefold().split(maxsplit=1)[:1] == [FROM]
 
 
 def _is_zero(value: object) -> bool:

@@ -4,7 +4,7 @@ Its interface answers `[4, "Proposal"]` for what a record refers to and `false` 
 empty, its database and import-compatible exports hold numbers or external ids, the exports of
 its pages labels. Here a reference is an id, a name, or both; what is empty is not there.
 
-It stands alone so that `odoo.py` reads as what leads of Odoo mean.
+A module of its own, so that `odoo.py` reads as what leads of Odoo mean.
 """
 
 import re
