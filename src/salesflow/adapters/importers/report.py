@@ -412,7 +412,7 @@ class ImportReport(ReportLine):
         ]
         sometimes = [
             ("Rows changed at source", self.rows_changed),
-            ("Rows left out by the mapping", self.rows_left_out),
+            ("Rows left out", self.rows_left_out),
             ("Rows of settings", self.rows_of_settings),
             ("Rows adjusted", self.rows_adjusted),
             ("Rows that share their time with another", self.rows_tied),
@@ -470,7 +470,7 @@ class ImportReport(ReportLine):
             ReportGroup.of("Inferred", self._all("inferred"), "Facts"),
             ReportGroup.of("Recorded, but irregular", self._all("irregular"), "Facts"),
             ReportGroup.of("Changed at source", self._all("changed"), "Facts", ask),
-            ReportGroup("Left out by the mapping", left_out),
+            ReportGroup("Left out", left_out),
             ReportGroup("Columns", columns),
         ]
 
