@@ -281,10 +281,64 @@ def test_tables_of_a_warehouse_tell_the_same(portal: CrmFolder) -> None:
     assert portal.bring(currency="EUR").facts_recorded == 0
 
 
+def test_stages_of_another_pipeline_say_that_a_deal_was_in_it(portal: CrmFolder) -> None:
+    stages = [entry("9001", "02-01T10:00"), entry("appointment", "01-05T09:00")]
+    moved = deal("21", {"dealstage": stages}, {"pipeline": "77"})
+    portal.write("deals.json", [moved])
+    report = portal.bring()
+    assert portal.told("21") == ["01-05 opened appointment", "02-01 migrated"]
+    assert report.process_published == "hubspot/77 v1, hubspot/default v1"
+    keys = [stage.key for stage in portal.deal("21").process_in_force.stages]
+    assert keys == ["9001", "9002", "9003"]
+
+
+def test_a_deal_is_opened_with_its_first_change_where_its_record_says_later(
+    portal: CrmFolder,
+) -> None:
+    stages = [entry("qualified", "02-01T10:00"), entry("appointment", "01-02T09:00")]
+    portal.write("deals.json", [deal("22", {"dealstage": stages})])
+    report = portal.bring()
+    assert portal.told("22") == ["01-02 opened appointment", "02-01 stage_moved qualified"]
+    [note] = report.adjusted
+    assert (note.column, note.value) == ("createdate", "2026-01-05T09:00:00+00:00")
+
+
+def test_contacts_are_people_of_companies_and_other_objects_are_left_out(
+    portal: CrmFolder,
+) -> None:
+    around = {"createdAt": "2025-02-05T09:00:00Z", "archived": False}
+    fang = {
+        "id": "31",
+        "properties": {"firstname": "芳", "lastname": "王", "email": "w@a.cn"},
+        "associations": {"companies": {"results": [{"id": "900"}]}},
+        **around,
+    }
+    alone = {"id": "32", "properties": {"email": "x@y.z"}, **around}
+    item = {"id": "33", "properties": {"hs_sku": "A", "quantity": "2"}, **around}
+    portal.write("contacts.json", [fang, alone])
+    portal.write("line_items.json", [item])
+    report = portal.bring()
+    id = object_id("hubspot", "900", "customer")
+    [person] = Customer.replay(id, portal.desk.log.stream(id)).people.values()
+    assert (person.name, person.email) == ("芳 王", "w@a.cn")
+    assert {each.reason: each.rows for each in report.left_out} == {
+        "a contact of no company": 1,
+        "an object that is no deal, company or contact": 1,
+    }
+
+
+def test_properties_that_are_not_read_are_named(portal: CrmFolder) -> None:
+    told = {"dealstage": "qualified", "hs_priority": "high"}
+    history = {name: [entry(value, "02-01T10:00")] for name, value in told.items()}
+    portal.write("deals.json", [deal("23", history, {"my_own_field": "x"})])
+    report = portal.bring()
+    assert "properties that are not read: hspriority, myownfield" in report.assumed
+
+
 def test_bad_records_are_refused_with_file_number_field_and_value(portal: CrmFolder) -> None:
     wrong = deal("9", {"amount": [entry("ten", "02-01T10:00")]})
     late = deal("10", {"dealstage": [{"value": "qualified", "timestamp": "soon"}]})
-    nobody = {"id": "", "properties": {}, "archived": False}
+    nobody = {"id": "", "properties": {"dealname": "x"}, "archived": False}
     portal.write("deals.json", [SOLD, wrong, late, nobody])
     report = portal.bring()
     assert {(each.file, each.line, each.column, each.value) for each in report.refused} == {

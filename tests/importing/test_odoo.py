@@ -126,6 +126,14 @@ def test_an_opportunity_made_of_a_lead_is_opened_when_it_became_one(company: Crm
     assert company.told("5")[0].startswith("02-10 opened")
 
 
+def test_references_of_newer_interfaces_are_objects(company: CrmFolder) -> None:
+    stage, user = {"id": 2, "display_name": "Qualified"}, {"id": 2, "display_name": "Mitchell"}
+    found = lead(6, stage_id=stage, user_id=user)
+    company.write("crm.lead.json", {"result": {"length": 1, "records": [found]}})
+    company.bring()
+    assert (company.deal("6").stage, company.deal("6").owner) == ("2", "2")
+
+
 def test_a_csv_of_the_page_names_stages_and_people_by_label(company: CrmFolder) -> None:
     for name in ("crm.lead.json", "mail.message.json", "mail.tracking.value.json"):
         (company.folder / name).unlink()

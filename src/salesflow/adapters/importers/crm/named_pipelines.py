@@ -73,6 +73,10 @@ class NamedPipelines:
         self._used[id] += 1
         return id
 
+    def home(self, stage: str) -> str | None:
+        """Return the pipeline that defines a stage."""
+        return self._homes.get(stage)
+
     def has(self, stage: str) -> bool:
         """Return whether a stage is known, by its id or label."""
         return stage in self._homes or any(
@@ -122,6 +126,9 @@ class NamedPipelines:
         defined = self._stages.get(pipeline, {})
         if stage in defined:
             return stage
-        label = plain_name(stage)
-        found = (key for key, each in defined.items() if plain_name(each.stage.label) == label)
-        return next(found, None)
+        label, within = plain_name(stage), plain_name(self._labels.get(pipeline, ""))
+        for key, each in defined.items():
+            own = plain_name(each.stage.label)
+            if label in (own, own + within):  # some write it with the pipeline behind
+                return key
+        return None

@@ -134,8 +134,10 @@ def id_of(values: Mapping[str, Any]) -> object:
 
 def ref_in(value: object) -> Ref:
     """Return what a field refers to: `[4, "Proposal"]`, a number, an external id or a label."""
+    if isinstance(value, dict):
+        return ref_in([value.get("id"), value.get("display_name", value.get("name"))])
     if isinstance(value, list):
-        id = str(value[0]) if value else None
+        id = str(value[0]) if value and value[0] else None
         name = str(value[1]) if len(value) > 1 and value[1] else None
         return Ref(id, name)
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
