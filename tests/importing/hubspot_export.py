@@ -19,7 +19,7 @@ PIPELINES = {
             "label": "Sales Pipeline",
             "displayOrder": 0,
             "stages": [
-                pipeline_stage("qualified", "Qualified to buy", 1, "0.4"),
+                pipeline_stage("qualified", "Qualified to buy", 1, "0.6666666666666666"),
                 pipeline_stage("appointment", "Appointment", 0, "0.2"),
                 pipeline_stage("closedwon", "Closed won", 2, "1.0", "true"),
                 pipeline_stage("closedlost", "Closed lost", 3, "0.0", "true"),

@@ -126,6 +126,15 @@ def test_an_opportunity_made_of_a_lead_is_opened_when_it_became_one(company: Crm
     assert company.told("5")[0].startswith("02-10 opened")
 
 
+def test_numbers_of_floats_are_taken_as_finely_as_they_are_kept(company: CrmFolder) -> None:
+    fine = lead(7, expected_revenue=0.1 + 0.2, probability=100 / 3, automated_probability=20.0)
+    company.write("crm.lead.json", [fine])
+    report = company.bring()
+    found = company.deal("7")
+    assert (report.rows_refused, str(found.amount)) == (0, "0.300000 EUR")
+    assert str(found.probability_given) == "0.333333"
+
+
 def test_references_of_newer_interfaces_are_objects(company: CrmFolder) -> None:
     stage, user = {"id": 2, "display_name": "Qualified"}, {"id": 2, "display_name": "Mitchell"}
     found = lead(6, stage_id=stage, user_id=user)

@@ -359,7 +359,9 @@ class Odoo(CrmSystem):
     def _amount(self, value: object, currency: str | None) -> object:
         if value is None or _is_zero(value):
             return None
-        return self._reader(utc=True).amount({"revenue": value}, "revenue", currency)
+        return self._reader(utc=True).amount(
+            {"revenue": value}, "revenue", currency, is_float=True
+        )
 
     def _probability(self, values: Mapping[str, Any]) -> object:
         """Return a probability that somebody gave; Odoo's own estimate is none."""

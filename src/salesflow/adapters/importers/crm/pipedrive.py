@@ -338,7 +338,7 @@ class Pipedrive(CrmSystem):
     def _amount(self, value: object, currency: str | None, *, utc: bool = True) -> object:
         if value is None or _is_zero(value):
             return None
-        return self._reader(utc=utc).amount({"value": value}, "value", currency)
+        return self._reader(utc=utc).amount({"value": value}, "value", currency, is_float=True)
 
     def _probability(
         self, values: Mapping[str, Any], column: str, process: str, stage: str | None
