@@ -147,6 +147,21 @@ def test_the_export_of_next_week_adds_what_changed(company: CrmFolder) -> None:
     assert company.told("3")[-1] == "05-03 won"
 
 
+def test_a_deal_without_changes_that_moved_since_last_week_keeps_its_opening(
+    company: CrmFolder,
+) -> None:
+    new = deal(31, stage_change_time="2026-01-05 09:00:00")
+    company.write("deals.json", answer(new))
+    company.bring()
+    assert company.told("31")[0] == "01-05 opened 10"
+    moved = {"stage_id": 12, "stage_change_time": "2026-05-03 08:00:00"}
+    company.write("deals.json", answer({**new, **moved, "update_time": "2026-05-03 08:00:00"}))
+    report = company.bring()
+    assert (report.facts_recorded, report.facts_changed) == (1, 0)
+    assert company.told("31")[0] == "01-05 opened 10"
+    assert company.told("31")[-1] == "05-03 stage_moved 12"
+
+
 def test_customers_are_organizations_and_persons_without_one(company: CrmFolder) -> None:
     company.write("deals.json", answer(SOLD, deal(9, org_id=None, person_id={"value": 71})))
     company.bring()

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from salesflow.adapters.importers.crm.deal_facts import (
     AS_EXPORTED,
-    FROM_THE_BEGINNING,
+    NO_FIRST_STAGE,
     SEEN,
     ExtractedCrmDeal,
     changes,
@@ -30,6 +30,7 @@ from salesflow.adapters.importers.extracted import (
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.source import ImportSource
 from salesflow.adapters.importers.times import ReadTime
+from salesflow.domain.deal.merging import DealAbsorbed, MergingFact
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.deal.state import DealState
@@ -40,6 +41,13 @@ from salesflow.domain.time import FOREVER, Instant, from_instant
 
 __all__ = ["add_present_state"]
 
+OPENED_WITH: Final[Mapping[Attribute, str]] = {
+    "owner": "owner",
+    "customer": "customer_id",
+    "amount": "amount",
+    "expected_close": "expected_close",
+}
+"""What a deal is opened with, as far as its history tells it, and its field."""
 MOVING: Final = (StageMoved, DealWon, DealLost, DealDisqualified, DealReopened, DealMigrated)
 NOBODY: Final = UUID(int=0)
 MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
@@ -83,16 +91,15 @@ def _keep_opening(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
     if not isinstance(opening, DealOpened):
         return
     kept: dict[str, object] = {"lead_source": opening.lead_source}
-    fields = {"owner": "owner", "customer": "customer_id"}
-    for name in FROM_THE_BEGINNING:
-        if name not in deal.told_of:
-            kept[fields[name]] = getattr(opening, fields[name])
+    kept |= {f: getattr(opening, f) for n, f in OPENED_WITH.items() if n not in deal.told_of}
     for number, each in enumerate(deal.facts):
         fact = each.fact
         if not isinstance(fact, DealOpened):
             continue
         if fact.process == opening.process:
             kept["process_version"] = opening.process_version
+            if fact.inferred == NO_FIRST_STAGE and opening.inferred is None:
+                kept |= {"stage": opening.stage, "inferred": None}
             deal.facts[number] = each._replace(fact=fact.model_copy(update=kept))
         elif "process" not in deal.told_of:  # it is in another pipeline by now
             deal.facts[number] = each._replace(fact=opening)
@@ -103,7 +110,11 @@ def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
     known = {event.source_id: event for event in recorded if event.source_id is not None}
     for number, each in enumerate(deal.facts):
         event = known.get(each.source_id)
-        if event is not None and each.fact.inferred == AS_EXPORTED and event.fact == each.fact:
+        if event is None or each.fact.inferred is None:
+            continue
+        seen = each.fact.inferred == AS_EXPORTED and event.fact == each.fact
+        merged = isinstance(event.fact, DealAbsorbed) and isinstance(each.fact, MergingFact)
+        if seen or (merged and event.fact.inferred == each.fact.inferred):
             deal.facts[number] = each._replace(
                 occurred=event.occurred, precision=event.precision, day=None, undated=False
             )
