@@ -110,6 +110,8 @@ class _House(NamedTuple):
     """What has a name of its own in every copy of the house."""
 
     streams: Mapping[UUID, Named]
+    copied: frozenset[UUID]
+    """Streams that begin with a fact of a kind that is copied."""
     names: frozenset[str]
     a_name: re.Pattern[bytes]
     """One of the names, as it stands in JSON."""
@@ -128,13 +130,16 @@ class _House(NamedTuple):
                     streams[event.stream_id] = id_of, words
                     names |= {*words[:2]}
         either = "|".join(map(re.escape, sorted(names)))
-        return cls(streams, frozenset(names), re.compile(f'"({either})"'.encode()))
+        a_name = re.compile(f'"({either})"'.encode())
+        first = {event.stream_id: event.topic for event in reversed(demo)}
+        copied = {id for id, topic in first.items() if topic.startswith(COPIED)}
+        return cls(streams, frozenset(copied), frozenset(names), a_name)
 
     def is_copied(self, event: StoredEvent) -> bool:
         """Return whether every copy has a fact of its own of this one."""
         kind = event.topic.partition(".")[0] + "."
         alone = kind == "goal." and event.stream_id not in self.streams
-        return kind in COPIED and not alone
+        return event.stream_id in self.copied and kind in COPIED and not alone
 
     def draft(self, event: StoredEvent, number: int) -> NewEvent:
         """Return an event as a copy of the house has it."""

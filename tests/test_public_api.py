@@ -117,6 +117,7 @@ ENGINE = {
     "close",
     "compare",
     "disagreements",
+    "exports",
     "follow",
     "get",
     "history",

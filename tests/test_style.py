@@ -279,7 +279,7 @@ def test_the_oldest_version_allowed_is_the_oldest_one_tested() -> None:
 
 def test_every_package_the_package_asks_for_is_imported() -> None:
     code = "\n".join(module.read_text(encoding="utf-8") for module in MODULES)
-    named = {"currencyconverter": "currency_converter"}
+    named = {"currencyconverter": "currency_converter", "pyspark-client": "pyspark"}
     unused = {
         name
         for name, _ in asked_for("project")

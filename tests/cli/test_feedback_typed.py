@@ -39,6 +39,15 @@ def test_a_survey_that_was_never_sent_is_noted(house: str) -> None:
     assert note == "survey 'Q33' was never sent to the customer of this deal; perhaps Q3"
 
 
+def test_an_answer_on_another_scale_than_the_survey_was_sent_on_is_refused(house: str) -> None:
+    other = typed("deal receive-feedback ERP --survey Q3 --scale csat --score 5", house)
+    assert other.code != 0
+    assert "'Q3' of deal 'ERP' was sent on the scale nps" in other.err
+    assert "or leave the survey out, --survey" in other.err
+    assert notes("deal receive-feedback ERP --scale csat --score 5", house) == []
+    assert notes("deal receive-feedback ERP --survey Q3 --scale nps --score 5", house) == []
+
+
 def test_somebody_comes_back_once_to_each_detractor(house: str) -> None:
     for words in ("slow", "dear"):
         typed(f"deal receive-feedback ERP --survey Q3 --score 3 --text {words}", house)

@@ -42,6 +42,15 @@ def test_what_is_proposed_of_a_version_nobody_has_published_is_noted(house: str)
     assert (told.code, told.err) == (0, "")
 
 
+def test_a_start_that_was_decided_before_is_shown_on_its_day(house: str) -> None:
+    typed(f"{PROPOSED} --metric won --occurred-at 2026-03-01", house)
+    start = "improvement start trial --effective-from 2026-03-20 --occurred-at 2026-03-02"
+    assert typed(start, house).code == 0
+    shown = typed("improvement show trial", house).out
+    assert "2026-03-20 00:00:00" in shown
+    assert "2026-03-02" not in shown
+
+
 def test_an_effect_for_the_worse_is_noted(house: str) -> None:
     told = typed(
         f"{PROPOSED} --metric stage_days --stage negotiation --expected-effect 10", house

@@ -162,6 +162,8 @@ def test_what_may_be_a_slip_of_a_day_is_said_once_it_is_recorded(house: str) -> 
         "review open ahead --from 2027-03-01 --to 2027-03-31": "begins on 2027-03-01 only",
         f"review agree-action ahead {call} --due 2026-03-31": "'call' is due",
         "review carry-over-action ahead call --due 2026-03-30": "on 2026-03-30, which was over",
+        "review open early --from 2026-01-01 --to 2026-06-30 --known-at 2024-01-01": "nothing"
+        " was known at the moment of its figures",
         "review open past --from 2026-01-01 --to 2026-06-30": "",
         f"review agree-action past {call} --due 2026-04-01": "",
     }.items():

@@ -1,12 +1,16 @@
 """What is typed for people, things with a key and words of the house's own."""
 
 import json
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from salesflow import Deal, RepCard, SalesFlow
+from salesflow.cli.app import ABOUT, COMMANDS, CommandGroup, ThingCommand
 from salesflow.cli.ids import find_deal
+from salesflow.cli.recording.values import Parameter, parameters_of
 from simulated import typed
 
 HOUSE = """
@@ -213,6 +217,43 @@ def test_several_people_may_be_typed_with_commas(house: str) -> None:
         house,
     )
     assert json.loads(told.out)["recorded"][0]["fact"]["participants"] == ["Tom", "王博"]
+
+
+def every_list_option() -> Iterator[tuple[str, Parameter]]:
+    """Give the options of all commands that take several, with the command of each."""
+
+    def those_in(group: CommandGroup, path: str) -> Iterator[tuple[str, Parameter]]:
+        for word, command in group.commands.items():
+            if isinstance(command, CommandGroup):
+                yield from those_in(command, f"{path} {word}")
+            elif isinstance(command, ThingCommand) and command.method not in ABOUT:
+                module, _, name = command.home.partition(":")
+                kind = getattr(import_module(module), name)
+                for each in parameters_of(getattr(kind, command.method), kind):
+                    if each.is_list:
+                        yield f"{path} {word}".strip(), each
+
+    return those_in(COMMANDS, "")
+
+
+def test_every_option_of_several_words_takes_them_with_commas_and_says_so() -> None:
+    words = [(line, each) for line, each in every_list_option() if each.item is str]
+    assert len(words) > 15
+    apart = {(line, each.name) for line, each in words if not each.is_parted}
+    assert apart == {("deal hand-over", "open_tasks"), ("deal hand-over", "promises")}
+
+
+def test_themes_are_typed_with_commas_and_tasks_are_sentences(house: str) -> None:
+    assert typed("deal receive-feedback ERP --text slow", house).code == 0
+    told = typed("deal tag-feedback ERP --themes delivery,价格，service --json", house)
+    [tagged] = json.loads(told.out)["recorded"]
+    assert tagged["fact"]["themes"] == ["delivery", "价格", "service"]
+    line = "deal hand-over ERP --to tom --open-tasks 'call, then write' --by lin --json"
+    [over] = json.loads(typed(line, house).out)["recorded"]
+    assert over["fact"]["open_tasks"] == ["call, then write"]
+    assert "Several with commas, or again." in " ".join(
+        typed("deal tag-feedback --help", house).out.replace("│", " ").split()
+    )
 
 
 def test_people_of_a_customer_are_typed_with_commas_by_their_ids_too(house: str) -> None:

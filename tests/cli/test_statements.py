@@ -39,7 +39,17 @@ deal receive-payment Line "10000 CNY" --occurred-at 2026-03-20
 """
 NOTED = {
     'deal receive-payment Line "2000 CNY"': "2,000 CNY more has come in than is sold",
-    'deal receive-payment Line "0.01 USD"': "",
+    'deal receive-payment Line "0.01 USD"': "is sold in CNY, not in USD: 0.01 USD counts for",
+    'deal issue-invoice Line "500 USD"': "record how much that is in CNY",
+    'deal issue-invoice Line "500 CNY"': "",
+    'deal amend-contract Line "1500 USD" --because scope': (
+        "was worth 10,000 CNY before: it is sold for 1,500 USD from then on"
+    ),
+    'deal amend-contract Line "12000 CNY" --because scope': "",
+    'deal reopen Line --because scope; deal win Line --amount "5 USD"': (
+        "where the currency is a slip, retract this and record it in CNY"
+    ),
+    "deal reopen Line --because scope; deal win Line": "",
     'deal give-refund Line "500 CNY" --because late': "sales fall by 500 CNY",
     'deal receive-payment Line "1000 CNY"; deal give-refund Line "1000 CNY" --because twice'
     " --overpayment": "sales and commission stay as they are",
@@ -62,7 +72,23 @@ def test_whoever_records_money_or_shares_of_a_win_is_told_what_that_does_to_its_
     assert not any(each.code for each in told)
     notes = " ".join(told[-1].err.split())
     assert says in notes
-    assert ("sale" in notes) == bool(says)
+    assert ("sale" in notes or "sold" in notes) == bool(says), notes
+
+
+def test_what_is_taken_back_of_a_sale_is_in_its_currency(sqlite_url: str) -> None:
+    """Or sales of nothing in another currency would fall below nothing."""
+    for line in SOLD.strip().splitlines():
+        typed(line, sqlite_url)
+    typed('deal receive-payment Line "500 USD"', sqlite_url)
+    for amount in ("100 USD", "100 EUR"):
+        refused = typed(f'deal give-refund Line "{amount}" --because late', sqlite_url)
+        said = " ".join(refused.err.split())
+        assert refused.code == 1
+        assert f"was sold for 10,000 CNY, so {amount} cannot be taken back of it" in said
+    back = typed('deal give-refund Line "500 USD" --because x --overpayment', sqlite_url)
+    assert back.code == 0
+    more = typed('deal give-refund Line "1 EUR" --because x --overpayment', sqlite_url)
+    assert (more.code, "sold for 10,000 CNY" in " ".join(more.err.split())) == (1, True)
 
 
 @pytest.fixture

@@ -184,6 +184,42 @@ def test_a_threshold_that_no_share_can_pass_is_refused(books: Shop, condition: s
         session.add(Alert.define("rate", **given))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("figure", "condition", "threshold", "said"),
+    [
+        (
+            "lines[group=null].orders",
+            "below",
+            "-5",
+            "a count: it never is below -5; .* such as 1",
+        ),
+        ("lines[group=null].orders", "below", "0", "it never is below 0"),
+        ("lines[group=null].orders", "above", "-1", "it always is above -1"),
+        (ROW, "below", "0", "a share: it never is below 0"),
+        (ROW, "above", "1", "of at most 1: it never is above 1"),
+        (ROW, "fell_by", "1", "it never falls by more than 1"),
+    ],
+)
+def test_a_condition_that_is_never_met_or_always_is_refused(
+    books: Shop, figure: str, condition: str, threshold: str, said: str
+) -> None:
+    watched = watched_figure(books.flow, "kpis", figure)
+    given = {"watched": watched, "condition": condition, "threshold": threshold}
+    with pytest.raises(InputError, match=said), books.flow.session() as session:
+        session.add(Alert.define("rate", **given))  # type: ignore[arg-type]
+
+
+def test_a_sum_may_be_below_nothing_and_a_count_at_it(books: Shop) -> None:
+    money = watched_figure(books.flow, "kpis", "lines[group=null].sales[currency=CNY].amount")
+    count = watched_figure(books.flow, "kpis", "lines[group=null].orders")
+    with books.flow.session() as session:
+        for key, watched, threshold in (("a", money, "-5"), ("b", count, "1")):
+            session.add(
+                Alert.define(key, watched=watched, condition="below", threshold=threshold)
+            )
+    assert [each.raised for each in evaluate_alerts(books.flow)] == [False, True]
+
+
 def test_a_wrong_parameter_is_refused_as_the_question_refuses_it(books: Shop) -> None:
     with pytest.raises(InputError, match="DealHealth: pushes"):
         watched_figure(books.flow, "deal-health", "open_deals", pushes=0)

@@ -23,6 +23,7 @@ from oracle.sales import bookings_of
 from oracle.teams import stays_of, stream_of
 
 __all__ = [
+    "beside_in",
     "due_in",
     "estimates_in",
     "issued_in",
@@ -170,8 +171,56 @@ def _sold(raw: list[Raw], as_of: int, known_at: int) -> dict[Any, dict[str, Any]
     return found
 
 
+def beside_in(
+    raw: list[Raw], key: str, rep: str, as_of: int, known_at: int
+) -> list[tuple[int, Decimal]]:
+    """Give what events paid, or took back, of what was credited in periods before their own.
+
+    Of what each changed, that which is of its own period comes first: the rest is beside it.
+    """
+    versions = plan_of(raw, key, as_of, known_at)
+    happened = _happened(raw, as_of, known_at)
+    shares = _shares(raw, rep, as_of, known_at)
+    world = (raw, versions, rep, shares, (as_of, known_at), _sold(raw, as_of, known_at))
+    found: list[tuple[int, Decimal]] = []
+    before: dict[Any, list[dict[str, Any]]] = {}
+    for number, each in enumerate(happened, 1):
+        after = _credits(happened[:number], world)
+        first = _first_of_period(versions, moment(each[0]).date())
+        own = [
+            now if now is not None and now["day"] >= first else was
+            for sale, credits in after.items()
+            for was, now in _side_by_side(before.get(sale, []), credits)
+        ]
+        there = [credit for credits in after.values() for credit in credits]
+        paid = [
+            sum((amount for _, amount in _totals(credits).values()), Decimal(0))
+            for credits in (there, [credit for credit in own if credit is not None])
+        ]
+        found.append((each[0], paid[0] - paid[1]))
+        before = after
+    return found
+
+
+def _side_by_side(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
+    for place, credit in enumerate(after):
+        yield (before[place] if place < len(before) else None), credit
+
+
+def _first_of_period(versions: list[Plan], day: date) -> date:
+    first, period = day.replace(day=1), versions[0].get("period", "month") if versions else ""
+    if period == "quarter":
+        return first.replace(month=(day.month - 1) // 3 * 3 + 1)
+    return first.replace(month=1) if period == "year" else first
+
+
 def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Decimal]]:  # noqa: ANN401
     """Give of each accrual what was credited by now and what is paid for it."""
+    return _totals([c for each in _credits(happened, world).values() for c in each])
+
+
+def _credits(happened: list[Happened], world: Any) -> dict[Any, list[dict[str, Any]]]:  # noqa: ANN401
+    """Give the credits of each sale by now."""
     raw, versions, rep, shares, (as_of, known_at), sold = world
     credits: dict[Any, list[dict[str, Any]]] = {}
     levels: dict[Any, dict[str, Fraction]] = {}
@@ -200,7 +249,7 @@ def _paid(happened: list[Happened], world: Any) -> dict[Any, tuple[Fraction, Dec
             _lower(world, mine, mine_by_now, counts, (at, what))
             _raise(world, mine, mine_by_now, counts, (at, what, about))
         del event
-    return _totals([credit for each in credits.values() for credit in each])
+    return credits
 
 
 def _kept_of(credits: dict[Any, list[dict[str, Any]]], deal: str, sale: Any) -> list[Any]:  # noqa: ANN401
@@ -538,12 +587,16 @@ def payable_in(
     as_of, known_at = at
     lines = statement_lines(raw, key, rep, as_of, known_at)
     versions = plan_of(raw, key, as_of, known_at)
+    beside = beside_in(raw, key, rep, as_of, known_at)
     balance, found = Decimal(0), []
     for first, last in months:
         inside = [line for when, line in lines if first <= moment(when).date() <= last]
         earned = sum((line[2] for line in inside), Decimal(0))
+        earlier = [paid for when, paid in beside if first <= moment(when).date() <= last]
         draw, guarantee = due_in(raw, versions, rep, (first, last), known_at)
-        so_far = max(earned, guarantee) if guarantee else earned
+        so_far = earned
+        if guarantee:
+            so_far += max(guarantee - earned + sum(earlier, Decimal(0)), Decimal(0))
         advanced = max(draw - so_far, Decimal(0)) if draw else Decimal(0)
         recovered = min(balance, max(so_far - draw, Decimal(0)))
         balance += advanced - recovered

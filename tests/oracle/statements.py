@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from oracle.beliefs import Raw, believed, effect_of, instant, moment, of_stream, retracted
-from oracle.commissions import Line, due_in, plan_of, statement_lines
+from oracle.commissions import Line, beside_in, due_in, plan_of, statement_lines
 
 __all__ = ["Issued", "Owed", "Told", "issued_to", "statements_in"]
 
@@ -103,10 +103,17 @@ class _Ledger:
         self.versions = plan_of(raw, key, *at)
         self.lines = statement_lines(raw, key, rep, *at)
         self.issued = issued_to(raw, key, rep, at)
+        guarantees = any(version["terms"].get("guarantee") for version in self.versions)
+        self.beside = beside_in(raw, key, rep, *at) if guarantees else []
 
     def of(self, days: Days) -> list[Line]:
         """Give the lines of some days."""
         return [line for when, line in self.lines if days[0] <= _day(when) <= days[1]]
+
+    def of_earlier(self, days: Days) -> Decimal:
+        """Give what some days pay, or take back, of what was credited in earlier periods."""
+        mine = [paid for when, paid in self.beside if days[0] <= _day(when) <= days[1]]
+        return sum(mine, NOTHING)
 
     def due(self, days: Days) -> tuple[Decimal, Decimal]:
         """Give the draw and the guarantee of some days."""
@@ -128,7 +135,8 @@ class _Ledger:
             right[event] = right.get(event, NOTHING) + amount
         earned = sum(right.values(), NOTHING)
         _, guarantee = self.due(statement.days)
-        added = max(guarantee - earned, NOTHING) if guarantee else NOTHING
+        own = earned - self.of_earlier(statement.days)
+        added = max(guarantee - own, NOTHING) if guarantee else NOTHING
         owed = {**right, statement.event: added}
         said = [(line["event_id"], line["amount"]) for line in _lines(statement)]
         said.append((statement.event, statement.figures.get("guaranteed", "0")))
@@ -194,7 +202,9 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
         more = ledger.unpaid(days) if issued is None else _paid(issued)
         sold = sum((line[2] for line in ledger.of(days)), NOTHING)
         due, owed = ledger.due(days), sum((each.amount for each in more), NOTHING)
-        payable, after = _settled((sold, owed), due, before)
+        earlier = ledger.of_earlier(days)
+        sold -= earlier
+        payable, after = _settled((sold, owed + earlier), due, before)
         since = [] if issued is None else _since(ledger, issued)
         agreed = sum((each.amount for each in since if each.reason in AGREED), NOTHING)
         told = Told(
@@ -210,7 +220,7 @@ def statements_in(raw: list[Raw], key: str, rep: str, months: list[Days], at: At
             start = balance if begun else before
             balance = start + _figure(issued, "advanced") - _figure(issued, "recovered")
         else:  # a month that was skipped paid nothing of earlier ones; the next one issued does
-            balance = _settled((sold, NOTHING), due, before)[1]
+            balance = _settled((sold, earlier), due, before)[1]
         begun = begun or issued is not None
         found.append(told)
     return found

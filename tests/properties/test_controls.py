@@ -29,7 +29,7 @@ from salesflow.adapters.projector.interval_tables import (
     Movement,
     PendingRow,
 )
-from salesflow.adapters.projector.rebuild import TableFiller
+from salesflow.adapters.projector.whole_streams import StreamFolding
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.time import FOREVER
@@ -163,7 +163,7 @@ def takes_nothing_back_from_the_books(patch: pytest.MonkeyPatch) -> None:
 
 
 def forgets_what_was_told_of_a_deal_before(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(TableFiller, "_at_hand", lambda _self, _id: ())
+    patch.setattr(StreamFolding, "_at_hand", lambda _self, _id: ())
 
 
 CONTROLS = [

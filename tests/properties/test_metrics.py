@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oracle.metrics import AT_STAGE, metrics_in
 from oracle.periods import period_of
 from properties.effort import TALLY, examples
+from properties.histories import Told, When
 from properties.moments import Pick, moment_of, picks
 from properties.playing import Act, Player, acts
 from properties.raw_log import raw_log
@@ -151,6 +152,24 @@ def ask_and_compare(player: Player, raw: Any, moment: Any, asked: Any) -> None: 
                 assert n in (None, rests_on), where
 
 
+def sold_again() -> st.SearchStrategy[list[Act]]:
+    """Draw a win that is taken back and told again, with another owner or other shares."""
+    n, between = st.integers(0, 59), ("owner", "owner", "joined", "left", "repeat", "customer")
+    when = st.builds(When, st.sampled_from(("with", "with-", "with+")), st.integers(0, 3))
+    changes = st.lists(st.tuples(st.sampled_from(between), n, when), min_size=1, max_size=3)
+
+    def history(first: int, others: list[int], told_between: list[Any]) -> list[Act]:
+        joined, won = others
+        again = Told(0, "won", won, When("with", len(others)))
+        told = [
+            *(Told(0, "opened", first), Told(0, "joined", joined), Told(0, "won", won)),
+            *(Told(0, "retract", 0), *(Told(0, *each) for each in told_between), again),
+        ]
+        return [Act("append", 2, (each,)) for each in told]
+
+    return st.builds(history, n, st.lists(n, min_size=2, max_size=2), changes)
+
+
 PLAYED = acts(3, least=10, most=24, themes=THEMES, customers=2, reps=2)
 HISTORIES = st.one_of(PLAYED, dealings())
 ASKED = st.tuples(
@@ -198,3 +217,28 @@ def test_metrics_measured_with_a_mistake_would_be_noticed(
 )
 def metrics_agree(url: str, history: list[Act], moments: list[Pick], asked: Asked) -> None:
     check(url, history, moments, asked)
+
+
+SOLD_IN: Asked = (SPANS[0], "rep", {}, STAGES[0])
+
+
+@examples(6)
+@given(history=sold_again())
+def test_a_win_that_is_taken_back_and_told_again_is_counted_once(
+    database_url: str, history: list[Act]
+) -> None:
+    check(database_url, history, [], SOLD_IN)
+
+
+def test_sales_that_are_netted_by_their_looks_would_be_noticed(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kpi_rows, "ALIKE", kpi_rows.ALIKE[1:])
+    with pytest.raises(AssertionError):
+        wins_told_again_agree(sqlite_url)
+
+
+@examples(40, shrink=False)
+@given(history=sold_again())
+def wins_told_again_agree(url: str, history: list[Act]) -> None:
+    check(url, history, [], SOLD_IN)

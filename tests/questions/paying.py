@@ -68,6 +68,7 @@ __all__ = [
     "retired",
     "retracted",
     "revised",
+    "skilled",
     "split",
     "terms",
     "unsaid",
@@ -322,6 +323,18 @@ def joined(day: str, rep: str = "ann", team: str = "east") -> Step:
         with payroll.flow.session() as session:
             starts = date.fromisoformat(day)
             session.add(Rep.join(rep, team=team, name=rep, occurred_at=starts))
+
+    return Step(day, act)
+
+
+def skilled(day: str, rep: str = "ann") -> Step:
+    """Say how well a rep negotiates."""
+
+    def act(payroll: Payroll, day: str) -> None:
+        with payroll.flow.session() as session:
+            session.get(Rep, rep_id(rep)).assess_skill(
+                "negotiation", score=3, evidence="seen", occurred_at=date.fromisoformat(day)
+            )
 
     return Step(day, act)
 

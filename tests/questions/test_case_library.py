@@ -142,6 +142,77 @@ def test_people_whom_no_case_is_meant_for_are_told(sales: Shop) -> None:
     assert ask(sales, audience="east").unmet == ()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"reason": "Response_Time"},
+        {"reason": "输给竞争对手"},
+        {"reason": "Competitor"},
+        {"competitor": "rival"},
+        {"segment": "Mid-Market"},
+        {"product": "LICENCE"},
+        {"audience": "EAST", "outcome": "lost"},
+    ],
+)
+def test_words_are_taken_in_other_letters_and_reasons_by_their_names(
+    sales: Shop, asked: dict[str, str]
+) -> None:
+    view = ask(sales, **asked)
+    assert [each.case for each in view.cases] == ["acme"]
+    assert view.unmet == ()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"reason": "competitr"}, "no case has the reason 'competitr'; perhaps competitor"),
+        (
+            {"reason": "weather"},
+            "no case has the reason 'weather'; there are competitor, response_time",
+        ),
+        ({"competitor": "SAP"}, "no case has the competitor 'SAP'; there are Rival"),
+        (
+            {"segment": "x"},
+            "no case is of a customer of segment 'x'; there are mid-market",
+        ),
+        ({"product": "x"}, "no case is about the product 'x'; there are licence"),
+    ],
+)
+def test_words_that_no_case_has_are_told_with_those_there_are(
+    sales: Shop, asked: dict[str, str], said: str
+) -> None:
+    view = ask(sales, **asked)
+    assert view.cases == ()
+    assert [each.sentence() for each in view.unmet] == [said]
+
+
+def test_words_that_only_differ_in_their_letters_are_told_apart() -> None:
+    with shop() as books:
+        books.turn("2026-03-30")
+        for number, rival in ((1, "SAP"), (2, "sap")):
+            lost = DealLost(because="price", competitor=rival)
+            books.tell(number, ("2026-03-01", opened()), ("2026-03-30", lost))
+            with books.flow.session() as s:
+                s.add(Case.publish(rival, deal=s.get(Deal, deal_id(number))))
+        assert keys(books, competitor="sap") == ["sap"]
+        [unmet] = ask(books, competitor="Sap").unmet
+        assert unmet.near == ("SAP", "sap")
+
+
+def test_a_case_whose_deal_is_open_again_says_so() -> None:
+    with shop() as books:
+        books.turn("2026-03-30")
+        books.tell(1, ("2026-03-01", opened()), ("2026-03-30", DealLost(because="price")))
+        with books.flow.session() as s:
+            s.add(Case.publish("lost", deal=s.get(Deal, deal_id(1))))
+        assert ask(books).tables()[0].notes[1:] == ()
+        books.turn("2026-04-02")
+        books.retract(next(e for e in books.events(1) if isinstance(e.fact, DealLost)))
+        assert ask(books).tables()[0].notes[1:] == (
+            "open again, since its closing was retracted or it was reopened: the deal of lost",
+        )
+
+
 def test_words_are_found_in_both_languages_whatever_their_width_and_size(sales: Shop) -> None:
     for words in ("交期", "nine days", "ＮＩＮＥ", "潜在客户", "answer 交期", "rival"):
         assert keys(sales, words=words) == ["acme"], words

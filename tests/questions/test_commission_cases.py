@@ -926,6 +926,46 @@ CASES: dict[str, tuple[list[Step], list[Paid]]] = {
             Paid("2026-02", "1300", payable="1300"),
         ],
     ),
+    "a guarantee does not swallow what its period takes back of earlier ones": (
+        [
+            plan(period="quarter", guarantee="9000", clawback_days=100),
+            won(1, "03-30", "160000.80"),
+            reopened(1, "07-05"),
+        ],
+        [
+            Paid("2026-01", "8000.04", payable="9000"),
+            Paid("2026-04", "", payable="9000"),
+            Paid("2026-07", "-8000.04", payable="999.96"),  # 9,000 beside -8,000.04
+        ],
+    ),
+    "a guarantee swallows what its period takes back of its own sales alone": (
+        [
+            plan(guarantee="1000", crediting="payment"),
+            won(1, "01-10", "50000"),
+            paid(1, "01-11", "20000"),
+            paid(1, "02-11", "30000"),
+            refunded(1, "02-20", "35000"),  # 30,000 of February, 5,000 of January
+        ],
+        # February itself: 1,500 - 1,500, so 1,000 are guaranteed; beside it -250
+        [
+            Paid("2026-01", "1000", payable="1000"),
+            Paid("2026-02", "1500 -1500 -250", payable="750"),
+        ],
+    ),
+    "what is taken back of an earlier month is told from its own over a year too": (
+        [
+            plan(guarantee="1000", accrual="year_to_date", tiers=ONE_TIER),
+            won(1, "01-10", "100000"),
+            won(2, "02-10", "10000"),
+            amended(1, "02-20", "95000"),  # 5,000 less at the 8 % of the top tier
+            amended(1, "03-01", "100000"),
+        ],
+        [
+            Paid("2026-01", "5000", payable="5000"),
+            Paid("2026-02", "800 -400", payable="600"),  # 1,000 for 800, beside it -400
+            Paid("2026-03", "400", payable="1400"),  # 1,000 for 0, beside it 400
+        ],
+    ),
     "a guarantee comes before a draw, which advances the rest": (
         [
             plan(draw="1000", guarantee="500"),

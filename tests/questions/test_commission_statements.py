@@ -30,6 +30,7 @@ from questions.paying import (
     repeated,
     retracted,
     revised,
+    skilled,
     split,
     terms,
     unsaid,
@@ -40,6 +41,7 @@ from salesflow import CommissionStatement, ExternalEvent, IncentivePlan, Money
 from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
 from salesflow.domain.event import Event, Fact, FactRetracted
+from salesflow.domain.exchange_rates import RATES_ID
 from salesflow.domain.incentive_plan import plan_id
 from salesflow.domain.statement import (
     Statement,
@@ -324,6 +326,70 @@ def test_rates_that_are_published_late_are_the_cause_of_what_they_change() -> No
         assert len(difference.causes) == 1
 
 
+def test_what_moved_no_line_is_no_cause_of_it() -> None:
+    """A later plan, a skill and a rate of another day became known since too."""
+    with payroll(
+        plan(),
+        joined("01-01"),
+        rates("01-02", CNY="7"),
+        won(1, "02-10", "1000", currency="USD"),
+        issued("03-01", "2026-02"),
+        late("03-02", skilled("02-01")),
+        late("03-03", rates("02-05", CNY="8")),
+        late("03-04", rates("02-03", CNY="9")),
+        late("05-20", revised("06-01", rate="0.06")),
+    ) as found:
+        [moved] = found.asks("ann", "2026-02").since_issued
+        assert told(moved.commission) == (50,)  # 1,000 x (8 - 7) x 5 %
+        _, rate, _ = found.flow.log.stream(RATES_ID)
+        assert moved.causes == (rate.event_id,)
+
+
+def test_a_rate_of_an_earlier_month_is_the_cause_of_what_it_moves_in_a_later_one() -> None:
+    tiers = ({"starts_at": "100000", "rate": "0.1"},)
+    with payroll(
+        plan(accrual="year_to_date", rate="0.08", tiers=tiers),
+        rates("01-02", CNY="7"),
+        won(1, "03-10", "12000", currency="USD"),  # 84,000 CNY, 96,000 at 8
+        issued("04-01", "2026-03"),
+        won(2, "05-10", "20000"),
+        issued("06-01", "2026-05"),
+        late("06-02", rates("03-05", CNY="8")),
+        late("06-10", revised("07-01", rate="0.08", tiers=tiers)),
+    ) as found:
+        [moved] = found.asks("ann", "2026-05").since_issued
+        assert told(moved.deal, moved.commission) == (deal_id(2), 240)  # 12,000 x (10 % - 8 %)
+        assert moved.causes == (found.flow.log.stream(RATES_ID)[-1].event_id,)
+
+
+def test_sales_each_of_which_fills_a_cap_are_the_cause_of_what_is_cut_only_together() -> None:
+    with payroll(
+        plan(cap="500"),
+        won(1, "03-20", "10000"),
+        issued("04-01", "2026-03"),
+        late("04-02", won(2, "03-11", "10000")),
+        late("04-03", won(3, "03-12", "10000")),
+        late("04-04", won(4, "03-30", "10000")),
+    ) as found:
+        moved = next(x for x in found.asks("ann", "2026-03").since_issued if x.commission < 0)
+        assert told(moved.deal, moved.commission) == (deal_id(1), -500)
+        assert moved.causes == tuple(last_of(found, deal).event_id for deal in (2, 3))
+
+
+def test_what_was_told_and_taken_back_since_is_no_cause() -> None:
+    with payroll(
+        plan(),
+        won(1, "03-10", "10000"),
+        issued("04-01", "2026-03"),
+        late("04-02", split(1, "03-10", "bob", "0.3")),
+        retracted(1, "04-03", CollaboratorJoined),
+        late("04-04", split(1, "03-10", "cat", "0.2")),
+    ) as found:
+        [moved] = found.asks("ann", "2026-03").since_issued
+        assert told(moved.commission) == (-100,)
+        assert moved.causes == (last_of(found, 1).event_id,)
+
+
 # What users of other systems complain of
 
 
@@ -466,6 +532,55 @@ def test_what_counts_for_nothing_is_named_with_the_reason() -> None:
             ("won", "no_amount"),
             ("paid", "no_rate"),
         ]
+
+
+def outside(found: Payroll, month: str, rep: str = "ann") -> list[tuple[str, Decimal | None]]:
+    """Give what stands under Not credited, as outside the clawback window."""
+    view = found.asks(rep, month)
+    return [
+        (each.event, each.amount)
+        for each in view.not_credited
+        if each.reason == "outside_clawback_window"
+    ]
+
+
+def test_of_a_refund_partly_inside_the_window_the_part_outside_is_not_credited() -> None:
+    with payroll(
+        plan(rate="0.1", crediting="payment", clawback_days=30),
+        won(1, "01-05", "10000", splits={"bob": "0.4"}),
+        paid(1, "01-10", "4000"),
+        paid(1, "03-01", "6000"),
+        refunded(1, "03-10", "8000"),  # 6,000 of nine days ago, 2,000 of two months ago
+    ) as found:
+        assert lines(found.asks("ann", "2026-03")) == ["360", "-360"]
+        assert outside(found, "2026-03") == [("refunded", Decimal(-1200))]  # 60 % of 2,000
+        assert outside(found, "2026-03", "bob") == [("refunded", Decimal(-800))]
+
+
+def test_of_a_cut_partly_inside_the_window_the_part_outside_is_not_credited() -> None:
+    with payroll(
+        plan(clawback_days=30),
+        won(1, "01-05", "500000"),
+        amended(1, "05-01", "600000"),
+        amended(1, "05-20", "1000"),  # 100,000 are taken back, 499,000 are not
+        amended(1, "05-21", "900"),
+        refunded(1, "05-22", "50"),
+    ) as found:
+        assert lines(found.asks("ann", "2026-05")) == ["5000", "-5000"]
+        assert outside(found, "2026-05") == [
+            *(("amended", Decimal(-499_000)), ("amended", Decimal(-100))),
+            ("refunded", Decimal(-50)),
+        ]
+
+
+def test_of_a_payment_without_a_rate_the_share_of_the_rep_is_not_credited() -> None:
+    with payroll(
+        plan(crediting="payment"),
+        won(1, "03-01", "1000", currency="EUR", splits={"bob": "0.25"}),
+        paid(1, "03-02", "1500", "EUR"),
+    ) as found:
+        [none] = found.asks("ann", "2026-03").not_credited
+        assert told(none.reason, none.amount) == ("no_rate", 750)  # 1,000 of 1,500 are sold
 
 
 def test_a_draw_of_a_part_of_a_month_says_of_how_many_days_it_is() -> None:

@@ -73,6 +73,20 @@ def test_a_period_that_is_over_came_to_what_was_won_in_it(books: Shop) -> None:
         assert found.won_deals == 5
 
 
+def test_of_a_period_that_is_over_the_range_says_so_and_nothing_of_windows(
+    books: Shop,
+) -> None:
+    over = (
+        "the period is over: what was won in it is all there is, and nothing is drawn any more"
+    )
+    for when, said in (("2026-05-20", True), ("2026-04-30", True), ("2026-04-29", False)):
+        notes = (
+            books.flow.ask(ForecastRange.model_validate(APRIL), as_of=when).tables()[0].notes
+        )
+        assert (over in notes) == said
+        assert any("window" in each for each in notes) != said
+
+
 def test_the_same_moment_gives_the_same_range_whatever_is_recorded_later(books: Shop) -> None:
     question = ForecastRange.model_validate({**APRIL, "by": "owner"})
     before = books.flow.ask(question, as_of="2026-03-31")

@@ -4,10 +4,22 @@ from datetime import date
 
 import pytest
 
-from questions.paying import Payroll, amended, joined, late, payroll, rates, refunded, won
+from questions.paying import (
+    Payroll,
+    amended,
+    joined,
+    late,
+    owned,
+    payroll,
+    rates,
+    refunded,
+    retracted,
+    won,
+)
 from questions.shop import told
 from salesflow import Contest, ContestStandings, Leaderboard, Prize
 from salesflow.domain.contest import contest_id
+from salesflow.domain.deal.outcomes import DealWon
 from salesflow.domain.rep import Rep, rep_id
 from salesflow.errors import InputError, NotFoundError, RuleError
 from salesflow.projections.incentives.leaderboard import LeaderboardView
@@ -44,6 +56,18 @@ def test_a_shared_sale_is_counted_once_in_all() -> None:
     with payroll(*TEAM, won(1, "03-10", "100", splits={"bob": "0.3"})) as found:
         assert ranks(board(found))[:2] == [(1, "ann", "70"), (2, "bob", "30")]
         assert ranks(board(found, by="team")) == [(1, "east", "100"), (2, "west", "0")]
+
+
+def test_a_win_told_again_for_another_owner_is_one_booking() -> None:
+    with payroll(
+        *TEAM,
+        won(1, "03-10", "100", splits={"bob": "0.3"}),
+        retracted(1, "03-11", DealWon),
+        late("03-12", owned(1, "03-10", "bob", at="09:50")),
+        late("03-12", won(1, "03-10", "100", again=True)),
+    ) as found:
+        first = board(found).standings[0]
+        assert (first.key, str(first.figure), first.count) == ("bob", "100", 1)
 
 
 def test_whoever_gave_back_more_than_was_sold_stands_last() -> None:

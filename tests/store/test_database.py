@@ -168,8 +168,8 @@ def open_at_once(url: str) -> None:
 
 
 def test_a_database_of_a_newer_salesflow_is_refused(database_url: str) -> None:
-    set_version(database_url, 4)
-    with pytest.raises(SchemaError, match="schema version 4, newer than this salesflow"):
+    set_version(database_url, 5)
+    with pytest.raises(SchemaError, match="schema version 5, newer than this salesflow"):
         Database(database_url)
 
 

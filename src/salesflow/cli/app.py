@@ -111,6 +111,8 @@ COMMANDS: Final = CommandGroup(
             "Import what another system recorded.",
             {
                 "table": f"{HOME}imports.commands:table",
+                "xes": f"{HOME}imports.event_logs:xes",
+                "ocel": f"{HOME}imports.event_logs:ocel",
                 "salesforce": f"{HOME}imports.systems:salesforce",
                 "hubspot": f"{HOME}imports.systems:hubspot",
                 "pipedrive": f"{HOME}imports.systems:pipedrive",
@@ -118,6 +120,16 @@ COMMANDS: Final = CommandGroup(
                 "zoho": f"{HOME}imports.systems:zoho",
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
+            },
+        ),
+        "export": CommandGroup(
+            "Export the log, read tables and histories for other tools.",
+            {
+                "log": f"{HOME}exports.log:export_log",
+                "tables": f"{HOME}exports.tables:export_tables",
+                "lake": f"{HOME}admin.lake:export",
+                "xes": f"{HOME}exports.histories:export_xes",
+                "ocel": f"{HOME}exports.histories:export_ocel",
             },
         ),
         "ask": ASK,
@@ -154,6 +166,9 @@ COMMANDS: Final = CommandGroup(
                 "remove-collaborator": ThingCommand(
                     DEAL, "remove_collaborator", PEOPLE_CHANGED
                 ),
+                "win": ThingCommand(DEAL, "win", f"{SALES}:SOLD"),
+                "amend-contract": ThingCommand(DEAL, "amend_contract", f"{SALES}:SOLD"),
+                "issue-invoice": ThingCommand(DEAL, "issue_invoice", f"{SALES}:INVOICED"),
                 "receive-payment": ThingCommand(
                     DEAL, "receive_payment", f"{SALES}:MONEY_RECEIVED"
                 ),
@@ -278,7 +293,10 @@ COMMANDS: Final = CommandGroup(
         "check": f"{HOME}admin.check:check",
         "rebuild": f"{HOME}admin.status:rebuild",
         "backup": f"{HOME}admin.status:backup",
+        "restore": f"{HOME}exports.log:restore",
+        "digest": f"{HOME}exports.log:digest",
         "project": f"{HOME}admin.project:project",
+        "upgrade": f"{HOME}admin.lake:upgrade",
         "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
         "clock": CommandGroup(

@@ -19,7 +19,7 @@ from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.projections.core.left_out import perhaps_of
-from salesflow.projections.known_names import TeamMet, nearest
+from salesflow.projections.known_names import TeamMet, folded, nearest
 
 __all__ = [
     "KINDS",
@@ -249,8 +249,3 @@ def _names_of(thing: Aggregate) -> Iterator[str]:
 def near_names(text: str, names: Iterable[str]) -> list[str]:
     """Return a few of the names that a text may be meant for, the nearest first."""
     return [*nearest(folded(text), {folded(name): name for name in names})]
-
-
-def folded(name: str) -> str:
-    """Return a name as it is compared: in small letters, with single blanks."""
-    return " ".join(name.casefold().split())

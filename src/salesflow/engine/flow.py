@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from threading import Event as Flag
-from typing import Final, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Final, NoReturn, Self, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ from salesflow.adapters.logs import Progress, tell_left_out
 from salesflow.adapters.plugins import installed_facts, installed_folds
 from salesflow.adapters.projector.naming import NamingFacts
 from salesflow.adapters.projector.read_tables import ProjectionPosition
+from salesflow.adapters.projector.rebuild import Filling
 from salesflow.adapters.projector.runner import KEPT_BYTES, Runner
 from salesflow.adapters.projector.snapshot import (
     AskedOf,
@@ -68,6 +69,10 @@ from salesflow.projections.core.left_out import Checked, LeftOut
 from salesflow.projections.core.question import Question, View
 from salesflow.projections.registry import FOLDS, with_folds
 from salesflow.projections.table import Fold, ReadTable
+
+if TYPE_CHECKING:
+    from salesflow.adapters.lake.lake_export import LakeExport
+    from salesflow.engine.exports import Exports
 
 __all__ = [
     "INITIALIZE",
@@ -259,6 +264,13 @@ class SalesFlow(CommandRunner):
             self._reactors = Reactors(self.log, {})
         return self._reactors
 
+    @property
+    def exports(self) -> "Exports":
+        """What writes the log and what follows from it into files of open formats."""
+        from salesflow.engine.exports import Exports  # loaded when something is exported
+
+        return Exports(self.log, self._moments, self._processes, self._folds, self._tables)
+
     # Recording
 
     def record(
@@ -415,6 +427,38 @@ class SalesFlow(CommandRunner):
         """
         return back_up(self.log.database, self.log.tenant, to)
 
+    def export_lake(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        digits: int | None = None,
+        iceberg: bool = False,
+        progress: Progress | None = None,
+    ) -> "LakeExport":
+        """Bring a folder of Parquet files level with the log and its read tables.
+
+        They lie by tenant and bucket of the stream, which is named by so many digits at the end
+        of its id. Readers go by the manifest, which is replaced once all is written; a
+        catalogue of Iceberg names the same files, if asked for once.
+
+        Raises:
+            InputError: when the folder holds another log, or is cut into other buckets.
+            SalesflowError: when pyarrow is not installed.
+        """
+        from salesflow.adapters.lake.lake_export import export_lake
+        from salesflow.adapters.lake.manifest import LakeFolder
+
+        folder, folds = LakeFolder(to), list(self._folds.values())
+        return export_lake(
+            self.log,
+            folds,
+            self.catch_up,
+            folder,
+            digits=digits,
+            iceberg=iceberg,
+            progress=progress,
+        )
+
     def disagreements(self) -> list[str]:
         """Return where read tables stand that do not agree with the log; mostly nothing.
 
@@ -467,14 +511,17 @@ class SalesFlow(CommandRunner):
         labels = {fold.table.name: label for label, fold in self._folds.items()}
         Follower(self.log, self._tables(), labels).run(stop or Flag(), on_caught_up)
 
-    def rebuild(self, *names: str, progress: Progress | None = None) -> dict[str, int]:
+    def rebuild(
+        self, *names: str, progress: Progress | None = None, filling: Filling | None = None
+    ) -> dict[str, int]:
         """Fill read tables anew from the log, beside the live ones, and give their row counts.
 
         Without a name all of them; the log is read once for all. Questions go on reading the
-        live tables until the new ones take their place.
+        live tables until the new ones take their place. Processes of this machine fill them,
+        or what is given (see docs/scale.md).
         """
         labels = {self._table(name).name: name for name in names or self._folds}
-        rows = self._tables().rebuild(list(labels), progress=progress)
+        rows = self._tables().rebuild(list(labels), progress=progress, filling=filling)
         self.left_out()
         return {labels[name]: count for name, count in rows.items()}
 

@@ -478,7 +478,7 @@ def _ensure_watchable(facts: Iterable[Fact]) -> None:
     for fact in facts:
         if isinstance(fact, AlertDefined | AlertRevised):
             watched_figures.ensure_watchable(fact.watched)
-            watched_figures.ensure_threshold(fact.watched, fact.threshold)
+            watched_figures.ensure_threshold(fact.watched, fact.threshold, fact.condition)
 
 
 def _added_again_error(added: Aggregate, before: list[Event]) -> InputError:

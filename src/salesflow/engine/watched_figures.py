@@ -16,7 +16,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from salesflow.domain.alert import WatchedFigure
+from salesflow.domain.alert import AlertCondition, WatchedFigure
 from salesflow.domain.values import shown
 from salesflow.errors import InputError
 from salesflow.presentation.fields import (
@@ -125,18 +125,45 @@ def ensure_watchable(watched: WatchedFigure) -> None:
     _ensure_figure(view, _steps(watched.figure), watched.figure)
 
 
-def ensure_threshold(watched: WatchedFigure, threshold: Decimal) -> None:
-    """Refuse a threshold that a share can never be beyond: 50 is 5,000%.
+def ensure_threshold(
+    watched: WatchedFigure, threshold: Decimal, condition: AlertCondition
+) -> None:
+    """Refuse a threshold that a figure can never be beyond: 50 is 5,000%; or always is.
 
     Raises:
-        InputError: when the figure is a share, with how it is written.
+        InputError: when the figure is a share, with how it is written; or a count.
     """
-    if abs(threshold) > 1 and _is_share(watched):
+    is_share = _is_share(watched)
+    if abs(threshold) > 1 and is_share:
         percent = threshold if abs(threshold) <= 100 else Decimal(50)
         raise InputError(
             f"{watched.figure!r} is a share, of at most 1, and {threshold:f} would be"
             f" {threshold * 100:,f}%; write {percent / 100:f} for {percent:f}%"
         )
+    if is_share and condition != "below" and threshold == 1:
+        raise InputError(
+            f"{watched.figure!r} is a share, of at most 1: it never {NEVER[condition]} 1; write"
+            " a threshold of less than 1"
+        )
+    if is_share or _kind_of(watched) is int:
+        kind = "share" if is_share else "count"
+        if condition == "below" and threshold <= 0:
+            raise InputError(
+                f"{watched.figure!r} is a {kind}: it never is below {threshold:f}; write a"
+                f" threshold above 0{'' if is_share else ', such as 1 for none at all'}"
+            )
+        if condition == "above" and threshold < 0:
+            raise InputError(
+                f"{watched.figure!r} is a {kind}: it always is above {threshold:f}; write a"
+                " threshold of 0 or more"
+            )
+
+
+NEVER: Final = {
+    "above": "is above",
+    "rose_by": "rises by more than",
+    "fell_by": "falls by more than",
+}
 
 
 def ensure_no_percentage(watched: WatchedFigure, typed: str) -> None:

@@ -46,6 +46,7 @@ from salesflow.presentation.format import Total
 __all__ = [
     "ANSWER",
     "arrow_cell",
+    "arrow_module",
     "arrow_table",
     "arrow_tables",
     "data_frames",
@@ -91,10 +92,15 @@ def arrow_tables(
     return found
 
 
-def _arrow() -> ModuleType:
+def arrow_module(name: str = "pyarrow") -> ModuleType:
+    """Return pyarrow, or a part of it.
+
+    Raises:
+        SalesflowError: when it is not installed, or freezegun keeps pandas from loading.
+    """
     _ensure_no_crash()
     try:
-        return import_module("pyarrow")
+        return import_module(name)
     except ImportError as error:
         raise SalesflowError(
             "Arrow tables need pyarrow; run: pip install 'salesflow[analytics]'"
@@ -123,7 +129,7 @@ def arrow_table(
     Raises:
         SalesflowError: when pyarrow is not installed, or freezegun keeps pandas from loading.
     """
-    arrow = _arrow()
+    arrow = arrow_module()
     fields = [arrow.field(name, _type(arrow, kind)) for name, kind in columns.items()]
     schema = arrow.schema(fields, metadata=dict(metadata))
     return arrow.Table.from_pylist(rows, schema=schema)

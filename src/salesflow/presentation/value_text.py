@@ -251,7 +251,7 @@ class ValueText:
     def text(self, value: object, unit: Unit = NO_UNIT) -> str:
         """Write a value by what it is."""
         if isinstance(value, Event | datetime):
-            at = value if isinstance(value, datetime) else value.occurred_at
+            at = value if isinstance(value, datetime) else from_instant(value.effective)
             return local_time(at, self.zone, exact=False)
         if is_record(value):
             return self.line(value, unit)

@@ -57,6 +57,7 @@ __all__ = [
     "SkillMet",
     "TeamMet",
     "ensure_known",
+    "folded",
     "nearest",
     "unmet_by",
 ]
@@ -420,6 +421,11 @@ def _known_by(table: Any, point: ReadPoint) -> sa.ColumnElement[bool]:  # noqa: 
         table.posted_by(point) if ledger else table.started_by(point)
     )
     return found
+
+
+def folded(name: str) -> str:
+    """Return a name as it is compared: in small letters, with single blanks."""
+    return " ".join(name.casefold().split())
 
 
 def nearest(value: str, others: Mapping[str, str]) -> tuple[str, ...]:

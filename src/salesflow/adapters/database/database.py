@@ -42,6 +42,7 @@ import sqlalchemy as sa
 from salesflow.adapters.database import schema
 from salesflow.adapters.database.connections import IN_MEMORY, Block, Connections
 from salesflow.adapters.database.schema import STORE_TABLES, TABLES_THERE, WAY_OUT, lacking
+from salesflow.adapters.database.schema_version import READABLE
 from salesflow.adapters.database.sqlite import SqliteDatabase
 from salesflow.adapters.logs import DATABASE
 from salesflow.domain.values import shown
@@ -217,7 +218,7 @@ class Database:
         version = self._version(connection)
         if not isinstance(version, int):
             raise SchemaError(f"{self.shown} {NOT_OURS}: it has no schema version")
-        if version != schema.SCHEMA_VERSION:
+        if version not in READABLE[self.dialect]:
             raise SchemaError(f"{self.shown} has schema version {version}, {_way_out(version)}")
         if not STORE_TABLES[self.dialect] <= there:
             raise lacking(self.shown, self.dialect, there)

@@ -24,6 +24,8 @@ from salesflow.errors import DamagedError
 __all__ = [
     "EVENT_VIEW",
     "POSTGRES_DDL",
+    "POSTGRES_EVENT_VIEW",
+    "PROCESSES_INDEX",
     "PUBLISHES_PROCESS",
     "SCHEMA_VERSION",
     "SQLITE_DDL",
@@ -40,6 +42,7 @@ __all__ = [
     "head",
     "lacking",
     "missing_tables",
+    "postgres_refuses",
     "postgres_time",
     "read_uuid",
     "schema_row",
@@ -282,7 +285,8 @@ def postgres_time(column: str) -> str:
     )
 
 
-def _postgres_refuses(table: str) -> tuple[str, ...]:
+def postgres_refuses(table: str) -> tuple[str, ...]:
+    """Return what makes a table refuse changes of what was recorded in it."""
     return (
         f"CREATE TRIGGER salesflow_{table}_rows BEFORE UPDATE OR DELETE ON salesflow_{table}"
         f" FOR EACH ROW EXECUTE FUNCTION salesflow_refuse()",
@@ -293,6 +297,18 @@ def _postgres_refuses(table: str) -> tuple[str, ...]:
     )
 
 
+POSTGRES_EVENT_VIEW: Final = (
+    "CREATE VIEW salesflow_event_view AS SELECT"
+    + _COLUMNS_OF_VIEW.format(
+        stream_id="stream_id",
+        event_id="event_id",
+        kind="split_part(topic, ':', 1)",
+        payload="salesflow_text(payload)",
+        occurred=postgres_time("occurred"),
+        recorded=postgres_time("recorded"),
+    )
+    + " FROM salesflow_events"
+)
 POSTGRES_DDL: tuple[str, ...] = (
     PROCESSES_INDEX,
     "ALTER TABLE salesflow_head SET (fillfactor = 10)",
@@ -313,8 +329,8 @@ POSTGRES_DDL: tuple[str, ...] = (
     EXCEPTION WHEN others THEN
         RETURN encode(content, 'escape');
     END $$""",
-    *_postgres_refuses("events"),
-    *_postgres_refuses("commands"),
+    *postgres_refuses("events"),
+    *postgres_refuses("commands"),
     "CREATE TRIGGER salesflow_head_update BEFORE UPDATE ON salesflow_head FOR EACH ROW"
     " WHEN (NEW.position < OLD.position OR NEW.recorded < OLD.recorded"
     " OR NEW.tenant <> OLD.tenant) EXECUTE FUNCTION salesflow_forward()",
@@ -322,16 +338,7 @@ POSTGRES_DDL: tuple[str, ...] = (
     " EXECUTE FUNCTION salesflow_refuse()",
     "CREATE TRIGGER salesflow_head_whole BEFORE TRUNCATE ON salesflow_head"
     " FOR EACH STATEMENT EXECUTE FUNCTION salesflow_refuse()",
-    "CREATE VIEW salesflow_event_view AS SELECT"
-    + _COLUMNS_OF_VIEW.format(
-        stream_id="stream_id",
-        event_id="event_id",
-        kind="split_part(topic, ':', 1)",
-        payload="salesflow_text(payload)",
-        occurred=postgres_time("occurred"),
-        recorded=postgres_time("recorded"),
-    )
-    + " FROM salesflow_events",
+    POSTGRES_EVENT_VIEW,
 )
 
 

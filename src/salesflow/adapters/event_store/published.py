@@ -172,6 +172,12 @@ class PublishedProcesses(Mapping[Key, ProcessVersion]):
             known = self._keys = PublishedKeys(head, known.keys.union(new))
         return sorted(known.keys)
 
+    def all(self, connection: sa.Connection) -> dict[Key, ProcessVersion]:
+        """Return every version that is published, of all processes."""
+        for key in self.process_keys(connection):
+            self._read(key)
+        return {**self._seen}
+
     def _read(self, key: str) -> Event | None:
         """Remember the versions of a process; give what of it cannot be read."""
         found = self._log.stream(process_id(key), connection=self._connection)

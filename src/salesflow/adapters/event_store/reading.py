@@ -30,6 +30,7 @@ from salesflow.errors import HistoryError, InputError
 
 __all__ = [
     "BACKUP",
+    "SELECT_EVENTS",
     "EventReading",
     "StoredEvent",
     "lost_its_place",

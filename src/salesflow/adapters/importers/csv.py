@@ -8,19 +8,15 @@ two gigabytes is refused after the first megabytes of it.
 
 import codecs
 import csv
-import os
 import re
-import stat
-import sys
-import tempfile
 import unicodedata
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Final, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from salesflow.adapters.importers.at_rest import FileAtRest
 from salesflow.adapters.importers.numbers import SPACES
 from salesflow.domain.wording import Message, quoted, shortened
 from salesflow.errors import InputError
@@ -36,6 +32,7 @@ __all__ = [
     "TextFile",
     "TextLines",
     "TooLongError",
+    "reason_unreadable",
     "spaced",
     "tidied",
 ]
@@ -46,7 +43,6 @@ ROW_MAX: Final = 1_000_000
 """So many characters a row may have, over all its lines."""
 LINE_END_MAX: Final = 16_000_000
 """So far on the end of a line that is too long is looked for, to go on behind it."""
-COPY_MAX: Final = 1 << 30
 BAD_LINES_SHARE = 20
 """From one line in so many on, a file is taken to be in another encoding."""
 BOMS: Final = (
@@ -141,13 +137,12 @@ class TooLongError(Exception):
     """A row goes on and on."""
 
 
-class TextFile:
+class TextFile(FileAtRest):
     """A file that is text, as one may open it again and again."""
 
     def __init__(self, path: str | Path, encoding: str | None) -> None:
         """`encoding` is the one somebody named."""
-        self.name = "standard input" if str(path) == "-" else shortened(path)
-        self.at_rest = self._readable_twice(path)
+        super().__init__(path, "CSV file")
         sample = self._sample()
         self.encoding = self._encoding(sample, encoding)
         self._check(sample)
@@ -157,45 +152,12 @@ class TextFile:
         file = self.at_rest.open(encoding=self.encoding, errors="surrogateescape", newline="")
         return TextLines(file, self.name, self.encoding)
 
-    def _readable_twice(self, path: str | Path) -> Path:
-        """Return a file that can be read twice: itself, or a copy of what comes in."""
-        try:
-            if str(path) == "-":
-                return self._copied(sys.stdin.buffer)
-            mode = Path(path).stat().st_mode
-            if stat.S_ISDIR(mode):
-                raise InputError(f"{self.name} is a folder; name the CSV file in it")
-            if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
-                raise InputError(f"{self.name} is a device, not a file; - is standard input")
-            if stat.S_ISREG(mode) and not str(path).startswith("/dev/"):
-                return Path(path)
-            with Path(path).open("rb") as incoming:
-                return self._copied(incoming)
-        except FileNotFoundError as error:
-            raise InputError(f"there is no file {self.name}") from error
-        except (OSError, ValueError, AttributeError) as error:
-            raise self._unreadable(error) from error
-
-    def _copied(self, incoming: IO[bytes]) -> Path:
-        handle, name = tempfile.mkstemp(prefix="salesflow-")
-        weakref.finalize(self, os.unlink, name)
-        with os.fdopen(handle, "wb") as copy:
-            while chunk := incoming.read(1 << 20):
-                copy.write(chunk)
-                if copy.tell() > COPY_MAX:
-                    raise InputError(f"{self.name} goes on for more than {COPY_MAX:,} bytes")
-        return Path(name)
-
-    def _unreadable(self, error: Exception) -> InputError:
-        because = getattr(error, "strerror", None) or str(error)
-        return InputError(f"{self.name} cannot be read: {shortened(because)}")
-
     def _sample(self) -> bytes:
         try:
             with self.at_rest.open("rb") as file:
                 sample = file.read(SAMPLE)
         except OSError as error:
-            raise self._unreadable(error) from error
+            raise self.unreadable(error) from error
         if not sample:
             raise InputError(f"{self.name} is empty: there is no header line to read")
         start_text = sample[:200].removeprefix(codecs.BOM_UTF8).lstrip().lower()
@@ -381,6 +343,18 @@ class BadRow(NamedTuple):
     reason: str
 
 
+def reason_unreadable(cells: Sequence[str], encoding: str) -> str | None:
+    """Return why the cells of a row cannot be taken: foreign bytes, a NUL, a huge field."""
+    text = "".join(cells)
+    if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        return Message(FOREIGN_BYTES, encoding=encoding)
+    if not text.isprintable() and ("\0" in text or "\x1f" in text):
+        return Message("holds a NUL or another control character")
+    if len(text) > CELL_MAX and any(len(cell) > CELL_MAX for cell in cells):
+        return Message(LONG_FIELD, most=CELL_MAX)
+    return None
+
+
 def tidied(text: str) -> str:
     """Strip the spaces around a value; every space of Unicode in it becomes a plain one."""
     if text.isascii():
@@ -405,7 +379,6 @@ class TableFile:
         """Lines without anything in them, counted by the last reading."""
         self._file = TextFile(path, self.form.encoding)
         self.at_rest = self._file.at_rest
-        """What is read: the file, or the copy of what came through a pipe."""
         self.encoding = self._file.encoding
         self.delimiter = ","
         self._lines_above = self.form.skip_lines
@@ -421,6 +394,14 @@ class TableFile:
         with self._file.open() as lines:
             _skip(lines, self._lines_to_header)
             yield from self._read(lines)
+
+    def found(self) -> dict[tuple[str, str, str], list[int]]:
+        """Return nothing: what columns hold is counted where they are cleaned."""
+        return {}
+
+    def assumed(self) -> list[Message]:
+        """Return nothing: a table holds rows and nothing beside them."""
+        return []
 
     def _read(self, lines: TextLines) -> Iterator[TableRow | BadRow]:
         reader = self._reader(lines)
@@ -454,13 +435,9 @@ class TableFile:
                 cells = cells[:width]
             else:
                 return BadRow(line, Message(OTHER_WIDTH, count=len(cells), width=width))
-        text = "".join(cells)
-        if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
-            return BadRow(line, Message(FOREIGN_BYTES, encoding=self.encoding))
-        if not text.isprintable() and ("\0" in text or "\x1f" in text):
-            return BadRow(line, "holds a NUL or another control character")
-        if len(text) > CELL_MAX and any(len(cell) > CELL_MAX for cell in cells):
-            return BadRow(line, Message(LONG_FIELD, most=CELL_MAX))
+        reason = reason_unreadable(cells, self.encoding)
+        if reason is not None:
+            return BadRow(line, reason)
         return TableRow(line, cells, padded)
 
     def _reader(self, lines: Iterable[str], *, strict: bool = True) -> "_csv.Reader":

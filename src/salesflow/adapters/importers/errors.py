@@ -109,6 +109,7 @@ def allowed(given: str, known: Iterable[str], what: str) -> str:
     """Return what there is instead of what was asked for, the likeliest first."""
     names = [shortened(name, NAME_MAX) for name in known]
     close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
+    close = close or [name for name in names[:CLOSE_MAX] if name.endswith(f":{given}")]
     meant = f", did you mean {close[0]!r}?" if close else "."
     more = f" … ({len(names):,} in all)" if len(names) > NAMES_MAX else ""
     there = f"{', '.join(names[:NAMES_MAX])}{more}"

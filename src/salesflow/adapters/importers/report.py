@@ -447,6 +447,8 @@ class ImportReport(ReportLine):
             (STAYS_OPEN, ", ".join(self.stays_open) if self.facts_recorded else ""),
         ]
         lines = [f"{words(label)} {text}" for label, text in notes if text]
+        if not self.files:  # else they stand below these
+            lines += [words(each) for each in self.assumed]
         nothing = "nothing was recorded"
         return (*lines, *(() if self.recorded else (words(nothing),)))
 

@@ -157,7 +157,9 @@ class Finding(ReportLine):
     """What a column held that stands for nothing, or that a lookup file does not know."""
 
     column: str
-    finding: Literal["empty", "stands for empty", "looks like empty", "not in lookup"]
+    finding: Literal[
+        "empty", "stands for empty", "looks like empty", "not in lookup", "default of the log"
+    ]
     value: str
     rows: int
     first_line: int

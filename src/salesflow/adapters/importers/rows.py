@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 
 from salesflow.errors import DatabaseError
 
-__all__ = ["ObjectRows", "RowsByObject"]
+__all__ = ["ObjectRows", "RowsByObject", "room"]
 
 
 BETWEEN = "\x1f"
@@ -72,20 +72,20 @@ class RowsByObject:
         """Return the rows deal by deal; as often as one likes."""
         self._flush()
         objects = list(self._numbers)
-        with _room():
+        with room():
             cursor = self._file.execute(IN_ORDER)
             for number, rows in groupby(cursor, key=lambda row: row[0]):
                 extracted = [(line, cells.split(BETWEEN)) for _, line, cells in rows]
                 yield ObjectRows(objects[number], extracted)
 
     def _flush(self) -> None:
-        with _room():
+        with room():
             self._file.executemany("INSERT INTO rows VALUES (?, ?, ?)", self._waiting)
         self._waiting.clear()
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def room() -> Iterator[None]:
     """Raise DatabaseError, with what to do, when the temporary file cannot be written."""
     try:
         yield

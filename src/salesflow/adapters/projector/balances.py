@@ -27,7 +27,7 @@ from salesflow.projections.core.balances import (
 )
 from salesflow.projections.table import FIGURES, LedgerTable
 
-__all__ = ["Balancer"]
+__all__ = ["Balancer", "utc_offset_of"]
 
 
 BIN_MOVEMENTS = 4_096
@@ -97,7 +97,7 @@ class Balancer:
         ).scalar()
         if found is not None:
             return found
-        offset = _utc_offset(self._log)
+        offset = utc_offset_of(self._log)
         self._note(connection, OFFSET, offset)
         return offset
 
@@ -170,7 +170,7 @@ class Balancer:
         return c.tenant == self._tenant, c.level == level
 
 
-def _utc_offset(log: EventLog) -> Instant:
+def utc_offset_of(log: EventLog) -> Instant:
     """Return how far ahead of UTC the business time zone is in winter."""
     zone = Settings.load(SETTINGS_ID, log.stream(SETTINGS_ID)).timezone
     ahead = datetime(2000, 1, 1, tzinfo=zone).utcoffset()

@@ -39,7 +39,7 @@ from salesflow.domain.event import (
     first_unreadable,
 )
 from salesflow.domain.state import ReplayContext, State
-from salesflow.domain.time import Instant
+from salesflow.domain.time import FOREVER, Instant
 from salesflow.projections.table import Fold, OnState, Processes, StateRows
 
 __all__ = [
@@ -48,6 +48,7 @@ __all__ = [
     "HeldEntity",
     "LeftOutChange",
     "OrderKey",
+    "noted",
 ]
 
 
@@ -68,6 +69,21 @@ class LeftOutChange(NamedTuple):
     before: Event | None
     after: Event | None
     recorded: Instant
+
+
+def noted(event: Event, since: Instant) -> dict[str, Any]:
+    """Return what is noted of an event that cannot be read, from when on it is believed."""
+    assert isinstance(event.fact, UnreadableFact)
+    return {
+        "position": event.position,
+        "known_from": since,
+        "known_to": FOREVER,
+        "stream_id": event.stream_id,
+        "version": event.version,
+        "event_id": event.event_id,
+        "stored": event.fact.stored,
+        "reason": event.fact.reason,
+    }
 
 
 class _NoState(State):

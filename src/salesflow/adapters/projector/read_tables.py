@@ -20,7 +20,7 @@ from salesflow.adapters.database.connections import Patience
 from salesflow.adapters.database.database import Database
 from salesflow.adapters.database.sqlite import insert_rows
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.projector.entity_updates import LeftOutChange
+from salesflow.adapters.projector.entity_updates import LeftOutChange, noted
 from salesflow.adapters.projector.interval_tables import (
     Batch,
     IntervalBatch,
@@ -470,19 +470,7 @@ def note_left_out(
             ended = sa.update(LEFT_OUT).where(*here, c.known_to == FOREVER)
             connection.execute(ended.values(known_to=now))
         if after is not None:
-            assert isinstance(after.fact, UnreadableFact)
-            text = {
-                "tenant": tenant,
-                "name": name,
-                "position": after.position,
-                "known_from": now,
-                "known_to": FOREVER,
-                "stream_id": after.stream_id,
-                "version": after.version,
-                "event_id": after.event_id,
-                "stored": after.fact.stored,
-                "reason": after.fact.reason,
-            }
+            text = {"tenant": tenant, "name": name, **noted(after, now)}
             connection.execute(sa.insert(LEFT_OUT).values(**text))
 
 

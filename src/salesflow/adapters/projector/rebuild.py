@@ -18,8 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from itertools import groupby
-from operator import attrgetter
 from secrets import token_hex
 from tempfile import TemporaryFile
 from threading import Thread
@@ -33,25 +31,23 @@ from salesflow import errors
 from salesflow.adapters.database.connections import gc_paused
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.logs import REBUILD, Progress
-from salesflow.adapters.projector.entity_updates import LeftOutChange
-from salesflow.adapters.projector.projection_task import JointFold, folded_jointly
 from salesflow.adapters.projector.read_tables import (
     PROJECTIONS,
-    TableFold,
     forget_left_out,
     note_left_out,
     positions_of,
     rename_left_out,
     start_position,
 )
+from salesflow.adapters.projector.whole_streams import StreamFolding, TableSlice
 from salesflow.domain.catalogue import CATALOGUE
-from salesflow.domain.event import Event, Fact
 from salesflow.errors import BusyError, DatabaseError, ProjectionError, SalesflowError
 from salesflow.projections.registry import FOLDS
-from salesflow.projections.table import Cell, Fold, Processes, ReadTable
+from salesflow.projections.table import Fold, Processes, ReadTable
 
 __all__ = [
     "HELPERS_MAX",
+    "Filling",
     "Helpers",
     "ShadowTables",
     "StreamRange",
@@ -59,6 +55,7 @@ __all__ = [
     "TableFiller",
     "fill",
     "helping",
+    "in_one_transaction",
     "stream_ranges",
     "task",
 ]
@@ -80,18 +77,6 @@ WAITS_MAX = 12
 LAST_ID = 2**128 - 1
 
 
-class TableSlice(NamedTuple):
-    """What one table gets of a slice, and what of it is left out."""
-
-    name: str
-    folding: TableFold
-    values: Sequence[Cell]
-    left_out: Sequence[LeftOutChange]
-
-
-_stream_of = attrgetter("stream_id")
-
-
 class StreamRange(NamedTuple):
     """Streams by their ids, the first and the last that may be in it."""
 
@@ -107,23 +92,8 @@ class TableFiller:
     ) -> None:
         self._log = log
         self._upto = through
-        self._stream: Sequence[Event] = ()
         dialect = log.database.dialect
-        self._names = list(folds)
-        self._tables = [
-            TableFold(fold, (name, log.tenant, dialect)) for name, fold in folds.items()
-        ]
-        self._foldings = [
-            (
-                numbers,
-                JointFold(
-                    [self._tables[n] for n in numbers], processes, self._at_hand, log.catalogue
-                ),
-            )
-            for numbers in folded_jointly(list(folds.values()))
-        ]
-        wanted = frozenset[type[Fact]]().union(*(each.wanted for each in self._tables))
-        self._without = log.catalogue.topics_besides(wanted)
+        self._folding = StreamFolding(folds, processes, log.catalogue, log.tenant, dialect)
 
     def fill(self, slice: StreamRange) -> None:
         """Fold the streams of a slice, and write their rows in one transaction.
@@ -135,40 +105,32 @@ class TableFiller:
             self._fill(slice)
 
     def _fill(self, slice: StreamRange) -> None:
-        events = self._log.slice(*slice, through=self._upto, without=self._without)
-        written = [
-            each
-            for numbers, folding in self._foldings
-            for each in self._fold(numbers, folding, events)
-        ]
-        for _ in range(WAITS_MAX - 1):  # for whoever else writes, the other helpers too
-            with suppress(BusyError):
-                return self._write(written)
-        return self._write(written)
+        without = self._folding.without
+        events = self._log.slice(*slice, through=self._upto, without=without)
+        written = self._folding.fold(events)
+        in_one_transaction(self._log, lambda connection: self._write(connection, written))
 
-    def _write(self, written: Sequence[TableSlice]) -> None:
-        with self._log.database.derive() as connection:
-            for name, folding, values, left_out in written:
-                folding.add(connection, values)
-                note_left_out(connection, self._log.tenant, name, left_out)
+    def _write(self, connection: sa.Connection, written: Sequence[TableSlice]) -> None:
+        for name, folding, values, left_out in written:
+            folding.add(connection, values)
+            note_left_out(connection, self._log.tenant, name, left_out)
 
-    def _fold(
-        self, numbers: Sequence[int], folding: JointFold, events: Sequence[Event]
-    ) -> Iterator[TableSlice]:
-        """Fold streams for the tables of these numbers."""
-        tables = [self._tables[number] for number in numbers]
-        batches = [table.new_batch() for table in tables]
-        for entity, stream in groupby(folding.relevant(events), key=_stream_of):
-            self._stream = list(stream)
-            folding.apply_whole(entity, self._stream, batches)
-        left_out = folding.take_left_out()
-        for number, table, batch, changes in zip(
-            numbers, tables, batches, left_out, strict=True
-        ):
-            yield TableSlice(self._names[number], table, table.values(batch), changes)
 
-    def _at_hand(self, _: UUID) -> Sequence[Event]:
-        return self._stream
+def in_one_transaction(log: EventLog, write: Callable[[sa.Connection], None]) -> None:
+    """Write rows beside the live ones, however long others write meanwhile, helpers too.
+
+    Raises:
+        BusyError: when they did so for longer than anybody does.
+    """
+
+    def attempt() -> None:
+        with log.database.derive() as connection:
+            write(connection)
+
+    for _ in range(WAITS_MAX - 1):
+        with suppress(BusyError):
+            return attempt()
+    return attempt()
 
 
 class StreamRanges:
@@ -215,6 +177,12 @@ EVENTS_A_HELPER = 100_000
 """A log must be so long for each helper; starting one takes a second."""
 
 HELPERS_MAX = 8
+
+Filling = Callable[
+    [EventLog, Mapping[str, Fold], Processes, int, Progress | None],
+    None,
+]
+"""Fills empty tables, by their names, with what their folds say up to a position."""
 
 
 def fill(

@@ -15,6 +15,7 @@ that stands beyond the head, or at an event that is another one now. A missing o
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -38,7 +39,7 @@ from salesflow.adapters.projector.read_tables import (
     positions_of,
     stored_positions,
 )
-from salesflow.adapters.projector.rebuild import HELPERS_MAX, ShadowTables, fill
+from salesflow.adapters.projector.rebuild import HELPERS_MAX, Filling, ShadowTables, fill
 from salesflow.adapters.projector.sql_views import Mending
 from salesflow.errors import DatabaseError, HistoryError, ProjectionError, UnwritableError
 from salesflow.projections.core.left_out import LeftOut
@@ -193,18 +194,22 @@ class Runner(Forkable):
         return level | {each.name: at for each, at in positions.items()}
 
     def rebuild(
-        self, names: Sequence[str], *, progress: Progress | None = None
+        self,
+        names: Sequence[str],
+        *,
+        progress: Progress | None = None,
+        filling: Filling | None = None,
     ) -> dict[str, int]:
         """Fill tables anew from the log beside the live ones, swap them, give their rows.
 
-        The log is read once for all of them.
+        The log is read once for all of them, in processes of this machine or by what is given.
 
         Raises:
             ProjectionError: when a fold failed; its live table stands as it was.
             HistoryError: when the log does not agree with itself; all stands as it was.
         """
         with self._database.whole(), logs.tell_rebuild(names, self._position) as rows:
-            rows.update(self._rebuild(names, progress))
+            rows.update(self._rebuild(names, progress, filling or _with_helpers))
         return rows
 
     def _fill_first(
@@ -225,7 +230,7 @@ class Runner(Forkable):
         if not empty:
             return False
         try:
-            self._rebuild(empty, progress, helpers_max=0)
+            self._rebuild(empty, progress, _alone)
         except (DatabaseError, ProjectionError) as error:
             logs.REBUILD.warning("tables are not filled at once: %s", error)
             return False
@@ -235,7 +240,7 @@ class Runner(Forkable):
         self,
         names: Sequence[str],
         progress: Progress | None,
-        helpers_max: int = HELPERS_MAX,
+        filling: Filling,
     ) -> dict[str, int]:
         tables = [self._folds[name].table for name in names]
         with self._database.whole(), self._lock:
@@ -249,7 +254,7 @@ class Runner(Forkable):
                 for fold in [self._folds[name] for name in names]:
                     shadow = shadows.begin(fold.table)
                     started.append(ProjectionTask(fold, self._log, self._processes, shadow))
-                self._fill(started, goal, progress, helpers_max)
+                self._fill(started, goal, progress, filling)
                 self._swap(started, shadows, progress)
         finally:
             for each in started:
@@ -268,13 +273,13 @@ class Runner(Forkable):
         started: Iterable[ProjectionTask],
         goal: Head,
         progress: Progress | None,
-        helpers_max: int,
+        filling: Filling,
     ) -> None:
         """Fill tables beside the live ones up to a goal, and note where they stand."""
         if goal.position == 0:
             return
         folds = {each.name: each.fold for each in started}
-        fill(self._log, folds, self._processes, goal.position, progress, helpers_max)
+        filling(self._log, folds, self._processes, goal.position, progress)
         for each in started:
             after = each.begun._replace(position=goal.position, recorded=goal.recorded)
             with self._database.derive() as connection:
@@ -438,3 +443,7 @@ def _disagreement(fold: Fold, at: StoredPosition, head: Head) -> ProjectionError
         " removed from the log, or the log was put back without its read tables. See what"
         f" `salesflow check` says of the log, then run `salesflow rebuild {label}`"
     )
+
+
+_with_helpers: Final[Filling] = partial(fill, helpers_max=HELPERS_MAX)
+_alone: Final[Filling] = partial(fill, helpers_max=0)

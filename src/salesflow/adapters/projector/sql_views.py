@@ -207,7 +207,7 @@ OBJECTS = {
     " FROM pg_class AS c LEFT JOIN pg_index AS i ON i.indexrelid = c.oid"
     " LEFT JOIN pg_class AS t ON t.oid = i.indrelid"
     " WHERE c.relname >= 'salesflow_' AND c.relname < 'salesflow`'"
-    " AND c.relkind IN ('r', 'v', 'i') AND i.indisprimary IS NOT true"
+    " AND c.relkind IN ('r', 'p', 'v', 'i') AND i.indisprimary IS NOT true"
     " AND pg_table_is_visible(coalesce(t.oid, c.oid))",
 }
 """Selects kind and name of what there is, with the table of an index and the mark of a view."""

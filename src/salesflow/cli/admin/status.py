@@ -1,5 +1,6 @@
 """`salesflow status`, `rebuild`, `backup`, `clock` and `version`: how everything stands."""
 
+from enum import StrEnum
 from importlib.metadata import version as version_of
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from salesflow.adapters.database.schema_version import SCHEMA_VERSION
 from salesflow.cli.app import installed
 from salesflow.cli.context import CommandContext, size_of, with_context
 from salesflow.domain.time import from_instant
+from salesflow.errors import InputError
 from salesflow.presentation.fields import Json, plain
 from salesflow.presentation.format import NO_VALUE, local_time
 from salesflow.presentation.messages import Language, say
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from salesflow.adapters.event_store.log import Head
     from salesflow.adapters.event_store.search import LogStats
     from salesflow.adapters.projector.read_tables import ProjectionPosition
+    from salesflow.adapters.projector.rebuild import Filling
     from salesflow.domain.settings import Settings
 
 __all__ = [
@@ -131,9 +134,29 @@ def _reactors(positions: dict[str, int], head: "Head") -> TableOfView:
     return TableOfView("Reactors", ("Reactor", "Position", "Lag"), rows)
 
 
+class RebuildEngine(StrEnum):
+    """What folds the log in a rebuild."""
+
+    PROCESSES = "processes"
+    SPARK = "spark"
+
+
+def _filling(engine: RebuildEngine, url: str | None, lake: str | None) -> "Filling | None":
+    """Return what fills tables; None for processes of this machine."""
+    if engine is RebuildEngine.SPARK:
+        from salesflow.adapters.lake.spark_rebuild import SparkFilling
+
+        return SparkFilling(url, lake)
+    if url is not None or lake is not None:
+        option = "--spark-url" if url is not None else "--lake"
+        raise InputError(f"{option} is for --engine spark; add that, or leave it out")
+    return None
+
+
 @with_context
 def rebuild(
     context: CommandContext,
+    *,
     tables: Annotated[
         list[str] | None,
         typer.Argument(
@@ -142,11 +165,32 @@ def rebuild(
             show_default=False,
         ),
     ] = None,
+    engine: Annotated[
+        RebuildEngine, typer.Option(help="What folds the log: this machine, or Spark.")
+    ] = RebuildEngine.PROCESSES,
+    spark_url: Annotated[
+        str | None,
+        typer.Option(
+            "--spark-url",
+            metavar="sc://HOST:PORT",
+            help="A Spark Connect server; without one Sail is started on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    lake: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the workers of Spark read the log; see `export lake`.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Fill read tables anew from the log, beside the live ones, then swap them."""
+    filling = _filling(engine, spark_url, lake)
     with context.open() as flow:
         with context.screen.progress(context.screen.word("Read tables")) as report:
-            rows = flow.rebuild(*tables or (), progress=report)
+            rows = flow.rebuild(*tables or (), progress=report, filling=filling)
         left_out = flow.left_out()
         context.screen.json(
             {"rebuilt": dict(rows), "left_out": [plain(each) for each in left_out]}

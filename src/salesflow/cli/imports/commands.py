@@ -26,6 +26,8 @@ __all__ = [
     "TimeZone",
     "Trial",
     "ensure_report_writable",
+    "ensure_there",
+    "import_as_mapped",
     "is_fruitless",
     "print_refused",
     "print_report",
@@ -103,20 +105,35 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
     row was refused; with 2 for wrong use, a file that cannot be read, or any problem under
     --strict.
     """
-    from salesflow.adapters.importers import import_table, read_mapping
+    from salesflow.adapters.importers import import_table
 
-    if str(file) != "-" and not file.exists():
-        raise InputError(f"there is no file {shortened(file)}")
+    how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
+    import_as_mapped(context, import_table, file, mapping, report, timezone=timezone, **how)
+
+
+def import_as_mapped(  # noqa: PLR0913 - what every import with a mapping is given
+    context: CommandContext,
+    imports: "Callable[..., ImportReport]",
+    file: Path,
+    mapping: Path,
+    report: Path | None,
+    *,
+    timezone: str | None,
+    trial: bool,
+    **how: bool,
+) -> None:
+    """Import a file as a mapping says; what would found a log in vain is rehearsed first."""
+    from salesflow.adapters.importers import read_mapping
+
+    ensure_there(file)
     read = read_mapping(mapping)
     ensure_report_writable(context, report, _sources(file, mapping, read))
     zone = timezone or read.mapping.timezone
 
     def imported(flow: "SalesFlow", *, trial: bool) -> "ImportReport":
-        how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
         with context.screen.progress(file.name) as shown_progress:
-            return import_table(
-                file, read, log=flow.log, timezone=timezone, progress=shown_progress, **how
-            )
+            given = {"timezone": timezone, "progress": shown_progress, "trial": trial, **how}
+            return imports(file, read, log=flow.log, **given)
 
     with readable_again(file, needed=not trial and context.founds_beside()) as begin_anew:
         if begin_anew is not None:
@@ -127,6 +144,12 @@ def table(  # noqa: PLR0913 - what the command offers, all by keyword
             begin_anew()
         with (context.rehearse if trial else context.record)(zone) as flow:
             print_report(context, imported(flow, trial=trial), file, report)
+
+
+def ensure_there(file: Path) -> None:
+    """Raise InputError for a file that is not there."""
+    if str(file) != STANDARD_INPUT and not file.exists():
+        raise InputError(f"there is no file {shortened(file)}")
 
 
 def print_report(

@@ -485,7 +485,8 @@ def _option(each: Parameter, text: str) -> CommandParameter:
         text = f"{text} Required, here or by --input.".strip()
         argument = typer.Argument(metavar=each.name.upper(), help=text, show_default=False)
         return each.name, Annotated[kind | None, argument], None
-    again = "May be given again." if each.is_list else ""
+    commas = "Several with commas, or again." if each.is_parted else "May be given again."
+    again = commas if each.is_list else ""
     need = "Required." if each.required else ""
     help_text = " ".join(filter(None, (text, again, need)))
     option = typer.Option(

@@ -24,16 +24,26 @@ A_PROCESS: Final = (
     "The process as JSON, or @FILE: what `salesflow process show KEY --json` prints, changed."
 )
 HELPS_OF: Final[Mapping[tuple[str, str], str]] = {
+    ("add_collaborator", "department"): "Of which department they are.",
     ("advance", "because"): "Why it may go on, such as what the customer said.",
     ("advance_to", "because"): "Why it may go on, such as what the customer said.",
+    (
+        "amend_contract",
+        "amount",
+    ): "What it is worth from then on, such as '98000 CNY'.",
     ("correct", "amount"): "What is paid in difference; below nothing it is taken back.",
     ("give_refund", "amount"): "How much was paid back, such as '500 CNY'.",
+    ("issue_invoice", "amount"): "What was billed, such as '500 CNY'.",
     ("lock", "by"): "Who agreed to it.",
+    ("lose", "competitor"): "To whom it went, if to anybody.",
+    ("name_competitor", "competitor"): "Who else is in it.",
     ("note_factor", "text"): "More about it, in your words.",
     ("open", "amount"): "What it may be worth, such as '98000 CNY'.",
     ("forecast", "amount"): "What it may be worth, such as '98000 CNY'.",
+    ("place_repeat_order", "amount"): "What was ordered, such as '98000 CNY'.",
     ("publish", "process"): A_PROCESS,
     ("publish_version", "process"): f"{A_PROCESS} It needs a higher version.",
+    ("receive_payment", "amount"): "What was paid, such as '500 CNY'.",
 }
 """What a parameter of one command means, by the command and its own name."""
 
@@ -92,7 +102,7 @@ HELPS: Final[Mapping[str, str]] = {
     "override": "Why an exit criterion may be unmet, CRITERION=REASON.",
     "owner": "The rep who is responsible, by id or name.",
     "pain_point": "Whether it hurts.",
-    "participants": "Who took part, also whoever records it; several with commas, or again.",
+    "participants": "Who took part, also whoever records it.",
     "payment_days": "Within how many days it is to be paid.",
     "people": "Who decides, and as what, such as 王总:CEO; or JSON with name, role, person_id.",
     "period": "By which period it is settled.",

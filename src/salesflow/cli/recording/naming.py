@@ -52,7 +52,7 @@ PEOPLE: Final = frozenset(
 """Parameters that name a person of ours, by what they are called."""
 PERSON: Final = "person"
 NAMES: Final = "names"
-"""What names people of a customer, of whom nobody need keep a list."""
+"""What takes any names, such as those of people of a customer or of themes."""
 THINGS: Final[Mapping[str, str]] = {
     "contest": "contest",
     "parent": "goal",
@@ -271,6 +271,8 @@ class Naming:
             return lambda text: self._stage(text, self._stages(values, id))
         if named == PERSON:
             return self.person
+        if named is None and parameter.item is str and parameter.is_parted:
+            named = NAMES
         if isinstance(named, str):
             return lambda text: self._called(named, text, values, id)
         return None if named is None else lambda text: self._word(named, text)

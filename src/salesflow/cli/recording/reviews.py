@@ -19,6 +19,7 @@ from salesflow.domain.review import Review, review_id
 from salesflow.domain.time import from_instant
 from salesflow.domain.wording import quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
+from salesflow.presentation.format import local_time
 from salesflow.presentation.messages import Language, say
 from salesflow.projections.review.retrospective import Retrospective
 
@@ -57,6 +58,19 @@ def _note_ahead(flow: "SalesFlow", values: Given, language: Language) -> Iterato
         )
 
 
+def _note_nothing_known(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say that the log began only after what the figures of a review are known by."""
+    known_at = flow.get(Review, review_id(str(values["review"]))).known_at
+    begun = from_instant(flow.log.begun())
+    if known_at is not None and known_at < begun:
+        yield say(
+            "nothing was known at the moment of its figures, which are empty: the log begins at"
+            " {begun}",
+            language,
+            begun=local_time(begun, flow.settings().timezone, exact=False),
+        )
+
+
 def _note_followed_twice(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
     """Say which other review follows the same one: what was left for the next is in both."""
     opened = flow.get(Review, review_id(str(values["review"])))
@@ -77,6 +91,7 @@ def _note_followed_twice(flow: "SalesFlow", values: Given, language: Language) -
 
 def _opened_notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
     yield from _note_ahead(flow, values, language)
+    yield from _note_nothing_known(flow, values, language)
     yield from _note_followed_twice(flow, values, language)
 
 

@@ -18,7 +18,7 @@ from salesflow.presentation.format import local_day, money_text
 from salesflow.presentation.messages import Language, say
 from salesflow.projections.deal_bookings import Booking
 
-__all__ = ["MONEY_RECEIVED", "PEOPLE_CHANGED", "REFUND_GIVEN"]
+__all__ = ["INVOICED", "MONEY_RECEIVED", "PEOPLE_CHANGED", "REFUND_GIVEN", "SOLD"]
 
 
 if TYPE_CHECKING:  # the engine is loaded when a database is opened
@@ -31,7 +31,9 @@ def _received(flow: "SalesFlow", values: Given, language: Language) -> Iterator[
     """Say how much has come in beyond the sale."""
     amount = values["amount"]
     assert isinstance(amount, Money)
-    beyond = _paid_beyond(_deal(flow, values), amount.currency)
+    deal = _deal(flow, values)
+    yield from _unlike(deal, amount, language)
+    beyond = _paid_beyond(deal, amount.currency)
     if beyond is not None:
         yield say(
             "{beyond} more has come in than is sold: it counts for no sale; retract a payment"
@@ -39,6 +41,56 @@ def _received(flow: "SalesFlow", values: Given, language: Language) -> Iterator[
             " give-refund --overpayment`, which takes nothing back of the sale",
             language,
             beyond=beyond,
+        )
+
+
+def _invoiced(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say that an invoice is in a currency in which nothing was sold."""
+    amount = values["amount"]
+    assert isinstance(amount, Money)
+    yield from _unlike(_deal(flow, values), amount, language)
+
+
+def _unlike(deal: Deal, amount: Money, language: Language) -> Iterator[str]:
+    """Say that money is in a currency in which nothing was sold."""
+    sold = deal.sold_in
+    if sold and amount.currency not in sold:
+        yield say(
+            "the deal is sold in {sold}, not in {currency}: {amount} counts for nothing where a"
+            " plan credits what is invoiced or paid; where it stands for a part of the sale,"
+            " retract it and record how much that is in {sold}; where the contract is in"
+            " {currency} by now, record that with `salesflow deal amend-contract`",
+            language,
+            sold="/".join(sold),
+            currency=amount.currency,
+            amount=money_text(amount.amount, amount.currency),
+        )
+
+
+def _resold(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say that a deal is sold in another currency than it was worth before."""
+    amount = values.get("amount")
+    if not isinstance(amount, Money):
+        return
+    deal = _deal(flow, values)
+    events = flow.history(deal.id)
+    last = max(events, key=lambda event: event.position)
+    before = DealSummary(deal.context)
+    for event in believed_history(events):
+        if event is last:
+            break
+        before.evolve(event)
+    was = before.amount
+    if was is not None and was.currency != amount.currency:
+        yield say(
+            "the deal was worth {was} before: it is sold for {amount} from then on, and what is"
+            " invoiced, paid or refunded of it counts in {currency} alone; where the currency"
+            " is a slip, retract this and record it in {other}",
+            language,
+            was=money_text(was.amount, was.currency),
+            amount=money_text(amount.amount, amount.currency),
+            currency=amount.currency,
+            other=was.currency,
         )
 
 
@@ -99,5 +151,7 @@ def _credited(flow: "SalesFlow", values: Given, language: Language) -> Iterator[
 
 
 MONEY_RECEIVED: Final = Prepared(notes=_received)
+INVOICED: Final = Prepared(notes=_invoiced)
+SOLD: Final = Prepared(notes=_resold)
 REFUND_GIVEN: Final = Prepared(notes=_refunded)
 PEOPLE_CHANGED: Final = Prepared(notes=_credited)

@@ -67,6 +67,8 @@ NO_SHARES: Final = frozenset({"amount", "score", "score_most", "scale_least", "s
 """Parameters whose number is no part of something, so that a percentage says nothing."""
 CONTACTS: Final = frozenset({"person_id", "contact_people"})
 """Parameters that name people of a customer, who may be said by name."""
+SENTENCES: Final = frozenset({"open_tasks", "promises"})
+"""Parameters of several texts that are sentences, in which a comma may stand."""
 FILE_MAX: Final = 16 * 1024 * 1024
 PAIR: Final = "="
 
@@ -105,6 +107,13 @@ class Parameter(NamedTuple):
         return self.item is not None
 
     @property
+    def is_parted(self) -> bool:
+        """Whether several may be typed as one, with commas between them."""
+        if self.item is str:
+            return self.name not in SENTENCES
+        return self.choices is not None or self.item in SHORT or self.item is UUID
+
+    @property
     def hint(self) -> str:
         """What is typed for it, as help shows it."""
         kind = self.kind if self.item is None else self.item
@@ -139,7 +148,9 @@ class Parameter(NamedTuple):
                 many = given if isinstance(given, list | tuple) else [given]
                 if self.item is Mapping:
                     return _pairs(many, self.name)
-                if self.choices is not None or self.item in SHORT or self.item is UUID:
+                if (
+                    self.is_parted and self.item is not str
+                ):  # texts are parted as they are named
                     many = [part for each in many for part in _parted(each, self.item)]
                 return tuple(self._one(self.item, each, flow) for each in many)
             return self._one(self.kind, given, flow)

@@ -254,11 +254,13 @@ class AfterSales(DealCommands, AfterSalesState):
         The scale may be left out when the survey was sent with one.
 
         Raises:
-            RuleError: where the same person, or the same words, said the same on that day.
+            RuleError: where the same person, or the same words, said the same on that day, or
+                the survey was sent on another scale.
         """
         if score is None and not (text or "").strip():
             raise InputError("feedback has a score, words, or both")
         then = self._at(occurred_at)
+        then._ensure_scale(survey, scale)
         if scale is None and score is not None:
             scale = next((s.scale for s in then.surveys if s.survey == survey), None)
         fact = FeedbackReceived(
@@ -355,6 +357,17 @@ class AfterSales(DealCommands, AfterSalesState):
                 " summary=…"
             )
         self._record(fact, occurred_at)
+
+    def _ensure_scale(self, survey: str | None, scale: Scale | None) -> None:
+        """Refuse an answer to a survey on a scale on which it was never sent."""
+        sent = [it.scale for it in self.surveys if it.survey == survey and it.scale is not None]
+        if survey is None or scale is None or not sent or scale in sent:
+            return
+        raise RuleError(
+            f"survey {survey!r} of deal {self.id} was sent on the scale {sent[-1]}, and this is"
+            f" an answer on {scale}: leave the scale out and give a score of {sent[-1]}, or"
+            " leave the survey out, survey=…"
+        )
 
     def _detractors_left(self) -> int:
         """Count the detractors that nobody has followed up; one named before goes first."""

@@ -314,12 +314,16 @@ class Billing(DealCommands, BillingState, AfterSalesState):
         It takes so much back of the sale, unless it sends an overpayment back.
 
         Raises:
-            RuleError: when it is more than was sold or paid and not refunded before, or an
-                overpayment of more than came in beyond the sale.
+            RuleError: when it is more than was sold or paid and not refunded before, an
+                overpayment of more than came in beyond the sale, or takes back of the sale in
+                a currency in which nothing was sold.
         """
         then = self._at(occurred_at)
         then._ensure_won("refund it")
-        then._ensure_refundable(require_positive(amount))
+        require_positive(amount)
+        if not overpayment:
+            then._ensure_sold_in(amount)
+        then._ensure_refundable(amount)
         if overpayment:
             then._ensure_overpaid(amount)
         self._record(
@@ -346,9 +350,30 @@ class Billing(DealCommands, BillingState, AfterSalesState):
         if beyond is not None and refund.amount > beyond:
             raise RuleError(
                 f"{beyond:,} {refund.currency} came in beyond what is sold of deal {self.id}"
-                f" and did not go back, not {refund}; a refund that takes back of the sale is"
-                " no overpayment"
+                f" ({self._sold_for}) and did not go back, not {refund}; a refund that takes"
+                " back of the sale is no overpayment"
             )
+
+    def _ensure_sold_in(self, refund: Money) -> None:
+        """Refuse to take back of a sale in a currency in which nothing was sold."""
+        sold = self.sold_in
+        if sold and refund.currency not in sold:
+            raise RuleError(
+                f"deal {self.id} was sold for {self._sold_for}, so {refund} cannot be taken"
+                f" back of it: say how much of the sale that is in {' or '.join(sold)}; where"
+                " it sends back what came in beyond the sale, say that it is an overpayment"
+            )
+
+    @property
+    def sold_in(self) -> tuple[str, ...]:
+        """The currencies it was sold in; none where an amount is not known."""
+        return tuple(dict.fromkeys(money.currency for money in self._sold or ()))
+
+    @property
+    def _sold_for(self) -> str:
+        """What it was sold for, in each currency."""
+        sold = self._sold or []
+        return " and ".join(f"{_sum_of(sold, each):,} {each}" for each in self.sold_in)
 
     def _ensure_refundable(self, refund: Money) -> None:
         """Refuse to give back more than was sold, or paid, and is not given back by now.
@@ -366,14 +391,12 @@ class Billing(DealCommands, BillingState, AfterSalesState):
         )
         left = max(of_win[0] - of_win[1], in_all[0] - in_all[1], NOTHING)
         if refund.amount > left:
-            worth, paid, given_back = (
-                f"{each:,} {refund.currency}" for each in (of_win[0], in_all[0], in_all[1])
-            )
+            paid, given_back = (f"{each:,} {refund.currency}" for each in in_all)
             raise RuleError(
                 f"{refund} is more than deal {self.id} can be refunded at that time,"
-                f" {left:,} {refund.currency}: it was sold for {worth}, {paid} was paid,"
-                f" {given_back} was refunded before; if the customer paid more, record that"
-                " payment first"
+                f" {left:,} {refund.currency}: it was sold for {self._sold_for}, {paid} was"
+                f" paid, {given_back} was refunded before; if the customer paid more, record"
+                " that payment first"
             )
 
     @property

@@ -29,6 +29,7 @@ from salesflow.presentation.messages import (
     in_language,
     key_text,
     kind_name,
+    say,
 )
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseStudy, CaseStudyView
@@ -39,6 +40,7 @@ from salesflow.projections.cases.case_texts import (
     matches,
     words_of,
 )
+from salesflow.projections.cases.case_words import CaseWords, words_in_facts, words_in_rows
 from salesflow.projections.cases.library_cases import (
     CaseAtMoment,
     CaseChange,
@@ -64,7 +66,6 @@ from salesflow.projections.folds.closing import CLOSING
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.stage_visit import STAGE_VISIT
 from salesflow.projections.folds.training import TRAINING
-from salesflow.projections.known_names import nearest
 from salesflow.projections.scope import Meant, named
 
 __all__ = ["CaseLibrary", "CaseLibraryView"]
@@ -78,7 +79,7 @@ class CaseLibraryView(View):
 
     population: ClassVar[str] = (
         "cases published by the moment and not withdrawn by then (withdrawn ones where they are"
-        " asked for), each with its deal as it stands closed at the moment; stage: where the"
+        " asked for), each with its deal as it stands at the moment; stage: where the"
         " deal stood before it closed; segment: that of its customer at the moment"
     )
     formula: ClassVar[str] = (
@@ -113,7 +114,7 @@ class CaseLibraryView(View):
             f"{in_language('listed', language)} {len(self.cases):,}"
             f" · {in_language('in all', language)} {self.cases_total:,}"
         )
-        library = lay.library(self.cases)._replace(notes=(listed,))
+        library = lay.library(self.cases)._replace(notes=(listed, *lay.reopened(self.cases)))
         found = [
             lay.summaries(self.cases),
             lay.buyers(self.cases),
@@ -181,8 +182,13 @@ class CaseLibrary(Question[CaseLibraryView]):
             PublishedCase(case, None if case.deal is None else deals.get(case.deal))
             for case in cases
         ]
-        found = [each for each in every if self._fits(each)]
-        hits = self._searched(found, reader)
+        meant, unmet = _meant(self, words_in_rows(every))
+        hits = self._searched([each for each in every if self._fits(each)], reader)
+        if not hits and {self.reason, self.competitor, self.product} != {None}:
+            meant, more = _meant(meant, _words_told(every, reader))
+            unmet += more
+        if meant != self:
+            return meant.answer(reader, moment)
         listed = hits[: self.limit]
         told: dict[str, Any] = {"then_and_now": (), "changes": ()}
         told |= {"study": None, "study_published": None}
@@ -193,7 +199,7 @@ class CaseLibrary(Question[CaseLibraryView]):
             cases=tuple(_hit(each, reader) for each in listed),
             cases_total=len(hits),
             names=_named(listed, reader),
-            unmet=tuple(self._unmet(cases)),
+            unmet=unmet,
             **told,
         )
 
@@ -217,14 +223,6 @@ class CaseLibrary(Question[CaseLibraryView]):
         if self.training not in known:
             names = ", ".join(sorted(known)) or "none"
             raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
-
-    def _unmet(self, cases: Iterable[CaseState]) -> Iterator[Unmet]:
-        """Yield that no case is meant for the people asked about; those for everybody are."""
-        known = {each for case in cases for each in case.audience}
-        if self.audience is not None and self.audience not in known:
-            near = nearest(self.audience, {each: each for each in sorted(known)})
-            said = "no case is meant for these people alone:"
-            yield Unmet(value=self.audience, said=said, near=near)
 
     def _fits(self, published: PublishedCase) -> bool:
         """Return whether what stands in the rows of a case and its deal is asked for."""
@@ -278,6 +276,24 @@ class CaseLibrary(Question[CaseLibraryView]):
             and self.competitor in (None, *named, *buyer.competitors)
             and self.reason in (None, *reasons)
         )
+
+
+def _meant(asked: CaseLibrary, words: CaseWords) -> tuple[CaseLibrary, tuple[Unmet, ...]]:
+    """Return what is asked for as cases have it, and the words that none of them has."""
+    found = {name: getattr(asked, name) for name in words.there}
+    found = {name: words.meant(name, word) for name, word in found.items() if word}
+    return asked.model_copy(update=found), tuple(words.unmet(found))
+
+
+def _words_told(every: Sequence[PublishedCase], reader: Reader) -> CaseWords:
+    ids = [each.case.deal for each in every if each.case.deal is not None]
+    streams = reader.streams(ids)
+
+    def history_of(each: PublishedCase) -> Sequence[Event]:
+        deal = each.case.deal
+        return believed([] if deal is None else streams.get(deal, []), reader)
+
+    return words_in_facts(every, history_of, reader.processes)
 
 
 class _SearchedCase(NamedTuple):
@@ -338,10 +354,10 @@ def _study(case: CaseState, reader: Reader, moment: Moment) -> CaseStudyView | N
 
 def _named(hits: Iterable[_SearchedCase], reader: Reader) -> Names:
     """Return what reasons and factors are called by the processes of the deals."""
-    return named(_meant(hits), reader.processes)
+    return named(_reasons_in(hits), reader.processes)
 
 
-def _meant(hits: Iterable[_SearchedCase]) -> Iterator[Meant]:
+def _reasons_in(hits: Iterable[_SearchedCase]) -> Iterator[Meant]:
     for (case, deal), history, _ in hits:
         if deal is not None:
             factors = [factor.factor for factor in case.factors]
@@ -385,6 +401,17 @@ class _CasesLayout:
         )
         words = ("Outcome", "Outcome as published")
         return TableOfView("Case library", columns, rows, words=words)
+
+    def reopened(self, cases: Iterable[LibraryCase]) -> Iterator[str]:
+        """Yield of which cases the deal is open again: no case is closed by being told of."""
+        names = [each.case for each in cases if each.outcome == "open"]
+        if names:
+            yield say(
+                "open again, since its closing was retracted or it was reopened: the deal of"
+                " {cases}",
+                self._language,
+                cases=", ".join(names),
+            )
 
     def summaries(self, cases: Iterable[LibraryCase]) -> TableOfView:
         """Lay out what the cases are called and about."""

@@ -43,8 +43,8 @@ class EarlierReader:
             as_of=here.as_of if as_of is None else min(as_of, here.as_of),
             known_at=here.known_at if known_at is None else min(known_at, here.known_at),
         )
-        self.timezone: Final[ZoneInfo] = reader.timezone
-        self.calendar: Final[FiscalCalendar] = reader.calendar
+        self.timezone: ZoneInfo = reader.timezone
+        self.calendar: FiscalCalendar = reader.calendar
         self.report_currency: Final[str | None] = reader.report_currency
         self.processes: Final[Processes] = reader.processes
         self._reader = reader

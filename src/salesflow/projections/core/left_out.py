@@ -35,6 +35,8 @@ class Unmet(Value):
     """What may have been meant, the nearest first."""
     later: Day | None = None
     """The first day after the moment on which it is met, as known at the moment."""
+    there: tuple[SafeText, ...] = ()
+    """What there is, where nothing is near."""
 
     def sentence(self, language: Language = "en") -> str:
         """Say so, and what may have been meant, or when it is met after the moment."""
@@ -47,6 +49,8 @@ class Unmet(Value):
                 day=self.later,
             )
         near = perhaps_of(self.near)
+        if self.there and not near:
+            near = Message("; there are {names}", names=", ".join(self.there))
         return f"{said}{say(near, language)}" if near else said
 
 

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from salesflow.domain.time import Moment, Period
+from salesflow.domain.time import MICROSECOND, Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import (
@@ -239,6 +239,13 @@ class ForecastRangeView(MoneyView):
         return TableOfView("Wins in doubt", columns, rows, notes=(note,))
 
     def _notes(self, language: Language) -> Iterator[str]:
+        if self.period.end - MICROSECOND <= self.moment.as_of:
+            yield in_language(
+                "the period is over: what was won in it is all there is, and nothing is drawn"
+                " any more",
+                language,
+            )
+            return
         if not self.windows:
             yield in_language(
                 "no past window of this length is over yet: deals that are not opened yet are"

@@ -25,6 +25,7 @@ from itertools import groupby
 from typing import Final, Literal, NamedTuple, Protocol
 from uuid import UUID
 
+from salesflow.domain.calendar import Days
 from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.statement import LineExchange, LinePart
 from salesflow.domain.time import Instant
@@ -107,6 +108,8 @@ class EarnedLine(NamedTuple):
     """What SPIFFs pay otherwise."""
     exchanges: tuple[LineExchange, ...]
     """Where it was sold in another currency than the plan's, at which rate."""
+    of_earlier: Decimal
+    """How much of the amount is of what was credited in periods before its own."""
 
     @property
     def parts(self) -> tuple[LinePart, ...]:
@@ -138,6 +141,9 @@ class PlanCalendar(Protocol):
 
     def credits_by(self, day: date) -> str:
         """Return when a sale of a day is credited: closing, invoice or payment."""
+
+    def period(self, day: date) -> Days:
+        """Return the period of settlement that a day lies in."""
 
     def accrual(self, version: PlanVersion, day: date) -> AccrualKey:
         """Return the accrual to which belongs what a version credits on a day."""
@@ -286,9 +292,10 @@ class CommissionBook:
             sale, change, (currency, lost), changed_credits, always=is_exchange
         )
         stays = any(each.left > 0 for each in self._credits[sale.key])
-        falls = counted < self._counted[sale.key, currency] and _lowers(together, currency)
-        if stays and taken < lost and falls:
-            self._leave_out(change, "outside_clawback_window")
+        falls = self._counted[sale.key, currency] - counted
+        kept = min(lost - taken, falls) if _lowers(together, currency) else NOTHING
+        if stays and kept > 0:
+            self._leave_out(change, "outside_clawback_window", (currency, -kept), sale)
         left = [each.left for each in self._credits[sale.key] if each.currency == currency]
         return before - taken if any(left) or before <= 0 else counted
 
@@ -330,7 +337,7 @@ class CommissionBook:
         if version is not None:
             rate = self._plan.rate(currency, version.currency, day)
             if rate is None:
-                self._leave_out(change, "no_rate")
+                self._leave_out(change, "no_rate", more, sale)
             else:
                 credit.version, credit.rate = version, rate
                 credit.rate_day = self._plan.rate_day(currency, version.currency, day)
@@ -375,7 +382,7 @@ class CommissionBook:
         kept = self._kept(sale, book, change.currency)
         again = min(kept, change.amount or NOTHING)
         if again > 0:
-            self._leave_out(change._replace(amount=tidy(again)), "kept_of_earlier_win")
+            self._leave_out(change, "kept_of_earlier_win", (change.currency, again), sale)
 
     def _take_back(
         self,
@@ -402,7 +409,7 @@ class CommissionBook:
                 continue
             rate = self._plan.rate(currency, credit.currency, day)
             if rate is None:
-                self._leave_out(change, "no_rate")
+                self._leave_out(change, "no_rate", (currency, -rest), sale)
                 continue
             wanted = rest if rate == 1 else in_millionths(Fraction(rest) * rate)
             changed_credits.begin(credit)
@@ -414,15 +421,25 @@ class CommissionBook:
             rest -= covered
         return amount - max(rest, NOTHING)
 
-    def _leave_out(self, change: SaleChange, reason: NoCredit) -> None:
+    def _leave_out(
+        self,
+        change: SaleChange,
+        reason: NoCredit,
+        part: tuple[str, Decimal] | None = None,
+        sale: Sale | None = None,
+    ) -> None:
+        """Note what counts for nothing: all that happened, or the rep's share of a part."""
+        currency, amount = part or (change.currency, change.amount)
+        if sale is not None and amount is not None:
+            amount = tidy(amount * sale.share)
         self.not_credited.append(
             NotCredited(
                 at=change.at,
                 event_id=change.event_id,
                 deal=change.deal,
                 kind=change.kind,
-                currency=change.currency,
-                amount=change.amount,
+                currency=currency,
+                amount=amount,
                 reason=reason,
             )
         )
@@ -438,18 +455,14 @@ class CommissionBook:
         self, change: SaleChange, changed_credits: ChangedCredits
     ) -> Iterator[EarnedLine]:
         """Work out what is paid otherwise in each accrual, and why."""
+        period = self._plan.period(self._plan.day(change.at))
         for accrual, credits in changed_credits.by_accrual().items():
-            base = self._accrue(accrual, credits)
-            accrued = sorted(self._accruals[accrual].items())
-            segments = [(self._versions[number], amount) for number, amount in accrued]
+            own = [each for each in credits if each.credit.day >= period.first]
+            earlier = [each for each in credits if each.credit.day < period.first]
             before = self._totals.get(accrual, NOTHING_ACCRUED)
-            after = self._totals[accrual] = accrual_total(segments)
-            amount = after.rounded - before.rounded
-            spiffs: list[LinePart] = []
-            for each in credits:
-                more, extra = spiffs_differing(each, segments[0][0].currency)
-                amount += more
-                spiffs += extra
+            base, of_own, spiffs = self._raise(accrual, own)
+            more, of_earlier, others = self._raise(accrual, earlier)
+            base, amount = base + more, of_own + of_earlier
             if base or amount:
                 yield EarnedLine(
                     at=change.at,
@@ -460,10 +473,29 @@ class CommissionBook:
                     share=max(each.credit.sale.share for each in credits),
                     base=tidy(base),
                     amount=tidy(amount),
-                    totals=(before, after),
-                    spiffs=spiffs,
+                    totals=(before, self._totals[accrual]),
+                    spiffs=[*spiffs, *others],
                     exchanges=tuple(exchanges(credits)),
+                    of_earlier=tidy(of_earlier),
                 )
+
+    def _raise(
+        self, accrual: AccrualKey, credits: Sequence[CreditBefore]
+    ) -> tuple[Decimal, Decimal, list[LinePart]]:
+        """Take changed credits into an accrual; return how much accrues and is paid more."""
+        if not credits:
+            return NOTHING, NOTHING, []
+        base = self._accrue(accrual, credits)
+        accrued = sorted(self._accruals[accrual].items())
+        segments = [(self._versions[number], amount) for number, amount in accrued]
+        before = self._totals.get(accrual, NOTHING_ACCRUED)
+        after = self._totals[accrual] = accrual_total(segments)
+        amount, spiffs = after.rounded - before.rounded, []
+        for each in credits:
+            more, extra = spiffs_differing(each, segments[0][0].currency)
+            amount += more
+            spiffs += extra
+        return base, amount, spiffs
 
     def _accrue(self, accrual: AccrualKey, credits: Sequence[CreditBefore]) -> Decimal:
         """Add to an accrual what was credited, less what was taken back; return how much."""

@@ -18,11 +18,14 @@ import sqlalchemy as sa
 from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.deal.quotes import product_parts
 from salesflow.domain.deal.state import DealState
+from salesflow.domain.exchange_rates import RATES_ID
 from salesflow.domain.incentive_plan import (
     IncentivePlan,
     IncentivePlanState,
     PlanVersion,
+    plan_id,
 )
+from salesflow.domain.settings import SETTINGS_ID
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, from_instant
 from salesflow.domain.wording import quoted
@@ -31,17 +34,19 @@ from salesflow.projections.core.columns import HeldRows
 from salesflow.projections.core.currency import unscaled
 from salesflow.projections.core.question import Reader
 from salesflow.projections.core.replaying import believed, state_of
-from salesflow.projections.folds.booking import BOOKING
+from salesflow.projections.deal_bookings import BOOKED_COLUMNS
+from salesflow.projections.folds.booking import BOOKING, BOOKINGS
 from salesflow.projections.folds.customer import CUSTOMER
 from salesflow.projections.folds.incentive_plan import INCENTIVE_PLAN
 from salesflow.projections.folds.membership import MEMBERSHIP
-from salesflow.projections.folds.receipt import RECEIPT
+from salesflow.projections.folds.receipt import RECEIPT, RECEIPTS
 from salesflow.projections.incentives.commission_book import (
     AccrualKey,
     Sale,
     SaleChange,
     SaleKey,
 )
+from salesflow.projections.incentives.reader_without import ReaderWithout
 from salesflow.projections.scope import Customers, Teams
 from salesflow.projections.table import AMOUNT_SCALE
 
@@ -49,6 +54,7 @@ __all__ = [
     "COMMISSION_FOLDS",
     "PlanSchedule",
     "RepSales",
+    "SalesOnRecord",
     "plan_named",
     "read_plans",
     "read_sales",
@@ -69,6 +75,10 @@ IN_BOOKINGS: Final = (
 IN_RECEIPTS: Final = (
     *("entity_id", "event_id", "occurred", "position", "sign", "kind", "amount", "currency"),
 )
+
+
+NO_SALES: Final = (RATES_ID, SETTINGS_ID)
+BOOKED_NAMES: Final = tuple(column.name for column in BOOKED_COLUMNS)
 
 
 class PlanSchedule:
@@ -183,16 +193,82 @@ class RepSales(NamedTuple):
 
 def read_sales(reader: Reader, rep: str, plans: Collection[PlanSchedule]) -> RepSales:
     """Return the sales of a rep by the moment, with what plans want to know of them."""
-    bookings = reader.columns(BOOKING)
-    mine = bookings.where(bookings.fitting({"person": rep}))
-    deals = np.unique(mine["entity_id"])
-    rows = bookings.where(np.isin(bookings["entity_id"], deals))
-    booked = [*_netted(rows)]
-    changes = [*_bookings(booked)]
-    versions = [each for plan in plans for each in plan.plan.versions.values()]
-    if any(version.terms.crediting != "closing" for version in versions):
-        changes += _receipts(reader, deals)
-    return RepSales(_sales(reader, rep, booked, versions), changes)
+    return SalesOnRecord(reader, rep, plans).all
+
+
+class SalesOnRecord:
+    """The sales of a rep by the moment, and as they were without some events."""
+
+    def __init__(self, reader: Reader, rep: str, plans: Collection[PlanSchedule]) -> None:
+        """Read them, with what plans want to know of them."""
+        bookings = reader.columns(BOOKING)
+        mine = bookings.where(bookings.fitting({"person": rep}))
+        deals = np.unique(mine["entity_id"])
+        rows = bookings.where(np.isin(bookings["entity_id"], deals))
+        versions = [each for plan in plans for each in plan.plan.versions.values()]
+        spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
+        self._plans, self._rep = [plan.key for plan in plans], rep
+        self._wants_new = any(spiff.customers == "new" for spiff in spiffs)
+        self._wants_products = any(spiff.product is not None for spiff in spiffs)
+        self._wants_receipts = any(each.terms.crediting != "closing" for each in versions)
+        self.teams: Final = Teams.read(reader)
+        self._booked = [*_netted(rows)]
+        self._products = _products(reader, self._booked) if self._wants_products else {}
+        self._receipts = [*_receipts(reader, deals)] if self._wants_receipts else []
+        new = _first_sales(reader) if self._wants_new else set()
+        self.all: Final = RepSales(
+            _sales(rep, self._booked, self.teams, new, self._products),
+            [*_bookings(self._booked), *self._receipts],
+        )
+
+    def without(self, reader: ReaderWithout) -> RepSales:
+        """Return the sales as they would be without what a reader leaves out."""
+        touched, teams = reader.touched, reader.teams(self._rep, self.teams)
+        plans = map(plan_id, self._plans)
+        if teams is self.teams and touched <= {*NO_SALES, *plans}:
+            return self.all
+        anew = [each for deal in reader.deals for each in _bookings_anew(reader, deal)]
+        booked = [each for each in self._booked if each.deal not in touched] + anew
+        receipts = [each for each in self._receipts if each.deal not in touched]
+        if self._wants_receipts:
+            receipts += [it for deal in reader.deals for it in _receipts_anew(reader, deal)]
+        products = self._products
+        if self._wants_products:
+            products = {**products, **_products(reader, anew)}
+        new = _first_sales(reader) if self._wants_new else set()
+        return RepSales(
+            _sales(self._rep, booked, teams, new, products), [*_bookings(booked), *receipts]
+        )
+
+
+def _bookings_anew(reader: ReaderWithout, deal: UUID) -> Iterator["PersonsBooking"]:
+    for event, row in reader.rows_of(BOOKINGS, deal):
+        cells = dict(zip(BOOKED_NAMES, row, strict=True))
+        about = [cells[name] for name in IN_BOOKINGS if name in cells]
+        yield PersonsBooking(
+            deal,
+            event.event_id,
+            event.effective,
+            event.position,
+            *about,  # type: ignore[arg-type]
+        )
+
+
+def _receipts_anew(reader: ReaderWithout, deal: UUID) -> Iterator[SaleChange]:
+    for event, (kind, _, amount, currency) in reader.rows_of(RECEIPTS, deal):
+        about = (event.effective, event.position, event.event_id, deal)
+        yield _received(Received(*about, str(kind), str(currency)), int(str(amount)))
+
+
+class Received(NamedTuple):
+    """What was invoiced, paid or given back, whatever the amount."""
+
+    at: Instant
+    position: int
+    event_id: UUID
+    deal: UUID
+    kind: str
+    currency: str
 
 
 class PersonsBooking(NamedTuple):
@@ -252,45 +328,45 @@ def _receipts(
 ) -> Iterator[SaleChange]:
     rows = reader.columns(RECEIPT)
     rows = rows.where(np.isin(rows["entity_id"], deals))
-    times: dict[tuple[UUID, UUID, Instant, int, str, int, str], int] = defaultdict(int)
-    for deal, event_id, at, position, sign, *other in rows.records(*IN_RECEIPTS):
-        times[deal, event_id, at, position, *other] += sign
-    for (deal, event_id, at, position, kind, amount, currency), count in times.items():
+    times: dict[tuple[Received, int], int] = defaultdict(int)
+    for deal, event_id, at, position, sign, kind, amount, currency in rows.records(
+        *IN_RECEIPTS
+    ):
+        times[Received(at, position, event_id, deal, kind, currency), amount] += sign
+    for (about, amount), count in times.items():
         if count:
-            yield SaleChange(
-                at=at,
-                position=position,
-                event_id=event_id,
-                deal=deal,
-                kind=kind,
-                sale=None,
-                currency=currency,
-                amount=unscaled(-amount * count if kind == "refunded" else amount * count),
-            )
+            yield _received(about, amount * count)
+
+
+def _received(about: "Received", amount: int) -> SaleChange:
+    """Return what was invoiced, paid or given back, in millionths."""
+    return SaleChange(
+        *about[:5],
+        sale=None,
+        currency=about.currency,
+        amount=unscaled(-amount if about.kind == "refunded" else amount),
+    )
 
 
 def _sales(
-    reader: Reader,
     rep: str,
-    booked: Sequence[PersonsBooking],
-    versions: Collection[PlanVersion],
+    booked: Iterable["PersonsBooking"],
+    teams: Teams,
+    new: Collection[tuple[UUID, Instant]],
+    products: Mapping[SaleKey, Mapping[str, Fraction]],
 ) -> dict[SaleKey, Sale]:
     """Return the sales of which the rep has a part."""
     parts: dict[SaleKey, dict[str, int]] = defaultdict(dict)
     for each in booked:
         if each.person == rep and each.share:
             parts[each.sale][each.role] = each.share
-    spiffs = [spiff for version in versions for spiff in version.terms.spiffs]
-    new = _first_sales(reader) if any(s.customers == "new" for s in spiffs) else set()
-    sold = _products(reader, booked) if any(s.product is not None for s in spiffs) else {}
-    teams = Teams.read(reader)
     return {
         key: Sale(
             key,
             Decimal(sum(shares.values())) / AMOUNT_SCALE,
             team=teams.of(rep, key.at),
             is_new=key.order is None and (key.deal, key.at) in new,
-            products=sold.get(key, {}),
+            products=products.get(key, {}),
         )
         for key, shares in parts.items()
     }
@@ -309,6 +385,10 @@ def _first_sales(reader: Reader) -> set[tuple[UUID, Instant]]:
         *(each.tolist() for each in cells), strict=True
     ):
         standing[survivor, instant, position, deal] += sign
+    if isinstance(reader, ReaderWithout):
+        touched = {rows.code("entity_id", deal) for deal in reader.touched}
+        standing = {win: count for win, count in standing.items() if win[3] not in touched}
+        standing |= dict.fromkeys(_wins_anew(reader, rows, customers), 1)
     first: dict[int, tuple[int, int, int]] = {}
     for (survivor, *win), count in sorted(standing.items()):
         if count > 0:
@@ -322,6 +402,20 @@ def _first_sales(reader: Reader) -> set[tuple[UUID, Instant]]:
         for win, is_new in zip(first.values(), new.tolist(), strict=True)
         if is_new
     }
+
+
+def _wins_anew(
+    reader: ReaderWithout, rows: HeldRows, customers: Customers
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield the wins of deals in which something is left out, in the codes of rows."""
+    for deal in reader.deals:
+        for event, row in reader.rows_of(BOOKINGS, deal):
+            cells = dict(zip(BOOKED_NAMES, row, strict=True))
+            customer = rows.code("customer_id", cells["customer_id"])  # type: ignore[arg-type]
+            if (cells["kind"], cells["role"]) == ("won", "owner") and customer >= 0:
+                survivor = customers.survivors(np.array([customer], np.int64))[0]
+                code = rows.code("entity_id", deal)
+                yield int(survivor), event.effective, event.position, code
 
 
 def _products(

@@ -37,10 +37,9 @@ from salesflow.projections.incentives.commission_book import (
 from salesflow.projections.incentives.commission_reading import (
     COMMISSION_FOLDS,
     PlanSchedule,
-    RepSales,
+    SalesOnRecord,
     plan_named,
     read_plans,
-    read_sales,
 )
 from salesflow.projections.incentives.difference_causes import PlanInputs
 from salesflow.projections.incentives.due_shown import due_shown
@@ -48,6 +47,7 @@ from salesflow.projections.incentives.exchange_shown import exchanges_shown
 from salesflow.projections.incentives.issued_statements import (
     Difference,
     IssuedStatement,
+    PaidByNow,
     agreed_differences,
     differences,
     read_issued,
@@ -57,11 +57,9 @@ from salesflow.projections.incentives.reconciliation import (
     StatementReconciliation,
     reconciled,
 )
+from salesflow.projections.incentives.rep_plan import RepPlan, SalesAndPlan
 from salesflow.projections.incentives.settlement import (
-    Due,
     Settlement,
-    due_of,
-    guaranteed_for,
     settle,
 )
 from salesflow.projections.incentives.statement_view import (
@@ -110,7 +108,7 @@ class CommissionStatement(PeriodQuestion[CommissionStatementView]):
         """
         schedule = self._schedule(reader)
         period = self._period(schedule, reader)
-        sales = read_sales(reader, self.rep, [schedule])
+        sales = SalesOnRecord(reader, self.rep, [schedule])
         return _StatementMaker(reader, schedule, self.rep, sales, period).view(moment, period)
 
     def _schedule(self, reader: Reader) -> PlanSchedule:
@@ -166,21 +164,28 @@ class _StatementMaker:
     """Figures the statements of one plan and rep."""
 
     def __init__(
-        self, reader: Reader, schedule: PlanSchedule, rep: str, sales: RepSales, period: Days
+        self,
+        reader: Reader,
+        schedule: PlanSchedule,
+        rep: str,
+        sales: SalesOnRecord,
+        period: Days,
     ) -> None:
         self._reader = reader
         self._plan = schedule
         self._rep = rep
-        self._sales = sales.sales
-        self._book = CommissionBook(rep, schedule, sales.sales)
-        by_then = [each for each in sales.changes if schedule.day(each.at) <= period.last]
-        later = [each for each in sales.changes if schedule.day(each.at) > period.last]
+        self._sales = sales.all.sales
+        self._book = CommissionBook(rep, schedule, self._sales)
+        changes = sales.all.changes
+        by_then = [each for each in changes if schedule.day(each.at) <= period.last]
+        later = [each for each in changes if schedule.day(each.at) > period.last]
         self._lines = self._book.lines(by_then)
         self._accrued = self._book.accrued()
         """What has accrued by the end of the period."""
         self._lines += self._book.lines(later)
         self._issued = read_issued(reader, schedule.key, rep)
-        self._teams = Teams.read(reader)
+        self._mine = RepPlan(reader, schedule, rep, sales.teams)
+        self._without = SalesAndPlan(reader, schedule, rep, sales)
 
     def view(self, moment: Moment, period: Days) -> CommissionStatementView:
         """Return the statement of a period."""
@@ -203,7 +208,7 @@ class _StatementMaker:
             lines=found.lines,
             differences=found.differences,
             totals=found.totals,
-            due=tuple(due_shown(period, self._version_for)),
+            due=tuple(due_shown(period, self._mine.version_for)),
             accruals=tuple(self._accruals(period)),
             not_credited=tuple(self._not_credited(period)),
             issued=None if issued is None else _as_issued(issued),
@@ -229,11 +234,11 @@ class _StatementMaker:
             numbered = enumerate(self._unpaid(period), len(lines) + 1)
             more = tuple(_difference(number, each) for number, each in numbered)
             balance = self._draw_balance(period)
-        from_sales = sum((line.commission for line in lines), NOTHING)
         from_more = sum((each.commission for each in more), NOTHING)
-        settled = settle(from_sales, from_more, self._due(period), balance)
+        earned = self._mine.earned(mine)._replace(in_difference=from_more)
+        settled = settle(earned, self._mine.due(period), balance)
         agreed = sum((each.commission for each in since if each.reason in AGREED), NOTHING)
-        return _Period(lines, more, _totals(from_sales, from_more, settled, agreed))
+        return _Period(lines, more, _totals(earned.from_sales, from_more, settled, agreed))
 
     def _people_changed(self, period: Days) -> Iterator[UUID]:
         """Yield the deals of lines whose owner or shares changed after they were sold."""
@@ -248,8 +253,7 @@ class _StatementMaker:
                     break
 
     def _of(self, period: Days) -> list[EarnedLine]:
-        days = self._plan.day
-        return [each for each in self._lines if period.first <= days(each.at) <= period.last]
+        return self._mine.of(self._lines, period)
 
     def _unpaid(self, period: Days) -> list[Difference]:
         """Return what earlier statements would say otherwise, and none has paid.
@@ -261,25 +265,16 @@ class _StatementMaker:
         return [*found, *agreed_differences(self._issued, period.first)]
 
     def _differences(self, statement: IssuedStatement) -> list[Difference]:
-        lines = self._lines_of(statement)
-        return differences(
-            self._reader,
-            statement,
-            self._issued,
-            lines,
-            guaranteed=self._guaranteed(statement.figures, lines),
-            inputs=PlanInputs.of(self._plan.plan.versions.values()),
-        )
-
-    def _guaranteed(self, figures: StatementFigures, lines: Iterable[EarnedLine]) -> Decimal:
-        """Return what the guarantee adds to a period by now."""
-        from_sales = sum((line.amount for line in lines), NOTHING)
-        due = self._due(Days(figures.first_day, figures.last_day))
-        return guaranteed_for(from_sales, due)
-
-    def _lines_of(self, statement: IssuedStatement) -> list[EarnedLine]:
         figures = statement.figures
-        return self._of(Days(figures.first_day, figures.last_day))
+        period = Days(figures.first_day, figures.last_day)
+        lines = self._of(period)
+        paid = PaidByNow(
+            lines=lines,
+            guaranteed=self._mine.guaranteed(lines, period),
+            inputs=PlanInputs.of(self._plan.plan.versions.values()),
+            without=self._without,
+        )
+        return differences(self._reader, statement, self._issued, paid)
 
     def _since(self, issued: IssuedStatement) -> tuple[CommissionDifference, ...]:
         """Return what an issued statement would say otherwise, whether it is paid or not."""
@@ -319,29 +314,13 @@ class _StatementMaker:
                 balance += issued.advanced - issued.recovered
                 here = Days(issued.first_day, issued.last_day)
             elif has_draws:
-                from_sales = sum((line.amount for line in self._of(here)), NOTHING)
-                balance = settle(from_sales, NOTHING, self._due(here), balance).draw_balance
+                earned = self._mine.earned(self._of(here))
+                balance = settle(earned, self._mine.due(here), balance).draw_balance
             day = here.last + ONE_DAY
         return balance
 
     def _balance_before(self, figures: StatementFigures) -> Decimal:
         return figures.draw_balance - figures.advanced + figures.recovered
-
-    def _due(self, period: Days) -> Due:
-        versions = self._plan.plan.versions.values()
-        if not any(v.terms.draw or v.terms.guarantee for v in versions):
-            return Due()
-        return due_of(period, self._version_for)
-
-    def _version_for(self, day: date) -> PlanVersion | None:
-        """Return the version that is for the rep on a day; None where the rep is gone."""
-        at = end_of_day(day, self._reader.timezone)
-        stay = self._teams.stay(self._rep, at)
-        if stay is None:  # nobody said when they joined
-            return self._plan.in_force(day, self._rep, None)
-        if stay.team is None or at < stay.start:
-            return None
-        return self._plan.in_force(day, self._rep, stay.team)
 
     def _versions(self, period: Days) -> list[VersionInForce]:
         plan, found, mine = self._plan.plan, {}, set()
@@ -350,7 +329,7 @@ class _StatementMaker:
             version = plan.in_force(day)
             if version is not None:
                 found[version.version] = version
-                if self._version_for(day) is not None:
+                if self._mine.version_for(day) is not None:
                     mine.add(version.version)
         return [
             VersionInForce(

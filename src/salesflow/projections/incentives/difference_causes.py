@@ -1,21 +1,22 @@
 """Why a line of an issued statement differs: the events that became known since.
 
-A line may be credited otherwise, by what became known of its own deal (or of what all go by:
-rates, the plan, the rep's team, settings), or stand where it stood and be paid otherwise, as
-other sales moved the accrual before it. Only what had happened by the line can be behind it.
-It is a module of its own as it looks into the log, where the differences compare lines.
+A line that is new rests on its own event, and one that is taken back on the retraction. Of any
+other one, what became known of its deal, of other sales of the rep that accrued before it, and
+of what all go by (rates, the plan, the rep's team, settings) may be behind it: named is without
+what of it the line would be another one, and nothing else. It is a module of its own as it
+looks into the log, where the differences compare lines.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
 
 from salesflow.domain.customer import CustomerMerged, CustomerRegistered, CustomerUnmerged
 from salesflow.domain.deal.after_sales import RepeatOrderPlaced
-from salesflow.domain.deal.billing import InvoiceIssued, PaymentReceived, RefundGiven
+from salesflow.domain.deal.billing import RefundGiven
 from salesflow.domain.deal.people import CollaboratorJoined, CollaboratorLeft
-from salesflow.domain.deal.quotes import QuoteFact
 from salesflow.domain.event import Event, Fact, FactRetracted, retracted_ids
 from salesflow.domain.exchange_rates import RATES_ID
 from salesflow.domain.incentive_plan import PlanAcknowledged, PlanVersion, plan_id
@@ -27,14 +28,17 @@ from salesflow.projections.core.earlier_reader import EarlierReader
 from salesflow.projections.core.question import Reader
 from salesflow.projections.folds.booking import BOOKING
 from salesflow.projections.folds.receipt import RECEIPT
+from salesflow.projections.incentives.trials import Trials
 from salesflow.projections.scope import Customers
 
 __all__ = ["NewFacts", "PlanInputs", "UnlikeLine", "retractions_of"]
 
+OF_CUSTOMERS: Final = (CustomerMerged, CustomerRegistered, CustomerUnmerged)
 OF_SALES: Final = (
     *(CollaboratorJoined, CollaboratorLeft, FactRetracted, RefundGiven, RepeatOrderPlaced),
-    *(CustomerMerged, CustomerRegistered, CustomerUnmerged),
+    *OF_CUSTOMERS,
 )
+WITHOUT_FIGURES: Final = (PlanAcknowledged, ClockAccepted)
 
 
 class PlanInputs(NamedTuple):
@@ -65,11 +69,12 @@ class UnlikeLine(NamedTuple):
     at: Instant
     """When it happened; for ever where nothing is known of it."""
     is_known_now: bool
-    is_credited_otherwise: bool
-    has_other_spiffs: bool
-    is_exchanged: bool
+    difference: Decimal
+    """How much more it pays by now."""
     settled_at: Instant | None
     """By what was known then it was last paid in difference."""
+    settled_by: UUID | None
+    """The statement, by its event, with which it was."""
 
 
 class NewFacts:
@@ -95,11 +100,11 @@ class NewFacts:
         self._moved: dict[Instant, list[tuple[Instant, Event]]] = {}
         """What became known of sales of the rep since an instant."""
         self._beside = (plan_id(figures.plan), rep_id(figures.rep), RATES_ID, SETTINGS_ID)
-        self._streams = reader.streams(
+        self.streams: Mapping[UUID, list[Event]] = reader.streams(
             {*(each.deal for each in unlike if each.deal), *self._beside}
         )
         self._retracted = {
-            out for events in self._streams.values() for out in retracted_ids(events)
+            out for events in self.streams.values() for out in retracted_ids(events)
         }
 
     def reason(self, line: UnlikeLine) -> DifferenceReason:
@@ -110,93 +115,65 @@ class NewFacts:
         is_late = any(event.event_id == line.event_id for event in new)
         return "late" if is_late else "changed"
 
-    def causes(self) -> dict[UUID, tuple[UUID, ...]]:
+    def causes(
+        self, without: Callable[[frozenset[UUID]], Mapping[UUID, Decimal]]
+    ) -> dict[UUID, tuple[UUID, ...]]:
         """Return the events that made each difference, by the line's.
 
-        Of a line that nothing of its own moved, what moved the others did, or other sales.
+        What lines (and the guarantee) come to without some events says `without`.
         """
-        own = {line.event_id: self._own(line) for line in self._unlike}
-        credited = [
-            line
-            for line in self._unlike
-            if line.is_credited_otherwise or self.reason(line) != "changed"
-        ]
-        found = {}
-        for line in self._unlike:
-            causes = own[line.event_id]
-            if self._is_moved(line) or not causes:
-                by = [
-                    cause
-                    for other in credited
-                    if other.at <= line.at
-                    for cause in own[other.event_id]
-                ]
-                moved = (*self._in_other_sales(line), *by)
-                causes = tuple(dict.fromkeys((*causes, *moved)))
-            found[line.event_id] = causes or self._anything(line)
-        return found
+        trials = Trials(without)
+        return {line.event_id: self._behind(line, trials) for line in self._unlike}
 
-    def _is_moved(self, line: UnlikeLine) -> bool:
-        """Return whether what stands before a line may pay it otherwise."""
-        if self.reason(line) != "changed":
-            return False
-        if line.deal is None or line.settled_at is not None:
-            return True
-        return not (line.is_credited_otherwise or line.has_other_spiffs)
+    def _behind(self, line: UnlikeLine, trials: Trials) -> tuple[UUID, ...]:
+        match self.reason(line):
+            case "late":
+                return (line.event_id,)
+            case "retracted" if line.deal is not None:
+                new = self._new(line.deal, line)
+                return (*retractions_of(line.event_id, new),) or _ids(new)
+            case _:
+                events = self._perhaps_behind(line)
+        ids = _ids(events)
+        found = trials.behind(line.event_id, ids)
+        paid = trials.figure(line.event_id) - line.difference
+        if trials.figure(line.event_id, ids) != paid:  # as of customers nothing is left out
+            found += [e.event_id for e in events if isinstance(e.fact, OF_CUSTOMERS)]
+        if not found and line.settled_by is not None:  # it was paid by two at once
+            return (line.settled_by,)
+        return tuple(dict.fromkeys(found)) or self._anything(line)
 
-    def _own(self, line: UnlikeLine) -> tuple[UUID, ...]:
-        """Return what made a difference of the deal itself, or of what all go by."""
-        reason = self.reason(line)
-        if reason == "late":
-            return (line.event_id,)
-        new = [] if line.deal is None else self._new(line.deal, line)
-        if reason == "retracted":
-            return (*retractions_of(line.event_id, new),) or _ids(new)
-        credited = line.is_credited_otherwise or line.settled_at is not None
-        if credited or line.has_other_spiffs:
-            new = [event for event in new if self._may_matter(event.fact)]
-            new = [event for event in new if self._happened(event, line)]
-        else:
-            new = []
-        new += self._of_all(line, credited=credited)
-        if line.has_other_spiffs and self._inputs.first_sales and line.deal is not None:
-            return _ids(new) or self._of_first_sale(line.deal)
-        return _ids(new)
+    def _perhaps_behind(self, line: UnlikeLine) -> list[Event]:
+        """Return what became known that may have moved a line, in the order of the log."""
+        lines = self._unlike if line.deal is None else [line]
+        new = [event for each in lines for event in self._of_own(each, line)]
+        new += [event for stream in self._beside for event in self._new(stream, line)]
+        new += self._in_other_sales(line)
+        if self._inputs.first_sales and line.deal is not None:
+            new += self._of_first_sale(line.deal)
+        once = {e.event_id: e for e in new if not isinstance(e.fact, WITHOUT_FIGURES)}
+        return sorted(_standing([*once.values()]), key=lambda event: event.position)
 
-    def _of_all(self, line: UnlikeLine, *, credited: bool) -> list[Event]:
-        """Return what became known of the plan and, as far as it matters, what it goes by."""
-        plan, rep, rates, settings = self._beside
-        streams = [plan, settings]
-        streams += [rep] if credited or line.deal is None else []
-        streams += [rates] if credited and line.is_exchanged else []
-        return [
-            event
-            for stream in streams
-            for event in self._new(stream, line)
-            if not isinstance(event.fact, PlanAcknowledged | ClockAccepted)
-        ]
+    def _of_own(self, other: UnlikeLine, line: UnlikeLine) -> list[Event]:
+        """Return what became known of a line's deal; of one that is new its own event."""
+        new = [] if other.deal is None else self._new(other.deal, line)
+        mine = [event for event in new if event.event_id == other.event_id]
+        return mine or new
 
     def _new(self, stream: UUID, line: UnlikeLine) -> list[Event]:
         since = self._known_at if line.settled_at is None else line.settled_at
-        return [event for event in self._streams.get(stream, ()) if event.recorded > since]
+        return [event for event in self.streams.get(stream, ()) if event.recorded > since]
 
     def _happened(self, event: Event, line: UnlikeLine) -> bool:
         """Return whether what an event tells of, or takes back, had happened by a line."""
         if event.event_id not in self._times:
-            known = {each.event_id: each for each in self._streams.get(event.stream_id, ())}
+            known = {each.event_id: each for each in self.streams.get(event.stream_id, ())}
             target: Event | None = event
             while target is not None and isinstance(target.fact, FactRetracted):
                 target = known.get(target.fact.event_id)
             at = -FOREVER if target is None else min(target.occurred, target.effective)
             self._times[event.event_id] = at
         return self._times[event.event_id] <= line.at
-
-    def _may_matter(self, fact: Fact) -> bool:
-        if isinstance(fact, QuoteFact):
-            return self._inputs.products
-        if isinstance(fact, InvoiceIssued | PaymentReceived):
-            return self._inputs.receipts
-        return _tells_of_sales(fact)
 
     def _anything(self, line: UnlikeLine) -> tuple[UUID, ...]:
         """Return all that became known of a line's deal, or else of what all go by."""
@@ -205,7 +182,7 @@ class NewFacts:
             event for stream in self._beside for event in self._new(stream, line)
         )
 
-    def _in_other_sales(self, line: UnlikeLine) -> tuple[UUID, ...]:
+    def _in_other_sales(self, line: UnlikeLine) -> list[Event]:
         """Return what became known of sales of the rep that had happened by a line.
 
         They have accrued to what it is paid by, and may stand in no statement.
@@ -213,11 +190,11 @@ class NewFacts:
         since = self._known_at if line.settled_at is None else line.settled_at
         if since not in self._moved:
             self._moved[since] = [*self._moved_since(since)]
-        return _in_log_order(
+        return [
             event
             for at, event in self._moved[since]
             if at <= line.at and self._happened(event, line)
-        )
+        ]
 
     def _moved_since(self, since: Instant) -> Iterator[tuple[Instant, Event]]:
         """Yield what became known of sales of the rep, each with when it moved them first."""
@@ -234,12 +211,12 @@ class NewFacts:
             late = rows.where((rows["recorded"] > since) & (rows["occurred"] <= until))
             for deal, event_id, at in late.records("entity_id", "event_id", "occurred"):
                 moved[deal][event_id] = min(at, moved[deal].get(event_id, at))
-        self._streams = {**self._streams, **self._reader.streams(moved.keys() - self._streams)}
+        self.streams = {**self.streams, **self._reader.streams(moved.keys() - self.streams)}
         for deal, times in moved.items():
-            new = [event for event in self._streams.get(deal, ()) if event.recorded > since]
+            new = [event for event in self.streams.get(deal, ()) if event.recorded > since]
             yield from _causing(times, new)
 
-    def _of_first_sale(self, deal: UUID) -> tuple[UUID, ...]:
+    def _of_first_sale(self, deal: UUID) -> list[Event]:
         """Return what became known of whether a deal is the first sale to its customer.
 
         That is in the entries that count as the customer, or did, and in all that was sold to
@@ -256,20 +233,28 @@ class NewFacts:
         }
         sold = bookings.where(bookings.has("customer_id", *entries))
         streams = self._reader.streams({*entries, *sold.cells("entity_id")})
-        return _in_log_order(
+        self.streams = {**self.streams, **streams}
+        return [
             event
             for events in streams.values()
             for event in events
             if event.recorded > self._known_at and _tells_of_sales(event.fact)
-        )
+        ]
 
 
 def _ids(events: Iterable[Event]) -> tuple[UUID, ...]:
     return tuple(dict.fromkeys(event.event_id for event in events))
 
 
-def _in_log_order(events: Iterable[Event]) -> tuple[UUID, ...]:
-    return _ids(sorted(events, key=lambda it: it.position))
+def _standing(events: Sequence[Event]) -> Iterator[Event]:
+    """Yield events without those of them that others of them took back, and these."""
+    gone = retracted_ids(events)
+    there = {event.event_id for event in events}
+    for event in events:
+        fact = event.fact
+        undone = fact.event_id if isinstance(fact, FactRetracted) else None
+        if event.event_id not in gone and undone not in there:
+            yield event
 
 
 def _causing(

@@ -2,12 +2,12 @@
 
 A statement never changes. What its period comes to by now, less what it said and less what
 later statements have settled of it, is the difference that the next one pays or takes back,
-line by line, each with the events that made it. It is a module of its own as it needs no plan:
+line by line, each with the events that made it. It is a module of its own as it reads no plan:
 it compares lines.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.calendar import Days
 from salesflow.domain.event import Event
 from salesflow.domain.statement import (
     AgreedDifference,
@@ -22,7 +23,6 @@ from salesflow.domain.statement import (
     DifferenceReason,
     Statement,
     StatementFigures,
-    StatementLine,
     StatementState,
 )
 from salesflow.domain.time import FOREVER, to_instant
@@ -36,8 +36,16 @@ from salesflow.projections.incentives.difference_causes import (
     UnlikeLine,
     retractions_of,
 )
+from salesflow.projections.incentives.rep_plan import SalesAndPlan
 
-__all__ = ["Difference", "IssuedStatement", "agreed_differences", "differences", "read_issued"]
+__all__ = [
+    "Difference",
+    "IssuedStatement",
+    "PaidByNow",
+    "agreed_differences",
+    "differences",
+    "read_issued",
+]
 
 NOTHING: Final = Decimal(0)
 FIGURED: Final = frozenset({"late", "retracted", "changed"})
@@ -153,28 +161,37 @@ def _deal(statement: IssuedStatement, line: int | None) -> UUID | None:
     return None if line is None else deals.get(line)
 
 
+class PaidByNow(NamedTuple):
+    """What the period of a statement comes to by now, and what that follows from."""
+
+    lines: Sequence[EarnedLine]
+    guaranteed: Decimal
+    """What the guarantee adds."""
+    inputs: PlanInputs
+    """What the plan looks at."""
+    without: SalesAndPlan
+    """What it would come to without some events."""
+
+
 def differences(
     reader: Reader,
     statement: IssuedStatement,
     issued: Sequence[IssuedStatement],
-    known_now: Sequence[EarnedLine],
-    *,
-    guaranteed: Decimal,
-    inputs: PlanInputs,
+    paid: PaidByNow,
 ) -> list[Difference]:
-    """Return what of a statement differs from the lines its period comes to by now.
+    """Return what of a statement differs from what its period comes to by now.
 
     What other statements have settled of it is no difference any more. They come in the order
     of what is known now, then what is no longer believed. What the guarantee adds by now
-    (`guaranteed`) differs as a line does, under the event of the statement itself. What the
-    plan looks at (`inputs`) tells what may have made a difference.
+    differs as a line does, under the event of the statement itself.
     """
-    amounts, deals = _unlike(statement, issued, known_now, guaranteed)
+    amounts, deals = _unlike(statement, issued, paid.lines, paid.guaranteed)
     if not amounts:
         return []
-    unlike = _unlike_lines(statement, known_now, amounts, deals, _settled_at(statement, issued))
-    new = NewFacts(reader, statement.figures, unlike, inputs)
-    causes = new.causes()
+    settled = _settled_with(statement, issued)
+    unlike = _unlike_lines(statement, paid.lines, amounts, deals, settled)
+    new = NewFacts(reader, statement.figures, unlike, paid.inputs)
+    causes = new.causes(_trial(statement, paid, new))
     return [
         Difference(
             first_day=statement.figures.first_day,
@@ -186,6 +203,19 @@ def differences(
         )
         for line in unlike
     ]
+
+
+def _trial(
+    statement: IssuedStatement, paid: PaidByNow, new: NewFacts
+) -> Callable[[frozenset[UUID]], Mapping[UUID, Decimal]]:
+    """Return what says what lines come to without some events."""
+    period = Days(statement.figures.first_day, statement.figures.last_day)
+
+    def without(left_out: frozenset[UUID]) -> Mapping[UUID, Decimal]:
+        about = (new.streams, period, statement.event_id)
+        return paid.without.amounts_without(left_out, *about)
+
+    return without
 
 
 def _unlike(
@@ -216,63 +246,34 @@ def _unlike(
 def _unlike_lines(
     statement: IssuedStatement,
     known_now: Iterable[EarnedLine],
-    events: Iterable[UUID],
+    amounts: Mapping[UUID, Decimal],
     deals: Mapping[UUID, UUID],
-    settled_at: Mapping[UUID, datetime],
+    settled: Mapping[UUID, IssuedStatement],
 ) -> list[UnlikeLine]:
     """Return the lines that differ, by the events they rest on."""
-    now, said = defaultdict(list), defaultdict(list)
-    for line in known_now:
-        now[line.event_id].append(line)
-    for told in statement.figures.lines:
-        said[told.event_id].append(told)
+    now = {line.event_id: line.at for line in known_now}
+    times = {it.event_id: to_instant(it.occurred_at) for it in statement.figures.lines}
     return [
-        _unlike_line(each, now[each], said[each], deals.get(each), settled_at.get(each))
-        for each in events
+        UnlikeLine(
+            event_id=each,
+            deal=deals.get(each),
+            at=now.get(each, times.get(each, FOREVER)),
+            is_known_now=each in now or each not in deals,
+            difference=amount,
+            settled_at=None if by is None else to_instant(by.figures.known_at),
+            settled_by=None if by is None else by.event_id,
+        )
+        for each, amount in amounts.items()
+        for by in (settled.get(each),)
     ]
 
 
-def _unlike_line(
-    event_id: UUID,
-    now: Sequence[EarnedLine],
-    said: Sequence[StatementLine],
-    deal: UUID | None,
-    settled: datetime | None,
-) -> UnlikeLine:
-    """Compare what is known of a line that differs with what was said of it."""
-    times = [*(line.at for line in now), *(to_instant(line.occurred_at) for line in said)]
-    return UnlikeLine(
-        event_id=event_id,
-        deal=deal,
-        at=max(times, default=FOREVER),
-        is_known_now=bool(now) or deal is None,
-        is_credited_otherwise=_credited(now) != _credited(said),
-        has_other_spiffs=_spiffs(now) != _spiffs(said),
-        is_exchanged=any(line.exchanges for line in now) or any(it.exchanges for it in said),
-        settled_at=None if settled is None else to_instant(settled),
-    )
-
-
-def _credited(lines: Sequence[EarnedLine | StatementLine]) -> tuple[int, Decimal]:
-    return len(lines), sum((line.base for line in lines), NOTHING)
-
-
-def _spiffs(lines: Iterable[EarnedLine | StatementLine]) -> dict[tuple[str, str], Decimal]:
-    """Return what each SPIFF pays in lines."""
-    found: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
-    for line in lines:
-        for part in line.parts:
-            if part.spiff is not None:
-                found[part.spiff, part.kind] += part.amount
-    return dict(found)
-
-
-def _settled_at(
+def _settled_with(
     statement: IssuedStatement, issued: Iterable[IssuedStatement]
-) -> dict[UUID, datetime]:
-    """Return by what was known when the lines of a statement were last paid in difference."""
+) -> dict[UUID, IssuedStatement]:
+    """Return with which statement each line of one was last paid in difference."""
     return {
-        line.event_id: each.figures.known_at
+        line.event_id: each
         for each in issued
         for line in each.figures.differences
         if line.first_day == statement.figures.first_day

@@ -1,9 +1,9 @@
 """What is paid out for a period: what was earned, and what a draw or a guarantee adds.
 
 A guarantee adds what the sales of the period itself lack to it, for good; what is paid (or
-taken back) of earlier statements comes beside it, or it would swallow what they are owed. A
-draw adds what is missing to it as an advance: later periods keep back what they earn above
-their draw until it is recovered.
+taken back) of earlier statements, and what the period takes back of sales that were credited
+in earlier ones, comes beside it, or it would swallow that. A draw adds what is missing to it as
+an advance: later periods keep back what they earn above their draw until it is recovered.
 Both are due for the days on which the plan was for the rep: a rep who joins or leaves in
 mid-period is due that part. Pure; it is a module of its own as it needs no sale.
 """
@@ -18,7 +18,15 @@ from salesflow.domain.incentive_plan import PlanVersion
 from salesflow.domain.time import ONE_DAY
 from salesflow.projections.incentives.accrual import cents
 
-__all__ = ["Due", "Settlement", "days_of_versions", "due_of", "guaranteed_for", "settle"]
+__all__ = [
+    "Due",
+    "Earned",
+    "Settlement",
+    "days_of_versions",
+    "due_of",
+    "guaranteed_for",
+    "settle",
+]
 
 NOTHING: Final = Decimal(0)
 
@@ -28,6 +36,27 @@ class Due(NamedTuple):
 
     draw: Decimal = NOTHING
     guarantee: Decimal = NOTHING
+
+
+class Earned(NamedTuple):
+    """What was earned in a period."""
+
+    of_period: Decimal = NOTHING
+    """By what was credited in it."""
+    of_earlier: Decimal = NOTHING
+    """By what it takes back (or restores) of what was credited in earlier periods."""
+    in_difference: Decimal = NOTHING
+    """By what earlier statements would say otherwise."""
+
+    @property
+    def from_sales(self) -> Decimal:
+        """What the lines of the period come to."""
+        return self.of_period + self.of_earlier
+
+    @property
+    def in_all(self) -> Decimal:
+        """All of it."""
+        return self.from_sales + self.in_difference
 
 
 class Settlement(NamedTuple):
@@ -77,21 +106,19 @@ def _share(
     return cents(total / days, currency) if total else NOTHING
 
 
-def guaranteed_for(from_sales: Decimal, due: Due) -> Decimal:
-    """Return what a guarantee adds to what the sales of its period earned."""
-    return max(due.guarantee - from_sales, NOTHING) if due.guarantee else NOTHING
+def guaranteed_for(earned: Earned, due: Due) -> Decimal:
+    """Return what a guarantee adds to what was credited in its period."""
+    return max(due.guarantee - earned.of_period, NOTHING) if due.guarantee else NOTHING
 
 
-def settle(
-    from_sales: Decimal, from_differences: Decimal, due: Due, balance: Decimal
-) -> Settlement:
+def settle(earned: Earned, due: Due, balance: Decimal) -> Settlement:
     """Return what is paid out for a period, with what is still to be recovered before it."""
-    earned, guaranteed = from_sales + from_differences, guaranteed_for(from_sales, due)
-    so_far = earned + guaranteed
+    guaranteed = guaranteed_for(earned, due)
+    so_far = earned.in_all + guaranteed
     advanced = max(due.draw - so_far, NOTHING) if due.draw else NOTHING
     recovered = min(balance, max(so_far - due.draw, NOTHING))
     return Settlement(
-        earned=earned,
+        earned=earned.in_all,
         guaranteed=guaranteed,
         advanced=advanced,
         recovered=recovered,

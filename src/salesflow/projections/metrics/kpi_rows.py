@@ -64,10 +64,11 @@ REPEATED: Final[Having] = {"kind": "repeated", "role": "owner"}
 """What customers ordered again: each order once, by what is booked of its owner."""
 STAGE: Final = ("process", "process_version", "stage")
 ALIKE: Final = (
-    *("occurred", "kind", "role", "person", "share", "amount", "currency"),
+    *("position", "occurred", "kind", "role", "person", "share", "amount", "currency"),
     *("process", "customer_id", "lead_source", "credited"),
 )
-"""What a booking and the one that takes it back have in common."""
+"""What a booking and the one that takes it back have in common: the fact behind both, too, so
+that a sale told once more is one booking for all who share in it."""
 CELL: Final = 32
 """Bits of a group in the number of a line."""
 

@@ -17,7 +17,7 @@ from salesflow.adapters.importers.csv import BadRow
 from salesflow.domain.wording import Message, shortened
 from salesflow.errors import InputError
 
-__all__ = ["JsonFile", "JsonRecord", "is_json", "without_numbers"]
+__all__ = ["JsonFile", "JsonRecord", "ijson_module", "is_json", "without_numbers"]
 
 
 WRAPPERS: Final = frozenset(
@@ -89,7 +89,7 @@ class JsonFile:
                 yield _as_record(number, values)
 
     def _read_array(self) -> Iterator[JsonRecord | BadRow]:
-        reader = _ijson()
+        reader = ijson_module()
         number = 0
         try:
             with self._open() as file:
@@ -171,7 +171,12 @@ def _prefix(reader: Any, file: IO[bytes]) -> str:  # noqa: ANN401 - that module
     return ""
 
 
-def _ijson() -> Any:  # noqa: ANN401 - a module that may be missing
+def ijson_module() -> Any:  # noqa: ANN401 - a module that may be missing
+    """Return the module that reads JSON piece by piece.
+
+    Raises:
+        InputError: when it is not installed.
+    """
     try:
         import ijson
     except ImportError as error:

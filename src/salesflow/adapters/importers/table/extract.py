@@ -97,7 +97,7 @@ class _Extractor:
         self._keys.begin()
         notes: Notes = []
         try:
-            because = next((why for test, why in self._plan.leave_out if test(cells)), None)
+            because = self._plan.why_left_out(cells)
             if because is not None:
                 self._deal.left_out[line] = because
                 return

@@ -12,16 +12,16 @@ passes `timezone or mapping.timezone` when opening a new one; read tables, which
 themselves.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
-from salesflow.adapters.importers.csv import BadRow, TableFile
+from salesflow.adapters.importers.csv import BadRow, TableFile, TableRow
 from salesflow.adapters.importers.errors import MappingError, RowError, row_error
 from salesflow.adapters.importers.ids import split_source_id
 from salesflow.adapters.importers.numbers import NumberReader
@@ -35,7 +35,13 @@ from salesflow.adapters.importers.report import ImportReport
 from salesflow.adapters.importers.report_entries import findings_of
 from salesflow.adapters.importers.resume import KeptParts, fingerprint
 from salesflow.adapters.importers.rows import RowsByObject
-from salesflow.adapters.importers.table.columns import Context, Layout, LookupTable, RowCleaner
+from salesflow.adapters.importers.table.columns import (
+    Context,
+    FindingCounts,
+    Layout,
+    LookupTable,
+    RowCleaner,
+)
 from salesflow.adapters.importers.table.extract import ROW_UNREADABLE, extract
 from salesflow.adapters.importers.table.mapping import TableMapping
 from salesflow.adapters.importers.table.mapping_file import (
@@ -52,10 +58,33 @@ from salesflow.domain.ids import new_id
 from salesflow.domain.process import Category
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import Instant, same_rules, zone
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
-__all__ = ["import_table"]
+__all__ = ["OpenRows", "RowFile", "import_rows", "import_table"]
 
+
+class RowFile(Protocol):
+    """A file of rows, whatever it is written in: a header, and numbered rows below it."""
+
+    at_rest: Path
+    """What is read, and stays as it is while it is."""
+    header: list[str]
+    blank_lines: int
+    """Lines without anything in them, counted by the last reading."""
+
+    def rows(self) -> Iterator[TableRow | BadRow]:
+        """Read the rows, one after the other; no two of a deal have one number."""
+
+    def found(self) -> FindingCounts:
+        """Return what columns held that is worth a line of the report."""
+
+    def assumed(self) -> list[Message]:
+        """Return what the file leaves open, or holds beside rows, in sentences."""
+
+
+OpenRows = Callable[[Path, TableMapping, ZoneInfo | None], RowFile]
+"""Opens a file, by a mapping and the zone of times that name none."""
 
 OPENED_BY = (
     "SELECT position, source_id FROM salesflow_events WHERE tenant = ? AND position > ?"
@@ -92,14 +121,49 @@ def import_table(  # noqa: PLR0913 - what the command line offers, all by keywor
         InputError: when file or mapping cannot be read, do not go together, or times need a
             zone that nobody named. Nothing is recorded then.
     """
+    return import_rows(
+        _open_table,
+        path,
+        mapping,
+        log=log,
+        strict=strict,
+        apply_changes=apply_changes,
+        trial=trial,
+        timezone=timezone,
+        progress=progress,
+    )
+
+
+def import_rows(  # noqa: PLR0913 - what the command line offers, all by keyword
+    opened: OpenRows,
+    path: str | Path,
+    mapping: str | Path | TableMapping | MappingFile,
+    *,
+    log: EventLog,
+    strict: bool = False,
+    apply_changes: bool = False,
+    trial: bool = False,
+    timezone: str | None = None,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """Import a file of another kind than CSV, as `import_table` does: `opened` reads its rows.
+
+    Raises:
+        InputError: as `import_table` does.
+    """
     origin = _origin(mapping)
     try:
-        work = _Import(Path(path), origin, log, timezone)
+        work = _Import(opened, Path(path), origin, log, timezone)
         return work.run(
             strict=strict, apply_changes=apply_changes, trial=trial, progress=progress
         )
     except MappingError as error:
         raise origin.explain(error) from error
+
+
+def _open_table(path: Path, mapping: TableMapping, zone: ZoneInfo | None) -> RowFile:
+    del zone  # cells are texts, whatever the time in them
+    return TableFile(path, mapping.file, _wanted(mapping))
 
 
 def _origin(mapping: str | Path | TableMapping | MappingFile) -> MappingFile:
@@ -115,6 +179,7 @@ class _Import:
 
     def __init__(
         self,
+        opened: OpenRows,
         path: Path,
         origin: MappingFile,
         log: EventLog,
@@ -126,7 +191,8 @@ class _Import:
         self._zone = _zone(mapping, timezone)
         business = _business_zone(log, self._zone)
         lookups = _lookups(path, origin)
-        self._table = TableFile(path, mapping.file, _wanted(mapping))
+        times = mapping.times.timezone
+        self._table = opened(path, mapping, zone(times) if times else self._zone or business)
         self._files = [self._table.at_rest, *(lookup.path for lookup in lookups.values())]
         layout = Layout(self._table.header, mapping, lookups)
         process = find_process(declared_process(mapping.process), log)
@@ -208,8 +274,12 @@ class _Import:
                 cells, adjustments = self._cleaner.clean(row)
                 object = plan.object(cells)
                 if not object:
-                    columns = " or ".join(self._mapping.object.named)
-                    raise RowError("has no deal id", columns)
+                    because = plan.why_left_out(cells)
+                    if because is None:
+                        columns = " or ".join(self._mapping.object.named)
+                        raise RowError("has no deal id", columns)
+                    report.leave_out(row.line, because)
+                    continue
             except Exception as error:  # noqa: BLE001 - a row never ends an import
                 self._refuse(row.line, row_error(error, ROW_UNREADABLE))
                 continue
@@ -243,7 +313,8 @@ class _Import:
 
     def _finished(self, report: ImportReport, rows_by_object: RowsByObject) -> ImportReport:
         report.objects_not_told = self._count_missing_deals(rows_by_object)
-        report.findings = findings_of(self._cleaner.findings)
+        report.findings = findings_of({**self._table.found(), **self._cleaner.findings})
+        report.assumed = self._table.assumed()
         report.finish()
         return report
 

@@ -170,6 +170,10 @@ class ImportPlan:
     ids: dict[tuple[str, ...], Text]
     """Reads the history row's id, for each choice of columns that hold it."""
 
+    def why_left_out(self, cells: Cells) -> str | None:
+        """Return why the mapping leaves a row out; None where it does not."""
+        return next((because for test, because in self.leave_out if test(cells)), None)
+
 
 def facts_offered() -> dict[str, type[Fact]]:
     """Return every fact a mapping can yield, by its kind."""

@@ -1,0 +1,1 @@
+"""Commands that write what is recorded, and what follows from it, into files."""
