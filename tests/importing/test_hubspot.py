@@ -342,12 +342,15 @@ def test_bad_records_are_refused_with_file_number_field_and_value(portal: CrmFol
     wrong = deal("9", {"amount": [entry("ten", "02-01T10:00")]})
     late = deal("10", {"dealstage": [{"value": "qualified", "timestamp": "soon"}]})
     nobody = {"id": "", "properties": {"dealname": "x"}, "archived": False}
-    portal.write("deals.json", [SOLD, wrong, late, nobody])
+    days = [entry("2026-05-01", "02-02T10:00"), entry("x", "02-01T10:00")]
+    never = deal("24", {"closedate": days})
+    portal.write("deals.json", [SOLD, wrong, late, nobody, never])
     report = portal.bring()
     assert {(each.file, each.line, each.column, each.value) for each in report.refused} == {
         ("deals.json", 2, "amount", "ten"),
         ("deals.json", 3, "timestamp", "soon"),
         ("deals.json", 4, "id", None),
+        ("deals.json", 5, "expected_close", "x"),
     }
     assert portal.deal("1").outcome == "won"
 

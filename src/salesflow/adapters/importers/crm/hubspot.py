@@ -27,8 +27,11 @@ from salesflow.adapters.importers.crm.hubspot_pipelines import (
 from salesflow.adapters.importers.crm.hubspot_records import (
     OF_DEALS,
     SHAPES,
+    companies_of,
     history_of,
+    ids_in,
     in_one_form,
+    own_id,
 )
 from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
@@ -143,7 +146,7 @@ class HubSpot(CrmSystem):
         """Leave out objects of other kinds, and contacts of no company."""
         if record.kind == "unread":
             return NO_DEAL
-        alone = record.kind == "contact" and not _companies_of(record.values)
+        alone = record.kind == "contact" and not companies_of(record.values)
         return NO_COMPANY if alone else None
 
     def look(self, record: CrmRecord) -> None:
@@ -161,7 +164,7 @@ class HubSpot(CrmSystem):
             case "values":
                 self._look_at_values(values)
             case "company" | "company_csv":
-                self._companies.add(_own_id(values))
+                self._companies.add(own_id(values))
             case _:
                 pass
 
@@ -174,8 +177,8 @@ class HubSpot(CrmSystem):
             case "deal":
                 return id_text(values["values"].get("id"), "id")
             case "company" | "company_csv" | "contact":
-                of = _companies_of(values) if record.kind == "contact" else []
-                return customer_object(of[0] if of else _own_id(values))
+                of = companies_of(values) if record.kind == "contact" else []
+                return customer_object(of[0] if of else own_id(values))
             case "merged":
                 survivor = values.get("dealid") or values.get("survivingdealid")
                 return id_text(survivor, "deal_id")
@@ -237,7 +240,7 @@ class HubSpot(CrmSystem):
         at = self._time(values, "createdate", utc=utc)
         if id not in self._companies:
             yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
-        person = _own_id(values)
+        person = own_id(values)
         names = (read.text(values, "firstname"), read.text(values, "lastname"))
         added = ContactPersonAdded(
             person_id=object_id(self.name, person, "person"),
@@ -275,7 +278,7 @@ class HubSpot(CrmSystem):
                         changes += self._values_of(deal, record)
                     case _:
                         changes += self._change(deal, record)
-        self._take_history(deal, changes)
+        self._take_history(deal, changes, refused)
         return deal
 
     # Looking: what has to be known of all records before any deal is read.
@@ -292,7 +295,7 @@ class HubSpot(CrmSystem):
         told = "amount" in present or "amount" in history
         self._amounts_without_currency |= told and "dealcurrencycode" not in present
         for each in (*history.get(MERGED, []), {"value": present.get(MERGED)}):
-            self._absorbed |= _ids_in(each["value"])
+            self._absorbed |= ids_in(each["value"])
         dated = any(name.startswith(ENTERED) for name in present)
         self._entered_only |= dated and not history.get("dealstage")
 
@@ -510,7 +513,9 @@ class HubSpot(CrmSystem):
 
     # History: what changed in one instant is one step.
 
-    def _take_history(self, deal: CrmDeal, changes: list[PropertyChange]) -> None:
+    def _take_history(
+        self, deal: CrmDeal, changes: list[PropertyChange], refused: dict[int, RowError]
+    ) -> None:
         steps: list[HistoryRecord] = []
         process, currency = deal.process, first_currency(changes) or deal.currency
         for group in by_time(changes, deal.opened):
@@ -518,22 +523,29 @@ class HubSpot(CrmSystem):
             currency = told.get("dealcurrencycode") or currency
             home = self._pipelines.home(told.get("dealstage") or "")
             process = self._pipelines.find(told.get("pipeline") or home or process, "")[0]
-            after: dict[Attribute, object] = {
-                TRACKED[name]: self._value(TRACKED[name], value, currency, process, utc=True)
-                for name, value in told.items()
-                if name in TRACKED and (value or name not in ("dealstage", "pipeline"))
-            }
-            if home is not None:
-                after["process"] = process
-            if after:
-                actor = next((each.actor for each in group if each.actor), None)
-                place = group[0].place
-                steps.append(HistoryRecord(place, "", group[0].at, actor, after))
-                deal.told_with.update({e.place: place for e in group if e.place != place})
+            place = group[0].place
+            with refusing(CrmRecord("history", place, {}), refused):
+                after = self._after(told, currency, process)
+                if home is not None:
+                    after["process"] = process
+                if after:
+                    actor = next((each.actor for each in group if each.actor), None)
+                    steps.append(HistoryRecord(place, "", group[0].at, actor, after))
+                    deal.told_with.update({e.place: place for e in group if e.place != place})
         ordered, deal.tied = in_order_of_time(steps, deal.now)
         deal.steps = with_reasons(ordered)
         first = next((step.at for step in deal.steps if "stage" in step.after), None)
         open_with(deal, first)
+
+    def _after(
+        self, told: Mapping[str, str | None], currency: str | None, process: str
+    ) -> dict[Attribute, object]:
+        """Return what properties that were changed together say of a deal from then on."""
+        return {
+            TRACKED[name]: self._value(TRACKED[name], value, currency, process, utc=True)
+            for name, value in told.items()
+            if name in TRACKED and (value or name not in ("dealstage", "pipeline"))
+        }
 
     # Merges.
 
@@ -550,11 +562,11 @@ class HubSpot(CrmSystem):
         entries = list(record.values["history"].get(MERGED, []))
         timed = [(self._time(each, "timestamp", utc=True), each["value"]) for each in entries]
         for at, value in sorted(timed, key=lambda each: each[0].instant if each[0] else 0):
-            for other in sorted(_ids_in(value) - known):
+            for other in sorted(ids_in(value) - known):
                 self._note_merge(deal, record.place, other, at, None)
-            known |= _ids_in(value)
+            known |= ids_in(value)
         at = self._time(values, "hslastmodifieddate", utc=utc)
-        for other in sorted(_ids_in(values.get(MERGED)) - known):
+        for other in sorted(ids_in(values.get(MERGED)) - known):
             self._note_merge(deal, record.place, other, at, AS_EXPORTED)
 
     def _note_merge(
@@ -578,20 +590,3 @@ class HubSpot(CrmSystem):
             fact = DealAbsorbed(absorbed=id, inferred=because)
             deal.told.append(ToldFact(place, other, "absorbed", fact, at))
         return True
-
-
-def _companies_of(values: Mapping[str, Any]) -> list[str]:
-    """Return the companies that a contact belongs to."""
-    named = str(values.get("associatedcompanyid") or "")
-    found = [*values.get("companies", []), named]
-    return [id_text(each, "company") for each in found if each]
-
-
-def _own_id(values: Mapping[str, Any]) -> str:
-    names = ("id", "recordid", "companyid", "hsobjectid")
-    return id_text(next((values[name] for name in names if name in values), None), "id")
-
-
-def _ids_in(value: object) -> set[str]:
-    text = str(value or "").replace(",", ";")
-    return {part.strip() for part in text.split(";") if part.strip()}

@@ -13,8 +13,19 @@ from typing import Any, Final, NamedTuple
 
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.ids import id_text
 
-__all__ = ["OF_DEALS", "SHAPES", "StageRow", "history_of", "in_one_form", "stages_of"]
+__all__ = [
+    "OF_DEALS",
+    "SHAPES",
+    "StageRow",
+    "companies_of",
+    "history_of",
+    "ids_in",
+    "in_one_form",
+    "own_id",
+    "stages_of",
+]
 
 
 def _used(text: str) -> frozenset[str]:
@@ -321,3 +332,22 @@ def _pair(column: str) -> tuple[int, str]:
     name = bare.rstrip("0123456789")
     held = "time" if any(word in name for word in ("time", "date")) else "value"
     return int(digits or bare[len(name) :] or 1), held
+
+
+def companies_of(values: Mapping[str, Any]) -> list[str]:
+    """Return the companies that a contact belongs to."""
+    named = str(values.get("associatedcompanyid") or "")
+    found = [*values.get("companies", []), named]
+    return [id_text(each, "company") for each in found if each]
+
+
+def own_id(values: Mapping[str, Any]) -> str:
+    """Return the id of a company or contact."""
+    names = ("id", "recordid", "companyid", "hsobjectid")
+    return id_text(next((values[name] for name in names if name in values), None), "id")
+
+
+def ids_in(value: object) -> set[str]:
+    """Return the deals that a list of merged ones names."""
+    text = str(value or "").replace(",", ";")
+    return {part.strip() for part in text.split(";") if part.strip()}
