@@ -8,12 +8,13 @@ A module of its own, so that `odoo.py` reads as what leads of Odoo mean.
 """
 
 import re
+import sqlite3
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
+from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
 
-__all__ = ["SHAPES", "Ref", "id_of", "in_one_form", "ref_in"]
+__all__ = ["SHAPES", "OdooMessages", "OdooNames", "Ref", "id_of", "in_one_form", "ref_in"]
 
 
 def _used(text: str) -> frozenset[str]:
@@ -147,3 +148,52 @@ def ref_in(value: object) -> Ref:
     if text.isdigit():
         return Ref(text if text.strip("0") else None)
     return Ref(None, text or None)
+
+
+class OdooNames:
+    """Ids and names of what records refer to, as some say the one and some the other."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[str, str], str] = {}
+        self._ids: dict[tuple[str, str], str] = {}
+
+    def see(self, kind: str, ref: Ref) -> None:
+        """Note that an id bears a name."""
+        if ref.id and ref.name:
+            self._names.setdefault((kind, ref.id), ref.name)
+            self._ids.setdefault((kind, plain_name(ref.name)), ref.id)
+
+    def of(self, kind: str, id: str) -> str | None:
+        """Return the name of an id."""
+        return self._names.get((kind, id))
+
+    def resolve(self, kind: str, ref: Ref) -> str | None:
+        """Return the id of what is referred to, or its name where no id is known."""
+        return ref.id or self._ids.get((kind, plain_name(ref.name or ""))) or ref.name
+
+
+class OdooMessages:
+    """What messages are about, in a temporary file: there are more of them than of anything."""
+
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("")
+        self._file.execute(
+            "CREATE TABLE messages (id TEXT PRIMARY KEY, resid, date, author, subject, model)"
+        )
+
+    def keep(self, id: str, values: Mapping[str, Any]) -> None:
+        """Keep what a message says of the changes tracked with it."""
+        told = [ref_in(values.get("resid")).id, values.get("date")]
+        author = ref_in(values.get("authorid")).id
+        told += [author, values.get("subject"), values.get("model")]
+        texts = [None if each is None else str(each) for each in told]
+        self._file.execute(
+            "INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?, ?)", [id, *texts]
+        )
+
+    def get(self, id: str) -> dict[str, str]:
+        """Return what is known of a message; nothing of one that is not there."""
+        found = self._file.execute("SELECT * FROM messages WHERE id = ?", [id]).fetchone()
+        names = ("resid", "date", "authorid", "subject", "model")
+        told = zip(names, found[1:], strict=True) if found else ()
+        return {name: value for name, value in told if value is not None}
