@@ -10,19 +10,25 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import pytest
-from pydantic import AfterValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, TypeAdapter, ValidationError
 
 from catalogues import FOLDER, compiled, messages, messages_in, modules_of, tree_of
 from salesflow import STANDARD, Deals, Money, SalesFlow, domain
+from salesflow.cli.recording.thing_shown import shown_values
 from salesflow.domain import wording
-from salesflow.domain.catalogue import CATALOGUE
+from salesflow.domain.catalogue import AGGREGATES, CATALOGUE
+from salesflow.domain.deal import Deal
 from salesflow.domain.deal.merge_checks import _chained
-from salesflow.domain.event import Fact
+from salesflow.domain.deal.stages import StageMoved
+from salesflow.domain.event import Event, Fact
+from salesflow.domain.goal import GoalSet
 from salesflow.domain.values import Number, SafeText
 from salesflow.domain.wording import REASONS, WITH_ARGUMENTS, Message, reason_of
 from salesflow.presentation import messages as presentation
-from salesflow.presentation.messages import say, say_count, translated
-from salesflow.presentation.value_text import label_text, words_text
+from salesflow.presentation.fields import called
+from salesflow.presentation.messages import in_language, say, say_count, translated
+from salesflow.presentation.table import TableOfView, titles_and_columns
+from salesflow.presentation.value_text import contexts_of, label_text, words_text
 from salesflow.projections.core.left_out import PROBLEMS
 from salesflow.projections.registry import QUESTIONS
 from simulated import demo, ran
@@ -273,6 +279,72 @@ def test_every_field_of_a_fact_and_every_word_of_its_lists_has_its_chinese(
         for word in words_of(field.annotation):
             said = words_text(name, word, "zh")
             assert CHINESE(said) or word in SAME_IN_CHINESE, f"{word} of {name} has no Chinese"
+
+
+def records_in(kind: object) -> Iterator[type]:
+    """Give the records that a type holds, and those in them; money is told as one."""
+    if isinstance(kind, type) and kind not in (Money, Event):
+        annotations = fields_of(kind)
+        if annotations:
+            yield kind
+            for each in annotations.values():
+                yield from records_in(each)
+    for part in get_args(kind):
+        yield from records_in(part)
+
+
+def fields_of(kind: type) -> dict[str, Any]:
+    """Give the fields of a record and their types; none of what is no record."""
+    if issubclass(kind, BaseModel):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    return get_type_hints(kind) if hasattr(kind, "_fields") else {}
+
+
+def told_of_things() -> dict[type, dict[str, Any]]:
+    """Give every record that `show` or `history` tells, with its fields and their types."""
+    states: dict[type, dict[str, Any]] = {
+        kind: {name: get_type_hints(kind.state_class)[name] for name in shown_values(kind)}
+        for kind in AGGREGATES
+        if kind is not Deal  # of which `show` is a question
+    }
+    told = [field.annotation for fact in CATALOGUE for field in fact.model_fields.values()]
+    told += [each for fields in states.values() for each in fields.values()]
+    records = {record: fields_of(record) for kind in told for record in records_in(kind)}
+    return {**records, **states}
+
+
+@pytest.mark.parametrize("record", told_of_things().items(), ids=lambda it: it[0].__name__)
+def test_every_value_that_is_shown_of_a_thing_has_its_chinese(record: tuple[type, Any]) -> None:
+    kind, fields = record
+    for name, annotation in fields.items():
+        labels = (
+            label_text(name, "zh", kind),
+            in_language(called(name, kind), "zh", *contexts_of(kind)),
+        )
+        for label in labels:
+            assert CHINESE(label) or label in SAME_IN_CHINESE, f"{name} has no Chinese"
+        for word in words_of(annotation):
+            said = words_text(name, word, "zh")
+            assert CHINESE(said) or word in SAME_IN_CHINESE, f"{word} of {name} has no Chinese"
+
+
+def test_what_is_one_word_in_english_is_said_in_chinese_as_it_is_meant() -> None:
+    """A target is a figure of goals and a stage of deals, a completed training no day."""
+    for title, column, said in (
+        ("Contests", "First", "第一名"),
+        ("Goals", "Target", "目标值"),
+        ("Trainings", "Completed", "已完成"),
+        ("People of the training", "Completed", "完成日期"),
+        ("Differences from earlier statements", "Events", "相关事件"),
+        ("Disputes", "Objection", "异议理由"),
+        ("Lines", "Base", "计佣基数"),
+    ):
+        table = TableOfView(title, (column,), ())
+        [(_, [laid])] = titles_and_columns([table], "zh")
+        assert laid.name == said
+    assert label_text("target", "zh", GoalSet) == "目标值"
+    assert label_text("target", "zh", StageMoved) == "目标阶段"
+    assert words_text("kind", "refunded", "zh") == "退款"
 
 
 def words_of(kind: object) -> Iterator[str]:

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from salesflow import Deal, RepCard, SalesFlow
+from salesflow import STANDARD, Deal, Rep, RepCard, SalesFlow
 from salesflow.cli.app import ABOUT, COMMANDS, CommandGroup, ThingCommand
 from salesflow.cli.ids import find_deal
 from salesflow.cli.recording.values import Parameter, parameters_of
+from salesflow.projections.registry import QUESTIONS
 from simulated import typed
 
 HOUSE = """
@@ -149,6 +151,39 @@ def test_what_a_file_makes_may_be_named_in_it(house: str, tmp_path: Path) -> Non
     assert told.code == 0, told.err
     facts = [each["fact"] for each in json.loads(told.out)["recorded"]]
     assert facts[0]["scope"] == {"team": "south"}
+
+
+OF_BOTH = [
+    name
+    for name, question in QUESTIONS.items()
+    if "team" in question.model_fields and {"owner", "rep"} & {*question.model_fields}
+]
+GIVEN = {"goal-check": {"metric": "orders"}}
+
+
+@pytest.fixture(scope="module")
+def teams() -> Iterator[SalesFlow]:
+    """Ann of team east, who has a deal, and bob of team west."""
+    with SalesFlow("sqlite://") as flow:
+        with flow.session() as s:
+            s.add(Rep.join("ann", team="east", name="Ann", occurred_at=date(2026, 1, 5)))
+            s.add(Rep.join("bob", team="west", name="Bob", occurred_at=date(2026, 1, 5)))
+            s.add(Deal.open(STANDARD, title="ERP", owner="ann", occurred_at=date(2026, 2, 2)))
+        yield flow
+
+
+@pytest.mark.parametrize("name", OF_BOTH)
+def test_a_rep_who_was_never_in_the_team_asked_about_is_told_by_every_question(
+    teams: SalesFlow, name: str
+) -> None:
+    question = QUESTIONS[name]
+    who = "owner" if "owner" in question.model_fields else "rep"
+    given = {who: "ann", **GIVEN.get(name, {})}
+    assert teams.ask(question.model_validate({**given, "team": "east"})).unmet == ()
+    [unmet] = teams.ask(question.model_validate({**given, "team": "west"})).unmet
+    said = "nothing is of both a team and a rep who was never in it:"
+    assert unmet.sentence() == f"{said} 'ann'; perhaps east"
+    assert unmet.sentence("zh").startswith("该销售从未在所问团队")
 
 
 def test_an_answer_about_somebody_never_met_says_so_above_all_in_every_form(house: str) -> None:

@@ -109,9 +109,9 @@ def test_awards_and_outside_figures_are_listed() -> None:
     awards = ran("award", "list", "--db", demo().url)
     assert "spring-2026" in awards.out
     figures = ran("figure", "list", "--db", demo().url)
-    assert re.search(r"market_share +6 +2026-01-01 … 2026-03-31 +13.2% +share", figures.out)
+    assert re.search(r"market_share +6 +2026-Q1 +13.2% +share", figures.out)
     one = ran("figure", "show", "market_share", "--db", demo().url)
-    assert re.search(r"2024-10-01 … 2024-12-31 +11.2% +share +simulated", one.out)
+    assert re.search(r"2024-Q4 +11.2% +share +simulated", one.out)
     none = ran("figure", "show", "market-shar", "--db", demo().url)
     assert none.code != 0
     assert "perhaps market_share" in none.err

@@ -209,6 +209,13 @@ def test_a_condition_that_is_never_met_or_always_is_refused(
         session.add(Alert.define("rate", **given))  # type: ignore[arg-type]
 
 
+def test_a_change_since_some_days_is_told_in_the_language_asked_for(books: Shop) -> None:
+    define(books, condition="rose_by", threshold="0", days=30)
+    for language, said in (("en", "/ 30 days"), ("zh", "/ 30 天")):
+        [alerts] = books.flow.ask(Alerts()).tables(language)  # type: ignore[arg-type]
+        assert said in alerts.rows[0][5]
+
+
 def test_a_sum_may_be_below_nothing_and_a_count_at_it(books: Shop) -> None:
     money = watched_figure(books.flow, "kpis", "lines[group=null].sales[currency=CNY].amount")
     count = watched_figure(books.flow, "kpis", "lines[group=null].orders")

@@ -43,7 +43,7 @@ def test_each_export_is_a_snapshot_tagged_with_its_position(
     with SalesFlow(sqlite_url) as flow:
         for number in range(2):
             tell(flow, 2)
-            flow.export_lake(tmp_path, iceberg=not number)
+            flow.exports.lake(tmp_path, iceberg=not number)
             heads.append(flow.log.head().position)
             log = table_of(tmp_path, "log")
             assert positions(log) == [*range(1, heads[-1] + 1)]
@@ -79,4 +79,4 @@ def test_without_pyiceberg_it_is_said_what_to_install(
         SalesFlow(sqlite_url) as flow,
         pytest.raises(SalesflowError, match=r"pip install 'salesflow\[lake\]'"),
     ):
-        flow.export_lake(tmp_path, iceberg=True)
+        flow.exports.lake(tmp_path, iceberg=True)

@@ -76,7 +76,7 @@ def log_of(flow: SalesFlow) -> list[dict[str, Any]]:
 def test_a_folder_holds_every_event_and_every_row(database_url: str, tmp_path: Path) -> None:
     with SalesFlow(database_url) as flow:
         tell(flow, 5)
-        flow.export_lake(tmp_path)
+        flow.exports.lake(tmp_path)
         assert log_in(tmp_path) == log_of(flow)
         assert rows_in(tmp_path) == content(flow)
         assert there(tmp_path).position == flow.log.head().position
@@ -86,7 +86,7 @@ def test_a_folder_holds_every_event_and_every_row(database_url: str, tmp_path: P
 def test_files_lie_by_tenant_and_bucket_and_are_sorted(sqlite_url: str, tmp_path: Path) -> None:
     with SalesFlow(sqlite_url, tenant="acme") as flow:
         tell(flow, 5)
-        flow.export_lake(tmp_path, digits=2)
+        flow.exports.lake(tmp_path, digits=2)
     found = there(tmp_path, "acme")
     for file in found.log:
         rows = pq.ParquetFile(tmp_path / file.path).read().to_pylist()
@@ -108,10 +108,10 @@ def test_a_second_export_adds_what_is_new_and_leaves_the_rest(
 ) -> None:
     with SalesFlow(database_url) as flow:
         tell(flow, 6)
-        first = flow.export_lake(tmp_path, digits=2)
-        assert flow.export_lake(tmp_path).written == ()
+        first = flow.exports.lake(tmp_path, digits=2)
+        assert flow.exports.lake(tmp_path).written == ()
         tell(flow, 1)
-        second = flow.export_lake(tmp_path)
+        second = flow.exports.lake(tmp_path)
         assert log_in(tmp_path) == log_of(flow)
         assert rows_in(tmp_path) == content(flow)
         new = flow.log.head().position - first.manifest.position
@@ -120,7 +120,7 @@ def test_a_second_export_adds_what_is_new_and_leaves_the_rest(
         assert all(
             file.bucket == deal for file in second.written if "/stages/" not in file.path
         )
-        whole = flow.export_lake(tmp_path / "other", digits=2).manifest
+        whole = flow.exports.lake(tmp_path / "other", digits=2).manifest
         assert whole.digest == second.manifest.digest
         assert whole.digest != first.manifest.digest
 
@@ -132,7 +132,7 @@ def test_a_bucket_of_many_files_gets_one(
     with SalesFlow(sqlite_url) as flow:
         for _ in range(4):
             tell(flow, 6)
-            flow.export_lake(tmp_path)
+            flow.exports.lake(tmp_path)
         buckets = [file.bucket for file in there(tmp_path).log]
         assert max(map(buckets.count, buckets)) <= 2
         assert log_in(tmp_path) == log_of(flow)
@@ -145,7 +145,7 @@ def test_whoever_has_opened_a_folder_goes_on_seeing_what_was_there(
     monkeypatch.setattr(log_export, "FILES_MAX", 1)
     with SalesFlow(sqlite_url) as flow:
         tell(flow, 4)
-        flow.export_lake(tmp_path)
+        flow.exports.lake(tmp_path)
         with opened(tmp_path) as connection:
             asked = (
                 'SELECT count(*), max(known_from) FROM "deal_state"',
@@ -154,7 +154,7 @@ def test_whoever_has_opened_a_folder_goes_on_seeing_what_was_there(
             before = [connection.execute(each).fetchall() for each in asked]
             for _ in range(3):
                 tell(flow, 4)
-                flow.export_lake(tmp_path)
+                flow.exports.lake(tmp_path)
             assert [connection.execute(each).fetchall() for each in asked] == before
 
 
@@ -172,15 +172,15 @@ def test_an_export_that_is_stopped_leaves_what_was_there_and_is_gone_on_with(
 
     with SalesFlow(sqlite_url) as flow:
         tell(flow, 3)
-        flow.export_lake(tmp_path)
+        flow.exports.lake(tmp_path)
         kept = rows_in(tmp_path)
         tell(flow, 2)
         with monkeypatch.context() as patch:
             patch.setattr(lake_export, step, stopped)
             with pytest.raises(KeyboardInterrupt):
-                flow.export_lake(tmp_path)
+                flow.exports.lake(tmp_path)
         assert rows_in(tmp_path) == kept
-        flow.export_lake(tmp_path)
+        flow.exports.lake(tmp_path)
         assert rows_in(tmp_path) == content(flow)
         assert log_in(tmp_path) == log_of(flow)
 
@@ -194,12 +194,12 @@ def test_files_that_nobody_can_be_at_any_more_are_removed(
     with SalesFlow(sqlite_url) as flow:
         for _ in range(3):
             tell(flow, 2)
-            flow.export_lake(tmp_path)
+            flow.exports.lake(tmp_path)
         last = there(tmp_path)
         left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.parquet*")}
         named = {file.path for file in last.files()}
         assert named < left
-        flow.export_lake(tmp_path)
+        flow.exports.lake(tmp_path)
         left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.parquet*")}
         assert left == named
 
@@ -210,23 +210,23 @@ def test_another_log_another_cut_and_what_is_no_export_are_refused(
     with SalesFlow(sqlite_url) as flow, SalesFlow(f"{sqlite_url}-2") as other:
         for each in (flow, other):
             tell(each, 1)
-        flow.export_lake(tmp_path)
+        flow.exports.lake(tmp_path)
         with pytest.raises(InputError, match="holds another log of tenant main"):
-            other.export_lake(tmp_path)
+            other.exports.lake(tmp_path)
         with pytest.raises(InputError, match="buckets of 1 digits, not 2"):
-            flow.export_lake(tmp_path, digits=2)
+            flow.exports.lake(tmp_path, digits=2)
         with pytest.raises(InputError, match="1 to 4 digits, not 9"):
-            flow.export_lake(tmp_path / "new", digits=9)
+            flow.exports.lake(tmp_path / "new", digits=9)
         (tmp_path / "manifests" / "main.json").write_text("{}")
         with pytest.raises(InputError, match=r"main\.json is not what an export wrote"):
-            flow.export_lake(tmp_path)
+            flow.exports.lake(tmp_path)
 
 
 def test_tenants_share_a_folder(sqlite_url: str, tmp_path: Path) -> None:
     with SalesFlow(sqlite_url) as main, SalesFlow(sqlite_url, tenant="acme") as acme:
         for flow, deals in ((main, 2), (acme, 3)):
             tell(flow, deals)
-            flow.export_lake(tmp_path)
+            flow.exports.lake(tmp_path)
         assert rows_in(tmp_path) == content(main)
         assert rows_in(tmp_path, "acme") == content(acme)
         assert [each.tenant for each in LakeFolder(tmp_path).manifests()] == ["acme", "main"]
@@ -236,7 +236,7 @@ class AnalystLake(AnalystSql):
     """The analyst's SQL over a lake folder."""
 
     def __init__(self, flow: SalesFlow, folder: Path) -> None:
-        flow.export_lake(folder)
+        flow.exports.lake(folder)
         self._connection = opened(folder, flow.log.tenant)
         self._timezone = flow.settings().timezone
         now = from_instant(flow.log.head().recorded).astimezone(self._timezone)

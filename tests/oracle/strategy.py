@@ -75,7 +75,7 @@ def _market(
 
 
 def _improvements(events: list[Raw], span: Span, as_of: int, known_at: int) -> dict[str, str]:
-    """Say which improvements run, or were concluded in a span."""
+    """Say which improvements ran, or were concluded, in a span."""
     keys = {e["payload"]["improvement"] for e in events if e["kind"] == "improvement.proposed"}
     found = {}
     for key in keys:
@@ -83,22 +83,25 @@ def _improvements(events: list[Raw], span: Span, as_of: int, known_at: int) -> d
         if not history or history[0]["payload"]["improvement"] != key:
             continue
         state = _state(history, as_of)
-        if state is not None and (state[0] == "running" or span[0] <= state[1] < span[1]):
-            found[key] = state[0]
+        if state is None:
+            continue
+        began, ended = state
+        ran = began is not None and began < span[1] and (ended is None or ended >= span[0])
+        if ran or (ended is not None and span[0] <= ended < span[1]):
+            found[key] = "running" if ended is None else "concluded"
     return found
 
 
-def _state(history: list[Raw], as_of: int) -> tuple[str, int] | None:
-    """Say whether it runs or was concluded, and when; None before any of both."""
+def _state(history: list[Raw], as_of: int) -> tuple[int | None, int | None] | None:
+    """Say when it first ran and when it was concluded; None before any of both."""
     if history[0]["occurred"] > as_of:
         return None
-    state: tuple[str, int] | None = None
-    for event in history[1:]:
+    began: int | None = None
+    for event in sorted(history[1:], key=lambda each: effect_of(each)):
         if event["occurred"] < history[0]["occurred"] or effect_of(event) > as_of:
             continue
-        concluded = state is not None and state[0] == "concluded"
-        if event["kind"] == "improvement.started" and not concluded:
-            state = state or ("running", 0)
-        elif event["kind"] == "improvement.concluded" and not concluded:
-            state = ("concluded", effect_of(event))
-    return state
+        if event["kind"] == "improvement.started":
+            began = effect_of(event) if began is None else began
+        elif event["kind"] == "improvement.concluded":
+            return began, effect_of(event)
+    return None if began is None else (began, None)

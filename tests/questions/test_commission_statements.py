@@ -28,6 +28,7 @@ from questions.paying import (
     refunded,
     reopened,
     repeated,
+    retired,
     retracted,
     revised,
     skilled,
@@ -532,6 +533,20 @@ def test_what_counts_for_nothing_is_named_with_the_reason() -> None:
             ("won", "no_amount"),
             ("paid", "no_rate"),
         ]
+
+
+def test_a_sale_after_the_plan_was_retired_is_not_credited_and_says_why() -> None:
+    with payroll(
+        plan(),
+        won(1, "03-10", "10000"),
+        retired("03-31"),
+        won(2, "03-31", "100"),
+        won(3, "04-10", "20000"),
+        won(4, "04-11", "20000", by="bob"),
+    ) as found:
+        [none] = found.asks("ann", "2026-04").not_credited
+        assert told(none.reason, none.amount) == ("plan_retired", 20_000)
+        assert found.asks("ann", "2026-03").not_credited == ()
 
 
 def outside(found: Payroll, month: str, rep: str = "ann") -> list[tuple[str, Decimal | None]]:

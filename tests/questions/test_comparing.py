@@ -1,16 +1,19 @@
 """Two answers side by side: what is subtracted, what is matched, and what is only said."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from importlib import import_module
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
 
-from salesflow import STANDARD, Deal, Money, SalesFlow
+from given import opened
+from questions.shop import shop
+from salesflow import STANDARD, Deal, Feedback, Money, SalesFlow
+from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.metric import METRICS
 from salesflow.domain.time import Moment, Period
 from salesflow.domain.values import Currency, Reference, SafeText, Value
@@ -463,3 +466,43 @@ def test_each_list_stands_under_its_own_name_whatever_tables_the_answer_has() ->
     tables = Comparison(then=views[0], now=views[1]).tables()
     assert [table.title for table in tables] == ["Reps", "Worths"]
     assert [table.columns[0] for table in tables] == ["Rep", "Deal"]
+
+
+def test_a_row_of_an_event_is_named_by_its_deal_and_day_and_not_by_its_number() -> None:
+    with shop() as books:
+        books.turn("2026-05-20").tell(1, ("2026-04-01", opened(title="ERP")))
+        for day in ("2026-05-03", "2026-05-04"):
+            books.tell(1, (day, FeedbackReceived(scale="nps", score=2, text="slow")))
+        asked = Feedback(from_=date(2026, 5, 1), to=date(2026, 6, 1))
+        found = books.flow.compare(asked, as_of="2026-05-20", to_as_of="2026-05-01")
+        for language, owed in (("en", "Due for follow-up"), ("zh", "应跟进")):
+            tables = found.tables(language)  # type: ignore[arg-type]
+            rows = [table for table in tables if table.columns[0] == "Deal"]
+            assert len(rows) == 2, "what was said, and the detractors"
+            for table in rows:
+                days = {
+                    cell[:10] for row in table.rows for cell in row if cell[:7] == "2026-05"
+                }
+                assert days == {"2026-05-03", "2026-05-04"}
+            named = [row[0] for row in tables[0].rows]
+            assert any(owed in each for each in named)
+            assert "到期日" not in "".join(named)
+
+
+def test_words_of_closed_lists_are_never_compared_by_their_keys() -> None:
+    class Covered(View):
+        population: ClassVar[str] = "all"
+        formula: ClassVar[str] = "as it is"
+        missing: tuple[Literal["economic_buyer", "champion"], ...]
+
+        def tables(self, language: Language = "en") -> list[TableOfView]:
+            """Lay nothing out."""
+            del language
+            return []
+
+    then, now = (
+        Covered(moment=MOMENT, missing=found) for found in (("champion",), ("economic_buyer",))
+    )
+    text = Comparison(then=then, now=now).table("zh")
+    assert "预算决策人" in text
+    assert "economic_buyer" not in text

@@ -10,7 +10,7 @@ from given import opened
 from questions.shop import Shop, deal_id, shop
 from salesflow import Deal, ProcessDiff, SalesProcess
 from salesflow.domain.deal.outcomes import DealLost
-from salesflow.domain.process import Label, ProcessVersion, Stage, process_id
+from salesflow.domain.process import CRITERIA, Label, ProcessVersion, Stage, process_id
 from salesflow.errors import InputError, NotFoundError
 from salesflow.projections.improvement.process_diff import ProcessDiffView
 
@@ -44,6 +44,9 @@ SECOND = _version(
 )
 
 
+BUDGET, CONTACT = (" / ".join(CRITERIA[key]) for key in ("budget_confirmed", "contact_logged"))
+
+
 @pytest.fixture
 def sales() -> Iterator[Shop]:
     """Two deals of the first version; one of them goes on under the second."""
@@ -70,13 +73,46 @@ def test_every_difference_is_named_with_what_was_and_what_is(sales: Shop) -> Non
         ("probability_changed", "a", None, "10%", "20%"),
         ("limit_changed", "a", None, "10", "14"),
         ("stage_moved", "b", None, "2", "3"),
-        ("criterion_added", "b", "budget_confirmed", None, "budget_confirmed"),
-        ("criterion_removed", "b", "contact_logged", "contact_logged", None),
+        ("criterion_added", "b", "budget_confirmed", None, BUDGET),
+        ("criterion_removed", "b", "contact_logged", CONTACT, None),
         ("stage_added", "e", None, None, "4"),
         ("stage_removed", "d", None, "4", None),
         ("reason_renamed", None, "price", "Price / 价格", "Too dear / 价格过高"),
         ("skipping_changed", None, None, "yes", "no"),
     ]
+
+
+def test_people_read_names_and_words_in_the_place_of_keys() -> None:
+    kpi = {"metric": "lead_conversion", "target": "0.2"}
+    old = _version(1, _stage("a", kpis=[kpi]), _stage("b"), qualifying_stage="a")
+    new = _version(
+        2,
+        _stage("a", kpis=[kpi | {"target": "0.3"}], forecast_category="best_case"),
+        _stage("b", exit_criteria=("decision_process_mapped",)),
+        qualifying_stage="b",
+        skipping_allowed=False,
+    )
+    with shop(old) as books:
+        books.publish(new)
+        books.turn("2026-06-01")
+        for language, words in (
+            ("en", ("best case", "target changed: lead conversion", "the decision process is")),
+            ("zh", ("乐观", "潜在客户转化率", "已了解购买决策过程")),
+        ):
+            table = ask(books).tables(language)[0]  # type: ignore[arg-type]
+            text = "\n".join(" ".join(row) for row in table.rows)
+            for word in words:
+                assert word in text, text
+            for key in ("best_case", "decision_process_mapped", "lead_conversion"):
+                assert key not in text
+            assert ("A / 阶段a", "B / 阶段b") in {row[2:] for row in table.rows}
+
+
+def test_the_first_version_beside_itself_says_so(sales: Shop) -> None:
+    for view in (ask(sales, from_version=1, to_version=1), ask(sales, to_version=1)):
+        [note] = view.tables()[0].notes
+        assert "version 1 is compared with itself: it is the first one" in note
+        assert "name a later one" in note
 
 
 def test_the_other_way_round_what_was_added_was_removed(sales: Shop) -> None:
@@ -155,7 +191,7 @@ def test_a_version_that_deals_stand_on_is_listed_though_it_came_later(sales: Sho
         (2, False, 1),
     ]
     assert (view.from_version, view.to_version) == (1, 1)
-    assert "version 1 is the first one of the process ours" in view.table()
+    assert "it is the first one of the process ours" in view.table()
 
 
 def test_one_version_is_said_to_be_the_only_one(sales: Shop) -> None:
@@ -165,7 +201,7 @@ def test_one_version_is_said_to_be_the_only_one(sales: Shop) -> None:
     assert "→" not in text
     assert "Deals, old version" not in text
     first = ask(sales, to_version=1).table()
-    assert "version 1 is the first one of the process ours" in first
+    assert "it is the first one of the process ours" in first
     itself = ask(sales, from_version=2, to_version=2).table()
     assert "version 2 is compared with itself" in itself
 

@@ -9,6 +9,7 @@ import pytest
 from given import cny, opened
 from questions.shop import Shop, deal_id, shop
 from salesflow import (
+    STANDARD,
     Case,
     Deal,
     Figures,
@@ -22,6 +23,7 @@ from salesflow.domain.deal.after_sales import FeedbackReceived
 from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.deal.stages import StageMoved
 from salesflow.domain.figures import FIGURES_ID
+from salesflow.domain.improvement import improvement_id
 
 MAY = StrategyReview(from_=date(2026, 5, 1), to=date(2026, 6, 1))
 
@@ -88,6 +90,42 @@ def test_a_past_month_has_the_funnel_of_its_end(sales: Shop) -> None:
     view = sales.flow.ask(april, as_of="2026-05-31")
     assert sum(stage.deals for stage in view.funnel) == 1
     assert view.cases == ()
+
+
+def test_a_past_month_has_the_improvements_that_ran_in_it() -> None:
+    with shop() as books:
+        books.turn("2026-04-10")
+        with books.flow.session() as s:
+            given = {"hypothesis": "It helps", "change": "strategy", "metric": "contacts"}
+            for key in ("early", "late", "never"):
+                s.add(Improvement.propose(key, **given))  # type: ignore[arg-type]
+            s.get(Improvement, improvement_id("early")).start(effective_from=date(2026, 4, 20))
+        books.turn("2026-06-10")
+        with books.flow.session() as s:
+            early = s.get(Improvement, improvement_id("early"))
+            early.conclude("adopted", because="it helped")
+            s.get(Improvement, improvement_id("late")).start()
+        for month, ran in (
+            (4, ["early"]),
+            (5, ["early"]),
+            (6, ["early", "late"]),
+            (7, ["late"]),
+        ):
+            asked = StrategyReview(from_=date(2026, month, 1), to=date(2026, month + 1, 1))
+            found = books.flow.ask(asked, as_of="2026-08-01").improvements
+            assert [each.improvement for each in found] == ran, month
+
+
+def test_a_reason_is_called_as_its_process_calls_it() -> None:
+    with shop() as books:
+        books.turn("2026-05-20").tell(1, ("2026-05-01", opened(STANDARD)))
+        books.tell(1, ("2026-05-20", DealLost(because="price")))
+        with books.flow.session() as s:
+            s.add(Case.publish("dear", deal=s.get(Deal, deal_id(1))))
+        tables = {language: books.flow.ask(MAY).tables(language) for language in ("en", "zh")}
+        for language, said in (("en", "Price"), ("zh", "价格")):
+            [row] = [t.rows for t in tables[language] if t.title == "Cases published"]
+            assert row[0][3] == said
 
 
 def test_people_read_it_from_top_to_bottom(sales: Shop) -> None:

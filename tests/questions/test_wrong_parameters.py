@@ -277,3 +277,18 @@ def test_a_word_or_a_parameter_that_is_nearly_right_suggests_the_right_one() -> 
     assert "(perhaps team)" in refused("leaderboard", by="teams")
     assert "(perhaps by)" in refused("leaderboard", bye="team")
     assert "perhaps" not in refused("leaderboard", by="nope")
+
+
+def test_what_is_wrong_with_several_parameters_together_is_a_sentence_of_its_own(
+    tmp_path: Path,
+) -> None:
+    alone = (
+        "a review says itself which period it is of, and of whom; name it alone, or leave it"
+    )
+    with pytest.raises(InputError, match=f"^Retrospective: {alone} out$"):
+        QUESTIONS["retrospective"].model_validate({"review": "q4", "team": "west"})
+    db = f"sqlite:///{tmp_path / 'x.db'}"
+    assert ran("team", "form", "west", "--name-en", "W", "--db", db).code == 0
+    for more in (("--team", "west"), ("--quarter", "2026-Q1")):
+        done = ran("ask", "retrospective", "--review", "q4", *more, "--db", db)
+        assert (done.code, f"salesflow: {alone} out\n" in done.err) == (2, True), done.err

@@ -97,6 +97,8 @@ CASE: Final = f"{DOMAIN}case:Case"
 IMPROVEMENT: Final = f"{DOMAIN}improvement:Improvement"
 ALERT: Final = f"{DOMAIN}alert:Alert"
 PEOPLE_CHANGED: Final = f"{SALES}:PEOPLE_CHANGED"
+PEOPLE: Final = f"{HOME}recording.people_notes"
+GRANTED: Final = f"{PEOPLE}:AWARD_GRANTED"
 WATCHED: Final = f"{HOME}recording.alert:WATCHED"
 IMPROVED: Final = f"{HOME}recording.improvement:IMPROVED"
 
@@ -191,7 +193,9 @@ COMMANDS: Final = CommandGroup(
             "Reps: the teams they are in, and how they develop.",
             {
                 **_of(REP, *ABOUT, "join", "move", "leave", "rejoin", "promote"),
-                **_of(REP, "agree_career_plan", "assess_skill", "grant_award"),
+                **_of(REP, "agree_career_plan"),
+                "assess-skill": ThingCommand(REP, "assess_skill", f"{PEOPLE}:SKILL_ASSESSED"),
+                "grant-award": ThingCommand(REP, "grant_award", GRANTED),
                 "assign-training": ThingCommand(REP, "assign_training", ASSIGNED),
                 "complete-training": ThingCommand(REP, "complete_training", COMPLETED),
             },
@@ -224,22 +228,25 @@ COMMANDS: Final = CommandGroup(
         ),
         "plan": CommandGroup(
             "Incentive plans: what reps are paid for.",
-            _of(PLAN, *ABOUT, "publish", "supersede", "retire", "acknowledge"),
+            {
+                **_of(PLAN, *ABOUT, "publish", "supersede", "retire"),
+                "acknowledge": ThingCommand(PLAN, "acknowledge", f"{PEOPLE}:PLAN_ACKNOWLEDGED"),
+            },
         ),
         "statement": CommandGroup(
             "Commission statements: issued, disputed, corrected.",
             {
                 **_of(STATEMENT, *ABOUT),
                 "issue": ThingCommand(STATEMENT, "issue", f"{EVIDENCE}:STATEMENT_ISSUED"),
-                **_of(
-                    STATEMENT, "dispute", "dispute_missing_sale", "answer_dispute", "correct"
-                ),
+                **_of(STATEMENT, "dispute", "dispute_missing_sale", "answer_dispute"),
+                "correct": ThingCommand(STATEMENT, "correct", f"{PEOPLE}:STATEMENT_CORRECTED"),
             },
         ),
         "contest": CommandGroup(
             "Contests over a metric and a period.",
             {
-                **_of(CONTEST, *ABOUT, "open"),
+                **_of(CONTEST, *ABOUT),
+                "open": ThingCommand(CONTEST, "open", f"{PEOPLE}:CONTEST_OPENED"),
                 "decide": ThingCommand(CONTEST, "decide", f"{EVIDENCE}:CONTEST_DECIDED"),
             },
         ),
@@ -247,7 +254,7 @@ COMMANDS: Final = CommandGroup(
             "Awards that are no money.",
             {
                 "list": f"{HOME}recording.listings:list_awards",
-                "grant": ThingCommand(REP, "grant_award"),
+                "grant": ThingCommand(REP, "grant_award", GRANTED),
             },
         ),
         "review": CommandGroup(

@@ -293,7 +293,7 @@ def _asked(
         found: Question[View] = question.__pydantic_validator__.validate_python(values)
     except ValidationError as error:
         wrong = wrong_parameters(error, map(_flag, question.model_fields))
-        complaints = (f"{_flag(name)}: {why}" for name, why in wrong.items())
+        complaints = (f"{_flag(name)}: {why}" if name else why for name, why in wrong.items())
         raise InputError("; ".join(complaints)) from error
     return found
 

@@ -12,8 +12,9 @@ from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import core_schema
 
 from salesflow.domain.wording import Message
+from salesflow.errors import InputError
 
-__all__ = ["RECORDED", "KnownCode", "smallest_coin"]
+__all__ = ["RECORDED", "KnownCode", "ensure_payable", "smallest_coin"]
 
 MEANT_BY: Final[Mapping[str, str]] = {
     "RMB": "CNY",
@@ -70,3 +71,18 @@ def _known_code(given: object, info: ValidationInfo) -> object:
 def smallest_coin(currency: str) -> Decimal:
     """Return the smallest amount of a currency that can be paid: 0.01, or 1 of JPY."""
     return Decimal(1).scaleb(-PLACES_OF.get(currency, 2))
+
+
+def ensure_payable(amounts: Mapping[str, Decimal | None], currency: str) -> None:
+    """Refuse amounts, by what each is, that have more digits than their currency has.
+
+    Raises:
+        InputError: with the smallest amount there is.
+    """
+    coin = smallest_coin(currency)
+    for name, amount in amounts.items():
+        if amount is not None and amount % coin:
+            raise InputError(
+                f"{name} {amount:,} {currency} cannot be paid out: the smallest amount of"
+                f" {currency} is {coin:f}; say so much in whole ones of it"
+            )

@@ -23,6 +23,7 @@ from pydantic import Field, Strict, model_validator
 
 from salesflow.domain.aggregate import Aggregate, OccurredAt
 from salesflow.domain.arguments import require_reason
+from salesflow.domain.currency_codes import ensure_payable
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.process import VersionNumber
 from salesflow.domain.state import EMPTY, OpenedState, appended, with_item
@@ -454,6 +455,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         )
         ensure_period(plan.starts, plan.starts)
         _ensure_parts_of_quota(plan.terms)
+        _ensure_payable(plan.terms, plan.currency)
         self = cls.new(plan_id(plan.key))
         self._record(PlanPublished(plan=plan), occurred_at)
         return self
@@ -479,6 +481,7 @@ class IncentivePlan(Aggregate, IncentivePlanState):
         require_reason(because, "another version of a plan")
         ensure_period(starts, starts)
         _ensure_parts_of_quota(terms)
+        _ensure_payable(terms, before.currency)
         then._ensure_followed(starts, terms.accrual if continues else before.terms.accrual)
         version = before.model_copy(
             update={
@@ -556,6 +559,13 @@ class IncentivePlan(Aggregate, IncentivePlanState):
                 f" that lies before {agreed}, the day on which it is agreed. Let it start on"
                 " that day or later; where it was agreed earlier, say when by occurred_at"
             )
+
+
+def _ensure_payable(terms: PlanTerms, currency: str) -> None:
+    """Refuse amounts that are paid out and have more digits than money has."""
+    paid = {name: getattr(terms, name) for name in ("cap", "draw", "guarantee")}
+    paid |= {f"bonus of SPIFF {spiff.key}": spiff.bonus for spiff in terms.spiffs}
+    ensure_payable(paid, currency)
 
 
 def _ensure_parts_of_quota(terms: PlanTerms) -> None:

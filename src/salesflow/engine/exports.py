@@ -16,7 +16,7 @@ from importlib.metadata import version as version_of
 from json import dumps
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -54,6 +54,9 @@ from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 from salesflow.projections.core.left_out import LeftOut
 from salesflow.projections.table import Fold, ReadPoint
+
+if TYPE_CHECKING:  # loaded when a lake is written
+    from salesflow.adapters.lake.lake_export import LakeExport
 
 __all__ = ["ExportedHistories", "ExportedTables", "Exports", "TableFormat"]
 
@@ -170,6 +173,37 @@ class Exports:
         """
         with self._cut(to_position, known_at) as export:
             return export.digest(progress)
+
+    def lake(
+        self,
+        folder: str | Path,
+        *,
+        digits: int | None = None,
+        iceberg: bool = False,
+        progress: Progress | None = None,
+    ) -> "LakeExport":
+        """Bring a folder of Parquet files level with the log and its read tables.
+
+        They lie by tenant and bucket of the stream, which is named by so many digits at the end
+        of its id. Readers go by the manifest, which is replaced once all is written; a
+        catalogue of Iceberg names the same files, if asked for once.
+
+        Raises:
+            InputError: when the folder holds another log, or is cut into other buckets.
+            SalesflowError: when pyarrow is not installed.
+        """
+        from salesflow.adapters.lake.lake_export import export_lake
+        from salesflow.adapters.lake.manifest import LakeFolder
+
+        return export_lake(
+            self._log,
+            list(self._folds.values()),
+            self._tables().catch_up,
+            LakeFolder(folder),
+            digits=digits,
+            iceberg=iceberg,
+            progress=progress,
+        )
 
     def tables(  # noqa: PLR0913 - all by keyword
         self,

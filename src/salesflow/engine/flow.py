@@ -71,7 +71,6 @@ from salesflow.projections.registry import FOLDS, with_folds
 from salesflow.projections.table import Fold, ReadTable
 
 if TYPE_CHECKING:
-    from salesflow.adapters.lake.lake_export import LakeExport
     from salesflow.engine.exports import Exports
 
 __all__ = [
@@ -426,38 +425,6 @@ class SalesFlow(CommandRunner):
             DatabaseError: when the disk is full, or the database is damaged.
         """
         return back_up(self.log.database, self.log.tenant, to)
-
-    def export_lake(
-        self,
-        to: str | os.PathLike[str],
-        *,
-        digits: int | None = None,
-        iceberg: bool = False,
-        progress: Progress | None = None,
-    ) -> "LakeExport":
-        """Bring a folder of Parquet files level with the log and its read tables.
-
-        They lie by tenant and bucket of the stream, which is named by so many digits at the end
-        of its id. Readers go by the manifest, which is replaced once all is written; a
-        catalogue of Iceberg names the same files, if asked for once.
-
-        Raises:
-            InputError: when the folder holds another log, or is cut into other buckets.
-            SalesflowError: when pyarrow is not installed.
-        """
-        from salesflow.adapters.lake.lake_export import export_lake
-        from salesflow.adapters.lake.manifest import LakeFolder
-
-        folder, folds = LakeFolder(to), list(self._folds.values())
-        return export_lake(
-            self.log,
-            folds,
-            self.catch_up,
-            folder,
-            digits=digits,
-            iceberg=iceberg,
-            progress=progress,
-        )
 
     def disagreements(self) -> list[str]:
         """Return where read tables stand that do not agree with the log; mostly nothing.

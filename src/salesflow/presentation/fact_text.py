@@ -92,7 +92,7 @@ def _fields(
         text = _named(name, value, writer.language, process)
         text = text or writer.field(fact, name, value, kind, unit)
         if text:
-            yield label_text(name, writer.language), text
+            yield label_text(name, writer.language, type(fact)), text
 
 
 def _named(

@@ -196,8 +196,15 @@ CALLED = {
 }
 """What people call fields whose names do not say enough by themselves."""
 CALLED_IN = {
+    ("AlertHappening", "position"): "Event no.",
+    ("CommissionStatementView", "due"): "Draw and guarantee due",
     ("CommissionStatementView", "to_date"): "Period not over yet",
     ("ContestStandingsView", "to_date"): "Contest not over yet",
+    ("DetractorFollowUps", "due"): "Due for follow-up",
+    ("DetractorFollowUps", "within"): "In time",
+    ("DetractorFollowUps", "within_share"): "Share in time",
+    ("DisputeShown", "time"): "Which time",
+    ("FeedbackView", "within"): "In time within, days",
     ("GroupChange", "people"): "Count",
     ("PastRange", "values"): "Periods before",
     ("StageStay", "left"): "Left the stage",

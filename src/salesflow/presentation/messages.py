@@ -23,6 +23,7 @@ __all__ = [
     "in_language",
     "key_text",
     "kind_name",
+    "meant_in",
     "name_facts",
     "say",
     "say_count",
@@ -74,9 +75,23 @@ def translated(message: str, language: Language, context: str | None = None) -> 
     return catalogue.pgettext(context, message)
 
 
-def in_language(word: str, language: Language) -> str:
-    """Return a word in a language; keys of several words are written with blanks."""
-    return translated(word.replace("_", " "), language)
+def in_language(word: str, language: Language, *contexts: str) -> str:
+    """Return a word in a language; keys of several words are written with blanks.
+
+    Where the catalogue has it in one of the contexts (the title of a table, what it is a field
+    of), that is what is meant: one English word may be several in another language.
+    """
+    plain = word.replace("_", " ")
+    return meant_in(plain, language, *contexts) or translated(plain, language)
+
+
+def meant_in(word: str, language: Language, *contexts: str) -> str | None:
+    """Return a word as it is meant in the first of some contexts that knows it, or None."""
+    for context in contexts:
+        text = translated(word, language, context)
+        if text != word:
+            return text
+    return None
 
 
 READ_AS: Final[Mapping[str, str]] = {
@@ -120,10 +135,10 @@ READ_AS: Final[Mapping[str, str]] = {
 """What people read in English for keys that do not say enough by themselves."""
 
 
-def key_text(key: str, language: Language) -> str:
+def key_text(key: str, language: Language, *contexts: str) -> str:
     """Return what people read for a key that is stored or stands in JSON."""
     read_as = READ_AS.get(key) if language == "en" else None
-    return read_as or in_language(key, language)
+    return read_as or in_language(key, language, *contexts)
 
 
 def word_known(word: str, language: Language) -> str:

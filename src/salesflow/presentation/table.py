@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Literal, NamedTuple
 
 from salesflow.presentation.format import harmless_cells
-from salesflow.presentation.messages import Language, translated, words_in
+from salesflow.presentation.messages import Language, in_language, translated, words_in
 
 __all__ = [
     "INTERVAL",
@@ -38,8 +38,9 @@ class TableOfView(NamedTuple):
     """A view as a table for people: a title, column names, rows of ready text.
 
     Title and columns are English; where the table is printed they are put into the reader's
-    language, as are the cells of the columns that hold `words` of ours. All else is printed
-    as it is: other cells, notes, and what the title is `about` (an id, a name).
+    language, a column as it is meant under the title, as are the cells of the columns that hold
+    `words` of ours. All else is printed as it is: other cells, notes, and what the title is
+    `about` (an id, a name).
     """
 
     title: str
@@ -108,7 +109,7 @@ def titles_and_columns(
     return [
         (
             " ".join(filter(None, (said[table.title], table.about))),
-            _columns([said[name] for name in table.columns], cells),
+            _columns([in_language(it, language, table.title) for it in table.columns], cells),
         )
         for table in tables
     ]
@@ -116,7 +117,7 @@ def titles_and_columns(
 
 def _ours(table: TableOfView) -> Iterator[str]:
     """Yield the texts of a table that stand in the catalogue of messages."""
-    yield from (table.title, *table.columns)
+    yield table.title
     for number, name in enumerate(table.columns):
         if name in table.words:
             yield from (row[number] for row in table.rows)

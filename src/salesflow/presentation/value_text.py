@@ -31,6 +31,7 @@ from salesflow.domain.team import TeamName
 from salesflow.domain.time import from_instant
 from salesflow.domain.values import Exact, Money, tidy
 from salesflow.errors import InputError
+from salesflow.presentation.fields import CALLED_IN
 from salesflow.presentation.figure_text import FigureText
 from salesflow.presentation.format import (
     amount_text,
@@ -44,7 +45,7 @@ from salesflow.presentation.messages import (
     Language,
     in_language,
     key_text,
-    translated,
+    meant_in,
     word_known,
 )
 
@@ -54,6 +55,7 @@ __all__ = [
     "WRITERS",
     "Unit",
     "ValueText",
+    "contexts_of",
     "criterion_text",
     "exact_money_text",
     "is_record",
@@ -72,6 +74,8 @@ KEYS: Final = frozenset({"level", "skill"})
 """Fields of keys of one's own choice, which read better with blanks."""
 CHANNEL: Final = "channel"
 """A field of few values, which have names in both languages as those of a closed list do."""
+EVENTS: Final = frozenset({("StatementLine", "kind")})
+"""Fields that say by a word what happened."""
 NAMES_FIELDS: Final = "cleared"
 """A field that names other fields."""
 REPS: Final = frozenset(
@@ -79,6 +83,7 @@ REPS: Final = frozenset(
         "assessed_by",
         "by",
         "former",
+        "lead",
         "overridden_by",
         "owner",
         "participant",
@@ -95,6 +100,7 @@ INSTANT: Final = "at"
 PERCENTS: Final = frozenset(
     {
         *(("Collaborator", "credit"), ("GoalCheckIn", "confidence"), ("LinePart", "rate")),
+        *(("PlanTerms", "rate"), ("Spiff", "rate")),
         *(("Accelerator", "starts_at"), ("Decelerator", "ends_at")),
     }
 )
@@ -184,13 +190,27 @@ def _declared(cls: type) -> Iterator[tuple[str, object, object]]:
         yield name, kind, defaults.get(name)
 
 
-def label_text(field: str, language: Language) -> str:
-    """Return what people call a field within a line."""
-    plain = LABELS.get(field) or field.strip("_").replace("_", " ")
+def label_text(field: str, language: Language, record: type | None = None) -> str:
+    """Return what people call a field within a line, as it is meant in a record."""
+    own = None if record is None else CALLED_IN.get((record.__name__, field))
+    plain = own.lower() if own else LABELS.get(field) or field.strip("_").replace("_", " ")
     if language == "en":
         return plain
-    text = translated(plain, language, "field of a fact")
-    return text if text != plain else in_language(plain.capitalize(), language)
+    contexts = (*contexts_of(record), "field of a fact")
+    text = meant_in(plain, language, *contexts)
+    return text or in_language(plain.capitalize(), language, *contexts)
+
+
+def contexts_of(record: type | None) -> tuple[str, ...]:
+    """Return in which contexts the catalogue may have a field of a record.
+
+    They are its class, and what facts are told of: `goal` of `goal.set`, and of a goal.
+    """
+    if record is None:
+        return ()
+    facts = getattr(record, "facts", (record,))
+    kind = getattr(facts[0], "kind", None)
+    return (record.__name__, *([kind.partition(".")[0]] if isinstance(kind, str) else []))
 
 
 LABELS: Final = {"event": "when", "at": "when", "from_": "from"}
@@ -227,7 +247,7 @@ class ValueText:
         unit = unit.within(record)
         for name, value, kind in record_fields(record):
             if text := self.field(record, name, value, kind, unit):
-                yield label_text(name, self.language), text
+                yield label_text(name, self.language, type(record)), text
 
     def line(self, record: object, unit: Unit = NO_UNIT) -> str:
         """Write a record on one line: its fields, each behind its label."""
@@ -287,7 +307,9 @@ class ValueText:
             return local_time(from_instant(value), self.zone, exact=False)
         if isinstance(value, str | tuple) and (name == CHANNEL or is_closed_list(kind)):
             return words_text(name, value, self.language)
-        return self._name(name, value) if isinstance(value, str) else None
+        if name == "skills" and isinstance(value, tuple):
+            return ", ".join(key_text(str(each), self.language) for each in value)
+        return self._name(cls, name, value) if isinstance(value, str) else None
 
     def _number(
         self, cls: str, name: str, value: Decimal, kind: object, unit: Unit
@@ -303,14 +325,14 @@ class ValueText:
             return money_text(value, unit.currency)
         return None
 
-    def _name(self, name: str, value: str) -> str | None:
+    def _name(self, cls: str, name: str, value: str) -> str | None:
         if name in REPS:
             return self.rep(value)
         if name in CHOSEN:
             return word_known(value, self.language)
         if name == "metric":
             return metric_name(value, self.language)
-        if name in KEYS:
+        if name in KEYS or (cls, name) in EVENTS:
             return key_text(value, self.language)
         return None
 
@@ -336,8 +358,9 @@ class ValueText:
 def words_text(field: str, value: object, language: Language) -> str:
     """Write the words that a field of a closed list holds, one or several."""
     parts = value if isinstance(value, tuple) else (value,)
-    named = label_text if field == NAMES_FIELDS else key_text
-    return ", ".join(named(str(part), language) for part in parts)
+    if field == NAMES_FIELDS:
+        return ", ".join(label_text(str(part), language) for part in parts)
+    return ", ".join(key_text(str(part), language, field) for part in parts)
 
 
 def value_text(value: object, language: Language, zone: ZoneInfo) -> str:
@@ -387,7 +410,7 @@ def _check(check: Check, text: ValueText, _: Unit) -> str:
 
 def _scope(scope: GoalScope, text: ValueText, _: Unit) -> str:
     named = [
-        f"{label_text(name, text.language)} {text.field(scope, name, value)}"
+        f"{label_text(name, text.language, type(scope))} {text.field(scope, name, value)}"
         for name, value, _kind in record_fields(scope)
     ]
     return " · ".join(named) or text.word("the whole company")

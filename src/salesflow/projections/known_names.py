@@ -450,7 +450,26 @@ def unmet_by(question: Question[View], reader: Reader) -> tuple[Unmet, ...]:
         value = getattr(question, parameter, None)
         if value is not None and {*met.folds} <= {*question.folds}:
             found.append(met(value=str(value)).unmet_in(reader))
-    return tuple(each for each in found if each is not None)
+    told = tuple(each for each in found if each is not None)
+    return told or tuple(_apart(question, reader))
+
+
+def _apart(question: Question[View], reader: Reader) -> Iterator[Unmet]:
+    """Yield that a rep was never in the team asked about: of both together there is nothing."""
+    rep, team = _named(question, "owner") or _named(question, "rep"), _named(question, "team")
+    if rep is None or team is None:
+        return
+    c = MEMBERSHIP.c
+    mine: sa.Select[Any] = (
+        sa.select(c.team)
+        .distinct()
+        .where(MEMBERSHIP.started_by(reader.read_point), c.rep == rep, c.team.is_not(None))
+        .order_by(c.team)
+    )
+    teams = tuple(row.team for row in reader.rows(mine))
+    if team not in teams:
+        said = "nothing is of both a team and a rep who was never in it:"
+        yield Unmet(value=rep, said=said, near=teams)
 
 
 MET: Final[Mapping[str, type[Met]]] = MappingProxyType(

@@ -41,7 +41,7 @@ def export(
     """Write the log and the read tables as Parquet, by tenant and bucket of the stream."""
     with context.open() as flow:
         with context.screen.progress(context.screen.word("Read tables")) as report:
-            made = flow.export_lake(
+            made = flow.exports.lake(
                 folder, digits=bucket_digits, iceberg=iceberg, progress=report
             )
         _tell(context, made, folder, flow.settings().timezone)

@@ -4,7 +4,7 @@ In Python the answer of a question is handed to the command. On the command line
 is asked first, at the time at which the command happens, and its answer is handed over.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from salesflow.cli.ask import question_asked, question_parameters
@@ -12,6 +12,8 @@ from salesflow.cli.recording.commands import Prepared
 from salesflow.domain.statement import StatementFigures
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, NotFoundError
+from salesflow.presentation.format import span_text
+from salesflow.presentation.messages import Language, say
 from salesflow.projections.incentives.commission_statement import CommissionStatement
 from salesflow.projections.incentives.contest_standings import ContestStandings
 from salesflow.projections.incentives.statement_view import CommissionStatementView
@@ -68,9 +70,33 @@ def _ensure_one_each(_: "SalesFlow", values: Given, together: Sequence[Given]) -
         )
 
 
+def _not_issued_before(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say which periods before one have no statement, though there is something to be said."""
+    mine: StatementFigures = values["figures"]
+    missing, first = list[str](), mine.first_day
+    for _ in range(LOOKED_BACK):
+        view = flow.ask(CommissionStatement(rep=mine.rep, plan=mine.plan, to=first))
+        if view.issued is not None or view.last_day < view.plan_starts:
+            break
+        if view.lines or any(version.is_for_rep for version in view.versions):
+            missing.append(span_text(view.first_day, view.last_day))
+        first = view.first_day
+    if missing:
+        yield say(
+            "no statement is issued to {rep} by plan {plan} for {periods}: this one counts"
+            " their draws as advanced; issue them too",
+            language,
+            rep=mine.rep,
+            plan=mine.plan,
+            periods=", ".join(reversed(missing)),
+        )
+
+
+LOOKED_BACK: Final = 12
+"""So many periods."""
 STATEMENT_ISSUED: Final = _answered(
     CommissionStatement, "figures", lambda view: view.figures(), _ensure_paid, _ensure_one_each
-)
+)._replace(notes=_not_issued_before)
 
 
 def _decided(flow: "SalesFlow", values: Values) -> Values:

@@ -9,6 +9,7 @@ a circle. What is allowed and may be a slip is said once it is recorded.
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date
+from decimal import ROUND_CEILING
 from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -18,9 +19,11 @@ from salesflow.cli.ask import period_asked, period_parameters
 from salesflow.cli.context import CommandParameter, day_text
 from salesflow.cli.recording.commands import Prepared
 from salesflow.cli.recording.values import Percentage, flag_of
+from salesflow.domain.arguments import perhaps
 from salesflow.domain.event import Event, believed_history
+from salesflow.domain.figures import FIGURES_ID, FigureReported
 from salesflow.domain.goal import Goal, goal_id
-from salesflow.domain.metric import metric_of
+from salesflow.domain.metric import FIGURE, metric_of
 from salesflow.domain.rep import RepState, rep_id
 from salesflow.domain.smart import PastRange
 from salesflow.domain.time import (
@@ -240,12 +243,55 @@ def _notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str
     if isinstance(past, PastRange):
         named = values.get("baseline") is not None
         yield from past_notes(goal, past, language, named=named)
+    if "metric" in values:
+        yield from _never_reported(flow, goal, language)
+    yield from _whole_notes(goal, language)
     if values.keys() & {*DAYS}:
         yield from _period_notes(flow, goal, language)
     if values.keys() & {"rep", *DAYS}:
         yield from _membership_notes(flow, goal, language)
     if goal.parent is not None and values.keys() & {"parent", *DAYS}:
         yield from _parent_notes(flow, goal, language)
+
+
+def _never_reported(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator[str]:
+    """Say that a goal is of an outside figure that nobody has reported."""
+    if not metric_of(goal.metric).is_figure:
+        return
+    key = goal.metric.removeprefix(FIGURE)
+    with suppress(NotFoundError, HistoryError):
+        facts = [event.fact for event in flow.history(FIGURES_ID)]
+        there = sorted({fact.figure for fact in facts if isinstance(fact, FigureReported)})
+        if key in there:
+            return
+        near = perhaps(key, there).strip(" ()").removeprefix("perhaps ")
+        if near:
+            yield say(
+                "no figure {figure} has been reported; perhaps {near} is meant",
+                language,
+                figure=key,
+                near=near,
+            )
+            return
+    yield say(
+        "no figure {figure} has been reported: the goal stays unknown until one is, with"
+        " `salesflow figure report`",
+        language,
+        figure=key,
+    )
+
+
+def _whole_notes(goal: Goal, language: Language) -> Iterator[str]:
+    """Say that a number of things is whole, whatever part of one a target names."""
+    target = goal.target
+    if metric_of(goal.metric).unit == "count" and target % 1:
+        yield say(
+            "{metric} is counted in whole numbers: {target} is reached with {whole}",
+            language,
+            metric=metric_of(goal.metric).name(language),
+            target=f"{target:,f}",
+            whole=f"{target.to_integral_value(ROUND_CEILING):,f}",
+        )
 
 
 def _period_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator[str]:
@@ -359,4 +405,19 @@ def _reported(flow: "SalesFlow", values: Values) -> Values:
     return found
 
 
-FIGURE_REPORTED: Final = Prepared(_reported, frozenset(DAYS), PERIOD)
+def _report_notes(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
+    """Say that a figure is reported of days that have not begun."""
+    last = max(flow.history(FIGURES_ID), key=lambda event: event.position)
+    day = from_instant(last.occurred).astimezone(flow.settings().timezone).date()
+    first = values["first_day"]
+    if isinstance(first, date) and first > day:
+        yield say(
+            "the period from {first} on has not begun on {day}: a figure of it is no report;"
+            " retract it where that is a slip",
+            language,
+            first=first,
+            day=day,
+        )
+
+
+FIGURE_REPORTED: Final = Prepared(_reported, frozenset(DAYS), PERIOD, _report_notes)

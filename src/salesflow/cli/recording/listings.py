@@ -18,7 +18,7 @@ from salesflow.domain.metric import FIGURE
 from salesflow.domain.wording import quoted
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import plain
-from salesflow.presentation.format import NO_VALUE, local_day, span_text
+from salesflow.presentation.format import NO_VALUE, local_day
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.value_text import Unit
 
@@ -144,7 +144,7 @@ def _json(report: FigureReported, event: Event) -> dict[str, object]:
 def _cells(report: FigureReported, event: Event, read: ThingsRead) -> tuple[str, ...]:
     return (
         report.figure,
-        span_text(report.first_day, report.last_day),
+        read.span(report.first_day, report.last_day),
         Unit(unit=report.unit).written(report.value, read.language),
         read.word(report.unit),
         report.source,

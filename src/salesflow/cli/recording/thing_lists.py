@@ -31,7 +31,6 @@ from salesflow.presentation.format import (
     given_percent,
     local_day,
     money_text,
-    span_text,
 )
 from salesflow.presentation.value_text import Unit, metric_name
 
@@ -141,7 +140,7 @@ def _goal(goal: Goal, read: ThingsRead) -> tuple[str, ...]:
         goal.key,
         _measured_by(goal.metric, goal.scope.stage, read),
         _whose(goal, read),
-        span_text(goal.first_day, goal.last_day),
+        read.span(goal.first_day, goal.last_day),
         unit.written(goal.target, read.language),
         read.word(state),
         goal.title or NO_VALUE,
@@ -190,7 +189,7 @@ def _statement(statement: Statement, read: ThingsRead) -> tuple[str, ...]:
     return (
         read.names.rep(said.rep),
         said.plan,
-        span_text(said.first_day, said.last_day),
+        read.span(said.first_day, said.last_day),
         money_text(said.earned, said.currency),
         money_text(said.payable, said.currency),
         local_day(said.as_of, read.zone),
@@ -216,7 +215,7 @@ def _contest(contest: Contest, read: ThingsRead) -> tuple[str, ...]:
         opened.title_zh if read.language == "zh" else opened.title_en,
         metric_name(opened.metric, read.language),
         read.word("reps" if opened.by == "rep" else "teams"),
-        span_text(opened.first_day, opened.last_day),
+        read.span(opened.first_day, opened.last_day),
         read.word(state),
         _joined(map(read.names.rep, first) if opened.by == "rep" else first),
     )
@@ -230,7 +229,7 @@ def _review(review: Review, read: ThingsRead) -> tuple[str, ...]:
     whose = [*map(read.names.rep, filter(None, [review.owner])), review.team, review.process]
     return (
         review.key,
-        span_text(review.from_, review.to - timedelta(days=1)),
+        read.span(review.from_, review.to - timedelta(days=1)),
         _joined(whose, read.word("the whole company")),
         read.word("open" if review.closed is None else "closed"),
         _count(len(review.findings)),

@@ -27,12 +27,13 @@ from salesflow.domain.team import Team
 from salesflow.domain.time import from_instant
 from salesflow.domain.training import Training
 from salesflow.presentation.fields import called
-from salesflow.presentation.format import NO_VALUE, local_day, span_text
+from salesflow.presentation.format import NO_VALUE, local_day
 from salesflow.presentation.table import TableOfView
 from salesflow.presentation.value_text import (
     NO_UNIT,
     WRITERS,
     Unit,
+    contexts_of,
     is_record,
     record_fields,
 )
@@ -117,7 +118,7 @@ class _Shower:
         for first, last, less in PERIODS:
             ends = values.get(first), values.get(last)
             if isinstance(ends[0], date) and isinstance(ends[1], date):
-                text = span_text(ends[0], ends[1] - timedelta(days=less))
+                text = self.read.span(ends[0], ends[1] - timedelta(days=less))
                 values = {
                     ("period" if name == first else name): text if name == first else value
                     for name, value in values.items()
@@ -143,7 +144,9 @@ class _Shower:
             kind = kinds.get(name) or _annotation(record, name)
             text = self.read.text.field(record, name, value, kind, unit)
             if text:
-                self.shown.rows.append((self.read.word(called(name)), text))
+                label = called(name, type(record))
+                label = self.read.word(label, *contexts_of(type(record)))
+                self.shown.rows.append((label, text))
 
     def _past(self, past: PastRange) -> None:
         """Show which past periods a goal was held against, and what was known of them then."""
@@ -177,7 +180,7 @@ def _cells(record: object, read: ThingsRead, unit: Unit) -> Iterator[tuple[str, 
             continue
         if name == "first_day" and isinstance(last := ends.get("last_day"), date):
             assert isinstance(value, date)
-            yield "period", span_text(value, last)
+            yield "period", read.span(value, last)
         else:
             text = read.text.field(record, name, value, kind, unit)
             if text:
@@ -200,7 +203,9 @@ def _add(shown: ThingShown, thing: Aggregate, read: ThingsRead, *columns: str) -
     """Add what a list says of a thing in some columns."""
     said = _listed(thing, read)
     shown.rows.extend(
-        (read.word(name), said[name]) for name in columns if said[name] != NO_VALUE
+        (read.word(name, *contexts_of(type(thing))), said[name])
+        for name in columns
+        if said[name] != NO_VALUE
     )
 
 
@@ -246,7 +251,9 @@ def _taken(taken: TrainingTaken, read: ThingsRead) -> tuple[str, ...]:
 
 
 def _rep(rep: Rep, read: ThingsRead, shown: ThingShown) -> None:
-    names = [read.word(called(name)) for name in ("reference", "name", "team")]
+    names = [
+        read.word(called(name), *contexts_of(Rep)) for name in ("reference", "name", "team")
+    ]
     said = dict(shown.rows)
     rows = [(name, said.pop(name)) for name in names if name in said]
     state = (read.word("State"), rep_state(rep, read))
@@ -366,7 +373,7 @@ def _version(plan: IncentivePlan, number: int, read: ThingsRead) -> TableOfView:
         each = getattr(version.terms, name)
         if each:
             text = "\n".join(read.text.line(one, unit) for one in each)
-            rows.append((read.word(called(name)), text))
+            rows.append((read.word(called(name), *contexts_of(type(version.terms))), text))
     about = f"{number}: {read.word('from')} {version.starts}"
     return TableOfView("Plan version", ("Attribute", "Value"), tuple(rows), about=about)
 

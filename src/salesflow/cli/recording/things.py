@@ -23,6 +23,7 @@ from salesflow.cli.ids import Called
 from salesflow.cli.known_things import word_of
 from salesflow.cli.later import later_told
 from salesflow.cli.recording.commands import identifier_of, stream_of
+from salesflow.cli.recording.helps import HELPS
 from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.thing_lists import LISTS
 from salesflow.cli.recording.thing_shown import shown_of, shown_values, values_shown
@@ -58,7 +59,8 @@ def command_about(kind: type[Aggregate], what: str, text: str) -> Callable[..., 
 
 def _options(kind: type[Aggregate], what: str) -> Iterator[CommandParameter]:
     for each in () if what == "list" else identifier_of(kind):
-        argument = typer.Argument(metavar=each.name.upper(), show_default=False)
+        help = HELPS.get(each.name)
+        argument = typer.Argument(metavar=each.name.upper(), help=help, show_default=False)
         yield each.name, Annotated[str, argument], inspect.Parameter.empty
     if what != "history":
         yield "as_of", AsOf, None

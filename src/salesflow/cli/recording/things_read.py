@@ -14,6 +14,7 @@ from uuid import UUID
 from salesflow.cli.ids import Called
 from salesflow.cli.known_things import ids_of_things
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.calendar import Days
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.rep import Rep
@@ -21,7 +22,7 @@ from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.statement import Statement
 from salesflow.domain.time import ONE_DAY, Moment, instant_of
 from salesflow.errors import HistoryError, NotFoundError
-from salesflow.presentation.format import short_id
+from salesflow.presentation.format import short_id, span_text
 from salesflow.presentation.messages import Language, in_language, key_text
 from salesflow.presentation.value_text import ValueText
 from salesflow.projections.incentives.commission_statement import CommissionStatement
@@ -126,9 +127,14 @@ class ThingsRead:
         """The business day of that moment."""
         return self.moment.as_of.astimezone(self.zone).date()
 
-    def word(self, text: str) -> str:
-        """Return a word of ours in the language asked for."""
-        return in_language(text, self.language)
+    def span(self, first: date, last: date) -> str:
+        """Write a span of days: a fiscal quarter as 2026-Q1, a month as 2026-04."""
+        calendar = self.flow.settings().fiscal_calendar
+        return calendar.quarter_name(Days(first, last)) or span_text(first, last)
+
+    def word(self, text: str, *contexts: str) -> str:
+        """Return a word of ours in the language asked for, as it is meant in a context."""
+        return in_language(text, self.language, *contexts)
 
     def key(self, text: str) -> str:
         """Return what people read for a stored word."""

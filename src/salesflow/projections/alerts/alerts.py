@@ -29,7 +29,7 @@ from salesflow.domain.values import Key, Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, local_time
-from salesflow.presentation.messages import Language, in_language, key_text
+from salesflow.presentation.messages import Language, in_language, key_text, say_count
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.question import Limit, Question, Reader, View
 from salesflow.projections.core.replaying import believed
@@ -240,7 +240,10 @@ class _AlertHistory:
 
 def _condition(line: AlertLine, language: Language) -> str:
     said = f"{key_text(line.condition, language)} {_number(line.threshold)}"
-    return said if line.days is None else f"{said} / {line.days:,} d"
+    if line.days is None:
+        return said
+    days = say_count("{count:,} day", "{count:,} days", line.days, language)
+    return f"{said} / {days}"
 
 
 def _found(line: AlertLine, zone: ZoneInfo, language: Language) -> str:

@@ -30,6 +30,7 @@ from salesflow.presentation.messages import (
     key_text,
     kind_name,
     say,
+    word_known,
 )
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.cases.case_study import CaseStudy, CaseStudyView
@@ -394,7 +395,8 @@ class _CasesLayout:
                 amount_text(each.amount, each.currency),
                 NO_VALUE if each.closed_at is None else local_day(each.closed_at, self._zone),
                 local_day(each.published_at, self._zone),
-                ", ".join(each.audience) or self._word("everybody"),
+                ", ".join(word_known(one, self._language) for one in each.audience)
+                or self._word("everybody"),
                 ", ".join(each.trainings) or NO_VALUE,
             )
             for each in cases

@@ -17,7 +17,7 @@ from salesflow.domain.ids import UuidSequence
 from salesflow.domain.metric import METRICS
 from salesflow.domain.time import Period
 from salesflow.domain.values import tidy
-from salesflow.presentation.fields import CALLED_IN, FieldRole, called, field_roles
+from salesflow.presentation.fields import CALLED_IN, FieldRole, bare, called, field_roles
 from salesflow.presentation.format import (
     NO_VALUE,
     Estimate,
@@ -29,7 +29,7 @@ from salesflow.presentation.format import (
 )
 from salesflow.presentation.messages import Language, in_language, key_text, kind_name
 from salesflow.presentation.table import TableOfView
-from salesflow.presentation.value_text import metric_name
+from salesflow.presentation.value_text import is_closed_list, metric_name
 from salesflow.projections.core.figure_units import FigureWriter
 from salesflow.projections.core.question import View
 from salesflow.projections.core.record_changes import (
@@ -106,6 +106,10 @@ PARTS_IN_TABLES = {
     "treated": "Group that changed",
 }
 """What tables call records inside, where a list or a figure of another answer has that name."""
+EVENTS = frozenset({"position", "event_id"})
+"""Keys that name an event, which say nothing to people."""
+WHOSE = ("deal", "customer", "alert", "factor")
+"""Fields that say of what an event is."""
 OF_METRICS = frozenset({"metric", "kpi", "figure"})
 """Fields that hold the key of a metric, where they hold one."""
 NAMED_BY_KEY = frozenset({"detail", "stage", "target"})
@@ -243,7 +247,7 @@ class ComparisonWriter:
             name for name in keys if len({getattr(row.record, name) for row in rows}) > 1
         ]
         names = [n for n in known if known[n] is FieldRole.NAME and not n.endswith(NAMES)]
-        return [*(telling or keys[-1:]), *names]
+        return [*_named_by_what(telling or keys[-1:], [row.record for row in rows]), *names]
 
     def _head(self, record: BaseModel, name: str) -> str:
         """Write a key or name of a row; the last key goes by the row's own name."""
@@ -266,7 +270,12 @@ class ComparisonWriter:
             return metric_name(value, self._language)
         if name in NAMED_BY_KEY and value in self._names:
             return self._names[value]
-        return self._key(value) if name in IN_WORDS and value else self._text(value)
+        kind = type(record).model_fields[name].annotation
+        is_word = name in IN_WORDS or is_closed_list(kind)
+        return self._words(value) if value and is_word else self._text(value)
+
+    def _words(self, value: object) -> str:
+        return ", ".join(map(self._key, value if isinstance(value, tuple) else (value,)))
 
     def _figure_line(
         self, named: str, figure: FigureChange, name: str, change: RecordChange
@@ -338,6 +347,19 @@ def _text(value: object) -> str:
             return totals_text(value)
         case _:
             return str(value)
+
+
+def _named_by_what(keys: Sequence[str], rows: Sequence[BaseModel]) -> list[str]:
+    """Put whose a row is, and its day, in the place of the event behind it where they tell."""
+    fields = type(rows[0]).model_fields
+    days = [name for name in fields if bare(fields[name].annotation) is datetime]
+    of_deal = [n for n in WHOSE if any(getattr(row, n, None) is not None for row in rows)]
+    told = dict.fromkeys([*of_deal, *days[:1]])
+    if not told or not EVENTS & {*keys}:
+        return [*keys]
+    named = [*told, *(key for key in keys if key not in EVENTS and key not in told)]
+    apart = {tuple(str(getattr(row, name)) for name in named) for row in rows}
+    return named if len(apart) == len(rows) else [*named, *(k for k in keys if k in EVENTS)]
 
 
 def named_in_tables(name: str, record: type | None = None) -> str:

@@ -44,7 +44,10 @@ BECAUSE: Final = "Reason"
 DEALS: Final = frozenset({"deal"})
 CUSTOMERS: Final = frozenset({"customer", "customer_id"})
 REPS: Final = frozenset(
-    {"actor", "asked_by", "colleague", "former", "group", "key", "owner", "person", "rep"}
+    {
+        *("actor", "asked_by", "assessed_by", "colleague", "former", "group", "key", "lead"),
+        *("owner", "person", "rep"),
+    }
 )
 REASONS: Final = frozenset({"because", "detail"})
 """What views call fields that hold an id of each kind; a group or key may be anything else."""

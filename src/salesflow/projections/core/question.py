@@ -167,10 +167,13 @@ def _docstrings_of(node: ast.ClassDef) -> Mapping[str, str]:
 
 
 def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mapping[str, str]:
-    """Return what is wrong with each parameter, by its name; the first thing of each."""
+    """Return what is wrong with each parameter, by its name; the first thing of each.
+
+    What is wrong with several together has no name, and says so itself.
+    """
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
-        name = str(each["loc"][0]) if each["loc"] else "the question"
+        name = str(each["loc"][0]) if each["loc"] else ""
         found.setdefault(name, _wrong(each, parameters))
     return found
 
@@ -197,7 +200,7 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
-    return f"{said}, not {shown}"
+    return f"{said}, not {shown}" if error["loc"] and shown not in said else said
 
 
 ViewT = TypeVar("ViewT", bound="View")
@@ -503,7 +506,8 @@ class Question(Value, Generic[ViewT_co]):
     @classmethod
     def _complaint(cls, error: ValidationError) -> str:
         wrong = wrong_parameters(error, cls.model_fields)
-        return "; ".join(f"{cls.__name__}: {name}: {why}" for name, why in wrong.items())
+        told = (": ".join(filter(None, (name, why))) for name, why in wrong.items())
+        return "; ".join(f"{cls.__name__}: {each}" for each in told)
 
     @abstractmethod
     def answer(self, reader: Reader, moment: Moment) -> ViewT_co:

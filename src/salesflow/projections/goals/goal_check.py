@@ -327,15 +327,15 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             known_at=moment.known_at,
             position=moment.position,
         )
-        known = evidence.known
+        known, unit = evidence.known, self._unit(metric, reader)
         if self.target is not None:
-            ensure_target(metric, self.unit, self.target, self.baseline)
+            ensure_target(metric, unit, self.target, self.baseline)
         baseline = baseline_of(metric, self.target, self.baseline, evidence)
         parents = {goal.key for goal in read_goals(reader) if goal.standing != "abandoned"}
         return GoalCheckView(
             moment=moment,
             metric=metric.key,
-            unit=self.unit,
+            unit=unit,
             target=self.target,
             baseline=baseline,
             period=span.period(),
@@ -348,6 +348,12 @@ class GoalCheck(PeriodQuestion[GoalCheckView]):
             parent_known=None if self.parent is None else self.parent in parents,
             rates=exchange.used,
         )
+
+    def _unit(self, metric: Metric, reader: Reader) -> str | None:
+        """Return the unit that was named, or that an outside figure is reported in."""
+        if self.unit is None and metric.is_figure:
+            return OutsideFigures.read(reader).unit(self.metric)
+        return self.unit
 
     def _in(self, reader: Reader) -> str | None:
         """Return the currency of a metric of money; none of any other."""
@@ -406,7 +412,10 @@ def _spans_before(span: Span, periods: int, reader: Reader) -> Sequence[Span]:
     first = int(known.min()) if len(known) else None
     found: list[Span] = []
     while len(found) < periods:
-        span = span_before(span, reader)
+        try:
+            span = span_before(span, reader)
+        except InputError:  # it lies before the first day there is
+            break
         if first is None or span.end <= first or from_instant(span.start).year <= 1:
             break
         if span.end - 1 <= reader.read_point.as_of:

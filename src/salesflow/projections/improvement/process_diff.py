@@ -49,6 +49,11 @@ ChangeKind = Literal[
     "figure_removed", "target_changed", "reason_added", "reason_removed", "reason_renamed",
     "qualifying_stage_changed", "skipping_changed", "returning_changed", "process_renamed",
 ]  # fmt: skip
+OF_WORDS: Final = frozenset(
+    {"category_changed", "forecast_category_changed", "figure_added", "figure_removed"}
+    | {"skipping_changed", "returning_changed"}
+)
+"""Changes from one word of ours to another."""
 Number = Annotated[int, BeforeValidator(ensure_no_flag), Field(ge=1, lt=2**31)]
 
 
@@ -151,10 +156,10 @@ class ProcessDiffView(View):
     def _changes(self, language: Language) -> TableOfView:
         rows = tuple(
             (
-                key_text(each.kind, language),
+                _what(each, language),
                 (each.stage_zh if language == "zh" else each.stage_en) or NO_VALUE,
-                each.before or NO_VALUE,
-                each.after or NO_VALUE,
+                _value(each, each.before, language),
+                _value(each, each.after, language),
             )
             for each in self.changes
         )
@@ -176,8 +181,8 @@ class ProcessDiffView(View):
                 "version {version} is compared with itself; name another", language, **named
             )
         return say(
-            "version {version} is the first one of the process {process}; nothing came before"
-            " it",
+            "version {version} is compared with itself: it is the first one of the process"
+            " {process}, and nothing came before it; name a later one",
             language,
             **named,
         )
@@ -217,6 +222,20 @@ class ProcessDiffView(View):
             f"{each.deals_from:,}",
             f"{each.deals_to:,}",
         )
+
+
+def _what(each: ProcessChange, language: Language) -> str:
+    """Say what was changed; of a target also that of which figure."""
+    said = key_text(each.kind, language)
+    of_figure = each.kind == "target_changed" and each.item
+    colon = "：" if language == "zh" else ": "
+    return f"{said}{colon}{key_text(of_figure, language)}" if of_figure else said
+
+
+def _value(each: ProcessChange, value: str | None, language: Language) -> str:
+    if value is None:
+        return NO_VALUE
+    return key_text(value, language) if each.kind in OF_WORDS else value
 
 
 def _in_use(each: VersionStanding) -> str:
@@ -424,6 +443,9 @@ def changes_between(before: ProcessVersion, after: ProcessVersion) -> Iterator[P
         if stage.key in moved:
             yield _change("stage_moved", stage, f"{before.order(stage.key) + 1}", place)
         yield from _stage_changes(old, stage)
+        yield from _criteria(stage, before, after)
+        yield from _labels("task", stage, old.tasks, stage.tasks)
+        yield from _figures(old, stage)
     for stage in before.stages:
         if stage.key not in after.by_key:
             yield _change("stage_removed", stage, f"{before.order(stage.key) + 1}", None)
@@ -455,15 +477,26 @@ def _stage_changes(old: Stage, new: Stage) -> Iterator[ProcessChange]:
     for kind, was, now in told:
         if was != now:
             yield _change(kind, new, _text(was), _text(now))
-    both = {*old.exit_criteria}, {*new.exit_criteria}
-    for criterion in new.exit_criteria:
-        if criterion not in both[0]:
-            yield _change("criterion_added", new, None, criterion, criterion)
-    for criterion in old.exit_criteria:
-        if criterion not in both[1]:
-            yield _change("criterion_removed", new, criterion, None, criterion)
-    yield from _labels("task", new, old.tasks, new.tasks)
-    yield from _figures(old, new)
+
+
+def _criteria(
+    stage: Stage, before: ProcessVersion, after: ProcessVersion
+) -> Iterator[ProcessChange]:
+    """Yield the exit criteria of a stage that came and went, as people call them."""
+    was, now = (version.by_key[stage.key].exit_criteria for version in (before, after))
+    for criterion in now:
+        if criterion not in was:
+            named = _named(after, criterion)
+            yield _change("criterion_added", stage, None, named, criterion)
+    for criterion in was:
+        if criterion not in now:
+            named = _named(before, criterion)
+            yield _change("criterion_removed", stage, named, None, criterion)
+
+
+def _named(version: ProcessVersion, criterion: str) -> str:
+    both = dict.fromkeys(version.criterion_name(criterion, each) for each in ("en", "zh"))
+    return " / ".join(both)
 
 
 def _figures(old: Stage, new: Stage) -> Iterator[ProcessChange]:
@@ -501,7 +534,7 @@ def _labels(
 
 def _rules(before: ProcessVersion, after: ProcessVersion) -> Iterator[ProcessChange]:
     told: tuple[tuple[ChangeKind, Any, Any], ...] = (
-        ("qualifying_stage_changed", before.qualifying_stage, after.qualifying_stage),
+        ("qualifying_stage_changed", _qualifying(before), _qualifying(after)),
         ("skipping_changed", before.skipping_allowed, after.skipping_allowed),
         ("returning_changed", before.returning_allowed, after.returning_allowed),
         ("process_renamed", _name(before), _name(after)),
@@ -509,6 +542,11 @@ def _rules(before: ProcessVersion, after: ProcessVersion) -> Iterator[ProcessCha
     for kind, was, now in told:
         if was != now:
             yield _change(kind, None, _text(was), _text(now))
+
+
+def _qualifying(version: ProcessVersion) -> str | None:
+    stage = version.by_key.get(version.qualifying_stage or "")
+    return None if stage is None else _name(stage)
 
 
 def _change(

@@ -68,6 +68,7 @@ RECEIVED: Final = {"invoice": "invoiced", "payment": "paid"}
 
 NoCredit = Literal[
     "outside_clawback_window",
+    "plan_retired",
     "no_rate",
     "no_amount",
     "in_another_currency",
@@ -138,6 +139,9 @@ class PlanCalendar(Protocol):
 
     def in_force(self, day: date, rep: str, team: str | None) -> PlanVersion | None:
         """Return the version that credits a rep on a day, who sold in a team; None for none."""
+
+    def was_for(self, day: date, rep: str, team: str | None) -> bool:
+        """Return whether it was for a rep who sold in a team until it was retired before."""
 
     def credits_by(self, day: date) -> str:
         """Return when a sale of a day is credited: closing, invoice or payment."""
@@ -334,6 +338,8 @@ class CommissionBook:
         day = self._plan.day(change.at)
         credit = SaleCredit(sale, day, currency, amount)
         version = self._plan.in_force(day, self._rep, sale.team)
+        if version is None and self._plan.was_for(day, self._rep, sale.team):
+            self._leave_out(change, "plan_retired", more, sale)
         if version is not None:
             rate = self._plan.rate(currency, version.currency, day)
             if rate is None:

@@ -101,7 +101,11 @@ class CommissionEstimateView(View):
     """None where none is known; then nothing can be estimated."""
     estimates: tuple[EstimatedCommission, ...]
     without_plan: tuple[Reference, ...]
-    """Who has a part of the deal, and no plan in force is for them."""
+    """Who has a part of the deal, and no plan in force (or none asked about) is for them."""
+    other_plans: tuple[Key, ...] = ()
+    """The plans in force for one of them, where it was asked by another one."""
+    asked_by: Key | None = None
+    """The plan that it was asked by; None for all in force."""
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay the estimate out: a row per rep and plan."""
@@ -128,10 +132,20 @@ class CommissionEstimateView(View):
             notes += old_rates_said(each.exchanges, each.currency, language)
         notes += self._without_rate(language)
         if self.without_plan:
-            reps = ", ".join(self.without_plan)
-            notes.append(say("no plan in force is for {reps}", language, reps=reps))
+            notes.append(self._no_plan(language))
         about = " · ".join(filter(None, (str(self.deal), self.quote)))
         return [TableOfView("Commission estimate", heads, rows, tuple(notes), about)]
+
+    def _no_plan(self, language: Language) -> str:
+        """Say for whom no plan is, or not that which it was asked by."""
+        reps = ", ".join(self.without_plan)
+        if self.asked_by is None:
+            return say("no plan in force is for {reps}", language, reps=reps)
+        said = "plan {plan} is not in force for {reps}, nor is another one"
+        if self.other_plans:
+            said = "plan {plan} is not in force for {reps}; there {others} is"
+        others = ", ".join(self.other_plans)
+        return say(said, language, plan=self.asked_by, reps=reps, others=others)
 
     def _without_rate(self, language: Language) -> list[str]:
         """Say which estimates lack a rate of exchange, and between which currencies."""
@@ -186,13 +200,17 @@ class CommissionEstimate(Question[CommissionEstimateView]):
             won = _DealAsIfWon(reader, deal, self.deal, amount, lines)
             found = [it for rep, share in shares for it in won.estimates(rep, share, wanted)]
         paid = {each.rep for each in found}
+        without = tuple(rep for rep, _ in shares if amount and rep not in paid)
+        others = [plan for plan in plans.values() if plan not in wanted]
         return CommissionEstimateView(
             moment=moment,
             deal=self.deal,
             quote=self.quote,
             amount=amount,
             estimates=tuple(found),
-            without_plan=tuple(rep for rep, _ in shares if amount and rep not in paid),
+            without_plan=without,
+            other_plans=tuple(_in_force(reader, others, without)),
+            asked_by=self.plan,
         )
 
     def _open_deal(self, reader: Reader) -> DealState:
@@ -308,6 +326,16 @@ class _DealAsIfWon(NamedTuple):
                     currency=self.amount.currency,
                     amount=self.amount.amount,
                 )
+
+
+def _in_force(
+    reader: Reader, plans: Sequence[PlanSchedule], reps: Sequence[str]
+) -> Iterator[str]:
+    """Yield the plans that are in force for any of some reps, by their keys."""
+    at, teams = reader.read_point.as_of, Teams.read(reader)
+    for plan in plans:
+        if any(plan.in_force(plan.day(at), rep, teams.of(rep, at)) for rep in reps):
+            yield plan.key
 
 
 def _sum(lines: Sequence[EarnedLine]) -> Decimal:

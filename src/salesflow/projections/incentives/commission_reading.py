@@ -119,6 +119,11 @@ class PlanSchedule:
         version = self.plan.in_force(day)
         return version if version is not None and version.is_for(rep, team) else None
 
+    def was_for(self, day: date, rep: str, team: str | None) -> bool:
+        """Return whether it was for a rep who sold in a team until it was retired before."""
+        last = self.plan.last_day
+        return last is not None and last < day and self.latest.is_for(rep, team)
+
     def credits_by(self, day: date) -> str:
         """Return when a sale of a day is credited: by the version of that day, or the first."""
         if day not in self._crediting:

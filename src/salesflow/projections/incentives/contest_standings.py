@@ -120,6 +120,8 @@ class ContestStandingsView(MoneyView):
             heads = ("Rank", self.by.capitalize(), "Result", "Prize", "Rank now", "Result now")
             at = local_time(self.results_as_of or self.moment.as_of, zone, exact=False)
             notes.append(say("closed with the figures as of {time}", language, time=at))
+        elif self.moment.as_of < self.period.start:
+            notes.append(in_language("contest not begun: nobody is first yet", language))
         elif self.to_date:
             notes.append(in_language("contest to date: its days are not over", language))
         rows = tuple(self._row(each, is_closed, language) for each in self.standings)
@@ -130,6 +132,8 @@ class ContestStandingsView(MoneyView):
         self, each: ContestStanding, is_closed: bool, language: Language
     ) -> tuple[str, ...]:
         now = (_rank_text(each.rank), self._figure(each.figure, language))
+        if self.moment.as_of < self.period.start:
+            return NO_VALUE, each.key, now[1], NO_VALUE
         if not is_closed:
             return now[0], each.key, now[1], each.prize or NO_VALUE
         fixed = self._figure(each.fixed_figure, language)

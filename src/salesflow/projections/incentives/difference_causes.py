@@ -8,7 +8,7 @@ looks into the log, where the differences compare lines.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -115,14 +115,11 @@ class NewFacts:
         is_late = any(event.event_id == line.event_id for event in new)
         return "late" if is_late else "changed"
 
-    def causes(
-        self, without: Callable[[frozenset[UUID]], Mapping[UUID, Decimal]]
-    ) -> dict[UUID, tuple[UUID, ...]]:
+    def causes(self, trials: Trials) -> dict[UUID, tuple[UUID, ...]]:
         """Return the events that made each difference, by the line's.
 
-        What lines (and the guarantee) come to without some events says `without`.
+        What lines (and the guarantee) come to without some events say `trials`.
         """
-        trials = Trials(without)
         return {line.event_id: self._behind(line, trials) for line in self._unlike}
 
     def _behind(self, line: UnlikeLine, trials: Trials) -> tuple[UUID, ...]:

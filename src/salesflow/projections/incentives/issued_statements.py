@@ -37,6 +37,7 @@ from salesflow.projections.incentives.difference_causes import (
     retractions_of,
 )
 from salesflow.projections.incentives.rep_plan import SalesAndPlan
+from salesflow.projections.incentives.trials import Trials
 
 __all__ = [
     "Difference",
@@ -191,7 +192,7 @@ def differences(
     settled = _settled_with(statement, issued)
     unlike = _unlike_lines(statement, paid.lines, amounts, deals, settled)
     new = NewFacts(reader, statement.figures, unlike, paid.inputs)
-    causes = new.causes(_trial(statement, paid, new))
+    causes = new.causes(Trials(_trial(statement, paid, new), paid.without.steps))
     return [
         Difference(
             first_day=statement.figures.first_day,

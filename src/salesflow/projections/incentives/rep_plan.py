@@ -91,6 +91,11 @@ class SalesAndPlan:
         self._rep = rep
         self._sales = sales
 
+    @property
+    def steps(self) -> int:
+        """How many things happened to the sales."""
+        return len(self._sales.all.changes)
+
     def amounts_without(
         self,
         left_out: Iterable[UUID],

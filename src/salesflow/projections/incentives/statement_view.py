@@ -292,6 +292,7 @@ PART_NAMES: dict[PartKind, str] = {
 }
 NOT_CREDITED: dict[NoCredit, str] = {
     "outside_clawback_window": "outside the clawback window, nothing is taken back",
+    "plan_retired": "after the last day of the plan",
     "no_rate": "no exchange rate on that day",
     "no_amount": "no amount is known",
     "in_another_currency": "in another currency than was sold",
@@ -345,7 +346,17 @@ class StatementLayout(NamedTuple):
 
     def _notes(self) -> tuple[str, ...]:
         view, notes = self.view, []
-        if view.to_date:
+        asked = view.moment.as_of.astimezone(self._zone).date()
+        if asked < view.first_day:
+            notes.append(
+                say(
+                    "the period has not begun on {day}: what stands here comes of draws and"
+                    " guarantees alone, also of the periods until then",
+                    self.language,
+                    day=asked,
+                )
+            )
+        elif view.to_date:
             notes.append(
                 in_language("period to date: it is not over at the moment", self.language)
             )

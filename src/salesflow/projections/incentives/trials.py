@@ -14,16 +14,19 @@ from uuid import UUID
 __all__ = ["Trials"]
 
 NOTHING: Final = Decimal(0)
-MOST_TRIALS: Final = 500
-"""After so many, events are named together that may not all be needed."""
+WORKED_OUT: Final = 30_000
+"""After so many steps in all, events are named together that may not all be needed."""
 
 
 class Trials:
     """Figures as they are, and as they are without events; each is worked out once."""
 
-    def __init__(self, without: Callable[[frozenset[UUID]], Mapping[UUID, Decimal]]) -> None:
-        """Take what gives all figures by their ids without some events."""
+    def __init__(
+        self, without: Callable[[frozenset[UUID]], Mapping[UUID, Decimal]], steps: int
+    ) -> None:
+        """Take what gives all figures by their ids without some events, in so many steps."""
         self._without = without
+        self._most = WORKED_OUT // (steps + 1)
         self._found: dict[frozenset[UUID], Mapping[UUID, Decimal]] = {}
 
     def figure(self, figure: UUID, left_out: Sequence[UUID] = ()) -> Decimal:
@@ -37,7 +40,7 @@ class Trials:
         """Return which of some events moved a figure, in their order."""
         found = {*self._alone(figure, events)}
         rest = [event for event in events if event not in found]
-        while self._changes(figure, rest):
+        while not self._is_tired and self._changes(figure, rest):
             together = self._needed(figure, rest)
             found |= {*together}
             rest = [event for event in rest if event not in found]
@@ -70,4 +73,4 @@ class Trials:
 
     @property
     def _is_tired(self) -> bool:
-        return len(self._found) > MOST_TRIALS
+        return len(self._found) > self._most

@@ -57,5 +57,9 @@ class OutsideFigures:
         """Return the reports of periods that were over before a day, the oldest first."""
         return [it for it in self._of(metric) if it.last_day < first]
 
+    def unit(self, metric: str) -> str | None:
+        """Return the unit that a figure is reported in; None where it never was."""
+        return next((report.unit for report in reversed([*self._of(metric)])), None)
+
     def _of(self, metric: str) -> Iterable[OutsideFigure]:
         return self._reports.get(figure_key(metric) or "", ())

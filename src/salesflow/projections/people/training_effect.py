@@ -15,9 +15,11 @@ from operator import attrgetter
 from typing import Annotated, ClassVar, Final, Literal
 from zoneinfo import ZoneInfo
 
+from salesflow.domain.event import believed_history
 from salesflow.domain.metric import Metric, MetricAsked, MetricKey, metric_of
-from salesflow.domain.time import Moment
-from salesflow.domain.values import Currency, Key, Reference, SafeText, Value
+from salesflow.domain.time import Moment, from_instant
+from salesflow.domain.training import training_id
+from salesflow.domain.values import Currency, Day, Key, Reference, SafeText, Value
 from salesflow.errors import InputError, NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.figure_text import FigureText
@@ -111,6 +113,8 @@ class TrainingEffectView(MoneyView):
     """How long each window is."""
     currency: Currency | None
     """Of amounts."""
+    offered_later: Annotated[Day | None, FieldRole.TRAIT]
+    """The day on which it was first offered, where that is after the moment."""
     effect: Effect
     people: tuple[EffectPerson, ...]
     not_compared: tuple[NotCompared, ...]
@@ -164,6 +168,7 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
             stage_zh=stage_zh,
             days=self.window,
             currency=around.currency,
+            offered_later=self._offered_later(reader),
             effect=estimate_effect(around.figures),
             people=tuple(people),
             not_compared=tuple(_not_compared(windows, around, people)),
@@ -176,6 +181,12 @@ class TrainingEffect(MoneyQuestion[TrainingEffectView]):
             names = ", ".join(sorted(known)) or "none"
             raise NotFoundError(f"there is no training {self.training!r}; there are: {names}")
         return known[self.training]
+
+    def _offered_later(self, reader: Reader) -> date | None:
+        offered = believed_history(reader.events(training_id(self.training)))[:1]
+        if not offered or offered[0].occurred <= reader.read_point.as_of:
+            return None
+        return from_instant(offered[0].occurred).astimezone(reader.timezone).date()
 
     def _measured(self, offered: OfferedTraining) -> MetricAt:
         if self.metric is not None:
@@ -258,6 +269,13 @@ class _Layout:
         return " · ".join(parts)
 
     def _notes(self, effect: Effect) -> Iterator[str]:
+        if self._view.offered_later is not None:
+            yield say(
+                "training {training} was offered on {day} only, after that",
+                self._language,
+                training=self._view.training,
+                day=self._view.offered_later,
+            )
         language = self._language
         yield say(verdict_text(effect.verdict), language)
         if effect.detectable is not None:

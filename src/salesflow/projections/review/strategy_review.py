@@ -8,14 +8,14 @@ improvements (`ImprovementEffect`). Beside them the figures of the market that w
 and what is still to be done of reviews. Leaves out what is to be concluded: that is for people.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.time import Moment, Period, from_instant
+from salesflow.domain.time import Instant, Moment, Period, from_instant
 from salesflow.domain.values import Personal, Reference, SafeText, Value
 from salesflow.errors import InputError
 from salesflow.presentation.fields import FieldRole
@@ -74,6 +74,7 @@ from salesflow.projections.pipeline.funnel import Funnel, FunnelStage, FunnelVie
 from salesflow.projections.review.retrospective import Retrospective, RetrospectiveView
 from salesflow.projections.review.retrospective_figures import FigureMoved
 from salesflow.projections.review.retrospective_layout import RetrospectiveLayout
+from salesflow.projections.scope import Meant, named
 
 __all__ = ["StrategyReview", "StrategyReviewView"]
 
@@ -106,7 +107,7 @@ class MarketFigure(Value):
 
 
 class ImprovementStanding(Value):
-    """An improvement that runs, or was concluded in the period, and what it moved so far."""
+    """An improvement that ran, or was concluded, in the period, and what it moved so far."""
 
     improvement: Annotated[Reference, FieldRole.KEY]
     state: Annotated[Reference, FieldRole.TRAIT]
@@ -138,8 +139,8 @@ class StrategyReviewView(View):
     population: ClassVar[str] = (
         "of the period and of the one before it: as in the questions whose figures these are;"
         " goals whose periods reach into it; the funnel at its end, or at the moment; cases"
-        " published in it; outside figures of days that reach into it; improvements that run,"
-        " or were concluded in it; actions of reviews that are open at the moment"
+        " published in it; outside figures of days that reach into it; improvements that ran,"
+        " or were concluded, in it; actions of reviews that are open at the moment"
     )
     formula: ClassVar[str] = (
         "every figure is that of goal-attainment, retrospective, funnel, feedback, case-library"
@@ -200,6 +201,7 @@ class StrategyReview(PeriodQuestion[StrategyReviewView]):
         closing = EarlierReader(reader, as_of=span.closing(reader.read_point.as_of))
         funnel: FunnelView = Funnel().answer(closing, moment)
         goals = GoalAttainment.model_validate(days).answer(reader, moment)
+        cases = tuple(_cases(span, reader))[: self.limit]
         return StrategyReviewView(
             moment=moment,
             period=span.period(),
@@ -212,7 +214,8 @@ class StrategyReview(PeriodQuestion[StrategyReviewView]):
             follow_up=said.follow_up,
             follow_up_before=said.follow_up_before,
             themes=said.themes,
-            cases=tuple(_cases(span, reader))[: self.limit],
+            cases=cases,
+            names=named(_reasons(cases, reader), reader.processes),
             market=tuple(_market(span, reader)),
             improvements=tuple(_improvements(span, reader, moment)),
             actions=tuple(_actions(reader, self.day(reader)))[: self.limit],
@@ -238,6 +241,12 @@ def _cases(span: Span, reader: Reader) -> Iterator[CaseLearned]:
         )
 
 
+def _reasons(cases: Sequence[CaseLearned], reader: Reader) -> Iterator[Meant]:
+    """Yield the reasons of cases, with the processes under which their deals closed."""
+    for deal in read_deals(reader, [case.deal for case in cases]).values():
+        yield Meant(deal.process, deal.process_version, deal.because)
+
+
 def _market(span: Span, reader: Reader) -> Iterator[MarketFigure]:
     """Yield the outside figures of days that reach into a period."""
     names = ("figure", "first_day", "last_day", "value", "unit", "source")
@@ -259,12 +268,12 @@ def _market(span: Span, reader: Reader) -> Iterator[MarketFigure]:
 
 
 def _improvements(span: Span, reader: Reader, moment: Moment) -> Iterator[ImprovementStanding]:
-    """Yield the improvements that run, or were concluded in a period."""
-    names = ("improvement", "state", "outcome", "metric", "concluded")
-    for key, state, outcome, metric, at in sorted(
+    """Yield the improvements that ran, or were concluded, in a period."""
+    names = ("improvement", "state", "outcome", "metric", "started", "concluded")
+    for key, state, outcome, metric, *times in sorted(
         reader.columns(IMPROVEMENT).records(*names), key=lambda row: str(row[0])
     ):
-        if state == "proposed" or (state == "concluded" and not span.holds(at)):
+        if not _ran_in(span, *times):
             continue
         try:
             view: ImprovementEffectView | None = ImprovementEffect(improvement=key).answer(
@@ -283,6 +292,13 @@ def _improvements(span: Span, reader: Reader, moment: Moment) -> Iterator[Improv
             towards=None if view is None else view.towards,
             changes=None if effect is None else effect.changes,
         )
+
+
+def _ran_in(span: Span, started: Instant | None, concluded: Instant | None) -> bool:
+    """Return whether what began and ended then reaches into a period, or ended in it."""
+    if concluded is not None and concluded < span.end:
+        return concluded >= span.start
+    return started is not None and started < span.end
 
 
 def _actions(reader: Reader, today: date) -> list[OpenAction]:
@@ -363,16 +379,17 @@ class _StrategyLayout:
         return TableOfView("Feedback", ("Period", *FIGURE_COLUMNS), rows)
 
     def _cases(self) -> TableOfView:
+        view = self._view
         rows = tuple(
             (
                 each.case,
                 short_id(each.deal),
                 each.outcome or NO_VALUE,
-                each.because or NO_VALUE,
+                view.names.label(each.because, self._language) if each.because else NO_VALUE,
                 local_day(each.published_at, self._zone),
                 " · ".join(each.lessons) or NO_VALUE,
             )
-            for each in self._view.cases
+            for each in view.cases
         )
         columns = ("Case", "Deal", "Outcome", "Reason", "Published", "Lessons")
         return TableOfView("Cases published", columns, rows, words=("Outcome",))
