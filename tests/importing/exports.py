@@ -4,12 +4,23 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from importing.hubspot_export import HUBSPOT
+from importing.odoo_export import ODOO
+from importing.pipedrive_export import PIPEDRIVE
 from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
+from salesflow.adapters.importers.crm.hubspot import HubSpot
+from salesflow.adapters.importers.crm.odoo import Odoo
+from salesflow.adapters.importers.crm.pipedrive import Pipedrive
 from salesflow.adapters.importers.crm.salesforce import Salesforce
 from salesflow.adapters.importers.crm.system import CrmSystem
 from salesflow.adapters.importers.crm.zoho import Zoho
 
 __all__ = ["EXPORTS", "FIRST", "FXIAOKE", "SALESFORCE", "SECOND", "THIRD", "ZOHO"]
+
+
+def _texts(export: dict[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(content, indent=1) for name, content in export.items()}
+
 
 ZERO = ":00.000+0000"
 SALESFORCE: Final = {
@@ -371,9 +382,17 @@ FXIAOKE: Final = {
     "ContactObj.csv": "联系人ID,姓名,客户ID,客户名称,职务\nc1,李四,acc1,云帆科技,CFO\n",
     "CompetitiveLinesObj.csv": "数据ID,商机ID,竞争对手,备注\nx1,opp1,甲公司,便宜\n",
 }
+HUBSPOT_FILES: Final = {
+    **_texts(HUBSPOT),
+    "merged_deal.csv": "deal_id,merged_deal_id\n1,2\n",
+    "stages.csv": "deal_id,value,date_entered\n3,qualified,2026-02-01 10:00:00\n",
+}
 EXPORTS: Final[dict[str, tuple[type[CrmSystem], dict[str, str]]]] = {
     "salesforce": (Salesforce, SALESFORCE),
     "zoho": (Zoho, ZOHO),
     "fxiaoke": (Fxiaoke, FXIAOKE),
+    "hubspot": (HubSpot, HUBSPOT_FILES),
+    "pipedrive": (Pipedrive, _texts(PIPEDRIVE)),
+    "odoo": (Odoo, _texts(ODOO)),
 }
 """The systems there are, and an export of each."""

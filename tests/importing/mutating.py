@@ -3,11 +3,13 @@
 A mutation is made of seeded random numbers, so that the number of a file tells it again.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
+from typing import Any
 
-__all__ = ["RATES", "bases", "mutated_mapping", "mutated_table"]
+__all__ = ["RATES", "bases", "mutated_file", "mutated_mapping", "mutated_table"]
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples" / "tables"
 RATES = "day,base,currency,rate\n2026-01-05,EUR,USD,1.08\n2026-01-05,EUR,CNY,7.81\n"
@@ -77,6 +79,23 @@ def mutated_table(random: Random, table: str) -> bytes:
     return content
 
 
+def mutated_file(random: Random, content: bytes) -> bytes:
+    """Change a few things of a file: of JSON values, of a table cells."""
+    if content[:1] not in (b"[", b"{"):
+        return mutated_table(random, content.decode())
+    if random.random() < 0.2:
+        place = random.randrange(len(content) + 1)
+        return (
+            content[:place]
+            + random.choice(ODD_BYTES)
+            + content[place + random.choice((0, 1, 20)) :]
+        )
+    value = json.loads(content)
+    for _ in range(random.choice((1, 1, 2, 4))):
+        value = _changed(random, value)
+    return json.dumps(value).encode()
+
+
 def mutated_mapping(random: Random, mapping: str) -> str:
     """Change a few lines of a mapping."""
     lines = mapping.splitlines()
@@ -100,6 +119,27 @@ def mutated_mapping(random: Random, mapping: str) -> str:
                 odd = random.choice(("", '"', "[", "]", "{", "=", "#", ".", "\0", "é", "\\"))
                 lines[place] = lines[place][:read_point] + odd + lines[place][read_point + 1 :]
     return "\n".join(lines) + "\n"
+
+
+def _changed(random: Random, value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Change one thing somewhere in JSON."""
+    odd: Any = random.choice(
+        (*ODD_CELLS, None, 0, -1, 1.5, True, [], {}, [[]], {"a": {"b": []}})
+    )
+    if not isinstance(value, dict | list) or not value or random.random() < 0.1:
+        return odd
+    keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+    key = random.choice(keys)
+    match random.randrange(8):
+        case 0:
+            del value[key]
+        case 1 if isinstance(value, list):
+            value.append(value[key])
+        case 1 if isinstance(value, dict):
+            value[str(odd)] = value[key]
+        case _:
+            value[key] = _changed(random, value[key])
+    return value
 
 
 def _change_cell(random: Random, lines: list[str], mark: str) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from importing.crm_folder import CrmFolder, faults_of_mutated
+from importing.crm_folder import CrmFolder
 from importing.desk import Desk
-from properties.effort import TORTURE
+from importing.hubspot_export import HUBSPOT, LOST, NEW, SOLD, deal, entry
 from salesflow.adapters.importers import object_id
 from salesflow.adapters.importers.crm.hubspot import HubSpot
 from salesflow.adapters.importers.crm.hubspot_pipelines import HubSpotPipelines
@@ -16,118 +16,6 @@ from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
 
 SHAPE = Path(__file__).parents[2].parent / "shared" / "data" / "hubspot_shape"
-MUTATED = 25 if TORTURE == 1 else 2_000
-
-
-def stage(
-    id: str, label: str, order: int, probability: str, closed: str = "false"
-) -> dict[str, Any]:
-    metadata = {"probability": probability, "isClosed": closed}
-    return {"id": id, "label": label, "displayOrder": order, "metadata": metadata}
-
-
-PIPELINES = {
-    "results": [
-        {
-            "id": "default",
-            "label": "Sales Pipeline",
-            "displayOrder": 0,
-            "stages": [
-                stage("qualified", "Qualified to buy", 1, "0.4"),
-                stage("appointment", "Appointment", 0, "0.2"),
-                stage("closedwon", "Closed won", 2, "1.0", "true"),
-                stage("closedlost", "Closed lost", 3, "0.0", "true"),
-            ],
-        },
-        {
-            "id": "77",
-            "label": "Renewals",
-            "displayOrder": 1,
-            "stages": [
-                stage("9001", "Due", 0, "0.5"),
-                stage("9002", "Renewed", 1, "1.0", "true"),
-                stage("9003", "Not renewed", 2, "0.0", "true"),
-            ],
-        },
-    ]
-}
-
-
-def entry(value: str, at: str, user: str = "5") -> dict[str, str]:
-    return {
-        "value": value,
-        "timestamp": f"2026-{at}:00.000Z",
-        "sourceType": "CRM_UI",
-        "sourceId": f"userId:{user}",
-        "updatedByUserId": user,
-    }
-
-
-def deal(
-    id: str,
-    history: dict[str, list[dict[str, str]]],
-    properties: dict[str, str] | None = None,
-    **more: object,
-) -> dict[str, Any]:
-    present = {name: entries[0]["value"] for name, entries in history.items() if entries}
-    values = {
-        "dealname": f"Deal {id}",
-        "pipeline": "default",
-        "createdate": "2026-01-05T09:00:00.000Z",
-        "hs_lastmodifieddate": "2026-05-01T09:00:00.000Z",
-        "deal_currency_code": "EUR",
-        **present,
-        **dict(properties or {}),
-    }
-    return {
-        "id": id,
-        "properties": values,
-        "propertiesWithHistory": history,
-        "createdAt": "2026-01-05T09:00:00.000Z",
-        "updatedAt": "2026-05-01T09:00:00.000Z",
-        "archived": False,
-        **more,
-    }
-
-
-SOLD = deal(
-    "1",
-    {
-        "dealstage": [
-            entry("closedwon", "03-01T10:00"),
-            entry("qualified", "02-01T10:00"),
-            {**entry("appointment", "01-05T09:00"), "timestamp": "2026-01-05T09:00:00.412Z"},
-        ],
-        "amount": [entry("120", "03-01T10:00", "6"), entry("100.50", "01-05T09:00")],
-        "closedate": [
-            entry("2026-03-31T22:00:00Z", "02-01T10:00"),
-            entry("2026-02-28T00:00:00Z", "01-05T09:00"),
-        ],
-        "hubspot_owner_id": [entry("501", "02-15T10:00"), entry("500", "01-05T09:00")],
-    },
-    associations={"companies": {"results": [{"id": "900", "type": "deal_to_company"}]}},
-)
-LOST = deal(
-    "2",
-    {
-        "dealstage": [
-            entry("closedlost", "04-02T10:00"),
-            entry("qualified", "03-10T10:00"),
-            entry("closedlost", "03-01T10:00"),
-            entry("appointment", "01-05T09:00"),
-        ],
-        "closed_lost_reason": [entry("Too late", "04-02T10:00"), entry("Price", "03-01T10:05")],
-    },
-)
-NEW = deal("3", {"dealstage": [entry("appointment", "01-05T09:00")]})
-COMPANIES = [
-    {
-        "id": "900",
-        "properties": {"name": "云帆科技", "domain": "yunfan.cn", "industry": "Software"},
-        "createdAt": "2025-01-05T09:00:00Z",
-        "archived": False,
-    }
-]
 
 
 @pytest.fixture
@@ -136,9 +24,8 @@ def portal(desk: Desk) -> CrmFolder:
 
 
 def written(portal: CrmFolder) -> CrmFolder:
-    portal.write("pipelines.json", PIPELINES)
-    portal.write("deals.json", {"results": [SOLD, LOST, NEW], "paging": {}})
-    portal.write("companies.json", COMPANIES)
+    for name, content in HUBSPOT.items():
+        portal.write(name, content)
     return portal
 
 
@@ -391,29 +278,81 @@ def test_tables_of_a_warehouse_tell_the_same(portal: CrmFolder) -> None:
         "03-05 absorbed inferred",
     ]
     assert portal.deal("2").merged_into == object_id("hubspot", "1")
-    assert portal.bring(currency="EUR").facts_recorded == 0
+    synced_anew = f"{head}\n1,2,2026-03-12 11:37:07.21\n"
+    portal.write("merged_deal.csv", synced_anew)
+    again = portal.bring(currency="EUR")
+    assert (again.facts_recorded, again.facts_changed) == (0, 0)
+
+
+def test_stages_of_another_pipeline_say_that_a_deal_was_in_it(portal: CrmFolder) -> None:
+    stages = [entry("9001", "02-01T10:00"), entry("appointment", "01-05T09:00")]
+    moved = deal("21", {"dealstage": stages}, {"pipeline": "77"})
+    portal.write("deals.json", [moved])
+    report = portal.bring()
+    assert portal.told("21") == ["01-05 opened appointment", "02-01 migrated"]
+    assert report.process_published == "hubspot/77 v1, hubspot/default v1"
+    keys = [stage.key for stage in portal.deal("21").process_in_force.stages]
+    assert keys == ["9001", "9002", "9003"]
+
+
+def test_a_deal_is_opened_with_its_first_change_where_its_record_says_later(
+    portal: CrmFolder,
+) -> None:
+    stages = [entry("qualified", "02-01T10:00"), entry("appointment", "01-02T09:00")]
+    portal.write("deals.json", [deal("22", {"dealstage": stages})])
+    report = portal.bring()
+    assert portal.told("22") == ["01-02 opened appointment", "02-01 stage_moved qualified"]
+    [note] = report.adjusted
+    assert (note.column, note.value) == ("createdate", "2026-01-05T09:00:00+00:00")
+
+
+def test_contacts_are_people_of_companies_and_other_objects_are_left_out(
+    portal: CrmFolder,
+) -> None:
+    around = {"createdAt": "2025-02-05T09:00:00Z", "archived": False}
+    fang = {
+        "id": "31",
+        "properties": {"firstname": "芳", "lastname": "王", "email": "w@a.cn"},
+        "associations": {"companies": {"results": [{"id": "900"}]}},
+        **around,
+    }
+    alone = {"id": "32", "properties": {"email": "x@y.z"}, **around}
+    item = {"id": "33", "properties": {"hs_sku": "A", "quantity": "2"}, **around}
+    portal.write("contacts.json", [fang, alone])
+    portal.write("line_items.json", [item])
+    report = portal.bring()
+    id = object_id("hubspot", "900", "customer")
+    [person] = Customer.replay(id, portal.desk.log.stream(id)).people.values()
+    assert (person.name, person.email) == ("芳 王", "w@a.cn")
+    assert {each.reason: each.rows for each in report.left_out} == {
+        "a contact of no company": 1,
+        "an object that is no deal, company or contact": 1,
+    }
+
+
+def test_properties_that_are_not_read_are_named(portal: CrmFolder) -> None:
+    told = {"dealstage": "qualified", "hs_priority": "high"}
+    history = {name: [entry(value, "02-01T10:00")] for name, value in told.items()}
+    portal.write("deals.json", [deal("23", history, {"my_own_field": "x"})])
+    report = portal.bring()
+    assert "properties that are not read: hspriority, myownfield" in report.assumed
 
 
 def test_bad_records_are_refused_with_file_number_field_and_value(portal: CrmFolder) -> None:
     wrong = deal("9", {"amount": [entry("ten", "02-01T10:00")]})
     late = deal("10", {"dealstage": [{"value": "qualified", "timestamp": "soon"}]})
-    nobody = {"id": "", "properties": {}, "archived": False}
-    portal.write("deals.json", [SOLD, wrong, late, nobody])
+    nobody = {"id": "", "properties": {"dealname": "x"}, "archived": False}
+    days = [entry("2026-05-01", "02-02T10:00"), entry("x", "02-01T10:00")]
+    never = deal("24", {"closedate": days})
+    portal.write("deals.json", [SOLD, wrong, late, nobody, never])
     report = portal.bring()
     assert {(each.file, each.line, each.column, each.value) for each in report.refused} == {
         ("deals.json", 2, "amount", "ten"),
         ("deals.json", 3, "timestamp", "soon"),
         ("deals.json", 4, "id", None),
+        ("deals.json", 5, "expected_close", "x"),
     }
     assert portal.deal("1").outcome == "won"
-
-
-def test_whatever_is_in_its_files_an_import_ends_in_a_report_or_a_typed_error(
-    portal: CrmFolder,
-) -> None:
-    portal.write("merged_deal.csv", "deal_id,merged_deal_id\n1,2\n")
-    portal.write("stages.csv", "deal_id,value,date_entered\n3,qualified,2026-02-01 10:00:00\n")
-    assert faults_of_mutated(portal, range(MUTATED)) == []
 
 
 @pytest.mark.skipif(not SHAPE.is_dir(), reason=f"there is no real data in {SHAPE.name}/")

@@ -118,6 +118,7 @@ COMMANDS: Final = CommandGroup(
                 "salesforce": f"{HOME}imports.systems:salesforce",
                 "hubspot": f"{HOME}imports.systems:hubspot",
                 "pipedrive": f"{HOME}imports.systems:pipedrive",
+                "odoo": f"{HOME}imports.systems:odoo",
                 "zoho": f"{HOME}imports.systems:zoho",
                 "fxiaoke": f"{HOME}imports.systems:fxiaoke",
                 "rates": f"{HOME}imports.rates:import_file",

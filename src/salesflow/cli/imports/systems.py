@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.crm.system import CrmSystem
     from salesflow.engine import SalesFlow
 
-__all__ = ["fxiaoke", "hubspot", "pipedrive", "salesforce", "zoho"]
+__all__ = ["fxiaoke", "hubspot", "odoo", "pipedrive", "salesforce", "zoho"]
 
 
 Export = Annotated[
@@ -65,6 +65,30 @@ def salesforce(  # noqa: PLR0913 - what the command offers, all by keyword
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Salesforce, export, timezone, report, trial=trial, strict=strict, **how)
+
+
+@with_context
+def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
+    context: CommandContext,
+    export: Export,
+    timezone: TimeZone = None,
+    currency: AmountCurrency = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+    apply_changes: ApplyChanges = False,
+    trial: Trial = False,
+    report: ReportFile = None,
+) -> None:
+    """Import deals with their history from Zoho CRM, accounts, contacts and quotes too.
+
+    Reads Deals, DealHistory or Stage_History, __timeline, pipelines, Accounts, Contacts and
+    Quotes, whichever there are: answers of the interface as JSON, bulk read or the page's
+    export as CSV. Ends as `import table` does.
+    """
+    from salesflow.adapters.importers.crm.zoho import Zoho
+
+    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+    _import(context, Zoho, export, timezone, report, trial=trial, strict=strict, **how)
 
 
 @with_context
@@ -117,7 +141,7 @@ def pipedrive(  # noqa: PLR0913 - what the command offers, all by keyword
 
 
 @with_context
-def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
+def odoo(  # noqa: PLR0913 - what the command offers, all by keyword
     context: CommandContext,
     export: Export,
     timezone: TimeZone = None,
@@ -128,16 +152,17 @@ def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
     trial: Trial = False,
     report: ReportFile = None,
 ) -> None:
-    """Import deals with their history from Zoho CRM, accounts, contacts and quotes too.
+    """Import opportunities with their tracked changes from Odoo, customers too.
 
-    Reads Deals, DealHistory or Stage_History, __timeline, pipelines, Accounts, Contacts and
-    Quotes, whichever there are: answers of the interface as JSON, bulk read or the page's
-    export as CSV. Ends as `import table` does.
+    Reads crm.lead, mail.message, mail.tracking.value, crm.stage, crm.lost.reason, res.partner,
+    res.users and ir.model.fields, as its interface, its pages or its database give them,
+    whichever there are. Leads that are no opportunities are left out. The same export again
+    records nothing twice. Ends as `import table` does.
     """
-    from salesflow.adapters.importers.crm.zoho import Zoho
+    from salesflow.adapters.importers.crm.odoo import Odoo
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, Zoho, export, timezone, report, trial=trial, strict=strict, **how)
+    _import(context, Odoo, export, timezone, report, trial=trial, strict=strict, **how)
 
 
 @with_context

@@ -187,15 +187,13 @@ def wrong_value(error: ValidationError) -> str:
 
 
 def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
-    given = repr(error.get("input"))
+    given, known = repr(error.get("input")), list(parameters)
     shown = given if len(given) <= SHOWN_MAX else "this"
-    known = list(parameters)
     named = {"expected": error.get("ctx", {}).get("expected"), "names": ", ".join(known)}
     is_word = error["type"] == "literal_error"
     among = re.findall("'([^']*)'", str(named["expected"])) if is_word else known
-    named["perhaps"] = perhaps(
-        str(error.get("input") if is_word else ("", *error["loc"])[-1]), among
-    )
+    meant = error.get("input") if is_word else ("", *error["loc"])[-1]
+    named["perhaps"] = perhaps(str(meant), among)
     for kind, said in REASONS.items():
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
@@ -205,7 +203,7 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
 
 ViewT = TypeVar("ViewT", bound="View")
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
-ENVELOPE = {"moment", "known_since", "names", "timezone", "left_out", "behind", "unmet"}
+ENVELOPE = frozenset("moment known_since names timezone left_out behind unmet".split())
 """What every view carries beside its answer."""
 APART: Final = ("names", "unmet")
 """What JSON has in other places, or only where there is any."""

@@ -6,20 +6,32 @@ are recorded as merged, also where only the survivor is left: see `CrmDeal.named
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, timedelta
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.hubspot_history import (
+    PropertyChange,
+    actor_of,
+    by_time,
+    first_currency,
+    iso_of,
+    open_with,
+    with_reasons,
+)
 from salesflow.adapters.importers.crm.hubspot_pipelines import (
     ENTERED,
     TRUE,
     HubSpotPipelines,
 )
 from salesflow.adapters.importers.crm.hubspot_records import (
+    OF_DEALS,
     SHAPES,
+    companies_of,
     history_of,
+    ids_in,
     in_one_form,
+    own_id,
 )
 from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
@@ -35,11 +47,10 @@ from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Fact
 from salesflow.domain.process import ForecastCategory
-from salesflow.domain.time import from_instant
 from salesflow.domain.wording import Message
 
 __all__ = ["HubSpot"]
@@ -66,11 +77,11 @@ TRACKED: Final[Mapping[str, Attribute]] = {
     "closedlostreason": "loss_reason",
 }
 """Properties whose history is read."""
+TOLD_NOW: Final = ("dealcurrencycode", "hsmergedobjectids", "createdate", "dealname")
+"""Properties that are read, of whose history only merges and currencies are."""
 MERGED: Final = "hsmergedobjectids"
 VALUES_MAX: Final = 20
 """So many values of a property HubSpot gives at most."""
-AT_CREATION: Final = timedelta(minutes=1)
-"""What is set within it is what a deal was created with, saved one after another."""
 TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
 DIGITS_MIN: Final = 12
 """A number with so many digits is a time in milliseconds."""
@@ -85,18 +96,13 @@ ENTRIES_ONLY: Final = Message(
     "no history of stages is there, only when each stage was entered; a stage that a deal came"
     " back to is known once"
 )
+NO_DEAL: Final = "an object that is no deal, company or contact"
+NO_COMPANY: Final = "a contact of no company"
+BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
+UNREAD_PROPERTIES: Final = "properties that are not read: {names}"
+NAMED_MAX: Final = 20
 SINCE_SYNCED: Final = "merged before a connector saw it; no record says when"
 AS_EXPORTED: Final = "as the export has it now; no history says since when"
-
-
-class _Change(NamedTuple):
-    """A value that a property had from a time on."""
-
-    place: int
-    at: ReadTime
-    name: str
-    value: str | None
-    actor: str | None
 
 
 class HubSpot(CrmSystem):
@@ -120,6 +126,7 @@ class HubSpot(CrmSystem):
         self._companies: set[str] = set()
         self._amounts_without_currency = False
         self._entered_only = False
+        self._unread: dict[str, None] = {}
         self._readers: tuple[ValueReader, ValueReader, ValueReader] | None = None
 
     @property
@@ -135,6 +142,13 @@ class HubSpot(CrmSystem):
         """Return a deal in one form, whoever exported it."""
         return in_one_form(record)
 
+    def leave_out(self, record: CrmRecord) -> str | None:
+        """Leave out objects of other kinds, and contacts of no company."""
+        if record.kind == "unread":
+            return NO_DEAL
+        alone = record.kind == "contact" and not companies_of(record.values)
+        return NO_COMPANY if alone else None
+
     def look(self, record: CrmRecord) -> None:
         """Note pipelines, stages, merges, and how days are written."""
         values = record.values
@@ -147,8 +161,10 @@ class HubSpot(CrmSystem):
                 self._look_at_deal(values)
             case "history" | "stage_history":
                 self._look_at_change(values)
+            case "values":
+                self._look_at_values(values)
             case "company" | "company_csv":
-                self._companies.add(_company_id(values))
+                self._companies.add(own_id(values))
             case _:
                 pass
 
@@ -160,8 +176,9 @@ class HubSpot(CrmSystem):
                 return None
             case "deal":
                 return id_text(values["values"].get("id"), "id")
-            case "company" | "company_csv":
-                return customer_object(_company_id(values))
+            case "company" | "company_csv" | "contact":
+                of = companies_of(values) if record.kind == "contact" else []
+                return customer_object(of[0] if of else own_id(values))
             case "merged":
                 survivor = values.get("dealid") or values.get("survivingdealid")
                 return id_text(survivor, "deal_id")
@@ -188,6 +205,11 @@ class HubSpot(CrmSystem):
         found = self._days.assumed()
         if self._entered_only:
             found.append(ENTRIES_ONLY)
+        if self._unread:
+            names = [*self._unread]
+            more = " …" if len(names) > NAMED_MAX else ""
+            shown = ", ".join(names[:NAMED_MAX])
+            found.append(Message(UNREAD_PROPERTIES, names=f"{shown}{more}"))
         if self._amounts_without_currency and self.context.currency is None:
             found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
@@ -195,10 +217,12 @@ class HubSpot(CrmSystem):
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
-        """Yield a company."""
-        del id
+        """Yield a company, or a contact of one."""
         values = record.values
         read = self._reader(utc=record.kind == "company")
+        if record.kind == "contact":
+            yield from self._contact(id, values)
+            return
         fact = CustomerRegistered(
             name=read.text(values, "name", "companyname", "domain"),
             segment=read.text(values, "industry"),
@@ -208,6 +232,24 @@ class HubSpot(CrmSystem):
         if at is None:
             at = self._time(values, "createdat", utc=True)
         yield "customer", fact, at
+
+    def _contact(
+        self, id: str, values: Mapping[str, Any]
+    ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
+        read, utc = self._reader(utc=True), "recordid" not in values
+        at = self._time(values, "createdate", utc=utc)
+        if id not in self._companies:
+            yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
+        person = own_id(values)
+        names = (read.text(values, "firstname"), read.text(values, "lastname"))
+        added = ContactPersonAdded(
+            person_id=object_id(self.name, person, "person"),
+            name=" ".join(name for name in names if name) or None,
+            position=read.text(values, "jobtitle"),
+            email=read.text(values, "email"),
+            phone=read.text(values, "phone", "phonenumber", "mobilephonenumber"),
+        )
+        yield f"person/{person}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return a company of which only deals speak; its id is no name."""
@@ -224,7 +266,7 @@ class HubSpot(CrmSystem):
                 own = record.kind == "deal"
                 deal.left_out[record.place] = DELETED if own else OF_DELETED
             return deal
-        changes: list[_Change] = []
+        changes: list[PropertyChange] = []
         for record in sorted(records, key=lambda each: each.kind != "deal"):
             with refusing(record, refused):
                 match record.kind:
@@ -236,7 +278,7 @@ class HubSpot(CrmSystem):
                         changes += self._values_of(deal, record)
                     case _:
                         changes += self._change(deal, record)
-        self._take_history(deal, changes)
+        self._take_history(deal, changes, refused)
         return deal
 
     # Looking: what has to be known of all records before any deal is read.
@@ -247,34 +289,59 @@ class HubSpot(CrmSystem):
         self._ids.add(id)
         for name in ("createdate", "closedate", "hslastmodifieddate"):
             self._days.see(str(present.get(name, "")))
+        if values["utc"]:
+            self._note_unread(present, history)
+        self._see_places(present, history)
+        told = "amount" in present or "amount" in history
+        self._amounts_without_currency |= told and "dealcurrencycode" not in present
+        for each in (*history.get(MERGED, []), {"value": present.get(MERGED)}):
+            self._absorbed |= ids_in(each["value"])
+        dated = any(name.startswith(ENTERED) for name in present)
+        self._entered_only |= dated and not history.get("dealstage")
+
+    def _see_places(self, present: Mapping[str, Any], history: Mapping[str, Any]) -> None:
+        """Note the pipelines and stages a deal is in or passed."""
         pipeline = str(present.get("pipeline", ""))
-        self._pipeline_of[id] = self._pipelines.see(pipeline, str(present.get("dealstage", "")))
+        seen = self._pipelines.see(pipeline, str(present.get("dealstage", "")))
+        self._pipeline_of[str(present.get("id", ""))] = seen
         named = {pipeline}
         for each in history.get("pipeline", []):
             self._pipelines.see(str(each["value"] or ""), "")
             named.add(str(each["value"] or ""))
         for each in history.get("dealstage", []):
-            if len(named) == 1 or self._pipelines.has(str(each["value"] or "")):
-                self._pipelines.see(pipeline, str(each["value"] or ""))
-            else:
-                self._pipelines.see_everywhere(named, str(each["value"] or ""))
-        told = "amount" in present or "amount" in history
-        self._amounts_without_currency |= told and "dealcurrencycode" not in present
-        for each in (*history.get(MERGED, []), {"value": present.get(MERGED)}):
-            self._absorbed |= _ids_in(each["value"])
-        dated = any(name.startswith(ENTERED) for name in present)
-        self._entered_only |= dated and not history.get("dealstage")
+            stage = str(each["value"] or "")
+            home = self._pipelines.home(stage)
+            for one in named if home is None else (home,):
+                self._pipelines.see(one, stage)
+
+    def _note_unread(self, present: Mapping[str, Any], history: Mapping[str, Any]) -> None:
+        for name in present:
+            if name not in OF_DEALS and not name.startswith(ENTERED):
+                self._unread.setdefault(name)
+        for name in history:
+            if name not in (*TRACKED, *TOLD_NOW):
+                self._unread.setdefault(name)
 
     def _look_at_change(self, values: Mapping[str, Any]) -> None:
         name = plain_name(str(values.get("name") or values.get("property") or ""))
         stage = "dateentered" in values or name == "dealstage"
         if stage:
+            value = str(values.get("value", ""))
             pipeline = self._pipeline_of.get(str(values.get("dealid", "")), "")
-            self._pipelines.see(pipeline, str(values.get("value", "")))
+            self._pipelines.see(self._pipelines.home(value) or pipeline, value)
         elif name == "pipeline":
             self._pipelines.see(str(values.get("value", "")), "")
         elif name == "amount":
             self._amounts_without_currency = True
+
+    def _look_at_values(self, values: Mapping[str, Any]) -> None:
+        told = [value for value, _ in history_of(values) if value]
+        name = self._property(values, told)
+        for value in told if name in ("dealstage", "pipeline") else ():
+            if name == "pipeline":
+                self._pipelines.see(value, "")
+            else:
+                self._pipelines.see(self._pipelines.home(value) or "", value)
 
     def _is_deleted(self, id: str, records: Sequence[CrmRecord]) -> bool:
         """Return whether a deal was deleted, and not because it was merged into another one."""
@@ -302,7 +369,7 @@ class HubSpot(CrmSystem):
                 return at
         return None
 
-    def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> list[_Change]:
+    def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> list[PropertyChange]:
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values, utc = record.values["values"], record.values["utc"]
@@ -333,7 +400,7 @@ class HubSpot(CrmSystem):
         deal.place = record.place
         return changes
 
-    def _histories(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _histories(self, deal: CrmDeal, record: CrmRecord) -> Iterator[PropertyChange]:
         """Yield what the record of a deal says of the history of its properties."""
         history = record.values["history"]
         for name, entries in history.items():
@@ -348,9 +415,9 @@ class HubSpot(CrmSystem):
                     raise RowError("is empty, and the fact needs it", "timestamp")
                 value = entry["value"]
                 text = None if value in (None, "") else str(value)
-                yield _Change(record.place, at, name, text, _actor(entry))
+                yield PropertyChange(record.place, at, name, text, actor_of(entry))
 
-    def _entries(self, record: CrmRecord, process: str) -> Iterator[_Change]:
+    def _entries(self, record: CrmRecord, process: str) -> Iterator[PropertyChange]:
         """Yield when each stage was entered, of a deal without a history of stages."""
         values, utc = record.values["values"], record.values["utc"]
         for column in values:
@@ -358,9 +425,9 @@ class HubSpot(CrmSystem):
             if stage is not None:
                 at = self._time(values, column, utc=utc)
                 if at is not None:
-                    yield _Change(record.place, at, "dealstage", stage, None)
+                    yield PropertyChange(record.place, at, "dealstage", stage, None)
 
-    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[PropertyChange]:
         """Yield what a row of the history of a property says."""
         values = record.values
         entered = record.kind == "stage_history"
@@ -372,9 +439,9 @@ class HubSpot(CrmSystem):
         at = self._time(values, "dateentered" if entered else "timestamp", utc=True)
         if at is None:
             raise RowError("is empty, and the fact needs it", "timestamp")
-        yield _Change(record.place, at, plain, values.get("value"), _actor(values))
+        yield PropertyChange(record.place, at, plain, values.get("value"), actor_of(values))
 
-    def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[PropertyChange]:
         """Yield what a line of an export of one property's history says."""
         values = record.values
         told = [
@@ -393,9 +460,9 @@ class HubSpot(CrmSystem):
             deal.notes.setdefault(record.place, []).append(Adjustment(note, name, None))
         for value, at in told:
             if at is not None:
-                yield _Change(record.place, at, name, value, None)
+                yield PropertyChange(record.place, at, name, value, None)
 
-    def _property(self, values: Mapping[str, Any], told: list[str | None]) -> str | None:
+    def _property(self, values: Mapping[str, Any], told: Sequence[str | None]) -> str | None:
         named = (
             str(values.get("property", "")),
             str(values.get("name", "")),
@@ -431,7 +498,7 @@ class HubSpot(CrmSystem):
                 found = read.amount(values, name, currency)
             case "expected_close":
                 at = self._time(values, name, utc=utc) if text.isdigit() else None
-                found = read.day({name: _iso(at)} if at else values, name)
+                found = read.day({name: iso_of(at)} if at else values, name)
             case "category":
                 found = FORECAST.get(plain_name(text))
             case "stage":
@@ -446,25 +513,39 @@ class HubSpot(CrmSystem):
 
     # History: what changed in one instant is one step.
 
-    def _take_history(self, deal: CrmDeal, changes: list[_Change]) -> None:
+    def _take_history(
+        self, deal: CrmDeal, changes: list[PropertyChange], refused: dict[int, RowError]
+    ) -> None:
         steps: list[HistoryRecord] = []
-        process, currency = deal.process, _first_currency(changes) or deal.currency
-        for group in _by_time(changes, deal.opened):
+        process, currency = deal.process, first_currency(changes) or deal.currency
+        for group in by_time(changes, deal.opened):
             told = {change.name: change.value for change in group}
             currency = told.get("dealcurrencycode") or currency
-            process = self._pipelines.find(told.get("pipeline") or process, "")[0]
-            after = {
-                TRACKED[name]: self._value(TRACKED[name], value, currency, process, utc=True)
-                for name, value in told.items()
-                if name in TRACKED and (value or name not in ("dealstage", "pipeline"))
-            }
-            if after:
-                actor = next((each.actor for each in group if each.actor), None)
-                place = group[0].place
-                steps.append(HistoryRecord(place, "", group[0].at, actor, after))
-                deal.told_with.update({e.place: place for e in group if e.place != place})
+            home = self._pipelines.home(told.get("dealstage") or "")
+            process = self._pipelines.find(told.get("pipeline") or home or process, "")[0]
+            place = group[0].place
+            with refusing(CrmRecord("history", place, {}), refused):
+                after = self._after(told, currency, process)
+                if home is not None:
+                    after["process"] = process
+                if after:
+                    actor = next((each.actor for each in group if each.actor), None)
+                    steps.append(HistoryRecord(place, "", group[0].at, actor, after))
+                    deal.told_with.update({e.place: place for e in group if e.place != place})
         ordered, deal.tied = in_order_of_time(steps, deal.now)
-        deal.steps = _with_reasons(ordered)
+        deal.steps = with_reasons(ordered)
+        first = next((step.at for step in deal.steps if "stage" in step.after), None)
+        open_with(deal, first)
+
+    def _after(
+        self, told: Mapping[str, str | None], currency: str | None, process: str
+    ) -> dict[Attribute, object]:
+        """Return what properties that were changed together say of a deal from then on."""
+        return {
+            TRACKED[name]: self._value(TRACKED[name], value, currency, process, utc=True)
+            for name, value in told.items()
+            if name in TRACKED and (value or name not in ("dealstage", "pipeline"))
+        }
 
     # Merges.
 
@@ -481,11 +562,11 @@ class HubSpot(CrmSystem):
         entries = list(record.values["history"].get(MERGED, []))
         timed = [(self._time(each, "timestamp", utc=True), each["value"]) for each in entries]
         for at, value in sorted(timed, key=lambda each: each[0].instant if each[0] else 0):
-            for other in sorted(_ids_in(value) - known):
+            for other in sorted(ids_in(value) - known):
                 self._note_merge(deal, record.place, other, at, None)
-            known |= _ids_in(value)
+            known |= ids_in(value)
         at = self._time(values, "hslastmodifieddate", utc=utc)
-        for other in sorted(_ids_in(values.get(MERGED)) - known):
+        for other in sorted(ids_in(values.get(MERGED)) - known):
             self._note_merge(deal, record.place, other, at, AS_EXPORTED)
 
     def _note_merge(
@@ -509,72 +590,3 @@ class HubSpot(CrmSystem):
             fact = DealAbsorbed(absorbed=id, inferred=because)
             deal.told.append(ToldFact(place, other, "absorbed", fact, at))
         return True
-
-
-def _by_time(changes: Sequence[_Change], opened: ReadTime | None) -> list[list[_Change]]:
-    """Group changes by their time; what was set at the creation of a deal belongs together."""
-    newest_last = changes[::-1]
-    firsts: set[str] = set()
-    groups: list[list[_Change]] = []
-    for change in sorted(newest_last, key=lambda each: each.at.instant):
-        first = change.name not in firsts
-        firsts.add(change.name)
-        if first and opened is not None and opened.day is None:
-            late = change.at.instant - opened.instant
-            if 0 < late <= AT_CREATION // timedelta(microseconds=1):
-                change = change._replace(at=opened)
-        last = groups[-1] if groups else None
-        same = last is not None and last[0].at.instant == change.at.instant
-        if last is not None and same and all(each.name != change.name for each in last):
-            last.append(change)
-        else:
-            groups.append([change])
-    return groups
-
-
-def _first_currency(changes: Sequence[_Change]) -> str | None:
-    """Return the currency a deal had first, as far as its history says."""
-    told = [each for each in changes if each.name == "dealcurrencycode" and each.value]
-    return min(told, key=lambda each: each.at.instant).value if told else None
-
-
-def _with_reasons(steps: Sequence[HistoryRecord]) -> list[HistoryRecord]:
-    """Give every step the reason for a loss that was in force until the next one."""
-    found: list[HistoryRecord] = []
-    reason: object = None
-    following = iter(steps[1:])
-    for step in steps:
-        after = next(following, None)
-        if "loss_reason" in step.after:
-            reason = step.after["loss_reason"]
-        elif "stage" in step.after and after is not None and "stage" not in after.after:
-            reason = after.after.get("loss_reason", reason)
-        values = {**step.after}
-        if "stage" in values and reason is not None:
-            values["loss_reason"] = reason
-        found.append(step._replace(after=values))
-    return found
-
-
-def _actor(entry: Mapping[str, Any]) -> str | None:
-    """Return who changed it, where that was a person."""
-    user = entry.get("updatedByUserId") or entry.get("updatedbyuserid")
-    if user:
-        return ensure_storable(str(user), AN_ACTOR)
-    source = str(entry.get("sourceId") or entry.get("sourceid") or "")
-    user = source.removeprefix("userId:") if source.startswith("userId:") else None
-    return ensure_storable(user, AN_ACTOR) if user else None
-
-
-def _company_id(values: Mapping[str, Any]) -> str:
-    names = ("id", "recordid", "companyid", "hsobjectid")
-    return id_text(next((values[name] for name in names if name in values), None), "id")
-
-
-def _ids_in(value: object) -> set[str]:
-    text = str(value or "").replace(",", ";")
-    return {part.strip() for part in text.split(";") if part.strip()}
-
-
-def _iso(at: ReadTime) -> str:
-    return from_instant(at.instant).astimezone(UTC).isoformat()

@@ -42,11 +42,6 @@ class HubSpotPipelines(NamedPipelines):
             stage = CrmStage(each.id, each.label, "", category, probability)
             self.define_stage(id, each.order, stage)
 
-    def see_everywhere(self, pipelines: set[str], stage: str) -> None:
-        """Note a stage that nothing defines, of a deal that was in several pipelines."""
-        for each in pipelines:
-            self.see(each, stage)
-
     def entered(self, column: str, process: str) -> str | None:
         """Return the stage whose time of entering a column holds, by its id or label.
 

@@ -13,8 +13,19 @@ from typing import Any, Final, NamedTuple
 
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.ids import id_text
 
-__all__ = ["SHAPES", "StageRow", "history_of", "in_one_form", "stages_of"]
+__all__ = [
+    "OF_DEALS",
+    "SHAPES",
+    "StageRow",
+    "companies_of",
+    "history_of",
+    "ids_in",
+    "in_one_form",
+    "own_id",
+    "stages_of",
+]
 
 
 def _used(text: str) -> frozenset[str]:
@@ -65,7 +76,7 @@ SHAPES: Final = (
     TableShape(
         "object",
         ("id", "properties", "createdat|updatedat|archived|propertieswithhistory"),
-        ("deal", "compan"),
+        ("deal", "compan", "contact"),
         _used("propertieswithhistory createdat updatedat archived associations companies"),
     ),
     TableShape(
@@ -83,6 +94,15 @@ SHAPES: Final = (
         ("recordid|companyid|hsobjectid", "companyname|name"),
         ("compan", "allcompan", "hubspotcrmexportsallcompan"),
         _used("industry country countryregion createdate"),
+    ),
+    TableShape(
+        "contact_csv",
+        ("recordid|contactid|hsobjectid", "firstname|lastname", "email"),
+        (),
+        _used(
+            "firstname lastname jobtitle phone phonenumber mobilephonenumber createdate"
+            " associatedcompanyid associatedcompanyids primaryassociatedcompanyid"
+        ),
     ),
     TableShape(
         "history",
@@ -121,6 +141,12 @@ ALIASES: Final[Mapping[str, str]] = {
     "fivetrandeleted": "archived",
 }
 """What connectors and the page call a property, and its name."""
+KINDS: Final = (
+    ("deal", {"dealname", "dealstage", "closedate"}),
+    ("contact", {"firstname", "lastname", "email"}),
+    ("company", {"domain", "name"}),
+)
+"""Kinds of objects, and properties of which one tells it."""
 LISTS: Final = ";,"
 
 
@@ -140,6 +166,10 @@ def in_one_form(record: CrmRecord) -> CrmRecord:
             named = values.get("associatedcompany") or values.get("primaryassociatedcompany")
             companies = _split(ids) or ([str(named)] if named else [])
             return _deal(record, values, {}, companies, utc=False)
+        case "contact_csv":
+            ids = values.get("associatedcompanyids") or values.get("associatedcompanyid")
+            told = {**values, "companies": _split(ids)}
+            return CrmRecord("contact", record.place, told)
         case _:
             return record
 
@@ -158,13 +188,11 @@ def _object(record: CrmRecord) -> CrmRecord:
         for name in ("id", "createdat", "updatedat", "archived")
         if name in values
     }
-    if (
-        "dealname" not in present
-        and "dealstage" not in present
-        and ("domain" in present or "name" in present)
-    ):
-        return CrmRecord("company", record.place, {**present, **around})
+    kind = next((kind for kind, names in KINDS if names & set(present)), "unread")
     companies = _companies(values.get("companies")) or _associated(values.get("associations"))
+    if kind != "deal":
+        told_as = {**present, **around, "companies": companies}
+        return CrmRecord(kind, record.place, told_as)
     return _deal(record, {**present, **around}, told, companies, utc=True)
 
 
@@ -304,3 +332,22 @@ def _pair(column: str) -> tuple[int, str]:
     name = bare.rstrip("0123456789")
     held = "time" if any(word in name for word in ("time", "date")) else "value"
     return int(digits or bare[len(name) :] or 1), held
+
+
+def companies_of(values: Mapping[str, Any]) -> list[str]:
+    """Return the companies that a contact belongs to."""
+    named = str(values.get("associatedcompanyid") or "")
+    found = [*values.get("companies", []), named]
+    return [id_text(each, "company") for each in found if each]
+
+
+def own_id(values: Mapping[str, Any]) -> str:
+    """Return the id of a company or contact."""
+    names = ("id", "recordid", "companyid", "hsobjectid")
+    return id_text(next((values[name] for name in names if name in values), None), "id")
+
+
+def ids_in(value: object) -> set[str]:
+    """Return the deals that a list of merged ones names."""
+    text = str(value or "").replace(",", ";")
+    return {part.strip() for part in text.split(";") if part.strip()}

@@ -56,7 +56,7 @@ class NamedPipelines:
 
     def define_stage(self, pipeline: str, order: str, stage: CrmStage) -> None:
         """Note a stage of a pipeline, and its place in it."""
-        self._process_key(checked_key(pipeline, "pipeline"))
+        self._process_key(checked_key(pipeline, "pipeline") if pipeline else "")
         checked_key(stage.key, "stage")
         checked_label(stage.label, "stage")
         place = Decimal(order if order.isdecimal() else len(self._stages[pipeline]))
@@ -72,6 +72,10 @@ class NamedPipelines:
             self._seen[id].setdefault(checked_key(stage, "stage"))
         self._used[id] += 1
         return id
+
+    def home(self, stage: str) -> str | None:
+        """Return the pipeline that defines a stage."""
+        return self._homes.get(stage)
 
     def has(self, stage: str) -> bool:
         """Return whether a stage is known, by its id or label."""
@@ -100,7 +104,8 @@ class NamedPipelines:
         stages = [each.stage for each in defined]
         others = [CrmStage(key, category=closing_category(key)) for key in self._seen[id]]
         stages += sorted(others, key=lambda stage: stage.category != "open")
-        if not id or not any(stage.category == "open" for stage in stages):
+        is_placed = bool(id or defined)
+        if not is_placed or not any(stage.category == "open" for stage in stages):
             stages.insert(0, UNKNOWN)
         found = list({stage.key: stage for stage in (*stages, *self._ends)}.values())
         return CrmPipeline(
@@ -121,6 +126,9 @@ class NamedPipelines:
         defined = self._stages.get(pipeline, {})
         if stage in defined:
             return stage
-        label = plain_name(stage)
-        found = (key for key, each in defined.items() if plain_name(each.stage.label) == label)
-        return next(found, None)
+        label, within = plain_name(stage), plain_name(self._labels.get(pipeline, ""))
+        for key, each in defined.items():
+            own = plain_name(each.stage.label)
+            if label in (own, own + within):  # some write it with the pipeline behind
+                return key
+        return None

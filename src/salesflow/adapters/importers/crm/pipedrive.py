@@ -85,7 +85,7 @@ NO_VALUE: Final = Message("a value of 0 is taken for none; the system writes it 
 ENDED: Final[Mapping[str, str]] = {"won": WON, "lost": LOST}
 
 
-class _Change(NamedTuple):
+class _FieldChange(NamedTuple):
     """A change of one field of a deal."""
 
     place: int
@@ -236,7 +236,7 @@ class Pipedrive(CrmSystem):
                 own = record.kind == "deal"
                 deal.left_out[record.place] = DELETED if own else OF_DELETED
             return deal
-        changes: list[_Change] = []
+        changes: list[_FieldChange] = []
         raw: dict[str, Any] = {}
         for record in sorted(records, key=lambda each: each.kind != "deal"):
             with refusing(record, refused):
@@ -338,7 +338,7 @@ class Pipedrive(CrmSystem):
     def _amount(self, value: object, currency: str | None, *, utc: bool = True) -> object:
         if value is None or _is_zero(value):
             return None
-        return self._reader(utc=utc).amount({"value": value}, "value", currency)
+        return self._reader(utc=utc).amount({"value": value}, "value", currency, is_float=True)
 
     def _probability(
         self, values: Mapping[str, Any], column: str, process: str, stage: str | None
@@ -373,7 +373,7 @@ class Pipedrive(CrmSystem):
 
     # Changes: those of one second are one step, in the order of their numbers.
 
-    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_Change]:
+    def _change(self, deal: CrmDeal, record: CrmRecord) -> Iterator[_FieldChange]:
         values = record.values
         named = str(values.get("fieldkey", ""))
         field = plain_name(named)
@@ -389,7 +389,7 @@ class Pipedrive(CrmSystem):
         if at is None:
             raise RowError("is empty, and the fact needs it", "log_time")
         user = id_in(values.get("userid"))
-        yield _Change(
+        yield _FieldChange(
             record.place,
             str(values.get("id") or ""),
             at,
@@ -402,7 +402,7 @@ class Pipedrive(CrmSystem):
     def _take_changes(
         self,
         deal: CrmDeal,
-        changes: list[_Change],
+        changes: list[_FieldChange],
         raw: Mapping[str, Any],
         refused: dict[int, RowError],
     ) -> None:
@@ -421,7 +421,7 @@ class Pipedrive(CrmSystem):
                     deal.told_with.update({one.place: first for one in part[1:]})
 
     def _step(
-        self, deal: CrmDeal, group: Sequence[_Change], known: dict[str, Any]
+        self, deal: CrmDeal, group: Sequence[_FieldChange], known: dict[str, Any]
     ) -> HistoryRecord:
         was = {**known, **{one.field: one.old for one in group}}
         known.update({one.field: one.new for one in group})
@@ -462,7 +462,7 @@ class Pipedrive(CrmSystem):
         return process if name == "process" else stage
 
 
-def _before(changes: Sequence[_Change], raw: Mapping[str, Any]) -> dict[str, Any]:
+def _before(changes: Sequence[_FieldChange], raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a deal before its first change."""
     known = {name: raw.get(name) for name in ("value", "currency", "stageid", "pipelineid")}
     known |= {name: raw.get(name) for name in ("orgid", "personid", "status", "userid")}

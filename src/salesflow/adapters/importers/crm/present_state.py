@@ -14,7 +14,6 @@ from uuid import UUID
 
 from salesflow.adapters.importers.crm.deal_facts import (
     AS_EXPORTED,
-    FROM_THE_BEGINNING,
     NO_FIRST_STAGE,
     SEEN,
     ExtractedCrmDeal,
@@ -31,7 +30,9 @@ from salesflow.adapters.importers.extracted import (
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.source import ImportSource
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.deal.stages import DealOpened
+from salesflow.domain.deal.merging import DealAbsorbed, MergingFact
+from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
+from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
@@ -40,6 +41,14 @@ from salesflow.domain.time import FOREVER, Instant, from_instant
 
 __all__ = ["add_present_state"]
 
+OPENED_WITH: Final[Mapping[Attribute, str]] = {
+    "owner": "owner",
+    "customer": "customer_id",
+    "amount": "amount",
+    "expected_close": "expected_close",
+}
+"""What a deal is opened with, as far as its history tells it, and its field."""
+MOVING: Final = (StageMoved, DealWon, DealLost, DealDisqualified, DealReopened, DealMigrated)
 NOBODY: Final = UUID(int=0)
 MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
 LAST: Final = 1_000_000_000
@@ -64,10 +73,12 @@ def add_present_state(
     present.add({each: deal.now[each] for each in never_told}, closed.at, place=closed.before)
     if deal.now.get("stage") is not None:
         stage: tuple[Attribute, ...] = ("process", "stage", "loss_reason", "competitor")
-        at = deal.stage_entered or deal.seen
-        told = deal.stage_entered is not None
         known = {each: deal.now.get(each) for each in stage}
-        present.add({**known, "process": _key(deal.process)}, at, is_told=told)
+        told = present.entered()
+        at = told or deal.seen
+        if not present.is_known(deal.now["stage"], at):
+            now = {**known, "process": _key(deal.process)}
+            present.add(now, at, is_told=told is not None)
         repeated = () if deal.now.get("lines") else never_told  # lines say an amount as well
         rest = [name for name in deal.now if name not in (*stage, *repeated)]
         present.add({name: deal.now[name] for name in rest}, deal.seen)
@@ -93,10 +104,7 @@ def _kept(fact: DealOpened, opening: DealOpened, told_of: Set[Attribute]) -> Dea
         "lead_source": opening.lead_source,
         "process_version": opening.process_version,
     }
-    fields = {"owner": "owner", "customer": "customer_id"}
-    for name in FROM_THE_BEGINNING:
-        if name not in told_of:
-            kept[fields[name]] = getattr(opening, fields[name])
+    kept |= {f: getattr(opening, f) for n, f in OPENED_WITH.items() if n not in told_of}
     if fact.inferred == NO_FIRST_STAGE:  # an earlier export may have known more
         kept |= {"stage": opening.stage, "inferred": opening.inferred}
     return fact.model_copy(update=kept)
@@ -107,7 +115,11 @@ def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
     known = {event.source_id: event for event in recorded if event.source_id is not None}
     for number, each in enumerate(deal.facts):
         event = known.get(each.source_id)
-        if event is not None and each.fact.inferred == AS_EXPORTED and event.fact == each.fact:
+        if event is None or each.fact.inferred is None:
+            continue
+        seen = each.fact.inferred == AS_EXPORTED and event.fact == each.fact
+        merged = isinstance(event.fact, DealAbsorbed) and isinstance(each.fact, MergingFact)
+        if seen or (merged and event.fact.inferred == each.fact.inferred):
             deal.facts[number] = each._replace(
                 occurred=event.occurred, precision=event.precision, day=None, undated=False
             )
@@ -138,6 +150,25 @@ class _Present:
         self._recorded = recorded
         self._source = source
         self._processes = processes
+
+    def is_known(self, stage: object, at: ReadTime | None) -> bool:
+        """Return whether all that is known of a deal ends in the stage it is in now.
+
+        What was inferred from the same state of the export before is told anew.
+        """
+        deal, state = self._deal, self._state(FOREVER, FOREVER if at is None else at.instant)
+        process = deal.process.key if deal.process else state.process
+        return (state.stage, state.process) == (stage, process)
+
+    def entered(self) -> ReadTime | None:
+        """Return when it came where it is now, unless its history goes on after that."""
+        told = self._deal.stage_entered
+        times = [
+            each.occurred
+            for each in self._deal.facts
+            if isinstance(each.fact, MOVING) and each.occurred is not None
+        ]
+        return None if told is None or told.instant < max(times, default=0) else told
 
     def closed(self) -> _Closing | None:
         """Return when a deal that is closed now was closed, as far as anything says so."""
@@ -217,13 +248,17 @@ class _Present:
         wanted: set[Attribute] = {*now, "process", "stage"}
         return {name: known.get(name) for name in wanted}
 
-    def _state(self, until: Instant) -> DealState:
-        """Return the state of a deal at a time, by what is recorded and what is told now."""
+    def _state(self, until: Instant, own: Instant | None = None) -> DealState:
+        """Return the state of a deal at a time, by what is recorded and what is told now.
+
+        Without what was inferred of that time, or of `own`, from the same state of the export.
+        """
+        told_at = until if own is None else own
         told = {each.source_id for each in self._deal.facts}
         events = [
             event
             for event in self._recorded
-            if event.source_id not in told and not self._is_own(event, until)
+            if event.source_id not in told and not self._is_own(event, told_at)
         ]
         events += [
             Event(

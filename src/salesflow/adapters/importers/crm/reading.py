@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.importers.crm.stages import at_six_places
 from salesflow.adapters.importers.errors import CURRENCY, Adjustment, RowError
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime, TimeReader
@@ -112,12 +113,21 @@ class ValueReader:
             raise RowError(problem.reason, name, text) from problem
 
     def amount(
-        self, record: Mapping[str, Any], name: str, currency: str | None = None
+        self,
+        record: Mapping[str, Any],
+        name: str,
+        currency: str | None = None,
+        *,
+        is_float: bool = False,
     ) -> Money | None:
-        """Return the amount in a column, in the currency of its record."""
+        """Return the amount in a column, in the currency of its record.
+
+        Of a system that calculates with floats the sixth place is the last that says anything.
+        """
         number = self.number(record, name)
         if number is None:
             return None
+        number = at_six_places(number) if is_float else number
         code = currency or self._currency
         if not CODE.fullmatch(code):
             raise RowError(CURRENCY, name, code)
@@ -133,4 +143,4 @@ class ValueReader:
             return None
         if not 0 <= number <= HUNDRED:
             raise RowError("is no percentage from 0 to 100", name, str(number))
-        return number / HUNDRED
+        return at_six_places(number / HUNDRED)

@@ -21,6 +21,7 @@ from salesflow.domain.wording import reason_of
 __all__ = [
     "CrmStage",
     "ObservedStage",
+    "at_six_places",
     "checked_key",
     "checked_label",
     "closing_category",
@@ -53,6 +54,19 @@ def _checked(adapter: TypeAdapter[str], text: str, column: str) -> str:
     except ValidationError as error:
         reason = reason_of(error.errors(include_url=False)[0])
         raise RowError("cannot name a stage: {reason}", column, text, reason=reason) from error
+
+
+SIXTH: Final = Decimal("0.000001")
+PLACES_MIN: Final = -6
+LARGEST: Final = Decimal(10) ** 18
+"""A larger one is refused as an amount, however fine it is."""
+
+
+def at_six_places(number: Decimal) -> Decimal:
+    """Return a number as finely as it is kept: systems write thirds with sixteen digits."""
+    exponent = number.as_tuple().exponent
+    is_finer = isinstance(exponent, int) and exponent < PLACES_MIN
+    return number.quantize(SIXTH) if is_finer and abs(number) < LARGEST else number
 
 
 class CrmStage(NamedTuple):
@@ -125,6 +139,7 @@ def probability_of(stage: CrmStage) -> Decimal:
 
 def _stage(stage: CrmStage) -> Stage:
     probability = probability_of(stage)
+    probability = at_six_places(probability)
     label = stage.label or stage.key
     return Stage(
         key=stage.key,
