@@ -27,7 +27,7 @@ never from what they hold, so tables of different moments can be put together.
 """
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from importlib import import_module
@@ -67,7 +67,7 @@ SCALARS = frozenset({bool, int, datetime, date, timedelta})
 
 
 def arrow_tables(
-    view: BaseModel, *, beside: frozenset[str], metadata: Mapping[str, str]
+    view: BaseModel, *, beside: Set[str], metadata: Mapping[str, str]
 ) -> dict[str, "pa.Table"]:
     """Return a table for each list of a view, and one for the rest but what stands `beside`.
 
@@ -226,7 +226,7 @@ class TidyRow(NamedTuple):
 
 
 def tidy_tables(
-    view: BaseModel, *, beside: frozenset[str], metadata: Mapping[str, str]
+    view: BaseModel, *, beside: Set[str], metadata: Mapping[str, str]
 ) -> "dict[str, pa.Table]":
     """Return every list of a view as tidy tables, and what is beside the lists as `answer`.
 

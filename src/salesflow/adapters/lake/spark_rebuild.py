@@ -273,11 +273,28 @@ def _spark() -> OfSpark:
         SalesflowError: when it is not installed.
     """
     try:
-        with catch_warnings():
+        with catch_warnings(), _main_with_file():
             simplefilter("ignore", FutureWarning)  # of pandas, which nothing here uses
             return import_module("pyspark.sql.connect.session").SparkSession
     except ImportError as error:
         raise SalesflowError(SPARK_NEEDED) from error
+
+
+@contextmanager
+def _main_with_file() -> Iterator[None]:
+    """Give the main module a file while pyspark is imported, which else ends the process.
+
+    Of one without, as in `python -c`, pyspark thinks that it runs its own tests.
+    """
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = "-c"
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 @contextmanager

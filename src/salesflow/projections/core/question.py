@@ -203,7 +203,7 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
 
 ViewT = TypeVar("ViewT", bound="View")
 ViewT_co = TypeVar("ViewT_co", bound="View", covariant=True)
-ENVELOPE = frozenset("moment known_since names timezone left_out behind unmet".split())
+ENVELOPE = {"moment", "known_since", "names", "timezone", "left_out", "behind", "unmet"}
 """What every view carries beside its answer."""
 APART: Final = ("names", "unmet")
 """What JSON has in other places, or only where there is any."""

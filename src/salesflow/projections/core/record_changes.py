@@ -10,7 +10,7 @@ Leaves out why: that is Flow (movements) and the deals' timelines.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import timedelta
 from decimal import Decimal, localcontext
 from typing import Literal, NamedTuple, TypeAlias
@@ -105,7 +105,7 @@ class RecordChange(NamedTuple):
 
 
 def compared(
-    then: BaseModel, now: BaseModel, *, beside: frozenset[str] = frozenset()
+    then: BaseModel, now: BaseModel, *, beside: Set[str] = frozenset()
 ) -> RecordChange:
     """Compare two records of one kind, field by field but for those `beside`."""
     known = {name: role for name, role in field_roles(type(now)).items() if name not in beside}
