@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from salesflow import Customer, Deal, ExternalEvent, Goal, Money, SalesFlow
-from salesflow.cli.ids import Called
+from salesflow.cli.things.ids import Called
 from salesflow.domain.goal import GoalLocked, goal_id
 from salesflow.presentation.deal_view import attribute_texts, deal_json
 from salesflow.projections.pipeline.deals import Deals, DealStanding

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from salesflow import Case, Deal, Review, SalesFlow
-from salesflow.cli.ids import find_deal
 from salesflow.cli.recording.values import TIME_ALONE, parameters_of
+from salesflow.cli.things.ids import find_deal
 from salesflow.demo.world import TurnedClock
 from salesflow.domain.case import case_id
 from salesflow.domain.catalogue import AGGREGATES

@@ -10,8 +10,8 @@ import pytest
 
 from salesflow import STANDARD, Deal, Rep, RepCard, SalesFlow
 from salesflow.cli.app import ABOUT, COMMANDS, CommandGroup, ThingCommand
-from salesflow.cli.ids import find_deal
 from salesflow.cli.recording.values import Parameter, parameters_of
+from salesflow.cli.things.ids import find_deal
 from salesflow.projections.registry import QUESTIONS
 from simulated import typed
 

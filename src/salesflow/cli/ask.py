@@ -30,8 +30,8 @@ from salesflow.cli.context import (
     parse_moment,
     with_context,
 )
-from salesflow.cli.ids import find_customer, find_deal, find_rep, find_stage
-from salesflow.cli.known_things import KnownThings
+from salesflow.cli.things.ids import find_customer, find_deal, find_rep, find_stage
+from salesflow.cli.things.known_things import KnownThings
 from salesflow.domain.calendar import Days
 from salesflow.domain.metric import METRICS
 from salesflow.domain.time import (

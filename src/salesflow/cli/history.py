@@ -7,8 +7,8 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from salesflow.cli.context import CommandContext
-from salesflow.cli.ids import Called
-from salesflow.cli.subjects import kind_of
+from salesflow.cli.things.ids import Called
+from salesflow.cli.things.subjects import kind_of
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import (
     Event,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.cli.known_things import KINDS, id_function
+from salesflow.cli.things.known_things import KINDS, id_function
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import believed_history
 from salesflow.domain.time import FOREVER, Instant, from_instant, instant_of

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.subjects import Subjects, kind_of
+from salesflow.cli.things.subjects import Subjects, kind_of
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.wording import quoted

@@ -12,7 +12,7 @@ from salesflow.adapters.event_store.search import log_stats
 from salesflow.cli.ask import show_view
 from salesflow.cli.context import CommandContext
 from salesflow.cli.deal.commands import replay_table
-from salesflow.cli.ids import Called
+from salesflow.cli.things.ids import Called
 from salesflow.demo.office import Correction, Office
 from salesflow.demo.world import END, ZONE
 from salesflow.domain.deal import Deal

@@ -28,7 +28,7 @@ from salesflow.presentation.table import TableOfView
 
 if TYPE_CHECKING:
     from salesflow.adapters.event_store.search import LogEntry, LogSearch
-    from salesflow.cli.ids import Called
+    from salesflow.cli.things.ids import Called
     from salesflow.engine import SalesFlow
 
 __all__ = [
@@ -140,7 +140,7 @@ def log(  # noqa: PLR0913 - what can be looked for, all by keyword
 def _actor(flow: "SalesFlow", text: str | None) -> str | None:
     """Find who is meant by an id, or by the name of a rep."""
     from salesflow.adapters.event_store.search import LogSearch, search
-    from salesflow.cli.ids import find_rep
+    from salesflow.cli.things.ids import find_rep
 
     def known(actor: str) -> bool:
         return any(search(flow.log, LogSearch(actor=actor, limit=1)))
@@ -149,7 +149,7 @@ def _actor(flow: "SalesFlow", text: str | None) -> str | None:
 
 
 def _stream(flow: "SalesFlow", text: str | None) -> UUID | None:
-    from salesflow.cli.ids import find_stream
+    from salesflow.cli.things.ids import find_stream
 
     return None if text is None else find_stream(flow, text)
 
@@ -169,7 +169,7 @@ def _show(
     entries: "Iterator[LogEntry]",
     wanted: "LogSearch",
 ) -> None:
-    from salesflow.cli.ids import Called
+    from salesflow.cli.things.ids import Called
 
     screen, count, called = context.screen, 0, Called(flow)
     hidden = "Event ID" if screen.width < ROOM_FOR_IDS else ""

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
-from salesflow.cli.ids import find_process, find_version
 from salesflow.cli.recording.things_read import ThingsRead
+from salesflow.cli.things.ids import find_process, find_version
 from salesflow.domain.event import Event
 from salesflow.domain.process import (
     ProcessPublished,

@@ -8,8 +8,8 @@ import typer
 
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
 from salesflow.cli.history import events_json, history_table, marks_of, occurred_text
-from salesflow.cli.ids import Called, find_deal
 from salesflow.cli.later import deal_at
+from salesflow.cli.things.ids import Called, find_deal
 from salesflow.domain.deal import Deal
 from salesflow.domain.event import Event
 from salesflow.domain.process import ProcessVersion

@@ -21,8 +21,6 @@ import typer
 
 from salesflow.cli.ask import METRICS_THERE_ARE
 from salesflow.cli.context import CommandContext, CommandParameter, with_context
-from salesflow.cli.ids import find_customer, find_deal, find_rep
-from salesflow.cli.known_things import already_there, id_function, word_of
 from salesflow.cli.recording.helps import HELPS, HELPS_OF, help_text
 from salesflow.cli.recording.input_file import as_typed, documents_in, named_in
 from salesflow.cli.recording.naming import Naming
@@ -33,6 +31,8 @@ from salesflow.cli.recording.values import (
     flag_of,
     parameters_of,
 )
+from salesflow.cli.things.ids import find_customer, find_deal, find_rep
+from salesflow.cli.things.known_things import already_there, id_function, word_of
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import FactRetracted, believed_history, retracted_ids
 from salesflow.domain.pending import untrack

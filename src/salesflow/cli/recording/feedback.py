@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.known_things import near_names
 from salesflow.cli.recording.commands import Prepared
+from salesflow.cli.things.known_things import near_names
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.after_sales import SurveySent
 from salesflow.domain.wording import quoted

@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.known_things import folded
+from salesflow.cli.things.known_things import folded
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal.billing import ContractAmended
 from salesflow.domain.deal.outcomes import FAR_OFF, DealWon

@@ -13,16 +13,16 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
-from salesflow.cli.ids import find_rep
-from salesflow.cli.known_things import (
+from salesflow.cli.recording.looking_alike import LookingAlike
+from salesflow.cli.recording.values import COMMA, CONTACTS, Parameter
+from salesflow.cli.recording.version_notes import VersionNotes
+from salesflow.cli.things.ids import find_rep
+from salesflow.cli.things.known_things import (
     KINDS,
     KnownThings,
     folded,
     near_names,
 )
-from salesflow.cli.recording.looking_alike import LookingAlike
-from salesflow.cli.recording.values import COMMA, CONTACTS, Parameter
-from salesflow.cli.recording.version_notes import VersionNotes
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal

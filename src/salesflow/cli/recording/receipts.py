@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from salesflow.cli.context import CommandContext
-from salesflow.cli.ids import Called
-from salesflow.cli.subjects import Subjects
+from salesflow.cli.things.ids import Called
+from salesflow.cli.things.subjects import Subjects
 from salesflow.domain.event import Event
 from salesflow.presentation.deal_view import event_json
 from salesflow.presentation.fact_text import told_in_full

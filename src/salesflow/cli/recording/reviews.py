@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from salesflow.cli.ask import period_asked, period_parameters
-from salesflow.cli.known_things import ids_of_things
 from salesflow.cli.recording.commands import Prepared
+from salesflow.cli.things.known_things import ids_of_things
 from salesflow.domain.case import Case, case_id
 from salesflow.domain.review import Review, review_id
 from salesflow.domain.time import from_instant

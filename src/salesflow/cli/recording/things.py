@@ -19,8 +19,6 @@ from salesflow.cli.context import (
     with_context,
 )
 from salesflow.cli.history import events_json, history_table, marks_of
-from salesflow.cli.ids import Called
-from salesflow.cli.known_things import word_of
 from salesflow.cli.later import later_told
 from salesflow.cli.recording.commands import identifier_of, stream_of
 from salesflow.cli.recording.helps import HELPS
@@ -28,6 +26,8 @@ from salesflow.cli.recording.naming import Naming
 from salesflow.cli.recording.thing_lists import LISTS
 from salesflow.cli.recording.thing_shown import shown_of, shown_values, values_shown
 from salesflow.cli.recording.things_read import ThingsRead
+from salesflow.cli.things.ids import Called
+from salesflow.cli.things.known_things import word_of
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.event import Event
 from salesflow.errors import NotFoundError

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 from uuid import UUID
 
-from salesflow.cli.ids import Called
-from salesflow.cli.known_things import ids_of_things
+from salesflow.cli.things.ids import Called
+from salesflow.cli.things.known_things import ids_of_things
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.calendar import Days
 from salesflow.domain.customer import Customer

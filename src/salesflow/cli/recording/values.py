@@ -32,15 +32,15 @@ from uuid import UUID
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from salesflow.cli.context import day_text, time_text
-from salesflow.cli.ids import (
+from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
+from salesflow.cli.things.ids import (
     find_customer,
     find_deal,
     find_process,
     find_stage,
     find_version,
 )
-from salesflow.cli.known_things import id_function
-from salesflow.cli.recording.json_text import json_in, json_reason, json_shown
+from salesflow.cli.things.known_things import id_function
 from salesflow.domain.aggregate import Aggregate
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.activities import DecisionMaker

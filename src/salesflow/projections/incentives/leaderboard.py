@@ -24,10 +24,10 @@ from salesflow.projections.core.question import PeriodQuestion, Reader
 from salesflow.projections.incentives.ranking import METRIC_FOLDS, Ranked, RankedBy, Ranking
 from salesflow.projections.scope import MetricScope
 
-__all__ = ["Leaderboard", "LeaderboardView", "Standing", "standing_of"]
+__all__ = ["Leaderboard", "LeaderboardRow", "LeaderboardView", "leaderboard_row"]
 
 
-class Standing(Value):
+class LeaderboardRow(Value):
     """Where somebody stands."""
 
     rank: Annotated[int | None, FieldRole.FIGURE]
@@ -60,7 +60,7 @@ class LeaderboardView(MoneyView):
     unit: Annotated[MetricUnit, FieldRole.TRAIT]
     by: Annotated[RankedBy, FieldRole.TRAIT]
     period: Annotated[Period, FieldRole.TRAIT]
-    standings: tuple[Standing, ...]
+    standings: tuple[LeaderboardRow, ...]
 
     def tables(self, language: Language = "en") -> list[TableOfView]:
         """Lay it out, the best first: a row per rep or team, a table per currency.
@@ -80,7 +80,7 @@ class LeaderboardView(MoneyView):
         ]
 
     def _table(
-        self, standings: Sequence[Standing], currency: str | None, language: Language
+        self, standings: Sequence[LeaderboardRow], currency: str | None, language: Language
     ) -> TableOfView:
         """Lay out one order: that of one of several currencies where it is named."""
         name = self.metric_zh if language == "zh" else self.metric_en
@@ -141,13 +141,13 @@ class Leaderboard(PeriodQuestion[LeaderboardView], MoneyQuestion[LeaderboardView
             unit=metric.unit,
             by=self.by,
             period=span.period(),
-            standings=tuple(map(standing_of, rows)),
+            standings=tuple(map(leaderboard_row, rows)),
         )
 
 
-def standing_of(row: Ranked) -> Standing:
+def leaderboard_row(row: Ranked) -> LeaderboardRow:
     """Return where somebody stands as an answer shows it."""
-    return Standing(
+    return LeaderboardRow(
         rank=row.rank,
         key=row.participant,
         currency=row.currency,
