@@ -1,12 +1,13 @@
 """What a comparison calls a field is what the field means in that record."""
 
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from questions.test_comparing import records_of_answers
 from salesflow import Contest, ContestStandings, SalesFlow
 from salesflow.presentation.fields import CALLED, CALLED_IN
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import Language, key_text
 from salesflow.projections.core.comparison_layout import AS_IN_TABLES
 from salesflow.projections.core.left_out import Behind
 from salesflow.projections.core.question import ENVELOPE
@@ -58,6 +59,26 @@ def test_no_label_is_taken_from_a_field_of_the_same_name_that_means_something_el
 def test_every_name_of_a_field_in_one_record_is_used() -> None:
     there = {(it.__name__, name) for it in records_of_answers() for name in it.model_fields}
     assert {*CALLED_IN} <= there
+
+
+def words_in(kind: object) -> Iterator[str]:
+    """Give the words of the closed lists in a type."""
+    if get_origin(kind) is Literal:
+        yield from map(str, get_args(kind))
+    else:
+        for each in get_args(kind):
+            yield from words_in(each)
+
+
+def test_every_word_of_a_closed_list_in_an_answer_has_chinese() -> None:
+    without = {
+        (record.__name__, name, word)
+        for record in records_of_answers()
+        for name, field in record.model_fields.items()
+        for word in words_in(field.annotation)
+        if key_text(word, "zh").isascii()
+    }
+    assert without == set()
 
 
 def test_whether_a_contest_is_over_is_called_so() -> None:

@@ -167,10 +167,7 @@ def _docstrings_of(node: ast.ClassDef) -> Mapping[str, str]:
 
 
 def wrong_parameters(error: ValidationError, parameters: Iterable[str]) -> Mapping[str, str]:
-    """Return what is wrong with each parameter, by its name; the first thing of each.
-
-    What is wrong with several together has no name, and says so itself.
-    """
+    """Return what is wrong with each parameter by its name, with several by none."""
     found: dict[str, str] = {}
     for each in error.errors(include_url=False):
         name = str(each["loc"][0]) if each["loc"] else ""
@@ -502,8 +499,7 @@ class Question(Value, Generic[ViewT_co]):
     @classmethod
     def _complaint(cls, error: ValidationError) -> str:
         wrong = wrong_parameters(error, cls.model_fields)
-        told = (": ".join(filter(None, (name, why))) for name, why in wrong.items())
-        return "; ".join(f"{cls.__name__}: {each}" for each in told)
+        return "; ".join(": ".join(filter(None, (cls.__name__, *it))) for it in wrong.items())
 
     @abstractmethod
     def answer(self, reader: Reader, moment: Moment) -> ViewT_co:
