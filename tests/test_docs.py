@@ -192,7 +192,16 @@ def apply(diff: Block, folder: Path) -> str:
 def copy_project(folder: Path) -> None:
     """Make a repository of what is in this one, or is about to be."""
     ran("git", "init", "--quiet", cwd=folder)
-    listed = ran("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=ROOT)
+    listed = ran(
+        "git",
+        "-c",
+        "core.quotepath=off",
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        cwd=ROOT,
+    )
     for name in filter(lambda name: (ROOT / name).is_file(), listed.splitlines()):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)

@@ -37,7 +37,7 @@ NOTED = {
     " --occurred-at 2026-04-21": "has not begun on 2026-04-21",
     "contest open old --name-en Old --name-zh 旧 --metric won --by rep --first-day 2026-01-01"
     " --last-day 2026-01-31 --occurred-at 2026-03-01": "were over on 2026-01-31",
-    "rep assess-skill ann negotation 3 --evidence x": "beside negotiation",
+    "rep assess-skill ann negotation 3 --evidence x": "perhaps negotiation",
     "rep assess-skill ann negotiation 3 --evidence x": "",
     "plan acknowledge ae emma": "is for east, and was never for emma",
     "plan acknowledge ae ann": "",

@@ -282,7 +282,7 @@ def _spark() -> OfSpark:
 
 @contextmanager
 def _main_with_file() -> Iterator[None]:
-    """Give the main module a file while pyspark is imported, which else ends the process.
+    """Let the main module have a file while pyspark is imported, which else ends the process.
 
     Of one without, as in `python -c`, pyspark thinks that it runs its own tests.
     """

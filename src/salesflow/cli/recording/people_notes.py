@@ -21,6 +21,7 @@ from salesflow.domain.values import Money, number
 from salesflow.errors import HistoryError, NotFoundError
 from salesflow.presentation.format import money_text
 from salesflow.presentation.messages import Language, say
+from salesflow.projections.known_names import SkillMet
 
 __all__ = [
     "AWARD_GRANTED",
@@ -98,12 +99,15 @@ def _corrected(flow: "SalesFlow", values: Given, language: Language) -> Iterator
 
 
 def _assessed(flow: "SalesFlow", values: Given, language: Language) -> Iterator[str]:
-    """Say that a skill is new, and much like another one."""
+    """Say that a skill is new, and much like another one.
+
+    Of one that somebody was assessed in before, the word itself is noted when it is typed.
+    """
     rep, skill = flow.get(Rep, values["id"]), str(values["skill"])
     others = {*SKILLS, *(rating.skill for rating in rep.ratings)} - {skill}
     near = perhaps(skill, sorted(others)).strip(" ()").removeprefix("perhaps ")
     times = sum(rating.skill == skill for rating in rep.ratings)
-    if skill not in SKILLS and near and times < 2:
+    if skill not in SKILLS and near and times < 2 and not flow.ask(SkillMet(value=near)).met:
         yield say(
             "{skill} is a skill of its own beside {near}; where that is a slip, retract it and"
             " assess {near}",

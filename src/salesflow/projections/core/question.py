@@ -195,7 +195,8 @@ def _wrong(error: ErrorDetails, parameters: Iterable[str]) -> str:
         if error["type"].startswith(kind):
             return said.format(given=shown, **named)
     said = reason_of({**error, "input": ""})  # which is shown here, and no text of its own type
-    return f"{said}, not {shown}" if error["loc"] and shown not in said else said
+    is_said = shown[:1] in "'\"" and shown in said
+    return f"{said}, not {shown}" if error["loc"] and not is_said else said
 
 
 ViewT = TypeVar("ViewT", bound="View")
