@@ -40,7 +40,6 @@ from salesflow.domain.time import from_instant
 
 __all__ = [
     "AS_EXPORTED",
-    "FROM_THE_BEGINNING",
     "NO_FIRST_STAGE",
     "ROW_ID",
     "SEEN",

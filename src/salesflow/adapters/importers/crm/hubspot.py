@@ -33,7 +33,12 @@ from salesflow.adapters.importers.crm.hubspot_records import (
     in_one_form,
     own_id,
 )
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import (
+    NO_CURRENCY,
+    UNNAMED_CURRENCY,
+    ValueReader,
+    readers_of,
+)
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -82,7 +87,6 @@ TOLD_NOW: Final = ("dealcurrencycode", "hsmergedobjectids", "createdate", "dealn
 MERGED: Final = "hsmergedobjectids"
 VALUES_MAX: Final = 20
 """So many values of a property HubSpot gives at most."""
-TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
 DIGITS_MIN: Final = 12
 """A number with so many digits is a time in milliseconds."""
 UNREAD: Final = "the history of property {property} is not read"
@@ -190,14 +194,9 @@ class HubSpot(CrmSystem):
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
         context = self.context
-        utc = ZoneInfo("UTC")
-        formats, days = [*TIMES, *self._days.times()[1:]], self._days.days()
-        zone, horizon, currency = context.zone, context.horizon, context.currency
-        self._readers = (
-            ValueReader(formats, days, zone, horizon, currency),
-            ValueReader(formats, days, zone, horizon, currency, times_in=utc),
-            ValueReader(["epoch_ms"], [], zone, horizon, currency, times_in=utc),
-        )
+        others = (context.zone, context.horizon, context.currency)
+        milliseconds = ValueReader(["epoch_ms"], [], *others, times_in=ZoneInfo("UTC"))
+        self._readers = (*readers_of(context, self._days), milliseconds)
         return self._pipelines.all()
 
     def assumed(self) -> list[Message]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, ClassVar, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
@@ -29,7 +28,12 @@ from salesflow.adapters.importers.crm.outcome_beside_stage import (
     LOST,
     with_outcomes,
 )
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import (
+    NO_CURRENCY,
+    UNNAMED_CURRENCY,
+    ValueReader,
+    readers_of,
+)
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
@@ -55,7 +59,6 @@ TRUE: Final = frozenset({"true", "1", "yes", "t"})
 FALSE: Final = frozenset({"false", "0", "no", "f"})
 MAIN: Final = "odoo"
 LEAD: Final = "crm.lead"
-TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
 FIELDS: Final[Mapping[str, Attribute]] = {
     "stageid": "stage",
     "active": "status",
@@ -172,14 +175,7 @@ class Odoo(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the one pipeline: teams share it, and stages of one team are in it too."""
-        context = self.context
-        formats, days = [*TIMES, *self._days.times()[1:]], self._days.days()
-        zone, horizon, currency = context.zone, context.horizon, context.currency
-        utc = ZoneInfo("UTC")
-        self._readers = (
-            ValueReader(formats, days, zone, horizon, currency),
-            ValueReader(formats, days, zone, horizon, currency, times_in=utc),
-        )
+        self._readers = readers_of(self.context, self._days)
         return self._stages.all()
 
     def assumed(self) -> list[Message]:

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any, ClassVar, Final, NamedTuple
-from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
@@ -26,7 +25,12 @@ from salesflow.adapters.importers.crm.pipedrive_records import (
     in_one_form,
     name_in,
 )
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
+from salesflow.adapters.importers.crm.reading import (
+    NO_CURRENCY,
+    UNNAMED_CURRENCY,
+    ValueReader,
+    readers_of,
+)
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
@@ -73,7 +77,6 @@ EVERYTHING: Final[frozenset[Attribute]] = frozenset(
 )
 PERSON: Final = "person/"
 """Begins the id of a customer that is a person, with no organization."""
-TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
 DELETED: Final = "deleted in Pipedrive"
 OF_DELETED: Final = "about a deal that was deleted in Pipedrive"
 UNREAD_FIELD: Final = "changes of {field} are not read"
@@ -172,14 +175,7 @@ class Pipedrive(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
-        context = self.context
-        formats, days = [*TIMES, *self._days.times()[1:]], self._days.days()
-        zone, horizon, currency = context.zone, context.horizon, context.currency
-        utc = ZoneInfo("UTC")
-        self._readers = (
-            ValueReader(formats, days, zone, horizon, currency),
-            ValueReader(formats, days, zone, horizon, currency, times_in=utc),
-        )
+        self._readers = readers_of(self.context, self._days)
         return self._pipelines.all()
 
     def assumed(self) -> list[Message]:

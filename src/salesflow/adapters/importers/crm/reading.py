@@ -11,6 +11,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.stages import at_six_places
+from salesflow.adapters.importers.crm.system import CrmContext
+from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import CURRENCY, Adjustment, RowError
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime, TimeReader
@@ -18,7 +20,7 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
 
-__all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader"]
+__all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader", "readers_of"]
 
 
 NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "无", "#n/a"})
@@ -32,6 +34,7 @@ UNNAMED_CURRENCY: Final = (
     " says which it is"
 )
 """What `assumed` says of an export whose amounts name none."""
+TIMES: Final = ("iso", "%Y-%m-%d %H:%M:%S")
 HUNDRED: Final = Decimal(100)
 
 
@@ -144,3 +147,16 @@ class ValueReader:
         if not 0 <= number <= HUNDRED:
             raise RowError("is no percentage from 0 to 100", name, str(number))
         return at_six_places(number / HUNDRED)
+
+
+def readers_of(context: CrmContext, days: DayOrder) -> tuple[ValueReader, ValueReader]:
+    """Return what reads times without an offset as local ones, and what reads them as UTC.
+
+    Pages of these systems write the first, their interfaces the second.
+    """
+    formats, zone = [*TIMES, *days.times()[1:]], context.zone
+    others = (zone, context.horizon, context.currency)
+    return (
+        ValueReader(formats, days.days(), *others),
+        ValueReader(formats, days.days(), *others, times_in=ZoneInfo("UTC")),
+    )
