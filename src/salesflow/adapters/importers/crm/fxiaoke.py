@@ -98,14 +98,9 @@ class Fxiaoke(CrmSystem):
         self._deal_of_quote: dict[str, str] = {}
         self._present: set[str] = set()
         """Columns that opportunities have anywhere in the export."""
-        self._accounts = self._amounts = self._currencies = False
+        self._amounts = self._currencies = False
         self._all = self._moved = 0
         self._reader: ValueReader | None = None
-
-    @property
-    def registers_customers(self) -> bool:
-        """Whether the export has a table of accounts."""
-        return self._accounts
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record by plain API names, whatever its columns are called."""
@@ -139,7 +134,7 @@ class Fxiaoke(CrmSystem):
         self._name("account", values.get("accountid"), values.get("accountidr"))
         match record.kind:
             case "AccountObj":
-                self._accounts = True
+                self.registers_customers = True
                 self._name("account", values.get("id"), values.get("name"))
             case "NewOpportunityObj":
                 self._stages.see(values)

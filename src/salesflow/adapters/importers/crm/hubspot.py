@@ -133,11 +133,6 @@ class HubSpot(CrmSystem):
         self._unread: dict[str, None] = {}
         self._readers: tuple[ValueReader, ValueReader, ValueReader] | None = None
 
-    @property
-    def registers_customers(self) -> bool:
-        """Whether the export has a table of companies."""
-        return bool(self._companies)
-
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a company."""
         return customer in self._companies

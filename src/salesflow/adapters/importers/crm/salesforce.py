@@ -148,13 +148,7 @@ class Salesforce(CrmSystem):
         self._seen: dict[str, _SeenStage] = defaultdict(_SeenStage)
         self._currencies = False
         self._amounts = False
-        self._accounts = False
         self._reader: ValueReader | None = None
-
-    @property
-    def registers_customers(self) -> bool:
-        """Whether the export has a table of accounts."""
-        return self._accounts
 
     def leave_out(self, record: CrmRecord) -> str | None:
         """Leave out what lies in the recycle bin."""
@@ -166,7 +160,7 @@ class Salesforce(CrmSystem):
         values = record.values
         for name in (*TIMES, *DAYS):
             self._days.see(values.get(name, ""))
-        self._accounts |= record.kind == "Account"
+        self.registers_customers |= record.kind == "Account"
         self._currencies |= "currencyisocode" in values
         self._amounts |= "amount" in values
         if record.kind == "OpportunityStage":

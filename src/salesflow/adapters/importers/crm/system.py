@@ -87,11 +87,8 @@ class CrmSystem(ABC):
         self.context = context
         self.columns: Mapping[str, frozenset[str]] = {}
         """Plain names of the columns that the tables of each kind have in this export."""
-
-    @property
-    def registers_customers(self) -> bool:
-        """Whether the export has a table of customers."""
-        return False
+        self.registers_customers = False
+        """Whether the export has a table of customers; `look` says so."""
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export registers a customer."""

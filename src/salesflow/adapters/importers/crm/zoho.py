@@ -65,13 +65,8 @@ class Zoho(CrmSystem):
         self._history = HistoryReading()
         self._ids: dict[str, str | None] = {}
         """Ids of users and accounts by their names; None where several have a name."""
-        self._accounts = self._amounts = self._currencies = False
+        self._amounts = self._currencies = False
         self._reader: ValueReader | None = None
-
-    @property
-    def registers_customers(self) -> bool:
-        """Whether the export has a table of accounts."""
-        return self._accounts
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record by plain API names, whatever its columns are called."""
@@ -103,7 +98,7 @@ class Zoho(CrmSystem):
             case "StageDefinition":
                 self._pipelines.define_stage(values)
             case "Account":
-                self._accounts = True
+                self.registers_customers = True
             case "Deal":
                 self._look_at_deal(values)
             case "DealHistory":
