@@ -7,13 +7,13 @@ from typing import Any, Final
 from importing.hubspot_export import HUBSPOT
 from importing.odoo_export import ODOO
 from importing.pipedrive_export import PIPEDRIVE
-from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
-from salesflow.adapters.importers.crm.hubspot import HubSpot
-from salesflow.adapters.importers.crm.odoo import Odoo
-from salesflow.adapters.importers.crm.pipedrive import Pipedrive
-from salesflow.adapters.importers.crm.salesforce import Salesforce
+from salesflow.adapters.importers.crm.fxiaoke.system import Fxiaoke
+from salesflow.adapters.importers.crm.hubspot.system import HubSpot
+from salesflow.adapters.importers.crm.odoo.system import Odoo
+from salesflow.adapters.importers.crm.pipedrive.system import Pipedrive
+from salesflow.adapters.importers.crm.salesforce.system import Salesforce
 from salesflow.adapters.importers.crm.system import CrmSystem
-from salesflow.adapters.importers.crm.zoho import Zoho
+from salesflow.adapters.importers.crm.zoho.system import Zoho
 
 __all__ = ["EXPORTS", "FIRST", "FXIAOKE", "SALESFORCE", "SECOND", "THIRD", "ZOHO"]
 

@@ -11,7 +11,7 @@ import pytest
 from importing.desk import Desk
 from importing.exports import FXIAOKE
 from salesflow.adapters.importers import ImportReport, object_id
-from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
+from salesflow.adapters.importers.crm.fxiaoke.system import Fxiaoke
 from salesflow.adapters.importers.crm.importer import import_crm
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal

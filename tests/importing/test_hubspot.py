@@ -9,8 +9,8 @@ from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.hubspot_export import HUBSPOT, LOST, NEW, SOLD, deal, entry
 from salesflow.adapters.importers import object_id
-from salesflow.adapters.importers.crm.hubspot import HubSpot
-from salesflow.adapters.importers.crm.hubspot_pipelines import HubSpotPipelines
+from salesflow.adapters.importers.crm.hubspot.pipelines import HubSpotPipelines
+from salesflow.adapters.importers.crm.hubspot.system import HubSpot
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealMigrated, DealOpened

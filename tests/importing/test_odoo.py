@@ -6,7 +6,7 @@ from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.odoo_export import NEW, ODOO, QUALIFIED, WON, lead, message, tracking
 from salesflow.adapters.importers import object_id
-from salesflow.adapters.importers.crm.odoo import Odoo
+from salesflow.adapters.importers.crm.odoo.system import Odoo
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened

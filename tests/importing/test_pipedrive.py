@@ -18,7 +18,7 @@ from importing.pipedrive_export import (
     deal,
 )
 from salesflow.adapters.importers import object_id
-from salesflow.adapters.importers.crm.pipedrive import Pipedrive
+from salesflow.adapters.importers.crm.pipedrive.system import Pipedrive
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealMigrated, DealOpened

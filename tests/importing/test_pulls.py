@@ -12,10 +12,10 @@ import pytest
 from importing.api_servers import SECRET, FxiaokeApi, PlayedApi, Reply, ZohoApi, played
 from importing.desk import Desk
 from importing.exports import FXIAOKE, ZOHO
-from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
+from salesflow.adapters.importers.crm.fxiaoke.system import Fxiaoke
 from salesflow.adapters.importers.crm.importer import import_crm
 from salesflow.adapters.importers.crm.pull.folder import read_credentials
-from salesflow.adapters.importers.crm.zoho import Zoho
+from salesflow.adapters.importers.crm.zoho.system import Zoho
 from salesflow.errors import InputError, SalesflowError
 from simulated import ran
 

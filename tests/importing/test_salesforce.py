@@ -11,7 +11,7 @@ from importing.exports import SALESFORCE
 from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.importers import ImportReport, object_id
 from salesflow.adapters.importers.crm.importer import import_crm
-from salesflow.adapters.importers.crm.salesforce import Salesforce
+from salesflow.adapters.importers.crm.salesforce.system import Salesforce
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened

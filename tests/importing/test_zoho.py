@@ -13,7 +13,7 @@ from importing.desk import Desk
 from importing.exports import FIRST, SECOND, THIRD, ZOHO
 from salesflow.adapters.importers import ImportReport, object_id
 from salesflow.adapters.importers.crm.importer import import_crm
-from salesflow.adapters.importers.crm.zoho import Zoho
+from salesflow.adapters.importers.crm.zoho.system import Zoho
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealMigrated, DealOpened

@@ -61,7 +61,7 @@ def salesforce(  # noqa: PLR0913 - what the command offers, all by keyword
     Contact.csv and others of an export, whichever there are. The same export again records
     nothing twice. Ends as `import table` does.
     """
-    from salesflow.adapters.importers.crm.salesforce import Salesforce
+    from salesflow.adapters.importers.crm.salesforce.system import Salesforce
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Salesforce, export, timezone, report, trial=trial, strict=strict, **how)
@@ -85,7 +85,7 @@ def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
     Quotes, whichever there are: answers of the interface as JSON, bulk read or the page's
     export as CSV. Ends as `import table` does.
     """
-    from salesflow.adapters.importers.crm.zoho import Zoho
+    from salesflow.adapters.importers.crm.zoho.system import Zoho
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Zoho, export, timezone, report, trial=trial, strict=strict, **how)
@@ -110,7 +110,7 @@ def hubspot(  # noqa: PLR0913 - what the command offers, all by keyword
     whichever there are. The same export again records nothing twice. Ends as `import table`
     does.
     """
-    from salesflow.adapters.importers.crm.hubspot import HubSpot
+    from salesflow.adapters.importers.crm.hubspot.system import HubSpot
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, HubSpot, export, timezone, report, trial=trial, strict=strict, **how)
@@ -134,7 +134,7 @@ def pipedrive(  # noqa: PLR0913 - what the command offers, all by keyword
     persons, recents) and CSV files saved from its pages, whichever there are. The same export
     again records nothing twice. Ends as `import table` does.
     """
-    from salesflow.adapters.importers.crm.pipedrive import Pipedrive
+    from salesflow.adapters.importers.crm.pipedrive.system import Pipedrive
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Pipedrive, export, timezone, report, trial=trial, strict=strict, **how)
@@ -159,7 +159,7 @@ def odoo(  # noqa: PLR0913 - what the command offers, all by keyword
     whichever there are. Leads that are no opportunities are left out. The same export again
     records nothing twice. Ends as `import table` does.
     """
-    from salesflow.adapters.importers.crm.odoo import Odoo
+    from salesflow.adapters.importers.crm.odoo.system import Odoo
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Odoo, export, timezone, report, trial=trial, strict=strict, **how)
@@ -183,7 +183,7 @@ def fxiaoke(  # noqa: PLR0913 - what the command offers, all by keyword
     and CompetitiveLinesObj, whichever there are: answers of the interface or of its CLI as
     JSON, or CSV with Chinese or English headers. Ends as `import table` does.
     """
-    from salesflow.adapters.importers.crm.fxiaoke import Fxiaoke
+    from salesflow.adapters.importers.crm.fxiaoke.system import Fxiaoke
 
     how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
     _import(context, Fxiaoke, export, timezone, report, trial=trial, strict=strict, **how)

@@ -1,4 +1,4 @@
-"""History of CRM systems, from their exports: a module per system over what they share.
+"""History of CRM systems, from their exports: a folder per system over what they share.
 
 `importer` reads an export, `records` is what every system's records come to, `deal_facts` makes
 facts of them. A system (`salesforce`) says what its tables are called and what their columns

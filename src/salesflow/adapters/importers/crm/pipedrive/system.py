@@ -19,7 +19,7 @@ from salesflow.adapters.importers.crm.outcome_beside_stage import (
     WON,
     with_outcomes,
 )
-from salesflow.adapters.importers.crm.pipedrive_records import (
+from salesflow.adapters.importers.crm.pipedrive.records import (
     SHAPES,
     id_in,
     in_one_form,

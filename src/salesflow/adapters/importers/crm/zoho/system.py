@@ -1,7 +1,7 @@
 """Zoho CRM: deals with stage history and timeline, from the interface, bulk read or the page.
 
 A row of the stage history (DealHistory, Stage_History) is a visit to a stage; whether its time
-is when the visit began or ended is told by the export (`zoho_history`). The timeline says, save
+is when the visit began or ended is told by the export (`history`). The timeline says, save
 by save, what any field was and became; where a deal has one, amounts, days and owners are taken
 from it, and stages where there is no stage history. Lookups are ids where the export has them.
 """
@@ -21,7 +21,7 @@ from salesflow.adapters.importers.crm.system import (
     refusing,
 )
 from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.crm.zoho_deal import (
+from salesflow.adapters.importers.crm.zoho.deal import (
     ZohoDeal,
     ZohoExport,
     changed_fields,
@@ -29,9 +29,9 @@ from salesflow.adapters.importers.crm.zoho_deal import (
     deal_id,
     module_of,
 )
-from salesflow.adapters.importers.crm.zoho_history import HistoryReading
-from salesflow.adapters.importers.crm.zoho_pipelines import ZohoPipelines
-from salesflow.adapters.importers.crm.zoho_tables import (
+from salesflow.adapters.importers.crm.zoho.history import HistoryReading
+from salesflow.adapters.importers.crm.zoho.pipelines import ZohoPipelines
+from salesflow.adapters.importers.crm.zoho.tables import (
     SHAPES,
     TIMES,
     canonical_column,

@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Final
 from salesflow.adapters.importers.crm.chinese_forms import plain_number
 from salesflow.adapters.importers.crm.deal_facts import SEEN
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.fxiaoke_stages import FxiaokeStages, StagePlace
-from salesflow.adapters.importers.crm.fxiaoke_tables import SHAPES, TIMES, canonical_record
+from salesflow.adapters.importers.crm.fxiaoke.stages import FxiaokeStages, StagePlace
+from salesflow.adapters.importers.crm.fxiaoke.tables import SHAPES, TIMES, canonical_record
 from salesflow.adapters.importers.crm.quote_facts import (
     QUOTE_LABELS,
     CrmQuote,

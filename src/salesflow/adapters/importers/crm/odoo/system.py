@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
-from salesflow.adapters.importers.crm.odoo_records import (
+from salesflow.adapters.importers.crm.odoo.records import (
     SHAPES,
     OdooMessages,
     OdooNames,

@@ -19,9 +19,9 @@ from salesflow.adapters.importers.crm.reading import ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import probability_of
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.zoho_history import AT_ONCE, TimeMeaning
-from salesflow.adapters.importers.crm.zoho_pipelines import ZohoPipelines
-from salesflow.adapters.importers.crm.zoho_tables import canonical_column
+from salesflow.adapters.importers.crm.zoho.history import AT_ONCE, TimeMeaning
+from salesflow.adapters.importers.crm.zoho.pipelines import ZohoPipelines
+from salesflow.adapters.importers.crm.zoho.tables import canonical_column
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.ids import id_text
 from salesflow.domain.deal.quotes import QuoteLine, total_of

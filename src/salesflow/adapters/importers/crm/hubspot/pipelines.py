@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, plain_name
-from salesflow.adapters.importers.crm.hubspot_records import stages_of
+from salesflow.adapters.importers.crm.hubspot.records import stages_of
 from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.domain.process import Category

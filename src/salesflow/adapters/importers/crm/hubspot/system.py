@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
-from salesflow.adapters.importers.crm.hubspot_history import (
+from salesflow.adapters.importers.crm.hubspot.history import (
     PropertyChange,
     actor_of,
     by_time,
@@ -19,12 +19,12 @@ from salesflow.adapters.importers.crm.hubspot_history import (
     open_with,
     with_reasons,
 )
-from salesflow.adapters.importers.crm.hubspot_pipelines import (
+from salesflow.adapters.importers.crm.hubspot.pipelines import (
     ENTERED,
     TRUE,
     HubSpotPipelines,
 )
-from salesflow.adapters.importers.crm.hubspot_records import (
+from salesflow.adapters.importers.crm.hubspot.records import (
     OF_DEALS,
     SHAPES,
     companies_of,

@@ -1,0 +1,1 @@
+"""Exports of HubSpot: `system` says what their tables and columns mean."""

@@ -1,0 +1,1 @@
+"""Exports of Odoo: `system` says what their tables and columns mean."""

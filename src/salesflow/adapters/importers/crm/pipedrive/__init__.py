@@ -1,0 +1,1 @@
+"""Exports of Pipedrive: `system` says what their tables and columns mean."""

@@ -1,0 +1,1 @@
+"""Exports of Salesforce: `system` says what their tables and columns mean."""

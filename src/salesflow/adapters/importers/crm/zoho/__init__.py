@@ -1,0 +1,1 @@
+"""Exports of Zoho CRM: `system` says what their tables and columns mean."""
