@@ -1,8 +1,8 @@
 """When a report is due: a schedule as people write it, by the clocks of the business time zone.
 
     schedule = read_schedule("every Monday 08:00")
-    schedule.due(after, until, timezone)         # instants, first to last
-    schedule.latest(until, timezone)             # the last one that is not later
+    schedule.due(after, until, settings)         # instants, first to last
+    schedule.latest(until, settings)             # the last one that is not later
 
 A schedule is a phrase, in English or Chinese, or a cron expression of five fields; a phrase
 stands for an expression, which `cronsim` evaluates. Where the clocks skip the time it names, it
@@ -18,6 +18,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from salesflow.domain.settings import SettingsState
 from salesflow.domain.time import Instant, from_instant, to_instant
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, SalesflowError
@@ -32,10 +33,12 @@ __all__ = ["Schedule", "TimeBefore", "read_schedule", "read_time_before"]
 
 CRON_FIELDS: Final = 5
 DAYS_IN_ALL_MONTHS: Final = 28
-HOURS, MINUTES = 24, 60
+HOURS, MINUTES, WEEK_DAYS = 24, 60, 7
+WORKING_DAYS: Final = "{working days}"
+"""What stands in an expression for the days that the settings name."""
 PROBED: Final = datetime(2026, 1, 1)  # noqa: DTZ001 - by the clocks of any zone
 EXAMPLES: Final = (
-    '"every day 08:00", "every weekday 08:00", "every Monday 08:00",'
+    '"every day 08:00", "every working day 08:00", "every Monday 08:00",'
     ' "every Monday and Thursday 08:00", "every month on day 1 at 08:00",'
     ' "every month on the last day at 18:00", or a cron expression such as "0 8 * * MON"'
 )
@@ -51,7 +54,8 @@ WEEKDAYS: Final = {
 CHINESE_WEEKDAYS: Final = "日一二三四五六"
 TIME: Final = r"(?:at )?(?P<hour>\d{1,2})[:：](?P<minute>\d{2})"
 DAILY: Final = re.compile(rf"(?:every day|daily|每天|每日) ?{TIME}")
-WORKDAYS: Final = re.compile(rf"(?:every (?:weekday|working day)|每个?工作日) ?{TIME}")
+WEEKDAYS_ONLY: Final = re.compile(rf"every weekday ?{TIME}")
+WORKDAYS: Final = re.compile(rf"(?:every (?:working|business) day|每个?工作日) ?{TIME}")
 WEEKLY: Final = re.compile(rf"every (?P<days>[a-z]+(?:(?:,| and|, and) [a-z]+)*) {TIME}")
 CHINESE_WEEKLY: Final = re.compile(
     r"每(?:周|星期)(?P<days>[一二三四五六日天](?:[、和,， ]*(?:周|星期)?[一二三四五六日天])*)"
@@ -78,20 +82,22 @@ class Schedule(NamedTuple):
     text: str
     """As it was written."""
     cron: str
-    """The cron expression that it stands for."""
+    """The cron expression that it stands for; its last field, where the settings say it."""
 
-    def due(self, after: Instant, until: Instant, timezone: ZoneInfo) -> Iterator[Instant]:
+    def due(self, after: Instant, until: Instant, settings: SettingsState) -> Iterator[Instant]:
         """Yield the times it is due after an instant, up to another one, in order."""
-        times = _instants(self._from(after, timezone))
+        times = _instants(self._from(after, settings))
         return takewhile(lambda at: at <= until, times)
 
-    def latest(self, until: Instant, timezone: ZoneInfo) -> Instant | None:
+    def latest(self, until: Instant, settings: SettingsState) -> Instant | None:
         """Return the last time that it was due by an instant; None where there was none."""
-        return next(_instants(self._from(until + 1, timezone, back=True)), None)
+        return next(_instants(self._from(until + 1, settings, back=True)), None)
 
-    def _from(self, at: Instant, timezone: ZoneInfo, *, back: bool = False) -> "CronSim":
-        local = from_instant(at).astimezone(timezone)
-        found: CronSim = _cronsim().CronSim(self.cron, local, reverse=back)
+    def _from(self, at: Instant, settings: SettingsState, *, back: bool = False) -> "CronSim":
+        local = from_instant(at).astimezone(settings.timezone)
+        days = ",".join(str(day % WEEK_DAYS) for day in settings.working_days)
+        cron = self.cron.replace(WORKING_DAYS, days)
+        found: CronSim = _cronsim().CronSim(cron, local, reverse=back)
         return found
 
 
@@ -108,7 +114,8 @@ def read_schedule(text: str) -> Schedule:
     plain = " ".join(text.split())
     for pattern, cron in (
         (DAILY, _daily),
-        (WORKDAYS, _on_workdays),
+        (WEEKDAYS_ONLY, _on_weekdays),
+        (WORKDAYS, _on_working_days),
         (MONTHLY, _monthly),
         (CHINESE_MONTHLY, _monthly),
         (CHINESE_WEEKLY, _weekly_in_chinese),
@@ -126,7 +133,7 @@ def _checked(text: str, cron: str) -> str:
     """Refuse an expression that says nothing."""
     library = _cronsim()
     try:
-        next(library.CronSim(cron, PROBED))
+        next(library.CronSim(cron.replace(WORKING_DAYS, "1"), PROBED))
     except StopIteration as error:
         raise InputError(f"{quoted(text)} is never due; write {EXAMPLES}") from error
     except library.CronSimError as error:
@@ -150,8 +157,12 @@ def _daily(found: re.Match[str], text: str) -> str:
     return f"{_time(found, text)} * * *"
 
 
-def _on_workdays(found: re.Match[str], text: str) -> str:
+def _on_weekdays(found: re.Match[str], text: str) -> str:
     return f"{_time(found, text)} * * 1-5"
+
+
+def _on_working_days(found: re.Match[str], text: str) -> str:
+    return f"{_time(found, text)} * * {WORKING_DAYS}"
 
 
 def _weekly(found: re.Match[str], text: str) -> str:
