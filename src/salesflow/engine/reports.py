@@ -12,7 +12,7 @@ makes the same one, byte for byte. It says by which command lines its answers co
 Leaves out when a report is made and who gets it; see `salesflow.adapters.reports`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from salesflow.adapters.reports.definitions import (
     ReportDefinition,
     ReportPeriod,
 )
+from salesflow.adapters.reports.made import LeftOutTimes
 from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
 from salesflow.domain.settings import SettingsState
@@ -35,7 +36,7 @@ from salesflow.errors import InputError, UnwritableError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.markdown import markdown_of, markdown_text
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import Language, in_language, say, say_count
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View
 
@@ -48,6 +49,7 @@ __all__ = ["MadeReport", "ReportedAt", "make_report", "position_known_at"]
 REVISION: Final = 1
 """Of a moment that is only asked about: each answer says which revision gave it."""
 ONE_DAY: Final = timedelta(days=1)
+COLON: Final[Mapping[Language, str]] = {"en": ": ", "zh": "："}
 
 
 def position_known_at(log: EventLog, known_at: Instant) -> tuple[int, Instant]:
@@ -130,7 +132,7 @@ def make_report(
     at: ReportedAt,
     *,
     link: str | None = None,
-    left_out: tuple[Instant, ...] = (),
+    left_out: LeftOutTimes = LeftOutTimes(),
 ) -> MadeReport:
     """Ask the questions of a report at its moment, and write down what was answered.
 
@@ -149,7 +151,8 @@ def make_report(
         "language": definition.language,
         **_moment(at.own),
         "compared_with": None if before is None else _moment(before),
-        "left_out": [from_instant(each).isoformat() for each in left_out],
+        "left_out": [from_instant(each).isoformat() for each in left_out.last],
+        "left_out_total": left_out.total,
         "answers": [*map(writer.answer, answers)],
         "text": writer.text(at, before, answers, left_out),
     }
@@ -301,11 +304,11 @@ class _ReportWriter:
         at: ReportedAt,
         before: Moment | None,
         answers: list[Answered],
-        left_out: tuple[Instant, ...],
+        left_out: LeftOutTimes,
     ) -> str:
         """Return the report as Markdown."""
         parts = [f"# {markdown_text(self._definition.title)}", self._when(at.as_of, before)]
-        if left_out:
+        if left_out.total:
             parts.append(self._not_made(left_out))
         for answered in answers:
             parts += self._answer_text(answered)
@@ -324,10 +327,14 @@ class _ReportWriter:
             zone=self._zone.key,
         )
 
-    def _not_made(self, left_out: tuple[Instant, ...]) -> str:
-        times = ", ".join(local_time(from_instant(each), self._zone) for each in left_out)
-        return say(
-            "It was not made when it was due before: {times}.", self._language, times=times
+    def _not_made(self, left_out: LeftOutTimes) -> str:
+        times = ", ".join(local_time(from_instant(each), self._zone) for each in left_out.last)
+        return say_count(
+            "It was due {count:,} time before and was not made: {times}.",
+            "It was due {count:,} times before and was not made, the last ones: {times}.",
+            left_out.total,
+            self._language,
+            times=times,
         )
 
     def _answer_text(self, answered: Answered) -> Iterator[str]:
@@ -345,21 +352,18 @@ class _ReportWriter:
             yield self._link_text(link)
 
     def _moment_lines(self, answered: Answered) -> Iterator[str]:
-        colon = "：" if self._language == "zh" else ": "
         sides = [("Compared with", answered.before[1])] if answered.before is not None else []
         for label, side in (*sides, ("As asked", answered.view)):
-            named = f"{in_language(label, self._language)}{colon}" if sides else ""
+            named = (
+                f"{in_language(label, self._language)}{COLON[self._language]}" if sides else ""
+            )
             for line in side.moment_lines(self._language):
                 yield f"{named}{line}"
 
     def _link_text(self, link: dict[str, str]) -> str:
         fence = "``" if "`" in link["command"] else "`"
         command = f"{fence}{link['command']}{fence}"
-        if "url" not in link:
-            return say("The same for ever: {command}", self._language, command=command)
-        return say(
-            "The same for ever: <{url}> or {command}",
-            self._language,
-            command=command,
-            url=link["url"],
-        )
+        language, compared = self._language, link["of"] == "compared"
+        label = "Compared with, the same for ever" if compared else "The same for ever"
+        url = f"<{link['url']}> · " if "url" in link else ""
+        return f"{in_language(label, language)}{COLON[language]}{url}{command}"
