@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from sqlalchemy import Connection
 
 from salesflow.adapters.reports.definitions import ReportDefinition
-from salesflow.adapters.reports.made import DueReports, LeftOutTimes, ReportRow
+from salesflow.adapters.reports.made import (
+    NOTHING_LEFT_OUT,
+    DueReports,
+    LeftOutTimes,
+    ReportRow,
+)
 from salesflow.domain.settings import SettingsState
 from salesflow.domain.time import SKEW, Instant
 from salesflow.engine.reports import MadeReport, ReportedAt, make_report
@@ -40,7 +45,7 @@ class DueReport(NamedTuple):
     report: str
     due: Instant | None
     """None where it was not due, or could not be found out."""
-    left_out: LeftOutTimes = LeftOutTimes()
+    left_out: LeftOutTimes = NOTHING_LEFT_OUT
     problem: str | None = None
     """Why it could not be made."""
 

@@ -22,7 +22,7 @@ from salesflow.adapters.reports.definitions import (
     ReportDefinition,
     ReportPeriod,
 )
-from salesflow.adapters.reports.made import LeftOutTimes
+from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, LeftOutTimes
 from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
 from salesflow.domain.settings import SettingsState
@@ -132,7 +132,7 @@ def make_report(
     at: ReportedAt,
     *,
     link: str | None = None,
-    left_out: LeftOutTimes = LeftOutTimes(),
+    left_out: LeftOutTimes = NOTHING_LEFT_OUT,
 ) -> MadeReport:
     """Ask the questions of a report at its moment, and write down what was answered.
 

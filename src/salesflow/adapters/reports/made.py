@@ -7,14 +7,21 @@ report is made once for each time it is due. No rebuild ever touches these rows.
 """
 
 import json
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.domain.time import Instant
 
-__all__ = ["MADE_REPORTS", "REPORT_STANDINGS", "DueReports", "LeftOutTimes", "ReportRow"]
+__all__ = [
+    "MADE_REPORTS",
+    "NOTHING_LEFT_OUT",
+    "REPORT_STANDINGS",
+    "DueReports",
+    "LeftOutTimes",
+    "ReportRow",
+]
 
 
 _METADATA = sa.MetaData()
@@ -49,6 +56,9 @@ class LeftOutTimes(NamedTuple):
     def written(self) -> str:
         """Return what is stored of them."""
         return json.dumps({"last": self.last, "total": self.total})
+
+
+NOTHING_LEFT_OUT: Final = LeftOutTimes()
 
 
 class ReportRow(NamedTuple):
@@ -142,7 +152,7 @@ class DueReports:
         return S.tenant == self._log.tenant, S.report == report
 
 
-def _row(  # noqa: PLR0913 - as the table has them
+def _row(
     report: str, due: int, known_at: int, position: int, made_at: int, left_out: str
 ) -> ReportRow:
     stored = json.loads(left_out)
