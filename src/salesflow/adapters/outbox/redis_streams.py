@@ -113,8 +113,7 @@ def _client_of(url: str) -> "Redis":
         from redis.retry import Retry
     except ImportError as error:
         raise SalesflowError(
-            "Redis Streams are written by the package redis; run:"
-            " pip install 'salesflow[redis]'"
+            "Redis Streams are written by redis; run: pip install 'salesflow[redis]'"
         ) from error
     return Redis.from_url(
         url,
