@@ -1,1 +1,1 @@
-"""The outbox: messages of what was recorded, kept until they are delivered, in order per deal."""
+"""The outbox: messages of what was recorded, kept until delivered, in order per deal."""

@@ -55,8 +55,9 @@ class Transport(ABC):
             DeliveryError: when it was not taken, or nobody knows whether it was.
         """
 
+    @abstractmethod
     def close(self) -> None:
-        """Give back what it holds; nothing where it holds nothing."""
+        """Give back the connections that it holds."""
 
 
 TRANSPORTS: Final[Mapping[str, str]] = {
