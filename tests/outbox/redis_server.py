@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
-__all__ = ["SERVERS", "RedisServer", "redis_server"]
+__all__ = ["DURABLE", "SERVERS", "RedisServer", "redis_server"]
 
 READY = "Ready to accept connections"
 DURABLE = ("--appendonly", "yes", "--appendfsync", "always")

@@ -63,6 +63,8 @@ class Transport(ABC):
 TRANSPORTS: Final[Mapping[str, str]] = {
     "https": "salesflow.adapters.outbox.webhooks:WebhookTransport",
     "http": "salesflow.adapters.outbox.webhooks:WebhookTransport",
+    "redis": "salesflow.adapters.outbox.redis_streams:RedisStreamTransport",
+    "rediss": "salesflow.adapters.outbox.redis_streams:RedisStreamTransport",
 }
 """By the scheme of a URL: module and name of what is called with an `Endpoint`."""
 
