@@ -34,7 +34,8 @@ from simulated import ran
 
 BERLIN, SHANGHAI = "Europe/Berlin", "Asia/Shanghai"
 WEEKLY = """
-[weekly]
+[[report]]
+name = "weekly"
 title = "What changed since last week"
 schedule = "every Monday 08:00"
 compared_with = "1 week"
@@ -63,7 +64,8 @@ def due_between(schedule: Schedule, first: str, last: str, timezone: str) -> lis
 
 
 def defined(text: str, *endpoints: str) -> dict[str, ReportDefinition]:
-    return read_reports(tomllib.loads(text), endpoints or ("crm",), kept_in="outbox.toml")
+    tables = tomllib.loads(text)["report"]
+    return read_reports(tables, endpoints or ("crm",), kept_in="outbox.toml")
 
 
 # When a report is due
@@ -186,8 +188,8 @@ def test_before_is_counted_by_the_calendar(before: str, of: str, is_at: str) -> 
 def test_a_definition_that_is_wrong_is_refused_when_it_is_read(
     written: str, reason: str
 ) -> None:
-    with pytest.raises(InputError, match=rf"(?s)outbox.toml, \[reports.weekly\].*{reason}"):
-        defined(f"[weekly]\n{written}")
+    with pytest.raises(InputError, match=rf"(?s)outbox.toml, report 'weekly': .*{reason}"):
+        defined(f"[[report]]\nname = 'weekly'\n{written}")
 
 
 # What a report says
@@ -497,7 +499,7 @@ def test_what_cannot_be_delivered_is_made_again(desk: Desk) -> None:
 
 
 def test_a_report_that_cannot_be_made_holds_up_no_other(desk: Desk) -> None:
-    text = WEEKLY + WEEKLY.replace("[weekly]", "[alert]").replace(
+    text = WEEKLY + WEEKLY.replace('"weekly"', '"alert"').replace(
         '"funnel"', '"alerts"\nparameters = { alert = "nobody" }'
     )
     made: list[MadeReport] = []

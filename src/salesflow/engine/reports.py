@@ -1,6 +1,6 @@
 """Reports: questions asked at one moment and at another one before, as a message that stays.
 
-    definition = read_reports(tables, endpoints, kept_in="outbox.toml")["weekly"]
+    definition = read_reports(tables, ["crm"], kept_in="outbox.toml")["weekly"]
     made = make_report(flow, definition, ReportedAt.of(flow, due))
     made.data                    # what was answered, what it was before, what is different
     made.text                    # the same for people, as Markdown

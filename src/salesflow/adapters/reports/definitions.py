@@ -1,12 +1,15 @@
 """How a report is defined, in the TOML of the outbox: what is asked, how often, for whom.
 
-    [reports.weekly]
+    link = "https://sales.example.com/ask/{question}?{parameters}&as_of={as_of}&known_at={known_at}"
+
+    [[report]]
+    name = "weekly"
     title = "What changed since last week"
     schedule = "every Monday 08:00"
     compared_with = "1 week"
     endpoints = ["crm"]
 
-    [[reports.weekly.questions]]
+    [[report.questions]]
     question = "funnel"
     parameters = { by = "owner" }
 
@@ -42,7 +45,7 @@ __all__ = [
 
 
 KEYS: Final = (
-    *("title", "schedule", "question", "parameters", "period", "questions"),
+    *("name", "title", "schedule", "question", "parameters", "period", "questions"),
     *("compared_with", "as_known_then", "endpoints", "language"),
 )
 KEYS_OF_A_QUESTION: Final = ("question", "parameters", "period")
@@ -92,30 +95,34 @@ class ReportDefinition(NamedTuple):
 def read_reports(
     raw: object, endpoints: Collection[str], *, kept_in: str
 ) -> dict[str, ReportDefinition]:
-    """Read the table `reports` of a TOML file, which endpoints of these may be named in.
+    """Read the tables `report` of a TOML file, by name; endpoints of these may be named.
 
     Raises:
         InputError: naming the report, the key and what is wrong with it.
     """
-    if not isinstance(raw, Mapping) or not all(isinstance(it, Mapping) for it in raw.values()):
-        raise InputError(f"{kept_in}: write each report as a table, such as [reports.weekly]")
-    found = {}
-    for name, table in raw.items():
+    if not isinstance(raw, list) or not all(isinstance(each, Mapping) for each in raw):
+        raise InputError(f"{kept_in}: write each report as a table under [[report]]")
+    found: dict[str, ReportDefinition] = {}
+    for number, table in enumerate(raw, 1):
+        named = table.get("name")
+        where = f"report {named!r}" if isinstance(named, str) else f"report number {number}"
         try:
-            found[name] = _report(name, table, endpoints)
+            definition = _report(table, endpoints)
+            if definition.name in found:
+                raise InputError("there are two of this name; name each one differently")
         except InputError as error:
-            raise InputError(f"{kept_in}, [reports.{name}]: {error}") from error
+            raise InputError(f"{kept_in}, {where}: {error}") from error
+        found[definition.name] = definition
     return found
 
 
-def _report(
-    name: str, table: Mapping[str, Any], endpoints: Collection[str]
-) -> ReportDefinition:
+def _report(table: Mapping[str, Any], endpoints: Collection[str]) -> ReportDefinition:
+    _ensure_known(table, KEYS)
+    name = _text(table, "name") or ""
     if not NAME.fullmatch(name):
         raise InputError(
-            "name a report by letters and digits, with hyphens between them, such as weekly"
+            'name it by letters and digits, with hyphens between them: name = "weekly"'
         )
-    _ensure_known(table, KEYS)
     title = _text(table, "title") or name
     if len(title) > TITLE_MAX or "\n" in title:
         raise InputError(f"a title is one line of {TITLE_MAX} characters at most")
@@ -199,7 +206,7 @@ def _questions(table: Mapping[str, Any]) -> tuple[AskedQuestion, ...]:
 
 def _asked(table: object) -> AskedQuestion:
     if not isinstance(table, Mapping):
-        raise InputError("write each of questions as a name, or as [[reports.NAME.questions]]")
+        raise InputError("write each of questions as a name, or as [[report.questions]]")
     _ensure_known(table, KEYS_OF_A_QUESTION)
     name = _text(table, "question")
     if name is None:
