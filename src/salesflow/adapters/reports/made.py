@@ -79,10 +79,14 @@ class DueReports:
         self._log = log
         self._database = log.database
 
-    def begin(self, report: str, at: Instant) -> Instant:
-        """Return up to when a report has come; one that is new is due from an instant on."""
+    def ensure_tables(self) -> None:
+        """Make the tables where there are none yet."""
         if not self._is_there():
             self._database.create_tables(_METADATA)
+
+    def begin(self, report: str, at: Instant) -> Instant:
+        """Return up to when a report has come; one that is new is due from an instant on."""
+        self.ensure_tables()
         with self._database.whole(), self._database.begin() as connection:
             connection.execute(
                 sa.text(
@@ -115,9 +119,20 @@ class DueReports:
         )
         if moved.rowcount != 1:
             return False
+        return self.note_by_hand(connection, row)
+
+    def note_by_hand(self, connection: sa.Connection, row: ReportRow) -> bool:
+        """Note that a report of any moment was delivered; False where one of that time was."""
         values = {**row._asdict(), "left_out": row.left_out.written()}
-        connection.execute(sa.insert(MADE_REPORTS).values(tenant=self._log.tenant, **values))
-        return True
+        names = ("tenant", *values)
+        done = connection.execute(
+            sa.text(
+                f"INSERT INTO {MADE_REPORTS.name} ({', '.join(names)})"
+                f" VALUES ({', '.join(f':{name}' for name in names)}) ON CONFLICT DO NOTHING"
+            ),
+            {"tenant": self._log.tenant, **values},
+        )
+        return done.rowcount == 1
 
     def find(self, report: str, due: Instant) -> ReportRow | None:
         """Return what was made of a report at a time it was due; None where nothing was."""

@@ -1,0 +1,88 @@
+"""Reports as messages: put into the outbox of each endpoint they are for, once.
+
+    put_due_reports(flow, definitions, link=link)    # those that are due
+    put_report(flow, made)                           # one that was made by hand
+
+A message is put in the transaction in which it is noted that the report was made. Its id
+follows from the report and its moment, so a receiver that gets one twice knows it.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+from uuid import UUID, uuid5
+
+from sqlalchemy import Connection
+
+from salesflow.adapters.outbox.messages import OutgoingMessage
+from salesflow.adapters.outbox.store import OutboxStore
+from salesflow.adapters.reports.definitions import ReportDefinition
+from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, DueReports, ReportRow
+from salesflow.domain.time import from_instant
+from salesflow.engine.due_reports import DueReport, make_due_reports
+from salesflow.engine.reports import MadeReport
+
+if TYPE_CHECKING:
+    from salesflow.engine.flow import SalesFlow
+
+__all__ = ["put_due_reports", "put_report", "report_message"]
+
+
+REPORTS: Final = UUID("0d9f5a0e-2f0d-5f43-8f0a-6b1d3c1f7a52")
+TYPE: Final = "com.salesflow.report.made"
+
+
+def report_message(made: MadeReport, tenant: str) -> OutgoingMessage:
+    """Return the message of a report: what it says, when it is of, what it is called."""
+    name, (as_of, known_at, position) = made.definition.name, made.at
+    told = "\n".join(map(str, (tenant, name, as_of, known_at, position)))
+    return OutgoingMessage(
+        id=str(uuid5(REPORTS, told)),
+        type=TYPE,
+        source=f"urn:salesflow:{tenant}",
+        subject=name,
+        time=from_instant(as_of),
+        recorded_at=from_instant(known_at),
+        ordering_key=f"report {name}",
+        sequence=max(as_of, 0),
+        data=made.data,
+    )
+
+
+def put_due_reports(
+    flow: "SalesFlow", definitions: Iterable[ReportDefinition], *, link: str | None = None
+) -> list[DueReport]:
+    """Make the reports that are due and put them into the outbox; say what became of each."""
+
+    def put(connection: Connection, made: MadeReport) -> None:
+        _put(flow, connection, made)
+
+    return make_due_reports(flow, definitions, put, link=link)
+
+
+def put_report(flow: "SalesFlow", made: MadeReport, *, again: bool = False) -> bool:
+    """Put a report that was made by hand into the outbox of its endpoints.
+
+    False where one of that time was put there before; with `again` it is put there once more.
+    """
+    log, at = flow.log, made.at
+    row = ReportRow(
+        report=made.definition.name,
+        due=at.as_of,
+        known_at=at.known_at,
+        position=at.position,
+        made_at=log.now(),
+        left_out=NOTHING_LEFT_OUT,
+    )
+    reports = DueReports(log)
+    reports.ensure_tables()
+    with log.database.whole(), log.database.begin() as connection:
+        if not reports.note_by_hand(connection, row) and not again:
+            return False
+        _put(flow, connection, made)
+    return True
+
+
+def _put(flow: "SalesFlow", connection: Connection, made: MadeReport) -> None:
+    store, message = OutboxStore(flow.log), report_message(made, flow.log.tenant)
+    for endpoint in made.definition.endpoints:
+        store.put(connection, endpoint, [message])
