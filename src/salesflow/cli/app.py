@@ -142,6 +142,14 @@ COMMANDS: Final = CommandGroup(
                 "ocel": f"{HOME}exports.histories:export_ocel",
             },
         ),
+        "outbox": CommandGroup(
+            "Deliver what is recorded to other systems, and reports on a schedule.",
+            {
+                "report": f"{HOME}outbox.reports:report",
+                "reports": f"{HOME}outbox.reports:reports",
+                "due": f"{HOME}outbox.reports:due",
+            },
+        ),
         "ask": ASK,
         "deal": CommandGroup(
             "Look at deals at any past moment, and record what happens to one.",

@@ -1,0 +1,1 @@
+"""`salesflow outbox`: what is delivered to other systems, and reports on a schedule."""
