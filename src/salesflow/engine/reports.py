@@ -98,7 +98,7 @@ class ReportedAt(NamedTuple):
         return self.moment(self.as_of, self.known_at)
 
 
-class Answered(NamedTuple):
+class AnsweredQuestion(NamedTuple):
     """A question of a report, answered, and where it was asked before."""
 
     question: Question[View]
@@ -192,13 +192,13 @@ def _answered(
     at: ReportedAt,
     before: Moment | None,
     settings: SettingsState,
-) -> Answered:
+) -> AnsweredQuestion:
     question, moment = _of_its_period(asked, at.own, settings), at.own
     view = _ask(flow, question, moment)
     if before is None:
-        return Answered(question, view, None)
+        return AnsweredQuestion(question, view, None)
     earlier = _of_its_period(asked, before, settings)
-    return Answered(question, view, (earlier, _ask(flow, earlier, before)))
+    return AnsweredQuestion(question, view, (earlier, _ask(flow, earlier, before)))
 
 
 def _ask(flow: "SalesFlow", question: Question[View], moment: Moment) -> View:
@@ -263,7 +263,7 @@ class _ReportWriter:
         self._tenant = tenant
         self._link = link
 
-    def answer(self, answered: Answered) -> dict[str, Any]:
+    def answer(self, answered: AnsweredQuestion) -> dict[str, Any]:
         """Return an answer as plain JSON values, with how it is asked for again."""
         question, view, before = answered
         found: dict[str, Any] = {
@@ -278,7 +278,7 @@ class _ReportWriter:
             found["difference"] = plain(compared.difference.differences())
         return found
 
-    def _links(self, answered: Answered) -> Iterator[dict[str, str]]:
+    def _links(self, answered: AnsweredQuestion) -> Iterator[dict[str, str]]:
         """Yield what leads to an answer: to both together where they are one question's."""
         question, view, before = answered
         compared = None if before is None else before[1].moment
@@ -303,7 +303,7 @@ class _ReportWriter:
         self,
         at: ReportedAt,
         before: Moment | None,
-        answers: list[Answered],
+        answers: list[AnsweredQuestion],
         left_out: LeftOutTimes,
     ) -> str:
         """Return the report as Markdown."""
@@ -337,7 +337,7 @@ class _ReportWriter:
             times=times,
         )
 
-    def _answer_text(self, answered: Answered) -> Iterator[str]:
+    def _answer_text(self, answered: AnsweredQuestion) -> Iterator[str]:
         _, view, before = answered
         language = self._language
         if before is None:
@@ -351,7 +351,7 @@ class _ReportWriter:
         for link in self._links(answered):
             yield self._link_text(link)
 
-    def _moment_lines(self, answered: Answered) -> Iterator[str]:
+    def _moment_lines(self, answered: AnsweredQuestion) -> Iterator[str]:
         sides = [("Compared with", answered.before[1])] if answered.before is not None else []
         for label, side in (*sides, ("As asked", answered.view)):
             named = (

@@ -160,7 +160,7 @@ def reports(context: CommandContext, *, file: File = Path(FILE_DEFAULT)) -> None
             for each, last, next_ in listed
         )
         columns = ("Report", "Title", "Schedule", "Made last", "Due next", "Endpoints")
-        context.screen.table(TableOfView("Reports", columns, rows))
+        context.screen.table(TableOfView("Reports defined", columns, rows))
 
 
 def _file(file: Path) -> "ReportFile":
