@@ -449,7 +449,7 @@ def test_tenants_have_reactors_of_their_own(database_url: str) -> None:
 def test_a_reactor_needs_a_name_of_its_own_and_one_thing_to_do() -> None:
     def act(_: Event) -> None: ...
 
-    with pytest.raises(InputError, match="either `act` or `write`"):
+    with pytest.raises(InputError, match="either `act`, `write` or `write_page`"):
         Reactor("mail", {DealLost})
     with pytest.raises(InputError, match="a name of 1 to 100"):
         Reactor("", {DealLost}, act=act)

@@ -4,7 +4,8 @@
     put_report(flow, made)                           # one that was made by hand
 
 A message is put in the transaction in which it is noted that the report was made. Its id
-follows from the report and its moment, so a receiver that gets one twice knows it.
+follows from the report and its moment, so a receiver that gets one twice knows it. Each has an
+ordering key of its own: a report that nobody takes holds up no other one.
 """
 
 from collections.abc import Iterable
@@ -34,6 +35,7 @@ TYPE: Final = "com.salesflow.report.made"
 def report_message(made: MadeReport, tenant: str) -> OutgoingMessage:
     """Return the message of a report: what it says, when it is of, what it is called."""
     name, (as_of, known_at, position) = made.definition.name, made.at
+    time = from_instant(as_of).isoformat()
     told = "\n".join(map(str, (tenant, name, as_of, known_at, position)))
     return OutgoingMessage(
         id=str(uuid5(REPORTS, told)),
@@ -42,8 +44,8 @@ def report_message(made: MadeReport, tenant: str) -> OutgoingMessage:
         subject=name,
         time=from_instant(as_of),
         recorded_at=from_instant(known_at),
-        ordering_key=f"report {name}",
-        sequence=max(as_of, 0),
+        ordering_key=f"report {name} {time}",
+        sequence=1,
         data=made.data,
     )
 
@@ -52,6 +54,8 @@ def put_due_reports(
     flow: "SalesFlow", definitions: Iterable[ReportDefinition], *, link: str | None = None
 ) -> list[DueReport]:
     """Make the reports that are due and put them into the outbox; say what became of each."""
+    definitions = [*definitions]
+    OutboxStore(flow.log).begin(name for each in definitions for name in each.endpoints)
 
     def put(connection: Connection, made: MadeReport) -> None:
         _put(flow, connection, made)
@@ -75,6 +79,7 @@ def put_report(flow: "SalesFlow", made: MadeReport, *, again: bool = False) -> b
     )
     reports = DueReports(log)
     reports.ensure_tables()
+    OutboxStore(log).begin(made.definition.endpoints)
     with log.database.whole(), log.database.begin() as connection:
         if not reports.note_by_hand(connection, row) and not again:
             return False

@@ -8,14 +8,14 @@ say: a transport tries once.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from salesflow.adapters.outbox.messages import OutgoingMessage
 
 if TYPE_CHECKING:
     from salesflow.adapters.outbox.endpoints import Endpoint
 
-__all__ = ["TRANSPORTS", "DeliveryError", "Transport", "transport_of"]
+__all__ = ["TRANSPORTS", "DeliveryError", "Transport", "TransportKind", "transport_of"]
 
 
 class DeliveryError(Exception):
@@ -28,19 +28,22 @@ class DeliveryError(Exception):
         retryable: bool = True,
         retry_after: float | None = None,
         reached: bool = True,
+        busy: bool = False,
         gone: bool = False,
     ) -> None:
         """Say what went wrong.
 
         Without `retryable` the message is dead at once. `retry_after` is after how many seconds
-        the endpoint wants to be asked again. `reached` says whether it answered at all; `gone`
-        that it wants no message any more.
+        the endpoint wants to be asked again. `reached` says whether it answered at all,
+        `busy` whether it would refuse any other message now as well, and `gone` that it wants
+        none any more.
         """
         super().__init__(reason)
         self.reason: Final = reason
         self.retryable: Final = retryable
         self.retry_after: Final = retry_after
         self.reached: Final = reached
+        self.busy: Final = busy
         self.gone: Final = gone
 
 
@@ -60,13 +63,23 @@ class Transport(ABC):
         """Give back the connections that it holds."""
 
 
-TRANSPORTS: Final[Mapping[str, str]] = {
-    "https": "salesflow.adapters.outbox.webhooks:WebhookTransport",
-    "http": "salesflow.adapters.outbox.webhooks:WebhookTransport",
-    "redis": "salesflow.adapters.outbox.redis_streams:RedisStreamTransport",
-    "rediss": "salesflow.adapters.outbox.redis_streams:RedisStreamTransport",
+class TransportKind(NamedTuple):
+    """What sends to the addresses of a scheme."""
+
+    home: str
+    """Module and name of what is called with an `Endpoint`, loaded when it is."""
+    options: tuple[str, ...] = ()
+    """Keys of an endpoint in its file that this kind alone knows: `Endpoint.options`."""
+
+
+REDIS: Final = "salesflow.adapters.outbox.redis_streams:RedisStreamTransport"
+TRANSPORTS: Final[Mapping[str, TransportKind]] = {
+    "https": TransportKind("salesflow.adapters.outbox.webhooks:WebhookTransport"),
+    "http": TransportKind("salesflow.adapters.outbox.webhooks:WebhookTransport"),
+    "redis": TransportKind(REDIS, ("stream", "partitions", "fsync", "password_env")),
+    "rediss": TransportKind(REDIS, ("stream", "partitions", "fsync", "password_env")),
 }
-"""By the scheme of a URL: module and name of what is called with an `Endpoint`."""
+"""By the scheme of a URL."""
 
 
 def transport_of(endpoint: "Endpoint") -> Transport:
@@ -75,6 +88,6 @@ def transport_of(endpoint: "Endpoint") -> Transport:
     Raises:
         InputError: when a package is missing, or the endpoint's secret is.
     """
-    module, name = TRANSPORTS[endpoint.scheme].split(":")
+    module, name = TRANSPORTS[endpoint.scheme].home.split(":")
     made: Transport = getattr(import_module(module), name)(endpoint)
     return made

@@ -1,11 +1,11 @@
 """The TOML file of the outbox as far as reports go: their tables, the template of links."""
 
-import tomllib
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from salesflow.adapters.outbox.endpoints import file_content
 from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
 from salesflow.domain.arguments import perhaps
 from salesflow.domain.wording import quoted, shortened
@@ -43,17 +43,15 @@ def read_report_file(file: str | PathLike[str]) -> ReportFile:
         InputError: naming the file, the report, what is wrong and what to write instead.
     """
     path = Path(file)
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError as error:
+    if not path.exists():
         raise InputError(
             f"there is no file {shortened(path)} with endpoints and reports; make it, or name"
             " another one"
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{shortened(path)} cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{shortened(path)} is no TOML: {error}") from error
+        )
+    try:
+        raw = file_content(path)
+    except InputError as error:
+        raise InputError(f"{shortened(path)}: {error}") from error
     reports = read_reports(raw.get("report", []), _endpoints(raw), kept_in=path.name)
     link = raw.get("link")
     if link is not None and not isinstance(link, str):
