@@ -1,10 +1,12 @@
 """Reports on a schedule: when one is due, what it says, and that it says so once, for ever."""
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from threading import Barrier, Thread
 from zoneinfo import ZoneInfo
 
@@ -12,6 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from salesflow import STANDARD, Deal, Money, SalesFlow
+from salesflow.adapters.outbox.messages import OutgoingMessage
+from salesflow.adapters.outbox.store import OutboxStore
 from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
 from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, DueReports, ReportRow
 from salesflow.adapters.reports.schedule import Schedule, read_schedule, read_time_before
@@ -22,6 +26,7 @@ from salesflow.engine.due_reports import (
     due_report,
     make_due_reports,
 )
+from salesflow.engine.report_messages import put_due_reports, put_report
 from salesflow.engine.reports import (
     MadeReport,
     ReportedAt,
@@ -558,3 +563,122 @@ def test_a_position_is_found_for_any_instant(sqlite_desk: Desk) -> None:
     for before, (recorded, position) in zip(positions, last.items(), strict=False):
         assert position_known_at(log, recorded) == (position, recorded)
         assert position_known_at(log, recorded - 1)[0] == before
+
+
+# That a report goes out
+
+
+def waiting(desk: Desk) -> list[tuple[str, OutgoingMessage]]:
+    """Give the messages that wait in the outbox, and for whom."""
+    store = OutboxStore(desk.flow.log)
+    found = []
+    for each in store.waiting(None, 100):
+        body = store.body(each.endpoint, each.id)
+        assert body is not None
+        found.append((each.endpoint, OutgoingMessage.from_bytes(body)))
+    return found
+
+
+def test_a_report_that_is_due_waits_once_for_each_of_its_endpoints(desk: Desk) -> None:
+    text = WEEKLY.replace('["crm"]', '["crm", "board"]')
+    definitions = [*defined(text, "crm", "board").values()]
+    desk.turn(MONDAY + timedelta(hours=2))
+    put_due_reports(desk.flow, definitions)
+    desk.turn(MONDAY + WEEK + timedelta(minutes=1))
+    for _ in range(2):
+        put_due_reports(desk.flow, definitions)
+    assert [endpoint for endpoint, _ in waiting(desk)] == ["board", "crm"]
+    [(_, sent), (_, other)] = waiting(desk)
+    assert sent == other
+    assert (sent.type, sent.subject) == ("com.salesflow.report.made", "weekly")
+    assert sent.time == MONDAY + WEEK
+    assert sent.data["answers"][0]["difference"]["open_deals"] == 1
+
+
+def test_a_report_made_by_hand_goes_out_once_unless_it_is_wanted_again(desk: Desk) -> None:
+    made = made_at(desk)
+    assert [put_report(desk.flow, made), put_report(desk.flow, made)] == [True, False]
+    assert put_report(desk.flow, made, again=True)
+    [(_, first), (_, second)] = waiting(desk)
+    assert first.id == second.id
+
+
+def test_a_report_that_went_out_by_hand_is_not_due_once_more(desk: Desk) -> None:
+    definitions = [*defined(WEEKLY).values()]
+    desk.turn(MONDAY + timedelta(hours=2))
+    put_due_reports(desk.flow, definitions)
+    desk.turn(MONDAY + WEEK + timedelta(minutes=1))
+    put_report(desk.flow, made_at(desk, when=MONDAY + WEEK))
+    assert put_due_reports(desk.flow, definitions) == []
+    assert len(waiting(desk)) == 1
+
+
+# By the command line
+
+FILE = """
+link = "https://sales.example.com/ask/{question}?{parameters}&as_of={as_of}&known_at={known_at}"
+
+[[endpoint]]
+name = "crm"
+url = "redis://127.0.0.1:1/0"
+facts = []
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "outbox.toml"
+    path.write_text(FILE + WEEKLY, encoding="utf-8")
+    return str(path)
+
+
+def test_a_report_of_any_moment_is_printed(
+    sqlite_url: str, sqlite_desk: Desk, file: str
+) -> None:
+    asked = ("outbox", "report", "weekly", "--file", file, "--db", sqlite_url)
+    done = ran(*asked, "--as-of", "2026-03-02 08:00")
+    assert done.code == 0, done.err
+    assert done.out.startswith("# What changed since last week")
+    told = json.loads(ran(*asked, "--as-of", "2026-03-02 08:00", "--json").out)
+    link = FILE.split('"')[1]
+    assert told == made_at(sqlite_desk, link=link).data
+
+
+def test_reports_are_listed_with_when_they_are_due(sqlite_url: str, file: str) -> None:
+    with SalesFlow(sqlite_url, timezone=SHANGHAI):
+        done = ran("outbox", "reports", "--file", file, "--db", sqlite_url, "--json")
+    [listed] = json.loads(done.out)
+    due = datetime.fromisoformat(listed["due_next"]).astimezone(ZoneInfo(SHANGHAI))
+    assert (due.isoweekday(), due.hour, listed["made_last"]) == (1, 8, None)
+
+
+def test_a_job_makes_what_is_due(sqlite_url: str, sqlite_desk: Desk, file: str) -> None:
+    sqlite_desk.turn(MONDAY + timedelta(hours=2))
+    put_due_reports(sqlite_desk.flow, defined(WEEKLY).values())
+    asked = ("outbox", "due", "--file", file, "--db", sqlite_url)
+    [outcome] = json.loads(ran(*asked, "--json").out)  # by the clock of this machine
+    assert outcome["report"] == "weekly"
+    assert outcome["left_out_total"] >= 1
+    chinese = ran(*asked, "--lang", "zh")
+    assert "已生成的报告" in chinese.out
+    assert len(waiting(sqlite_desk)) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (("wekly",), "no report 'wekly'.*weekly"),
+        (("weekly", "--as-of", "2999-01-01"), "lies in the future"),
+        (("weekly", "--again"), "name --deliver too"),
+        (("weekly", "nowhere.toml"), "there is no file nowhere.toml"),
+    ],
+)
+@pytest.mark.usefixtures("sqlite_desk")
+def test_what_cannot_be_made_is_refused(
+    sqlite_url: str, file: str, more: tuple[str, ...], reason: str
+) -> None:
+    file = more[1] if len(more) == 2 and more[1].endswith(".toml") else file
+    more = tuple(each for each in more if each != file)
+    done = ran("outbox", "report", "--file", file, "--db", sqlite_url, *more)
+    assert done.code in (1, 2)
+    assert re.search(reason, done.err), done.err
