@@ -50,7 +50,7 @@ def raised_and_cleared(flow: SalesFlow) -> list[Event]:
 
 def test_a_crossed_threshold_is_told_with_figure_threshold_and_moment(flow: SalesFlow) -> None:
     raised, cleared = raised_and_cleared(flow)
-    told = alert_message(flow, raised)
+    told = alert_message(flow.log, raised)
     assert told is not None
     fact = raised.fact
     assert isinstance(fact, AlertRaised)
@@ -63,7 +63,7 @@ def test_a_crossed_threshold_is_told_with_figure_threshold_and_moment(flow: Sale
     assert told["as_of"] == fact.evidence.as_of.isoformat()
     assert told["position"] == fact.evidence.position
     assert (told["parameters"], told["notify"]) == ({"owner": "ann"}, ["boss"])
-    again = alert_message(flow, cleared)
+    again = alert_message(flow.log, cleared)
     assert again is not None
     assert (again["happening"], again["found"]) == ("cleared", "1")
 
@@ -72,7 +72,7 @@ def test_the_link_of_an_alert_gives_the_answer_in_which_its_figure_was(
     flow: SalesFlow, database_url: str
 ) -> None:
     raised, _ = raised_and_cleared(flow)
-    told = alert_message(flow, raised, link=LINK)
+    told = alert_message(flow.log, raised, link=LINK)
     assert told is not None
     [link] = told["links"]
     opened(flow, "later")
@@ -96,15 +96,15 @@ def test_control_without_the_moment_the_answer_is_another_one(
 
 def test_what_is_told_stays_the_same_when_the_alert_is_revised(flow: SalesFlow) -> None:
     raised, _ = raised_and_cleared(flow)
-    then = alert_message(flow, raised)
+    then = alert_message(flow.log, raised)
     with flow.session(actor="boss") as s:
         s.get(Alert, alert_id("many")).revise(because="more staff", threshold="50")
-    assert alert_message(flow, raised) == then
+    assert alert_message(flow.log, raised) == then
 
 
 def test_an_alert_is_told_in_both_languages(flow: SalesFlow) -> None:
     raised, cleared = raised_and_cleared(flow)
-    told, again = alert_message(flow, raised), alert_message(flow, cleared)
+    told, again = alert_message(flow.log, raised), alert_message(flow.log, cleared)
     assert told is not None
     assert again is not None
     assert told["text_en"].startswith(
@@ -116,7 +116,7 @@ def test_an_alert_is_told_in_both_languages(flow: SalesFlow) -> None:
 
 def test_of_other_facts_nothing_is_told_of_an_alert(flow: SalesFlow) -> None:
     [defined, *_] = flow.history(alert_id("many"))
-    assert alert_message(flow, defined) is None
+    assert alert_message(flow.log, defined) is None
 
 
 def test_a_change_over_days_is_linked_with_what_it_is_compared_with(flow: SalesFlow) -> None:
@@ -128,7 +128,7 @@ def test_a_change_over_days_is_linked_with_what_it_is_compared_with(flow: SalesF
     opened(flow, "ERP", "MES")
     evaluate_alerts(flow, only="rising")
     event = flow.history(alert_id("rising"))[-1]
-    told = alert_message(flow, event)
+    told = alert_message(flow.log, event)
     assert told is not None
     assert (told["found"], told["compared"], told["days"]) == ("2", "0", 7)
     assert " --compare-to " in told["links"][0]["command"]

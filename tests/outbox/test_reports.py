@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
+from threading import Event as Flag
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -26,7 +27,7 @@ from salesflow.engine.due_reports import (
     due_report,
     make_due_reports,
 )
-from salesflow.engine.report_messages import put_due_reports, put_report
+from salesflow.engine.report_messages import follow_due_reports, put_due_reports, put_report
 from salesflow.engine.reports import (
     MadeReport,
     ReportedAt,
@@ -610,6 +611,22 @@ def test_a_report_that_went_out_by_hand_is_not_due_once_more(desk: Desk) -> None
     desk.turn(MONDAY + WEEK + timedelta(minutes=1))
     put_report(desk.flow, made_at(desk, when=MONDAY + WEEK))
     assert put_due_reports(desk.flow, definitions) == []
+    assert len(waiting(desk)) == 1
+
+
+def test_a_worker_makes_what_is_due_until_it_is_stopped(desk: Desk) -> None:
+    definitions = [*defined(WEEKLY).values()]
+    desk.turn(MONDAY + timedelta(hours=2))
+    put_due_reports(desk.flow, definitions)
+    desk.turn(MONDAY + WEEK + timedelta(minutes=1))
+    stop, told = Flag(), []
+
+    def tell(outcomes: list[DueReport]) -> None:
+        told.extend(outcomes)
+        stop.set()
+
+    follow_due_reports(desk.flow, definitions, stop=stop, on_made=tell)
+    assert [each.report for each in told] == ["weekly"]
     assert len(waiting(desk)) == 1
 
 

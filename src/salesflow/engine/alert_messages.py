@@ -1,6 +1,6 @@
 """What is told of an alert that was raised or cleared: the figure, the threshold, the moment.
 
-    alert_message(flow, event)      # of an event with AlertRaised or AlertCleared
+    alert_message(flow.log, event)      # of an event with AlertRaised or AlertCleared
 
 The fact itself holds the evidence alone. What was watched, by which condition and for whom is
 looked up as it was known when the fact was recorded, so the same event always gives the same
@@ -9,30 +9,31 @@ message. The links give the answer in which the figure was found.
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.projector.snapshot import settings_at
 from salesflow.domain.alert import (
     Alert,
     AlertCleared,
     AlertEvidence,
     AlertRaised,
+    AlertState,
     WatchedFigure,
 )
-from salesflow.domain.event import Event
-from salesflow.domain.time import Moment, from_instant
+from salesflow.domain.event import Event, believed_history
+from salesflow.domain.state import ReplayContext
+from salesflow.domain.time import Moment
 from salesflow.engine.permanent_links import (
     ask_command,
     link_to,
     question_parameters_shown,
 )
 from salesflow.engine.watched_figures import question_watched
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import InputError
 from salesflow.presentation.format import NO_VALUE, local_time
 from salesflow.presentation.messages import Language, key_text, say, say_count
-
-if TYPE_CHECKING:
-    from salesflow.engine.flow import SalesFlow
 
 __all__ = ["alert_message"]
 
@@ -42,7 +43,7 @@ REVISION: Final = 1
 
 
 def alert_message(
-    flow: "SalesFlow", event: Event, *, link: str | None = None
+    log: EventLog, event: Event, *, link: str | None = None
 ) -> dict[str, Any] | None:
     """Return what is told of an alert, as plain JSON values; None of any other event.
 
@@ -51,14 +52,11 @@ def alert_message(
     fact = event.fact
     if not isinstance(fact, AlertRaised | AlertCleared):
         return None
-    try:
-        recorded = from_instant(event.recorded)
-        alert = flow.get(Alert, event.stream_id, as_of=recorded, known_at=recorded)
-    except NotFoundError:
-        return None
+    alert = _known_then(log, event)
     watched, evidence = alert.watched, fact.evidence
-    assert watched is not None, "an alert that was defined watches something"
-    timezone = flow.settings(event.recorded).timezone
+    if watched is None:
+        return None
+    timezone = settings_at(log, event.recorded).timezone
     return {
         "alert": alert.key,
         "happening": HAPPENINGS[type(fact)],
@@ -73,10 +71,18 @@ def alert_message(
         "known_at": evidence.known_at.isoformat(),
         "position": evidence.position,
         "notify": [*alert.notify],
-        **_asked(watched, evidence, alert.days, flow.log.tenant, link),
+        **_asked(watched, evidence, alert.days, log.tenant, link),
         "text_en": _text(alert, fact, timezone, "en"),
         "text_zh": _text(alert, fact, timezone, "zh"),
     }
+
+
+def _known_then(log: EventLog, event: Event) -> AlertState:
+    """Return the alert as it was known when a fact of it was recorded; empty where it was not."""
+    history = believed_history(log.stream(event.stream_id), event.recorded)
+    alert = AlertState(ReplayContext(), history[0] if history else None)
+    Alert.evolve_all(alert, history)
+    return alert
 
 
 def _asked(
@@ -119,7 +125,7 @@ def _number(figure: Decimal | None) -> str | None:
 
 
 def _text(
-    alert: Alert, fact: AlertRaised | AlertCleared, timezone: ZoneInfo, language: Language
+    alert: AlertState, fact: AlertRaised | AlertCleared, timezone: ZoneInfo, language: Language
 ) -> str:
     """Return what is told in a sentence."""
     evidence, watched = fact.evidence, alert.watched
