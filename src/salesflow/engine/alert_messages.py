@@ -78,7 +78,7 @@ def alert_message(
 
 
 def _known_then(log: EventLog, event: Event) -> AlertState:
-    """Return the alert as it was known when a fact of it was recorded; empty where it was not."""
+    """Return the alert as it was known when a fact of it was recorded."""
     history = believed_history(log.stream(event.stream_id), event.recorded)
     alert = AlertState(ReplayContext(), history[0] if history else None)
     Alert.evolve_all(alert, history)
