@@ -211,7 +211,7 @@ def _frozen(key: str, value: Any) -> Any:  # noqa: ANN401 - as TOML has it
 
 def _ensure_address(called: str, given: Mapping[str, Any]) -> str:
     """Return the scheme of an address that messages may go to."""
-    url = given["url"]
+    url = str(given["url"])
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -10,7 +10,7 @@ What was sent is deleted in a transaction that a power failure may take back, wh
 sent again, as after any other failure.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -256,12 +256,17 @@ class OutboxStore:
         endpoint: str,
         holder: str,
         settled: Sequence[Settled],
-        changes: Mapping[str, Any],
+        judged: Callable[[EndpointRow], EndpointRow],
     ) -> None:
-        """Delete what was delivered, and let go of the queues; `changes` are the endpoint's."""
+        """Delete what was delivered, and let go of the queues.
+
+        How the endpoint stands from then on is judged by how it stands.
+        """
         delivered = [number for each in settled for number in each.delivered]
         with self._database.whole(), self._database.derive() as connection:
-            counted = {"delivered": E.delivered + len(delivered), **changes}
+            self._lock(connection, endpoint)
+            row = judged(self._row(connection, endpoint))
+            counted = {**row._asdict(), "delivered": row.delivered + len(delivered)}
             here = sa.update(ENDPOINTS).where(self._endpoint(endpoint))
             connection.execute(here.values(counted))
             for numbers in _in_parts(delivered):
@@ -278,6 +283,11 @@ class OutboxStore:
                     its = sa.and_(mine, Q.ordering_key == each.ordering_key)
                     values = {**FREE, **each.changes}
                     connection.execute(sa.update(QUEUES).where(its).values(values))
+
+    def row(self, endpoint: str) -> EndpointRow:
+        """Return how an endpoint stands."""
+        with self._database.whole(), self._database.read() as connection:
+            return self._row(connection, endpoint)
 
     def next_due(self, endpoint: str) -> Instant:
         """Return when the next queue is due, held ones when they are let go at the latest."""
@@ -395,6 +405,11 @@ class OutboxStore:
             ),
             {"tenant": self._tenant, "endpoint": endpoint},
         )
+
+    def _row(self, connection: sa.Connection, endpoint: str) -> EndpointRow:
+        named = [E[name] for name in EndpointRow._fields]
+        found = connection.execute(sa.select(*named).where(self._endpoint(endpoint)))
+        return EndpointRow(*found.one())
 
     def _lock(self, connection: sa.Connection, endpoint: str) -> None:
         """Keep others from the queues of an endpoint until the transaction ends."""
