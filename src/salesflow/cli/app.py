@@ -303,6 +303,17 @@ COMMANDS: Final = CommandGroup(
                 "evaluate": f"{HOME}recording.alert:evaluate",
             },
         ),
+        "outbox": CommandGroup(
+            "Tell other systems of what is recorded.",
+            {
+                "deliver": f"{HOME}outbox.commands:deliver",
+                "list": f"{HOME}outbox.commands:list_waiting",
+                "dead": f"{HOME}outbox.commands:dead",
+                "resend": f"{HOME}outbox.commands:resend",
+                "skip": f"{HOME}outbox.commands:skip",
+                "status": f"{HOME}outbox.commands:status",
+            },
+        ),
         "log": f"{HOME}admin.log:log",
         "status": f"{HOME}admin.status:status",
         "check": f"{HOME}admin.check:check",
