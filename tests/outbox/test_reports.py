@@ -652,7 +652,7 @@ def file(tmp_path: Path) -> str:
 def test_a_report_of_any_moment_is_printed(
     sqlite_url: str, sqlite_desk: Desk, file: str
 ) -> None:
-    asked = ("outbox", "report", "weekly", "--file", file, "--db", sqlite_url)
+    asked = ("outbox", "report", "weekly", "--endpoints", file, "--db", sqlite_url)
     done = ran(*asked, "--as-of", "2026-03-02 08:00")
     assert done.code == 0, done.err
     assert done.out.startswith("# What changed since last week")
@@ -663,7 +663,7 @@ def test_a_report_of_any_moment_is_printed(
 
 def test_reports_are_listed_with_when_they_are_due(sqlite_url: str, file: str) -> None:
     with SalesFlow(sqlite_url, timezone=SHANGHAI):
-        done = ran("outbox", "reports", "--file", file, "--db", sqlite_url, "--json")
+        done = ran("outbox", "reports", "--endpoints", file, "--db", sqlite_url, "--json")
     [listed] = json.loads(done.out)
     due = datetime.fromisoformat(listed["due_next"]).astimezone(ZoneInfo(SHANGHAI))
     assert (due.isoweekday(), due.hour, listed["made_last"]) == (1, 8, None)
@@ -672,7 +672,7 @@ def test_reports_are_listed_with_when_they_are_due(sqlite_url: str, file: str) -
 def test_a_job_makes_what_is_due(sqlite_url: str, sqlite_desk: Desk, file: str) -> None:
     sqlite_desk.turn(MONDAY + timedelta(hours=2))
     put_due_reports(sqlite_desk.flow, defined(WEEKLY).values())
-    asked = ("outbox", "due", "--file", file, "--db", sqlite_url)
+    asked = ("outbox", "due", "--endpoints", file, "--db", sqlite_url)
     [outcome] = json.loads(ran(*asked, "--json").out)  # by the clock of this machine
     assert outcome["report"] == "weekly"
     assert outcome["left_out_total"] >= 1
@@ -696,6 +696,6 @@ def test_what_cannot_be_made_is_refused(
 ) -> None:
     file = more[1] if len(more) == 2 and more[1].endswith(".toml") else file
     more = tuple(each for each in more if each != file)
-    done = ran("outbox", "report", "--file", file, "--db", sqlite_url, *more)
+    done = ran("outbox", "report", "--endpoints", file, "--db", sqlite_url, *more)
     assert done.code in (1, 2)
     assert re.search(reason, done.err), done.err

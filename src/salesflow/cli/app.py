@@ -142,14 +142,6 @@ COMMANDS: Final = CommandGroup(
                 "ocel": f"{HOME}exports.histories:export_ocel",
             },
         ),
-        "outbox": CommandGroup(
-            "Deliver what is recorded to other systems, and reports on a schedule.",
-            {
-                "report": f"{HOME}outbox.reports:report",
-                "reports": f"{HOME}outbox.reports:reports",
-                "due": f"{HOME}outbox.reports:due",
-            },
-        ),
         "ask": ASK,
         "deal": CommandGroup(
             "Look at deals at any past moment, and record what happens to one.",
@@ -309,6 +301,20 @@ COMMANDS: Final = CommandGroup(
                 "define": ThingCommand(ALERT, "define", WATCHED),
                 "revise": ThingCommand(ALERT, "revise", WATCHED),
                 "evaluate": f"{HOME}recording.alert:evaluate",
+            },
+        ),
+        "outbox": CommandGroup(
+            "Tell other systems of what is recorded, and of what changed.",
+            {
+                "deliver": f"{HOME}outbox.commands:deliver",
+                "due": f"{HOME}outbox.reports:due",
+                "report": f"{HOME}outbox.reports:report",
+                "reports": f"{HOME}outbox.reports:reports",
+                "list": f"{HOME}outbox.commands:list_waiting",
+                "dead": f"{HOME}outbox.commands:dead",
+                "resend": f"{HOME}outbox.commands:resend",
+                "skip": f"{HOME}outbox.commands:skip",
+                "status": f"{HOME}outbox.commands:status",
             },
         ),
         "log": f"{HOME}admin.log:log",

@@ -43,7 +43,7 @@ from salesflow.domain.values import is_blank, shown
 from salesflow.engine.worker import follow_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
-__all__ = ["Reacted", "Reactor", "Reactors", "reactors_by_name"]
+__all__ = ["PAGE_EVENTS", "Reacted", "Reactor", "Reactors", "concerns", "reactors_by_name"]
 
 
 PAGE_EVENTS = 500
@@ -261,7 +261,7 @@ class Reactors:
         for event in page:
             if stop.is_set():
                 return None
-            if self._concerns(reactor, event):
+            if concerns(self._log, reactor, event):
                 if not self._deliver(reactor, position, event):
                     return None  # another worker acts on it, or has
                 position = event.position
@@ -273,7 +273,7 @@ class Reactors:
         last, wrong = position, None
         for event in page:
             try:
-                if self._concerns(reactor, event):
+                if concerns(self._log, reactor, event):
                     concerned.append(event)
             except HistoryError as error:
                 wrong = error
@@ -298,29 +298,6 @@ class Reactors:
                 write = partial(reactor.write_page, concerned, connection)
                 _call(write, reactor, concerned[0])
         return last
-
-    def _concerns(self, reactor: Reactor, event: Event) -> bool:
-        """Return whether a reactor listens to a fact, or to the one it takes back."""
-        fact = event.fact
-        if isinstance(fact, UnreadableFact):
-            return self._may_concern(reactor, event, fact)
-        while isinstance(fact, FactRetracted) and FactRetracted not in reactor.facts:
-            named, stream = fact.event_id, self._log.stream(event.stream_id)
-            fact = next(each.fact for each in stream if each.event_id == named)
-        return type(fact) in reactor.facts
-
-    def _may_concern(self, reactor: Reactor, event: Event, fact: UnreadableFact) -> bool:
-        """Stop a reactor that may listen to what cannot be read, until it is retracted.
-
-        Raises:
-            HistoryError: with stream, version and position.
-        """
-        known = self._log.catalogue.class_of(fact.stored)
-        if known is None or known in reactor.facts:
-            wrong = first_unreadable(self._log.stream(event.stream_id))
-            if wrong is not None and wrong.position <= event.position:
-                raise HistoryError(unreadable_message(wrong))
-        return False
 
     def _deliver(self, reactor: Reactor, position: int, event: Event) -> bool:
         """Return one event to a reactor; False when another worker was first."""
@@ -348,6 +325,35 @@ class Reactors:
         finally:
             settled = self._positions.settle(reactor.name, position, holder, after)
         return settled
+
+
+def concerns(log: EventLog, reactor: Reactor, event: Event) -> bool:
+    """Return whether a reactor listens to a fact, or to the one it takes back.
+
+    Raises:
+        HistoryError: when it may listen to what cannot be read, until that is retracted.
+    """
+    fact = event.fact
+    if isinstance(fact, UnreadableFact):
+        return _may_concern(log, reactor, event, fact)
+    while isinstance(fact, FactRetracted) and FactRetracted not in reactor.facts:
+        named, stream = fact.event_id, log.stream(event.stream_id)
+        fact = next(each.fact for each in stream if each.event_id == named)
+    return type(fact) in reactor.facts
+
+
+def _may_concern(log: EventLog, reactor: Reactor, event: Event, fact: UnreadableFact) -> bool:
+    """Stop a reactor that may listen to what cannot be read, until it is retracted.
+
+    Raises:
+        HistoryError: with stream, version and position.
+    """
+    known = log.catalogue.class_of(fact.stored)
+    if known is None or known in reactor.facts:
+        wrong = first_unreadable(log.stream(event.stream_id))
+        if wrong is not None and wrong.position <= event.position:
+            raise HistoryError(unreadable_message(wrong))
+    return False
 
 
 def _call(action: Callable[[], object], reactor: Reactor, event: Event) -> None:

@@ -14,7 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -58,6 +58,8 @@ class Endpoint:
     """Behind which position of the log it begins; None for the head when it is first seen."""
     allow_http: bool = False
     """Whether messages may go over a network unencrypted."""
+    link: str | None = None
+    """The template of links to answers, where there is a page that shows them."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What only its transport knows, by name."""
     environment: Callable[[str], str | None] = field(default=os.environ.get, repr=False)
@@ -137,7 +139,8 @@ def read_endpoints(file: str | PathLike[str]) -> tuple[Endpoint, ...]:
     """
     try:
         read = file_content(Path(file))
-        found = tuple(endpoint_of(each) for each in _tables(read))
+        link = _link(read)
+        found = tuple(replace(endpoint_of(each), link=link) for each in _tables(read))
         names = [each.name for each in found]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -180,6 +183,13 @@ def _tables(read: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return tables
 
 
+def _link(read: Mapping[str, Any]) -> str | None:
+    link = read.get("link")
+    if link is not None and not _is_text(link):
+        raise InputError(f"link is {shortened(repr(link))}; write a URL in quotes")
+    return link
+
+
 def endpoint_of(given: Mapping[str, Any]) -> Endpoint:
     """Return an endpoint as a table of the file says it.
 
@@ -218,7 +228,7 @@ def _frozen(key: str, value: Any) -> Any:  # noqa: ANN401 - as TOML has it
 
 def _ensure_address(called: str, given: Mapping[str, Any]) -> str:
     """Return the scheme of an address that messages may go to."""
-    url = given["url"]
+    url = str(given["url"])
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -10,7 +10,8 @@ What was sent is deleted in a transaction that a power failure may take back, wh
 sent again, as after any other failure.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -19,6 +20,7 @@ import sqlalchemy as sa
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.domain.time import FOREVER, Instant
+from salesflow.domain.wording import Message
 
 __all__ = [
     "ENDPOINTS",
@@ -83,6 +85,22 @@ UNTRIED: Final[Mapping[str, Any]] = {"tries": 0, "first_tried": None, "failure":
 FREE: Final[Mapping[str, Any]] = {"holder": None, "held_until": None}
 ALIVE: Final[Mapping[str, Any]] = {"dead_since": None, **UNTRIED, **FREE}
 ItemT = TypeVar("ItemT")
+
+
+def _kept(reason: object) -> str | None:
+    """Return what is stored of why something failed, so that it can be said in any language."""
+    if reason is None:
+        return None
+    told = [reason.id, reason.arguments] if isinstance(reason, Message) else [str(reason), {}]
+    return json.dumps(told, ensure_ascii=False, default=str)
+
+
+def _read(kept: str | None) -> str | None:
+    """Return why something failed from what is stored of it."""
+    if kept is None:
+        return None
+    text, arguments = json.loads(kept)
+    return Message(text, **arguments) if arguments else str(text)
 
 
 class EndpointRow(NamedTuple):
@@ -256,14 +274,20 @@ class OutboxStore:
         endpoint: str,
         holder: str,
         settled: Sequence[Settled],
-        changes: Mapping[str, Any],
+        judged: Callable[[EndpointRow], EndpointRow],
     ) -> None:
-        """Delete what was delivered, and let go of the queues; `changes` are the endpoint's."""
+        """Delete what was delivered, and let go of the queues.
+
+        How the endpoint stands from then on is judged by how it stands.
+        """
         delivered = [number for each in settled for number in each.delivered]
         with self._database.whole(), self._database.derive() as connection:
-            counted = {"delivered": E.delivered + len(delivered), **changes}
+            self._lock(connection, endpoint)
+            row = judged(self._row(connection, endpoint))
+            delivered_ever = row.delivered + len(delivered)
+            counted = row._replace(delivered=delivered_ever, failure=_kept(row.failure))
             here = sa.update(ENDPOINTS).where(self._endpoint(endpoint))
-            connection.execute(here.values(counted))
+            connection.execute(here.values(counted._asdict()))
             for numbers in _in_parts(delivered):
                 of = sa.and_(self._message(endpoint), M.number.in_(numbers))
                 connection.execute(sa.delete(MESSAGES).where(of))
@@ -277,7 +301,14 @@ class OutboxStore:
                 if each.ordering_key in left:
                     its = sa.and_(mine, Q.ordering_key == each.ordering_key)
                     values = {**FREE, **each.changes}
+                    if "failure" in values:
+                        values["failure"] = _kept(values["failure"])
                     connection.execute(sa.update(QUEUES).where(its).values(values))
+
+    def row(self, endpoint: str) -> EndpointRow:
+        """Return how an endpoint stands."""
+        with self._database.whole(), self._database.read() as connection:
+            return self._row(connection, endpoint)
 
     def next_due(self, endpoint: str) -> Instant:
         """Return when the next queue is due, held ones when they are let go at the latest."""
@@ -299,7 +330,7 @@ class OutboxStore:
         mine = sa.select(E.endpoint, *named).where(E.tenant == self._tenant)
         with self._database.whole(), self._database.read() as connection:
             rows = connection.execute(mine.order_by(E.endpoint)).all()
-            return {row[0]: EndpointRow(*row[1:]) for row in rows}
+            return {row[0]: _endpoint_row(row[1:]) for row in rows}
 
     def counts(self, endpoint: str) -> dict[str, int]:
         """Return how many messages wait, are dead, and are held back by those."""
@@ -396,6 +427,11 @@ class OutboxStore:
             {"tenant": self._tenant, "endpoint": endpoint},
         )
 
+    def _row(self, connection: sa.Connection, endpoint: str) -> EndpointRow:
+        named = [E[name] for name in EndpointRow._fields]
+        found = connection.execute(sa.select(*named).where(self._endpoint(endpoint)))
+        return _endpoint_row(found.one())
+
     def _lock(self, connection: sa.Connection, endpoint: str) -> None:
         """Keep others from the queues of an endpoint until the transaction ends."""
         same = {"last_number": E.last_number}
@@ -440,7 +476,8 @@ class OutboxStore:
             .limit(limit)
         )
         with self._database.whole(), self._database.read() as connection:
-            return [Waiting(*row) for row in connection.execute(rows)]
+            found = [Waiting(*row) for row in connection.execute(rows)]
+        return [each._replace(failure=_read(each.failure)) for each in found]
 
     def _of_queue(self) -> sa.ColumnElement[bool]:
         return sa.and_(*(M[name] == Q[name] for name in ("tenant", "endpoint", "ordering_key")))
@@ -453,6 +490,11 @@ class OutboxStore:
 
     def _endpoint(self, endpoint: str) -> sa.ColumnElement[bool]:
         return sa.and_(E.tenant == self._tenant, E.endpoint == endpoint)
+
+
+def _endpoint_row(row: Sequence[Any]) -> EndpointRow:
+    found = EndpointRow(*row)
+    return found._replace(failure=_read(found.failure))
 
 
 def _in_parts(values: Iterable[ItemT]) -> Iterator[list[ItemT]]:

@@ -14,6 +14,7 @@ from salesflow.adapters.outbox.endpoints import Endpoint
 from salesflow.adapters.outbox.messages import CONTENT_TYPE, OutgoingMessage
 from salesflow.adapters.outbox.signing import WebhookSecret, signed_headers
 from salesflow.adapters.outbox.transports import DeliveryError, Transport
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
 __all__ = ["WebhookTransport"]
@@ -79,15 +80,22 @@ class WebhookTransport(Transport):
                 status, asked = answer.status_code, answer.headers.get("retry-after")
                 where = answer.headers.get("location")
         except self._unreached as error:
-            reason = f"nobody answers at its address ({type(error).__name__})"
+            kind = type(error).__name__
+            reason = Message("nobody answers at its address ({kind})", kind=kind)
             raise DeliveryError(reason, reached=False) from error
         except self._failures as error:
-            raise DeliveryError(f"no answer came ({type(error).__name__})") from error
+            kind = type(error).__name__
+            reason = Message("no answer came ({kind})", kind=kind)
+            raise DeliveryError(reason) from error
         if status in TAKEN:
             return
-        reason = f"the answer was {status}"
+        reason = Message("the answer was {status}", status=status)
         if status in REDIRECT and where:
-            reason += "; a redirect is not followed, so write the address it leads to as url"
+            reason = Message(
+                "the answer was {status}; redirects are not followed, so write the address it"
+                " leads to as its url",
+                status=status,
+            )
         raise DeliveryError(
             reason,
             retry_after=_seconds(asked, now),

@@ -1,1 +1,1 @@
-"""`salesflow outbox`: what is delivered to other systems, and reports on a schedule."""
+"""Commands of the outbox: deliver what was recorded, see what waits, help what is dead."""

@@ -1,11 +1,16 @@
 """`salesflow outbox report`, `due`, `reports`: reports made by hand and on their schedules."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from threading import Event as Flag
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
+from salesflow.cli.outbox.options import EndpointsFile
 from salesflow.domain.time import Instant, from_instant, instant_of
 from salesflow.errors import InputError
 from salesflow.presentation.format import NO_VALUE, local_time
@@ -20,20 +25,7 @@ if TYPE_CHECKING:  # loaded when a report is made
     from salesflow.engine.due_reports import DueReport
     from salesflow.engine.reports import MadeReport
 
-__all__ = ["due", "report", "reports"]
-
-
-FILE_VARIABLE: Final = "SALESFLOW_OUTBOX"
-FILE_DEFAULT: Final = "outbox.toml"
-File = Annotated[
-    Path,
-    typer.Option(
-        "--file",
-        metavar="FILE",
-        envvar=FILE_VARIABLE,
-        help="The TOML file with endpoints and reports.",
-    ),
-]
+__all__ = ["due", "making_reports", "report", "reports"]
 
 
 @with_context
@@ -41,7 +33,7 @@ def report(  # noqa: PLR0913 - what the command offers, all by keyword
     context: CommandContext,
     name: Annotated[str, typer.Argument(metavar="NAME", help="A report of the file.")],
     *,
-    file: File = Path(FILE_DEFAULT),
+    endpoints: EndpointsFile,
     as_of: AsOf = None,
     known_at: KnownAt = None,
     deliver: Annotated[
@@ -59,7 +51,7 @@ def report(  # noqa: PLR0913 - what the command offers, all by keyword
     """
     if again and not deliver:
         raise InputError("--again delivers once more; name --deliver too")
-    found = _file(file)
+    found = _file(endpoints)
     definition = found.named(name)
     if deliver and not definition.endpoints:
         raise InputError(f"report {name} names no endpoints to deliver it to")
@@ -115,7 +107,7 @@ def _deliver(
 
 
 @with_context
-def due(context: CommandContext, *, file: File = Path(FILE_DEFAULT)) -> None:
+def due(context: CommandContext, endpoints: EndpointsFile) -> None:
     """Make the reports that are due, each once, and put them into the outbox.
 
     Any number of jobs may call it at once. It ends with 1 where a report cannot be made; the
@@ -123,7 +115,7 @@ def due(context: CommandContext, *, file: File = Path(FILE_DEFAULT)) -> None:
     """
     from salesflow.engine.report_messages import put_due_reports
 
-    found = _file(file)
+    found = _file(endpoints)
     with context.open() as flow:
         outcomes = put_due_reports(flow, found.reports.values(), link=found.link)
         context.screen.json([_outcome_json(each) for each in outcomes])
@@ -135,12 +127,12 @@ def due(context: CommandContext, *, file: File = Path(FILE_DEFAULT)) -> None:
 
 
 @with_context
-def reports(context: CommandContext, *, file: File = Path(FILE_DEFAULT)) -> None:
+def reports(context: CommandContext, endpoints: EndpointsFile) -> None:
     """List the reports of the file: when each was made last, and when it is due next."""
     from salesflow.adapters.reports.made import DueReports
     from salesflow.engine.due_reports import next_due
 
-    found = _file(file)
+    found = _file(endpoints)
     with context.open() as flow:
         made = DueReports(flow.log)
         listed = [
@@ -171,6 +163,65 @@ def _file(file: Path) -> "ReportFile":
     if found.link is not None:
         ensure_link(found.link)
     return found
+
+
+@contextmanager
+def making_reports(
+    context: CommandContext, flow: "SalesFlow", file: Path, stop: Flag | None
+) -> Iterator[None]:
+    """Make the reports that are due: now, or beside what goes on until `stop` is set.
+
+    Whatever ends it sets `stop` as well: a worker does not go on without its reports.
+    """
+    from salesflow.engine.report_messages import follow_due_reports, put_due_reports
+
+    found = _file(file)
+    definitions = [*found.reports.values()]
+
+    def tell(outcomes: "list[DueReport]") -> None:
+        for each in outcomes:
+            _tell(context, flow, each)
+
+    if stop is None:
+        tell(put_due_reports(flow, definitions, link=found.link) if definitions else [])
+        yield
+        return
+    ended: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            follow_due_reports(flow, definitions, stop=stop, on_made=tell, link=found.link)
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            ended.append(error)
+            stop.set()
+
+    worker = Thread(target=work, name="reports")
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+    for error in ended:
+        raise error
+
+
+def _tell(context: CommandContext, flow: "SalesFlow", outcome: "DueReport") -> None:
+    """Say what became of a report that was due, on stderr."""
+    due = _time(flow, outcome.due)
+    if outcome.problem is None:
+        text = say(
+            "report {name} of {due} was made", context.language, name=outcome.report, due=due
+        )
+    else:
+        text = say(
+            "report {name} of {due} cannot be made: {problem}",
+            context.language,
+            name=outcome.report,
+            due=due,
+            problem=say(outcome.problem, context.language),
+        )
+    context.screen.notes([text])
 
 
 def _time(flow: "SalesFlow", at: Instant | None) -> str:
