@@ -1,6 +1,8 @@
 """Messages in Redis Streams: each once, in order per deal, also when the server is killed."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -30,6 +32,7 @@ redis = pytest.importorskip("redis", reason="the client of Redis is not installe
 KILLS = 5 * max(TORTURE, 1)
 MESSAGES = 300 * max(TORTURE, 1)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+WAIT_SECONDS = 60
 FORGETFUL = ("--appendonly", "no")
 
 
@@ -351,11 +354,9 @@ def test_an_alert_that_is_raised_arrives_with_the_figure_and_the_link(
     assert link["url"].startswith("https://sales.example.com/ask/funnel?as_of=2026-06-01T")
 
 
-def test_a_report_that_is_due_arrives_by_the_command_line(
-    tmp_path: Path, sqlite_url: str, server: RedisServer
-) -> None:
-    with SalesFlow(sqlite_url, clock=Clock()) as flow, flow.session(actor="ann") as s:
-        s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+@pytest.fixture
+def due(tmp_path: Path, sqlite_url: str, server: RedisServer) -> tuple[str, ...]:
+    """A database with a report that was due, and how a command is told of both."""
     file = tmp_path / "outbox.toml"
     file.write_text(
         f'[[endpoint]]\nname = "bus"\nurl = "{server.url}"\nfacts = []\nstream = "sales.0"\n'
@@ -363,11 +364,42 @@ def test_a_report_that_is_due_arrives_by_the_command_line(
         'compared_with = "1 day"\nendpoints = ["bus"]\n',
         encoding="utf-8",
     )
-    with SalesFlow(sqlite_url, clock=Clock()) as flow:  # when it is seen for the first time
-        put_due_reports(flow, read_report_file(file).reports.values())
-    for _ in range(2):
-        done = ran("outbox", "deliver", "--endpoints", str(file), "--db", sqlite_url)
-        assert done.code == 0, done.err
+    with SalesFlow(sqlite_url, clock=Clock()) as flow:
+        with flow.session(actor="ann") as s:
+            s.add(Deal.open(STANDARD, title="ERP", owner="ann"))
+        put_due_reports(
+            flow, read_report_file(file).reports.values()
+        )  # seen for the first time
+    return ("outbox", "deliver", "--endpoints", str(file), "--db", sqlite_url)
+
+
+def ensure_the_report_arrived(server: RedisServer) -> None:
     [arrived] = events(server)
     assert (arrived["type"], arrived["subject"]) == ("com.salesflow.report.made", "daily")
     assert arrived["data"]["answers"][0]["answer"]["open_deals"] == 1
+
+
+def test_a_report_that_is_due_is_made_and_delivered_by_a_job(
+    due: tuple[str, ...], server: RedisServer
+) -> None:
+    for _ in range(2):
+        done = ran(*due)
+        assert done.code == 0, done.err
+    ensure_the_report_arrived(server)
+
+
+def test_a_worker_makes_reports_beside_delivering(
+    due: tuple[str, ...], server: RedisServer
+) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "salesflow", *due, "--follow"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            assert client.xread({"sales.0": "0"}, block=WAIT_SECONDS * 1_000)
+    finally:
+        worker.terminate()
+        _, said = worker.communicate(timeout=WAIT_SECONDS)
+    assert worker.returncode == 0, said
+    assert "report daily of" in said
+    ensure_the_report_arrived(server)
