@@ -1,82 +1,71 @@
 """A receiver of webhooks, to be run as a process of its own, killed and started again.
 
-    python -m receiver PORT JOURNAL [ORDERS]
+    python -m outbox.receiver PORT ORDERS
 
-Each message is written to the journal before it is answered: its id, subject and position. What
-the file ORDERS holds tells how it answers, by a JSON object: the status, headers, and the types
-of messages that are refused. Without it everything is taken with 204. It says `ready` and its
-port when it listens.
+Each message is a line on its output before it is answered: its id, subject, place in the order,
+and how it is answered. The file ORDERS says how, as a JSON object: the `status` and `headers`,
+for all or for the types and ids that are `refused`. Without it everything is taken with 204.
+`ready` and the port is the first line.
 """
 
 import json
 import os
-import socket
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-__all__ = ["main"]
+__all__ = ["TAKEN", "main"]
+
+TAKEN = 204
 
 
-def main(port: str, journal: str, orders: str = "") -> None:
-    written = os.open(journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    one_at_a_time = Lock()
-
+def main(port: str, orders: str) -> None:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            told = json.loads(body)
-            ordered = _orders(orders)
+            told, ordered = json.loads(body), _orders(Path(orders))
             refused = ordered.get("refused")
-            status, headers = 204, {}
-            if refused is None or told["type"] in refused or told["id"] in refused:
-                status = ordered.get("status", 204)
-                headers = ordered.get("headers", {})
+            obeys = refused is None or told["type"] in refused or told["id"] in refused
+            status = ordered.get("status", TAKEN) if obeys else TAKEN
             note = {
                 "id": told["id"],
                 "type": told["type"],
                 "subject": told["subject"],
                 "sequence": int(told["sequence"]),
                 "status": status,
-                "body": body.decode() if ordered.get("whole") else "",
-                "headers": dict(self.headers) if ordered.get("whole") else {},
+                "path": self.path,
+                "body": body.decode(),
+                "headers": {name.lower(): value for name, value in self.headers.items()},
             }
-            with one_at_a_time:
-                os.write(written, json.dumps(note).encode() + b"\n")
+            os.write(1, json.dumps(note).encode() + b"\n")
             self.send_response(status)
-            for name, value in headers.items():
+            for name, value in ordered.get("headers", {}).items() if obeys else ():
                 self.send_header(name, value)
-            if status != 204:
+            if status != TAKEN:
                 self.send_header("content-length", "0")
             self.end_headers()
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, *_: object) -> None:
             """Print nothing."""
 
     class Server(ThreadingHTTPServer):
-        allow_reuse_address = True
         daemon_threads = True
         request_queue_size = 64
 
-        def server_bind(self) -> None:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            super().server_bind()
+        def handle_error(self, *_: object) -> None:
+            """Print nothing where whoever sends was killed."""
 
     server = Server(("127.0.0.1", int(port)), Handler)
-    sys.stdout.write(f"ready {server.server_address[1]}\n")
-    sys.stdout.flush()
+    os.write(1, f"ready {server.server_address[1]}\n".encode())
     server.serve_forever()
 
 
-def _orders(file: str) -> dict[str, Any]:
-    if not file or not Path(file).exists():
-        return {}
-    found: dict[str, Any] = json.loads(Path(file).read_text())
+def _orders(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     return found
 
 
