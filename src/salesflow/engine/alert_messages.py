@@ -4,7 +4,8 @@
 
 The fact itself holds the evidence alone. What was watched, by which condition and for whom is
 looked up as it was known when the fact was recorded, so the same event always gives the same
-message. The links give the answer in which the figure was found.
+message. The links give the answer in which the figure was found. A module of its own, since the
+outbox knows facts and no questions.
 """
 
 from datetime import timedelta
