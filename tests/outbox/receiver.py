@@ -5,7 +5,8 @@
 Each message is a line on its output before it is answered: its id, subject, place in the order,
 and how it is answered. The file ORDERS says how, as a JSON object: the `status` and `headers`,
 for all or for the types and ids that are `refused`. Without it everything is taken with 204.
-`ready` and the port is the first line.
+`ready` and the port is the first line; whoever gets anything finds an empty object below all
+that was taken before.
 """
 
 import json
@@ -47,6 +48,12 @@ def main(port: str, orders: str) -> None:
                 self.send_header(name, value)
             if status != TAKEN:
                 self.send_header("content-length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            """Say that all before it is on the output."""
+            os.write(1, b"{}\n")
+            self.send_response(TAKEN)
             self.end_headers()
 
         def log_message(self, *_: object) -> None:

@@ -2,7 +2,7 @@
 
 with Receiver(tmp_path) as receiver:
     flow.outbox.deliver([receiver.endpoint()])
-    assert receiver.sequences() == …
+    assert receiver.notes == …
 """
 
 import json
@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Condition, Thread
 from typing import Any, Self
+from urllib.request import urlopen
 
 from salesflow import STANDARD, Customer, Deal, SalesFlow
 from salesflow.adapters.outbox.endpoints import Endpoint, endpoint_of
@@ -41,7 +42,8 @@ class Receiver:
     """A receiver in a process of its own, on one port however often it is started."""
 
     def __init__(self, folder: Path) -> None:
-        self.notes: list[Note] = []
+        self._notes: list[Note] = []
+        self._marks = 0
         self._orders = folder / "orders.json"
         self._changed = Condition()
         self._port = "0"
@@ -52,6 +54,19 @@ class Receiver:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+    @property
+    def notes(self) -> list[Note]:
+        """What it was told until now."""
+        if self._process.poll() is not None:
+            return self._notes
+        with self._changed:
+            marks = self._marks
+        with urlopen(self.url):
+            pass
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._marks > marks, WAIT_SECONDS)
+            return [*self._notes]
 
     @property
     def url(self) -> str:
@@ -94,11 +109,7 @@ class Receiver:
     def wait_until(self, met: Callable[[list[Note]], bool]) -> None:
         """Wait until what it has noted meets a condition."""
         with self._changed:
-            assert self._changed.wait_for(lambda: met(self.notes), WAIT_SECONDS)
-
-    def sequences(self) -> list[int]:
-        """Give the positions of what it was told, in the order in which it was."""
-        return [note["sequence"] for note in self.notes]
+            assert self._changed.wait_for(lambda: met(self._notes), WAIT_SECONDS)
 
     def _start(self) -> None:
         command = [sys.executable, "-m", "outbox.receiver", self._port, str(self._orders)]
@@ -112,8 +123,10 @@ class Receiver:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.endswith(b"\n"):  # else it was killed while it wrote
+                note = json.loads(line)
                 with self._changed:
-                    self.notes.append(json.loads(line))
+                    self._marks += not note
+                    self._notes += [note] if note else []
                     self._changed.notify_all()
 
 

@@ -73,7 +73,7 @@ def deliver(
             flow.outbox.deliver(wanted, follow=True, stop=stop, on_delivered=printer.tell)
             printer.end()
             return
-        with context.screen.progress(context.screen.word("Messages")) as bar:
+        with context.screen.progress(context.screen.word("Delivered")) as bar:
 
             def show(found: "Delivered") -> None:
                 done = sum(found.delivered.values())
@@ -141,7 +141,7 @@ def list_waiting(
         for each in found
     )
     columns = (
-        *("Endpoint", "Type", "Subject", "State", "Attempts", "Next attempt"),
+        *("Endpoint", "Type", "About", "State", "Attempts", "Next attempt"),
         *("Failure", "Message ID"),
     )
     context.screen.table(TableOfView("Waiting messages", columns, rows))
@@ -167,7 +167,7 @@ def dead(context: CommandContext, endpoint: OneEndpoint = None, limit: Limit = 5
         for each in found
     )
     columns = (
-        *("Endpoint", "Type", "Subject", "Dead since", "Attempts", "Held back"),
+        *("Endpoint", "Type", "About", "Dead since", "Attempts", "Held back"),
         *("Failure", "Message ID"),
     )
     notes = (_way_out(context),) if found else ()
@@ -256,7 +256,7 @@ def _show_preview(
         )
         for each in found
     )
-    columns = ("Endpoint", "Type", "Subject", "Occurred", "Recorded", "Message ID")
+    columns = ("Endpoint", "Type", "About", "Occurred", "Recorded", "Message ID")
     notes = (say("nothing was sent", context.language),)
     context.screen.table(TableOfView("What would be sent next", columns, rows, notes=notes))
 

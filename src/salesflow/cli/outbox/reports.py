@@ -1,7 +1,7 @@
 """`salesflow outbox report`, `due`, `reports`: reports made by hand and on their schedules.
 
-A module of its own, since reports are asked and not delivered; `deliver` makes those that are due
-on its way.
+A module of its own, since reports are asked and not delivered; `deliver` makes those that are
+due on its way.
 """
 
 from collections.abc import Iterator
