@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from salesflow import STANDARD, Deal, Money, SalesFlow
+from salesflow import STANDARD, Customer, Deal, Money, SalesFlow
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import OutboxStore
 from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
@@ -69,9 +69,10 @@ def due_between(schedule: Schedule, first: str, last: str, timezone: str) -> lis
     return [from_instant(each).astimezone(ZoneInfo(timezone)).isoformat() for each in found]
 
 
-def defined(text: str, *endpoints: str) -> dict[str, ReportDefinition]:
+def defined(text: str, *endpoints: str, personal: bool = False) -> dict[str, ReportDefinition]:
     tables = tomllib.loads(text)["report"]
-    return read_reports(tables, endpoints or ("crm",), kept_in="outbox.toml")
+    allowed = dict.fromkeys(endpoints or ("crm",), personal)
+    return read_reports(tables, allowed, kept_in="outbox.toml")
 
 
 # When a report is due
@@ -170,6 +171,24 @@ def test_before_is_counted_by_the_calendar(before: str, of: str, is_at: str) -> 
 
 
 @pytest.mark.parametrize(
+    "parameters",
+    [
+        ("deal-timeline", '{ deal = "00000000-0000-4000-8000-000000000001" }'),
+        ("stage-times", "{ days = [30, 60], process = 'standard' }"),
+        ("kpis", "{ from = 2026-01-01, to = 2026-03-31, by = 'rep', each = 'month' }"),
+        ("flow", "{ as-known-then = true, closes_from = 2026-01-01 }"),
+        ("goal-check", "{ target = '1000', metric = 'orders' }"),
+        ("restatement", "{ known_then = 2026-01-01T08:00:00Z, limit = 5 }"),
+    ],
+)
+def test_parameters_are_those_of_the_question(parameters: tuple[str, str]) -> None:
+    question, given = parameters
+    text = f"[[report]]\nname = 'x'\nquestion = '{question}'\nparameters = {given}"
+    [asked] = defined(text)["x"].questions
+    assert asked.question.name == question
+
+
+@pytest.mark.parametrize(
     ("written", "reason"),
     [
         ("shedule = 'every day 08:00'", "no key 'shedule'.*schedule"),
@@ -189,6 +208,8 @@ def test_before_is_counted_by_the_calendar(before: str, of: str, is_at: str) -> 
         ("question = 'funnel'\nquestions = ['kpis']", "either one question, or several"),
         ("questions = []", "questions is a list"),
         ("title = 'x'", "name the question"),
+        ("question = 'feedback'\nendpoints = ['crm']", "write personal = true, here and"),
+        ("question = 'kpis'\npersonal = true\nendpoints = ['crm']", "go to endpoint crm"),
     ],
 )
 def test_a_definition_that_is_wrong_is_refused_when_it_is_read(
@@ -405,6 +426,23 @@ def test_nothing_that_somebody_named_is_markup_in_a_report(name: str) -> None:
     for sign in "<>[]|*":
         assert sign not in shown.replace(f"\\{sign}", "")
     assert "http:" not in shown
+
+
+def test_names_of_people_are_in_a_report_only_where_it_is_personal(sqlite_desk: Desk) -> None:
+    with sqlite_desk.flow.session(actor="ann") as s:
+        customer = s.add(Customer.register(name="Zhang San"))
+        deal = Deal.open(STANDARD, title="Named", customer=customer, owner="ann")
+        s.add(deal)
+    sqlite_desk.turn(MONDAY + WEEK)
+    text = WEEKLY.replace('"funnel"', '"deals"').replace('"1 week"', '"1 day"')
+    shown = []
+    for personal in (False, True):
+        own = text + f"personal = {str(personal).lower()}\n"
+        [definition] = defined(own, personal=True).values()
+        at = ReportedAt.of(sqlite_desk.flow.log, to_instant(MONDAY + WEEK))
+        shown.append(written(make_report(sqlite_desk.flow, definition, at)))
+    assert ["Zhang San" in each for each in shown] == [False, True]
+    assert all(str(deal.id) in each for each in shown)
 
 
 # That a report is made once
@@ -628,6 +666,21 @@ def test_a_worker_makes_what_is_due_until_it_is_stopped(desk: Desk) -> None:
     follow_due_reports(desk.flow, definitions, stop=stop, on_made=tell)
     assert [each.report for each in told] == ["weekly"]
     assert len(waiting(desk)) == 1
+
+
+def test_tenants_have_reports_of_their_own(database_url: str, desk: Desk) -> None:
+    definitions = [*defined(WEEKLY).values()]
+    with SalesFlow(database_url, tenant="other", clock=desk.clock) as other:
+        desk.turn(MONDAY + timedelta(hours=2))
+        for flow in (desk.flow, other):
+            put_due_reports(flow, definitions)
+        desk.turn(MONDAY + WEEK + timedelta(minutes=1))
+        assert len(put_due_reports(other, definitions)) == 1
+        assert waiting(desk) == []
+        assert len(put_due_reports(desk.flow, definitions)) == 1
+        assert DueReports(other.log).made()[0].position != desk.flow.log.head().position
+    [(_, sent)] = waiting(desk)
+    assert sent.source == "urn:salesflow:main"
 
 
 # By the command line

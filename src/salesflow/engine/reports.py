@@ -1,6 +1,6 @@
 """Reports: questions asked at one moment and at another one before, as a message that stays.
 
-    definition = read_reports(tables, ["crm"], kept_in="outbox.toml")["weekly"]
+    definition = read_reports(tables, {"crm": False}, kept_in="outbox.toml")["weekly"]
     made = make_report(flow, definition, ReportedAt.of(flow, due))
     made.data                    # what was answered, what it was before, what is different
     made.text                    # the same for people, as Markdown
@@ -23,6 +23,7 @@ from salesflow.adapters.reports.definitions import (
     ReportPeriod,
 )
 from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, LeftOutTimes
+from salesflow.adapters.reports.personal_texts import without_people
 from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
 from salesflow.domain.settings import SettingsState
@@ -144,6 +145,8 @@ def make_report(
     settings = flow.settings(at.known_at)
     before = _before(definition, at, settings)
     answers = [_answered(flow, each, at, before, settings) for each in definition.questions]
+    if not definition.personal:
+        answers = [*map(_without_people, answers)]
     writer = _ReportWriter(definition, settings, flow.log.tenant, link)
     data = {
         "report": definition.name,
@@ -199,6 +202,13 @@ def _answered(
         return AnsweredQuestion(question, view, None)
     earlier = _of_its_period(asked, before, settings)
     return AnsweredQuestion(question, view, (earlier, _ask(flow, earlier, before)))
+
+
+def _without_people(answered: AnsweredQuestion) -> AnsweredQuestion:
+    question, view, before = answered
+    if before is not None:
+        before = before[0], without_people(before[1])
+    return AnsweredQuestion(question, without_people(view), before)
 
 
 def _ask(flow: "SalesFlow", question: Question[View], moment: Moment) -> View:

@@ -18,10 +18,11 @@ looked at when the file is read, so that nothing wrong waits for Monday.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final, NamedTuple, get_args
 
+from salesflow.adapters.reports.personal_texts import gives_personal_texts
 from salesflow.adapters.reports.schedule import (
     Schedule,
     TimeBefore,
@@ -46,7 +47,7 @@ __all__ = [
 
 KEYS: Final = (
     *("name", "title", "schedule", "question", "parameters", "period", "questions"),
-    *("compared_with", "as_known_then", "endpoints", "language"),
+    *("compared_with", "as_known_then", "endpoints", "language", "personal"),
 )
 KEYS_OF_A_QUESTION: Final = ("question", "parameters", "period")
 LANGUAGES: Final = get_args(Language)
@@ -90,12 +91,16 @@ class ReportDefinition(NamedTuple):
     """Whether it is compared with what was known then, or with what is known of then now."""
     endpoints: tuple[str, ...]
     language: Language
+    personal: bool
+    """Whether texts about people, and free texts, stand in it."""
 
 
 def read_reports(
-    raw: object, endpoints: Collection[str], *, kept_in: str
+    raw: object, endpoints: Mapping[str, bool], *, kept_in: str
 ) -> dict[str, ReportDefinition]:
-    """Read the tables `report` of a TOML file, by name; endpoints of these may be named.
+    """Read the tables `report` of a TOML file, by name.
+
+    `endpoints` are those that may be named, and whether texts about people go there.
 
     Raises:
         InputError: naming the report, the key and what is wrong with it.
@@ -116,7 +121,7 @@ def read_reports(
     return found
 
 
-def _report(table: Mapping[str, Any], endpoints: Collection[str]) -> ReportDefinition:
+def _report(table: Mapping[str, Any], endpoints: Mapping[str, bool]) -> ReportDefinition:
     _ensure_known(table, KEYS)
     name = _text(table, "name") or ""
     if not NAME.fullmatch(name):
@@ -132,16 +137,37 @@ def _report(table: Mapping[str, Any], endpoints: Collection[str]) -> ReportDefin
     as_known_then = _flag(table, "as_known_then")
     if as_known_then and compared is None:
         raise InputError("as_known_then needs compared_with, such as 1 week")
+    named = _endpoints(table, endpoints)
+    personal, questions = _flag(table, "personal", not named), _questions(table)
+    _ensure_may_go(personal, questions, [each for each in named if not endpoints[each]])
     return ReportDefinition(
         name=name,
         title=title,
-        questions=_questions(table),
+        questions=questions,
         schedule=None if schedule is None else read_schedule(schedule),
         compared_with=compared if compared in (None, PREVIOUS) else read_time_before(compared),
         as_known_then=as_known_then,
-        endpoints=_endpoints(table, endpoints),
+        endpoints=named,
         language=_language(table),
+        personal=personal,
     )
+
+
+def _ensure_may_go(
+    personal: bool, questions: Sequence[AskedQuestion], without: Sequence[str]
+) -> None:
+    """Refuse texts about people in a report that must not hold any, or where they go."""
+    if personal and without:
+        raise InputError(
+            f"it is personal, and no texts about people go to endpoint {without[0]}; write"
+            " personal = true there, or leave personal out here"
+        )
+    for each in questions:
+        if not personal and gives_personal_texts(type(each.question)):
+            raise InputError(
+                f"answers to {each.question.name} hold texts about people, or free texts; write"
+                " personal = true, here and at its endpoints"
+            )
 
 
 def _language(table: Mapping[str, Any]) -> Language:
@@ -166,8 +192,8 @@ def _text(table: Mapping[str, Any], key: str) -> str | None:
     return value
 
 
-def _flag(table: Mapping[str, Any], key: str) -> bool:
-    value = table.get(key, False)
+def _flag(table: Mapping[str, Any], key: str, default: bool = False) -> bool:
+    value = table.get(key, default)
     if not isinstance(value, bool):
         raise InputError(f"{key} is {quoted(value)}; write true or false")
     return value

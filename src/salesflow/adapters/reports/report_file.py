@@ -59,8 +59,12 @@ def read_report_file(file: str | PathLike[str]) -> ReportFile:
     return ReportFile(path.name, reports, link)
 
 
-def _endpoints(raw: Mapping[str, Any]) -> list[str]:
+def _endpoints(raw: Mapping[str, Any]) -> dict[str, bool]:
+    """Return the names of the endpoints, and whether texts about people go to each."""
     tables = raw.get("endpoint", [])
     listed = tables if isinstance(tables, list) else []
-    names = (each.get("name") for each in listed if isinstance(each, Mapping))
-    return [name for name in names if isinstance(name, str)]
+    return {
+        each["name"]: each.get("personal") is True
+        for each in listed
+        if isinstance(each, Mapping) and isinstance(each.get("name"), str)
+    }
