@@ -22,6 +22,7 @@ from salesflow.domain.event import Event
 
 __all__ = [
     "SECRET",
+    "SECRET_NAME",
     "Note",
     "Receiver",
     "called",

@@ -388,6 +388,20 @@ def test_a_report_that_is_due_is_made_and_delivered_by_a_job(
     ensure_the_report_arrived(server)
 
 
+def test_a_job_whose_report_cannot_be_made_delivers_and_ends_with_1(
+    due: tuple[str, ...], server: RedisServer
+) -> None:
+    file = Path(due[3])
+    text = file.read_text(encoding="utf-8")
+    asked = 'question = "alerts"\nparameters = { alert = "nobody" }'
+    file.write_text(text.replace('question = "funnel"', asked), encoding="utf-8")
+    done = ran(*due)
+    assert done.code == 1
+    assert "report daily of" in done.err
+    assert "there is no alert 'nobody'" in done.err
+    assert events(server) == []
+
+
 def test_a_worker_makes_reports_beside_delivering(
     due: tuple[str, ...], server: RedisServer
 ) -> None:

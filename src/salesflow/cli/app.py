@@ -72,6 +72,11 @@ def _of(home: str, *methods: str) -> dict[str, ThingCommand]:
     return {each.replace("_", "-"): ThingCommand(home, each) for each in methods}
 
 
+def _in(module: str, *functions: str) -> dict[str, str]:
+    """Name commands of a module as its functions are called."""
+    return {each: f"{HOME}{module}:{each}" for each in functions}
+
+
 DOMAIN: Final = "salesflow.domain."
 DEAL: Final = f"{DOMAIN}deal:Deal"
 CUSTOMER: Final = f"{DOMAIN}customer:Customer"
@@ -115,22 +120,15 @@ COMMANDS: Final = CommandGroup(
                 "table": f"{HOME}imports.commands:table",
                 "xes": f"{HOME}imports.event_logs:xes",
                 "ocel": f"{HOME}imports.event_logs:ocel",
-                "salesforce": f"{HOME}imports.systems:salesforce",
-                "hubspot": f"{HOME}imports.systems:hubspot",
-                "pipedrive": f"{HOME}imports.systems:pipedrive",
-                "odoo": f"{HOME}imports.systems:odoo",
-                "zoho": f"{HOME}imports.systems:zoho",
-                "fxiaoke": f"{HOME}imports.systems:fxiaoke",
+                **_in("imports.systems", "salesforce", "hubspot", "pipedrive", "odoo"),
+                **_in("imports.systems", "zoho", "fxiaoke"),
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },
         ),
         "pull": CommandGroup(
             "Fetch an export from the interface of a system into a folder.",
-            {
-                "zoho": f"{HOME}imports.pulls:zoho",
-                "fxiaoke": f"{HOME}imports.pulls:fxiaoke",
-            },
+            _in("imports.pulls", "zoho", "fxiaoke"),
         ),
         "export": CommandGroup(
             "Export the log, read tables and histories for other tools.",
@@ -306,15 +304,9 @@ COMMANDS: Final = CommandGroup(
         "outbox": CommandGroup(
             "Tell other systems of what is recorded, and of what changed.",
             {
-                "deliver": f"{HOME}outbox.commands:deliver",
-                "due": f"{HOME}outbox.reports:due",
-                "report": f"{HOME}outbox.reports:report",
-                "reports": f"{HOME}outbox.reports:reports",
+                **_in("outbox.reports", "due", "report", "reports"),
                 "list": f"{HOME}outbox.commands:list_waiting",
-                "dead": f"{HOME}outbox.commands:dead",
-                "resend": f"{HOME}outbox.commands:resend",
-                "skip": f"{HOME}outbox.commands:skip",
-                "status": f"{HOME}outbox.commands:status",
+                **_in("outbox.commands", "deliver", "dead", "resend", "skip", "status"),
             },
         ),
         "log": f"{HOME}admin.log:log",

@@ -5,7 +5,7 @@ or so long after the first one. An endpoint as a whole rests where nobody answer
 that it has no time, or after five failures in a row whatever the message; then one message is
 tried, and only when that is taken all others follow. So a host that is down is not hammered by
 the messages of ten thousand deals. No wait is as long as another one: they are spread at
-random.
+random. It is a module of its own, since it opens and sends nothing.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """Signatures of webhooks as Standard Webhooks has them: HMAC-SHA256 over id, time and body.
 
 A secret is written `whsec_` and base64 of 24 to 64 random bytes. While one secret takes the
-place of another, both sign: the header holds a signature of each, with a space between.
+place of another, both sign: the header holds a signature of each, with a space between. It is a
+module of its own, so that whoever audits it has all of it on one page.
 """
 
 import binascii

@@ -8,12 +8,9 @@ say: a transport tries once.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from salesflow.adapters.outbox.messages import OutgoingMessage
-
-if TYPE_CHECKING:
-    from salesflow.adapters.outbox.endpoints import Endpoint
 
 __all__ = ["TRANSPORTS", "DeliveryError", "Transport", "TransportKind", "transport_of"]
 
@@ -82,7 +79,15 @@ TRANSPORTS: Final[Mapping[str, TransportKind]] = {
 """By the scheme of a URL."""
 
 
-def transport_of(endpoint: "Endpoint") -> Transport:
+class Addressed(Protocol):
+    """What has an address: an `Endpoint`."""
+
+    @property
+    def scheme(self) -> str:
+        """What its URL begins with."""
+
+
+def transport_of(endpoint: Addressed) -> Transport:
     """Return what sends to an endpoint.
 
     Raises:

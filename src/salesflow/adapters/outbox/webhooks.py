@@ -14,6 +14,7 @@ from salesflow.adapters.outbox.endpoints import Endpoint
 from salesflow.adapters.outbox.messages import CONTENT_TYPE, OutgoingMessage
 from salesflow.adapters.outbox.signing import WebhookSecret, signed_headers
 from salesflow.adapters.outbox.transports import DeliveryError, Transport
+from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
@@ -22,6 +23,8 @@ __all__ = ["WebhookTransport"]
 
 MISSING: Final = "webhooks are sent by httpx2; run: pip install 'salesflow[outbox]'"
 GONE: Final = 410
+BUSY: Final = frozenset({429, 502, 503, 504})
+"""What says that the endpoint has no time at all, whatever the message."""
 TAKEN, REDIRECT = range(200, 300), range(300, 400)
 SECOND: Final = 1_000_000
 RETRY_AFTER_MAX: Final = 86_400.0
@@ -68,25 +71,7 @@ class WebhookTransport(Transport):
             DeliveryError: when it was not taken, or nobody knows whether it was.
         """
         now = self._now()
-        headers = {
-            "content-type": CONTENT_TYPE,
-            "user-agent": AGENT,
-            **signed_headers(self._secrets, message.id, now // SECOND, body),
-        }
-        try:
-            with self._client.stream(
-                "POST", self._url, content=body, headers=headers
-            ) as answer:
-                status, asked = answer.status_code, answer.headers.get("retry-after")
-                where = answer.headers.get("location")
-        except self._unreached as error:
-            kind = type(error).__name__
-            reason = Message("nobody answers at its address ({kind})", kind=kind)
-            raise DeliveryError(reason, reached=False) from error
-        except self._failures as error:
-            kind = type(error).__name__
-            reason = Message("no answer came ({kind})", kind=kind)
-            raise DeliveryError(reason) from error
+        status, asked, where = self._posted(message, body, now)
         if status in TAKEN:
             return
         reason = Message("the answer was {status}", status=status)
@@ -107,9 +92,29 @@ class WebhookTransport(Transport):
         """Close the connections."""
         self._client.close()
 
-
-BUSY: Final = frozenset({429, 502, 503, 504})
-"""What says that the endpoint has no time at all, whatever the message."""
+    def _posted(
+        self, message: OutgoingMessage, body: bytes, now: Instant
+    ) -> tuple[int, str | None, str | None]:
+        """Post a message; return the status, when to come back, and where it is sent on to."""
+        headers = {
+            "content-type": CONTENT_TYPE,
+            "user-agent": AGENT,
+            **signed_headers(self._secrets, message.id, now // SECOND, body),
+        }
+        try:
+            with self._client.stream(
+                "POST", self._url, content=body, headers=headers
+            ) as answer:
+                told = answer.headers
+                return answer.status_code, told.get("retry-after"), told.get("location")
+        except self._unreached as error:
+            kind = type(error).__name__
+            reason = Message("nobody answers at its address ({kind})", kind=kind)
+            raise DeliveryError(reason, reached=False) from error
+        except self._failures as error:
+            kind = type(error).__name__
+            reason = Message("no answer came ({kind})", kind=kind)
+            raise DeliveryError(reason) from error
 
 
 def _secret(endpoint: Endpoint, name: str) -> WebhookSecret:

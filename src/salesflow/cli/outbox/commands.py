@@ -6,6 +6,7 @@ and SIGTERM end with 0 once what is on its way has come to its end.
 """
 
 import sys
+from threading import Event as Flag
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
 from zoneinfo import ZoneInfo
@@ -55,7 +56,7 @@ def deliver(
     ] = False,
     limit: Limit = 50,
 ) -> None:
-    """Tell other systems of what was recorded: webhooks, signed, in order per deal."""
+    """Tell other systems of what was recorded, in order per deal, and make reports on the way."""
     from salesflow.engine.outbox import read_endpoints
 
     wanted = read_endpoints(endpoints)
@@ -73,20 +74,27 @@ def deliver(
             flow.outbox.deliver(wanted, follow=True, stop=stop, on_delivered=printer.tell)
             printer.end()
             return
-        with context.screen.progress(context.screen.word("Delivered")) as bar:
+        _deliver_once(context, flow, wanted, stop)
 
-            def show(found: "Delivered") -> None:
-                done = sum(found.delivered.values())
-                bar(done, max(done, goal))
 
-            goal = sum(each.waiting + each.lag for each in flow.outbox.standings())
-            found = flow.outbox.deliver(wanted, stop=stop, on_delivered=show)
-        names = {each.name for each in wanted}
-        stands = [each for each in flow.outbox.standings() if each.endpoint in names]
-        context.screen.json({**_as_json(found), "endpoints": [_standing(s) for s in stands]})
-        context.screen.table(_delivered_table(context, found, stands))
-        if found.problems or any(each.waiting + each.dead for each in stands):
-            raise typer.Exit(1)
+def _deliver_once(
+    context: CommandContext, flow: "SalesFlow", endpoints: "tuple[Endpoint, ...]", stop: Flag
+) -> None:
+    """Deliver what is due; leave with 1 where something is left."""
+    with context.screen.progress(context.screen.word("Delivered")) as bar:
+
+        def show(found: "Delivered") -> None:
+            done = sum(found.delivered.values())
+            bar(done, max(done, goal))
+
+        goal = sum(each.waiting + each.lag for each in flow.outbox.standings())
+        found = flow.outbox.deliver(endpoints, stop=stop, on_delivered=show)
+    names = {each.name for each in endpoints}
+    stands = [each for each in flow.outbox.standings() if each.endpoint in names]
+    context.screen.json({**_as_json(found), "endpoints": [_standing(s) for s in stands]})
+    context.screen.table(_delivered_table(context, found, stands))
+    if found.problems or any(each.waiting + each.dead for each in stands):
+        raise typer.Exit(1)
 
 
 @with_context

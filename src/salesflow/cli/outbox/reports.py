@@ -187,8 +187,11 @@ def making_reports(
             _tell(context, flow, each)
 
     if stop is None:
-        tell(put_due_reports(flow, definitions, link=found.link) if definitions else [])
+        outcomes = put_due_reports(flow, definitions, link=found.link) if definitions else []
+        tell(outcomes)
         yield
+        if any(each.problem for each in outcomes):
+            raise typer.Exit(1)  # a job that nobody looks at is told by its exit code
         return
     ended: list[BaseException] = []
 
