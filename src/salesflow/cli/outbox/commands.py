@@ -56,7 +56,7 @@ def deliver(
     ] = False,
     limit: Limit = 50,
 ) -> None:
-    """Tell other systems of what was recorded, in order per deal, and make reports on the way."""
+    """Tell other systems of what was recorded, in order per deal; make reports that are due."""
     from salesflow.engine.outbox import read_endpoints
 
     wanted = read_endpoints(endpoints)
