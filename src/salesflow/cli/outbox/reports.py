@@ -180,14 +180,14 @@ def making_reports(
     from salesflow.engine.report_messages import follow_due_reports, put_due_reports
 
     found = _file(file)
-    definitions = [*found.reports.values()]
+    definitions, link = [*found.reports.values()], found.link
 
     def tell(outcomes: "list[DueReport]") -> None:
         for each in outcomes:
             _tell(context, flow, each)
 
     if stop is None:
-        outcomes = put_due_reports(flow, definitions, link=found.link) if definitions else []
+        outcomes = put_due_reports(flow, definitions, link=link)
         tell(outcomes)
         yield
         if any(each.problem for each in outcomes):
@@ -197,13 +197,12 @@ def making_reports(
 
     def work() -> None:
         try:
-            follow_due_reports(flow, definitions, stop=stop, on_made=tell, link=found.link)
+            follow_due_reports(flow, definitions, stop=stop, on_made=tell, link=link)
         except BaseException as error:  # noqa: BLE001 - raised again below
             ended.append(error)
             stop.set()
 
-    worker = Thread(target=work, name="reports")
-    worker.start()
+    (worker := Thread(target=work, name="reports")).start()
     try:
         yield
     finally:
