@@ -77,6 +77,11 @@ RULES: Final = (
     "disqualified",
 )
 """The rules of every system, in the order in which facts of one time follow one another."""
+MOVES: Final[Mapping[str, Attribute]] = {
+    "migrated": "process",
+    **dict.fromkeys(("stage_moved", "reopened", "won", "lost", "disqualified"), "stage"),
+}
+"""What a deal moved in, by the rule of the fact that tells it."""
 STEP: Final = 10
 """So far apart are the places of the facts of two steps."""
 SEEN: Final = "@export"
@@ -240,15 +245,13 @@ class _Facts:
         reading = self._reading
         found = changes(state, now, reading.processes, reading.source)
         for number, (label, fact) in enumerate(found):
-            if isinstance(fact, DealMigrated) and "process" in step.deduced:
-                because = {"inferred": step.deduced["process"]}
-                fact = fact.model_copy(update=because)
+            because = step.inferred.get(MOVES[label]) if label in MOVES else None
+            if because is not None:
+                fact = fact.model_copy(update={"inferred": because})
             self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
     def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
-        if step.inferred is not None:
-            fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 

@@ -61,7 +61,7 @@ Values = Mapping[Attribute, object]
 
 
 NOTHING: Final[Values] = MappingProxyType({})
-TOLD: Final[Mapping[Attribute, str]] = MappingProxyType({})
+NOT_INFERRED: Final[Mapping[Attribute, str]] = MappingProxyType({})
 
 
 class HistoryRecord(NamedTuple):
@@ -79,10 +79,8 @@ class HistoryRecord(NamedTuple):
     """What it was until then, where the record says so."""
     then: Values = NOTHING
     """What it became when this ended, where the record says so."""
-    deduced: Mapping[Attribute, str] = TOLD
-    """Why something is taken to be so, where the record does not say it itself."""
-    inferred: str | None = None
-    """Why it is deduced, where no record says so."""
+    inferred: Mapping[Attribute, str] = NOT_INFERRED
+    """Why something is taken to be so from then on, where no record says it itself."""
 
 
 class ToldFact(NamedTuple):

@@ -392,8 +392,8 @@ class Odoo(CrmSystem):
         if stage is not None and entered is not None:
             yield HistoryRecord(place, "", entered, None, {"stage": stage})
         elif stage is not None and closed is not None:
-            because = WHEN_CLOSED if lost else None
-            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=because)
+            why: dict[Attribute, str] = {"stage": WHEN_CLOSED} if lost else {}
+            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=why)
         if lost and closed is not None:
             yield HistoryRecord(place, "", closed, None, {"status": LOST})
 

@@ -357,13 +357,15 @@ class Pipedrive(CrmSystem):
         if stage is not None and entered is not None:
             yield HistoryRecord(place, "", entered, None, {"stage": stage})
         elif stage is not None and closed is not None:
-            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=WHEN_CLOSED)
+            why: dict[Attribute, str] = {"stage": WHEN_CLOSED}
+            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=why)
         first, status = read.time(values, "firstwontime"), deal.now["status"]
         if first is not None and (status != WON or first != closed):
             yield HistoryRecord(place, "", first, None, {"status": WON})
             if status == WON and closed is not None:
                 again: dict[Attribute, object] = {"status": "open"}
-                yield HistoryRecord(place, "", closed, None, again, inferred=TAKEN_UP_AGAIN)
+                why = {"stage": TAKEN_UP_AGAIN}
+                yield HistoryRecord(place, "", closed, None, again, inferred=why)
         if status in (WON, LOST) and closed is not None:
             yield HistoryRecord(place, "", closed, None, {"status": status})
 

@@ -353,7 +353,7 @@ class ZohoDeal:
             steps[number] = step._replace(
                 after={**step.after, "process": home},
                 before={**step.before, "process": was or home},
-                deduced={"process": OF_THIS_ALONE},
+                inferred={"process": OF_THIS_ALONE},
             )
             was = home
 
