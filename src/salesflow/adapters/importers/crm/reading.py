@@ -11,7 +11,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.stages import at_six_places
-from salesflow.adapters.importers.crm.system import CrmContext
 from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import CURRENCY, Adjustment, RowError
 from salesflow.adapters.importers.numbers import NumberReader
@@ -149,13 +148,14 @@ class ValueReader:
         return at_six_places(number / HUNDRED)
 
 
-def readers_of(context: CrmContext, days: DayOrder) -> tuple[ValueReader, ValueReader]:
+def readers_of(
+    days: DayOrder, zone: ZoneInfo | None, horizon: Instant, currency: str | None
+) -> tuple[ValueReader, ValueReader]:
     """Return what reads times without an offset as local ones, and what reads them as UTC.
 
-    Pages of these systems write the first, their interfaces the second.
+    Pages of some systems write the first, their interfaces the second.
     """
-    formats, zone = [*TIMES, *days.times()[1:]], context.zone
-    others = (zone, context.horizon, context.currency)
+    formats, others = [*TIMES, *days.times()[1:]], (zone, horizon, currency)
     return (
         ValueReader(formats, days.days(), *others),
         ValueReader(formats, days.days(), *others, times_in=ZoneInfo("UTC")),

@@ -3,13 +3,22 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
+from salesflow.adapters.importers.crm.reading import (
+    NO_CURRENCY,
+    UNNAMED_CURRENCY,
+    ValueReader,
+    readers_of,
+)
 from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.stages import CrmStage
+from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import MissingZoneError, ReadTime
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
@@ -36,6 +45,9 @@ def customer_object(id: str) -> str:
     return f"{CUSTOMER}\x1d{id}"
 
 
+UNNAMED: Final = Message(UNNAMED_CURRENCY, code=NO_CURRENCY)
+
+
 @contextmanager
 def refusing(record: CrmRecord, refused: dict[int, RowError]) -> Iterator[None]:
     """Refuse a record in whose work something goes wrong; it never ends an import.
@@ -60,6 +72,11 @@ class CrmContext(NamedTuple):
     is_recorded: Callable[[str, str], bool] = lambda _source, _id: False
     """Whether the log holds a deal of a source already."""
 
+    @property
+    def for_readers(self) -> tuple[ZoneInfo | None, Instant, str | None]:
+        """What readers of values take of it."""
+        return self.zone, self.horizon, self.currency
+
 
 class CrmPipeline(NamedTuple):
     """A pipeline of the system: the key and name of its process, its stages in order."""
@@ -82,13 +99,34 @@ class CrmSystem(ABC):
     """What that table is, for people."""
     labels: ClassVar[tuple[str, ...]] = ()
     """Rules of its own, beside those of every system."""
+    numbers: ClassVar[NumberReader | None] = None
+    """What reads its numbers, where they are written otherwise than 1,234.5."""
 
     def __init__(self, context: CrmContext) -> None:
         self.context = context
+        self.days = DayOrder()
+        """How days are written; `look` shows it those of every record."""
+        self.has_amounts = self.has_currencies = False
+        """Whether there are amounts, and whether anything names their currency; `look` says so.
+        Where each deal names its own, amounts are those of deals that name none."""
         self.columns: Mapping[str, frozenset[str]] = {}
         """Plain names of the columns that the tables of each kind have in this export."""
         self.registers_customers = False
         """Whether the export has a table of customers; `look` says so."""
+
+    @cached_property
+    def read(self) -> ValueReader:
+        """What reads values, once all records were looked at."""
+        days, context = self.days, self.context.for_readers
+        return ValueReader(days.times(), days.days(), *context, self.numbers)
+
+    def reader(self, *, utc: bool) -> ValueReader:
+        """Return what reads values of the interface of a system, or those of its pages."""
+        return self._readers[utc]
+
+    @cached_property
+    def _readers(self) -> tuple[ValueReader, ValueReader]:
+        return readers_of(self.days, *self.context.for_readers)
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export registers a customer."""
@@ -141,4 +179,10 @@ class CrmSystem(ABC):
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""
+        is_named = self.has_currencies or self.context.currency is not None
+        unnamed = [] if is_named or not self.has_amounts else [UNNAMED]
+        return [*self.days.assumed(), *self.left_open(), *unnamed]
+
+    def left_open(self) -> list[Message]:
+        """Return what it leaves open that other systems say."""
         return []

@@ -21,7 +21,6 @@ from salesflow.adapters.importers.crm.quote_facts import (
     lines_of,
     quote_facts,
 )
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import probability_of
 from salesflow.adapters.importers.crm.system import (
@@ -31,7 +30,6 @@ from salesflow.adapters.importers.crm.system import (
     customer_object,
     refusing,
 )
-from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text, object_id
 from salesflow.adapters.importers.numbers import NumberReader
@@ -88,19 +86,17 @@ class Fxiaoke(CrmSystem):
         "contact_logged",
     )
     shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+    numbers = NumberReader(".", ",", ("%",))
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._stages = FxiaokeStages()
         self._ids: dict[tuple[str, str], str | None] = {}
         """Ids by kind and name; None where several have a name."""
         self._deal_of_quote: dict[str, str] = {}
         self._present: set[str] = set()
         """Columns that opportunities have anywhere in the export."""
-        self._amounts = self._currencies = False
         self._all = self._moved = 0
-        self._reader: ValueReader | None = None
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record by plain API names, whatever its columns are called."""
@@ -128,9 +124,9 @@ class Fxiaoke(CrmSystem):
         """Note stages, names, and how days are written."""
         values = record.values
         for name in TIMES:
-            self._days.see(str(values.get(name, "")))
-        self._amounts |= "amount" in values
-        self._currencies |= "currency" in values
+            self.days.see(str(values.get(name, "")))
+        self.has_amounts |= "amount" in values
+        self.has_currencies |= "currency" in values
         self._name("account", values.get("accountid"), values.get("accountidr"))
         match record.kind:
             case "AccountObj":
@@ -167,30 +163,18 @@ class Fxiaoke(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return every process."""
-        self._reader = ValueReader(
-            self._days.times(),
-            self._days.days(),
-            self.context.zone,
-            self.context.horizon,
-            self.context.currency,
-            NumberReader(".", ",", ("%",)),
-        )
         return self._stages.all()
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = [*self._days.assumed(), *self._stages.assumed()]
-        if self._moved:
-            found.append(Message(UNTOLD, deals=self._moved, all=self._all))
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
+    def left_open(self) -> list[Message]:
+        """Return what was taken of the status of deals, and how much of history is missing."""
+        untold = Message(UNTOLD, deals=self._moved, all=self._all)
+        return [*self._stages.assumed(), *([untold] if self._moved else ())]
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an account, or a contact of one."""
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         at = read.time(values, "createtime")
         if record.kind == "AccountObj":
             name = read.text(values, "name") or id
@@ -237,10 +221,6 @@ class Fxiaoke(CrmSystem):
                         deal.told.append(self._competitor(record))
         return deal
 
-    def _values(self) -> ValueReader:
-        assert self._reader is not None, "pipelines() comes first"
-        return self._reader
-
     def _name(self, kind: str, id: object, name: object) -> None:
         """Note what a name stands for; one that several bear stands for nothing."""
         if isinstance(id, str) and isinstance(name, str):
@@ -280,7 +260,7 @@ class Fxiaoke(CrmSystem):
         return found
 
     def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         notes = deal.notes.setdefault(record.place, [])
@@ -320,7 +300,7 @@ class Fxiaoke(CrmSystem):
     def _now(
         self, values: Mapping[str, Any], place: StagePlace, deal: CrmDeal
     ) -> dict[Attribute, object]:
-        read, stage = self._values(), place.end or place.stage
+        read, stage = self.read, place.end or place.stage
         probability = read.percent(values, "probability")
         usual = probability_of(self._stages.stages[deal.process][stage])
         closed = self._stages.stages[deal.process][stage].category != "open"
@@ -344,10 +324,10 @@ class Fxiaoke(CrmSystem):
     def _amount(self, values: Mapping[str, Any], name: str, currency: str | None) -> Any:  # noqa: ANN401
         value = values.get(name)
         plain = {name: plain_number(value) if isinstance(value, str) else value}
-        return self._values().amount(plain, name, currency)
+        return self.read.amount(plain, name, currency)
 
     def _quote(self, deal: CrmDeal, record: CrmRecord, lines: Sequence[CrmRecord]) -> CrmQuote:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         id = id_text(values.get("id"), "id")
         currency = read.text(values, "currency") or deal.currency
         own = [each for each in lines if self._quote_of(each.values) == id]
@@ -381,10 +361,10 @@ class Fxiaoke(CrmSystem):
             "quantity": values.get("quantity"),
             "price": plain_number(str(price)) if price else None,
         }
-        return lines_of(self._values(), [line], values.get("currency") or currency)[0]
+        return lines_of(self.read, [line], values.get("currency") or currency)[0]
 
     def _contact(self, record: CrmRecord) -> ToldFact:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         fact = ContactLogged(
             channel=read.text(values, "typer", "type"),
             summary=read.text(values, "content"),
@@ -396,7 +376,7 @@ class Fxiaoke(CrmSystem):
         return ToldFact(record.place, id, "contact_logged", fact, at, actor)
 
     def _competitor(self, record: CrmRecord) -> ToldFact:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         name = read.text(values, "competitoridr", "competitorid")
         if name is None:
             raise RowError("is empty, and the fact needs it", "competitorid")

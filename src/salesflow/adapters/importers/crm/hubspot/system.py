@@ -6,6 +6,7 @@ are recorded as merged, also where only the survivor is left: see `CrmDeal.named
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
@@ -33,12 +34,7 @@ from salesflow.adapters.importers.crm.hubspot.records import (
     in_one_form,
     own_id,
 )
-from salesflow.adapters.importers.crm.reading import (
-    NO_CURRENCY,
-    UNNAMED_CURRENCY,
-    ValueReader,
-    readers_of,
-)
+from salesflow.adapters.importers.crm.reading import ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -48,7 +44,6 @@ from salesflow.adapters.importers.crm.system import (
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
@@ -122,16 +117,13 @@ class HubSpot(CrmSystem):
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._pipelines = HubSpotPipelines()
         self._absorbed: set[str] = set()
         self._ids: set[str] = set()
         self._pipeline_of: dict[str, str] = {}
         self._companies: set[str] = set()
-        self._amounts_without_currency = False
         self._entered_only = False
         self._unread: dict[str, None] = {}
-        self._readers: tuple[ValueReader, ValueReader, ValueReader] | None = None
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a company."""
@@ -188,24 +180,16 @@ class HubSpot(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
-        context = self.context
-        others = (context.zone, context.horizon, context.currency)
-        milliseconds = ValueReader(["epoch_ms"], [], *others, times_in=ZoneInfo("UTC"))
-        self._readers = (*readers_of(context, self._days), milliseconds)
         return self._pipelines.all()
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._entered_only:
-            found.append(ENTRIES_ONLY)
+    def left_open(self) -> list[Message]:
+        """Return what no history of stages tells, and what is not read."""
+        found = [ENTRIES_ONLY] if self._entered_only else []
         if self._unread:
             names = [*self._unread]
             more = " …" if len(names) > NAMED_MAX else ""
             shown = ", ".join(names[:NAMED_MAX])
             found.append(Message(UNREAD_PROPERTIES, names=f"{shown}{more}"))
-        if self._amounts_without_currency and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(
@@ -213,7 +197,7 @@ class HubSpot(CrmSystem):
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield a company, or a contact of one."""
         values = record.values
-        read = self._reader(utc=record.kind == "company")
+        read = self.reader(utc=record.kind == "company")
         if record.kind == "contact":
             yield from self._contact(id, values)
             return
@@ -230,7 +214,7 @@ class HubSpot(CrmSystem):
     def _contact(
         self, id: str, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
-        read, utc = self._reader(utc=True), "recordid" not in values
+        read, utc = self.reader(utc=True), "recordid" not in values
         at = self._time(values, "createdate", utc=utc)
         if id not in self._companies:
             yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
@@ -282,12 +266,12 @@ class HubSpot(CrmSystem):
         id = str(present.get("id", ""))
         self._ids.add(id)
         for name in ("createdate", "closedate", "hslastmodifieddate"):
-            self._days.see(str(present.get(name, "")))
+            self.days.see(str(present.get(name, "")))
         if values["utc"]:
             self._note_unread(present, history)
         self._see_places(present, history)
         told = "amount" in present or "amount" in history
-        self._amounts_without_currency |= told and "dealcurrencycode" not in present
+        self.has_amounts |= told and "dealcurrencycode" not in present
         for each in (*history.get(MERGED, []), {"value": present.get(MERGED)}):
             self._absorbed |= ids_in(each["value"])
         dated = any(name.startswith(ENTERED) for name in present)
@@ -326,7 +310,7 @@ class HubSpot(CrmSystem):
         elif name == "pipeline":
             self._pipelines.see(str(values.get("value", "")), "")
         elif name == "amount":
-            self._amounts_without_currency = True
+            self.has_amounts = True
 
     def _look_at_values(self, values: Mapping[str, Any]) -> None:
         told = [value for value, _ in history_of(values) if value]
@@ -347,17 +331,18 @@ class HubSpot(CrmSystem):
 
     # Reading one deal.
 
-    def _reader(self, *, utc: bool) -> ValueReader:
-        assert self._readers is not None, "pipelines() comes first"
-        return self._readers[utc]
+    @cached_property
+    def _milliseconds(self) -> ValueReader:
+        return ValueReader(
+            ["epoch_ms"], [], *self.context.for_readers, times_in=ZoneInfo("UTC")
+        )
 
     def _time(self, values: Mapping[str, Any], *names: str, utc: bool) -> ReadTime | None:
         """Return a time; one of digits alone counts milliseconds."""
-        assert self._readers is not None, "pipelines() comes first"
         for name in names:
             text = str(values.get(name) or "")
             in_digits = text.isascii() and text.isdigit() and len(text) >= DIGITS_MIN
-            reader = self._readers[2] if in_digits else self._readers[utc]
+            reader = self._milliseconds if in_digits else self.reader(utc=utc)
             at = reader.time(values, name)
             if at is not None:
                 return at
@@ -367,7 +352,7 @@ class HubSpot(CrmSystem):
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values, utc = record.values["values"], record.values["utc"]
-        read = self._reader(utc=utc)
+        read = self.reader(utc=utc)
         deal.currency = read.text(values, "dealcurrencycode")
         process, stage = self._pipelines.find(
             read.text(values, "pipeline") or "", read.text(values, "dealstage") or ""
@@ -481,7 +466,7 @@ class HubSpot(CrmSystem):
         utc: bool,
     ) -> object:
         """Return what a property says of a deal."""
-        read = self._reader(utc=utc)
+        read = self.reader(utc=utc)
         values: dict[str, object] = {name: value}
         text = read.text(values, name)
         if text is None:

@@ -28,12 +28,6 @@ from salesflow.adapters.importers.crm.outcome_beside_stage import (
     LOST,
     with_outcomes,
 )
-from salesflow.adapters.importers.crm.reading import (
-    NO_CURRENCY,
-    UNNAMED_CURRENCY,
-    ValueReader,
-    readers_of,
-)
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
@@ -44,7 +38,6 @@ from salesflow.adapters.importers.crm.system import (
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
@@ -110,15 +103,13 @@ class Odoo(CrmSystem):
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._stages = NamedPipelines(MAIN, "Odoo", CLOSED_STAGES[1:])
         self._names = OdooNames()
         self._messages = OdooMessages()
         self._companies: dict[str, str] = {}
         """From a contact to the company it belongs to."""
         self._customers: set[str] = set()
-        self._currencies = self._amounts = self._zeros = False
-        self._readers: tuple[ValueReader, ValueReader] | None = None
+        self._zeros = False
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a customer."""
@@ -175,24 +166,18 @@ class Odoo(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the one pipeline: teams share it, and stages of one team are in it too."""
-        self._readers = readers_of(self.context, self._days)
         return self._stages.all()
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._zeros:
-            found.append(NO_VALUE)
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
+    def left_open(self) -> list[Message]:
+        """Return what a revenue of 0 was taken for."""
+        return [NO_VALUE] if self._zeros else []
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield a company, a person who is a customer, or a contact of a company."""
         values = record.values
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         at = read.time(values, "createdate")
         own = id_text(id_of(values), "id")
         name = read.text(values, "name")
@@ -288,14 +273,14 @@ class Odoo(CrmSystem):
 
     def _look_at_lead(self, values: Mapping[str, Any]) -> None:
         for name in ("createdate", "dateclosed", "datedeadline", "datelaststageupdate"):
-            self._days.see(str(values.get(name, "")))
+            self.days.see(str(values.get(name, "")))
         self._see_stage(ref_in(values.get("stageid")))
         for kind, column in (("user", "userid"), ("partner", "partnerid")):
             self._names.see(kind, ref_in(values.get(column)))
-        self._currencies |= _currency(values) is not None
+        self.has_currencies |= _currency(values) is not None
         revenue = str(values.get("expectedrevenue", ""))
         self._zeros |= _is_zero(revenue)
-        self._amounts |= bool(revenue) and not _is_zero(revenue)
+        self.has_amounts |= bool(revenue) and not _is_zero(revenue)
 
     def _look_at_change(self, values: Mapping[str, Any]) -> None:
         kind = {"stage": "stage", "owner": "user", "customer": "partner"}.get(
@@ -320,15 +305,11 @@ class Odoo(CrmSystem):
 
     # Reading one deal.
 
-    def _reader(self, *, utc: bool) -> ValueReader:
-        assert self._readers is not None, "pipelines() comes first"
-        return self._readers[utc]
-
     def _take_lead(self, deal: CrmDeal, record: CrmRecord) -> None:
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values = record.values
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         deal.currency = _currency(values)
         deal.opened = read.time(values, "dateconversion") or read.time(values, "createdate")
         deal.modified = read.time(values, "writedate")
@@ -356,13 +337,13 @@ class Odoo(CrmSystem):
     def _amount(self, value: object, currency: str | None) -> object:
         if value is None or _is_zero(value):
             return None
-        return self._reader(utc=True).amount(
+        return self.reader(utc=True).amount(
             {"revenue": value}, "revenue", currency, is_float=True
         )
 
     def _probability(self, values: Mapping[str, Any]) -> object:
         """Return a probability that somebody gave; Odoo's own estimate is none."""
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         given = read.percent(values, "probability")
         automated = read.number(values, "automatedprobability")
         usual = given in (Decimal(0), Decimal(1))
@@ -383,7 +364,7 @@ class Odoo(CrmSystem):
 
     def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryRecord]:
         """Yield what an opportunity says of its own times, where its changes are not there."""
-        read, place = self._reader(utc=True), deal.place or 0
+        read, place = self.reader(utc=True), deal.place or 0
         stage, closed = deal.now.get("stage"), read.time(values, "dateclosed")
         entered = read.time(values, "datelaststageupdate")
         if entered is not None and deal.opened is not None:
@@ -409,7 +390,7 @@ class Odoo(CrmSystem):
         if field not in FIELDS:
             deal.left_out[record.place] = Message(UNREAD_FIELD, field=field)
             return
-        at = self._reader(utc=True).time(values, "date", "createdate")
+        at = self.reader(utc=True).time(values, "date", "createdate")
         if at is None:
             raise RowError("is empty, and the fact needs it", "date")
         name = FIELDS[field]
@@ -429,7 +410,7 @@ class Odoo(CrmSystem):
         self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any], side: str
     ) -> object:
         """Return what a field was, or became."""
-        read, told = self._reader(utc=True), _reference(values, side)
+        read, told = self.reader(utc=True), _reference(values, side)
         number = values.get(f"{side}valuefloat", values.get(f"{side}valuemonetary"))
         found: object = None
         match name:

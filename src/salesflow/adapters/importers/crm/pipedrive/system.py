@@ -25,12 +25,6 @@ from salesflow.adapters.importers.crm.pipedrive.records import (
     in_one_form,
     name_in,
 )
-from salesflow.adapters.importers.crm.reading import (
-    NO_CURRENCY,
-    UNNAMED_CURRENCY,
-    ValueReader,
-    readers_of,
-)
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
@@ -41,7 +35,6 @@ from salesflow.adapters.importers.crm.system import (
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
@@ -110,13 +103,11 @@ class Pipedrive(CrmSystem):
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._pipelines = NamedPipelines(MAIN, "Pipedrive", CLOSED_STAGES)
         self._customers: set[str] = set()
         self._names: dict[str, str] = {}
-        self._amounts_without_currency = self._zeros = False
+        self._zeros = False
         self._pipeline_of: dict[str, str] = {}
-        self._readers: tuple[ValueReader, ValueReader] | None = None
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a customer."""
@@ -175,23 +166,17 @@ class Pipedrive(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
-        self._readers = readers_of(self.context, self._days)
         return self._pipelines.all()
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._zeros:
-            found.append(NO_VALUE)
-        if self._amounts_without_currency and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
+    def left_open(self) -> list[Message]:
+        """Return what a value of 0 was taken for."""
+        return [NO_VALUE] if self._zeros else []
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an organization, or a person of one; a person of none is a customer."""
-        read, values = self._reader(utc=True), record.values
+        read, values = self.reader(utc=True), record.values
         at = read.time(values, "addtime")
         name = read.text(values, "name")
         if record.kind == "organization":
@@ -265,12 +250,12 @@ class Pipedrive(CrmSystem):
 
     def _look_at_deal(self, values: Mapping[str, Any]) -> None:
         for name in ("addtime", "wontime", "losttime", "updatetime", "expectedclosedate"):
-            self._days.see(str(values.get(name, "")))
+            self.days.see(str(values.get(name, "")))
         place = str(values.get("pipelineid", "")), str(values.get("stageid", ""))
         self._pipeline_of[str(values.get("id", ""))] = self._pipelines.see(*place)
         self._zeros |= _is_zero(values.get("value"))
         valued = "value" in values and not _is_zero(values["value"])
-        self._amounts_without_currency |= valued and "currency" not in values
+        self.has_amounts |= valued and "currency" not in values
         for column, named, prefix in (
             ("orgid", "orgname", ""),
             ("personid", "personname", PERSON),
@@ -294,15 +279,11 @@ class Pipedrive(CrmSystem):
 
     # Reading one deal.
 
-    def _reader(self, *, utc: bool) -> ValueReader:
-        assert self._readers is not None, "pipelines() comes first"
-        return self._readers[utc]
-
     def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values = record.values
-        read = self._reader(utc=values["utc"])
+        read = self.reader(utc=values["utc"])
         deal.currency = read.text(values, "currency")
         process, stage = self._pipelines.find(
             read.text(values, "pipelineid") or "", read.text(values, "stageid") or ""
@@ -334,24 +315,24 @@ class Pipedrive(CrmSystem):
     def _amount(self, value: object, currency: str | None, *, utc: bool = True) -> object:
         if value is None or _is_zero(value):
             return None
-        return self._reader(utc=utc).amount({"value": value}, "value", currency, is_float=True)
+        return self.reader(utc=utc).amount({"value": value}, "value", currency, is_float=True)
 
     def _probability(
         self, values: Mapping[str, Any], column: str, process: str, stage: str | None
     ) -> object:
-        share = self._reader(utc=True).percent(values, column)
+        share = self.reader(utc=True).percent(values, column)
         usual = self._pipelines.stage(process, stage or "")
         return None if usual is not None and usual.probability == share else share
 
     def _closed(self, values: Mapping[str, Any]) -> ReadTime | None:
         """Return when a deal was closed, as its own record says."""
-        read = self._reader(utc=values["utc"])
+        read = self.reader(utc=values["utc"])
         own = "wontime" if _status(read.text(values, "status")) == WON else "losttime"
         return read.time(values, own, "closetime")
 
     def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryRecord]:
         """Yield what the record of a deal says of its own times, where its changes are not."""
-        read, place = self._reader(utc=values["utc"]), deal.place or 0
+        read, place = self.reader(utc=values["utc"]), deal.place or 0
         stage, closed = deal.now.get("stage"), self._closed(values)
         entered = read.time(values, "stagechangetime")
         if stage is not None and entered is not None:
@@ -383,7 +364,7 @@ class Pipedrive(CrmSystem):
         if field not in FIELDS:
             deal.left_out[record.place] = Message(UNREAD_FIELD, field=named)
             return
-        at = self._reader(utc=True).time(values, "logtime")
+        at = self.reader(utc=True).time(values, "logtime")
         if at is None:
             raise RowError("is empty, and the fact needs it", "log_time")
         user = id_in(values.get("userid"))
@@ -431,7 +412,7 @@ class Pipedrive(CrmSystem):
 
     def _value(self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any]) -> object:
         """Return an attribute of a deal by its raw fields."""
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         found: object = None
         match name:
             case "stage" | "process" | "probability":

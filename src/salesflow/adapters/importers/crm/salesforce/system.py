@@ -12,7 +12,6 @@ from decimal import Decimal
 from typing import Any, ClassVar, Final
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
@@ -23,7 +22,6 @@ from salesflow.adapters.importers.crm.system import (
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
@@ -31,7 +29,6 @@ from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
 from salesflow.domain.deal.activities import CompetitorNamed
 from salesflow.domain.event import Fact
 from salesflow.domain.process import Category, ForecastCategory
-from salesflow.domain.wording import Message
 
 __all__ = ["Salesforce"]
 
@@ -143,12 +140,8 @@ class Salesforce(CrmSystem):
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._defined: dict[str, tuple[Decimal, CrmStage]] = {}
         self._seen: dict[str, _SeenStage] = defaultdict(_SeenStage)
-        self._currencies = False
-        self._amounts = False
-        self._reader: ValueReader | None = None
 
     def leave_out(self, record: CrmRecord) -> str | None:
         """Leave out what lies in the recycle bin."""
@@ -159,10 +152,10 @@ class Salesforce(CrmSystem):
         """Note stages and how days are written."""
         values = record.values
         for name in (*TIMES, *DAYS):
-            self._days.see(values.get(name, ""))
+            self.days.see(values.get(name, ""))
         self.registers_customers |= record.kind == "Account"
-        self._currencies |= "currencyisocode" in values
-        self._amounts |= "amount" in values
+        self.has_currencies |= "currencyisocode" in values
+        self.has_amounts |= "amount" in values
         if record.kind == "OpportunityStage":
             self._define(values)
         elif record.kind in ("Opportunity", "OpportunityHistory"):
@@ -199,28 +192,14 @@ class Salesforce(CrmSystem):
         if not any(stage.category == "open" for stage in stages):
             stages.insert(0, CrmStage("Prospecting", probability=Decimal("0.1")))
         self._stages = {stage.key: stage for stage in stages}
-        self._reader = ValueReader(
-            self._days.times(),
-            self._days.days(),
-            self.context.zone,
-            self.context.horizon,
-            self.context.currency,
-        )
         return [CrmPipeline("salesforce", "Salesforce", stages)]
-
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an account, or a contact of one."""
         del id
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         at = read.time(values, "createddate")
         if record.kind == "Account":
             yield (
@@ -265,10 +244,6 @@ class Salesforce(CrmSystem):
         deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
         return deal
 
-    def _values(self) -> ValueReader:
-        assert self._reader is not None, "pipelines() comes first"
-        return self._reader
-
     def _define(self, values: Mapping[str, Any]) -> None:
         label = _first(values, "apiname", "masterlabel")
         if label is None:
@@ -290,7 +265,7 @@ class Salesforce(CrmSystem):
         return str(_first(values, "stagename", "stage") or "")
 
     def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         deal.opened = read.time(values, "createddate")
@@ -311,7 +286,7 @@ class Salesforce(CrmSystem):
         deal.place = record.place
 
     def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryRecord:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         notes = deal.notes.setdefault(record.place, [])
         at = read.time(values, "createddate", "systemmodstamp", notes=notes)
         if at is None:
@@ -337,7 +312,7 @@ class Salesforce(CrmSystem):
         self, record: CrmRecord, currency: str | None
     ) -> dict[Attribute, object]:
         """Return the attributes that a row has after a save, an empty one as None."""
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         name = self._stage_name(values)
         if not name:
             raise RowError("is empty, and the fact needs it", "stagename")
@@ -382,7 +357,7 @@ class Salesforce(CrmSystem):
         *,
         snapshots: bool,
     ) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         name = _attribute(record)
         if name is None or (snapshots and name in IN_SNAPSHOTS):
             return
@@ -402,7 +377,7 @@ class Salesforce(CrmSystem):
     def _field_value(
         self, name: Attribute, values: Mapping[str, Any], column: str, currency: str | None
     ) -> object:
-        read = self._values()
+        read = self.read
         match name:
             case "amount":
                 return read.amount(values, column, currency)
@@ -416,7 +391,7 @@ class Salesforce(CrmSystem):
                 return read.text(values, column)
 
     def _competitor(self, deal: CrmDeal, record: CrmRecord) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         name = read.text(values, "competitorname")
         if name is None:
             raise RowError("is empty, and the fact needs it", "competitorname")
