@@ -7,7 +7,7 @@ it names the key and, once `mapping_file` has looked it up, the line.
 
 from collections.abc import Iterable
 from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic_core import ErrorDetails
 
@@ -23,6 +23,7 @@ __all__ = [
     "about",
     "allowed",
     "in_words",
+    "needed",
     "row_error",
 ]
 
@@ -76,6 +77,20 @@ class RowError(Exception):
         self.for_now = for_now
         self.column = column
         self.value = None if value is None else shortened(value)
+
+
+ValueT = TypeVar("ValueT")
+
+
+def needed(value: ValueT | None, column: str, of: str | None = None) -> ValueT:
+    """Return a value without which there is no fact; `of` says what it is of.
+
+    Raises:
+        RowError: when there is none.
+    """
+    if value is None:
+        raise RowError(REASONS["missing"], column, of)
+    return value
 
 
 class Adjustment(NamedTuple):

@@ -27,7 +27,7 @@ from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact,
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
 from salesflow.adapters.importers.source import SourceRule
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.times import ReadTime, occurred_at
 from salesflow.domain.deal.billing import ForecastGiven, ForecastPart, LineItemsAgreed
 from salesflow.domain.deal.merging import counterpart_of
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
@@ -267,16 +267,14 @@ class _Facts:
 
     def _add(self, told: ToldFact, label: str, order: FactOrder) -> None:
         at, found = told.at, self._found
-        occurred_at = "undated" if at is None else from_instant(at.instant).isoformat()
-        key = self._keys.of(told.fact, label, told.id, occurred_at, told.place)
+        when = "undated" if at is None else from_instant(at.instant).isoformat()
+        key = self._keys.of(told.fact, label, told.id, when, told.place)
         found.facts.append(
             ExtractedFact(
                 found.stream_id,
                 fact_source_id(found.object, key),
                 told.fact,
-                at.instant if at else None,
-                at.precision if at else "microsecond",
-                at.day if at else None,
+                *occurred_at(at),
                 told.actor,
                 told.place,
                 order,

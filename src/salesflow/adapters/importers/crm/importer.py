@@ -39,7 +39,7 @@ from salesflow.adapters.importers.report_entries import SourceFile
 from salesflow.adapters.importers.resume import KeptParts, fingerprint
 from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
 from salesflow.adapters.importers.source import ImportSource
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.times import ReadTime, occurred_at
 from salesflow.adapters.logs import Progress
 from salesflow.domain.deal.stages import DealOpened
 from salesflow.domain.event import Fact
@@ -353,9 +353,7 @@ class _CrmImport:
             object_id(self._system.name, id, "customer"),
             fact_source_id(id, key),
             fact,
-            at.instant if at else None,
-            at.precision if at else "microsecond",
-            at.day if at else None,
+            *occurred_at(at),
             None,
             place,
             FactOrder(0),

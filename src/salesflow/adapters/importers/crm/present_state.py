@@ -29,7 +29,7 @@ from salesflow.adapters.importers.extracted import (
 )
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.source import ImportSource
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.times import ReadTime, occurred_at
 from salesflow.domain.deal.merging import DealAbsorbed, MergingFact
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
@@ -208,9 +208,7 @@ class _Present:
                     deal.stream_id,
                     fact_source_id(deal.object, f"{when}/{rule}"),
                     fact.model_copy(update={"inferred": inferred}),
-                    at.instant if at else None,
-                    at.precision if at else "microsecond",
-                    at.day if at else None,
+                    *occurred_at(at),
                     None,
                     deal.place,
                     FactOrder(place + number, rules[rule]),

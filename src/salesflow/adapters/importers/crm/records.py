@@ -8,7 +8,7 @@ now, which a history may not reach, and what happened otherwise: quotes, competi
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from salesflow.adapters.importers.errors import Adjustment
@@ -44,18 +44,8 @@ Attribute = Literal[
 differs from that of the stage, an owner or a customer the id that the system gives it, lines a
 tuple of QuoteLine. A status (open, won, lost) stands beside the stage until `with_outcomes`
 makes one of the two."""
-ATTRIBUTES: Final[tuple[Attribute, ...]] = (
-    "process",
-    "stage",
-    "amount",
-    "expected_close",
-    "category",
-    "probability",
-    "owner",
-    "customer",
-    "lines",
-    "loss_reason",
-    "competitor",
+ATTRIBUTES: Final[tuple[Attribute, ...]] = tuple(
+    name for name in get_args(Attribute) if name != "status"
 )
 Values = Mapping[Attribute, object]
 

@@ -18,19 +18,23 @@ from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError, row_error
+from salesflow.adapters.importers.ids import object_id
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import MissingZoneError, ReadTime
-from salesflow.domain.customer import CustomerRegistered
+from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 
 __all__ = [
+    "BY_ITS_PEOPLE",
     "CUSTOMER",
     "CrmContext",
     "CrmPipeline",
     "CrmSystem",
     "customer_object",
+    "left_out_deal",
+    "name_by_id",
     "refusing",
 ]
 
@@ -46,6 +50,12 @@ def customer_object(id: str) -> str:
 
 
 UNNAMED: Final = Message(UNNAMED_CURRENCY, code=NO_CURRENCY)
+BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
+
+
+def name_by_id(id: str) -> str | None:
+    """Return what a customer is called of whom only an id is known; a number is no name."""
+    return None if id.isdigit() else id
 
 
 @contextmanager
@@ -60,6 +70,14 @@ def refusing(record: CrmRecord, refused: dict[int, RowError]) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001 - a record is listed, and the others are taken
         refused[record.place] = row_error(error, UNREADABLE)
+
+
+def left_out_deal(
+    id: str, records: Sequence[CrmRecord], own: str, because: str, of: str
+) -> CrmDeal:
+    """Return a deal with all its records left out: those of the kind that is it, and others."""
+    left_out = {each.place: because if each.kind == own else of for each in records}
+    return CrmDeal(id, left_out=left_out)
 
 
 class CrmContext(NamedTuple):
@@ -172,6 +190,23 @@ class CrmSystem(ABC):
         """Yield the facts of a customer's record: the key of each, and when it was."""
         del id, record
         yield from ()
+
+    def contact_person(
+        self,
+        id: str,
+        at: ReadTime | None,
+        *,
+        name: str | None,
+        position: str | None,
+        email: str | None,
+        phone: str | None,
+    ) -> tuple[str, Fact, ReadTime | None]:
+        """Return what `customer` yields of a person of a customer."""
+        person = object_id(self.name, id, "person")
+        added = ContactPersonAdded(
+            person_id=person, name=name, position=position, email=email, phone=phone
+        )
+        return f"person/{id}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""

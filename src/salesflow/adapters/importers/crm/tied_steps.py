@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from salesflow.adapters.importers.crm.records import Attribute, HistoryRecord, Values
 
-__all__ = ["in_order_of_time"]
+__all__ = ["by_number", "in_order_of_time"]
 
 
 PERMUTED_MAX = 6
@@ -51,6 +51,11 @@ def in_order_of_time(
             state.update(step.after)
         ordered += group
     return ordered, tied
+
+
+def by_number(step: HistoryRecord) -> str:
+    """Return what grows with every record of a system that numbers them: its number."""
+    return step.id.zfill(20) if step.id.isdigit() else ""
 
 
 def _stands_newest_first(steps: Sequence[HistoryRecord]) -> bool:

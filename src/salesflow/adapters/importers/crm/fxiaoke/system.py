@@ -9,7 +9,8 @@ and the report says it. Who imports every week has the history from then on.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from salesflow.adapters.importers.crm.chinese_forms import plain_number
+from salesflow.adapters.importers.crm import reading
+from salesflow.adapters.importers.crm.chinese_forms import plain_amount, plain_number
 from salesflow.adapters.importers.crm.deal_facts import SEEN
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.fxiaoke.stages import FxiaokeStages, StagePlace
@@ -30,11 +31,11 @@ from salesflow.adapters.importers.crm.system import (
     customer_object,
     refusing,
 )
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import id_text, object_id
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import id_text
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.activities import CompetitorNamed, ContactLogged
 from salesflow.domain.deal.quotes import QuoteLine
 from salesflow.domain.deal.stages import StageMoved
@@ -44,7 +45,7 @@ from salesflow.domain.wording import Message
 __all__ = ["Fxiaoke"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes", "是"})
+TRUE: Final = reading.TRUE | {"是"}
 VOID: Final = frozenset({"invalid", "作废", "已作废"})
 """States of life of a record in the bin."""
 AT_ONCE: Final = 60_000_000
@@ -186,14 +187,14 @@ class Fxiaoke(CrmSystem):
             )
             return
         person = id_text(values.get("id"), "id")
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=read.text(values, "name"),
             position=read.text(values, "jobtitle"),
             email=read.text(values, "email"),
             phone=read.text(values, "tel"),
         )
-        yield f"person/{person}", added, at
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -306,7 +307,7 @@ class Fxiaoke(CrmSystem):
         closed = self._stages.stages[deal.process][stage].category != "open"
         now: dict[Attribute, object] = {
             "stage": stage,
-            "amount": self._amount(values, "amount", deal.currency),
+            "amount": read.amount(plain_amount(values, "amount"), "amount", deal.currency),
             "expected_close": read.day(values, "closedate"),
             "probability": None if closed or probability == usual else probability,
             "owner": read.text(values, "owner", "ownerr"),
@@ -320,11 +321,6 @@ class Fxiaoke(CrmSystem):
         if reason is not None:
             now["loss_reason"] = reason
         return now
-
-    def _amount(self, values: Mapping[str, Any], name: str, currency: str | None) -> Any:  # noqa: ANN401
-        value = values.get(name)
-        plain = {name: plain_number(value) if isinstance(value, str) else value}
-        return self.read.amount(plain, name, currency)
 
     def _quote(self, deal: CrmDeal, record: CrmRecord, lines: Sequence[CrmRecord]) -> CrmQuote:
         read, values = self.read, record.values
@@ -341,7 +337,7 @@ class Fxiaoke(CrmSystem):
             tuple(
                 line for line in (self._line_or_none(each, currency) for each in own) if line
             ),
-            self._amount(values, "amount", currency),
+            read.amount(plain_amount(values, "amount"), "amount", currency),
             read.day(values, "validuntil"),
             read.text(values, "createdby", "createdbyr"),
         )
@@ -377,9 +373,7 @@ class Fxiaoke(CrmSystem):
 
     def _competitor(self, record: CrmRecord) -> ToldFact:
         read, values = self.read, record.values
-        name = read.text(values, "competitoridr", "competitorid")
-        if name is None:
-            raise RowError("is empty, and the fact needs it", "competitorid")
+        name = needed(read.text(values, "competitoridr", "competitorid"), "competitorid")
         fact = CompetitorNamed(competitor=name, note=read.text(values, "note"))
         id = read.text(values, "id") or name
         at = read.time(values, "createtime")

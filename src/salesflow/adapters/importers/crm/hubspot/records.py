@@ -11,7 +11,13 @@ It stands alone so that `hubspot.py` reads as what deals of HubSpot mean, whatev
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.exports import (
+    FILE,
+    CrmRecord,
+    TableShape,
+    plain_name,
+    used,
+)
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text
 
@@ -28,11 +34,7 @@ __all__ = [
 ]
 
 
-def _used(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-OF_DEALS: Final = _used(
+OF_DEALS: Final = used(
     "dealstage pipeline amount closedate createdate createdat hslastmodifieddate updatedat"
     " lastmodifieddate hubspotownerid dealowner dealcurrencycode currency closedlostreason"
     " hsmanualforecastcategory forecastcategory hsmergedobjectids mergeddealids hsobjectid id"
@@ -44,40 +46,40 @@ OF_TABLES: Final = frozenset(
     {
         *(f"property{name}" for name in OF_DEALS),
         *(f"properties{name}" for name in OF_DEALS),
-        *_used("isdeleted dealpipelineid dealpipelinestageid ownerid archived companies id"),
-        *_used("createdat updatedat fivetrandeleted"),
+        *used("isdeleted dealpipelineid dealpipelinestageid ownerid archived companies id"),
+        *used("createdat updatedat fivetrandeleted"),
     }
 )
 SHAPES: Final = (
     TableShape(
-        "merged", ("dealid|survivingdealid", "mergeddealid"), (), _used("fivetransynced")
+        "merged", ("dealid|survivingdealid", "mergeddealid"), (), used("fivetransynced")
     ),
     TableShape(
         "pipeline",
         ("id|pipelineid", "label", "stages"),
         (),
-        _used("displayorder archived"),
+        used("displayorder archived"),
     ),
     TableShape(
         "pipeline_row",
         ("pipelineid", "label", "displayorder"),
         (),
-        _used("active fivetrandeleted"),
+        used("active fivetrandeleted"),
     ),
     TableShape(
         "stage",
         ("stageid", "label", "pipelineid", "displayorder|probability|isclosed|closedwon"),
         (),
-        _used("displayorder probability isclosed closedwon active fivetrandeleted"),
+        used("displayorder probability isclosed closedwon active fivetrandeleted"),
     ),
     TableShape(
-        "deal_v1", ("dealid", "properties"), (), _used("isdeleted associations portalid")
+        "deal_v1", ("dealid", "properties"), (), used("isdeleted associations portalid")
     ),
     TableShape(
         "object",
         ("id", "properties", "createdat|updatedat|archived|propertieswithhistory"),
         ("deal", "compan", "contact"),
-        _used("propertieswithhistory createdat updatedat archived associations companies"),
+        used("propertieswithhistory createdat updatedat archived associations companies"),
     ),
     TableShape(
         "row",
@@ -93,13 +95,13 @@ SHAPES: Final = (
         "company_csv",
         ("recordid|companyid|hsobjectid", "companyname|name"),
         ("compan", "allcompan", "hubspotcrmexportsallcompan"),
-        _used("industry country countryregion createdate"),
+        used("industry country countryregion createdate"),
     ),
     TableShape(
         "contact_csv",
         ("recordid|contactid|hsobjectid", "firstname|lastname", "email"),
         (),
-        _used(
+        used(
             "firstname lastname jobtitle phone phonenumber mobilephonenumber createdate"
             " associatedcompanyid associatedcompanyids primaryassociatedcompanyid"
         ),
@@ -108,16 +110,16 @@ SHAPES: Final = (
         "history",
         ("dealid", "name|property", "value", "timestamp"),
         (),
-        _used("source sourcetype sourceid updatedbyuserid"),
+        used("source sourcetype sourceid updatedbyuserid"),
     ),
     TableShape(
-        "stage_history", ("dealid", "value", "dateentered"), (), _used("source sourceid")
+        "stage_history", ("dealid", "value", "dateentered"), (), used("source sourceid")
     ),
     TableShape(
         "values",
         ("id|recordid", "name", "#1|value|value1", "#2|time|time1|timestamp|timestamp1"),
         (),
-        _used("#* value* time* property @file"),
+        used("#* value* time* property @file"),
     ),
 )
 """The tables; what deals were merged is read first, then what stages there are."""

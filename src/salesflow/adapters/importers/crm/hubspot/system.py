@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.importers.crm.deal_facts import AS_EXPORTED
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.hubspot.history import (
     PropertyChange,
@@ -20,11 +21,7 @@ from salesflow.adapters.importers.crm.hubspot.history import (
     open_with,
     with_reasons,
 )
-from salesflow.adapters.importers.crm.hubspot.pipelines import (
-    ENTERED,
-    TRUE,
-    HubSpotPipelines,
-)
+from salesflow.adapters.importers.crm.hubspot.pipelines import ENTERED, HubSpotPipelines
 from salesflow.adapters.importers.crm.hubspot.records import (
     OF_DEALS,
     SHAPES,
@@ -34,20 +31,23 @@ from salesflow.adapters.importers.crm.hubspot.records import (
     in_one_form,
     own_id,
 )
-from salesflow.adapters.importers.crm.reading import ValueReader
+from salesflow.adapters.importers.crm.reading import TRUE, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.system import (
+    BY_ITS_PEOPLE,
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    left_out_deal,
+    name_by_id,
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.errors import Adjustment, RowError, needed
 from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Fact
 from salesflow.domain.process import ForecastCategory
@@ -97,11 +97,9 @@ ENTRIES_ONLY: Final = Message(
 )
 NO_DEAL: Final = "an object that is no deal, company or contact"
 NO_COMPANY: Final = "a contact of no company"
-BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
 UNREAD_PROPERTIES: Final = "properties that are not read: {names}"
 NAMED_MAX: Final = 20
 SINCE_SYNCED: Final = "merged before a connector saw it; no record says when"
-AS_EXPORTED: Final = "as the export has it now; no history says since when"
 
 
 class HubSpot(CrmSystem):
@@ -220,19 +218,19 @@ class HubSpot(CrmSystem):
             yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
         person = own_id(values)
         names = (read.text(values, "firstname"), read.text(values, "lastname"))
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=" ".join(name for name in names if name) or None,
             position=read.text(values, "jobtitle"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "phonenumber", "mobilephonenumber"),
         )
-        yield f"person/{person}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return a company of which only deals speak; its id is no name."""
         del deal
-        return CustomerRegistered(name=None if id.isdigit() else id)
+        return CustomerRegistered(name=name_by_id(id))
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -240,10 +238,7 @@ class HubSpot(CrmSystem):
         """Return a deal with its history."""
         deal = CrmDeal(id)
         if self._is_deleted(id, records):
-            for record in records:
-                own = record.kind == "deal"
-                deal.left_out[record.place] = DELETED if own else OF_DELETED
-            return deal
+            return left_out_deal(id, records, "deal", DELETED, OF_DELETED)
         changes: list[PropertyChange] = []
         for record in sorted(records, key=lambda each: each.kind != "deal"):
             with refusing(record, refused):
@@ -389,9 +384,7 @@ class HubSpot(CrmSystem):
                 note = Message(CAPPED, count=VALUES_MAX)
                 deal.notes.setdefault(record.place, []).append(Adjustment(note, name, None))
             for entry in entries:
-                at = self._time(entry, "timestamp", utc=True)
-                if at is None:
-                    raise RowError("is empty, and the fact needs it", "timestamp")
+                at = needed(self._time(entry, "timestamp", utc=True), "timestamp")
                 value = entry["value"]
                 text = None if value in (None, "") else str(value)
                 yield PropertyChange(record.place, at, name, text, actor_of(entry))
@@ -415,9 +408,8 @@ class HubSpot(CrmSystem):
         if plain not in (*TRACKED, "dealcurrencycode"):
             deal.left_out[record.place] = Message(UNREAD, property=name)
             return
-        at = self._time(values, "dateentered" if entered else "timestamp", utc=True)
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "timestamp")
+        column = "dateentered" if entered else "timestamp"
+        at = needed(self._time(values, column, utc=True), "timestamp")
         yield PropertyChange(record.place, at, plain, values.get("value"), actor_of(values))
 
     def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[PropertyChange]:

@@ -16,6 +16,7 @@ from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
 from salesflow.adapters.importers.crm.outcome_beside_stage import (
     CLOSED_STAGES,
     LOST,
+    WHEN_CLOSED,
     WON,
     with_outcomes,
 )
@@ -25,27 +26,30 @@ from salesflow.adapters.importers.crm.pipedrive.records import (
     in_one_form,
     name_in,
 )
+from salesflow.adapters.importers.crm.reading import TRUE, is_zero
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
+    BY_ITS_PEOPLE,
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    left_out_deal,
+    name_by_id,
     refusing,
 )
-from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
+from salesflow.adapters.importers.crm.tied_steps import by_number, in_order_of_time
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.wording import Message
 
 __all__ = ["Pipedrive"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes"})
 MAIN: Final = "pipedrive"
 FIELDS: Final[Mapping[str, Attribute]] = {
     "stageid": "stage",
@@ -74,9 +78,7 @@ DELETED: Final = "deleted in Pipedrive"
 OF_DELETED: Final = "about a deal that was deleted in Pipedrive"
 UNREAD_FIELD: Final = "changes of {field} are not read"
 UNREAD_KIND: Final = "items of this kind are not read: {kind}"
-WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
 TAKEN_UP_AGAIN: Final = "won a second time then; no record says when it was taken up again"
-BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
 NO_VALUE: Final = Message("a value of 0 is taken for none; the system writes it where none is")
 ENDED: Final[Mapping[str, str]] = {"won": WON, "lost": LOST}
 
@@ -191,20 +193,19 @@ class Pipedrive(CrmSystem):
             known = CustomerRegistered(name=organization, inferred=BY_ITS_PEOPLE)
             yield "customer", known, at
         person = id_text(values.get("id"), "id")
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=name,
             position=read.text(values, "jobtitle"),
             email=_first_of(values.get("email") or values.get("emails")),
             phone=_first_of(values.get("phone") or values.get("phones")),
         )
-        yield f"person/{person}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return a customer of whom only deals speak; an id is no name."""
         del deal
-        bare = id.removeprefix(PERSON)
-        name = self._names.get(id) or (None if bare.isdigit() else bare)
+        name = self._names.get(id) or name_by_id(id.removeprefix(PERSON))
         return CustomerRegistered(name=name, natural_person=id.startswith(PERSON))
 
     def deal(
@@ -213,10 +214,7 @@ class Pipedrive(CrmSystem):
         """Return a deal with its history."""
         deal = CrmDeal(id)
         if any(map(_is_deleted, records)):
-            for record in records:
-                own = record.kind == "deal"
-                deal.left_out[record.place] = DELETED if own else OF_DELETED
-            return deal
+            return left_out_deal(id, records, "deal", DELETED, OF_DELETED)
         changes: list[_FieldChange] = []
         raw: dict[str, Any] = {}
         for record in sorted(records, key=lambda each: each.kind != "deal"):
@@ -231,7 +229,7 @@ class Pipedrive(CrmSystem):
             place = deal.place if deal.place is not None else records[0].place
             with refusing(records[0]._replace(place=place), refused):
                 deal.steps += self._own_times(deal, raw)
-        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
+        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, by_number)
         with_outcomes(deal)
         return deal
 
@@ -253,8 +251,8 @@ class Pipedrive(CrmSystem):
             self.days.see(str(values.get(name, "")))
         place = str(values.get("pipelineid", "")), str(values.get("stageid", ""))
         self._pipeline_of[str(values.get("id", ""))] = self._pipelines.see(*place)
-        self._zeros |= _is_zero(values.get("value"))
-        valued = "value" in values and not _is_zero(values["value"])
+        self._zeros |= is_zero(values.get("value"))
+        valued = "value" in values and not is_zero(values["value"])
         self.has_amounts |= valued and "currency" not in values
         for column, named, prefix in (
             ("orgid", "orgname", ""),
@@ -300,7 +298,7 @@ class Pipedrive(CrmSystem):
             "expected_close": read.day(values, "expectedclosedate"),
             "owner": _reference(values.get("userid"), "user_id"),
             "customer": _customer(values),
-            "amount": self._amount(values.get("value"), deal.currency, utc=values["utc"]),
+            "amount": read.float_amount(values.get("value"), "value", deal.currency),
             "loss_reason": read.text(values, "lostreason"),
             "status": _status(read.text(values, "status")),
         }
@@ -311,11 +309,6 @@ class Pipedrive(CrmSystem):
         if deal.now["status"] in (WON, LOST):
             deal.stage_entered = self._closed(values) or deal.stage_entered
         deal.place = record.place
-
-    def _amount(self, value: object, currency: str | None, *, utc: bool = True) -> object:
-        if value is None or _is_zero(value):
-            return None
-        return self.reader(utc=utc).amount({"value": value}, "value", currency, is_float=True)
 
     def _probability(
         self, values: Mapping[str, Any], column: str, process: str, stage: str | None
@@ -364,9 +357,7 @@ class Pipedrive(CrmSystem):
         if field not in FIELDS:
             deal.left_out[record.place] = Message(UNREAD_FIELD, field=named)
             return
-        at = self.reader(utc=True).time(values, "logtime")
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "log_time")
+        at = needed(self.reader(utc=True).time(values, "logtime"), "log_time")
         user = id_in(values.get("userid"))
         yield _FieldChange(
             record.place,
@@ -421,7 +412,7 @@ class Pipedrive(CrmSystem):
                 found = _status(read.text(values, "status"))
             case "amount":
                 currency = read.text(values, "currency") or deal.currency
-                found = self._amount(values.get("value"), currency)
+                found = read.float_amount(values.get("value"), "value", currency)
             case "expected_close":
                 found = read.day(values, "expectedclosedate")
             case "owner":
@@ -481,13 +472,3 @@ def _first_of(value: object) -> str | None:
         rows.sort(key=lambda each: str(each.get("primary", "")).casefold() not in TRUE)
         return str(rows[0]["value"]) if rows else None
     return value if isinstance(value, str) and value else None
-
-
-def _is_zero(value: object) -> bool:
-    text = str(value if value is not None else "")
-    return bool(text) and not text.strip("0.,") and "0" in text
-
-
-def _number(step: HistoryRecord) -> str:
-    """Return what grows with every change: its number."""
-    return step.id.zfill(20) if step.id.isdigit() else ""

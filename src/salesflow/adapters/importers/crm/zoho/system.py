@@ -36,10 +36,10 @@ from salesflow.adapters.importers.crm.zoho.tables import (
     canonical_record,
 )
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import id_text, object_id
+from salesflow.adapters.importers.ids import id_text
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
@@ -151,14 +151,14 @@ class Zoho(CrmSystem):
         person = id_text(values.get("id"), "id")
         names = (values.get("firstname"), values.get("lastname"))
         full = " ".join(str(name) for name in names if name)
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=read.text(values, "fullname") or full or None,
             position=read.text(values, "title"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "mobile"),
         )
-        yield f"person/{person}", added, at
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
