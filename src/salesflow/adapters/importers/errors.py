@@ -6,11 +6,11 @@ it names the key and, once `mapping_file` has looked it up, the line.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import NamedTuple, TypeVar
 
 from pydantic_core import ErrorDetails
 
+from salesflow.domain.alike_names import closest
 from salesflow.domain.wording import Message, quoted, reason_of, shortened
 from salesflow.errors import InputError
 
@@ -123,7 +123,7 @@ class MappingError(InputError):
 def allowed(given: str, known: Iterable[str], what: str) -> str:
     """Return what there is instead of what was asked for, the likeliest first."""
     names = [shortened(name, NAME_MAX) for name in known]
-    close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
+    close = closest(given, names[:CLOSE_MAX])
     close = close or [name for name in names[:CLOSE_MAX] if name.endswith(f":{given}")]
     meant = f", did you mean {close[0]!r}?" if close else "."
     more = f" … ({len(names):,} in all)" if len(names) > NAMES_MAX else ""
