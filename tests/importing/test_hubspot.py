@@ -20,17 +20,11 @@ SHAPE = Path(__file__).parents[2].parent / "shared" / "data" / "hubspot_shape"
 
 @pytest.fixture
 def portal(desk: Desk) -> CrmFolder:
-    return written(CrmFolder(desk, HubSpot))
-
-
-def written(portal: CrmFolder) -> CrmFolder:
-    for name, content in HUBSPOT.items():
-        portal.write(name, content)
-    return portal
+    return CrmFolder(desk, HubSpot).write_all(HUBSPOT)
 
 
 def test_every_property_has_a_history_and_one_save_is_one_step(either_desk: Desk) -> None:
-    portal = written(CrmFolder(either_desk, HubSpot))
+    portal = CrmFolder(either_desk, HubSpot).write_all(HUBSPOT)
     report = portal.bring(timezone="Europe/Berlin")
     assert portal.told("1") == [
         "01-05 opened appointment",
