@@ -7,7 +7,13 @@ from typing import ClassVar, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.records import CrmDeal
+from salesflow.adapters.importers.crm.records import (
+    CrmDeal,
+    CrmPeriod,
+    CrmRate,
+    CrmRep,
+    CrmTeam,
+)
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.errors import RowError, row_error
 from salesflow.adapters.importers.times import MissingZoneError, ReadTime
@@ -17,23 +23,44 @@ from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 
 __all__ = [
-    "CUSTOMER",
+    "BESIDE",
+    "CALENDAR",
     "CrmContext",
     "CrmPipeline",
     "CrmSystem",
     "customer_object",
+    "rates_object",
     "refusing",
+    "rep_object",
+    "team_object",
 ]
 
 
 UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
-CUSTOMER: Final = "\x1dcustomer"
-"""Begins the name of what is put together of a customer; ids of deals never begin so."""
+BESIDE: Final = "\x1d"
+"""Begins the name of what is put together of anything but a deal; ids of deals never do."""
+CALENDAR: Final = f"{BESIDE}calendar{BESIDE}"
+"""The name under which the periods of the fiscal calendar are put together."""
 
 
 def customer_object(id: str) -> str:
     """Return the name under which records of a customer are put together."""
-    return f"{CUSTOMER}\x1d{id}"
+    return f"{BESIDE}customer{BESIDE}{id}"
+
+
+def rep_object(id: str) -> str:
+    """Return the name under which records of a user are put together."""
+    return f"{BESIDE}rep{BESIDE}{id}"
+
+
+def team_object(id: str) -> str:
+    """Return the name under which records of a team are put together."""
+    return f"{BESIDE}team{BESIDE}{id}"
+
+
+def rates_object(day: str) -> str:
+    """Return the name under which exchange rates of a day are put together."""
+    return f"{BESIDE}rates{BESIDE}{day}"
 
 
 @contextmanager
@@ -89,6 +116,12 @@ class CrmSystem(ABC):
         """Plain names of the columns that the tables of each kind have in this export."""
         self.registers_customers = False
         """Whether the export has a table of customers; `look` says so."""
+        self.owners: set[str] = set()
+        """Who owns or owned a deal; `look` says so. Other users are no reps."""
+        self.team_of: dict[str, str] = {}
+        """The team of each user, by its key; `look` says so."""
+        self.base_currency: str | None = None
+        """The currency that exchange rates are given against; `look` says so."""
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export registers a customer."""
@@ -134,6 +167,38 @@ class CrmSystem(ABC):
         """Yield the facts of a customer's record: the key of each, and when it was."""
         del id, record
         yield from ()
+
+    def rep(self, id: str, record: CrmRecord) -> CrmRep:
+        """Return what a record says of a user.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no table of users: {id} of {record.kind}")
+
+    def team(self, id: str, record: CrmRecord) -> CrmTeam:
+        """Return what a record says of a team.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no table of teams: {id} of {record.kind}")
+
+    def rate(self, record: CrmRecord) -> CrmRate:
+        """Return the exchange rate a record gives.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no table of rates: {record.kind}")
+
+    def period(self, record: CrmRecord) -> CrmPeriod | None:
+        """Return a period of the fiscal calendar; None of one that follows from the others.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no fiscal calendar: {record.kind}")
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""
