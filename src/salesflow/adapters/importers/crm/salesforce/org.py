@@ -8,9 +8,9 @@ from salesflow.adapters.importers.crm.reading import ValueReader
 from salesflow.adapters.importers.crm.records import CrmPeriod, CrmRate, CrmRep, CrmTeam
 from salesflow.adapters.importers.crm.salesforce.tables import first
 from salesflow.adapters.importers.errors import RowError
-from salesflow.domain.wording import Message
 
 __all__ = [
+    "FIRST_DAY",
     "OLD_RATES",
     "BaseCurrency",
     "holds_from_long_ago",
@@ -23,10 +23,7 @@ __all__ = [
 
 FIRST_DAY: Final = date(1900, 1, 2)
 """Rates that hold from before it on, as the first ones of an org do, hold from it on here."""
-OLD_RATES: Final = Message(
-    "exchange rates that hold from a day before 1900 on are told from {day} on",
-    day=FIRST_DAY,
-)
+OLD_RATES: Final = "exchange rates that hold from a day before 1900 on are told from {day} on"
 PERIODS: Final = ("year", "quarter", "month")
 EMPTY: Final = "is empty, and the fact needs it"
 

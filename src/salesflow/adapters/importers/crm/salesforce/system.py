@@ -23,6 +23,7 @@ from salesflow.adapters.importers.crm.records import (
     ToldFact,
 )
 from salesflow.adapters.importers.crm.salesforce.org import (
+    FIRST_DAY,
     OLD_RATES,
     BaseCurrency,
     holds_from_long_ago,
@@ -233,7 +234,7 @@ class Salesforce(CrmSystem):
         if self._changed_lines:
             found.append(CHANGED_LINES)
         if self._old_rates:
-            found.append(OLD_RATES)
+            found.append(Message(OLD_RATES, day=FIRST_DAY))
         return found
 
     def rep(self, id: str, record: CrmRecord) -> CrmRep:
