@@ -225,9 +225,7 @@ def test_users_who_own_deals_are_reps_by_their_names_and_roles_are_teams(
     assert (again.facts_recorded, again.facts_changed, again.rows_refused) == (0, 0, 0)
 
 
-def test_answers_call_an_owner_by_the_name_of_the_user(
-    org: CrmFolder, tmp_path: Path
-) -> None:
+def test_answers_call_an_owner_by_the_name_of_the_user(org: CrmFolder, tmp_path: Path) -> None:
     org.write("User.csv", USERS)
     with SalesFlow(f"sqlite:///{tmp_path / 'own.db'}", timezone="UTC") as flow:
         import_crm(Salesforce, org.folder, log=flow.log)
@@ -262,7 +260,9 @@ def test_a_rep_who_joined_here_stays_as_they_are(org: CrmFolder, desk: Desk) -> 
 
 # Currencies.
 
-CURRENCIES = "IsoCode,ConversionRate,IsCorporate,LastModifiedDate\nEUR,1,true,{0}\nUSD,1.1,false,{0}\n"
+CURRENCIES = (
+    "IsoCode,ConversionRate,IsCorporate,LastModifiedDate\nEUR,1,true,{0}\nUSD,1.1,false,{0}\n"
+)
 DATED = (
     "IsoCode,StartDate,NextStartDate,ConversionRate\n"
     "USD,0001-01-01,2026-01-01,1.05\nUSD,2026-01-01,9999-12-31,1.1\n"

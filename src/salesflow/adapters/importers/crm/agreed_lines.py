@@ -96,7 +96,7 @@ def _step(
 
 
 def _amount_at(deal: CrmDeal, at: Instant) -> object:
-    """Return the amount that the history of a deal tells of a time; None where it tells none."""
+    """Return the amount the history of a deal tells of a time; None where it tells none."""
     amount: object = None
     for step in deal.steps:
         if step.at.instant > at:

@@ -8,7 +8,7 @@ the database keeps is refused.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -16,7 +16,13 @@ from uuid import UUID
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.importers.crm.deal_facts import AS_EXPORTED
 from salesflow.adapters.importers.crm.exports import CrmRecord
-from salesflow.adapters.importers.crm.records import CrmPeriod, CrmRate, CrmTeam
+from salesflow.adapters.importers.crm.records import (
+    CrmDeal,
+    CrmPeriod,
+    CrmRate,
+    CrmRep,
+    CrmTeam,
+)
 from salesflow.adapters.importers.crm.system import BESIDE, CrmSystem, refusing
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
@@ -77,6 +83,8 @@ class BesideDeals:
     def __init__(self, system: CrmSystem, log: EventLog) -> None:
         self._system = system
         self._log = log
+        self._known: dict[str, list[Event]] = {}
+        """What is recorded of owners whom deals name."""
 
     def extract(
         self, rows: ObjectRows, records: Sequence[CrmRecord], lines: list[int]
@@ -96,6 +104,25 @@ class BesideDeals:
         for place, problem in refused.items():
             found.refuse(place, problem)
         return found
+
+    def owners(self, deal: CrmDeal, place: int) -> Iterator[ExtractedFact]:
+        """Yield as whom the owners of a deal are known, as far as the export says their names.
+
+        Each is told once, with the first deal that comes.
+        """
+        told = [deal.now.get("owner")]
+        told += [each.get("owner") for step in deal.steps for each in (step.before, step.after)]
+        for owner in dict.fromkeys(told):
+            name = self._system.owner_names.get(owner) if isinstance(owner, str) else None
+            if not isinstance(owner, str) or name is None:
+                continue
+            found = ExtractedDeal(f"rep {owner}", rep_id(owner), [place])
+            if owner not in self._known:
+                self._known[owner] = self._standing(found)
+            joined = self._joined(self._known[owner])
+            if joined is None or self._is_own(joined):
+                self._tell_rep(found, owner, CrmRep(name), place, self._known[owner])
+            yield from found.customers
 
     def _customer(
         self,
@@ -120,8 +147,8 @@ class BesideDeals:
         refused: dict[int, RowError],
     ) -> None:
         found.stream_id = rep_id(id)
-        events = without_retracted(self._log.stream(found.stream_id))
-        joined = next((e for e in events if isinstance(e.fact, RepJoined)), None)
+        events = self._standing(found)
+        joined = self._joined(events)
         if joined is None and id not in self._system.owners:
             return _leave_out(found, OWNS_NOTHING)
         if joined is not None and not self._is_own(joined):
@@ -130,22 +157,38 @@ class BesideDeals:
         for each in others:
             refused[each.place] = RowError(TOLD_TWICE)
         with refusing(record, refused):
-            rep = self._system.rep(id, record)
-            team, because = rep.team or self._system.name, AS_EXPORTED if rep.team else NO_TEAM
-            fact = RepJoined(rep=id, team=team, name=rep.name, inferred=because)
-            if joined is None:
-                _add(found, id, "rep", fact, rep.since, record.place)
-                return None
-            kept = joined.fact.model_copy(update={"name": fact.name})
-            _add(found, id, "rep", kept, _time_of(joined), record.place)
-            state = RepState()
-            for event in believed_history(events):
-                state.evolve(event)
-            if rep.team and state.team not in (None, rep.team) and self._is_last(events):
-                key = f"moved/{_count(events, RepMoved)}"
-                moved = RepMoved(team=rep.team, inferred=AS_EXPORTED)
-                _add(found, id, key, moved, rep.modified, record.place)
+            self._tell_rep(found, id, self._system.rep(id, record), record.place, events)
         return None
+
+    def _tell_rep(
+        self,
+        found: ExtractedDeal,
+        id: str,
+        rep: CrmRep,
+        place: int,
+        events: Sequence[Event],
+    ) -> None:
+        """Tell that somebody joined, or moved since an earlier export told it."""
+        joined = self._joined(events)
+        team, because = rep.team or self._system.name, AS_EXPORTED if rep.team else NO_TEAM
+        fact = RepJoined(rep=id, team=team, name=rep.name, inferred=because)
+        if joined is None:
+            _add(found, id, "rep", fact, rep.since, place)
+            return
+        kept = joined.fact.model_copy(update={"name": fact.name})
+        _add(found, id, "rep", kept, _time_of(joined), place)
+        state = RepState()
+        for event in believed_history(events):
+            state.evolve(event)
+        if rep.team and state.team not in (None, rep.team) and self._is_last(events):
+            moved = RepMoved(team=rep.team, inferred=AS_EXPORTED)
+            _add(found, id, f"moved/{_count(events, RepMoved)}", moved, rep.modified, place)
+
+    def _standing(self, found: ExtractedDeal) -> list[Event]:
+        return without_retracted(self._log.stream(found.stream_id))
+
+    def _joined(self, events: Sequence[Event]) -> Event | None:
+        return next((event for event in events if isinstance(event.fact, RepJoined)), None)
 
     def _team(
         self,
@@ -155,7 +198,7 @@ class BesideDeals:
         refused: dict[int, RowError],
     ) -> None:
         found.stream_id = team_id(id)
-        events = without_retracted(self._log.stream(found.stream_id))
+        events = self._standing(found)
         teams = {t for rep, t in self._system.team_of.items() if rep in self._system.owners}
         if not events and id not in teams:
             return _leave_out(found, NO_REP)

@@ -329,4 +329,6 @@ class _CrmImport:
             registered = self._system.customer_named(customer, deal)
             key = fact_source_id(customer, "customer")
             found.customers.append(beside_fact(stream, key, registered, None, found.place))
+        if not deal.is_unknown and found.place not in found.refused:
+            found.customers += self._beside.owners(deal, found.place)
         return found

@@ -118,10 +118,17 @@ class CrmSystem(ABC):
         """Whether the export has a table of customers; `look` says so."""
         self.owners: set[str] = set()
         """Who owns or owned a deal; `look` says so. Other users are no reps."""
+        self.owner_names: dict[str, str] = {}
+        """What owners are called, where no table of users is read; `look` says so."""
         self.team_of: dict[str, str] = {}
         """The team of each user, by its key; `look` says so."""
         self.base_currency: str | None = None
         """The currency that exchange rates are given against; `look` says so."""
+
+    def name_owner(self, id: object, name: object) -> None:
+        """Note what an owner is called whose id is known; an empty one is none."""
+        if isinstance(id, str) and isinstance(name, str) and id and name and id != name:
+            self.owner_names.setdefault(id, name)
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export registers a customer."""

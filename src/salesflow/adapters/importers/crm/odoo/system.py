@@ -176,6 +176,8 @@ class Odoo(CrmSystem):
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the one pipeline: teams share it, and stages of one team are in it too."""
         self._readers = readers_of(self.context, self._days)
+        for user in self._names.all("user"):
+            self.name_owner(user.id, user.name)
         return self._stages.all()
 
     def assumed(self) -> list[Message]:

@@ -40,6 +40,7 @@ SHAPES: Final = (
         _used("dealprobability activeflag isdeleted pipelinename"),
     ),
     TableShape("pipeline", ("id", "name"), ("pipeline",), _used("ordernr active isdeleted")),
+    TableShape("user", ("id", "name"), ("user",), _used("activeflag")),
     TableShape("recents", ("item", "id", "data"), (), _used("")),
     TableShape(
         "organization",
@@ -97,7 +98,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "laststagechange": "stagechangetime",
     "isdeleted": "deleted",
 }
-ITEMS: Final = frozenset({"deal", "person", "organization", "stage", "pipeline"})
+ITEMS: Final = frozenset({"deal", "person", "organization", "stage", "pipeline", "user"})
 """Kinds of items of a list of recent ones that are read."""
 
 
