@@ -1,4 +1,4 @@
-"""Names of reps and lines of deals that exports of other systems hold, by what is common to all."""
+"""Names of reps and lines of deals in exports of other systems, by what is common to all."""
 
 import json
 from typing import Any
