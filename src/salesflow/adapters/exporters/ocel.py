@@ -11,6 +11,7 @@ They are gathered in a SQLite file of its own (what is met a thousand times is k
 nothing in memory), and written from there in each of the three formats: see `ocel_files`.
 """
 
+import json
 import sqlite3
 from collections.abc import Mapping
 from datetime import datetime
@@ -39,7 +40,14 @@ from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, from_instant
 from salesflow.presentation.messages import say
 
-__all__ = ["GATHERED_OBJECTS", "GatheredLog", "gather_ocel", "utc_text"]
+__all__ = [
+    "GATHERED_OBJECTS",
+    "LONG_FLOAT",
+    "RECORDED_BY",
+    "GatheredLog",
+    "gather_ocel",
+    "utc_text",
+]
 
 
 GATHERED_OBJECTS: Final = ("contact person", "customer", "deal", "product", "quote", "rep")
@@ -49,21 +57,22 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE object (id TEXT PRIMARY KEY, type TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE event (number INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL,
-    time INTEGER NOT NULL, actor TEXT);
-CREATE TABLE event_attribute (event INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
-    value TEXT NOT NULL, PRIMARY KEY (event, name)) WITHOUT ROWID;
+    time INTEGER NOT NULL, actor TEXT, said TEXT NOT NULL, related TEXT NOT NULL);
+CREATE TABLE event_attribute (type TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY (type, name, kind)) WITHOUT ROWID;
 CREATE TABLE object_attribute (object TEXT NOT NULL, number INTEGER NOT NULL,
     name TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (object, number, name)) WITHOUT ROWID;
-CREATE TABLE event_object (event INTEGER NOT NULL, object TEXT NOT NULL,
-    qualifier TEXT NOT NULL, PRIMARY KEY (event, object, qualifier)) WITHOUT ROWID;
 CREATE TABLE object_object (source TEXT NOT NULL, target TEXT NOT NULL,
     qualifier TEXT NOT NULL, PRIMARY KEY (source, target, qualifier)) WITHOUT ROWID;
 """
-RECORDED_BY: Final = (
-    "INSERT OR IGNORE INTO event_object SELECT number, 'rep:' || actor, 'recorded by'"
-    " FROM event WHERE actor IS NOT NULL AND 'rep:' || actor IN (SELECT id FROM object)"
+RECORDED_BY: Final = "recorded by"
+"""As what an event is related to who recorded it, where that is a rep."""
+NO_REPS: Final = (
+    "UPDATE event SET actor = NULL"
+    " WHERE actor IS NOT NULL AND 'rep:' || actor NOT IN (SELECT id FROM object)"
 )
+_json: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 LASTING: Final = frozenset(
     {
         *("customer", "owner", "collaborator", "contact person", "quote", "product"),
@@ -75,6 +84,10 @@ SAID_OF: Final = (
     *("name", "segment", "region", "natural_person", "customer_since", "team", "level"),
 )
 """What facts of customers and reps say that lasts."""
+DIGITS_OF_FLOAT: Final = 15
+"""A floating-point number of 64 bits keeps so many digits as they are written."""
+LONG_FLOAT: Final = "long float"
+"""The type of a number with more digits; OCEL knows it as a float."""
 NO_NUMBER: Final = Decimal("NaN")
 TWIN_IDS: Final = (
     "UPDATE event SET id = id || '/' || number"
@@ -107,13 +120,17 @@ def gather_ocel(
     gathering = _Gathering(into, histories, personal=personal)
     for stream in histories.of(HOMES, progress):
         gathering.take(stream)
-    into.execute(RECORDED_BY)
+    gathering.finish()
+    into.execute(NO_REPS)
     into.execute(TWIN_IDS)
     into.execute("COMMIT")
-    tables = ("event", "object", "event_object", "object_object")
-    events, objects, related, connected = (
-        into.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables
+    events, by_reps, objects, connected = (
+        into.execute(f"SELECT count({what}").fetchone()[0]
+        for what in (
+            *("*) FROM event", "actor) FROM event", "*) FROM object", "*) FROM object_object"),
+        )
     )
+    related = gathering.related + by_reps
     return GatheredLog(events, objects, related, connected, histories.left_out)
 
 
@@ -130,6 +147,12 @@ class _Gathering:
     ) -> None:
         self._into, self._histories, self._personal = into, histories, personal
         self._number = 0
+        self.related = 0
+        """How many relations of events were gathered."""
+        self._relations: dict[tuple[str, str], None] = {}
+        """The relations of the event at hand."""
+        self._kinds: dict[tuple[str, str, str], None] = {}
+        """The attributes of each type of events, and of what types these are."""
         self._rows: dict[str, dict[tuple[object, ...], None]] = {}
         """Rows of the stream at hand by their table; what is met again is there once."""
         self._known: dict[str, dict[str, Scalar | None]] = {}
@@ -142,8 +165,8 @@ class _Gathering:
         state = DealState(ReplayContext(self._histories.processes))
         for event in stream.history:
             self._number += 1
+            self._relations = {}
             irregular = state.evolve(event) if stream.home == "deal" else None
-            self._event(event, irregular)
             self._relate(me, stream.home)
             for named in named_in(event.fact, stream.home, stream.id):
                 self._name(me, named, irregular)
@@ -152,9 +175,14 @@ class _Gathering:
             else:
                 self._say_of(me, event, event.fact)
             self._person(me, event)
+            self._event(event, irregular)
         for table, rows in self._rows.items():
             marks = ", ".join("?" * len(next(iter(rows))))
             self._into.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
+
+    def finish(self) -> None:
+        """Put in of what types the attributes of events are."""
+        self._into.executemany("INSERT INTO event_attribute VALUES (?, ?, ?)", self._kinds)
 
     def _add(self, table: str, *row: object) -> None:
         self._rows.setdefault(table, {})[row] = None
@@ -196,7 +224,6 @@ class _Gathering:
     def _event(self, event: Event, irregular: str | None) -> None:
         fact = event.fact
         id_, kind = str(event.event_id), fact.kind
-        self._add("event", self._number, id_, kind, event.effective, event.actor)
         said: dict[str, Scalar | None] = {
             "position": event.position,
             "recorded_at": from_instant(event.recorded),
@@ -212,8 +239,15 @@ class _Gathering:
             Attribute(f"fact_{name}" if name in said else name, value)
             for name, value in attributes_of(fact, personal=self._personal)
         ]
-        for name, value in known:
-            self._add("event_attribute", self._number, name, *_typed(value))
+        texts = []
+        for name, value in sorted(known):
+            of, text = _typed(value)
+            self._kinds[kind, name, of] = None
+            texts.append({"name": name, "value": text})
+        related = [{"objectId": id, "qualifier": as_} for id, as_ in sorted(self._relations)]
+        self.related += len(related)
+        shown = (_json(texts), _json(related))
+        self._add("event", self._number, id_, kind, event.effective, event.actor, *shown)
 
     def _object(self, kind: str, key: str) -> str:
         id = f"{kind}:{key}"
@@ -228,7 +262,7 @@ class _Gathering:
             self._connect(me, other, named.qualifier)
 
     def _relate(self, object: str, qualifier: str) -> None:
-        self._add("event_object", self._number, object, qualifier)
+        self._relations[object, qualifier] = None
 
     def _connect(self, source: str, target: str, qualifier: str) -> None:
         self._add("object_object", source, target, qualifier)
@@ -286,7 +320,8 @@ def _typed(value: Scalar) -> tuple[str, str]:
     if isinstance(value, int):
         return "integer", str(value)
     if isinstance(value, Decimal):
-        return "float", f"{value:f}"
+        many = len(value.as_tuple().digits) > DIGITS_OF_FLOAT
+        return LONG_FLOAT if many else "float", f"{value:f}"
     if isinstance(value, datetime):
         text = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
         return "time", text

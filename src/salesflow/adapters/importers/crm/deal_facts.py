@@ -321,6 +321,8 @@ def _split(
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break
+        if "lines" in step.after:
+            break  # an opening has no lines
         if step.before.get("stage") not in (None, step.after.get("stage")):
             break  # it left a stage, so that it was in that one before
         opening.append(step)
@@ -343,7 +345,7 @@ def changes(
     if owner != was.get("owner") and owner is not None:
         yield "owner_assigned", OwnerAssigned(owner=owner)
     lines: Any = now.get("lines")
-    if lines and lines != was.get("lines"):
+    if lines is not None and lines != (was.get("lines") or ()):
         yield "line_items_agreed", LineItemsAgreed(lines=lines)
         was = {**was, "amount": total_of(lines) or was.get("amount")}
     forecast = _forecast(was, now)

@@ -7,6 +7,8 @@ now, which a history may not reach, and what happened otherwise: quotes, competi
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
@@ -19,6 +21,10 @@ __all__ = [
     "ATTRIBUTES",
     "Attribute",
     "CrmDeal",
+    "CrmPeriod",
+    "CrmRate",
+    "CrmRep",
+    "CrmTeam",
     "HistoryRecord",
     "ToldFact",
     "Values",
@@ -83,6 +89,42 @@ class ToldFact(NamedTuple):
     fact: Fact
     at: ReadTime | None
     actor: str | None = None
+
+
+class CrmRep(NamedTuple):
+    """A user of the system who sells, as the export has them now."""
+
+    name: str | None
+    since: ReadTime | None = None
+    """When they became a user."""
+    team: str | None = None
+    """The key of the team they are in now; None where the export names none."""
+    modified: ReadTime | None = None
+    """When the record was changed last."""
+
+
+class CrmTeam(NamedTuple):
+    """A team of the system, as the export has it now."""
+
+    name: str
+    since: ReadTime | None = None
+    modified: ReadTime | None = None
+
+
+class CrmRate(NamedTuple):
+    """Units of a currency for one of the base, from a day on."""
+
+    day: ReadTime
+    currency: str
+    rate: Decimal
+
+
+class CrmPeriod(NamedTuple):
+    """A year, quarter or month of the fiscal calendar, by its first and last day."""
+
+    kind: str
+    first: date
+    last: date
 
 
 @dataclass

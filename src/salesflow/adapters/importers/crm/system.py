@@ -14,7 +14,13 @@ from salesflow.adapters.importers.crm.reading import (
     ValueReader,
     readers_of,
 )
-from salesflow.adapters.importers.crm.records import CrmDeal
+from salesflow.adapters.importers.crm.records import (
+    CrmDeal,
+    CrmPeriod,
+    CrmRate,
+    CrmRep,
+    CrmTeam,
+)
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import RowError, row_error
@@ -27,26 +33,47 @@ from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
 
 __all__ = [
+    "BESIDE",
     "BY_ITS_PEOPLE",
-    "CUSTOMER",
+    "CALENDAR",
     "CrmContext",
     "CrmPipeline",
     "CrmSystem",
     "customer_object",
     "left_out_deal",
     "name_by_id",
+    "rates_object",
     "refusing",
+    "rep_object",
+    "team_object",
 ]
 
 
 UNREADABLE: Final = "cannot be taken ({why}); mend it where it comes from"
-CUSTOMER: Final = "\x1dcustomer"
-"""Begins the name of what is put together of a customer; ids of deals never begin so."""
+BESIDE: Final = "\x1d"
+"""Begins the name of what is put together of anything but a deal; ids of deals never do."""
+CALENDAR: Final = f"{BESIDE}calendar{BESIDE}"
+"""The name under which the periods of the fiscal calendar are put together."""
 
 
 def customer_object(id: str) -> str:
     """Return the name under which records of a customer are put together."""
-    return f"{CUSTOMER}\x1d{id}"
+    return f"{BESIDE}customer{BESIDE}{id}"
+
+
+def rep_object(id: str) -> str:
+    """Return the name under which records of a user are put together."""
+    return f"{BESIDE}rep{BESIDE}{id}"
+
+
+def team_object(id: str) -> str:
+    """Return the name under which records of a team are put together."""
+    return f"{BESIDE}team{BESIDE}{id}"
+
+
+def rates_object(day: str) -> str:
+    """Return the name under which exchange rates of a day are put together."""
+    return f"{BESIDE}rates{BESIDE}{day}"
 
 
 UNNAMED: Final = Message(UNNAMED_CURRENCY, code=NO_CURRENCY)
@@ -131,6 +158,19 @@ class CrmSystem(ABC):
         """Plain names of the columns that the tables of each kind have in this export."""
         self.registers_customers = False
         """Whether the export has a table of customers; `look` says so."""
+        self.owners: set[str] = set()
+        """Who owns or owned a deal; `look` says so. Other users are no reps."""
+        self.owner_names: dict[str, str] = {}
+        """What owners are called, where no table of users is read; `look` says so."""
+        self.team_of: dict[str, str] = {}
+        """The team of each user, by its key; `look` says so."""
+        self.base_currency: str | None = None
+        """The currency that exchange rates are given against; `look` says so."""
+
+    def name_owner(self, id: object, name: object) -> None:
+        """Note what an owner is called whose id is known; an empty one is none."""
+        if isinstance(id, str) and isinstance(name, str) and id and name and id != name:
+            self.owner_names.setdefault(id, name)
 
     @cached_property
     def read(self) -> ValueReader:
@@ -207,6 +247,38 @@ class CrmSystem(ABC):
             person_id=person, name=name, position=position, email=email, phone=phone
         )
         return f"person/{id}", added, at
+
+    def rep(self, id: str, record: CrmRecord) -> CrmRep:
+        """Return what a record says of a user.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no table of users: {id} of {record.kind}")
+
+    def team(self, id: str, record: CrmRecord) -> CrmTeam:
+        """Return what a record says of a team.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no table of teams: {id} of {record.kind}")
+
+    def rate(self, record: CrmRecord) -> CrmRate:
+        """Return the exchange rate a record gives.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no table of rates: {record.kind}")
+
+    def period(self, record: CrmRecord) -> CrmPeriod | None:
+        """Return a period of the fiscal calendar; None of one that follows from the others.
+
+        Raises:
+            RowError: when it cannot be taken.
+        """
+        raise NotImplementedError(f"{self.name} has no fiscal calendar: {record.kind}")
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""

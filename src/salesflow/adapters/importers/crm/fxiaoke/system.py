@@ -137,6 +137,7 @@ class Fxiaoke(CrmSystem):
                 self._stages.see(values)
                 self._present.update(values)
                 self._name("deal", values.get("id"), values.get("name"))
+                self.name_owner(values.get("owner"), values.get("ownerr"))
                 self._all += 1
                 entered = values.get("stgchangedtime", values.get("createtime"))
                 self._moved += entered != values.get("createtime")

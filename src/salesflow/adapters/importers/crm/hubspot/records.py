@@ -25,11 +25,13 @@ __all__ = [
     "OF_DEALS",
     "SHAPES",
     "StageRow",
+    "associated_ids",
     "companies_of",
     "history_of",
     "ids_in",
     "in_one_form",
     "own_id",
+    "owner_of",
     "stages_of",
 ]
 
@@ -79,7 +81,16 @@ SHAPES: Final = (
         "object",
         ("id", "properties", "createdat|updatedat|archived|propertieswithhistory"),
         ("deal", "compan", "contact"),
-        used("propertieswithhistory createdat updatedat archived associations companies"),
+        used(
+            "propertieswithhistory createdat updatedat archived archivedat associations"
+            " companies"
+        ),
+    ),
+    TableShape(
+        "line_object",
+        ("id", "properties", "createdat|updatedat|archived"),
+        ("line",),
+        used("createdat updatedat archived archivedat associations"),
     ),
     TableShape(
         "row",
@@ -89,6 +100,9 @@ SHAPES: Final = (
         ),
         (),
         OF_TABLES,
+    ),
+    TableShape(
+        "owner", ("id|ownerid", "firstname|lastname", "email"), ("owner",), used("lastname")
     ),
     TableShape("csv", ("recordid|dealid|hsobjectid", "dealname"), (), OF_DEALS),
     TableShape(
@@ -146,6 +160,8 @@ ALIASES: Final[Mapping[str, str]] = {
 KINDS: Final = (
     ("deal", {"dealname", "dealstage", "closedate"}),
     ("contact", {"firstname", "lastname", "email"}),
+    ("line_item", {"quantity", "hslineitemcurrencycode"}),
+    ("unread", {"hssku", "hsproductid", "hsproducttype", "hscostofgoodssold"}),
     ("company", {"domain", "name"}),
 )
 """Kinds of objects, and properties of which one tells it."""
@@ -156,7 +172,7 @@ def in_one_form(record: CrmRecord) -> CrmRecord:
     """Return a deal or company in one form; other records as they are."""
     values = record.values
     match record.kind:
-        case "object":
+        case "object" | "line_object":
             return _object(record)
         case "deal_v1":
             return _v1(record)
@@ -187,15 +203,30 @@ def _object(record: CrmRecord) -> CrmRecord:
         present.setdefault(name, entries[0]["value"] if entries else None)
     around = {
         name: values[name]
-        for name in ("id", "createdat", "updatedat", "archived")
+        for name in ("id", "createdat", "updatedat", "archived", "archivedat")
         if name in values
     }
     kind = next((kind for kind, names in KINDS if names & set(present)), "unread")
     companies = _companies(values.get("companies")) or _associated(values.get("associations"))
     if kind != "deal":
         told_as = {**present, **around, "companies": companies}
+        if kind == "line_item":
+            told_as["associations"] = values.get("associations")
         return CrmRecord(kind, record.place, told_as)
-    return _deal(record, {**present, **around}, told, companies, utc=True)
+    deal = _deal(record, {**present, **around}, told, companies, utc=True)
+    lines = associated_ids(values.get("associations"), "line")
+    return deal._replace(values={**deal.values, "lines": lines})
+
+
+def associated_ids(associations: object, kind: str) -> list[str]:
+    """Return the ids of what a record is associated with, of kinds whose names begin so."""
+    found: list[str] = []
+    for name, given in associations.items() if isinstance(associations, dict) else ():
+        results = given.get("results") if isinstance(given, dict) else given
+        if plain_name(name).startswith(kind) and isinstance(results, list):
+            told = [each for each in results if isinstance(each, dict)]
+            found += [str(each.get("id") or each.get("toObjectId") or "") for each in told]
+    return [id for id in dict.fromkeys(found) if id]
 
 
 def _v1(record: CrmRecord) -> CrmRecord:
@@ -231,7 +262,13 @@ def _deal(
     return CrmRecord(
         "deal",
         record.place,
-        {"values": present, "history": told, "companies": companies, "utc": utc},
+        {
+            "values": present,
+            "history": told,
+            "companies": companies,
+            "lines": [],
+            "utc": utc,
+        },
     )
 
 
@@ -344,9 +381,17 @@ def companies_of(values: Mapping[str, Any]) -> list[str]:
 
 
 def own_id(values: Mapping[str, Any]) -> str:
-    """Return the id of a company or contact."""
-    names = ("id", "recordid", "companyid", "hsobjectid")
+    """Return the id of a company, contact or owner."""
+    names = ("id", "recordid", "companyid", "ownerid", "hsobjectid")
     return id_text(next((values[name] for name in names if name in values), None), "id")
+
+
+def owner_of(values: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the id of an owner, and the name."""
+    names = (values.get("firstname"), values.get("lastname"))
+    full = " ".join(str(each) for each in names if each)
+    email = values.get("email")
+    return own_id(values), full or (str(email) if email else None)
 
 
 def ids_in(value: object) -> set[str]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.importers.crm.agreed_lines import CHANGED_LINES, CrmLine, add_lines
 from salesflow.adapters.importers.crm.deal_facts import AS_EXPORTED
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.hubspot.history import (
@@ -21,7 +22,12 @@ from salesflow.adapters.importers.crm.hubspot.history import (
     open_with,
     with_reasons,
 )
-from salesflow.adapters.importers.crm.hubspot.pipelines import ENTERED, HubSpotPipelines
+from salesflow.adapters.importers.crm.hubspot.lines import OF_NO_DEAL, HubSpotLines
+from salesflow.adapters.importers.crm.hubspot.pipelines import (
+    ENTERED,
+    FORECAST,
+    HubSpotPipelines,
+)
 from salesflow.adapters.importers.crm.hubspot.records import (
     OF_DEALS,
     SHAPES,
@@ -30,6 +36,7 @@ from salesflow.adapters.importers.crm.hubspot.records import (
     ids_in,
     in_one_form,
     own_id,
+    owner_of,
 )
 from salesflow.adapters.importers.crm.reading import TRUE, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
@@ -50,23 +57,11 @@ from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Fact
-from salesflow.domain.process import ForecastCategory
 from salesflow.domain.wording import Message
 
 __all__ = ["HubSpot"]
 
 
-FORECAST: Final[Mapping[str, ForecastCategory]] = {
-    "pipeline": "pipeline",
-    "bestcase": "best_case",
-    "mostlikely": "commit",
-    "commit": "commit",
-    "closed": "closed",
-    "closedwon": "closed",
-    "omit": "omitted",
-    "omitted": "omitted",
-    "notforecasted": "omitted",
-}
 TRACKED: Final[Mapping[str, Attribute]] = {
     "dealstage": "stage",
     "pipeline": "process",
@@ -117,6 +112,7 @@ class HubSpot(CrmSystem):
         super().__init__(context)
         self._pipelines = HubSpotPipelines()
         self._absorbed: set[str] = set()
+        self._lines = HubSpotLines()
         self._ids: set[str] = set()
         self._pipeline_of: dict[str, str] = {}
         self._companies: set[str] = set()
@@ -135,6 +131,8 @@ class HubSpot(CrmSystem):
         """Leave out objects of other kinds, and contacts of no company."""
         if record.kind == "unread":
             return NO_DEAL
+        if record.kind == "line_item" and self._lines.deal_of(record.values) is None:
+            return OF_NO_DEAL
         alone = record.kind == "contact" and not companies_of(record.values)
         return NO_COMPANY if alone else None
 
@@ -155,26 +153,26 @@ class HubSpot(CrmSystem):
             case "company" | "company_csv":
                 self._companies.add(own_id(values))
             case _:
-                pass
+                self._look_around(record)
 
     def object_of(self, record: CrmRecord) -> str | None:
         """Return the deal or company a record is about."""
         values = record.values
         match record.kind:
-            case "pipeline" | "pipeline_row" | "stage":
+            case "pipeline" | "pipeline_row" | "stage" | "owner":
                 return None
             case "deal":
                 return id_text(values["values"].get("id"), "id")
             case "company" | "company_csv" | "contact":
                 of = companies_of(values) if record.kind == "contact" else []
                 return customer_object(of[0] if of else own_id(values))
-            case "merged":
-                survivor = values.get("dealid") or values.get("survivingdealid")
-                return id_text(survivor, "deal_id")
+            case "line_item":
+                return self._lines.deal_of(values)
             case "values":
                 return id_text(values.get("id") or values.get("recordid"), "id")
             case _:
-                return id_text(values.get("dealid"), "deal_id")
+                survivor = values.get("survivingdealid") if record.kind == "merged" else None
+                return id_text(values.get("dealid") or survivor, "deal_id")
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
@@ -183,6 +181,8 @@ class HubSpot(CrmSystem):
     def left_open(self) -> list[Message]:
         """Return what no history of stages tells, and what is not read."""
         found = [ENTRIES_ONLY] if self._entered_only else []
+        if self._lines.were_changed:
+            found.append(CHANGED_LINES)
         if self._unread:
             names = [*self._unread]
             more = " …" if len(names) > NAMED_MAX else ""
@@ -240,6 +240,7 @@ class HubSpot(CrmSystem):
         if self._is_deleted(id, records):
             return left_out_deal(id, records, "deal", DELETED, OF_DELETED)
         changes: list[PropertyChange] = []
+        lines: list[CrmLine] = []
         for record in sorted(records, key=lambda each: each.kind != "deal"):
             with refusing(record, refused):
                 match record.kind:
@@ -249,9 +250,14 @@ class HubSpot(CrmSystem):
                         self._merge(deal, record)
                     case "values":
                         changes += self._values_of(deal, record)
+                    case "line_item":
+                        read = self.reader(utc=True)
+                        lines.append(self._lines.line(record, read, self._time, deal.currency))
                     case _:
                         changes += self._change(deal, record)
         self._take_history(deal, changes, refused)
+        of_lines = {each.place for each in records if each.kind == "line_item"}
+        add_lines(deal, lines, whole=not of_lines & set(refused))
         return deal
 
     # Looking: what has to be known of all records before any deal is read.
@@ -260,6 +266,7 @@ class HubSpot(CrmSystem):
         present, history = values["values"], values["history"]
         id = str(present.get("id", ""))
         self._ids.add(id)
+        self._lines.see_deal(values)
         for name in ("createdate", "closedate", "hslastmodifieddate"):
             self.days.see(str(present.get(name, "")))
         if values["utc"]:
@@ -294,6 +301,13 @@ class HubSpot(CrmSystem):
         for name in history:
             if name not in (*TRACKED, *TOLD_NOW):
                 self._unread.setdefault(name)
+
+    def _look_around(self, record: CrmRecord) -> None:
+        """Note what a record says that is about no deal itself."""
+        if record.kind == "line_item":
+            self._lines.see(record)
+        if record.kind == "owner":
+            self.name_owner(*owner_of(record.values))
 
     def _look_at_change(self, values: Mapping[str, Any]) -> None:
         name = plain_name(str(values.get("name") or values.get("property") or ""))

@@ -9,7 +9,7 @@ A module of its own, so that `odoo.py` reads as what leads of Odoo mean.
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name, used
@@ -158,6 +158,12 @@ class OdooNames:
         if ref.id and ref.name:
             self._names.setdefault((kind, ref.id), ref.name)
             self._ids.setdefault((kind, plain_name(ref.name)), ref.id)
+
+    def all(self, kind: str) -> Iterator[Ref]:
+        """Yield every id of a kind whose name is known."""
+        for (of, id), name in self._names.items():
+            if of == kind:
+                yield Ref(id, name)
 
     def of(self, kind: str, id: str) -> str | None:
         """Return the name of an id."""

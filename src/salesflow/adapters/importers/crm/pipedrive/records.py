@@ -36,6 +36,7 @@ SHAPES: Final = (
         used("dealprobability activeflag isdeleted pipelinename"),
     ),
     TableShape("pipeline", ("id", "name"), ("pipeline",), used("ordernr active isdeleted")),
+    TableShape("user", ("id", "name"), ("user",), used("activeflag")),
     TableShape("recents", ("item", "id", "data"), (), used("")),
     TableShape(
         "organization",
@@ -93,7 +94,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "laststagechange": "stagechangetime",
     "isdeleted": "deleted",
 }
-ITEMS: Final = frozenset({"deal", "person", "organization", "stage", "pipeline"})
+ITEMS: Final = frozenset({"deal", "person", "organization", "stage", "pipeline", "user"})
 """Kinds of items of a list of recent ones that are read."""
 
 

@@ -139,6 +139,8 @@ class Pipedrive(CrmSystem):
                 self._pipelines.define(str(values.get("id", "")), str(values.get("name", "")))
             case "stage":
                 self._define_stage(values)
+            case "user":
+                self.name_owner(id_text(values.get("id"), "id"), values.get("name"))
             case "organization":
                 self._customers.add(id_text(values.get("id"), "id"))
             case "person":
@@ -153,7 +155,7 @@ class Pipedrive(CrmSystem):
         """Return the deal or customer a record is about."""
         values = record.values
         match record.kind:
-            case "pipeline" | "stage":
+            case "pipeline" | "stage" | "user":
                 return None
             case "organization":
                 return customer_object(id_text(values.get("id"), "id"))
@@ -251,6 +253,8 @@ class Pipedrive(CrmSystem):
             self.days.see(str(values.get(name, "")))
         place = str(values.get("pipelineid", "")), str(values.get("stageid", ""))
         self._pipeline_of[str(values.get("id", ""))] = self._pipelines.see(*place)
+        owner = values.get("userid")
+        self.name_owner(str(id_in(owner) or ""), name_in(owner) or values.get("ownername"))
         self._zeros |= is_zero(values.get("value"))
         valued = "value" in values and not is_zero(values["value"])
         self.has_amounts |= valued and "currency" not in values

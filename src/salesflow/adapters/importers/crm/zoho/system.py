@@ -88,6 +88,7 @@ class Zoho(CrmSystem):
             self.days.see(str(values.get(name, "")))
         for name in ("owner", "createdby", "modifiedby", "accountname"):
             self._name(values.get(f"{name}id"), values.get(name))
+        self.name_owner(values.get("ownerid"), values.get("owner"))
         match record.kind:
             case "Pipeline":
                 self._pipelines.define(values)
