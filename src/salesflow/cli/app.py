@@ -38,7 +38,8 @@ __all__ = [
 #
 # A list of commands is shown with the first sentence of each one's docstring, read from its
 # source, so that `salesflow --help` loads neither the engine nor a database. To add a command,
-# write a function `@with_context` in a module of this package and name it here.
+# write a function `@with_context` in a module of this package and name it here. Those of
+# systems and event logs are a line each in `imports.command_table`.
 
 HOME: Final = "salesflow.cli."
 

@@ -77,6 +77,7 @@ def rates_object(day: str) -> str:
 
 
 UNNAMED: Final = Message(UNNAMED_CURRENCY, code=NO_CURRENCY)
+ZEROS: Final = Message("a value of 0 is taken for none; the system writes it where none is")
 BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
 
 
@@ -144,6 +145,8 @@ class CrmSystem(ABC):
     """What that table is, for people."""
     labels: ClassVar[tuple[str, ...]] = ()
     """Rules of its own, beside those of every system."""
+    of_zeros: ClassVar[Message] = ZEROS
+    """What is said of amounts of 0, where the system writes that for none."""
     numbers: ClassVar[NumberReader | None] = None
     """What reads its numbers, where they are written otherwise than 1,234.5."""
 
@@ -154,6 +157,8 @@ class CrmSystem(ABC):
         self.has_amounts = self.has_currencies = False
         """Whether there are amounts, and whether anything names their currency; `look` says so.
         Where each deal names its own, amounts are those of deals that name none."""
+        self.has_zeros = False
+        """Whether there are amounts of 0, where the system writes that for none."""
         self.columns: Mapping[str, frozenset[str]] = {}
         """Plain names of the columns that the tables of each kind have in this export."""
         self.registers_customers = False
@@ -288,7 +293,8 @@ class CrmSystem(ABC):
         """Return what the export leaves open and was taken to be so."""
         is_named = self.has_currencies or self.context.currency is not None
         unnamed = [] if is_named or not self.has_amounts else [UNNAMED]
-        return [*self.days.assumed(), *self.left_open(), *unnamed]
+        zeros = [self.of_zeros] if self.has_zeros else []
+        return [*self.days.assumed(), *self.left_open(), *zeros, *unnamed]
 
     def left_open(self) -> list[Message]:
         """Return what it leaves open that other systems say."""

@@ -80,7 +80,6 @@ UNREAD_FIELD: Final = "changes of {field} are not read"
 NO_MESSAGE: Final = "its message is not in the export, which says of what and when it was"
 OF_MERGED: Final = "of an opportunity that was merged into this one, and kept apart: {subject}"
 ONLY_WORDS: Final = "a message with which no change of a field is tracked"
-NO_VALUE: Final = Message("an expected revenue of 0 is taken for none; Odoo writes it so")
 FROM: Final = "from"
 
 
@@ -104,6 +103,7 @@ class Odoo(CrmSystem):
     hint: ClassVar[str] = "table of opportunities (crm.lead)"
     needed: ClassVar[tuple[str, ...]] = ("lead",)
     shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+    of_zeros = Message("an expected revenue of 0 is taken for none; Odoo writes it so")
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
@@ -113,7 +113,6 @@ class Odoo(CrmSystem):
         self._companies: dict[str, str] = {}
         """From a contact to the company it belongs to."""
         self._customers: set[str] = set()
-        self._zeros = False
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a customer."""
@@ -173,10 +172,6 @@ class Odoo(CrmSystem):
         for user in self._names.all("user"):
             self.name_owner(user.id, user.name)
         return self._stages.all()
-
-    def left_open(self) -> list[Message]:
-        """Return what a revenue of 0 was taken for."""
-        return [NO_VALUE] if self._zeros else []
 
     def customer(
         self, id: str, record: CrmRecord
@@ -282,7 +277,7 @@ class Odoo(CrmSystem):
             self._names.see(kind, ref_in(values.get(column)))
         self.has_currencies |= _currency(values) is not None
         revenue = str(values.get("expectedrevenue", ""))
-        self._zeros |= is_zero(revenue)
+        self.has_zeros |= is_zero(revenue)
         self.has_amounts |= bool(revenue) and not is_zero(revenue)
 
     def _look_at_change(self, values: Mapping[str, Any]) -> None:

@@ -79,7 +79,6 @@ OF_DELETED: Final = "about a deal that was deleted in Pipedrive"
 UNREAD_FIELD: Final = "changes of {field} are not read"
 UNREAD_KIND: Final = "items of this kind are not read: {kind}"
 TAKEN_UP_AGAIN: Final = "won a second time then; no record says when it was taken up again"
-NO_VALUE: Final = Message("a value of 0 is taken for none; the system writes it where none is")
 ENDED: Final[Mapping[str, str]] = {"won": WON, "lost": LOST}
 
 
@@ -108,7 +107,6 @@ class Pipedrive(CrmSystem):
         self._pipelines = NamedPipelines(MAIN, "Pipedrive", CLOSED_STAGES)
         self._customers: set[str] = set()
         self._names: dict[str, str] = {}
-        self._zeros = False
         self._pipeline_of: dict[str, str] = {}
 
     def registers(self, customer: str) -> bool:
@@ -171,10 +169,6 @@ class Pipedrive(CrmSystem):
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
         return self._pipelines.all()
-
-    def left_open(self) -> list[Message]:
-        """Return what a value of 0 was taken for."""
-        return [NO_VALUE] if self._zeros else []
 
     def customer(
         self, id: str, record: CrmRecord
@@ -255,7 +249,7 @@ class Pipedrive(CrmSystem):
         self._pipeline_of[str(values.get("id", ""))] = self._pipelines.see(*place)
         owner = values.get("userid")
         self.name_owner(str(id_in(owner) or ""), name_in(owner) or values.get("ownername"))
-        self._zeros |= is_zero(values.get("value"))
+        self.has_zeros |= is_zero(values.get("value"))
         valued = "value" in values and not is_zero(values["value"])
         self.has_amounts |= valued and "currency" not in values
         for column, named, prefix in (

@@ -17,7 +17,7 @@ from salesflow.adapters.importers.crm.stages import (
     closing_category,
 )
 from salesflow.adapters.importers.crm.system import CrmPipeline
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import needed
 from salesflow.domain.process import ForecastCategory
 
 __all__ = ["ZohoPipelines", "percentage"]
@@ -100,9 +100,7 @@ class ZohoPipelines:
 
     def see(self, values: Mapping[str, Any]) -> None:
         """Note the pipeline and the stage of a deal, and the probability it has there."""
-        stage = values.get("stage")
-        if stage is None:
-            raise RowError("is empty, and the fact needs it", "stage")
+        stage = needed(values.get("stage"), "stage")
         key = self.value_of(checked_key(str(stage), "stage"))
         seen = self._seen.setdefault(self.key_of(values), {})
         seen.setdefault(key, ObservedStage()).see(percentage(values.get("probability")))
