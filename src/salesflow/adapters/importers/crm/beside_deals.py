@@ -28,7 +28,7 @@ from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.rows import ObjectRows
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.times import ReadTime, occurred_at
 from salesflow.domain.calendar import Days, FiscalCalendar, Pattern, Span, YearBegins
 from salesflow.domain.event import Event, Fact, believed_history, without_retracted
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
@@ -67,9 +67,7 @@ def beside_fact(
         stream_id,
         source_id,
         fact,
-        at.instant if at else None,
-        at.precision if at else "microsecond",
-        at.day if at else None,
+        *occurred_at(at),
         None,
         place,
         FactOrder(0),

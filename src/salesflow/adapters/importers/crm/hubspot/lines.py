@@ -8,7 +8,7 @@ from salesflow.adapters.importers.crm.agreed_lines import CrmLine
 from salesflow.adapters.importers.crm.exports import CrmRecord
 from salesflow.adapters.importers.crm.hubspot.records import associated_ids
 from salesflow.adapters.importers.crm.reading import TRUE, ValueReader
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import RowError, needed
 from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.deal.quotes import QuoteLine
 
@@ -16,7 +16,6 @@ __all__ = ["OF_NO_DEAL", "HubSpotLines"]
 
 
 OF_NO_DEAL: Final = "a line item of no deal of the export"
-EMPTY: Final = "is empty, and the fact needs it"
 MILLIONTH: Final = Decimal("0.000001")
 PLACES_MAX: Final = 9
 TimeOf = Callable[..., ReadTime | None]
@@ -56,13 +55,9 @@ class HubSpotLines:
             RowError: when it names no product or price, or one that cannot be read.
         """
         values = record.values
-        product = read.text(values, "name", "hssku", "hsproductid")
-        if product is None:
-            raise RowError(EMPTY, "name")
+        product = needed(read.text(values, "name", "hssku", "hsproductid"), "name")
         code = read.text(values, "hslineitemcurrencycode") or currency
-        price = read.amount(values, "price", code)
-        if price is None:
-            raise RowError(EMPTY, "price", product)
+        price = needed(read.amount(values, "price", code), "price", product)
         line = QuoteLine(
             product=product,
             quantity=read.number(values, "quantity") or Decimal(1),

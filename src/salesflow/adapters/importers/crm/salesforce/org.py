@@ -7,7 +7,7 @@ from typing import Any, Final
 from salesflow.adapters.importers.crm.reading import ValueReader
 from salesflow.adapters.importers.crm.records import CrmPeriod, CrmRate, CrmRep, CrmTeam
 from salesflow.adapters.importers.crm.salesforce.tables import first
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import RowError, needed
 
 __all__ = [
     "FIRST_DAY",
@@ -25,7 +25,6 @@ FIRST_DAY: Final = date(1900, 1, 2)
 """Rates that hold from before it on, as the first ones of an org do, hold from it on here."""
 OLD_RATES: Final = "exchange rates that hold from a day before 1900 on are told from {day} on"
 PERIODS: Final = ("year", "quarter", "month")
-EMPTY: Final = "is empty, and the fact needs it"
 
 
 def user_of(read: ValueReader, values: Mapping[str, Any]) -> CrmRep:
@@ -42,21 +41,16 @@ def user_of(read: ValueReader, values: Mapping[str, Any]) -> CrmRep:
 
 def team_of(read: ValueReader, values: Mapping[str, Any]) -> CrmTeam:
     """Return a role as a team."""
-    name = read.text(values, "name")
-    if name is None:
-        raise RowError(EMPTY, "name")
+    name = needed(read.text(values, "name"), "name")
     return CrmTeam(name)
 
 
 def rate_of(read: ValueReader, values: Mapping[str, Any]) -> CrmRate:
     """Return a rate: units of a currency for one of the org's own, from a day on."""
-    code, rate = read.text(values, "isocode"), read.number(values, "conversionrate")
-    if code is None or rate is None:
-        raise RowError(EMPTY, "isocode" if code is None else "conversionrate")
+    code = needed(read.text(values, "isocode"), "isocode")
+    rate = needed(read.number(values, "conversionrate"), "conversionrate")
     column = "startdate" if "startdate" in values else "lastmodifieddate"
-    day = read.day(values, column)
-    if day is None:
-        raise RowError(EMPTY, column)
+    day = needed(read.day(values, column), column)
     day = max(day, FIRST_DAY)
     at = read.time({column: day.isoformat()}, column)
     assert at is not None, "it is a day"
@@ -76,9 +70,8 @@ def period_of(read: ValueReader, values: Mapping[str, Any]) -> CrmPeriod | None:
         return None
     if kind not in PERIODS:
         raise RowError("is no year, quarter, month or week", "type", kind)
-    begins, ends = read.day(values, "startdate"), read.day(values, "enddate")
-    if begins is None or ends is None:
-        raise RowError(EMPTY, "startdate" if begins is None else "enddate")
+    begins = needed(read.day(values, "startdate"), "startdate")
+    ends = needed(read.day(values, "enddate"), "enddate")
     return CrmPeriod(kind, begins, ends)
 
 

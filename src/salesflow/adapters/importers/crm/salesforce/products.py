@@ -8,7 +8,7 @@ from salesflow.adapters.importers.crm.agreed_lines import CrmLine
 from salesflow.adapters.importers.crm.exports import CrmRecord
 from salesflow.adapters.importers.crm.reading import ValueReader
 from salesflow.adapters.importers.crm.salesforce.tables import first, is_true
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import needed
 from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.deal.quotes import QuoteLine
 
@@ -66,14 +66,10 @@ def line_of_record(
         RowError: when it names no product or no price, or one that cannot be read.
     """
     values = record.values
-    product = products.name(values)
-    if product is None:
-        raise RowError("is empty, and the fact needs it", "product2id")
-    price = read.amount(values, "unitprice", read.text(values, "currencyisocode") or currency)
-    quantity = read.number(values, "quantity")
-    if price is None or quantity is None:
-        column = "unitprice" if price is None else "quantity"
-        raise RowError("is empty, and the fact needs it", column)
+    product = needed(products.name(values), "product2id")
+    code = read.text(values, "currencyisocode") or currency
+    price = needed(read.amount(values, "unitprice", code), "unitprice")
+    quantity = needed(read.number(values, "quantity"), "quantity")
     line = QuoteLine(
         product=product,
         quantity=quantity,

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from salesflow.adapters.importers.crm.salesforce.tables import first, is_true, plain
-from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
+from salesflow.adapters.importers.crm.stages import CATEGORY_ORDER, CrmStage, closing_category
 from salesflow.adapters.importers.errors import RowError
 from salesflow.domain.process import Category, ForecastCategory
 
@@ -128,11 +128,10 @@ class _SeenStage:
 
 def _place(stage: CrmStage, order: Decimal | None) -> tuple[int, Decimal, Decimal, str]:
     """Sort open stages first, by their place in the org, else by their probability."""
-    ends = {"open": 0, "won": 1, "after_sales": 2, "lost": 3, "disqualified": 4}
     unplaced = Decimal(10_000)
     probability = Decimal(0) if stage.probability is None else stage.probability
     return (
-        ends[stage.category],
+        CATEGORY_ORDER[stage.category],
         unplaced if order is None else order,
         probability,
         stage.key,

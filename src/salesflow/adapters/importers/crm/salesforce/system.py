@@ -61,10 +61,10 @@ from salesflow.adapters.importers.crm.system import (
     team_object,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import id_text, object_id
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import id_text
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.activities import CompetitorNamed
 from salesflow.domain.event import Fact
 from salesflow.domain.wording import Message
@@ -256,14 +256,14 @@ class Salesforce(CrmSystem):
             return
         person = id_text(first(values, "id", "contactid"), "id")
         names = (values.get("firstname"), values.get("lastname") or values.get("name"))
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=" ".join(name for name in names if name) or None,
             position=read.text(values, "title"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone"),
         )
-        yield f"person/{person}", added, at
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -320,9 +320,9 @@ class Salesforce(CrmSystem):
     def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryRecord:
         read, values = self.read, record.values
         notes = deal.notes.setdefault(record.place, [])
-        at = read.time(values, "createddate", "systemmodstamp", notes=notes)
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "createddate")
+        at = needed(
+            read.time(values, "createddate", "systemmodstamp", notes=notes), "createddate"
+        )
         currency = read.text(values, "currencyisocode") or deal.currency
         before: dict[Attribute, object] = {}
         if read.text(values, "fromopportunitystagename"):
@@ -398,9 +398,10 @@ class Salesforce(CrmSystem):
         if is_lookup and (values["createddate"], name) in by_id and not is_id(new or old):
             deal.left_out[record.place] = BY_ID
             return
-        at = read.time(values, "createddate", notes=deal.notes.setdefault(record.place, []))
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "createddate")
+        at = needed(
+            read.time(values, "createddate", notes=deal.notes.setdefault(record.place, [])),
+            "createddate",
+        )
         after = {name: self._field_value(name, values, "newvalue", deal.currency)}
         before = {name: self._field_value(name, values, "oldvalue", deal.currency)}
         id = read.text(values, "id") or ""
@@ -446,9 +447,7 @@ class Salesforce(CrmSystem):
 
     def _competitor(self, deal: CrmDeal, record: CrmRecord) -> None:
         read, values = self.read, record.values
-        name = read.text(values, "competitorname")
-        if name is None:
-            raise RowError("is empty, and the fact needs it", "competitorname")
+        name = needed(read.text(values, "competitorname"), "competitorname")
         at = read.time(values, "createddate")
         id = read.text(values, "id") or name
         fact = CompetitorNamed(competitor=name, note=read.text(values, "strengths"))

@@ -3,18 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from salesflow.adapters.importers.crm.exports import TableShape
+from salesflow.adapters.importers.crm.exports import TableShape, used
+from salesflow.adapters.importers.crm.reading import TRUE
 
-__all__ = ["ID_LENGTHS", "SHAPES", "TRUE", "first", "is_id", "is_true", "plain"]
+__all__ = ["ID_LENGTHS", "SHAPES", "first", "is_id", "is_true", "plain"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes"})
 ID_LENGTHS: Final = (15, 18)
 """Ids of Salesforce; of 18 characters the last three are a checksum."""
-
-
-def _used(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 SHAPES: Final = (
@@ -22,25 +18,25 @@ SHAPES: Final = (
         "OpportunityStage",
         ("masterlabel|apiname", "isclosed", "iswon"),
         ("opportunitystage",),
-        _used("id isactive sortorder defaultprobability forecastcategory"),
+        used("id isactive sortorder defaultprobability forecastcategory"),
     ),
     TableShape(
         "Account",
         ("id|accountid", "name|accountname"),
         ("account",),
-        _used("industry billingcountry isdeleted createddate"),
+        used("industry billingcountry isdeleted createddate"),
     ),
     TableShape(
         "Contact",
         ("id|contactid", "lastname|name", "accountid"),
         ("contact",),
-        _used("firstname title email phone isdeleted createddate"),
+        used("firstname title email phone isdeleted createddate"),
     ),
     TableShape(
         "Opportunity",
         ("id|opportunityid", "name|opportunityname", "stagename|stage"),
         ("opportunity", "opportunities"),
-        _used(
+        used(
             "accountid account amount probability closedate leadsource isclosed iswon"
             " createddate lastmodifieddate laststagechangedate ownerid owner"
             " forecastcategory forecastcategoryname currencyisocode isdeleted"
@@ -51,7 +47,7 @@ SHAPES: Final = (
         "OpportunityHistory",
         ("opportunityid", "stagename", "createddate|systemmodstamp"),
         (),
-        _used(
+        used(
             "id createdbyid amount closedate probability forecastcategory isdeleted"
             " prevamount prevclosedate fromopportunitystagename fromforecastcategory"
             " currencyisocode expectedrevenue"
@@ -61,37 +57,37 @@ SHAPES: Final = (
         "OpportunityFieldHistory",
         ("opportunityid", "field", "newvalue", "createddate"),
         (),
-        _used("id createdbyid oldvalue datatype isdeleted"),
+        used("id createdbyid oldvalue datatype isdeleted"),
     ),
     TableShape(
         "OpportunityCompetitor",
         ("opportunityid", "competitorname"),
         (),
-        _used("id strengths weaknesses createddate isdeleted"),
+        used("id strengths weaknesses createddate isdeleted"),
     ),
     TableShape(
         "OpportunityContactRole",
         ("opportunityid", "contactid", "role|isprimary"),
         (),
-        _used("id createddate createdbyid isdeleted"),
+        used("id createddate createdbyid isdeleted"),
     ),
     TableShape(
         "Product2",
         ("id|product2id", "name|productname"),
         ("product2", "product"),
-        _used("productcode isdeleted"),
+        used("productcode isdeleted"),
     ),
     TableShape(
         "PricebookEntry",
         ("id|pricebookentryid", "product2id|name"),
         ("pricebookentry", "pricebookentries"),
-        _used("name productcode isdeleted"),
+        used("name productcode isdeleted"),
     ),
     TableShape(
         "OpportunityLineItem",
         ("opportunityid", "quantity", "unitprice"),
         (),
-        _used(
+        used(
             "id name productname product2name product2id pricebookentryid productcode discount"
             " totalprice sortorder currencyisocode createddate createdbyid lastmodifieddate"
             " systemmodstamp isdeleted"
@@ -101,19 +97,19 @@ SHAPES: Final = (
         "UserRole",
         ("id|userroleid", "name"),
         ("userrole",),
-        _used("lastmodifieddate"),
+        used("lastmodifieddate"),
     ),
     TableShape(
         "User",
         ("id|userid", "name|lastname"),
         ("user", "users"),
-        _used("firstname userroleid createddate lastmodifieddate"),
+        used("firstname userroleid createddate lastmodifieddate"),
     ),
     TableShape(
         "CurrencyType",
         ("isocode", "conversionrate", "iscorporate"),
         (),
-        _used("lastmodifieddate"),
+        used("lastmodifieddate"),
     ),
     TableShape(
         "DatedConversionRate",
