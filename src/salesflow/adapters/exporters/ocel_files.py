@@ -3,7 +3,8 @@
 import json
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from json.encoder import encode_basestring as json_quoted
 from typing import Any, Final, NamedTuple
 
 from salesflow.adapters.exporters.ocel import (
@@ -29,6 +30,8 @@ OBJECT_ATTRIBUTES: Final = (
     " JOIN object_attribute AS a ON a.object = o.id ORDER BY o.type, a.name, a.kind"
 )
 EVENTS: Final = "SELECT id, type, time, actor, said, related FROM event ORDER BY time, number"
+EVENTS_BY_ID: Final = EVENTS.replace("time, number", "id")
+"""As they go into tables whose keys begin with the id: in its order that is twice as fast."""
 OBJECTS: Final = "SELECT id, type FROM object ORDER BY type, id"
 OF_OBJECT: Final = (
     "SELECT name, value, time, number FROM object_attribute WHERE object = ?"
@@ -71,8 +74,8 @@ class GatheredEvent(NamedTuple):
         return given if self.actor is None else [*given, (f"rep:{self.actor}", RECORDED_BY)]
 
 
-def _events(gathered: sqlite3.Connection) -> Iterator[GatheredEvent]:
-    return map(GatheredEvent._make, gathered.execute(EVENTS))
+def _events(gathered: sqlite3.Connection, asked: str = EVENTS) -> Iterator[GatheredEvent]:
+    return map(GatheredEvent._make, gathered.execute(asked))
 
 
 def _event_types(gathered: sqlite3.Connection) -> list[OcelType]:
@@ -156,8 +159,9 @@ def _json_event(event: GatheredEvent) -> str:
     if event.actor is not None:
         by = {"objectId": f"rep:{event.actor}", "qualifier": RECORDED_BY}
         related = f"{related[:-1]}{',' if len(related) > len('[]') else ''}{_json(by)}]"
-    begins = _json({"id": event.id, "type": event.type, "time": utc_text(event.time)})
-    return f'{begins[:-1]},"attributes":{event.said},"relationships":{related}}}'
+    begins = f'{{"id":{json_quoted(event.id)},"type":{json_quoted(event.type)}'
+    told = f'"attributes":{event.said},"relationships":{related}'
+    return f'{begins},"time":"{utc_text(event.time)}",{told}}}'
 
 
 def _json_relations(rows: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
@@ -227,6 +231,7 @@ COLUMN_TYPES: Final = {
     "boolean": "BOOLEAN",
     "time": "TIMESTAMP",
 }
+ROWS_TOGETHER: Final = 10_000
 EXACT: Final = "_exact"
 """Ends the name of the column of texts beside one of numbers too long for SQLite's REAL."""
 NO_TIME: Final = "1970-01-01 00:00:00"
@@ -257,24 +262,44 @@ def write_ocel_sqlite(gathered: sqlite3.Connection, out: sqlite3.Connection) -> 
         for each in types.values():
             out.execute(f"INSERT INTO {kind}_map_type VALUES (?, ?)", (each.name, each.table))
             out.execute(_table_of(kind, each))
+    rows = _Rows(out)
     for id, kind in gathered.execute(OBJECTS):
-        out.execute("INSERT INTO object VALUES (?, ?)", (id, kind))
-        _put_object(gathered, out, id, objects[kind])
-    _put_related(out, "object_object", gathered.execute("SELECT * FROM object_object"))
-    for event in _events(gathered):
-        out.execute("INSERT INTO event VALUES (?, ?)", (event.id, event.type))
-        known = {"ocel_id": event.id, "ocel_time": _time(event.time)}
-        _put(out, "event", events[event.type], known, dict(event.attributes()))
-        _put_related(
-            out, "event_object", ((event.id, *related) for related in event.relations())
-        )
+        rows.add("object", id, kind)
+        _put_object(gathered, rows, id, objects[kind])
+    for row in gathered.execute("SELECT * FROM object_object"):
+        rows.add("object_object", *row)
+    for event in _events(gathered, EVENTS_BY_ID):
+        rows.add("event", event.id, event.type)
+        known = [event.id, _time(event.time)]
+        of = events[event.type]
+        rows.add(f"event_{of.table}", *known, *_cells(of, dict(event.attributes())))
+        for related in event.relations():
+            rows.add("event_object", event.id, *related)
+    rows.write()
     out.execute("COMMIT")
 
 
-def _put_related(
-    out: sqlite3.Connection, table: str, rows: Iterable[tuple[str, str, str]]
-) -> None:
-    out.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)
+class _Rows:
+    """Rows on their way into tables, thousands at a time."""
+
+    def __init__(self, out: sqlite3.Connection) -> None:
+        self._out = out
+        self._rows: dict[str, list[tuple[object, ...]]] = {}
+        self._count = 0
+
+    def add(self, table: str, *row: object) -> None:
+        """Add a row with a value for each column."""
+        self._rows.setdefault(table, []).append(row)
+        self._count += 1
+        if self._count == ROWS_TOGETHER:
+            self.write()
+
+    def write(self) -> None:
+        """Write the rows that are there."""
+        for table, rows in self._rows.items():
+            marks = ", ".join("?" * len(rows[0]))
+            self._out.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)
+        self._rows, self._count = {}, 0
 
 
 def _table_of(kind: str, of: OcelType) -> str:
@@ -286,40 +311,24 @@ def _table_of(kind: str, of: OcelType) -> str:
     return f"CREATE TABLE {kind}_{of.table} ({', '.join(columns)})"
 
 
-def _put_object(
-    gathered: sqlite3.Connection, out: sqlite3.Connection, id: str, of: OcelType
-) -> None:
+def _put_object(gathered: sqlite3.Connection, rows: _Rows, id: str, of: OcelType) -> None:
     """Put in an object, and a row for each thing that was said of it, with its time.
 
     The row of an object itself says nothing: what stands there would hold since 1970.
     """
-    _put(out, "object", of, {"ocel_id": id, "ocel_time": NO_TIME}, {})
+    table = f"object_{of.table}"
+    rows.add(table, id, NO_TIME, None, *_cells(of, {}))
     for name, value, at, _ in gathered.execute(OF_OBJECT, (id,)):
-        change = {"ocel_id": id, "ocel_time": _time(at), "ocel_changed_field": name}
-        _put(out, "object", of, change, {name: value})
+        cells = _cells(of, {name: value})
+        rows.add(table, id, _time(at), name, *cells)
         if name in of.long:
-            _put(
-                out,
-                "object",
-                of,
-                {**change, "ocel_changed_field": f"{name}{EXACT}"},
-                {name: value},
-            )
+            rows.add(table, id, _time(at), f"{name}{EXACT}", *cells)
 
 
-def _put(
-    out: sqlite3.Connection,
-    kind: str,
-    of: OcelType,
-    known: dict[str, str],
-    said: dict[str, str],
-) -> None:
-    types = dict(of.attributes)
-    cells = known | {name: _cell(value, types[name]) for name, value in said.items()}
-    cells |= {f"{name}{EXACT}": said[name] for name in of.long & said.keys()}
-    names, marks = ", ".join(f'"{name}"' for name in cells), ", ".join("?" * len(cells))
-    statement = f"INSERT INTO {kind}_{of.table} ({names}) VALUES ({marks})"
-    out.execute(statement, [*cells.values()])
+def _cells(of: OcelType, said: Mapping[str, str]) -> list[str | None]:
+    """Return what is said, column by column; a long number as a text too."""
+    cells = [_cell(said[name], kind) if name in said else None for name, kind in of.attributes]
+    return [*cells, *(said.get(name) for name in sorted(of.long))]
 
 
 def _cell(value: str, kind: str) -> str:
