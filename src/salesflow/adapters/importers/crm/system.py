@@ -76,7 +76,6 @@ def rates_object(day: str) -> str:
     return f"{BESIDE}rates{BESIDE}{day}"
 
 
-UNNAMED: Final = Message(UNNAMED_CURRENCY, code=NO_CURRENCY)
 ZEROS: Final = Message("a value of 0 is taken for none; the system writes it where none is")
 BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
 
@@ -291,10 +290,12 @@ class CrmSystem(ABC):
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""
-        is_named = self.has_currencies or self.context.currency is not None
-        unnamed = [] if is_named or not self.has_amounts else [UNNAMED]
-        zeros = [self.of_zeros] if self.has_zeros else []
-        return [*self.days.assumed(), *self.left_open(), *zeros, *unnamed]
+        found = [*self.days.assumed(), *self.left_open()]
+        if self.has_zeros:
+            found.append(self.of_zeros)
+        if self.has_amounts and not self.has_currencies and self.context.currency is None:
+            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
+        return found
 
     def left_open(self) -> list[Message]:
         """Return what it leaves open that other systems say."""
