@@ -92,11 +92,11 @@ def _chained(
 
 
 def _orders(group: Sequence[HistoryRecord]) -> Iterator[Sequence[HistoryRecord]]:
-    if len(group) <= PERMUTED_MAX:
-        yield from permutations(group)
-        return
+    """Yield the orders to try; of those that fit alike the file's comes before any other."""
     yield group
     yield group[::-1]
+    if len(group) <= PERMUTED_MAX:
+        yield from permutations(group)
 
 
 def _fit(order: Sequence[HistoryRecord], around: _Around) -> int:
