@@ -29,7 +29,10 @@ OWNERS = {
     ]
 }
 USERS = {"success": True, "data": [{"id": 502, "name": "Bea", "email": "b@x.example"}]}
-MORE = {"hubspot": {"owners.json": OWNERS}, "pipedrive": {"users.json": USERS}}
+MORE: dict[str, dict[str, Any]] = {
+    "hubspot": {"owners.json": OWNERS},
+    "pipedrive": {"users.json": USERS},
+}
 CALLED = {
     "zoho": {"200000000000000002": "Ana", "200000000000000001": "Lin Wei"},
     "fxiaoke": {"1000": "张三"},
