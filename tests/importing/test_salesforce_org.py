@@ -11,7 +11,7 @@ import pytest
 
 from importing.crm_folder import CrmFolder
 from importing.desk import Desk
-from importing.exports import SALESFORCE
+from importing.exports import SALESFORCE, SALESFORCE_ORG
 from salesflow.adapters.event_store.external_events import ExternalEvent, new_events_of
 from salesflow.adapters.importers import object_id
 from salesflow.adapters.importers.crm.importer import import_crm
@@ -391,3 +391,18 @@ def test_rows_that_tell_nothing_more_say_why(org: CrmFolder) -> None:
         reasons
     )
     assert report.rows_known == 0
+
+
+def test_all_of_an_export_is_imported_alike_on_either_database(either_desk: Desk) -> None:
+    org = CrmFolder(either_desk, Salesforce)
+    for name, text in SALESFORCE_ORG.items():
+        org.write(name, text.encode())
+    report = org.bring(timezone="UTC")
+    assert (report.rows_refused, report.files[-1].unknown_columns) == (0, [])
+    assert lines(org) == [("2 ERP 80",), ("2 ERP 80", "1 ERP 40")]
+    assert lines(org, "D2") == [("1 ERP 50",), ()]
+    assert (rep(org, "U1").team, settings(org).fiscal_calendar.start_month) == ("T1", 4)
+    assert len(rates(org)) == 2
+    again = org.bring(timezone="UTC")
+    assert (again.facts_recorded, again.facts_changed, again.facts_not_told) == (0, 0, 0)
+    assert again.facts_known == report.facts_recorded
