@@ -138,6 +138,22 @@ def test_a_line_that_is_gone_without_a_trace_is_gone_since_the_deal_was_saved_la
     assert (report.facts_changed, str(org.deal("D1").amount)) == (0, "120 EUR")
 
 
+def test_a_deal_that_has_no_lines_any_more_has_none_since_it_was_saved_last(
+    org: CrmFolder,
+) -> None:
+    org.write("OpportunityLineItem.csv", TWO_LINES)
+    org.bring()
+    deals = SALESFORCE["Opportunity.csv"].replace(
+        "IsDeleted\n", "IsDeleted,HasOpportunityLineItem\n"
+    )
+    org.write("Opportunity.csv", deals.replace("EUR,false\n", "EUR,false,false\n"))
+    (org.folder / "OpportunityLineItem.csv").unlink()
+    org.bring()
+    assert lines(org) == [("2 ERP 80", "2 Training 40"), ()]
+    assert (org.deal("D1").line_items, str(org.deal("D1").amount)) == ((), "120 EUR")
+    assert org.bring().facts_recorded == 0
+
+
 def test_saving_a_line_as_it_was_changes_nothing(org: CrmFolder) -> None:
     org.write("OpportunityLineItem.csv", TWO_LINES)
     org.bring()
