@@ -11,7 +11,7 @@ import pytest
 
 from importing.crm_folder import CrmFolder
 from importing.desk import Desk
-from importing.exports import SALESFORCE
+from importing.exports import SALESFORCE, SALESFORCE_ORG
 from salesflow.adapters.event_store.external_events import ExternalEvent, new_events_of
 from salesflow.adapters.importers import object_id
 from salesflow.adapters.importers.crm.importer import import_crm
@@ -136,6 +136,22 @@ def test_a_line_that_is_gone_without_a_trace_is_gone_since_the_deal_was_saved_la
     assert lines(org) == [("2 ERP 80", "2 Training 40"), ("2 ERP 80",)]
     assert days(org, "D1", "line_items_agreed")[-1] == "03-02 line_items_agreed inferred"
     assert (report.facts_changed, str(org.deal("D1").amount)) == (0, "120 EUR")
+
+
+def test_a_deal_that_has_no_lines_any_more_has_none_since_it_was_saved_last(
+    org: CrmFolder,
+) -> None:
+    org.write("OpportunityLineItem.csv", TWO_LINES)
+    org.bring()
+    deals = SALESFORCE["Opportunity.csv"].replace(
+        "IsDeleted\n", "IsDeleted,HasOpportunityLineItem\n"
+    )
+    org.write("Opportunity.csv", deals.replace("EUR,false\n", "EUR,false,false\n"))
+    (org.folder / "OpportunityLineItem.csv").unlink()
+    org.bring()
+    assert lines(org) == [("2 ERP 80", "2 Training 40"), ()]
+    assert (org.deal("D1").line_items, str(org.deal("D1").amount)) == ((), "120 EUR")
+    assert org.bring().facts_recorded == 0
 
 
 def test_saving_a_line_as_it_was_changes_nothing(org: CrmFolder) -> None:
@@ -391,3 +407,18 @@ def test_rows_that_tell_nothing_more_say_why(org: CrmFolder) -> None:
         reasons
     )
     assert report.rows_known == 0
+
+
+def test_all_of_an_export_is_imported_alike_on_either_database(either_desk: Desk) -> None:
+    org = CrmFolder(either_desk, Salesforce)
+    for name, text in SALESFORCE_ORG.items():
+        org.write(name, text.encode())
+    report = org.bring(timezone="UTC")
+    assert (report.rows_refused, report.files[-1].unknown_columns) == (0, [])
+    assert lines(org) == [("2 ERP 80",), ("2 ERP 80", "1 ERP 40")]
+    assert lines(org, "D2") == [("1 ERP 50",), ()]
+    assert (rep(org, "U1").team, settings(org).fiscal_calendar.start_month) == ("T1", 4)
+    assert len(rates(org)) == 2
+    again = org.bring(timezone="UTC")
+    assert (again.facts_recorded, again.facts_changed, again.facts_not_told) == (0, 0, 0)
+    assert again.facts_known == report.facts_recorded

@@ -240,15 +240,15 @@ RELATIONS: Final = """
 CREATE TABLE event_map_type (ocel_type TEXT PRIMARY KEY, ocel_type_map TEXT);
 CREATE TABLE object_map_type (ocel_type TEXT PRIMARY KEY, ocel_type_map TEXT);
 CREATE TABLE event (ocel_id TEXT PRIMARY KEY,
-    ocel_type TEXT REFERENCES event_map_type (ocel_type));
+    ocel_type TEXT REFERENCES event_map_type (ocel_type)) WITHOUT ROWID;
 CREATE TABLE object (ocel_id TEXT PRIMARY KEY,
-    ocel_type TEXT REFERENCES object_map_type (ocel_type));
+    ocel_type TEXT REFERENCES object_map_type (ocel_type)) WITHOUT ROWID;
 CREATE TABLE event_object (ocel_event_id TEXT REFERENCES event (ocel_id),
     ocel_object_id TEXT REFERENCES object (ocel_id), ocel_qualifier TEXT,
-    PRIMARY KEY (ocel_event_id, ocel_object_id, ocel_qualifier));
+    PRIMARY KEY (ocel_event_id, ocel_object_id, ocel_qualifier)) WITHOUT ROWID;
 CREATE TABLE object_object (ocel_source_id TEXT REFERENCES object (ocel_id),
     ocel_target_id TEXT REFERENCES object (ocel_id), ocel_qualifier TEXT,
-    PRIMARY KEY (ocel_source_id, ocel_target_id, ocel_qualifier));
+    PRIMARY KEY (ocel_source_id, ocel_target_id, ocel_qualifier)) WITHOUT ROWID;
 """
 
 
@@ -262,7 +262,7 @@ def write_ocel_sqlite(gathered: sqlite3.Connection, out: sqlite3.Connection) -> 
         for each in types.values():
             out.execute(f"INSERT INTO {kind}_map_type VALUES (?, ?)", (each.name, each.table))
             out.execute(_table_of(kind, each))
-    rows = _Rows(out)
+    rows = _RowsTogether(out)
     for id, kind in gathered.execute(OBJECTS):
         rows.add("object", id, kind)
         _put_object(gathered, rows, id, objects[kind])
@@ -279,7 +279,7 @@ def write_ocel_sqlite(gathered: sqlite3.Connection, out: sqlite3.Connection) -> 
     out.execute("COMMIT")
 
 
-class _Rows:
+class _RowsTogether:
     """Rows on their way into tables, thousands at a time."""
 
     def __init__(self, out: sqlite3.Connection) -> None:
@@ -311,7 +311,9 @@ def _table_of(kind: str, of: OcelType) -> str:
     return f"CREATE TABLE {kind}_{of.table} ({', '.join(columns)})"
 
 
-def _put_object(gathered: sqlite3.Connection, rows: _Rows, id: str, of: OcelType) -> None:
+def _put_object(
+    gathered: sqlite3.Connection, rows: _RowsTogether, id: str, of: OcelType
+) -> None:
     """Put in an object, and a row for each thing that was said of it, with its time.
 
     The row of an object itself says nothing: what stands there would hold since 1970.

@@ -4,7 +4,7 @@ Of users, teams and settings a system keeps only how they are now. A rep is in t
 export names from the beginning on, marked as inferred; another team or name of a team in a
 later export is a change since then. What somebody else recorded of a rep or a team stands:
 the rows of the export are left out, and say so. A fiscal calendar that differs from the one
-the database keeps is refused.
+the database keeps is refused. A module of its own, to keep all that from deals.
 """
 
 from collections import Counter

@@ -1,4 +1,7 @@
-"""Line items of HubSpot, and the deals they belong to: either of the two names the other."""
+"""Line items of HubSpot, and the deals they belong to: either of the two names the other.
+
+A module of its own, to keep that from what deals mean.
+"""
 
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_EVEN, Decimal

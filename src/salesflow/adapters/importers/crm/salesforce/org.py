@@ -1,4 +1,7 @@
-"""What an export of Salesforce says of the org: its users, currencies and fiscal years."""
+"""What an export of Salesforce says of the org: its users, currencies and fiscal years.
+
+A module of its own, to keep that from what opportunities mean.
+"""
 
 from collections.abc import Mapping
 from datetime import date

@@ -1,4 +1,7 @@
-"""Lines of opportunities of Salesforce, and what its tables call their products."""
+"""Lines of opportunities of Salesforce, and what its tables call their products.
+
+A module of its own, to keep that from what opportunities mean.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal

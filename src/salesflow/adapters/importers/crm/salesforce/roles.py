@@ -1,4 +1,7 @@
-"""Who at a customer has a say in an opportunity of Salesforce, and in which role."""
+"""Who at a customer has a say in an opportunity of Salesforce, and in which role.
+
+A module of its own, to keep that from what opportunities mean.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple

@@ -1,4 +1,7 @@
-"""The stages of Salesforce: those a table defines, and those that only records name."""
+"""The stages of Salesforce: those a table defines, and those that only records name.
+
+A module of its own, to keep that from what opportunities mean.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping

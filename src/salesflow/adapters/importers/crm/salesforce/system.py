@@ -315,6 +315,8 @@ class Salesforce(CrmSystem):
         reason = read.text(values, "lossreasonc", "closedlostreasonc", "lossreason")
         if reason is not None:
             deal.now["loss_reason"] = reason
+        if "hasopportunitylineitem" in values and not is_true(values["hasopportunitylineitem"]):
+            deal.now["lines"] = ()
         deal.place = record.place
 
     def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryRecord:

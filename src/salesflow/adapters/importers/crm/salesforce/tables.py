@@ -41,6 +41,7 @@ SHAPES: Final = (
             " createddate lastmodifieddate laststagechangedate ownerid owner"
             " forecastcategory forecastcategoryname currencyisocode isdeleted"
             " stagesortorder createdbyid lossreasonc lossreason closedlostreasonc"
+            " hasopportunitylineitem"
         ),
     ),
     TableShape(
