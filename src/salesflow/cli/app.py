@@ -148,8 +148,7 @@ COMMANDS: Final = CommandGroup(
             "Look at deals at any past moment, and record what happens to one.",
             {
                 "list": QUESTION_HOMES["deals"],
-                "show": f"{HOME}deal.commands:show",
-                "history": f"{HOME}deal.commands:history",
+                **_in("deal.commands", "show", "history"),
                 "replay": f"{HOME}deal.commands:replay_deal",
                 **_of(
                     DEAL,
@@ -315,17 +314,13 @@ COMMANDS: Final = CommandGroup(
         "log": f"{HOME}admin.log:log",
         "status": f"{HOME}admin.status:status",
         "check": f"{HOME}admin.check:check",
-        "rebuild": f"{HOME}admin.status:rebuild",
-        "backup": f"{HOME}admin.status:backup",
-        "restore": f"{HOME}exports.log:restore",
-        "digest": f"{HOME}exports.log:digest",
+        **_in("admin.status", "rebuild", "backup"),
+        **_in("exports.log", "restore", "digest"),
         "project": f"{HOME}admin.project:project",
         "upgrade": f"{HOME}admin.lake:upgrade",
         "retract": f"{HOME}admin.retract:retract",
         "sql": f"{HOME}admin.project:sql",
-        "clock": CommandGroup(
-            "The clock behind the log.", {"accept": f"{HOME}admin.status:accept"}
-        ),
+        "clock": CommandGroup("The clock behind the log.", _in("admin.status", "accept")),
         "process": CommandGroup(
             "The published sales processes.",
             {

@@ -15,7 +15,7 @@ from shlex import join
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.time import Moment
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError

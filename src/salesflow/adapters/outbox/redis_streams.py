@@ -27,7 +27,7 @@ from zlib import crc32
 from salesflow.adapters.outbox.endpoints import Endpoint
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.transports import DeliveryError, Transport
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError, SalesflowError
 

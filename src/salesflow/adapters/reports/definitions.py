@@ -29,7 +29,7 @@ from salesflow.adapters.reports.schedule import (
     read_schedule,
     read_time_before,
 )
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.time import day_after, read_day
 from salesflow.domain.wording import quoted
 from salesflow.errors import InputError

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from salesflow.adapters.outbox.endpoints import file_content
 from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
 
