@@ -26,7 +26,8 @@ from salesflow.adapters.outbox.endpoints import Endpoint, read_endpoints
 from salesflow.adapters.outbox.fact_messages import FactMessages
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import EndpointRow, OutboxStore, Waiting
-from salesflow.domain.arguments import ensure_callable, guarded_host, perhaps
+from salesflow.domain.alike_names import perhaps
+from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.wording import shortened
 from salesflow.engine.reactors import PAGE_EVENTS, Reactor, Reactors, concerns

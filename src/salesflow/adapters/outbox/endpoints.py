@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from salesflow.adapters.event_store.append import host_clock
 from salesflow.adapters.outbox.transports import TRANSPORTS
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
