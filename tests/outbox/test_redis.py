@@ -409,7 +409,8 @@ def test_a_worker_makes_reports_beside_delivering(
         [sys.executable, "-m", "salesflow", *due, "--follow"], stderr=subprocess.PIPE, text=True
     )
     try:
-        with redis.Redis.from_url(server.url) as client:
+        patient = 2 * WAIT_SECONDS
+        with redis.Redis.from_url(server.url, socket_timeout=patient) as client:
             assert client.xread({"sales.0": "0"}, block=WAIT_SECONDS * 1_000)
     finally:
         worker.terminate()

@@ -11,6 +11,7 @@ workers send messages of one key at once.
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
 from threading import Event as Flag
@@ -73,8 +74,8 @@ class Lane:
         self.holder: Final = uuid4().hex
         self.outcomes: list[Outcome] = []
         """What is known and not settled yet."""
-        self.sending = 0
-        """So many queues are with the threads."""
+        self._with_threads: set[str] = set()
+        """Keys of the queues that are being sent."""
         self.delivered = self.failed = 0
         self.problem = self.unfilled = ""
         self._log, self._fill, self._transport = log, fill, transport
@@ -105,7 +106,7 @@ class Lane:
         """Look for new events at once, since something was recorded."""
         self._fill_again = 0.0
 
-    def claim(self, done: "SimpleQueue[tuple[Lane, Future[Outcome]]]") -> bool:
+    def claim(self, done: "Done") -> bool:
         """Claim what is due and hand it to the threads; say whether there was anything."""
         row = self._store.row(self.name)
         if self._rests(row) or self._stopping.is_set():
@@ -122,10 +123,22 @@ class Lane:
             self.name, self.holder, until, queues=queues, messages=messages
         )
         for each in claimed:
-            self.sending += 1
+            if each.ordering_key in self._with_threads:
+                continue  # its answer takes longer than the claim did
+            self._with_threads.add(each.ordering_key)
             sent = self._pool.submit(self._send, each)
-            sent.add_done_callback(lambda future: done.put((self, future)))
+            sent.add_done_callback(partial(self._hand_in, done, each.ordering_key))
         return bool(claimed)
+
+    @property
+    def sending(self) -> int:
+        """So many queues are with the threads."""
+        return len(self._with_threads)
+
+    def take(self, sent: "Future[Outcome]", ordering_key: str) -> None:
+        """Take down what became of a queue."""
+        self._with_threads.discard(ordering_key)
+        self.outcomes.append(sent.result())
 
     def settle(self, chance: Callable[[], float]) -> None:
         """Write down what became of the messages that were sent."""
@@ -160,6 +173,9 @@ class Lane:
         self._pool.shutdown()
         self._transport.close()
 
+    def _hand_in(self, done: "Done", ordering_key: str, sent: "Future[Outcome]") -> None:
+        done.put((self, ordering_key, sent))
+
     def _rests(self, row: EndpointRow) -> bool:
         return row.off_since is not None or row.paused_until > self._log.now()
 
@@ -188,6 +204,10 @@ class Lane:
             OUTBOX.info("endpoint %s: an attempt failed", self.name)
 
 
+Done = SimpleQueue[tuple[Lane, str, "Future[Outcome]"]]
+"""Queues that are back from the threads, each with its way and its key."""
+
+
 class Deliverer:
     """A worker that delivers to some endpoints, beside any number of others."""
 
@@ -205,7 +225,7 @@ class Deliverer:
         """
         self._log = log
         self._chance: Final = chance or Random().random
-        self._done: SimpleQueue[tuple[Lane, Future[Outcome]]] = SimpleQueue()
+        self._done: Done = SimpleQueue()
         made = [(each, fill, transport_of(each)) for each, fill in endpoints]
         self._lanes: Final = [Lane(log, *each) for each in made]
 
@@ -269,13 +289,10 @@ class Deliverer:
     def _gather(self, seconds: float) -> None:
         """Wait for a queue to come back, and take all that are back by then."""
         with suppress(Empty):
-            self._take(*self._done.get(timeout=seconds))
+            lane, ordering_key, sent = self._done.get(timeout=seconds)
             while True:
-                self._take(*self._done.get_nowait())
-
-    def _take(self, lane: Lane, sent: "Future[Outcome]") -> None:
-        lane.sending -= 1
-        lane.outcomes.append(sent.result())
+                lane.take(sent, ordering_key)
+                lane, ordering_key, sent = self._done.get_nowait()
 
     def _settle(self, report: Callable[[Delivered], object]) -> None:
         settling = [lane for lane in self._lanes if lane.outcomes]
