@@ -103,6 +103,7 @@ class Command(NamedTuple):
             attempts=1 if body.version else 100,
             engine=self.desk.rows,
         )
+        assert receipt is not None, "every function that is run here records something"
         if receipt.again:
             self.response.headers["Idempotent-Replayed"] = "true"
         return {"deal": receipt.id_of(Deal), "position": receipt.last}
@@ -227,8 +228,10 @@ def get_deal(id: UUID, desk: Asked, at: At) -> dict[str, object]:
 
 def _name(desk: Desk, customer: UUID | None, at: dict[str, Any]) -> str | None:
     """Return a customer's name; a deal may name one that was not registered by then."""
+    if customer is None:
+        return None
     with suppress(NotFoundError):
-        return customer and desk.flow.get(Customer, customer, **at).name
+        return desk.flow.get(Customer, customer, **at).name
     return None
 
 

@@ -1,0 +1,233 @@
+"""The service of the examples: rows of its own and facts, both or neither, whatever happens."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx2
+import pytest
+
+from databases import plain_connection
+from examples.newcomer import Newcomer, Terminal, free_port, newcomer
+from properties.effort import TORTURE
+from salesflow import SalesFlow
+from salesflow.domain.deal.outcomes import DealWon
+
+SQLITE = "sqlite:///orderdesk.db"
+IN_STOCK = 3 + 1_000_000
+SERVE = "uvicorn orderdesk.app:app --no-access-log --port"
+
+
+@pytest.fixture
+def somebody(tmp_path: Path) -> Iterator[Newcomer]:
+    with newcomer("service", tmp_path) as found:
+        yield found
+
+
+def url_of(somebody: Newcomer, database_url: str) -> str:
+    """Give the database that the README's words become, as seen from here."""
+    somebody.env["SALESFLOW_DB"] = database_url
+    return database_url
+
+
+class Client:
+    """Ann, whose requests have keys that count."""
+
+    def __init__(self, port: int, name: str) -> None:
+        self._http = httpx2.Client(
+            base_url=f"http://127.0.0.1:{port}",
+            headers={"Authorization": "Bearer ann-secret"},
+            timeout=60,
+        )
+        self._name, self._keys = name, count()
+        self.close = self._http.close
+
+    def post(self, path: str, key: str | None = None, **body: object) -> httpx2.Response:
+        sent = key or f"{self._name}-{next(self._keys)}"
+        return self._http.post(path, json=body, headers={"Idempotency-Key": sent})
+
+    def get(self, path: str) -> Any:  # noqa: ANN401
+        return self._http.get(path).json()
+
+    def deal(self, title: str = "ERP rollout") -> str:
+        answer = self.post("/deals", title=title)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["deal"])
+
+    def order(
+        self, deal: str, number: str, sku: str = "BI-BOARD", key: str | None = None
+    ) -> httpx2.Response:
+        body = {"number": number, "sku": sku, "quantity": 1, "total": "10 CNY"}
+        return self.post(f"/deals/{deal}/orders", key=key, **body)
+
+
+def client(somebody: Newcomer, port: int | None = None, name: str = "t") -> Client:
+    """Give Ann's client, closed at the end of the test."""
+    made = Client(port or somebody.port, name=name)
+    somebody.running.callback(made.close)
+    return made
+
+
+def started(somebody: Newcomer, port: int) -> Terminal:
+    terminal = somebody.start(f"{SERVE} {port}")
+    terminal.says("Uvicorn running")
+    return terminal
+
+
+def halves(url: str) -> list[str]:
+    """Give what is only half there: orders without a won deal, won deals without an order."""
+    with SalesFlow(url, create=False) as flow:
+        events = [event for event in flow.log.page(0, 100_000) if type(event.fact) is DealWon]
+        won = {(event.stream_id, event.fact.because) for event in events}
+    with plain_connection(url) as rows:
+        ordered = rows.execute("SELECT deal, number FROM orders").fetchall()
+        left = rows.execute("SELECT sum(stock) FROM products").fetchone()
+    taken = {(UUID(str(deal)), number) for deal, number in ordered}
+    found = [f"{pair} only in the tables" for pair in taken - won]
+    found += [f"{pair} only in the log" for pair in won - taken]
+    if len(events) != len(won):
+        found.append("a deal was won twice")
+    assert left is not None
+    if IN_STOCK - left[0] != len(taken):
+        found.append(f"{left[0]} left after {len(taken)} orders of one each")
+    return found
+
+
+def test_the_readme_is_true_and_two_services_at_once_agree(
+    somebody: Newcomer, database_url: str
+) -> None:
+    somebody.follow(instead={SQLITE: database_url})
+    first, port = client(somebody, name="x"), free_port()
+    started(somebody, port)
+    second = client(somebody, port, name="y")
+    odd_requests_are_problems(first)
+    one_request_to_both_is_one_order(first, second)
+    many_orders_for_the_last_in_stock_win_one_deal(second)
+    somebody.terminals[0].end(signal.SIGINT)  # Ctrl-C
+    assert "Finished server process" in somebody.terminals[0].printed
+    assert second.get("/ready")["position"] > 0
+
+
+def many_orders_for_the_last_in_stock_win_one_deal(ann: Client) -> None:
+    deals = [ann.deal() for _ in range(16)]
+    with ThreadPoolExecutor(8) as pool:
+        sent = pool.map(lambda deal: ann.order(deal, f"for {deal}", sku="MES-LINE"), deals)
+        codes = [answer.status_code for answer in sent]
+    assert sorted(codes) == [201] + [409] * 15
+    assert ann.get("/products/MES-LINE")["stock"] == 0
+    outcomes = [ann.get(f"/deals/{deal}")["outcome"] for deal in deals]
+    assert outcomes.count("won") == 1
+
+
+def odd_requests_are_problems(ann: Client) -> None:
+    deal = ann.deal()
+    answers = {
+        "no key": ann.post("/deals", key="k" * 101, title="x"),
+        "no amount": ann.post("/deals", title="x", amount="98000"),
+        "a float": ann.post("/deals", title="x", amount=98000.5),
+        "no day": ann.post("/deals", title="x", occurred_at="2026-02-30"),
+        "no zone": ann.post("/deals", title="x", occurred_at="2026-02-03T10:00"),
+        "the future": ann.post("/deals", title="x", occurred_at="2999-01-01"),
+        "unknown": ann.post("/deals", title="x", titel="y"),
+        "a control": ann.post("/deals", title="a\u0000b"),
+        "no product": ann.order(deal, "PO-9", sku="NO-SUCH"),
+        "no deal": ann.order(str(UUID(int=7)), "PO-9"),
+        "an old number": ann.order(deal, "PO-1"),
+    }
+    told = {name: answer.status_code for name, answer in answers.items()}
+    wanted = dict.fromkeys(answers, 400)
+    assert told == wanted | {"no product": 404, "no deal": 404, "an old number": 409}
+    for answer in answers.values():
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"]
+    assert ann.get(f"/deals/{deal}")["version"] == 1
+    assert ann.get(f"/deals/{deal}?as_of=2999-01-01T10:00:00+08:00")["version"] == 1
+
+
+def one_request_to_both_is_one_order(first: Client, second: Client) -> None:
+    deal, clients = first.deal("陈安"), [first, second] * 4
+    with ThreadPoolExecutor(len(clients)) as pool:
+        sent = [pool.submit(each.order, deal, "PO-77", "BI-BOARD", "k") for each in clients]
+        answers = [each.result() for each in sent]
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.text for answer in answers}) == 1
+    replayed = [answer.headers.get("idempotent-replayed") for answer in answers]
+    assert replayed.count("true") == len(clients) - 1
+
+
+def test_a_service_that_is_killed_leaves_no_half_of_an_order(
+    somebody: Newcomer, sqlite_url: str
+) -> None:
+    url = url_of(somebody, sqlite_url)
+    assert somebody.run("python -m orderdesk.setup").returncode == 0
+    unanswered: list[tuple[str, str]] = []
+    for kill in range(2 * TORTURE):
+        terminal = started(somebody, somebody.port)
+        ann = client(somebody, name=f"kill-{kill}")
+        for deal, number in unanswered:
+            assert ann.order(deal, number, key=number).status_code == 201
+        assert halves(url) == []
+        unanswered = orders_until_killed(ann, terminal, kill)
+    assert halves(url) == []
+    with plain_connection(url) as connection:  # what a service that commits twice leaves
+        connection.execute(
+            "INSERT INTO orders (number, deal, sku, quantity, taken_by)"
+            f" VALUES ('half', '{uuid4().hex}', 'BI-BOARD', 1, 'ann')"
+        )
+    assert len(halves(url)) == 2
+
+
+def orders_until_killed(ann: Client, terminal: Terminal, kill: int) -> list[tuple[str, str]]:
+    """Kill the service between many orders; give those that were not answered."""
+    orders = [(ann.deal(), f"PO-{kill}-{number}") for number in range(30)]
+    answered, after = count(1), Random(kill).randint(3, 20)
+
+    def send(order: tuple[str, str]) -> bool:
+        try:
+            ann.order(*order, key=order[1]).raise_for_status()
+        except httpx2.TransportError:
+            return False
+        if next(answered) == after:
+            terminal.process.kill()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [*pool.map(send, orders)]
+    unanswered = [order for order, was in zip(orders, done, strict=True) if not was]
+    assert 0 < len(unanswered) < len(orders)
+    return unanswered
+
+
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+
+
+def test_a_service_killed_between_row_and_fact_has_written_neither(
+    somebody: Newcomer, postgres_url: str
+) -> None:
+    url = url_of(somebody, postgres_url)
+    assert somebody.run("python -m orderdesk.setup").returncode == 0
+    terminal, ann = started(somebody, somebody.port), client(somebody)
+    deal = ann.deal()
+    with (
+        plain_connection(url) as watch,
+        plain_connection(url) as holding,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        holding.execute("BEGIN")
+        holding.execute("SELECT * FROM salesflow_head FOR UPDATE")
+        sent = pool.submit(ann.order, deal, "PO-1", "BI-BOARD", "k")
+        while watch.execute(WAITS).fetchone() == (0,):
+            pass  # the row is not written yet, or its fact does not wait for the log yet
+        terminal.process.kill()
+        with pytest.raises(httpx2.TransportError):
+            sent.result()
+    assert halves(url) == []
+    started(somebody, somebody.port)
+    assert ann.get(f"/deals/{deal}")["outcome"] == "open"
+    assert ann.order(deal, "PO-1", key="k").status_code == 201
+    assert halves(url) == []
