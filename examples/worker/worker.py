@@ -7,6 +7,7 @@ left open, and the exit code is 0. A second signal ends it at once, which harms 
 Any number of them may run, on this machine and, on PostgreSQL, on others.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from salesflow.engine.reactors import Reacted
 from salesflow.engine.worker import CaughtUp
 from salesflow.errors import NotFoundError, SalesflowError
 
+LOGGER = logging.getLogger("worker")
 LETTERS = Path(os.environ.get("LETTERS", "letters"))
 
 
@@ -41,21 +43,21 @@ def write_letter(flow: SalesFlow, event: Event) -> None:
     draft = LETTERS / f".{event.event_id}.{os.getpid()}"
     draft.write_text(text + "\n", encoding="utf-8")
     draft.replace(LETTERS / f"{event.event_id}.txt")
-    print("letter:", text, flush=True)
+    LOGGER.info("letter: %s", text)
 
 
 def tell_tables(found: CaughtUp) -> None:
     """Say how far the read tables have come, and which of them stand still."""
     done = min(standing.position for standing in found.standings.values())
-    print(f"tables at event no. {done} of {found.head.position}", flush=True)
+    LOGGER.info("tables at event no. %d of %d", done, found.head.position)
     for table, reason in found.failed.items():
-        print(f"{table} stands still: {reason}", file=sys.stderr, flush=True)
+        LOGGER.error("%s stands still: %s", table, reason)
 
 
 def tell_letters(found: Reacted) -> None:
     """Say what could not be written; it is tried again a little later."""
     for reason in found.failed.values():
-        print(reason, file=sys.stderr, flush=True)
+        LOGGER.error("%s", reason)
 
 
 def stop_at_signals() -> Flag:
@@ -85,7 +87,7 @@ def work(url: str) -> None:
         SalesFlow(url, shared=True, create=False, reactors=[letters]) as flow,
         ThreadPoolExecutor(2) as pool,
     ):
-        print("at work; Ctrl-C or SIGTERM ends it in order", flush=True)
+        LOGGER.info("at work; Ctrl-C or SIGTERM ends it in order")
         jobs = [
             pool.submit(flow.follow, stop=stop, on_caught_up=tell_tables),
             pool.submit(flow.reactors.follow, stop=stop, on_reacted=tell_letters),
@@ -94,10 +96,12 @@ def work(url: str) -> None:
             job.add_done_callback(lambda _: stop.set())
         for job in jobs:
             job.result()
-    print("ended in order", flush=True)
+    LOGGER.info("ended in order")
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    LOGGER.setLevel(logging.INFO)
     try:
         work(os.environ.get("SALESFLOW_DB", "sqlite:///sales.db"))
     except SalesflowError as error:

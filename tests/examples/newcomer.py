@@ -13,7 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Condition, Thread
@@ -33,6 +33,7 @@ PATIENCE_SECONDS: Final = 60.0
 PORT: Final = "8000"
 BEFORE_PORT: Final = ("localhost:", "127.0.0.1:", "--port ")
 PIP: Final = "pip install "
+Words = dict[str, str] | MappingProxyType[str, str]
 NOTHING: Final = MappingProxyType[str, str]({})
 
 
@@ -124,14 +125,12 @@ class Newcomer:
         for name in ("SALESFLOW_DB", "LETTERS"):
             self.env.pop(name, None)
 
-    def follow(
-        self, *, instead: dict[str, str] | MappingProxyType[str, str] = NOTHING
-    ) -> "Newcomer":
-        """Do all that the README says, with other words in place of some."""
+    def follow(self, *, instead: Words = NOTHING, but: Collection[str] = ()) -> "Newcomer":
+        """Do all that the README says, with other words in place of some, but for commands."""
         readme = self.folder / "README.md"
         for block in blocks(readme):
             if block.language == "console":
-                for shown in commands(block):
+                for shown in (each for each in commands(block) if each.command not in but):
                     where = f"{readme.parent.name}/README.md:{block.line}"
                     self._type(self._put(shown, instead), where)
         return self
@@ -155,7 +154,7 @@ class Newcomer:
             text=True,
         )
 
-    def _put(self, shown: Shown, instead: dict[str, str] | MappingProxyType[str, str]) -> Shown:
+    def _put(self, shown: Shown, instead: Words) -> Shown:
         ports = {f"{before}{PORT}": f"{before}{self.port}" for before in BEFORE_PORT}
         words = {**ports, **instead}
         command, output = shown
@@ -170,10 +169,10 @@ class Newcomer:
         elif command.startswith(STAYS):
             self.start(command).shows(shown.output)
         else:
-            told, done = self._told(), self.run(self._without_index(command))
+            told, done = self.told(), self.run(self._without_index(command))
             while command.startswith(LOOKS_AGAIN) and not _as_shown(shown, done):
-                self._wait_for_news(told, where)
-                told, done = self._told(), self.run(command)
+                self.wait_for_news(told)
+                told, done = self.told(), self.run(command)
             assert done.returncode == 0, f"{where}: `{command}` fails:\n{done.stdout}"
             assert _as_shown(shown, done), f"{where}: `{command}` prints\n{done.stdout}"
 
@@ -190,13 +189,16 @@ class Newcomer:
         apart = f"--no-index --no-deps --no-build-isolation --target {self._site}"
         return f"python -m pip install --quiet {apart} {command.removeprefix(PIP)}"
 
-    def _told(self) -> list[int]:
+    def told(self) -> list[int]:
+        """Give how many lines each terminal has printed."""
         return [len(terminal.lines) for terminal in self.terminals]
 
-    def _wait_for_news(self, told: list[int], where: str) -> None:
+    def wait_for_news(self, told: list[int]) -> list[int]:
+        """Wait until a terminal has printed more lines than those; give how many by then."""
         with self._news:
-            come = self._news.wait_for(lambda: self._told() != told, PATIENCE_SECONDS)
-        assert come, f"{where}: nothing more comes"
+            come = self._news.wait_for(lambda: self.told() != told, PATIENCE_SECONDS)
+        assert come, [terminal.printed for terminal in self.terminals]
+        return self.told()
 
 
 def _as_shown(shown: Shown, done: subprocess.CompletedProcess[str]) -> bool:
