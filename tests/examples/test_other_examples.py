@@ -12,6 +12,7 @@ import pytest
 
 from documents import blocks
 from examples.newcomer import EXAMPLES, Newcomer, newcomer
+from properties.effort import TORTURE
 from salesflow import STANDARD, Deal, Funnel, Money, SalesFlow, Session
 from salesflow.projections.pipeline.funnel import FunnelView
 from simulated import demo
@@ -24,6 +25,14 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)")
 def somebody(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Newcomer]:
     with newcomer(request.param, tmp_path) as found:
         yield found
+
+
+@pytest.fixture(params=["sqlite", "postgresql"] if TORTURE > 1 else ["sqlite"])
+def database(request: pytest.FixtureRequest) -> str:
+    """A fresh database; a long run is on both kinds."""
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
 
 
 def named(path: Path) -> str:
@@ -47,10 +56,10 @@ def test_the_index_names_every_example_and_installs_what_they_need() -> None:
 
 @pytest.mark.parametrize("somebody", ["worker"], indirect=True)
 def test_two_workers_write_one_letter_for_each_win_and_end_in_order(
-    somebody: Newcomer, database_url: str
+    somebody: Newcomer, database: str
 ) -> None:
-    somebody.follow(instead={"sqlite:///sales.db": database_url})
-    with SalesFlow(database_url) as flow:
+    somebody.follow(instead={"sqlite:///sales.db": database})
+    with SalesFlow(database) as flow:
 
         def win(number: int) -> None:
             def work(s: Session) -> None:
@@ -69,13 +78,14 @@ def test_two_workers_write_one_letter_for_each_win_and_end_in_order(
         told, said = somebody.told(), letters(somebody)
         while len(said) < 22:
             told, said = somebody.wait_for_news(told), letters(somebody)
-        assert flow.reactors.positions() == {"letters": flow.log.head().position}
     ends = [*zip(somebody.terminals, (signal.SIGTERM, signal.SIGINT), strict=True)]
     assert [terminal.end(number) for terminal, number in ends] == [0, 0]
     assert all(each.printed.endswith("ended in order\n") for each in somebody.terminals)
     written = [each.read_text("utf-8") for each in (somebody.folder / "letters").iterdir()]
     assert sorted(f"letter: {text}" for text in written) == sorted(said)
     assert "We were wrong about ERP rollout.\n" in written
+    with SalesFlow(database) as flow:
+        assert flow.reactors.positions() == {"letters": flow.log.head().position}
     assert len({*written}) == len(written) == 22
 
 
@@ -87,23 +97,19 @@ def letters(somebody: Newcomer) -> list[str]:
 
 @pytest.mark.parametrize("somebody", ["asynchronous"], indirect=True)
 def test_a_hundred_requests_in_threads_leave_the_event_loop_free(
-    somebody: Newcomer, database_url: str
+    somebody: Newcomer, database: str
 ) -> None:
-    somebody.follow(instead={"sqlite:///requests.db": database_url})
-    with SalesFlow(database_url) as flow:
+    somebody.follow(instead={"sqlite:///requests.db": database})
+    with SalesFlow(database) as flow:
         assert flow.ask(Funnel()).open_deals == 1 + 100 + 100 + 1 + 1
-    again = somebody.run("python requests_at_once.py")
-    assert again.returncode == 0, again.stdout
-    [free] = re.findall(r"in threads: .* beat (\d+) times", again.stdout)
-    assert int(free) > 0
 
 
 @pytest.mark.parametrize("somebody", ["plugin"], indirect=True)
 def test_a_package_is_installed_and_its_question_asked(somebody: Newcomer) -> None:
     somebody.follow()
-    odd = somebody.run("python -m acme_demos 4711 MES-LINE; python -m acme_demos")
-    assert "Traceback" not in odd.stdout
-    assert odd.stdout.count("python -m acme_demos DEAL PRODUCT") == 2
+    odd = somebody.run("python -m acme_demos 4711 MES-LINE")
+    assert (odd.returncode, "Traceback" in odd.stdout) == (1, False)
+    assert "python -m acme_demos DEAL PRODUCT" in odd.stdout
 
 
 @pytest.mark.parametrize("somebody", ["notebook"], indirect=True)
