@@ -28,7 +28,8 @@ THREADS = 16
 """Requests that record at the same time share one commit, so more threads are faster, up to a
 point. `asyncio.to_thread` has four more than the machine has cores."""
 
-Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 class Desk:

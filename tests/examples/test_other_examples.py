@@ -119,7 +119,8 @@ def test_the_notebook_runs_from_beginning_to_end_and_its_plots_say_what_the_log_
     made = Path(demo().url.removeprefix("sqlite:///"))
     (somebody.folder / "demo.db").write_bytes(made.read_bytes())
     somebody.follow(but={"salesflow demo --db demo.db"})
-    done = nbformat.read(somebody.folder / "executed.ipynb", as_version=4)
+    executed = somebody.folder / "executed.ipynb"
+    done = nbformat.read(executed, as_version=4)  # type: ignore[no-untyped-call]
     outputs = [each for cell in done.cells for each in cell.get("outputs", [])]
     plots = [
         each.data["application/vnd.plotly.v1+json"]

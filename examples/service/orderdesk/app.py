@@ -44,7 +44,11 @@ class Desk(NamedTuple):
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Open the log and the tables before the first request, close them after the last one."""
-    with SalesFlow(database_url(), shared=True, create=False) as flow:
+    try:
+        opened = SalesFlow(database_url(), shared=True, create=False)
+    except NotFoundError as error:
+        raise RuntimeError(f"{error}; run python -m orderdesk.setup first") from None
+    with opened as flow:
         engine = create_engine(flow.log.database.url, pool_size=THREADS, max_overflow=0)
         app.state.desk = Desk(flow, sessionmaker(engine))
         yield
@@ -116,8 +120,9 @@ def the_command(
     request: Request,
     response: Response,
 ) -> Command:
-    """Return what a request that records needs."""
-    return Command(desk, actor, idempotency_key, request.url.path, response)
+    """Return what a request that records needs. Headers are bytes, and people write UTF-8."""
+    key = idempotency_key.encode("latin-1").decode("utf-8", "replace")
+    return Command(desk, actor, key, request.url.path, response)
 
 
 def the_moment(as_of: str | None = None, known_at: str | None = None) -> dict[str, Any]:
