@@ -8,7 +8,7 @@ LEAN := $(VENV)/.installed-lean
 STAMP := $(VENV)/.installed
 LOWEST := .venv-lowest
 DEMO := demo.db
-TIMES ?= 10
+TIMES ?= 20
 ROWS ?= 10000000
 EVENTS ?= 320000
 SIZES ?= 32000 300000
@@ -47,7 +47,7 @@ lint: install  ## style, formatting, types and import contracts
 test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage of branches
 	$(BIN)/python -m pytest --quiet --cov --numprocesses auto --dist worksteal
 
-torture: install  ## the same properties and crashes, ten times as hard (TIMES=100: a hundred)
+torture: install  ## the same properties and crashes, twenty times as hard (TIMES=100: a hundred)
 	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet -o faulthandler_timeout=0 --numprocesses auto \
 		--dist worksteal tests/properties tests/store tests/importing tests/exporting \
 		tests/cli/test_hostile_commands.py tests/domain/test_impossible_merges.py \

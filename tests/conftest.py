@@ -25,6 +25,19 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(shared.close)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Note the lines of a rule once: on PostgreSQL those are run that SQLite has shown.
+
+    What is written for one database is in `tests/store` and `tests/engine`, which note both.
+    """
+    here = Path(__file__).parent
+    for item in items:
+        where = item.path.relative_to(here).parts[0]
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if params.get("database_url") == "postgresql" and where not in {"store", "engine"}:
+            item.add_marker(pytest.mark.no_cover)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Let a process of xdist note lines once, and none in tests that are marked `no_cover`.

@@ -8,7 +8,7 @@ from pkgutil import iter_modules
 
 import pytest
 
-from salesflow.cli.app import COMMANDS, CommandGroup, ThingCommand
+from salesflow.cli.app import COMMANDS, CommandGroup, CommandHome
 from salesflow.projections.registry import QUESTIONS
 from simulated import ran
 
@@ -86,7 +86,7 @@ def test_asking_a_file_loads_nothing_for_postgresql(db: str) -> None:
 
 
 def called(group: CommandGroup) -> Iterator[tuple[str, ...]]:
-    commands: Mapping[str, str | ThingCommand | CommandGroup] = group.commands
+    commands: Mapping[str, CommandHome] = group.commands
     for name, home in commands.items():
         if isinstance(home, CommandGroup):
             yield from ((name, *rest) for rest in called(home))

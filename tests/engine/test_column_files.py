@@ -595,7 +595,7 @@ HISTORIES = {
 }
 
 
-@examples(6)
+@examples(3)
 @given(**HISTORIES)
 def begun_well(url: str, history: list[Act], moments: list[Pick]) -> None:
     begun_anew(url, history, moments)

@@ -14,7 +14,7 @@ from salesflow.errors import NotFoundError
 from salesflow.projections.pipeline.deal_timeline import DealTimeline
 from salesflow.projections.pipeline.funnel import Funnel
 
-CYCLES = 1_000 if TORTURE > 1 else 25
+CYCLES = 1_000 if TORTURE > 1 else 10
 WARM = 5
 """So many cycles fill what is kept for ever: compiled statements, classes, caches."""
 

@@ -2,9 +2,11 @@
 
 import gzip
 import json
+import re
 import sqlite3
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,13 +14,14 @@ from uuid import UUID
 
 import pytest
 
-from exporting.shop import DEAL, SECRET, Clock, shop
-from salesflow import Customer, Deal, SalesFlow
+from exporting.shop import DEAL, OTHER, SECRET, Clock, shop
+from salesflow import Customer, Deal, Money, SalesFlow
 from salesflow.domain.event import Event, believed_history
 from salesflow.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 SCHEMA = ROOT.parent / "shared" / "data" / "ocel" / "schema_ocel2.json"
+XES_SCHEMA = ROOT.parent / "shared" / "data" / "xes" / "xes-ieee-1849-2016.xsd"
 OCEL = [".json", ".xml", ".sqlite", ".xml.gz"]
 
 
@@ -226,6 +229,100 @@ def test_texts_about_people_are_left_out_unless_asked_for(
     assert b"please call" not in (tmp_path / name).read_bytes()
     assert export(tmp_path / name, personal=True, force=True).personal
     assert SECRET.encode() in (tmp_path / name).read_bytes()
+
+
+LEAVES = {"string", "date", "int", "float", "boolean", "id"}
+INSIDE = {
+    "log": ("extension", "global", "classifier", "attribute", "trace", "event"),
+    "trace": ("attribute", "event"),
+    "event": ("attribute",),
+    "global": ("attribute",),
+}
+"""What may stand inside of each part of XES, in this order."""
+NC_NAME = re.compile(r"[A-Za-z_][\w.-]*")
+NAME = re.compile(r"[A-Za-z_:][\w.:-]*")
+GIVEN = {
+    "extension": {"name": NC_NAME, "prefix": NC_NAME, "uri": re.compile(r"\S+")},
+    "classifier": {"name": NC_NAME, "keys": re.compile(r"\S+( \S+)*")},
+    "global": {"scope": NC_NAME},
+    "log": {"xes.version": re.compile(r"\d+\.\d+"), "xes.features": re.compile(r"")},
+}
+VALUES = {
+    "date": re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)"),
+    "int": re.compile(r"-?\d{1,19}"),
+    "float": re.compile(r"-?\d+(\.\d+)?"),
+    "boolean": re.compile("true|false"),
+}
+
+
+def breaks_of_xes(part: ET.Element) -> list[str]:
+    """Say where a file breaks the rules of the schema of IEEE 1849, in our own words."""
+    tag = part.tag.rpartition("}")[2]
+    found = []
+    for name, shape in GIVEN.get(tag, {}).items():
+        if shape.fullmatch(part.get(name, "")) is None:
+            found.append(f"{tag} {name}={part.get(name)!r}")
+    if tag in LEAVES:
+        if NAME.fullmatch(part.get("key", "")) is None:
+            found.append(f"{tag} key={part.get('key')!r}")
+        if (
+            VALUES.get(tag, re.compile(".*", re.DOTALL)).fullmatch(part.get("value", "-"))
+            is None
+        ):
+            found.append(f"{tag} value={part.get('value')!r}")
+    order = INSIDE.get(tag, ("attribute",) if tag in LEAVES else ())
+    kinds = [each.tag.rpartition("}")[2] for each in part]
+    places = ["attribute" if kind in LEAVES else kind for kind in kinds]
+    if any(place not in order for place in places):
+        found.append(f"{tag} holds {sorted(set(places) - set(order))}")
+    elif places != sorted(places, key=order.index):
+        found.append(f"{tag} is out of order")
+    return [*found, *(each for child in part for each in breaks_of_xes(child))]
+
+
+def test_xes_keeps_the_rules_of_its_schema(flow: SalesFlow, tmp_path: Path) -> None:
+    flow.exports.xes(tmp_path / "log.xes", personal=True)
+    text = (tmp_path / "log.xes").read_text(encoding="utf-8")
+    assert breaks_of_xes(ET.fromstring(text)) == []
+    for right, wrong in (
+        ('name="Activity"', 'name="Activity and all"'),
+        ('key="position" value="', 'key="position" value="x'),
+        ("<trace>", "<trace><event/>"),
+        ('xes.version="1849.2016"', ""),
+        ('key="concept:name"', 'key="1st"'),
+    ):
+        assert breaks_of_xes(ET.fromstring(text.replace(right, wrong))) != [], wrong
+
+
+def test_xes_is_valid_by_the_schema_of_the_standard(flow: SalesFlow, tmp_path: Path) -> None:
+    if not XES_SCHEMA.is_file():
+        pytest.skip("the schema of the standard is not there")
+    validating = pytest.importorskip("lxml.etree", reason="lxml is not installed")
+    schema = validating.XMLSchema(validating.parse(str(XES_SCHEMA)))
+    flow.exports.xes(tmp_path / "log.xes", personal=True)
+    text = (tmp_path / "log.xes").read_text(encoding="utf-8")
+    plain = text.replace(' xmlns="http://www.xes-standard.org/"', "").encode()
+    schema.assertValid(validating.fromstring(plain))
+
+
+def test_a_number_too_long_for_sqlite_stands_as_a_text_beside(
+    flow: SalesFlow, tmp_path: Path
+) -> None:
+    exact = "123456789012.345678"
+    with flow.session(actor="u-2") as s:
+        s.get(Deal, OTHER).forecast(amount=Money(exact, "CNY"))
+    flow.exports.ocel(tmp_path / "log.sqlite")
+    with closing(sqlite3.connect(tmp_path / "log.sqlite")) as database:
+        asked = (
+            "SELECT amount_exact FROM object_Deal WHERE ocel_id = ? AND ocel_changed_field = ?",
+            "SELECT amount_exact FROM event_DealForecastGiven WHERE amount_exact IS NOT NULL",
+        )
+        changed = database.execute(asked[0], (f"deal:{OTHER}", "amount_exact")).fetchall()
+        told = database.execute(asked[1]).fetchall()
+    assert changed == told == [(exact,)]
+    found = read_by_r4pm("OCEL", tmp_path / "log.sqlite")
+    [deal] = [each for each in found["objects"] if each["id"] == f"deal:{OTHER}"]
+    assert exact in {one["value"] for one in deal["attributes"]}
 
 
 def test_signs_that_xml_cannot_hold_spoil_no_file(flow: SalesFlow, tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """The folder of an export of a CRM, and the log it is imported into."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
+from typing import Any, Self
 
 from importing.desk import Desk
 from salesflow.adapters.importers import ImportReport, object_id
@@ -34,21 +35,29 @@ class CrmFolder:
             content = dedent(content).lstrip().encode()
         (self.folder / name).write_bytes(content)
 
+    def write_all(self, files: Mapping[str, Any]) -> Self:
+        """Write files anew; those there were are gone."""
+        for path in self.folder.iterdir():
+            path.unlink()
+        for name, content in files.items():
+            self.write(name, content)
+        return self
+
     def bring(self, path: Path | None = None, **how: object) -> ImportReport:
         """Import the export; every report has to add up."""
         report = import_crm(self.system, path or self.folder, log=self.desk.log, **how)  # type: ignore[arg-type]
         assert report.check(), report
         return report
 
-    def events(self, deal: str) -> list[Event]:
+    def events(self, deal: object) -> list[Event]:
         """Return what stands of a deal, in order of time."""
-        events = without_retracted(self.desk.log.stream(object_id(self.source, deal)))
+        events = without_retracted(self.desk.log.stream(object_id(self.source, str(deal))))
         return sorted(events, key=lambda each: (each.occurred, each.position))
 
-    def facts(self, deal: str, kind: str) -> list[Fact]:
+    def facts(self, deal: object, kind: str) -> list[Fact]:
         return [each.fact for each in self.events(deal) if each.fact.kind == f"deal.{kind}"]
 
-    def told(self, deal: str) -> list[str]:
+    def told(self, deal: object) -> list[str]:
         """Say what stands of a deal: day, kind, and the stage it went to."""
         return [
             " ".join(
@@ -64,5 +73,5 @@ class CrmFolder:
             for each in self.events(deal)
         ]
 
-    def deal(self, name: str) -> Deal:
-        return self.desk.deal(name, self.source)
+    def deal(self, name: object) -> Deal:
+        return self.desk.deal(str(name), self.source)

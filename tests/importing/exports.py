@@ -15,7 +15,16 @@ from salesflow.adapters.importers.crm.salesforce.system import Salesforce
 from salesflow.adapters.importers.crm.system import CrmSystem
 from salesflow.adapters.importers.crm.zoho.system import Zoho
 
-__all__ = ["EXPORTS", "FIRST", "FXIAOKE", "SALESFORCE", "SECOND", "THIRD", "ZOHO"]
+__all__ = [
+    "EXPORTS",
+    "FIRST",
+    "FXIAOKE",
+    "SALESFORCE",
+    "SALESFORCE_ORG",
+    "SECOND",
+    "THIRD",
+    "ZOHO",
+]
 
 
 def _texts(export: dict[str, Any]) -> dict[str, str]:
@@ -53,6 +62,38 @@ F2,D1,U9,2026-03-01T10:00{ZERO},StageName,Qualification,Closed Won,false
 """,
     "Account.csv": "Id,Name,Industry,IsDeleted\nA1,云帆科技,Software,false\n",
 }
+
+
+SALESFORCE_ORG: Final = {
+    **SALESFORCE,
+    "Product2.csv": "Id,Name,ProductCode\nX1,ERP,E-1\n",
+    "PricebookEntry.csv": "Id,Product2Id,Name\nY1,X1,ERP\n",
+    "OpportunityLineItem.csv": f"""\
+Id,OpportunityId,PricebookEntryId,Quantity,UnitPrice,Discount,CreatedDate,LastModifiedDate,\
+IsDeleted
+L1,D1,Y1,2,40,,2026-02-01T10:00{ZERO},2026-02-01T10:00{ZERO},false
+L2,D1,Y1,1,50,20,2026-02-01T10:00{ZERO},2026-02-20T10:00{ZERO},false
+L3,D2,Y1,1,50,,2026-02-01T10:00{ZERO},2026-02-20T10:00{ZERO},true
+""",
+    "OpportunityContactRole.csv": f"""\
+Id,OpportunityId,ContactId,Role,CreatedDate,IsDeleted
+R1,D1,P1,Economic Buyer,2026-02-01T10:00{ZERO},false
+""",
+    "User.csv": f"""\
+Id,FirstName,LastName,UserRoleId,CreatedDate,LastModifiedDate
+U1,Ana,Lim,T1,2025-01-01T08:00{ZERO},2026-01-01T08:00{ZERO}
+U2,,Bo,,2025-01-02T08:00{ZERO},2026-01-01T08:00{ZERO}
+""",
+    "UserRole.csv": "Id,Name\nT1,Sales East\n",
+    "DatedConversionRate.csv": (
+        "IsoCode,StartDate,ConversionRate\nUSD,0001-01-01,1.05\nEUR,2026-01-01,1\n"
+        "USD,2026-01-01,1.1\n"
+    ),
+    "Period.csv": (
+        "Type,StartDate,EndDate\nYear,2025-04-01,2026-03-31\nMonth,2025-05-01,2025-05-31\n"
+    ),
+}
+"""An export with what an org says beside opportunities."""
 
 
 def _stage(
@@ -384,11 +425,25 @@ FXIAOKE: Final = {
 }
 HUBSPOT_FILES: Final = {
     **_texts(HUBSPOT),
+    "line_items.json": json.dumps(
+        [
+            {
+                "id": "L1",
+                "properties": {"name": "ERP", "quantity": "2", "price": "40", "discount": "1"},
+                "createdAt": "2026-02-01T09:00:00Z",
+                "updatedAt": "2026-02-02T09:00:00Z",
+                "archived": False,
+                "associations": {"deals": {"results": [{"id": "1"}]}},
+            }
+        ],
+        indent=1,
+    ),
+    "owners.json": json.dumps([{"id": "500", "firstName": "Ana", "email": "a@x.example"}]),
     "merged_deal.csv": "deal_id,merged_deal_id\n1,2\n",
     "stages.csv": "deal_id,value,date_entered\n3,qualified,2026-02-01 10:00:00\n",
 }
 EXPORTS: Final[dict[str, tuple[type[CrmSystem], dict[str, str]]]] = {
-    "salesforce": (Salesforce, SALESFORCE),
+    "salesforce": (Salesforce, SALESFORCE_ORG),
     "zoho": (Zoho, ZOHO),
     "fxiaoke": (Fxiaoke, FXIAOKE),
     "hubspot": (HubSpot, HUBSPOT_FILES),

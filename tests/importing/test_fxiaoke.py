@@ -1,21 +1,17 @@
 """An export of Fxiaoke: opportunities of which is known when they were created, and are now."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import pytest
 
+from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.exports import FXIAOKE
 from salesflow.adapters.importers import ImportReport, object_id
 from salesflow.adapters.importers.crm.fxiaoke.system import Fxiaoke
-from salesflow.adapters.importers.crm.importer import import_crm
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal import Deal
-from salesflow.domain.event import Event, without_retracted
 from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError
 
@@ -23,67 +19,25 @@ DEALS: list[dict[str, Any]] = json.loads(FXIAOKE["NewOpportunityObj.json"])["dat
 OPEN = DEALS[0]
 
 
-class Enterprise:
-    """The folder of an export of an enterprise, and the log it is imported into."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.folder = desk.folder / "export"
-        self.folder.mkdir()
-
-    def write(self, name: str, content: object) -> "Enterprise":
-        """Write the only file of an export: a text as it is, anything else as JSON."""
-        for path in self.folder.iterdir():
-            path.unlink()
-        text = dedent(content).lstrip() if isinstance(content, str) else json.dumps(content)
-        (self.folder / name).write_text(text, encoding="utf-8")
-        return self
-
-    def write_all(self) -> "Enterprise":
-        for name, text in FXIAOKE.items():
-            (self.folder / name).write_text(text, encoding="utf-8")
-        return self
+class Enterprise(CrmFolder):
+    """An export of an enterprise in Shanghai."""
 
     def bring(self, path: Path | None = None, **how: object) -> ImportReport:
-        how.setdefault("timezone", "Asia/Shanghai")
-        report = import_crm(Fxiaoke, path or self.folder, log=self.desk.log, **how)  # type: ignore[arg-type]
-        assert report.check(), report
-        return report
+        return super().bring(path, **{"timezone": "Asia/Shanghai", **how})
 
-    def events(self, deal: str) -> list[Event]:
-        events = without_retracted(self.desk.log.stream(object_id("fxiaoke", deal)))
-        return sorted(events, key=lambda each: (each.occurred, each.position))
-
-    def told(self, deal: str) -> list[str]:
-        """Say what stands of a deal: the day, the kind and the stage of each fact."""
-        return [
-            " ".join(
-                part
-                for part in (
-                    datetime.fromtimestamp(each.occurred / 1_000_000, UTC).strftime("%m-%d"),
-                    each.fact.kind.removeprefix("deal."),
-                    str(getattr(each.fact, "target", None) or getattr(each.fact, "stage", "")),
-                    "inferred" if each.fact.inferred else "",
-                )
-                if part
-            )
-            for each in self.events(deal)
-            if each.fact.kind != "deal.forecast_given"
-        ]
-
-    def deal(self, name: str) -> Deal:
-        return self.desk.deal(name, "fxiaoke")
+    def told(self, deal: object) -> list[str]:
+        return [each for each in super().told(deal) if "forecast_given" not in each]
 
 
 @pytest.fixture
 def enterprise(desk: Desk) -> Enterprise:
-    return Enterprise(desk)
+    return Enterprise(desk, Fxiaoke)
 
 
 def test_what_lies_between_two_known_times_stays_unknown_and_is_said(
     enterprise: Enterprise,
 ) -> None:
-    report = enterprise.write_all().bring(currency="CNY")
+    report = enterprise.write_all(FXIAOKE).bring(currency="CNY")
     assert enterprise.told("opp1")[:2] == ["02-01 opened 1 inferred", "02-10 stage_moved 2"]
     assert enterprise.told("opp2") == ["02-01 opened 1 inferred", "02-15 won"]
     deal = enterprise.deal("opp2")
@@ -94,14 +48,14 @@ def test_what_lies_between_two_known_times_stays_unknown_and_is_said(
 
 
 def test_a_deal_that_never_changed_its_stage_began_in_it(enterprise: Enterprise) -> None:
-    enterprise.write_all().bring()
+    enterprise.write_all(FXIAOKE).bring()
     assert enterprise.told("opp4") == ["02-01 opened 1"]
 
 
 def test_a_deal_is_lost_in_the_stage_it_stands_in_when_its_status_says_so(
     enterprise: Enterprise,
 ) -> None:
-    enterprise.write_all().bring()
+    enterprise.write_all(FXIAOKE).bring()
     assert enterprise.told("opp3") == [
         "02-01 opened 1 inferred",
         "02-10 stage_moved 2",
@@ -115,7 +69,7 @@ def test_a_deal_is_lost_in_the_stage_it_stands_in_when_its_status_says_so(
 def test_the_stages_of_a_process_have_the_labels_of_the_deals_in_them(
     enterprise: Enterprise,
 ) -> None:
-    report = enterprise.write_all().bring()
+    report = enterprise.write_all(FXIAOKE).bring()
     assert report.process_published == "fxiaoke/sp1 v1"
     process = enterprise.deal("opp1").version_in_force
     assert process is not None
@@ -132,7 +86,7 @@ def test_the_stages_of_a_process_have_the_labels_of_the_deals_in_them(
 def test_quotes_follow_ups_and_competitors_are_told_of_their_deal(
     enterprise: Enterprise,
 ) -> None:
-    enterprise.write_all().bring(currency="CNY")
+    enterprise.write_all(FXIAOKE).bring(currency="CNY")
     assert enterprise.told("opp1")[2:5] == [
         "02-11 contact_logged",
         "02-12 quote_drafted",
@@ -147,7 +101,7 @@ def test_quotes_follow_ups_and_competitors_are_told_of_their_deal(
 
 
 def test_accounts_and_their_contacts_become_customers(enterprise: Enterprise) -> None:
-    enterprise.write_all().bring()
+    enterprise.write_all(FXIAOKE).bring()
     id = object_id("fxiaoke", "acc1", "customer")
     customer = Customer.replay(id, enterprise.desk.log.stream(id), context=ReplayContext({}))
     assert (customer.name, enterprise.deal("opp1").customer_id) == ("云帆科技", id)
@@ -155,7 +109,7 @@ def test_accounts_and_their_contacts_become_customers(enterprise: Enterprise) ->
 
 
 def test_the_same_export_again_records_nothing(enterprise: Enterprise) -> None:
-    first = enterprise.write_all().bring()
+    first = enterprise.write_all(FXIAOKE).bring()
     again = enterprise.bring()
     assert first.facts_recorded == again.facts_known
     assert (again.facts_recorded, again.facts_changed, again.facts_not_told) == (0, 0, 0)
@@ -163,7 +117,7 @@ def test_the_same_export_again_records_nothing(enterprise: Enterprise) -> None:
 
 
 def test_who_imports_every_week_has_the_history_from_then_on(enterprise: Enterprise) -> None:
-    enterprise.write_all().bring()
+    enterprise.write_all(FXIAOKE).bring()
     day = 86_400_000
     moved = DEALS[3] | {
         "sales_stage": "2",
@@ -172,7 +126,9 @@ def test_who_imports_every_week_has_the_history_from_then_on(enterprise: Enterpr
         "stg_changed_time": DEALS[3]["stg_changed_time"] + 24 * day,
         "last_modified_time": DEALS[3]["last_modified_time"] + 10 * day,
     }
-    enterprise.write("NewOpportunityObj.json", {"dataList": [*DEALS[:3], moved, *DEALS[4:]]})
+    enterprise.write_all(
+        {"NewOpportunityObj.json": {"dataList": [*DEALS[:3], moved, *DEALS[4:]]}}
+    )
     report = enterprise.bring()
     assert (report.facts_changed, report.facts_retracted) == (0, 0)
     assert enterprise.told("opp4") == ["02-01 opened 1", "02-25 stage_moved 2"]
@@ -183,7 +139,9 @@ def test_who_imports_every_week_has_the_history_from_then_on(enterprise: Enterpr
         "sales_status__r": "赢单",
         "stg_changed_time": moved["stg_changed_time"] + 3 * day,
     }
-    enterprise.write("NewOpportunityObj.json", {"dataList": [*DEALS[:3], won, *DEALS[4:]]})
+    enterprise.write_all(
+        {"NewOpportunityObj.json": {"dataList": [*DEALS[:3], won, *DEALS[4:]]}}
+    )
     report = enterprise.bring()
     assert (report.facts_changed, report.facts_retracted) == (0, 0)
     assert enterprise.told("opp4")[-1] == "02-28 won"
@@ -199,7 +157,7 @@ def test_who_imports_every_week_has_the_history_from_then_on(enterprise: Enterpr
     ],
 )
 def test_every_form_of_an_answer_is_read_alike(enterprise: Enterprise, answer: object) -> None:
-    report = enterprise.write("answer.json", answer).bring()
+    report = enterprise.write_all({"answer.json": answer}).bring()
     assert (report.objects, report.rows_refused) == (1, 0)
     assert enterprise.deal("opp1").stage == "2"
 
@@ -213,7 +171,7 @@ def test_choices_of_the_cli_are_read_by_code_or_label(enterprise: Enterprise) ->
     }
     for name in ("sales_stage__r", "sales_status__r", "account_id__r", "owner__r"):
         del chosen[name]
-    enterprise.write("NewOpportunityObj.json", {"recordResult": [chosen]}).bring()
+    enterprise.write_all({"NewOpportunityObj.json": {"recordResult": [chosen]}}).bring()
     deal = enterprise.deal("opp1")
     assert (deal.outcome, deal.last_open_stage, deal.owner) == ("lost", "2", "1000")
     assert deal.customer_id == object_id("fxiaoke", "acc1", "customer")
@@ -221,14 +179,14 @@ def test_choices_of_the_cli_are_read_by_code_or_label(enterprise: Enterprise) ->
 
 def test_a_status_by_its_code_alone_is_read_and_said_so(enterprise: Enterprise) -> None:
     coded = [{k: v for k, v in each.items() if k != "sales_status__r"} for each in DEALS]
-    report = enterprise.write("NewOpportunityObj.json", {"dataList": coded}).bring()
+    report = enterprise.write_all({"NewOpportunityObj.json": {"dataList": coded}}).bring()
     assert enterprise.deal("opp2").outcome == "won"
     assert any("sales_status of 1, 2, 3 and 4" in text for text in report.assumed)
 
 
 def test_a_status_that_nobody_knows_is_refused(enterprise: Enterprise) -> None:
     unknown = OPEN | {"sales_status": "9", "sales_status__r": "冻结"}
-    report = enterprise.write("NewOpportunityObj.json", [unknown, DEALS[1]]).bring()
+    report = enterprise.write_all({"NewOpportunityObj.json": [unknown, DEALS[1]]}).bring()
     refused = report.refused[0]
     assert (refused.line, refused.column, refused.value) == (1, "salesstatus", "冻结")
     assert report.objects == 1
@@ -250,7 +208,7 @@ def test_a_table_has_headers_in_either_language(enterprise: Enterprise, header: 
         'o2,耗材,云帆,赢单,赢单,"￥1,200.50元",2026-03-01,李四,2026/1/6,2026/2/1 9:00,'
         "2026/2/1 9:00",
     )
-    enterprise.write("商机.csv", "\n".join((header, *rows)))
+    enterprise.write_all({"商机.csv": "\n".join((header, *rows))})
     report = enterprise.bring(currency="CNY")
     assert (report.rows_refused, report.files[0].unknown_columns) == (0, [])
     deal = enterprise.deal("o1")
@@ -270,7 +228,9 @@ def test_what_cannot_be_read_is_refused_with_file_line_column_and_value(
         {k: v for k, v in OPEN.items() if k != "_id"},
         OPEN | {"_id": "b5", "create_time": 32_503_680_000_000},
     ]
-    report = enterprise.write("NewOpportunityObj.json", {"dataList": [*bad, OPEN]}).bring()
+    report = enterprise.write_all(
+        {"NewOpportunityObj.json": {"dataList": [*bad, OPEN]}}
+    ).bring()
     assert [(each.line, each.column, each.value) for each in report.refused] == [
         (1, "createtime", "at noon"),
         (2, "amount", "a lot"),
@@ -282,14 +242,16 @@ def test_what_cannot_be_read_is_refused_with_file_line_column_and_value(
 
 
 def test_days_need_a_zone_and_without_one_nothing_is_recorded(enterprise: Enterprise) -> None:
-    enterprise.write("NewOpportunityObj.json", [OPEN | {"create_time": "2026-01-05 10:00"}])
+    enterprise.write_all(
+        {"NewOpportunityObj.json": [OPEN | {"create_time": "2026-01-05 10:00"}]}
+    )
     with pytest.raises(InputError, match="--timezone"):
         enterprise.bring(timezone=None)
     assert enterprise.events("opp1") == []
 
 
 def test_an_export_is_imported_alike_on_either_database(either_desk: Desk) -> None:
-    enterprise = Enterprise(either_desk).write_all()
+    enterprise = Enterprise(either_desk, Fxiaoke).write_all(FXIAOKE)
     assert enterprise.bring().objects_new == 5
     assert enterprise.bring().facts_recorded == 0
     assert enterprise.deal("opp2").outcome == "won"

@@ -20,17 +20,11 @@ SHAPE = Path(__file__).parents[2].parent / "shared" / "data" / "hubspot_shape"
 
 @pytest.fixture
 def portal(desk: Desk) -> CrmFolder:
-    return written(CrmFolder(desk, HubSpot))
-
-
-def written(portal: CrmFolder) -> CrmFolder:
-    for name, content in HUBSPOT.items():
-        portal.write(name, content)
-    return portal
+    return CrmFolder(desk, HubSpot).write_all(HUBSPOT)
 
 
 def test_every_property_has_a_history_and_one_save_is_one_step(either_desk: Desk) -> None:
-    portal = written(CrmFolder(either_desk, HubSpot))
+    portal = CrmFolder(either_desk, HubSpot).write_all(HUBSPOT)
     report = portal.bring(timezone="Europe/Berlin")
     assert portal.told("1") == [
         "01-05 opened appointment",
@@ -319,13 +313,16 @@ def test_contacts_are_people_of_companies_and_other_objects_are_left_out(
     alone = {"id": "32", "properties": {"email": "x@y.z"}, **around}
     item = {"id": "33", "properties": {"hs_sku": "A", "quantity": "2"}, **around}
     portal.write("contacts.json", [fang, alone])
+    product = {"id": "34", "properties": {"hs_sku": "A", "name": "ERP"}, **around}
     portal.write("line_items.json", [item])
+    portal.write("products.json", [product])
     report = portal.bring()
     id = object_id("hubspot", "900", "customer")
     [person] = Customer.replay(id, portal.desk.log.stream(id)).people.values()
     assert (person.name, person.email) == ("芳 王", "w@a.cn")
     assert {each.reason: each.rows for each in report.left_out} == {
         "a contact of no company": 1,
+        "a line item of no deal of the export": 1,
         "an object that is no deal, company or contact": 1,
     }
 

@@ -11,20 +11,18 @@ from salesflow.domain.customer import Customer
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened
 
-
-def written(company: CrmFolder) -> CrmFolder:
-    for name, records in ODOO.items():
-        company.write(name, {"jsonrpc": "2.0", "id": 1, "result": records})
-    return company
+ANSWERS = {
+    name: {"jsonrpc": "2.0", "id": 1, "result": records} for name, records in ODOO.items()
+}
 
 
 @pytest.fixture
 def company(desk: Desk) -> CrmFolder:
-    return written(CrmFolder(desk, Odoo))
+    return CrmFolder(desk, Odoo).write_all(ANSWERS)
 
 
 def test_what_is_tracked_is_told_and_one_message_is_one_step(either_desk: Desk) -> None:
-    company = written(CrmFolder(either_desk, Odoo))
+    company = CrmFolder(either_desk, Odoo).write_all(ANSWERS)
     report = company.bring(timezone="Europe/Brussels")
     assert company.told("1") == [
         "01-05 opened 1",

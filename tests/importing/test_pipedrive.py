@@ -26,19 +26,13 @@ from salesflow.domain.deal.stages import DealMigrated, DealOpened
 SHAPE = Path(__file__).parents[2].parent / "shared" / "data" / "pipedrive_shape"
 
 
-def written(company: CrmFolder) -> CrmFolder:
-    for name, content in PIPEDRIVE.items():
-        company.write(name, content)
-    return company
-
-
 @pytest.fixture
 def company(desk: Desk) -> CrmFolder:
-    return written(CrmFolder(desk, Pipedrive))
+    return CrmFolder(desk, Pipedrive).write_all(PIPEDRIVE)
 
 
 def test_changes_are_told_in_their_order_and_a_status_is_an_outcome(either_desk: Desk) -> None:
-    company = written(CrmFolder(either_desk, Pipedrive))
+    company = CrmFolder(either_desk, Pipedrive).write_all(PIPEDRIVE)
     report = company.bring(timezone="Europe/Berlin")
     assert company.told("1") == [
         "01-05 opened 10",

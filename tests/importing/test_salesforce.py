@@ -1,72 +1,42 @@
 """An export of Salesforce: opportunities with their history, told as it was."""
 
-from datetime import UTC, datetime
-from pathlib import Path
-from textwrap import dedent
-
 import pytest
 
+from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.exports import SALESFORCE
-from salesflow.adapters.event_store.published import PublishedProcesses
-from salesflow.adapters.importers import ImportReport, object_id
-from salesflow.adapters.importers.crm.importer import import_crm
+from salesflow.adapters.importers import object_id
 from salesflow.adapters.importers.crm.salesforce.system import Salesforce
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Event, without_retracted
-from salesflow.domain.state import ReplayContext
 from salesflow.errors import InputError
 
 DEALS, HISTORY = SALESFORCE["Opportunity.csv"], SALESFORCE["OpportunityHistory.csv"]
 ACCOUNTS = SALESFORCE["Account.csv"]
 
 
-class Org:
-    """The folder of an export, and the log it is imported into."""
+class Org(CrmFolder):
+    """An export of Salesforce, table by table."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.folder = desk.folder / "export"
-        self.folder.mkdir()
-        self.write(**{name.removesuffix(".csv"): text for name, text in SALESFORCE.items()})
-
-    def write(self, **tables: str) -> None:
+    def write_tables(self, **tables: str) -> None:
         for name, text in tables.items():
-            (self.folder / f"{name}.csv").write_text(dedent(text).lstrip(), encoding="utf-8")
+            self.write(f"{name}.csv", text)
 
-    def bring(self, path: Path | None = None, **how: object) -> ImportReport:
-        report = import_crm(Salesforce, path or self.folder, log=self.desk.log, **how)  # type: ignore[arg-type]
-        assert report.check(), report
-        return report
-
-    def told(self, deal: str) -> list[tuple[str, str]]:
+    def kinds(self, deal: str) -> list[tuple[str, ...]]:
         """Say what stands of a deal: the day and the kind of each fact, in order of time."""
-        events = sorted(self.events(deal), key=lambda each: (each.occurred, each.position))
-        return [(_day(each), each.fact.kind.removeprefix("deal.")) for each in events]
-
-    def events(self, deal: str) -> list[Event]:
-        return without_retracted(self.desk.log.stream(object_id("salesforce", deal)))
-
-    def deal(self, name: str) -> Deal:
-        id = object_id("salesforce", name)
-        context = ReplayContext(PublishedProcesses(self.desk.log))
-        return Deal.replay(id, self.desk.log.stream(id), context=context)
-
-
-def _day(event: Event) -> str:
-    return datetime.fromtimestamp(event.occurred / 1_000_000, UTC).strftime("%m-%d")
+        return [tuple(each.split()[:2]) for each in self.told(deal)]
 
 
 @pytest.fixture
 def org(desk: Desk) -> Org:
-    return Org(desk)
+    org = Org(desk, Salesforce)
+    org.write_all(SALESFORCE)
+    return org
 
 
 def test_a_history_is_told_change_by_change_whatever_its_order(org: Org) -> None:
     report = org.bring()
-    assert org.told("D1") == [
+    assert org.kinds("D1") == [
         ("01-05", "opened"),
         ("02-01", "forecast_given"),
         ("02-01", "stage_moved"),
@@ -80,21 +50,24 @@ def test_a_history_is_told_change_by_change_whatever_its_order(org: Org) -> None
     opening = org.events("D1")[0].fact
     assert isinstance(opening, DealOpened)
     assert (opening.owner, str(opening.amount)) == ("U1", "100 EUR")
-    assert (report.rows_refused, report.rows_left_out, report.objects) == (0, 1, 3)
-    assert report.left_out[0].reason == "deleted in Salesforce"
-    assert (report.left_out[0].file, report.left_out[0].first_line) == ("Opportunity.csv", 5)
+    assert (report.rows_refused, report.rows_left_out, report.objects) == (0, 2, 3)
+    left_out = {(each.file, each.first_line): each.reason for each in report.left_out}
+    assert left_out == {
+        ("Opportunity.csv", 5): "deleted in Salesforce",
+        ("OpportunityFieldHistory.csv", 3): "OpportunityHistory tells the same",
+    }
 
 
 def test_a_won_deal_that_is_lost_later_is_lost_from_then_on(org: Org) -> None:
     org.bring()
-    assert org.told("D2") == [("01-06", "opened"), ("02-01", "won"), ("02-20", "lost")]
+    assert org.kinds("D2") == [("01-06", "opened"), ("02-01", "won"), ("02-20", "lost")]
     assert org.deal("D2").outcome == "lost"
     assert org.deal("D2").first_outcome == "won"
 
 
 def test_a_deal_without_history_is_as_the_export_has_it_now(org: Org) -> None:
     report = org.bring()
-    assert org.told("D3") == [
+    assert org.kinds("D3") == [
         ("02-01", "opened"),
         ("02-11", "forecast_given"),
         ("02-11", "stage_moved"),
@@ -114,7 +87,7 @@ def test_the_same_export_again_records_nothing(org: Org) -> None:
 
 def test_the_export_of_next_week_adds_what_changed(org: Org) -> None:
     org.bring()
-    org.write(
+    org.write_tables(
         Opportunity=DEALS.replace(
             "D3,,Old one,Qualification,,20,2026-06-30,false,false,Pipeline,"
             "2026-02-01T09:00:00.000+0000,2026-02-11",
@@ -125,7 +98,7 @@ def test_the_export_of_next_week_adds_what_changed(org: Org) -> None:
     report = org.bring()
     assert report.process_published == "salesforce v2"
     assert (report.facts_changed, report.facts_retracted) == (0, 0)
-    assert org.told("D3")[-2:] == [("02-18", "forecast_given"), ("02-18", "stage_moved")]
+    assert org.kinds("D3")[-2:] == [("02-18", "forecast_given"), ("02-18", "stage_moved")]
     deal = org.deal("D3")
     assert (deal.stage, str(deal.amount), deal.process_version) == ("Proposal", "70 EUR", 1)
 
@@ -149,11 +122,11 @@ def test_rows_at_one_instant_are_put_in_order_by_what_they_say(
         "Old one,Qualification,,20,2026-06-30,false,false,Pipeline",
         "Old one,Closed Lost,,0,2026-06-30,true,false,Omitted",
     )
-    org.write(
+    org.write_tables(
         Opportunity=lost, OpportunityHistory="\n".join([head, *(rows[n] for n in order), ""])
     )
     report = org.bring()
-    kinds = [kind for _, kind in org.told("D3")]
+    kinds = [kind for _, kind in org.kinds("D3")]
     assert kinds == ["opened", "stage_moved", "forecast_given", "lost"]
     assert report.rows_tied == 4
 
@@ -162,13 +135,13 @@ def test_a_history_without_ids_in_reverse_order_ends_in_the_stage_of_the_deal(or
     at = "2026-02-01T09:00:00.000+0000"
     stages = ["Qualification", "Proposal", "Prospecting"]
     rows = "".join(f"D3,{at},{stage}\n" for stage in stages)
-    org.write(OpportunityHistory=f"OpportunityId,CreatedDate,StageName\n{rows}")
+    org.write_tables(OpportunityHistory=f"OpportunityId,CreatedDate,StageName\n{rows}")
     org.bring()
     assert org.deal("D3").stage == "Qualification"
 
 
 def test_bad_rows_are_refused_with_file_line_and_value_and_the_others_taken(org: Org) -> None:
-    org.write(
+    org.write_tables(
         OpportunityHistory=HISTORY.replace("2026-02-01T10:00:00.000+0000", "yesterday"),
         Account=f"{ACCOUNTS},Nobody,,false\n",
     )
@@ -178,26 +151,30 @@ def test_bad_rows_are_refused_with_file_line_and_value_and_the_others_taken(org:
         ("OpportunityHistory.csv", 4, "createddate", "yesterday"),
         ("Account.csv", 3, "id", None),
     }
-    assert org.told("D2")[-1] == ("02-20", "lost")
+    assert org.kinds("D2")[-1] == ("02-20", "lost")
 
 
 def test_two_rows_of_one_id_are_told_once(org: Org) -> None:
     again = HISTORY.splitlines()[3].replace("2026-02-01", "2026-02-03")
-    org.write(OpportunityHistory=f"{HISTORY}{again.replace('Qualification', 'Proposal')}\n")
+    org.write_tables(
+        OpportunityHistory=f"{HISTORY}{again.replace('Qualification', 'Proposal')}\n"
+    )
     report = org.bring()
     [refused] = report.refused
     assert (refused.line, refused.reason) == (8, "is the same event as an earlier row")
-    assert ("02-01", "stage_moved") in org.told("D1")
+    assert ("02-01", "stage_moved") in org.kinds("D1")
 
 
 def test_strict_refuses_all_of_an_export_for_one_bad_row(org: Org) -> None:
-    org.write(Account=f"{ACCOUNTS},Nobody,,false\n")
+    org.write_tables(Account=f"{ACCOUNTS},Nobody,,false\n")
     report = org.bring(strict=True)
     assert (report.recorded, org.desk.log.head().position) == (False, 0)
 
 
 def test_customers_and_their_people_come_from_tables_of_their_own(org: Org) -> None:
-    org.write(Contact="Id,AccountId,FirstName,LastName,Title,Email\nP1,A1,芳,王,CFO,w@a.cn\n")
+    org.write_tables(
+        Contact="Id,AccountId,FirstName,LastName,Title,Email\nP1,A1,芳,王,CFO,w@a.cn\n"
+    )
     org.bring()
     id = object_id("salesforce", "A1", "customer")
     customer = Customer.replay(id, org.desk.log.stream(id))
@@ -208,7 +185,7 @@ def test_customers_and_their_people_come_from_tables_of_their_own(org: Org) -> N
 
 
 def test_times_without_a_zone_need_one(org: Org) -> None:
-    org.write(OpportunityHistory=HISTORY.replace("T", " ").replace(":00.000+0000", ""))
+    org.write_tables(OpportunityHistory=HISTORY.replace("T", " ").replace(":00.000+0000", ""))
     with pytest.raises(InputError, match="zone"):
         org.bring()
     assert org.desk.log.head().position == 0
@@ -219,9 +196,11 @@ def test_days_are_read_in_the_order_that_the_whole_export_shows(org: Org) -> Non
         "D3,01/02/26 09:00 AM,Prospecting",
         "D3,01/25/26 09:00 AM,Qualification",
     ]
-    org.write(OpportunityHistory="\n".join(["OpportunityId,CreatedDate,StageName", *rows, ""]))
+    org.write_tables(
+        OpportunityHistory="\n".join(["OpportunityId,CreatedDate,StageName", *rows, ""])
+    )
     report = org.bring(timezone="UTC")
-    assert ("01-25", "stage_moved") in org.told("D3")
+    assert ("01-25", "stage_moved") in org.kinds("D3")
     assert not [each for each in report.assumed if "month first" in each]
 
 

@@ -2,88 +2,29 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from random import Random
-from textwrap import dedent
 from zipfile import ZipFile
 
 import pytest
 
+from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.exports import FIRST, SECOND, THIRD, ZOHO
-from salesflow.adapters.importers import ImportReport, object_id
-from salesflow.adapters.importers.crm.importer import import_crm
+from salesflow.adapters.importers import object_id
 from salesflow.adapters.importers.crm.zoho.system import Zoho
 from salesflow.domain.customer import Customer
-from salesflow.domain.deal import Deal
 from salesflow.domain.deal.stages import DealMigrated, DealOpened
-from salesflow.domain.event import Event, Fact, without_retracted
 from salesflow.domain.state import ReplayContext
 
 HISTORY = ZOHO["DealHistory.csv"]
 
 
-class Account:
-    """The folder of an export of an account of Zoho, and the log it is imported into."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.folder = desk.folder / "export"
-        self.folder.mkdir()
-
-    def write(self, **files: str) -> "Account":
-        """Write files anew; those there were are gone."""
-        for path in self.folder.iterdir():
-            path.unlink()
-        for name, text in files.items():
-            path = self.folder / name.replace("__", ".")
-            path.write_text(dedent(text).lstrip(), encoding="utf-8")
-        return self
-
-    def write_all(self, **changed: str) -> None:
-        files = {name.replace(".", "__"): text for name, text in ZOHO.items()}
-        self.write(**files | changed)
-
-    def bring(self, path: Path | None = None, **how: object) -> ImportReport:
-        report = import_crm(Zoho, path or self.folder, log=self.desk.log, **how)  # type: ignore[arg-type]
-        assert report.check(), report
-        return report
-
-    def events(self, deal: object) -> list[Event]:
-        events = without_retracted(self.desk.log.stream(object_id("zoho", str(deal))))
-        return sorted(events, key=lambda each: (each.occurred, each.position))
-
-    def facts(self, deal: object, kind: str) -> list[Fact]:
-        return [each.fact for each in self.events(deal) if each.fact.kind == f"deal.{kind}"]
-
-    def told(self, deal: object) -> list[str]:
-        """Say what stands of a deal: the day, the kind and the stage of each fact."""
-        return [
-            " ".join(
-                part
-                for part in (
-                    datetime.fromtimestamp(each.occurred / 1_000_000, UTC).strftime("%m-%d"),
-                    each.fact.kind.removeprefix("deal."),
-                    str(getattr(each.fact, "target", None) or getattr(each.fact, "stage", "")),
-                    "inferred" if each.fact.inferred else "",
-                )
-                if part
-            )
-            for each in self.events(deal)
-        ]
-
-    def deal(self, name: object) -> Deal:
-        return self.desk.deal(str(name), "zoho")
-
-
 @pytest.fixture
-def account(desk: Desk) -> Account:
-    found = Account(desk)
-    found.write_all()
-    return found
+def account(desk: Desk) -> CrmFolder:
+    return CrmFolder(desk, Zoho).write_all(ZOHO)
 
 
-def test_a_deal_is_told_visit_by_visit_and_save_by_save(account: Account) -> None:
+def test_a_deal_is_told_visit_by_visit_and_save_by_save(account: CrmFolder) -> None:
     report = account.bring(timezone="Asia/Shanghai")
     assert account.told(FIRST) == [
         "02-01 opened Qualification",
@@ -112,7 +53,9 @@ def test_a_deal_is_told_visit_by_visit_and_save_by_save(account: Account) -> Non
     assert report.rows_of_settings == 2
 
 
-def test_the_pipelines_of_an_account_are_processes_with_their_stages(account: Account) -> None:
+def test_the_pipelines_of_an_account_are_processes_with_their_stages(
+    account: CrmFolder,
+) -> None:
     report = account.bring(timezone="UTC")
     assert report.process_published == "zoho/Standard v1, zoho/Renewals v1"
     process = account.deal(FIRST).version_in_force
@@ -125,7 +68,7 @@ def test_the_pipelines_of_an_account_are_processes_with_their_stages(account: Ac
     ]
 
 
-def test_a_deal_that_changed_its_pipeline_is_migrated(account: Account) -> None:
+def test_a_deal_that_changed_its_pipeline_is_migrated(account: CrmFolder) -> None:
     account.bring(timezone="UTC")
     assert account.told(SECOND) == ["02-10 opened Qualification", "03-01 migrated inferred"]
     migrated = account.facts(SECOND, "migrated")[0]
@@ -134,13 +77,13 @@ def test_a_deal_that_changed_its_pipeline_is_migrated(account: Account) -> None:
     assert account.deal(SECOND).stage == "Due"
 
 
-def test_a_deal_without_history_keeps_its_loss_and_the_reason(account: Account) -> None:
+def test_a_deal_without_history_keeps_its_loss_and_the_reason(account: CrmFolder) -> None:
     account.bring(timezone="UTC")
     assert account.told(THIRD) == ["02-11 opened Qualification inferred", "03-04 lost"]
     assert account.deal(THIRD).lost_because == "Price"
 
 
-def test_accounts_and_their_contacts_become_customers(account: Account) -> None:
+def test_accounts_and_their_contacts_become_customers(account: CrmFolder) -> None:
     account.bring(timezone="UTC")
     id = object_id("zoho", "300000000000000001", "customer")
     customer = Customer.replay(id, account.desk.log.stream(id), context=ReplayContext({}))
@@ -149,7 +92,7 @@ def test_accounts_and_their_contacts_become_customers(account: Account) -> None:
     assert [person.name for person in customer.people.values()] == ["Mei Chen"]
 
 
-def test_the_same_export_again_records_nothing(account: Account) -> None:
+def test_the_same_export_again_records_nothing(account: CrmFolder) -> None:
     first = account.bring(timezone="UTC")
     again = account.bring()
     assert first.facts_recorded == again.facts_known
@@ -157,7 +100,7 @@ def test_the_same_export_again_records_nothing(account: Account) -> None:
     assert again.process_published is None
 
 
-def test_the_export_of_next_week_adds_what_changed(account: Account) -> None:
+def test_the_export_of_next_week_adds_what_changed(account: CrmFolder) -> None:
     account.bring(timezone="UTC")
     moved = HISTORY.replace(
         f"95,{SECOND},Due,2026-03-01T10:00:00+08:00,,",
@@ -172,14 +115,14 @@ def test_the_export_of_next_week_adds_what_changed(account: Account) -> None:
         "Modified_Time": "2026-03-10T10:00:00+08:00",
         "Stage_Modified_Time": "2026-03-10T10:00:00+08:00",
     }
-    account.write_all(DealHistory__csv=moved, Deals__json=json.dumps(deals))
+    account.write_all(ZOHO | {"DealHistory.csv": moved, "Deals.json": deals})
     report = account.bring()
     assert (report.facts_changed, report.facts_retracted) == (0, 0)
     assert account.told(SECOND)[2:] == ["03-10 forecast_given", "03-10 won"]
     assert account.deal(SECOND).outcome == "won"
 
 
-def test_a_history_that_says_when_stages_were_left_is_read_so(account: Account) -> None:
+def test_a_history_that_says_when_stages_were_left_is_read_so(account: CrmFolder) -> None:
     left = """
         Id,Potential_Name,Stage,Modified_Time,Moved_To__s
         91,400000000000000001,Qualification,2026-02-15T10:00:00+08:00,Needs Analysis
@@ -188,7 +131,7 @@ def test_a_history_that_says_when_stages_were_left_is_read_so(account: Account) 
     """
     deals = json.loads(ZOHO["Deals.json"])
     deals["data"][0]["Stage_Modified_Time"] = "2026-03-20T17:00:00+08:00"
-    account.write(DealHistory__csv=left, Deals__json=json.dumps(deals))
+    account.write_all({"DealHistory.csv": left, "Deals.json": deals})
     report = account.bring(timezone="UTC")
     assert account.told(FIRST)[:2] == [
         "02-01 opened Qualification",
@@ -200,9 +143,9 @@ def test_a_history_that_says_when_stages_were_left_is_read_so(account: Account) 
 
 
 def test_a_history_that_shows_nothing_is_read_as_documented_and_said_so(
-    account: Account,
+    account: CrmFolder,
 ) -> None:
-    account.write(DealHistory__csv=HISTORY)
+    account.write_all({"DealHistory.csv": HISTORY})
     report = account.bring(timezone="UTC", currency="CNY")
     assert any("nothing in this export shows" in text for text in report.assumed)
     assert account.told(FIRST)[:2] == [
@@ -211,15 +154,17 @@ def test_a_history_that_shows_nothing_is_read_as_documented_and_said_so(
     ] or account.told(FIRST)[1].endswith("Needs Analysis")
 
 
-def test_visits_of_one_second_follow_one_another_as_they_say(account: Account) -> None:
+def test_visits_of_one_second_follow_one_another_as_they_say(account: CrmFolder) -> None:
     at = "2026-02-01T09:00:00+08:00"
-    account.write(
-        DealHistory__csv=f"""
+    account.write_all(
+        {
+            "DealHistory.csv": f"""
         Id,Potential_Name,Stage,Modified_Time,Moved_To__s
         3,{FIRST},Closed Won,{at},
         1,{FIRST},Qualification,{at},Needs Analysis
         2,{FIRST},Needs Analysis,{at},Closed Won
         """
+        }
     )
     report = account.bring(timezone="UTC")
     assert account.told(FIRST) == [
@@ -230,16 +175,16 @@ def test_visits_of_one_second_follow_one_another_as_they_say(account: Account) -
     assert report.rows_tied == 3
 
 
-def test_a_stage_history_of_one_deal_is_known_by_its_file(account: Account) -> None:
+def test_a_stage_history_of_one_deal_is_known_by_its_file(account: CrmFolder) -> None:
     rows = [
         {"Stage": "Needs", "Modified_Time": "2026-02-05T09:00:00+08:00", "Moved_To__s": None},
         {"Stage": "Qualification", "Modified_Time": "2026-02-01T09:00:00+08:00",
          "Moved_To__s": "Needs"},
     ]  # fmt: skip
-    account.write(
-        **{
-            f"Deals_{FIRST}_Stage_History__json": json.dumps({"data": rows}),
-            "pipelines__json": ZOHO["pipelines.json"],
+    account.write_all(
+        {
+            f"Deals_{FIRST}_Stage_History.json": {"data": rows},
+            "pipelines.json": ZOHO["pipelines.json"],
         }
     )
     account.bring(timezone="UTC")
@@ -258,13 +203,15 @@ def test_a_stage_history_of_one_deal_is_known_by_its_file(account: Account) -> N
     ],
 )
 def test_an_export_of_the_page_has_labels_in_either_language(
-    account: Account, header: str
+    account: CrmFolder, header: str
 ) -> None:
-    account.write(
-        Deals__csv=f"""
+    account.write_all(
+        {
+            "Deals.csv": f"""
         {header}
         zcrm_7001,Pump,zcrm_9,Lin,"¥1,200.50",评估,2026/3/31,2026/1/5 下午2:05,2026/1/6 9:00,A
         """
+        }
     )
     report = account.bring(timezone="Asia/Shanghai", currency="CNY")
     deal = account.deal("7001")
@@ -305,7 +252,7 @@ def rows_of(paths: dict[str, list[tuple[str, datetime]]], *, left: bool) -> list
 
 @pytest.mark.parametrize("left", [False, True])
 def test_every_deal_ends_in_the_stage_it_stands_in_whichever_way_its_history_is_written(
-    account: Account, left: bool
+    account: CrmFolder, left: bool
 ) -> None:
     random = Random(14)
     made = paths(random)
@@ -323,8 +270,8 @@ def test_every_deal_ends_in_the_stage_it_stands_in_whichever_way_its_history_is_
         for deal, path in made.items()
     ]
     header = "Id,Potential_Name,Stage,Modified_Time,Moved_To__s"
-    account.write(
-        DealHistory__csv="\n".join((header, *rows)), Deals__json=json.dumps({"data": deals})
+    account.write_all(
+        {"DealHistory.csv": "\n".join((header, *rows)), "Deals.json": {"data": deals}}
     )
     report = account.bring(timezone="UTC")
     assert (report.rows_refused, report.facts_inferred, report.irregular) == (0, 0, [])
@@ -351,10 +298,10 @@ def entering(stage: str, before: str | None) -> str:
 
 
 def test_what_cannot_be_read_is_refused_with_file_line_column_and_value(
-    account: Account,
+    account: CrmFolder,
 ) -> None:
     bad = HISTORY + f"98,{THIRD},Due,at noon,,1,2026-06-30\n99,{THIRD},,2026-02-01,,1,\n"
-    account.write_all(DealHistory__csv=bad)
+    account.write_all(ZOHO | {"DealHistory.csv": bad})
     report = account.bring(timezone="UTC")
     assert [(each.file, each.line, each.column, each.value) for each in report.refused] == [
         ("DealHistory.csv", 8, "modifiedtime", "at noon"),
@@ -362,7 +309,7 @@ def test_what_cannot_be_read_is_refused_with_file_line_column_and_value(
     ]
 
 
-def test_an_archive_is_read_as_a_folder_is(account: Account) -> None:
+def test_an_archive_is_read_as_a_folder_is(account: CrmFolder) -> None:
     archive = account.desk.folder / "export.zip"
     with ZipFile(archive, "w") as file:
         for path in account.folder.iterdir():
@@ -372,8 +319,7 @@ def test_an_archive_is_read_as_a_folder_is(account: Account) -> None:
 
 
 def test_an_export_is_imported_alike_on_either_database(either_desk: Desk) -> None:
-    account = Account(either_desk)
-    account.write_all()
+    account = CrmFolder(either_desk, Zoho).write_all(ZOHO)
     assert account.bring(timezone="UTC").objects_new == 3
     assert account.bring().facts_recorded == 0
     assert account.deal(FIRST).outcome == "won"

@@ -4,10 +4,12 @@ from collections import Counter
 from importlib.util import find_spec
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from properties.raw_log import rows_of
 from salesflow import STANDARD, ExternalEvent, Money, SalesFlow
+from salesflow.adapters.lake.log_columns import arrow_of_log, raw_rows
 from salesflow.domain.deal.outcomes import DealLost
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact, FactRetracted
@@ -15,7 +17,7 @@ from salesflow.domain.ids import new_id
 from salesflow.domain.time import DAY
 from salesflow.projections.registry import FOLDS
 
-__all__ = ["Content", "balances", "content", "needs_sail", "only", "tell"]
+__all__ = ["Content", "balances", "content", "log_of", "needs_sail", "only", "tell"]
 
 needs_sail = pytest.mark.skipif(
     find_spec("pysail") is None or find_spec("pyspark") is None,
@@ -28,6 +30,12 @@ Content = dict[str, Counter[tuple[tuple[str, Any], ...]]]
 def content(flow: SalesFlow) -> Content:
     """Give every row of every read table, known axis and all."""
     return {label: only(rows_of(flow, fold.table.name)) for label, fold in FOLDS.items()}
+
+
+def log_of(flow: SalesFlow) -> pa.Table:
+    """Give every event of the log, as it stands in a folder."""
+    pages = raw_rows(flow.log, 0, flow.log.head().position)
+    return pa.concat_tables([arrow_of_log(page) for page in pages])
 
 
 def balances(flow: SalesFlow) -> Content:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lake.rows import Content, content, only, tell
+from lake.rows import Content, content, log_of, only, tell
 from properties.effort import examples
 from properties.playing import Act, Player, acts
 from salesflow.adapters.event_store.published import PublishedProcesses
@@ -25,11 +25,6 @@ def task_of(flow: SalesFlow) -> FoldingTask:
     with flow.log.database.read() as connection:
         published = PublishedProcesses(flow.log, connection).all(connection)
     return FoldingTask(flow.log.tenant, tuple(FOLDS), published)
-
-
-def log_of(flow: SalesFlow) -> pa.Table:
-    pages = raw_rows(flow.log, 0, flow.log.head().position)
-    return pa.concat_tables([arrow_of_log(page) for page in pages])
 
 
 def partitions(log: pa.Table, many: int, seed: int) -> list[list[pa.RecordBatch]]:

@@ -18,10 +18,9 @@ from benchmarks.databases import TENANT
 from benchmarks.duckdb_sql import COMPARED, AnalystSql
 from benchmarks.skewed_log import skewed_log
 
-from lake.rows import Content, content, only, tell
+from lake.rows import Content, content, log_of, only, tell
 from salesflow import SalesFlow
 from salesflow.adapters.lake import log_export
-from salesflow.adapters.lake.log_columns import arrow_of_log, raw_rows
 from salesflow.adapters.lake.manifest import LakeFolder, LakeManifest
 from salesflow.domain.time import from_instant
 from salesflow.errors import InputError
@@ -68,16 +67,11 @@ def log_in(folder: Path, tenant: str = "main") -> list[dict[str, Any]]:
     return rows
 
 
-def log_of(flow: SalesFlow) -> list[dict[str, Any]]:
-    pages = raw_rows(flow.log, 0, flow.log.head().position)
-    return [row for page in pages for row in arrow_of_log(page).to_pylist()]
-
-
 def test_a_folder_holds_every_event_and_every_row(database_url: str, tmp_path: Path) -> None:
     with SalesFlow(database_url) as flow:
         tell(flow, 5)
         flow.exports.lake(tmp_path)
-        assert log_in(tmp_path) == log_of(flow)
+        assert log_in(tmp_path) == log_of(flow).to_pylist()
         assert rows_in(tmp_path) == content(flow)
         assert there(tmp_path).position == flow.log.head().position
         assert there(tmp_path).recorded == flow.log.head().recorded
@@ -112,7 +106,7 @@ def test_a_second_export_adds_what_is_new_and_leaves_the_rest(
         assert flow.exports.lake(tmp_path).written == ()
         tell(flow, 1)
         second = flow.exports.lake(tmp_path)
-        assert log_in(tmp_path) == log_of(flow)
+        assert log_in(tmp_path) == log_of(flow).to_pylist()
         assert rows_in(tmp_path) == content(flow)
         new = flow.log.head().position - first.manifest.position
         assert sum(file.rows for file in second.written if file.first) == new
@@ -135,7 +129,7 @@ def test_a_bucket_of_many_files_gets_one(
             flow.exports.lake(tmp_path)
         buckets = [file.bucket for file in there(tmp_path).log]
         assert max(map(buckets.count, buckets)) <= 2
-        assert log_in(tmp_path) == log_of(flow)
+        assert log_in(tmp_path) == log_of(flow).to_pylist()
         assert rows_in(tmp_path) == content(flow)
 
 
@@ -182,7 +176,7 @@ def test_an_export_that_is_stopped_leaves_what_was_there_and_is_gone_on_with(
         assert rows_in(tmp_path) == kept
         flow.exports.lake(tmp_path)
         assert rows_in(tmp_path) == content(flow)
-        assert log_in(tmp_path) == log_of(flow)
+        assert log_in(tmp_path) == log_of(flow).to_pylist()
 
 
 def test_files_that_nobody_can_be_at_any_more_are_removed(

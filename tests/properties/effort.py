@@ -1,7 +1,7 @@
-"""How hard the properties try: a little in every run, ten times as much under torture.
+"""How hard the properties try: a little in every run, twenty times as much under torture.
 
-`SALESFLOW_TORTURE=10` multiplies every number of examples (the profile `torture` of Hypothesis
-stands for ten). Without it examples are the same in every run.
+`SALESFLOW_TORTURE=20` multiplies every number of examples (the profile `torture` of Hypothesis
+stands for twenty). Without it examples are the same in every run.
 """
 
 import os
@@ -13,7 +13,7 @@ __all__ = ["TALLY", "examples"]
 
 TORTURE = int(
     os.environ.get("SALESFLOW_TORTURE")
-    or {"torture": 10}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 1)
+    or {"torture": 20}.get(os.environ.get("HYPOTHESIS_PROFILE", ""), 1)
 )
 TALLY: Counter[str] = Counter()
 """What was tried in this run, for the last lines of the report."""

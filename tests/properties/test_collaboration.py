@@ -89,7 +89,7 @@ def _tally(wanted: dict[str, Any]) -> None:
     TALLY["people credited at a moment"] += len([p for p in wanted["people"] if p[-1]])
 
 
-@examples(20)
+@examples(10)
 @given(history=histories(), moments=picks(least=3, most=3), question=questions())
 def test_who_works_together_is_what_a_naive_replay_says(
     database_url: str, history: list[Act], moments: list[Pick], question: Collaboration

@@ -152,7 +152,7 @@ HISTORIES = {
 }
 
 
-@examples(6)
+@examples(3)
 @given(**HISTORIES)
 def followed_well(url: str, history: list[Act], moments: list[Pick]) -> None:
     followed(url, history, moments)
@@ -167,7 +167,7 @@ def test_rows_in_memory_are_those_of_the_database_as_the_log_goes_on(
     followed_well(database_url)
 
 
-@examples(3)
+@examples(2)
 @given(history=acts(3, least=6, most=14))
 def test_rows_in_memory_are_those_of_each_snapshot_while_others_record(
     database_url: str, history: list[Act]

@@ -50,7 +50,7 @@ def agree(url: str, history: list[Act], moments: list[Pick], question: Conversio
             assert CASE.said(view) == wanted, (question, as_of, known_at, shown(raw))
 
 
-@examples(25)
+@examples(13)
 @given(**HISTORIES)
 def test_conversion_at_any_moment_is_what_a_naive_replay_counts(
     database_url: str, history: list[Act], moments: list[Pick], question: Conversion

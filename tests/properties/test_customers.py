@@ -40,7 +40,7 @@ CONTACTS_KEPT = tuple(
 )
 
 
-@examples(15)
+@examples(8)
 @given(history=customer_acts(3))
 def test_what_a_customer_counts_as_is_what_a_naive_replay_says_at_any_moment(
     database_url: str, history: list[Act]
@@ -53,7 +53,7 @@ def test_what_a_customer_counts_as_is_what_a_naive_replay_says_at_any_moment(
         assert content(player.flow, CUSTOMER.name) == kept
 
 
-@examples(15)
+@examples(8)
 @given(history=acts(2, least=8, most=18, themes=THEMES))
 def test_contacts_at_any_moment_are_those_of_a_naive_replay(
     database_url: str, history: list[Act]

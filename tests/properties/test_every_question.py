@@ -19,7 +19,7 @@ from salesflow.errors import DealClosedError, NotFoundError
 from salesflow.projections.core.question import Question, View
 
 
-@examples(25)
+@examples(13)
 @given(
     history=acts(3, least=8, customers=2, reps=2),
     moments=picks(least=3, most=3),

@@ -85,7 +85,7 @@ def check(history: list[Append], every: int, patch: pytest.MonkeyPatch) -> None:
     assert all_told(events, forgets=False).content() == wanted
 
 
-@examples(150)
+@examples(75)
 @given(appends(1, most=20), st.integers(1, 4))
 def test_rows_do_not_depend_on_where_a_history_is_folded_on_from(
     history: list[Append], every: int

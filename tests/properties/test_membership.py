@@ -65,7 +65,7 @@ def check_memberships(flow: SalesFlow) -> None:
         assert sorted(found) == sorted(wanted.items()), (as_of, known_at, shown(raw))
 
 
-@examples(16)
+@examples(8)
 @given(history=staff_acts(3), every=st.integers(1, 4))
 def test_the_team_of_every_rep_is_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int
@@ -82,7 +82,7 @@ def content(flow: SalesFlow) -> Counter[tuple[tuple[str, object], ...]]:
     return Counter(tuple(row.items()) for row in rows_of(flow, MEMBERSHIP.name))
 
 
-@examples(12)
+@examples(6)
 @given(history=staff_acts(2), picked=st.lists(st.integers(0, 10_000), min_size=6, max_size=6))
 def test_a_rep_is_read_and_commanded_by_what_was_believed_of_that_time(
     database_url: str, history: list[Act], picked: list[int]
@@ -153,13 +153,13 @@ def check_folded(history: list[Append]) -> None:
         assert found == teams_at(raw, as_of, known_at), (as_of, known_at, shown(raw))
 
 
-@examples(60)
+@examples(30)
 @given(staff_appends(2))
 def test_rows_in_memory_are_what_a_naive_replay_says(history: list[Append]) -> None:
     check_folded(history)
 
 
-@examples(60)
+@examples(30)
 @given(staff_appends(2), st.integers(1, 5), st.booleans())
 def test_rows_do_not_depend_on_where_batches_end_or_what_is_at_hand(
     history: list[Append], size: int, cold: bool

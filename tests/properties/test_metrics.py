@@ -180,7 +180,7 @@ ASKED = st.tuples(
 )
 
 
-@examples(14)
+@examples(7)
 @given(
     history=HISTORIES,
     moments=picks(least=1, most=1),
@@ -222,7 +222,7 @@ def metrics_agree(url: str, history: list[Act], moments: list[Pick], asked: Aske
 SOLD_IN: Asked = (SPANS[0], "rep", {}, STAGES[0])
 
 
-@examples(6)
+@examples(3)
 @given(history=sold_again())
 def test_a_win_that_is_taken_back_and_told_again_is_counted_once(
     database_url: str, history: list[Act]

@@ -49,7 +49,7 @@ def in_one(question: Question[View], everything: bool) -> Question[View]:
     return question.model_copy(update={**period, **currency, **unnamed})
 
 
-@examples(10)
+@examples(5)
 @given(
     history=acts(3, least=8, themes=SOLD),
     published=publications(),

@@ -118,7 +118,7 @@ ASKED = st.tuples(
 )
 
 
-@examples(14)
+@examples(7)
 @given(history=HISTORIES, moments=picks(least=1, most=1), asked=ASKED)
 def test_sales_of_a_product_at_any_moment_are_what_a_naive_replay_says(
     database_url: str, history: list[Act], moments: list[Pick], asked: Asked

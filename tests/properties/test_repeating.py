@@ -36,7 +36,7 @@ def asked(flow: SalesFlow, raw: list[Raw], pick: Pick | None) -> FunnelView:
     return flow.ask(Funnel(), as_of=at(as_of), known_at=at(known_at))
 
 
-@examples(6)
+@examples(3)
 @given(history=acts(3, least=8), moments=picks(least=6, most=12))
 def test_an_answer_is_the_same_for_ever_when_asked_for_at_its_moment(
     database_url: str, history: list[Act], moments: list[Pick]
@@ -61,7 +61,7 @@ def check_again(flow: SalesFlow, views: list[FunnelView], raw: list[Raw]) -> Non
         assert said(view.stages, view.closed) == naive(raw, view), (view.moment, shown(raw))
 
 
-@examples(5)
+@examples(3)
 @given(history=acts(3, least=6, most=14))
 def test_answers_given_while_others_record_are_of_one_position_and_stay(
     database_url: str, history: list[Act]

@@ -13,7 +13,7 @@ from properties.world import at
 from salesflow.projections.pipeline.restatement import Restatement
 
 
-@examples(40)
+@examples(20)
 @given(
     history=acts(2, least=8),
     moments=picks(least=6, most=6),

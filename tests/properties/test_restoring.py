@@ -28,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("restored")
 
 
-@examples(5)
+@examples(3)
 @given(history=acts(3, customers=2, reps=2), moments=picks(least=3, most=6), data=st.data())
 def test_a_restored_history_is_the_same_and_a_changed_one_is_refused(
     folder: Path,

@@ -226,7 +226,7 @@ def test_a_review_at_any_moment_is_what_a_naive_replay_says_of_it(database_url: 
     assert set(met) >= EXPECTED, "of the others this property says nothing"
 
 
-@examples(4)
+@examples(2)
 @given(history=st.integers(0, 2**32).map(history_of))
 def test_the_tables_of_reviews_and_actions_hold_what_a_naive_replay_says(
     database_url: str, history: list[Saying]

@@ -58,7 +58,7 @@ def test_the_bookings_that_stand_at_any_moment_are_those_of_a_naive_replay(
     assert set(seen_kinds) == KINDS, "of the other kinds this property says nothing"
 
 
-@examples(15)
+@examples(8)
 @given(history=acts(2, least=12, most=20, themes=THEMES))
 def test_how_a_deal_began_and_ended_is_what_a_naive_replay_says(
     database_url: str, history: list[Act]

@@ -88,7 +88,7 @@ def allowed(raw: list[Raw], stream: UUID, rule: Callable[[State], bool], when: i
     return rule({**then, "refundable": left})
 
 
-@examples(15)
+@examples(8)
 @given(history=acts(2), times=picks(least=4, most=10))
 def test_a_command_is_judged_by_what_was_believed_up_to_its_own_time(
     database_url: str, history: list[Act], times: list[Pick]
@@ -110,7 +110,7 @@ def test_a_command_is_judged_by_what_was_believed_up_to_its_own_time(
         assert player.flow.log.head() == before
 
 
-@examples(10)
+@examples(5)
 @given(history=acts(2))
 def test_a_session_that_meets_a_change_by_somebody_else_records_nothing(
     database_url: str, history: list[Act]
@@ -135,7 +135,7 @@ def test_a_session_that_meets_a_change_by_somebody_else_records_nothing(
         assert player.flow.log.head().position == head.position + 1
 
 
-@examples(10)
+@examples(5)
 @given(history=acts(2))
 def test_a_session_that_ends_in_an_error_records_nothing(
     database_url: str, history: list[Act]
@@ -157,7 +157,7 @@ def test_a_session_that_ends_in_an_error_records_nothing(
         assert raw_log(player.flow)[-1]["position"] == before.position
 
 
-@examples(12)
+@examples(6)
 @given(history=acts(3))
 def test_the_log_only_grows_and_its_clock_only_advances(
     database_url: str, history: list[Act]

@@ -43,7 +43,7 @@ def test_a_whole_number_of_a_table_says_what_it_holds(label: str) -> None:
     )
 
 
-@examples(12)
+@examples(6)
 @given(
     history=acts(3, least=8, most=16, customers=2),
     asked=picks(least=4, most=8),

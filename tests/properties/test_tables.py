@@ -54,7 +54,7 @@ def rebuilt(flow: SalesFlow) -> Content:
     return content(flow)
 
 
-@examples(7)
+@examples(4)
 @given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
     database_url: str, history: list[Act], every: int
@@ -68,7 +68,7 @@ def test_a_rebuilt_table_equals_one_kept_up_append_by_append(
         assert content(player.flow) == kept, shown(raw_log(player.flow))
 
 
-@examples(7)
+@examples(4)
 @given(
     history=acts(3, least=8),
     size=st.sampled_from((1, 2, 3, 5, 8, 21)),
@@ -86,7 +86,7 @@ def test_rows_do_not_depend_on_the_size_of_a_page_nor_on_how_much_is_read_at_onc
         assert rebuilt(player.flow) == in_pages, shown(raw_log(player.flow))
 
 
-@examples(7)
+@examples(4)
 @given(history=acts(3, least=8), size=st.sampled_from((1, 2, 3, 5, 8)))
 def test_rows_do_not_depend_on_the_slices_of_a_rebuild(
     database_url: str, history: list[Act], size: int
@@ -100,7 +100,7 @@ def test_rows_do_not_depend_on_the_slices_of_a_rebuild(
             assert rebuilt(player.flow) == kept, shown(raw_log(player.flow))
 
 
-@examples(6)
+@examples(3)
 @given(history=acts(3, least=6, most=14))
 def test_two_processes_that_catch_up_at_once_fill_the_table_once(
     database_url: str, history: list[Act]
@@ -117,7 +117,7 @@ def test_two_processes_that_catch_up_at_once_fill_the_table_once(
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
 
 
-@examples(7)
+@examples(4)
 @given(history=acts(2, least=8), turns=st.lists(st.integers(0, 3), min_size=3, max_size=9))
 def test_processes_that_catch_up_in_turn_fill_the_table_as_one_would(
     database_url: str, history: list[Act], turns: list[int]
@@ -140,7 +140,7 @@ def test_processes_that_catch_up_in_turn_fill_the_table_as_one_would(
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
 
 
-@examples(6)
+@examples(3)
 @given(history=acts(3, least=6, most=14))
 def test_catching_up_while_others_record_loses_nothing(
     database_url: str, history: list[Act]
@@ -152,7 +152,7 @@ def test_catching_up_while_others_record_loses_nothing(
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
 
 
-@examples(5)
+@examples(3)
 @given(history=acts(3, least=6, most=12))
 def test_a_table_may_be_rebuilt_while_others_record_follow_and_rebuild(
     database_url: str, history: list[Act]
@@ -165,7 +165,7 @@ def test_a_table_may_be_rebuilt_while_others_record_follow_and_rebuild(
         assert found == rebuilt(player.flow), shown(raw_log(player.flow))
 
 
-@examples(5)
+@examples(3)
 @given(history=acts(2, least=8), others=acts(2, least=3))
 def test_tenants_that_rebuild_at_once_do_not_touch_each_other(
     database_url: str, history: list[Act], others: list[Act]
@@ -209,7 +209,7 @@ def together(*work: Callable[[], object]) -> None:
             done.result()
 
 
-@examples(6)
+@examples(3)
 @given(history=acts(2, least=8), size=st.sampled_from((1, 2, 4, 100)))
 def test_a_table_with_keys_holds_what_a_naive_replay_says(
     database_url: str, history: list[Act], size: int
@@ -239,7 +239,7 @@ def test_a_table_with_keys_holds_what_a_naive_replay_says(
         assert Counter(map(frozen, again)) == Counter(map(frozen, rows)), shown(raw)
 
 
-@examples(7)
+@examples(4)
 @given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_the_table_of_deal_states_holds_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int

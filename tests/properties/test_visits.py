@@ -30,7 +30,7 @@ FOREVER = 2**62
 MILLION = 1_000_000
 
 
-@examples(12)
+@examples(6)
 @given(history=acts(3, least=8), every=st.integers(1, 4))
 def test_the_way_of_a_deal_is_what_a_naive_replay_says_at_every_moment(
     database_url: str, history: list[Act], every: int

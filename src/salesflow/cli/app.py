@@ -11,19 +11,21 @@ from importlib.util import find_spec
 from inspect import cleandoc
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, TypeAlias
 
 import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command
 
 from salesflow.adapters.database.schema_version import SCHEMA_VERSION
+from salesflow.cli.imports.command_table import EXPORTS, IMPORTS, MadeCommand
 from salesflow.errors import InputError
 from salesflow.projections.homes import QUESTION_HOMES, question_homes
 
 __all__ = [
     "COMMANDS",
     "CommandGroup",
+    "CommandHome",
     "LazyGroup",
     "ThingCommand",
     "app",
@@ -36,7 +38,8 @@ __all__ = [
 #
 # A list of commands is shown with the first sentence of each one's docstring, read from its
 # source, so that `salesflow --help` loads neither the engine nor a database. To add a command,
-# write a function `@with_context` in a module of this package and name it here.
+# write a function `@with_context` in a module of this package and name it here. Those of
+# systems and event logs are a line each in `imports.command_table`.
 
 HOME: Final = "salesflow.cli."
 
@@ -64,7 +67,11 @@ class CommandGroup(NamedTuple):
     """Commands under one word: functions and questions by their homes, or further groups."""
 
     help: str
-    commands: "Mapping[str, str | ThingCommand | CommandGroup]"
+    commands: "Mapping[str, CommandHome]"
+
+
+CommandHome: TypeAlias = str | ThingCommand | MadeCommand | CommandGroup
+"""Where a command lives, or what it is made of."""
 
 
 def _of(home: str, *methods: str) -> dict[str, ThingCommand]:
@@ -113,14 +120,7 @@ COMMANDS: Final = CommandGroup(
             "Import what another system recorded.",
             {
                 "table": f"{HOME}imports.commands:table",
-                "xes": f"{HOME}imports.event_logs:xes",
-                "ocel": f"{HOME}imports.event_logs:ocel",
-                "salesforce": f"{HOME}imports.systems:salesforce",
-                "hubspot": f"{HOME}imports.systems:hubspot",
-                "pipedrive": f"{HOME}imports.systems:pipedrive",
-                "odoo": f"{HOME}imports.systems:odoo",
-                "zoho": f"{HOME}imports.systems:zoho",
-                "fxiaoke": f"{HOME}imports.systems:fxiaoke",
+                **IMPORTS,
                 "rates": f"{HOME}imports.rates:import_file",
                 "ecb": f"{HOME}imports.rates:import_ecb",
             },
@@ -138,8 +138,7 @@ COMMANDS: Final = CommandGroup(
                 "log": f"{HOME}exports.log:export_log",
                 "tables": f"{HOME}exports.tables:export_tables",
                 "lake": f"{HOME}admin.lake:export",
-                "xes": f"{HOME}exports.histories:export_xes",
-                "ocel": f"{HOME}exports.histories:export_ocel",
+                **EXPORTS,
             },
         ),
         "ask": ASK,
@@ -346,7 +345,7 @@ class LazyGroup(TyperGroup):
         super().__init__(**named)
         self.commands = {name: _Listed(name, home) for name, home in self._listed().items()}
 
-    def _listed(self) -> "Mapping[str, str | ThingCommand | CommandGroup]":
+    def _listed(self) -> Mapping[str, CommandHome]:
         return question_homes() if self.group is ASK else self.group.commands
 
     def resolve_command(
@@ -434,13 +433,13 @@ def _flag_of(parameter: object) -> str:
 class _Listed(TyperCommand):
     """A command as it stands in a list: a name, and a help that is read when it is shown."""
 
-    def __init__(self, name: str, home: str | ThingCommand | CommandGroup) -> None:
+    def __init__(self, name: str, home: CommandHome) -> None:
         super().__init__(name)
         self._home = home
 
     @property
     def help(self) -> str:
-        if isinstance(self._home, CommandGroup):
+        if isinstance(self._home, CommandGroup | MadeCommand):
             return self._home.help
         if isinstance(self._home, ThingCommand):
             return _help_of_thing(self._home)
@@ -511,10 +510,10 @@ def _method(
     return next((each for each in found if each is not None), None)
 
 
-def _loaded(name: str, home: str | ThingCommand | CommandGroup) -> Any:  # noqa: ANN401 - a private class of Typer
+def _loaded(name: str, home: CommandHome) -> Any:  # noqa: ANN401 - a private class of Typer
     if isinstance(home, CommandGroup):
         return _group(name, home)
-    found = _made(home) if isinstance(home, ThingCommand) else _at_home(name, home)
+    found = _at_home(name, home) if isinstance(home, str) else _made(name, home)
     if isinstance(found, type):
         from salesflow.cli.ask import command_of
 
@@ -532,8 +531,12 @@ def _at_home(name: str, home: str) -> Any:  # noqa: ANN401 - whatever is there
         raise InputError(f"{name}, which is {home}, cannot be loaded: {error}") from error
 
 
-def _made(home: ThingCommand) -> Any:  # noqa: ANN401 - as Typer takes it
-    """Make the command of an aggregate."""
+def _made(name: str, home: ThingCommand | MadeCommand) -> Any:  # noqa: ANN401 - as Typer takes it
+    """Make the command of an aggregate, or of a system or a format."""
+    if isinstance(home, MadeCommand):
+        made = _at_home(name, home.maker)(home.of)
+        made.__doc__ = home.help
+        return made
     from salesflow.cli.recording.commands import command_of_aggregate
     from salesflow.cli.recording.things import command_about
 

@@ -126,7 +126,7 @@ def _misuse(error: Any) -> str:  # noqa: ANN401 - a private class of Typer
 
 def _with_the_nearest(text: str) -> str:
     """Suggest the word of a closed list that is meant."""
-    from salesflow.domain.arguments import perhaps
+    from salesflow.domain.alike_names import perhaps
 
     given = re.search("'([^']*)' is not one of ", text)
     if given is None or "(perhaps " in text:

@@ -16,6 +16,7 @@ from itertools import islice
 from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
 from uuid import UUID
 
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.values import shown
 from salesflow.domain.wording import MONEY, shortened
 from salesflow.errors import ArgumentError, InputError, SalesflowError
@@ -29,7 +30,6 @@ __all__ = [
     "guarded_host",
     "internal",
     "miscalled",
-    "perhaps",
     "require_reason",
     "wrong_argument",
 ]
@@ -311,7 +311,6 @@ def _type_name(annotation: object) -> str:
 # What is said of a call whose arguments a method does not take: which, and what it takes.
 
 PLACED = inspect.Parameter.POSITIONAL_OR_KEYWORD
-NAME_MAX = 100
 """So much of a name is compared with those that are known."""
 
 
@@ -357,14 +356,6 @@ def _has(signature: inspect.Signature, kind: object) -> bool:
 
 def _listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-
-
-def perhaps(name: str, known: Iterable[str]) -> str:
-    """Suggest the name that is meant, in parentheses; nothing where none is near."""
-    from difflib import get_close_matches  # loaded where it is needed
-
-    near = get_close_matches(name[:NAME_MAX], known, n=1)
-    return f" (perhaps {near[0]})" if near else ""
 
 
 def _unknown(names: Sequence[str], known: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 
 from pydantic import AfterValidator, BeforeValidator
 
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.values import Given, Key, TextMark
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import InputError

@@ -28,7 +28,7 @@ from typing import (
 from uuid import UUID
 
 from salesflow.domain.alert import Alert, AlertEvidence, WatchedFigure, alert_id, evidence_of
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.values import shown

@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from difflib import get_close_matches
 from typing import Final, Literal, NamedTuple, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from salesflow.domain.alert import AlertCondition, WatchedFigure
+from salesflow.domain.alike_names import closest
 from salesflow.domain.values import shown
 from salesflow.errors import InputError
 from salesflow.presentation.fields import (
@@ -77,7 +77,7 @@ class RowNamed(NamedTuple):
         named = _keys_text(self.keys)
         alike = {text.rpartition("=")[2]: text for text in self.there}
         wanted = named.rpartition("=")[2]
-        near = [alike[each] for each in get_close_matches(wanted, alike, n=NEAR_MOST)]
+        near = [alike[each] for each in closest(wanted, alike, NEAR_MOST)]
         perhaps = f"; perhaps {', '.join(near)}" if near else ""
         shown_rows = ", ".join(self.there[:ROWS_MOST]) or "none"
         more = len(self.there) - ROWS_MOST
@@ -346,7 +346,7 @@ def _near(typed: Sequence[str], paths: Iterable[str]) -> list[str]:
     found = [path for path, there in names.items() if _is_within(typed, there)]
     if not found:
         every = {name for there in names.values() for name in there}
-        near = get_close_matches(typed[-1], sorted(every), n=1)
+        near = closest(typed[-1], sorted(every))
         found = [path for path, there in names.items() if near and near[0] in there]
     return sorted(found, key=lambda path: len(names[path]))[:NEAR_MOST]
 

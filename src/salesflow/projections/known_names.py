@@ -9,7 +9,6 @@ shows an answer can ask whether one was ever met.
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
-from difflib import get_close_matches
 from itertools import count, takewhile
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
@@ -17,6 +16,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from salesflow.domain.alike_names import nearest
 from salesflow.domain.rep import RepJoined, rep_id
 from salesflow.domain.time import FOREVER, Moment, from_instant
 from salesflow.domain.values import Reference
@@ -57,8 +57,6 @@ __all__ = [
     "SkillMet",
     "TeamMet",
     "ensure_known",
-    "folded",
-    "nearest",
     "unmet_by",
 ]
 
@@ -141,7 +139,6 @@ def _ensure_known_team(team: str, reader: Reader) -> None:
 # shows it can ask this.
 
 Places = tuple[tuple[Any, str], ...]
-NEAR_MAX: Final = 3
 OTHERS_MAX: Final = 10_000
 """Among so many the nearest ones are looked for."""
 
@@ -421,21 +418,6 @@ def _known_by(table: Any, point: ReadPoint) -> sa.ColumnElement[bool]:  # noqa: 
         table.posted_by(point) if ledger else table.started_by(point)
     )
     return found
-
-
-def folded(name: str) -> str:
-    """Return a name as it is compared: in small letters, with single blanks."""
-    return " ".join(name.casefold().split())
-
-
-def nearest(value: str, others: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a few of those that a word may be meant for, by what each is called."""
-    wanted = value.casefold()
-    folded = {name.casefold(): id for name, id in others.items()}
-    begun = [id for name, id in folded.items() if len(wanted) > 1 and wanted in name]
-    alike = get_close_matches(wanted, folded, n=NEAR_MAX)
-    near = dict.fromkeys([*map(folded.__getitem__, alike), *begun])
-    return tuple([*near][:NEAR_MAX])
 
 
 def unmet_by(question: Question[View], reader: Reader) -> tuple[Unmet, ...]:

@@ -12,7 +12,6 @@ Leaves out what facts say inside, which the questions and `salesflow deal histor
 """
 
 from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -21,6 +20,7 @@ import sqlalchemy as sa
 from salesflow.adapters.database.schema import events, read_uuid, stored_uuid
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.reading import StoredEvent, topics_of
+from salesflow.domain.alike_names import closest
 from salesflow.domain.event import Event, Fact, FactRetracted, PlannedFact, UnreadableFact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
@@ -191,7 +191,7 @@ def _classes(log: EventLog, kind: str) -> list[type[Fact]]:
         if cls.kind == kind or (is_noun and cls.kind.startswith(noun))
     ]
     if not found:
-        near = get_close_matches(kind[:100], [cls.kind for cls in log.catalogue], n=3)
+        near = closest(kind, [cls.kind for cls in log.catalogue], 3)
         text = f"; did you mean {', '.join(near)}?" if near else "; write one like deal.won"
         raise InputError(f"there is no kind of facts {kind[:100]!r}{text}")
     return found

@@ -18,7 +18,7 @@ from salesflow.presentation.arrow import arrow_module
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["ArrowFormat", "write_arrow"]
+__all__ = ["ArrowFormat", "parquet_writer", "write_arrow"]
 
 
 ArrowFormat = Literal["parquet", "arrow"]
@@ -51,6 +51,11 @@ def write_arrow(
 def _writer(arrow: ModuleType, file: Path, format: ArrowFormat, schema: "pa.Schema") -> Any:  # noqa: ANN401 - of pyarrow
     if format == "arrow":
         return arrow.ipc.new_file(str(file), schema)
+    return parquet_writer(file, schema)
+
+
+def parquet_writer(file: Path, schema: "pa.Schema") -> Any:  # noqa: ANN401 - of pyarrow
+    """Open a new Parquet file for columns; what is written into it is packed."""
     return arrow_module("pyarrow.parquet").ParquetWriter(str(file), schema, compression="zstd")
 
 

@@ -24,6 +24,7 @@ __all__ = ["Attribute", "Named", "Scalar", "attributes_of", "is_personal", "name
 
 
 Scalar = str | int | bool | Decimal | datetime
+PLAIN: Final = frozenset({str, int, bool, Decimal, datetime})
 
 
 class Attribute(NamedTuple):
@@ -44,12 +45,21 @@ class Named(NamedTuple):
 def attributes_of(fact: BaseModel, *, personal: bool) -> list[Attribute]:
     """Return what a fact says, field by field; what has no value is left out."""
     found: list[Attribute] = []
-    for name in type(fact).model_fields:
+    for name in _fields(type(fact), personal=personal):
         value = getattr(fact, name)
-        if value is None or value == () or (not personal and is_personal(type(fact), name)):
+        if value is None or value == ():
             continue
-        found += _attributes(name.rstrip("_"), value, personal=personal)
+        if type(value) in PLAIN:
+            found.append(Attribute(name.rstrip("_"), value))
+        else:
+            found += _attributes(name.rstrip("_"), value, personal=personal)
     return found
+
+
+@cache
+def _fields(of: type[BaseModel], *, personal: bool) -> tuple[str, ...]:
+    """Return the fields of a fact that are given."""
+    return tuple(name for name in of.model_fields if personal or not is_personal(of, name))
 
 
 def _attributes(name: str, value: object, *, personal: bool) -> Iterator[Attribute]:
@@ -119,13 +129,30 @@ MERGES: Final = {
 def named_in(fact: Fact, home: str, stream_id: UUID) -> list[Named]:
     """Return the reps, people, quotes, products and others that a fact names, once for each."""
     found: dict[Named, None] = {}
-    for name in type(fact).model_fields:
+    for name in _naming_fields(type(fact)):
         value = getattr(fact, name)
-        if value is None or is_personal(type(fact), name):
+        if value is None:
             continue
         for each in value if isinstance(value, tuple) else (value,):
             found.update(dict.fromkeys(_named(name, each, home, stream_id)))
     return [*found]
+
+
+@cache
+def _naming_fields(of: type[Fact]) -> tuple[str, ...]:
+    """Return the fields of a fact that may name something: texts only under known names."""
+    known = {"quote", "customer_id", *MERGES, *PEOPLE, *REPS}
+    return tuple(
+        name
+        for name in _fields(of, personal=False)
+        if name in known or _types_in(of.model_fields[name].annotation) - PLAIN - {Money}
+    )
+
+
+def _types_in(annotation: object) -> set[object]:
+    """Return the types that an annotation is made of."""
+    parts = get_args(annotation)
+    return {annotation} if not parts else {t for part in parts for t in _types_in(part)}
 
 
 def _named(name: str, value: object, home: str, stream_id: UUID) -> Iterator[Named]:

@@ -11,7 +11,7 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -20,7 +20,14 @@ from typing import BinaryIO, Final, cast
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
-__all__ = ["STANDARD_OUTPUT", "ensure_new", "new_folder", "new_path", "new_stream"]
+__all__ = [
+    "STANDARD_OUTPUT",
+    "ensure_new",
+    "named_once_whole",
+    "new_folder",
+    "new_path",
+    "new_stream",
+]
 
 
 STANDARD_OUTPUT: Final = "-"
@@ -67,11 +74,21 @@ def new_path(
     ensure_new(file, force=force, database=database)
     part = file.with_name(f".salesflow-export-{token_hex(4)}.part")
     try:
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        yield part
-        _name(part, file, force=force)
+        with named_once_whole(part, file, Path.replace if force else _name):
+            os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            yield part
     except OSError as error:
         raise InputError(f"{shortened(file)} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def named_once_whole(
+    part: Path, file: Path, name: Callable[[Path, Path], object] = Path.replace
+) -> Iterator[Path]:
+    """Yield a path to write to, which takes the place of a file once all of it is there."""
+    try:
+        yield part
+        name(part, file)
     finally:
         with suppress(OSError):
             part.unlink()
@@ -147,11 +164,8 @@ def _ensure_new_folder(folder: Path, *, force: bool) -> None:
         )
 
 
-def _name(part: Path, file: Path, *, force: bool) -> None:
+def _name(part: Path, file: Path) -> None:
     """Give a whole file its name; whoever took the name meanwhile keeps it."""
-    if force:
-        part.replace(file)
-        return
     try:
         os.link(part, file)
     except FileExistsError:

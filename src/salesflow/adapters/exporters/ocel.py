@@ -13,12 +13,12 @@ nothing in memory), and written from there in each of the three formats: see `oc
 
 import sqlite3
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from json.encoder import encode_basestring as json_quoted
 from typing import Final, NamedTuple
 
 from salesflow.adapters.exporters.fact_attributes import (
-    Attribute,
     Named,
     Scalar,
     attributes_of,
@@ -39,7 +39,14 @@ from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Instant, from_instant
 from salesflow.presentation.messages import say
 
-__all__ = ["GATHERED_OBJECTS", "GatheredLog", "gather_ocel", "utc_text"]
+__all__ = [
+    "GATHERED_OBJECTS",
+    "LONG_FLOAT",
+    "RECORDED_BY",
+    "GatheredLog",
+    "gather_ocel",
+    "utc_text",
+]
 
 
 GATHERED_OBJECTS: Final = ("contact person", "customer", "deal", "product", "quote", "rep")
@@ -49,21 +56,28 @@ PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 CREATE TABLE object (id TEXT PRIMARY KEY, type TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE event (number INTEGER PRIMARY KEY, id TEXT NOT NULL, type TEXT NOT NULL,
-    time INTEGER NOT NULL, actor TEXT);
-CREATE TABLE event_attribute (event INTEGER NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
-    value TEXT NOT NULL, PRIMARY KEY (event, name)) WITHOUT ROWID;
+    time INTEGER NOT NULL, actor TEXT, said TEXT NOT NULL, related TEXT NOT NULL);
+CREATE TABLE event_attribute (type TEXT NOT NULL, name TEXT NOT NULL, kind TEXT NOT NULL,
+    PRIMARY KEY (type, name, kind)) WITHOUT ROWID;
 CREATE TABLE object_attribute (object TEXT NOT NULL, number INTEGER NOT NULL,
     name TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, time INTEGER NOT NULL,
     PRIMARY KEY (object, number, name)) WITHOUT ROWID;
-CREATE TABLE event_object (event INTEGER NOT NULL, object TEXT NOT NULL,
-    qualifier TEXT NOT NULL, PRIMARY KEY (event, object, qualifier)) WITHOUT ROWID;
 CREATE TABLE object_object (source TEXT NOT NULL, target TEXT NOT NULL,
     qualifier TEXT NOT NULL, PRIMARY KEY (source, target, qualifier)) WITHOUT ROWID;
 """
-RECORDED_BY: Final = (
-    "INSERT OR IGNORE INTO event_object SELECT number, 'rep:' || actor, 'recorded by'"
-    " FROM event WHERE actor IS NOT NULL AND 'rep:' || actor IN (SELECT id FROM object)"
+RECORDED_BY: Final = "recorded by"
+"""As what an event is related to who recorded it, where that is a rep."""
+NO_REPS: Final = (
+    "UPDATE event SET actor = NULL"
+    " WHERE actor IS NOT NULL AND 'rep:' || actor NOT IN (SELECT id FROM object)"
 )
+IN_ENVELOPE: Final = frozenset(
+    {
+        *("position", "recorded_at", "occurred_at", "day_only", "actor", "source"),
+        *("source_id", "irregular"),
+    }
+)
+"""What is said of every event whatever its fact; a field of a fact is called otherwise."""
 LASTING: Final = frozenset(
     {
         *("customer", "owner", "collaborator", "contact person", "quote", "product"),
@@ -75,6 +89,11 @@ SAID_OF: Final = (
     *("name", "segment", "region", "natural_person", "customer_since", "team", "level"),
 )
 """What facts of customers and reps say that lasts."""
+DIGITS_OF_FLOAT: Final = 15
+"""A floating-point number of 64 bits keeps so many digits as they are written."""
+LONG_FLOAT: Final = "long float"
+"""The type of a number with more digits; OCEL knows it as a float."""
+DAY: Final = 86_400_000_000
 NO_NUMBER: Final = Decimal("NaN")
 TWIN_IDS: Final = (
     "UPDATE event SET id = id || '/' || number"
@@ -107,19 +126,32 @@ def gather_ocel(
     gathering = _Gathering(into, histories, personal=personal)
     for stream in histories.of(HOMES, progress):
         gathering.take(stream)
-    into.execute(RECORDED_BY)
+    gathering.finish()
+    into.execute(NO_REPS)
     into.execute(TWIN_IDS)
     into.execute("COMMIT")
-    tables = ("event", "object", "event_object", "object_object")
-    events, objects, related, connected = (
-        into.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in tables
+    events, by_reps, objects, connected = (
+        into.execute(f"SELECT count({what}").fetchone()[0]
+        for what in (
+            *("*) FROM event", "actor) FROM event", "*) FROM object", "*) FROM object_object"),
+        )
     )
+    related = gathering.related + by_reps
     return GatheredLog(events, objects, related, connected, histories.left_out)
 
 
 def utc_text(at: Instant) -> str:
-    """Write an instant in UTC, to the microsecond, as RFC 3339 does."""
-    return from_instant(at).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    """Write an instant in UTC, to the microsecond, as RFC 3339 does: a million times a file."""
+    day, rest = divmod(at, DAY)
+    seconds, micro = divmod(rest, 1_000_000)
+    hour, minute = seconds // 3_600, seconds // 60 % 60
+    return f"{_day(day)}T{hour:02}:{minute:02}:{seconds % 60:02}.{micro:06}Z"
+
+
+@lru_cache(maxsize=20_000)
+def _day(number: int) -> str:
+    """Return the date of a day by its number since 1970."""
+    return from_instant(number * DAY).date().isoformat()
 
 
 class _Gathering:
@@ -130,6 +162,12 @@ class _Gathering:
     ) -> None:
         self._into, self._histories, self._personal = into, histories, personal
         self._number = 0
+        self.related = 0
+        """How many relations of events were gathered."""
+        self._relations: dict[tuple[str, str], None] = {}
+        """The relations of the event at hand."""
+        self._kinds: dict[tuple[str, str, str], None] = {}
+        """The attributes of each type of events, and of what types these are."""
         self._rows: dict[str, dict[tuple[object, ...], None]] = {}
         """Rows of the stream at hand by their table; what is met again is there once."""
         self._known: dict[str, dict[str, Scalar | None]] = {}
@@ -142,8 +180,8 @@ class _Gathering:
         state = DealState(ReplayContext(self._histories.processes))
         for event in stream.history:
             self._number += 1
+            self._relations = {}
             irregular = state.evolve(event) if stream.home == "deal" else None
-            self._event(event, irregular)
             self._relate(me, stream.home)
             for named in named_in(event.fact, stream.home, stream.id):
                 self._name(me, named, irregular)
@@ -152,9 +190,14 @@ class _Gathering:
             else:
                 self._say_of(me, event, event.fact)
             self._person(me, event)
+            self._event(event, irregular)
         for table, rows in self._rows.items():
             marks = ", ".join("?" * len(next(iter(rows))))
             self._into.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", rows)
+
+    def finish(self) -> None:
+        """Put in of what types the attributes of events are."""
+        self._into.executemany("INSERT INTO event_attribute VALUES (?, ?, ?)", self._kinds)
 
     def _add(self, table: str, *row: object) -> None:
         self._rows.setdefault(table, {})[row] = None
@@ -194,26 +237,38 @@ class _Gathering:
             self._say(person, event, {a.name: a.value for a in said if a.name != "person_id"})
 
     def _event(self, event: Event, irregular: str | None) -> None:
-        fact = event.fact
-        id_, kind = str(event.event_id), fact.kind
-        self._add("event", self._number, id_, kind, event.effective, event.actor)
-        said: dict[str, Scalar | None] = {
-            "position": event.position,
-            "recorded_at": from_instant(event.recorded),
-            "occurred_at": from_instant(event.occurred),
-            "day_only": True if event.precision == "day" else None,
-            "actor": event.actor,
-            "source": event.source,
-            "source_id": event.source_id,
-            "irregular": None if irregular is None else say(irregular, "en"),
-        }
-        known = [Attribute(name, value) for name, value in said.items() if value is not None]
-        known += [
-            Attribute(f"fact_{name}" if name in said else name, value)
-            for name, value in attributes_of(fact, personal=self._personal)
+        """Put in the event at hand: what it says and is about as JSON, by hand for speed."""
+        kind, known = event.fact.kind, self._envelope(event, irregular)
+        for name, value in attributes_of(event.fact, personal=self._personal):
+            known[f"fact_{name}" if name in IN_ENVELOPE else name] = _typed(value)
+        said = []
+        for name in sorted(known):
+            of, text = known[name]
+            self._kinds[kind, name, of] = None
+            said.append(f'{{"name":{json_quoted(name)},"value":{json_quoted(text)}}}')
+        related = [
+            f'{{"objectId":{json_quoted(id)},"qualifier":{json_quoted(qualifier)}}}'
+            for id, qualifier in sorted(self._relations)
         ]
-        for name, value in known:
-            self._add("event_attribute", self._number, name, *_typed(value))
+        self.related += len(related)
+        shown = (f"[{','.join(said)}]", f"[{','.join(related)}]")
+        at, actor = event.effective, event.actor
+        self._add("event", self._number, str(event.event_id), kind, at, actor, *shown)
+
+    def _envelope(self, event: Event, irregular: str | None) -> dict[str, tuple[str, str]]:
+        """Return what is so of an event whatever its fact, each with its type."""
+        known = {
+            "position": ("integer", str(event.position)),
+            "recorded_at": ("time", utc_text(event.recorded)),
+            "occurred_at": ("time", utc_text(event.occurred)),
+        }
+        if event.precision == "day":
+            known["day_only"] = ("boolean", "true")
+        texts = {"actor": event.actor, "source": event.source, "source_id": event.source_id}
+        known |= {n: ("string", text) for n, text in texts.items() if text is not None}
+        if irregular is not None:
+            known["irregular"] = ("string", say(irregular, "en"))
+        return known
 
     def _object(self, kind: str, key: str) -> str:
         id = f"{kind}:{key}"
@@ -228,7 +283,7 @@ class _Gathering:
             self._connect(me, other, named.qualifier)
 
     def _relate(self, object: str, qualifier: str) -> None:
-        self._add("event_object", self._number, object, qualifier)
+        self._relations[object, qualifier] = None
 
     def _connect(self, source: str, target: str, qualifier: str) -> None:
         self._add("object_object", source, target, qualifier)
@@ -281,13 +336,13 @@ def _of_quote(offer: Quote) -> dict[str, Scalar]:
 
 def _typed(value: Scalar) -> tuple[str, str]:
     """Return the type of a value as OCEL names it, and its text."""
+    if isinstance(value, str):
+        return "string", value
     if isinstance(value, bool):
         return "boolean", "true" if value else "false"
     if isinstance(value, int):
         return "integer", str(value)
     if isinstance(value, Decimal):
-        return "float", f"{value:f}"
-    if isinstance(value, datetime):
-        text = value.isoformat(timespec="microseconds").replace("+00:00", "Z")
-        return "time", text
-    return "string", value
+        many = len(value.as_tuple().digits) > DIGITS_OF_FLOAT
+        return LONG_FLOAT if many else "float", f"{value:f}"
+    return "time", value.isoformat(timespec="microseconds").replace("+00:00", "Z")

@@ -39,7 +39,7 @@ EXTENSIONS: Final = (
 )
 CLASSIFIERS: Final = (
     ("Activity", "concept:name lifecycle:transition"),
-    ("Activity and stage", "concept:name stage"),
+    ("Activity-and-stage", "concept:name stage"),
     ("Resource", "org:resource"),
 )
 OPENING: Final = (

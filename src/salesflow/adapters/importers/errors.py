@@ -6,11 +6,11 @@ it names the key and, once `mapping_file` has looked it up, the line.
 """
 
 from collections.abc import Iterable
-from difflib import get_close_matches
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic_core import ErrorDetails
 
+from salesflow.domain.alike_names import closest
 from salesflow.domain.wording import Message, quoted, reason_of, shortened
 from salesflow.errors import InputError
 
@@ -23,6 +23,7 @@ __all__ = [
     "about",
     "allowed",
     "in_words",
+    "needed",
     "row_error",
 ]
 
@@ -78,6 +79,20 @@ class RowError(Exception):
         self.value = None if value is None else shortened(value)
 
 
+ValueT = TypeVar("ValueT")
+
+
+def needed(value: ValueT | None, column: str, of: str | None = None) -> ValueT:
+    """Return a value without which there is no fact; `of` says what it is of.
+
+    Raises:
+        RowError: when there is none.
+    """
+    if value is None:
+        raise RowError(REASONS["missing"], column, of)
+    return value
+
+
 class Adjustment(NamedTuple):
     """A value was read differently from how it is written: how, which column, which value."""
 
@@ -108,7 +123,7 @@ class MappingError(InputError):
 def allowed(given: str, known: Iterable[str], what: str) -> str:
     """Return what there is instead of what was asked for, the likeliest first."""
     names = [shortened(name, NAME_MAX) for name in known]
-    close = get_close_matches(given[:NAME_MAX], names[:CLOSE_MAX], n=1, cutoff=0.6)
+    close = closest(given, names[:CLOSE_MAX])
     close = close or [name for name in names[:CLOSE_MAX] if name.endswith(f":{given}")]
     meant = f", did you mean {close[0]!r}?" if close else "."
     more = f" … ({len(names):,} in all)" if len(names) > NAMES_MAX else ""

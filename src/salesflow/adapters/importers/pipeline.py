@@ -135,7 +135,7 @@ class ImportBatch:
 
     def _is_first(self, extracted: ExtractedFact) -> bool:
         """Return whether no earlier row of the import registered the same customer."""
-        if not extracted.fact.is_opening:
+        if not extracted.fact.is_opening or extracted.fact.is_entry:
             return True
         if (
             extracted.stream_id in self._known_customers

@@ -30,6 +30,7 @@ __all__ = [
     "Rules",
     "TimeReader",
     "likely_unit",
+    "occurred_at",
     "read_day_number",
     "read_epoch",
 ]
@@ -223,6 +224,11 @@ class ReadTime(NamedTuple):
         if self.second is None or before is None or not self.instant < before <= self.second:
             return self
         return self._replace(instant=self.second, second=None, note=LATER_BY_ORDER)
+
+
+def occurred_at(at: ReadTime | None) -> tuple[Instant | None, Precision, date | None]:
+    """Return when a fact happened, how exactly that is known, and its day, as facts have it."""
+    return (None, "microsecond", None) if at is None else (at.instant, at.precision, at.day)
 
 
 class Rules(NamedTuple):

@@ -21,7 +21,6 @@ from salesflow.adapters.event_store.rows import RowReader
 from salesflow.adapters.lake.log_columns import (
     LOG_COLUMNS,
     LOG_ORDER,
-    arrow,
     log_rows,
     log_schema,
 )
@@ -31,6 +30,7 @@ from salesflow.adapters.projector.whole_streams import StreamFolding, left_out_r
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.process import ProcessVersion
 from salesflow.errors import ProjectionError
+from salesflow.presentation.arrow import arrow_module
 from salesflow.projections.registry import FOLDS
 from salesflow.projections.table import IntervalTable, LedgerTable
 
@@ -111,7 +111,7 @@ class ArrowFolding:
 
     def _wanted(self, streams: "pa.Table") -> "pa.Table":
         """Leave out the facts that no fold listens to."""
-        pa, compute = arrow(), arrow(".compute")
+        pa, compute = arrow_module(), arrow_module("pyarrow.compute")
         beside = compute.is_in(streams.column("topic"), pa.array(self._folding.without))
         return streams.filter(compute.invert(beside))
 
@@ -141,7 +141,7 @@ def in_order(batches: "Iterable[pa.RecordBatch]") -> "list[pa.RecordBatch]":
     held = list(batches)
     if not held:
         return held
-    rows = arrow().Table.from_batches(held).select(list(LOG_COLUMNS)).cast(log_schema())
+    rows = arrow_module().Table.from_batches(held).select(list(LOG_COLUMNS)).cast(log_schema())
     found: list[pa.RecordBatch] = rows.sort_by(LOG_ORDER).to_batches(BATCH_ROWS)
     return found
 
@@ -150,7 +150,7 @@ def whole_streams(
     batches: "Iterable[pa.RecordBatch]", events: int = EVENTS_AT_ONCE
 ) -> "Iterator[pa.Table]":
     """Cut batches anew, so that no stream is cut and about so many events are in each."""
-    pa = arrow()
+    pa = arrow_module()
     held: list[Any] = []
     rows = 0
     for batch in batches:
@@ -160,7 +160,7 @@ def whole_streams(
             continue
         table = pa.Table.from_batches(held)
         last = table.column("stream_id")[-1]
-        edge = arrow(".compute").index(table.column("stream_id"), last).as_py()
+        edge = arrow_module("pyarrow.compute").index(table.column("stream_id"), last).as_py()
         if edge:
             yield table.slice(0, edge)
         held = table.slice(edge).to_batches()
@@ -193,13 +193,13 @@ def _columns_of(table: IntervalTable | LedgerTable) -> list[str]:
 
 
 def _schema_of(table: sa.Table, columns: Sequence[str]) -> "pa.Schema":
-    pa = arrow()
+    pa = arrow_module()
     return pa.schema([pa.field(name, _type_of(table.c[name].type)) for name in columns])
 
 
 def _type_of(kind: sa.types.TypeEngine[Any]) -> "pa.DataType":
     """Return the Arrow type of a column: a whole number, or a text (ids too)."""
-    pa = arrow()
+    pa = arrow_module()
     if isinstance(kind, sa.BigInteger):
         return pa.int64()
     return pa.int32() if isinstance(kind, sa.Integer) else pa.string()
@@ -211,7 +211,7 @@ def _table(values: Sequence[object], schema: "pa.Schema") -> "pa.Table":
     Raises:
         ProjectionError: when a column cannot hold what its fold gives.
     """
-    pa, width = arrow(), len(schema)
+    pa, width = arrow_module(), len(schema)
     try:
         columns = [pa.array(values[n::width], field.type) for n, field in enumerate(schema)]
     except (pa.ArrowException, TypeError, OverflowError) as error:
@@ -237,4 +237,4 @@ def _left_out(changes: Sequence[LeftOutChange]) -> "pa.Table":
         {name: value.hex if isinstance(value, UUID) else value for name, value in row.items()}
         for row in left_out_rows(changes)
     ]
-    return arrow().Table.from_pylist(rows, schema=left_out_schema())
+    return arrow_module().Table.from_pylist(rows, schema=left_out_schema())

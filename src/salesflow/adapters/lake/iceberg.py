@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from salesflow.adapters.lake.log_columns import arrow
 from salesflow.adapters.lake.manifest import LakeFile, LakeFolder, LakeManifest
 from salesflow.errors import SalesflowError
+from salesflow.presentation.arrow import arrow_module
 
 __all__ = ["CATALOGUE_FILE", "ensure_iceberg", "name_in_iceberg"]
 
@@ -76,7 +76,7 @@ def _table(
     identifier = (tenant, name)
     if catalogue.table_exists(identifier):
         return catalogue.load_table(identifier)
-    schema = arrow(".parquet").read_schema(folder.root / files[0].path)
+    schema = arrow_module("pyarrow.parquet").read_schema(folder.root / files[0].path)
     return catalogue.create_table(identifier, schema=schema.remove_metadata())
 
 

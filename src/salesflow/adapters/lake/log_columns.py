@@ -6,23 +6,21 @@ anything of it was changed on the way.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from salesflow.adapters.database.connections import Row
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.reading import SELECT_EVENTS
-from salesflow.errors import HistoryError, SalesflowError
+from salesflow.errors import HistoryError
+from salesflow.presentation.arrow import arrow_module
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 __all__ = [
-    "ARROW_NEEDED",
     "LOG_COLUMNS",
     "LOG_ORDER",
-    "arrow",
     "arrow_of_log",
     "log_rows",
     "log_schema",
@@ -31,7 +29,6 @@ __all__ = [
 ]
 
 
-ARROW_NEEDED: Final = "Arrow tables need pyarrow; run: pip install 'salesflow[analytics]'"
 PAGE: Final = 20_000
 """So many rows are read from the database at a time."""
 ROW: Final = (
@@ -55,26 +52,14 @@ IDS: Final = ("stream_id", "event_id")
 BETWEEN: Final = f"{SELECT_EVENTS} AND position > ? AND position <= ? ORDER BY position LIMIT ?"
 
 
-def arrow(part: str = "") -> Any:  # noqa: ANN401 - pyarrow has no types
-    """Return pyarrow, or a part of it.
-
-    Raises:
-        SalesflowError: when it is not installed.
-    """
-    try:
-        return import_module(f"pyarrow{part}")
-    except ImportError as error:
-        raise SalesflowError(ARROW_NEEDED) from error
-
-
 def log_schema() -> "pa.Schema":
     """Return the columns of the log and their types."""
-    pa = arrow()
+    pa = arrow_module()
     return pa.schema([pa.field(name, _type_of(name)) for name in LOG_COLUMNS])
 
 
 def _type_of(column: str) -> "pa.DataType":
-    pa = arrow()
+    pa = arrow_module()
     if column in NUMBERS:
         return pa.int64()
     return pa.binary() if column == "payload" else pa.string()
@@ -103,7 +88,7 @@ def arrow_of_log(rows: Sequence[Row]) -> "pa.Table":
     Raises:
         HistoryError: when a row holds what no event has.
     """
-    pa = arrow()
+    pa = arrow_module()
     columns = dict(zip(ROW, zip(*rows, strict=True), strict=True))
     try:
         found = {name: _ids(columns[name]) for name in IDS}
@@ -119,7 +104,7 @@ def arrow_of_log(rows: Sequence[Row]) -> "pa.Table":
 
 def _ids(ids: Sequence[UUID | bytes]) -> "pa.Array":
     """Write ids as either driver gives them."""
-    pa = arrow()
+    pa = arrow_module()
     if isinstance(ids[0], UUID):
         return pa.array([*map(str, ids)], pa.string())
     return with_hyphens(
@@ -129,7 +114,7 @@ def _ids(ids: Sequence[UUID | bytes]) -> "pa.Array":
 
 def with_hyphens(ids: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedArray":
     """Write ids of 32 digits as people do."""
-    compute = arrow(".compute")
+    compute = arrow_module("pyarrow.compute")
     parts = [compute.utf8_slice_codeunits(ids, *ends) for ends in HYPHENS]
     return compute.binary_join_element_wise(*parts, "-")
 
@@ -137,7 +122,7 @@ def with_hyphens(ids: "pa.Array | pa.ChunkedArray") -> "pa.Array | pa.ChunkedArr
 def log_rows(table: "pa.Table") -> list[Row]:
     """Return the rows of columns, as SQLite gives them."""
     found = {name: table.column(name).to_pylist() for name in LOG_COLUMNS}
-    replace = arrow(".compute").replace_substring
+    replace = arrow_module("pyarrow.compute").replace_substring
     read: Callable[[str], bytes] = bytes.fromhex
     for name in IDS:
         plain = replace(table.column(name), "-", "")

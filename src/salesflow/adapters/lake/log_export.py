@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from salesflow.adapters.event_store.log import EventLog
-from salesflow.adapters.lake.log_columns import LOG_ORDER, arrow, arrow_of_log, raw_rows
+from salesflow.adapters.lake.log_columns import LOG_ORDER, arrow_of_log, raw_rows
 from salesflow.adapters.lake.manifest import (
     LakeFile,
     LakeFolder,
@@ -20,6 +20,7 @@ from salesflow.adapters.lake.manifest import (
 from salesflow.adapters.lake.parquet_files import bucketed, write_file
 from salesflow.adapters.logs import Progress
 from salesflow.errors import InputError
+from salesflow.presentation.arrow import arrow_module
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +95,7 @@ def with_log(
 
 def _some(log: EventLog, after: int, through: int) -> "Iterator[pa.Table]":
     """Yield the events that are new, as many at a time as are sorted together."""
-    pa, held = arrow(), []
+    pa, held = arrow_module(), []
     for page in raw_rows(log, after, through):
         held.append(arrow_of_log(page))
         if sum(each.num_rows for each in held) >= EVENTS_AT_ONCE:
@@ -109,9 +110,9 @@ def _write(
 ) -> Iterator[LakeFile]:
     last = first + rows.num_rows - 1
     for bucket, part in bucketed(rows, "stream_id", manifest.digits):
-        place = f"log/tenant={manifest.tenant}/bucket={bucket}"
-        file = write_file(folder, place, f"{first:012}-{last:012}", part)
-        yield file._replace(bucket=bucket, first=first, last=last)
+        name = f"{first:012}-{last:012}"
+        file = write_file(folder, f"log/tenant={manifest.tenant}", name, part, bucket)
+        yield file._replace(first=first, last=last)
 
 
 def _compacted(folder: LakeFolder, manifest: LakeManifest) -> LakeManifest:
@@ -128,10 +129,10 @@ def _compacted(folder: LakeFolder, manifest: LakeManifest) -> LakeManifest:
 def _merged(
     folder: LakeFolder, manifest: LakeManifest, bucket: str, files: Iterable[LakeFile]
 ) -> LakeFile:
-    parquet, some = arrow(".parquet"), list(files)
+    parquet, some = arrow_module("pyarrow.parquet"), list(files)
     tables = [parquet.ParquetFile(folder.root / each.path).read() for each in some]
     first, last = min(each.first for each in some), max(each.last for each in some)
-    rows = arrow().concat_tables(tables).sort_by(LOG_ORDER)
-    place = f"log/tenant={manifest.tenant}/bucket={bucket}"
-    file = write_file(folder, place, f"{first:012}-{last:012}", rows)
-    return file._replace(bucket=bucket, first=first, last=last)
+    rows = arrow_module().concat_tables(tables).sort_by(LOG_ORDER)
+    name = f"{first:012}-{last:012}"
+    file = write_file(folder, f"log/tenant={manifest.tenant}", name, rows, bucket)
+    return file._replace(first=first, last=last)

@@ -15,6 +15,7 @@ from secrets import token_hex
 from time import time
 from typing import Any, Final, NamedTuple, Self
 
+from salesflow.adapters.exporters.new_files import named_once_whole
 from salesflow.errors import InputError
 
 __all__ = ["LakeFile", "LakeFolder", "LakeManifest", "LakeTable", "first_digest", "next_digest"]
@@ -141,14 +142,10 @@ class LakeFolder:
         """Write a file that is there whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         between = path.with_name(f".{path.name}.{token_hex(4)}")
-        try:
-            with between.open("w", encoding="utf-8") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            between.replace(path)
-        finally:
-            between.unlink(missing_ok=True)
+        with named_once_whole(between, path), between.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
 
     def remove_unnamed(self, *kept: LakeManifest) -> None:
         """Remove files of a tenant that no manifest names, once nobody can be at them."""

@@ -18,8 +18,8 @@ from salesflow.adapters.lake.folding import (
     in_order,
     whole_streams,
 )
-from salesflow.adapters.lake.log_columns import arrow
 from salesflow.errors import SalesflowError
+from salesflow.presentation.arrow import arrow_module
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,7 +74,7 @@ def _row(
     left_out: bytes | None = None,
     error: str | None = None,
 ) -> "pa.RecordBatch":
-    pa = arrow()
+    pa = arrow_module()
     kinds = (pa.string(), pa.int64(), pa.binary(), pa.binary(), pa.string())
     cells = (name, events, rows, left_out, error)
     columns = [pa.array([cell], kind) for cell, kind in zip(cells, kinds, strict=True)]
@@ -83,9 +83,9 @@ def _row(
 
 
 def _stream(table: "pa.Table") -> bytes:
-    pa = arrow()
+    pa = arrow_module()
     sink = pa.BufferOutputStream()
-    with arrow(".ipc").new_stream(sink, table.schema) as writer:
+    with arrow_module("pyarrow.ipc").new_stream(sink, table.schema) as writer:
         writer.write_table(table)
     found: bytes = sink.getvalue().to_pybytes()
     return found
@@ -93,4 +93,4 @@ def _stream(table: "pa.Table") -> bytes:
 
 def read_stream(stream: bytes) -> "pa.Table":
     """Read the rows that one row of Spark holds."""
-    return arrow(".ipc").open_stream(stream).read_all()
+    return arrow_module("pyarrow.ipc").open_stream(stream).read_all()

@@ -14,11 +14,12 @@ import sqlalchemy as sa
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.lake.folding import row_schema
-from salesflow.adapters.lake.log_columns import arrow, with_hyphens
+from salesflow.adapters.lake.log_columns import with_hyphens
 from salesflow.adapters.lake.manifest import LakeFile, LakeFolder, LakeManifest, LakeTable
-from salesflow.adapters.lake.parquet_files import bucketed, write_file
+from salesflow.adapters.lake.parquet_files import bucketed, file_at, new_file, write_file
 from salesflow.adapters.logs import Progress
 from salesflow.domain.process import ProcessVersion
+from salesflow.presentation.arrow import arrow_module
 from salesflow.projections.table import Fold, IntervalTable, LedgerTable
 
 if TYPE_CHECKING:
@@ -80,13 +81,14 @@ def _rows(
         select = select.where(end.in_(sorted(buckets)))
     select = select.order_by(*table.table.primary_key)
     found = connection.execution_options(yield_per=ROWS_AT_ONCE).execute(select)
-    pa, ids = arrow(), [name for name in schema.names if _is_id(table.table.c[name])]
+    pa, compute = arrow_module(), arrow_module("pyarrow.compute")
+    ids = [name for name in schema.names if _is_id(table.table.c[name])]
     for rows in found.partitions(ROWS_AT_ONCE):
         columns = [*map(list, zip(*rows, strict=True))]
         part = pa.table(columns, schema=schema)
         for name in ids:
             place = schema.get_field_index(name)
-            plain = arrow(".compute").replace_substring(part.column(name), "-", "")
+            plain = compute.replace_substring(part.column(name), "-", "")
             part = part.set_column(place, name, with_hyphens(plain))
         yield part
 
@@ -106,8 +108,8 @@ def _write(
     rows: "Iterable[pa.Table]",
 ) -> list[LakeFile]:
     """Write rows into a file a bucket."""
-    parquet, schema = arrow(".parquet"), row_schema(table)
-    name = f"{manifest.position:012}-{token_hex(3)}"
+    schema = row_schema(table)
+    name = f"{manifest.position:012}-{token_hex(3)}.parquet"
     place = f"tables/{table.label}/tenant={manifest.tenant}"
     counted: dict[str, int] = {}
     with ExitStack() as stack:
@@ -115,31 +117,22 @@ def _write(
         for part in rows:
             for bucket, some in bucketed(part, "entity_id", manifest.digits):
                 if bucket not in writers:
-                    path = folder.root / place / f"bucket={bucket}" / f"{name}.parquet-part"
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    writers[bucket] = stack.enter_context(
-                        parquet.ParquetWriter(path, schema, compression="zstd")
-                    )
+                    path = f"{place}/bucket={bucket}/{name}"
+                    writers[bucket] = stack.enter_context(new_file(folder, path, schema))
                 writers[bucket].write_table(some)
                 counted[bucket] = counted.get(bucket, 0) + some.num_rows
-    return [_named(folder, f"{place}/bucket={b}/{name}", b, n) for b, n in counted.items()]
+    return [file_at(folder, f"{place}/bucket={b}/{name}", b, n) for b, n in counted.items()]
 
 
 def _empty(
     folder: LakeFolder, manifest: LakeManifest, table: IntervalTable | LedgerTable
 ) -> LakeFile:
     """Write a file that holds no row, but says which columns there are."""
-    bucket = "0" * manifest.digits
-    place = f"tables/{table.label}/tenant={manifest.tenant}/bucket={bucket}"
-    rows = row_schema(table).empty_table()
-    return write_file(folder, place, f"{manifest.position:012}", rows)._replace(bucket=bucket)
-
-
-def _named(folder: LakeFolder, path: str, bucket: str, rows: int) -> LakeFile:
-    """Put a file that is whole under its name."""
-    between, file = folder.root / f"{path}.parquet-part", folder.root / f"{path}.parquet"
-    between.replace(file)
-    return LakeFile(f"{path}.parquet", bucket, rows, file.stat().st_size)
+    place, rows = (
+        f"tables/{table.label}/tenant={manifest.tenant}",
+        row_schema(table).empty_table(),
+    )
+    return write_file(folder, place, f"{manifest.position:012}", rows, "0" * manifest.digits)
 
 
 def with_stages(
@@ -148,7 +141,7 @@ def with_stages(
     processes: Mapping[tuple[str, int], ProcessVersion],
 ) -> LakeManifest:
     """Write the stages of all process versions, which analysts join to."""
-    pa = arrow()
+    pa = arrow_module()
     rows: Sequence[tuple[object, ...]] = [
         (
             *(key, version, stage.key, process.order(stage.key), stage.name_en, stage.name_zh),
@@ -161,7 +154,7 @@ def with_stages(
     kinds = (pa.string(), pa.int64(), pa.string(), pa.int64(), *(pa.string(),) * 3, pa.int64())
     schema = pa.schema([*zip((*names, "max_days"), kinds, strict=True)])
     columns = [*map(list, zip(*rows, strict=True))] if rows else [[] for _ in schema]
-    place = f"tables/{STAGES}/tenant={manifest.tenant}/bucket={'0' * manifest.digits}"
-    file = write_file(folder, place, f"{manifest.position:012}", pa.table(columns, schema))
-    found = LakeTable(0, (file._replace(bucket="0" * manifest.digits),))
-    return manifest._replace(tables={**manifest.tables, STAGES: found})
+    place, table = f"tables/{STAGES}/tenant={manifest.tenant}", pa.table(columns, schema)
+    bucket = "0" * manifest.digits
+    file = write_file(folder, place, f"{manifest.position:012}", table, bucket)
+    return manifest._replace(tables={**manifest.tables, STAGES: LakeTable(0, (file,))})

@@ -1,7 +1,8 @@
 """`salesflow export xes` and `export ocel`: histories at a moment, for process mining."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:  # loaded when something is exported
 
     from salesflow.engine.exports import ExportedHistories
 
-__all__ = ["export_ocel", "export_xes"]
+__all__ = ["command_of_format"]
 
 
 Personal = Annotated[
@@ -33,52 +34,38 @@ LABELS = {
 }
 
 
-@with_context
-def export_xes(
-    context: CommandContext,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file: .xes or .xes.gz.")],
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    personal: Personal = False,
-    force: Force = False,
-) -> None:
-    """Write the histories of deals as XES (IEEE 1849): a trace for each deal."""
-    with context.open() as flow:
-        with context.screen.progress(context.screen.word("Log")) as bar:
-            done = flow.exports.xes(
-                file,
-                as_of=as_of,
-                known_at=known_at,
-                personal=personal,
-                force=force,
-                progress=bar,
-            )
-        _show(context, done, file, flow.settings().timezone)
+FILES: Final = {
+    "xes": "A new file: .xes or .xes.gz.",
+    "ocel": "A new file: .json, .xml or .sqlite.",
+}
+"""The formats there are, and which files hold them."""
 
 
-@with_context
-def export_ocel(
-    context: CommandContext,
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A new file: .json, .xml or .sqlite.")
-    ],
-    as_of: AsOf = None,
-    known_at: KnownAt = None,
-    personal: Personal = False,
-    force: Force = False,
-) -> None:
-    """Write deals, quotes, customers, people, reps, products and their events as OCEL 2.0."""
-    with context.open() as flow:
-        with context.screen.progress(context.screen.word("Log")) as bar:
-            done = flow.exports.ocel(
-                file,
-                as_of=as_of,
-                known_at=known_at,
-                personal=personal,
-                force=force,
-                progress=bar,
-            )
-        _show(context, done, file, flow.settings().timezone)
+def command_of_format(format: str) -> Callable[..., None]:
+    """Make the command that writes histories in a format."""
+
+    def command(
+        context: CommandContext,
+        file: Annotated[Path, typer.Argument(metavar="FILE", help=FILES[format])],
+        as_of: AsOf = None,
+        known_at: KnownAt = None,
+        personal: Personal = False,
+        force: Force = False,
+    ) -> None:
+        with context.open() as flow:
+            export = {"xes": flow.exports.xes, "ocel": flow.exports.ocel}[format]
+            with context.screen.progress(context.screen.word("Log")) as bar:
+                done = export(
+                    file,
+                    as_of=as_of,
+                    known_at=known_at,
+                    personal=personal,
+                    force=force,
+                    progress=bar,
+                )
+            _show(context, done, file, flow.settings().timezone)
+
+    return with_context(command)
 
 
 def _show(

@@ -6,7 +6,7 @@ begin with.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,27 +26,14 @@ from salesflow.errors import InputError
 if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.event_logs.skeleton import Skeleton
 
-__all__ = ["ocel", "xes"]
+__all__ = ["command_of_log"]
 
 
-XesLog = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FILE",
-        help="An XES log, plain or packed (.xes.gz); - is standard input.",
-        dir_okay=False,
-        show_default=False,
-    ),
-]
-OcelLog = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FILE",
-        help="An OCEL 2.0 log in JSON, XML or SQLite; - is standard input.",
-        dir_okay=False,
-        show_default=False,
-    ),
-]
+FILES: Final = {
+    "xes": "An XES log, plain or packed (.xes.gz); - is standard input.",
+    "ocel": "An OCEL 2.0 log in JSON, XML or SQLite; - is standard input.",
+}
+"""The formats there are, and which files hold them."""
 OptionalMapping = Annotated[
     Path | None,
     typer.Option(
@@ -68,58 +55,35 @@ SkeletonFile = Annotated[
 ]
 
 
-@with_context
-def xes(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    file: XesLog,
-    mapping: OptionalMapping = None,
-    timezone: TimeZone = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-    skeleton: SkeletonFile = None,
-) -> None:
-    """Import an event log in XES as a mapping says; the same file again records nothing twice.
+def command_of_log(format: str) -> Callable[..., None]:
+    """Make the command that imports event logs of a format."""
+    argument = typer.Argument(
+        metavar="FILE", help=FILES[format], dir_okay=False, show_default=False
+    )
 
-    A row is an event; what its trace says is in columns `case:…`. Ends as `import table` does;
-    a file that is not well-formed XML to its end is refused as a whole.
-    """
-    from salesflow.adapters.importers.event_logs.importer import import_xes
-    from salesflow.adapters.importers.event_logs.skeleton import xes_skeleton
+    def command(  # noqa: PLR0913 - what the command offers, all by keyword
+        context: CommandContext,
+        file: Annotated[Path, argument],
+        mapping: OptionalMapping = None,
+        timezone: TimeZone = None,
+        strict: Strict = False,
+        apply_changes: ApplyChanges = False,
+        trial: Trial = False,
+        report: ReportFile = None,
+        skeleton: SkeletonFile = None,
+    ) -> None:
+        from salesflow.adapters.importers.event_logs.importer import import_ocel, import_xes
+        from salesflow.adapters.importers.event_logs.skeleton import ocel_skeleton, xes_skeleton
 
-    if mapping is None or skeleton is not None:
-        _begin_mapping(context, file, mapping, skeleton, xes_skeleton)
-        return
-    how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
-    import_as_mapped(context, import_xes, file, mapping, report, timezone=timezone, **how)
+        formats = {"xes": (import_xes, xes_skeleton), "ocel": (import_ocel, ocel_skeleton)}
+        imports, begun = formats[format]
+        if mapping is None or skeleton is not None:
+            _begin_mapping(context, file, mapping, skeleton, begun)
+            return
+        how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
+        import_as_mapped(context, imports, file, mapping, report, timezone=timezone, **how)
 
-
-@with_context
-def ocel(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    file: OcelLog,
-    mapping: OptionalMapping = None,
-    timezone: TimeZone = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-    skeleton: SkeletonFile = None,
-) -> None:
-    """Import an event log in OCEL 2.0 as a mapping says; which objects are deals it says too.
-
-    A row is an event, for each deal it names, or a change of an object. Ends as `import table`
-    does; a file that cannot be read to its end is refused as a whole.
-    """
-    from salesflow.adapters.importers.event_logs.importer import import_ocel
-    from salesflow.adapters.importers.event_logs.skeleton import ocel_skeleton
-
-    if mapping is None or skeleton is not None:
-        _begin_mapping(context, file, mapping, skeleton, ocel_skeleton)
-        return
-    how = {"strict": strict, "apply_changes": apply_changes, "trial": trial}
-    import_as_mapped(context, import_ocel, file, mapping, report, timezone=timezone, **how)
+    return with_context(command)
 
 
 def _begin_mapping(

@@ -1,5 +1,7 @@
 """`salesflow pull zoho` and so on: what the interface of a system gives, into a folder."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -48,21 +50,12 @@ def zoho(
     file. Once it is complete, `salesflow import zoho FOLDER` imports it. Interrupted, the same
     command goes on where it stopped.
     """
-    from salesflow.adapters.importers.crm.pull.client import ApiClient
     from salesflow.adapters.importers.crm.pull.folder import read_credentials
     from salesflow.adapters.importers.crm.pull.zoho_api import SECRETS, pull_zoho
 
     secrets = read_credentials(credentials, SECRETS, "ZOHO_")
-    with ApiClient() as client, context.screen.progress(folder.name) as progress:
-        left = pull_zoho(
-            secrets,
-            folder,
-            client=client,
-            accounts=accounts,
-            timeline=timeline,
-            progress=progress,
-        )
-    _print_pulled(context, "zoho", folder, left)
+    pull = partial(pull_zoho, secrets, folder, accounts=accounts, timeline=timeline)
+    _pull(context, "zoho", folder, pull)
 
 
 @with_context
@@ -80,7 +73,6 @@ def fxiaoke(
     the environment or a file. Once it is complete, `salesflow import fxiaoke FOLDER` imports
     it. Interrupted, the same command goes on where it stopped.
     """
-    from salesflow.adapters.importers.crm.pull.client import ApiClient
     from salesflow.adapters.importers.crm.pull.folder import read_credentials
     from salesflow.adapters.importers.crm.pull.fxiaoke_api import (
         OPTIONAL,
@@ -89,13 +81,17 @@ def fxiaoke(
     )
 
     secrets = read_credentials(credentials, SECRETS, "FXIAOKE_", OPTIONAL)
+    _pull(context, "fxiaoke", folder, partial(pull_fxiaoke, secrets, folder, host=host))
+
+
+def _pull(
+    context: CommandContext, system: str, folder: Path, pull: Callable[..., list[str]]
+) -> None:
+    """Fetch what the interface gives; say where the pages are, and what could not be read."""
+    from salesflow.adapters.importers.crm.pull.client import ApiClient
+
     with ApiClient() as client, context.screen.progress(folder.name) as progress:
-        left = pull_fxiaoke(secrets, folder, client=client, host=host, progress=progress)
-    _print_pulled(context, "fxiaoke", folder, left)
-
-
-def _print_pulled(context: CommandContext, system: str, folder: Path, left: list[str]) -> None:
-    """Say where the pages are, and what could not be read."""
+        left = pull(client=client, progress=progress)
     pages = len([*folder.glob("[!.]*.json")])
     context.screen.json({"system": system, "folder": str(folder), "pages": pages, "left": left})
     context.screen.line(f"{pages:,} · salesflow import {system} {folder}")

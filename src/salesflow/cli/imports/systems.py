@@ -1,6 +1,8 @@
 """`salesflow import salesforce` and so on: the export of a CRM, with all its tables."""
 
+from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +24,7 @@ if TYPE_CHECKING:  # loaded when something is imported
     from salesflow.adapters.importers.crm.system import CrmSystem
     from salesflow.engine import SalesFlow
 
-__all__ = ["fxiaoke", "hubspot", "odoo", "pipedrive", "salesforce", "zoho"]
+__all__ = ["command_of_system"]
 
 
 Export = Annotated[
@@ -43,150 +45,25 @@ Encoding = Annotated[
 ]
 
 
-@with_context
-def salesforce(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    export: Export,
-    timezone: TimeZone = None,
-    currency: AmountCurrency = None,
-    encoding: Encoding = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-) -> None:
-    """Import opportunities with their history from Salesforce, accounts and contacts too.
+def command_of_system(home: str) -> Callable[..., None]:
+    """Make the command that imports exports of a system, which is loaded when it is called."""
 
-    Reads Opportunity.csv, OpportunityHistory.csv, OpportunityFieldHistory.csv, Account.csv,
-    Contact.csv and others of an export, whichever there are. The same export again records
-    nothing twice. Ends as `import table` does.
-    """
-    from salesflow.adapters.importers.crm.salesforce.system import Salesforce
+    def command(  # noqa: PLR0913 - what the command offers, all by keyword
+        context: CommandContext,
+        export: Export,
+        timezone: TimeZone = None,
+        currency: AmountCurrency = None,
+        encoding: Encoding = None,
+        strict: Strict = False,
+        apply_changes: ApplyChanges = False,
+        trial: Trial = False,
+        report: ReportFile = None,
+    ) -> None:
+        system = resolve_name(home)
+        how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
+        _import(context, system, export, timezone, report, trial=trial, strict=strict, **how)
 
-    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, Salesforce, export, timezone, report, trial=trial, strict=strict, **how)
-
-
-@with_context
-def zoho(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    export: Export,
-    timezone: TimeZone = None,
-    currency: AmountCurrency = None,
-    encoding: Encoding = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-) -> None:
-    """Import deals with their history from Zoho CRM, accounts, contacts and quotes too.
-
-    Reads Deals, DealHistory or Stage_History, __timeline, pipelines, Accounts, Contacts and
-    Quotes, whichever there are: answers of the interface as JSON, bulk read or the page's
-    export as CSV. Ends as `import table` does.
-    """
-    from salesflow.adapters.importers.crm.zoho.system import Zoho
-
-    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, Zoho, export, timezone, report, trial=trial, strict=strict, **how)
-
-
-@with_context
-def hubspot(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    export: Export,
-    timezone: TimeZone = None,
-    currency: AmountCurrency = None,
-    encoding: Encoding = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-) -> None:
-    """Import deals with the history of their properties from HubSpot, companies too.
-
-    Reads answers of its interface (deals, pipelines, companies), CSV files saved from its
-    pages, an export of the history of one property, and the tables that connectors write,
-    whichever there are. The same export again records nothing twice. Ends as `import table`
-    does.
-    """
-    from salesflow.adapters.importers.crm.hubspot.system import HubSpot
-
-    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, HubSpot, export, timezone, report, trial=trial, strict=strict, **how)
-
-
-@with_context
-def pipedrive(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    export: Export,
-    timezone: TimeZone = None,
-    currency: AmountCurrency = None,
-    encoding: Encoding = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-) -> None:
-    """Import deals with their changes from Pipedrive, organizations and persons too.
-
-    Reads answers of its interface (deals, the flow of a deal, stages, pipelines, organizations,
-    persons, recents) and CSV files saved from its pages, whichever there are. The same export
-    again records nothing twice. Ends as `import table` does.
-    """
-    from salesflow.adapters.importers.crm.pipedrive.system import Pipedrive
-
-    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, Pipedrive, export, timezone, report, trial=trial, strict=strict, **how)
-
-
-@with_context
-def odoo(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    export: Export,
-    timezone: TimeZone = None,
-    currency: AmountCurrency = None,
-    encoding: Encoding = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-) -> None:
-    """Import opportunities with their tracked changes from Odoo, customers too.
-
-    Reads crm.lead, mail.message, mail.tracking.value, crm.stage, crm.lost.reason, res.partner,
-    res.users and ir.model.fields, as its interface, its pages or its database give them,
-    whichever there are. Leads that are no opportunities are left out. The same export again
-    records nothing twice. Ends as `import table` does.
-    """
-    from salesflow.adapters.importers.crm.odoo.system import Odoo
-
-    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, Odoo, export, timezone, report, trial=trial, strict=strict, **how)
-
-
-@with_context
-def fxiaoke(  # noqa: PLR0913 - what the command offers, all by keyword
-    context: CommandContext,
-    export: Export,
-    timezone: TimeZone = None,
-    currency: AmountCurrency = None,
-    encoding: Encoding = None,
-    strict: Strict = False,
-    apply_changes: ApplyChanges = False,
-    trial: Trial = False,
-    report: ReportFile = None,
-) -> None:
-    """Import opportunities from Fxiaoke (纷享销客), with accounts, quotes and follow-ups.
-
-    Reads NewOpportunityObj, AccountObj, ContactObj, QuoteObj, QuoteLinesObj, ActiveRecordObj
-    and CompetitiveLinesObj, whichever there are: answers of the interface or of its CLI as
-    JSON, or CSV with Chinese or English headers. Ends as `import table` does.
-    """
-    from salesflow.adapters.importers.crm.fxiaoke.system import Fxiaoke
-
-    how = {"currency": currency, "encoding": encoding, "apply_changes": apply_changes}
-    _import(context, Fxiaoke, export, timezone, report, trial=trial, strict=strict, **how)
+    return with_context(command)
 
 
 def _import(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from salesflow.cli.recording.commands import Prepared
-from salesflow.cli.things.known_things import near_names
+from salesflow.domain.alike_names import near_names
 from salesflow.domain.deal import Deal
 from salesflow.domain.deal.after_sales import SurveySent
 from salesflow.domain.wording import quoted

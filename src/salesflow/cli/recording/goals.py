@@ -19,7 +19,7 @@ from salesflow.cli.ask import period_asked, period_parameters
 from salesflow.cli.context import CommandParameter, day_text
 from salesflow.cli.recording.commands import Prepared
 from salesflow.cli.recording.values import Percentage, flag_of
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import closest
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.figures import FIGURES_ID, FigureReported
 from salesflow.domain.goal import Goal, goal_id
@@ -264,13 +264,13 @@ def _never_reported(flow: "SalesFlow", goal: Goal, language: Language) -> Iterat
         there = sorted({fact.figure for fact in facts if isinstance(fact, FigureReported)})
         if key in there:
             return
-        near = perhaps(key, there).strip(" ()").removeprefix("perhaps ")
+        near = closest(key, there)
         if near:
             yield say(
                 "no figure {figure} has been reported; perhaps {near} is meant",
                 language,
                 figure=key,
-                near=near,
+                near=near[0],
             )
             return
     yield say(

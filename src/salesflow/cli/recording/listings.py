@@ -11,7 +11,7 @@ import typer
 from salesflow.cli.context import AsOf, CommandContext, KnownAt, with_context
 from salesflow.cli.recording.things import show_events
 from salesflow.cli.recording.things_read import ThingsRead
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.event import Event
 from salesflow.domain.figures import FIGURES_ID, FigureReported, Figures
 from salesflow.domain.metric import FIGURE

@@ -10,8 +10,8 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from salesflow.cli.things.known_things import folded
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.alike_names import folded
 from salesflow.domain.deal.billing import ContractAmended
 from salesflow.domain.deal.outcomes import FAR_OFF, DealWon
 from salesflow.domain.deal.stages import DealOpened

@@ -9,7 +9,6 @@ its own, since it looks into all that is recorded, and the reading of values int
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
@@ -17,13 +16,9 @@ from salesflow.cli.recording.looking_alike import LookingAlike
 from salesflow.cli.recording.values import COMMA, CONTACTS, Parameter
 from salesflow.cli.recording.version_notes import VersionNotes
 from salesflow.cli.things.ids import find_rep
-from salesflow.cli.things.known_things import (
-    KINDS,
-    KnownThings,
-    folded,
-    near_names,
-)
+from salesflow.cli.things.known_things import KINDS, KnownThings
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.alike_names import folded, is_slip, near_names
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.metric import FIGURE, METRICS, STAGE_KPIS
@@ -88,8 +83,6 @@ OTHERWISE: Final[Mapping[tuple[str, str], type[known.Met] | str | None]] = {
     ("note_factor", "factor"): "reason",
 }
 """Commands in which a parameter names something else than elsewhere."""
-SLIP: Final = 0.75
-"""A word is taken for a slip of another one from this likeness on: pirce of price."""
 TAKE_PART: Final = frozenset({"lead", "owner", "person", "rep", "responsible", "to"})
 """Parameters that name who is to do something, which nobody does who has left."""
 BEHIND_MAX: Final = 50_000
@@ -475,7 +468,7 @@ class Naming:
         found = _keys_called(text, names)
         if len(found) == 1:
             return found[0]
-        near = [each for each in near_names(text, keys) if _is_slip(text, each)]
+        near = [each for each in near_names(text, keys) if is_slip(text, each)]
         if near:
             raise NotFoundError(
                 Message(
@@ -538,10 +531,3 @@ def _keys_called(text: str, named: Iterable[tuple[str, ...]]) -> list[str]:
         if wanted in map(folded, (key, *names)):
             found[key] = None
     return [*found]
-
-
-def _is_slip(text: str, word: str) -> bool:
-    """Return whether a word is rather a slip, or a part, of another one than a new one."""
-    if folded(text) in word.casefold().split("_"):
-        return True
-    return SequenceMatcher(None, folded(text), folded(word)).ratio() >= SLIP

@@ -9,7 +9,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from salesflow.cli.recording.commands import Prepared
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import closest
 from salesflow.domain.contest import Contest, contest_id
 from salesflow.domain.event import believed_history
 from salesflow.domain.incentive_plan import IncentivePlan
@@ -105,7 +105,7 @@ def _assessed(flow: "SalesFlow", values: Given, language: Language) -> Iterator[
     """
     rep, skill = flow.get(Rep, values["id"]), str(values["skill"])
     others = {*SKILLS, *(rating.skill for rating in rep.ratings)} - {skill}
-    near = perhaps(skill, sorted(others)).strip(" ()").removeprefix("perhaps ")
+    near = next(iter(closest(skill, sorted(others))), None)
     times = sum(rating.skill == skill for rating in rep.ratings)
     if skill not in SKILLS and near and times < 2 and not flow.ask(SkillMet(value=near)).met:
         yield say(

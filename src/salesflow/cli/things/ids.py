@@ -8,10 +8,10 @@ refusal.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from uuid import UUID
 
+from salesflow.domain.alike_names import closest, folded
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal import Deal
 from salesflow.domain.process import (
@@ -96,7 +96,7 @@ def find_rep(flow: "SalesFlow", text: str, known: Callable[[str], bool]) -> str:
     from salesflow.domain.rep import Rep, RepJoined
 
     id, _, name = text.partition(" ")
-    if name and _folded(Called(flow).rep_name(id) or "") == _folded(name) and not known(text):
+    if name and folded(Called(flow).rep_name(id) or "") == folded(name) and not known(text):
         return id
     meant = _called(flow, text, Sort("rep", "name", Rep, RepJoined, "name"), [])
     if not meant or known(text):
@@ -134,7 +134,7 @@ def find_stage(flow: "SalesFlow", text: str) -> str:
 
 def _spaced(name: str) -> str:
     """Return a name as people might write it, who take a blank, a hyphen or a line for one."""
-    return _folded(name.replace("_", " ").replace("-", " "))
+    return folded(name.replace("_", " ").replace("-", " "))
 
 
 def find_process(flow: "SalesFlow", key: str) -> SalesProcess:
@@ -251,16 +251,16 @@ def _ensure_one(ids: list[UUID], text: str, what: str) -> None:
 
 def _called(flow: "SalesFlow", text: str, sort: Sort, near: list[str]) -> list[UUID]:
     """Return what is called so now; put what is called nearly so into a list."""
-    wanted, meant, others = _folded(text), dict[UUID, None](), dict[str, str]()
+    wanted, meant, others = folded(text), dict[UUID, None](), dict[str, str]()
     for id, name in _names(flow, sort):
-        if _folded(name) == wanted:
+        if folded(name) == wanted:
             meant[id] = None
         else:
-            others[_folded(name)] = name
+            others[folded(name)] = name
     inside = [key for key in others if wanted and wanted in key]
-    alike = inside or get_close_matches(wanted[:NAME_SHOWN], others, n=SHOWN_MAX)
+    alike = inside or closest(wanted[:NAME_SHOWN], others, SHOWN_MAX)
     near.extend(shortened(others[key], NAME_SHOWN) for key in alike[:SHOWN_MAX])
-    return [id for id in meant if _folded(_name_now(flow, id, sort)) == wanted]
+    return [id for id in meant if folded(_name_now(flow, id, sort)) == wanted]
 
 
 def _names(flow: "SalesFlow", sort: Sort) -> Iterator[tuple[UUID, str]]:
@@ -277,10 +277,6 @@ def _name_now(flow: "SalesFlow", id: UUID, sort: Sort) -> str:
         return getattr(flow.get(sort.aggregate, id), sort.field) or ""
     except (NotFoundError, HistoryError):
         return ""
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.casefold().split())
 
 
 def _listed(shown: Iterable[str]) -> str:

@@ -3,7 +3,7 @@
 Whoever asks, lists and shows finds them in it as well as whoever records something of one.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib import import_module
 from inspect import signature
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from salesflow.domain.aggregate import Aggregate
+from salesflow.domain.alike_names import folded, near_names
 from salesflow.domain.catalogue import AGGREGATES
 from salesflow.domain.event import believed_history
 from salesflow.domain.process import ProcessVersion
@@ -19,16 +20,14 @@ from salesflow.domain.standard_process import STANDARD
 from salesflow.domain.wording import Message, quoted
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.projections.core.left_out import perhaps_of
-from salesflow.projections.known_names import TeamMet, folded, nearest
+from salesflow.projections.known_names import TeamMet
 
 __all__ = [
     "KINDS",
     "KnownThings",
     "already_there",
-    "folded",
     "id_function",
     "ids_of_things",
-    "near_names",
     "word_of",
 ]
 
@@ -244,8 +243,3 @@ def _names_of(thing: Aggregate) -> Iterator[str]:
             value = getattr(holder, name, None)
             if isinstance(value, str):
                 yield value
-
-
-def near_names(text: str, names: Iterable[str]) -> list[str]:
-    """Return a few of the names that a text may be meant for, the nearest first."""
-    return [*nearest(folded(text), {folded(name): name for name in names})]

@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple, Self, assert_never
 from uuid import UUID
 
 from salesflow.domain.aggregate import OccurredAt, is_untimed
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.customer import Customer
 from salesflow.domain.deal.core import DealCommands, DealCore, require_reason, require_text
 from salesflow.domain.event import Event, Fact, PlannedFact

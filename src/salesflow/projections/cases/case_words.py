@@ -10,6 +10,7 @@ A module of its own, since the library answers, and this reads what it is asked.
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from salesflow.domain.alike_names import folded, nearest
 from salesflow.domain.deal.activities import CompetitorNamed
 from salesflow.domain.event import Event
 from salesflow.projections.cases.library_cases import (
@@ -18,7 +19,6 @@ from salesflow.projections.cases.library_cases import (
     products_of,
 )
 from salesflow.projections.core.left_out import Unmet
-from salesflow.projections.known_names import folded, nearest
 from salesflow.projections.table import Processes
 
 __all__ = ["CaseWords", "words_in_facts", "words_in_rows"]

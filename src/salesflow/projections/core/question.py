@@ -35,7 +35,8 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails, PydanticCustomError
 
-from salesflow.domain.arguments import guarded_host, internal, perhaps
+from salesflow.domain.alike_names import perhaps
+from salesflow.domain.arguments import guarded_host, internal
 from salesflow.domain.calendar import Days, FiscalCalendar
 from salesflow.domain.event import Event, Fact
 from salesflow.domain.exchange_rates import RateTable

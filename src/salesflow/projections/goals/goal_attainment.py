@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Final, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from salesflow.domain.arguments import perhaps
+from salesflow.domain.alike_names import perhaps
 from salesflow.domain.goal import GoalState
 from salesflow.domain.metric import MetricAsked, metric_of
 from salesflow.domain.smart import GoalStatement, PastRange, PastValue, judged_letters

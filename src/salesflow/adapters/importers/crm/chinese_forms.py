@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from unicodedata import normalize
 
 __all__ = ["CURRENCY_SIGNS", "iso_time", "plain_number"]
@@ -92,3 +92,9 @@ def plain_number(text: str) -> str:
         return plain
     number = Decimal(match[1].replace(",", "")) * LARGE[match[2]]
     return f"{number.normalize():f}"
+
+
+def plain_amount(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return an amount of a record without what stands around it."""
+    value = values.get(name)
+    return {name: plain_number(value) if isinstance(value, str) else value}

@@ -27,7 +27,7 @@ from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact,
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.keys import OPENED, Keys
 from salesflow.adapters.importers.source import SourceRule
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.times import ReadTime, occurred_at
 from salesflow.domain.deal.billing import ForecastGiven, ForecastPart, LineItemsAgreed
 from salesflow.domain.deal.merging import counterpart_of
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
@@ -77,6 +77,11 @@ RULES: Final = (
     "disqualified",
 )
 """The rules of every system, in the order in which facts of one time follow one another."""
+MOVES: Final[Mapping[str, Attribute]] = {
+    "migrated": "process",
+    **dict.fromkeys(("stage_moved", "reopened", "won", "lost", "disqualified"), "stage"),
+}
+"""What a deal moved in, by the rule of the fact that tells it."""
 STEP: Final = 10
 """So far apart are the places of the facts of two steps."""
 SEEN: Final = "@export"
@@ -240,15 +245,13 @@ class _Facts:
         reading = self._reading
         found = changes(state, now, reading.processes, reading.source)
         for number, (label, fact) in enumerate(found):
-            if isinstance(fact, DealMigrated) and "process" in step.deduced:
-                because = {"inferred": step.deduced["process"]}
-                fact = fact.model_copy(update=because)
+            because = step.inferred.get(MOVES[label]) if label in MOVES else None
+            if because is not None:
+                fact = fact.model_copy(update={"inferred": because})
             self._add_change(label, fact, step, order * STEP + number)
         state.update(step.after)
 
     def _add_change(self, label: str, fact: Fact, step: HistoryRecord, order: int) -> None:
-        if step.inferred is not None:
-            fact = fact.model_copy(update={"inferred": step.inferred})
         told = ToldFact(step.place, step.id, label, fact, step.at, step.actor)
         self._add(told, label, FactOrder(order, self._reading.rule_numbers[label]))
 
@@ -264,16 +267,14 @@ class _Facts:
 
     def _add(self, told: ToldFact, label: str, order: FactOrder) -> None:
         at, found = told.at, self._found
-        occurred_at = "undated" if at is None else from_instant(at.instant).isoformat()
-        key = self._keys.of(told.fact, label, told.id, occurred_at, told.place)
+        when = "undated" if at is None else from_instant(at.instant).isoformat()
+        key = self._keys.of(told.fact, label, told.id, when, told.place)
         found.facts.append(
             ExtractedFact(
                 found.stream_id,
                 fact_source_id(found.object, key),
                 told.fact,
-                at.instant if at else None,
-                at.precision if at else "microsecond",
-                at.day if at else None,
+                *occurred_at(at),
                 told.actor,
                 told.place,
                 order,
@@ -320,6 +321,8 @@ def _split(
     for step in steps:
         if step.at.instant > opened.instant or (opening and "stage" in step.after):
             break
+        if "lines" in step.after:
+            break  # an opening has no lines
         if step.before.get("stage") not in (None, step.after.get("stage")):
             break  # it left a stage, so that it was in that one before
         opening.append(step)
@@ -342,7 +345,7 @@ def changes(
     if owner != was.get("owner") and owner is not None:
         yield "owner_assigned", OwnerAssigned(owner=owner)
     lines: Any = now.get("lines")
-    if lines and lines != was.get("lines"):
+    if lines is not None and lines != (was.get("lines") or ()):
         yield "line_items_agreed", LineItemsAgreed(lines=lines)
         was = {**was, "amount": total_of(lines) or was.get("amount")}
     forecast = _forecast(was, now)

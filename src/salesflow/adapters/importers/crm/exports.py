@@ -20,7 +20,7 @@ from salesflow.adapters.importers.csv import BadRow, FileFormat, TableFile, tidi
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
-__all__ = ["FILE", "CrmExport", "CrmRecord", "ExportTable", "TableShape", "plain_name"]
+__all__ = ["FILE", "CrmExport", "CrmRecord", "ExportTable", "TableShape", "plain_name", "used"]
 
 
 Record = Mapping[str, Any]
@@ -46,6 +46,11 @@ def _plain_header(file: TableFile | JsonFile) -> list[str]:
         seen[name] += 1
         found.append(name if name and seen[name] == 1 else f"{name}#{seen[name]}")
     return found
+
+
+def used(text: str) -> frozenset[str]:
+    """Return plain names that are written one behind the other."""
+    return frozenset(text.split())
 
 
 FILE: Final = "@file"

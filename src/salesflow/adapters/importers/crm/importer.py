@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
+from salesflow.adapters.importers.crm.beside_deals import BesideDeals, beside_fact
 from salesflow.adapters.importers.crm.deal_facts import (
     ROW_ID,
     Reading,
@@ -27,10 +28,10 @@ from salesflow.adapters.importers.crm.deal_facts import (
 from salesflow.adapters.importers.crm.exports import CrmExport, CrmRecord, ExportTable
 from salesflow.adapters.importers.crm.present_state import add_present_state
 from salesflow.adapters.importers.crm.stages import version_of
-from salesflow.adapters.importers.crm.system import CUSTOMER, CrmContext, CrmSystem, refusing
+from salesflow.adapters.importers.crm.system import BESIDE, CrmContext, CrmSystem, refusing
 from salesflow.adapters.importers.csv import BadRow, FileFormat
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
+from salesflow.adapters.importers.extracted import ExtractedDeal
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.pipeline import ImportParts, ImportPipeline, is_one_batch
 from salesflow.adapters.importers.process_versions import publish_process, published_versions
@@ -39,10 +40,8 @@ from salesflow.adapters.importers.report_entries import SourceFile
 from salesflow.adapters.importers.resume import KeptParts, fingerprint
 from salesflow.adapters.importers.rows import ObjectRows, RowsByObject
 from salesflow.adapters.importers.source import ImportSource
-from salesflow.adapters.importers.times import ReadTime
 from salesflow.adapters.logs import Progress
 from salesflow.domain.deal.stages import DealOpened
-from salesflow.domain.event import Fact
 from salesflow.domain.ids import new_id
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.settings import SETTINGS_ID, Settings
@@ -120,6 +119,7 @@ class _CrmImport:
         self._export = export
         self._log = log
         self._zone = business
+        self._beside = BesideDeals(system, log)
         self._starts: list[int] = []
         self._processes: dict[str, ProcessVersion] = {}
         self._publish: list[ProcessVersion] = []
@@ -198,7 +198,7 @@ class _CrmImport:
             first = last
         report = self.report
         report.files += [SourceFile(name=name, table=None) for name in self._export.left]
-        report.objects = sum(not name.startswith(CUSTOMER) for name in rows.names)
+        report.objects = sum(not name.startswith(BESIDE) for name in rows.names)
 
     def _read_table(self, table: ExportTable, rows: RowsByObject, first: int) -> int:
         """Read a table whose lines are numbered from `first`, and return the next number."""
@@ -288,16 +288,15 @@ class _CrmImport:
             complete=partial(add_present_state, self._processes),
         )
 
-    # Extracting: the records of one deal, or of one customer, become facts.
+    # Extracting: the records of one deal, or of one thing beside deals, become facts.
 
     def _extract(self, rows: ObjectRows) -> ExtractedDeal:
         records = [
             CrmRecord(cells[0], place, json.loads(cells[1])) for place, cells in rows.rows
         ]
         lines = [place for place, _ in rows.rows]
-        kind, _, id = rows.object.rpartition("\x1d")
-        if kind == CUSTOMER:
-            return self._customer(id, records, lines)
+        if rows.object.startswith(BESIDE):
+            return self._beside.extract(rows, records, lines)
         return self._deal(rows.object, records, lines)
 
     def _deal(self, id: str, records: Sequence[CrmRecord], lines: list[int]) -> ExtractedDeal:
@@ -326,38 +325,10 @@ class _CrmImport:
             found.refuse(place, problem)
         customer = None if deal.is_unknown else deal.now.get("customer")
         if isinstance(customer, str) and not self._system.registers(customer):
-            at = None
+            stream = object_id(self._system.name, customer, "customer")
             registered = self._system.customer_named(customer, deal)
-            found.customers.append(self._registered(customer, registered, at, found.place))
+            key = fact_source_id(customer, "customer")
+            found.customers.append(beside_fact(stream, key, registered, None, found.place))
+        if not deal.is_unknown and found.place not in found.refused:
+            found.customers += self._beside.owners(deal, found.place)
         return found
-
-    def _customer(
-        self, id: str, records: Sequence[CrmRecord], lines: list[int]
-    ) -> ExtractedDeal:
-        stream = object_id(self._system.name, id, "customer")
-        found = ExtractedDeal(f"customer {id}", stream, lines)
-        refused: dict[int, RowError] = {}
-        for record in records:
-            with refusing(record, refused):
-                for key, fact, at in self._system.customer(id, record):
-                    told = self._registered(id, fact, at, record.place, key)
-                    found.customers.append(told)
-        for place, problem in refused.items():
-            found.refuse(place, problem)
-        return found
-
-    def _registered(
-        self, id: str, fact: Fact, at: ReadTime | None, place: int, key: str = "customer"
-    ) -> ExtractedFact:
-        return ExtractedFact(
-            object_id(self._system.name, id, "customer"),
-            fact_source_id(id, key),
-            fact,
-            at.instant if at else None,
-            at.precision if at else "microsecond",
-            at.day if at else None,
-            None,
-            place,
-            FactOrder(0),
-            at is None,
-        )

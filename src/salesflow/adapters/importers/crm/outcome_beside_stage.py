@@ -13,7 +13,7 @@ from typing import Any, Final
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal
 from salesflow.adapters.importers.crm.stages import CrmStage
 
-__all__ = ["CLOSED_STAGES", "LOST", "WON", "with_outcomes"]
+__all__ = ["CLOSED_STAGES", "LOST", "WHEN_CLOSED", "WON", "with_outcomes"]
 
 
 WON: Final = "won"
@@ -23,6 +23,7 @@ CLOSED_STAGES: Final = (
     CrmStage(LOST, "Lost", "输单", "lost"),
 )
 """What every pipeline of such a system ends with."""
+WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
 MOVING: Final[tuple[Attribute, ...]] = ("stage", "status")
 
 

@@ -29,12 +29,13 @@ from salesflow.adapters.importers.extracted import (
 )
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.source import ImportSource
-from salesflow.adapters.importers.times import ReadTime
+from salesflow.adapters.importers.times import ReadTime, occurred_at
+from salesflow.domain.deal.billing import LineItemsAgreed
 from salesflow.domain.deal.merging import DealAbsorbed, MergingFact
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReopened, DealWon
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.deal.state import DealState
-from salesflow.domain.event import Event, believed_history, without_retracted
+from salesflow.domain.event import Event, Fact, believed_history, without_retracted
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, from_instant
@@ -67,6 +68,7 @@ def add_present_state(
     recorded = without_retracted(stored)
     _keep_opening(deal, recorded)
     _keep_first_seen(deal, recorded)
+    _keep_lines(deal, recorded)
     present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
     closed = present.closed() or _Closing(deal.seen, LAST)
@@ -123,6 +125,31 @@ def _keep_first_seen(deal: ExtractedCrmDeal, recorded: Sequence[Event]) -> None:
             deal.facts[number] = each._replace(
                 occurred=event.occurred, precision=event.precision, day=None, undated=False
             )
+
+
+def _keep_lines(deal: ExtractedDeal, recorded: Sequence[Event]) -> None:
+    """Keep what an earlier export told of lines: an export only has them as they are now.
+
+    What tells the same lines as were known by then tells nothing.
+    """
+    known = [event for event in recorded if isinstance(event.fact, LineItemsAgreed)]
+    by_id = {event.source_id: event.fact for event in known}
+    running: list[tuple[Instant, int, Fact]] = [
+        (event.occurred, event.position, event.fact) for event in known
+    ]
+    kept: list[ExtractedFact] = []
+    for each in sorted(deal.facts, key=in_order):
+        if isinstance(each.fact, LineItemsAgreed) and each.occurred is not None:
+            before = [entry for entry in running if entry[0] <= each.occurred]
+            last = max(before, key=lambda entry: entry[:2], default=None)
+            if last is not None and last[2] == each.fact and each.source_id not in by_id:
+                continue
+            fact = by_id.get(each.source_id, each.fact)
+            running.append((each.occurred, FOREVER, fact))
+            kept.append(each._replace(fact=fact))
+        else:
+            kept.append(each)
+    deal.facts[:] = kept
 
 
 def _key(process: ProcessVersion | None) -> str | None:
@@ -208,9 +235,7 @@ class _Present:
                     deal.stream_id,
                     fact_source_id(deal.object, f"{when}/{rule}"),
                     fact.model_copy(update={"inferred": inferred}),
-                    at.instant if at else None,
-                    at.precision if at else "microsecond",
-                    at.day if at else None,
+                    *occurred_at(at),
                     None,
                     deal.place,
                     FactOrder(place + number, rules[rule]),

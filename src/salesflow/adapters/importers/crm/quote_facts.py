@@ -12,7 +12,7 @@ from salesflow.adapters.importers.crm.deal_facts import AS_EXPORTED, SEEN
 from salesflow.adapters.importers.crm.exports import plain_name
 from salesflow.adapters.importers.crm.reading import ValueReader
 from salesflow.adapters.importers.crm.records import ToldFact
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import RowError, needed
 from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.deal.quotes import (
     QuoteAccepted,
@@ -107,12 +107,10 @@ def line_of(read: ValueReader, values: Mapping[str, Any], currency: str | None) 
     product = next(
         (name for name in (_name(plain.get(each)) for each in PRODUCT) if name), None
     )
-    if product is None:
-        raise RowError("is empty, and the fact needs it", "product")
+    product = needed(product, "product")
     price = next((each for each in PRICE if read.text(plain, each) is not None), None)
     amount = None if price is None else read.amount(plain, price, currency)
-    if amount is None:
-        raise RowError("is empty, and the fact needs it", "price", product)
+    amount = needed(amount, "price", product)
     quantities = (read.number(plain, each) for each in QUANTITY)
     quantity = next((each for each in quantities if each is not None), Decimal(1))
     discount = _share(read, plain, quantity * amount.amount)

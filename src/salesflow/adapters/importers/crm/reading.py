@@ -11,7 +11,6 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.importers.crm.stages import at_six_places
-from salesflow.adapters.importers.crm.system import CrmContext
 from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.errors import CURRENCY, Adjustment, RowError
 from salesflow.adapters.importers.numbers import NumberReader
@@ -20,11 +19,21 @@ from salesflow.domain.time import Instant
 from salesflow.domain.values import Money
 from salesflow.errors import InputError
 
-__all__ = ["NOTHING", "NO_CURRENCY", "UNNAMED_CURRENCY", "ValueReader", "readers_of"]
+__all__ = [
+    "NOTHING",
+    "NO_CURRENCY",
+    "TRUE",
+    "UNNAMED_CURRENCY",
+    "ValueReader",
+    "is_zero",
+    "readers_of",
+]
 
 
 NOTHING: Final = frozenset({"-", "--", "n/a", "none", "null", "(none)", "—", "无", "#n/a"})
 """What exports write where there is nothing."""
+TRUE: Final = frozenset({"true", "1", "yes"})
+"""What exports write for yes, in small letters."""
 NO_CURRENCY: Final = "X" * 3
 """What ISO 4217 calls no currency: of amounts of which the export does not say it."""
 CODE: Final = re.compile("[A-Z]{3}")
@@ -116,21 +125,21 @@ class ValueReader:
             raise RowError(problem.reason, name, text) from problem
 
     def amount(
-        self,
-        record: Mapping[str, Any],
-        name: str,
-        currency: str | None = None,
-        *,
-        is_float: bool = False,
+        self, record: Mapping[str, Any], name: str, currency: str | None = None
     ) -> Money | None:
-        """Return the amount in a column, in the currency of its record.
-
-        Of a system that calculates with floats the sixth place is the last that says anything.
-        """
+        """Return the amount in a column, in the currency of its record."""
         number = self.number(record, name)
-        if number is None:
-            return None
-        number = at_six_places(number) if is_float else number
+        return None if number is None else self._money(number, name, currency)
+
+    def float_amount(self, value: object, name: str, currency: str | None) -> Money | None:
+        """Return an amount of a system that calculates with floats, and writes 0 for none.
+
+        The sixth place is the last that says anything.
+        """
+        number = None if is_zero(value) else self.number({name: value}, name)
+        return None if number is None else self._money(at_six_places(number), name, currency)
+
+    def _money(self, number: Decimal, name: str, currency: str | None) -> Money:
         code = currency or self._currency
         if not CODE.fullmatch(code):
             raise RowError(CURRENCY, name, code)
@@ -149,13 +158,20 @@ class ValueReader:
         return at_six_places(number / HUNDRED)
 
 
-def readers_of(context: CrmContext, days: DayOrder) -> tuple[ValueReader, ValueReader]:
+def is_zero(value: object) -> bool:
+    """Return whether a value is a number that is 0, however it is written."""
+    text = str(value)
+    return bool(text) and not text.strip("0.,") and "0" in text
+
+
+def readers_of(
+    days: DayOrder, zone: ZoneInfo | None, horizon: Instant, currency: str | None
+) -> tuple[ValueReader, ValueReader]:
     """Return what reads times without an offset as local ones, and what reads them as UTC.
 
-    Pages of these systems write the first, their interfaces the second.
+    Pages of some systems write the first, their interfaces the second.
     """
-    formats, zone = [*TIMES, *days.times()[1:]], context.zone
-    others = (zone, context.horizon, context.currency)
+    formats, others = [*TIMES, *days.times()[1:]], (zone, horizon, currency)
     return (
         ValueReader(formats, days.days(), *others),
         ValueReader(formats, days.days(), *others, times_in=ZoneInfo("UTC")),

@@ -7,8 +7,10 @@ now, which a history may not reach, and what happened otherwise: quotes, competi
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 from uuid import UUID
 
 from salesflow.adapters.importers.errors import Adjustment
@@ -19,6 +21,10 @@ __all__ = [
     "ATTRIBUTES",
     "Attribute",
     "CrmDeal",
+    "CrmPeriod",
+    "CrmRate",
+    "CrmRep",
+    "CrmTeam",
     "HistoryRecord",
     "ToldFact",
     "Values",
@@ -44,24 +50,14 @@ Attribute = Literal[
 differs from that of the stage, an owner or a customer the id that the system gives it, lines a
 tuple of QuoteLine. A status (open, won, lost) stands beside the stage until `with_outcomes`
 makes one of the two."""
-ATTRIBUTES: Final[tuple[Attribute, ...]] = (
-    "process",
-    "stage",
-    "amount",
-    "expected_close",
-    "category",
-    "probability",
-    "owner",
-    "customer",
-    "lines",
-    "loss_reason",
-    "competitor",
+ATTRIBUTES: Final[tuple[Attribute, ...]] = tuple(
+    name for name in get_args(Attribute) if name != "status"
 )
 Values = Mapping[Attribute, object]
 
 
 NOTHING: Final[Values] = MappingProxyType({})
-TOLD: Final[Mapping[Attribute, str]] = MappingProxyType({})
+NOT_INFERRED: Final[Mapping[Attribute, str]] = MappingProxyType({})
 
 
 class HistoryRecord(NamedTuple):
@@ -79,10 +75,8 @@ class HistoryRecord(NamedTuple):
     """What it was until then, where the record says so."""
     then: Values = NOTHING
     """What it became when this ended, where the record says so."""
-    deduced: Mapping[Attribute, str] = TOLD
-    """Why something is taken to be so, where the record does not say it itself."""
-    inferred: str | None = None
-    """Why it is deduced, where no record says so."""
+    inferred: Mapping[Attribute, str] = NOT_INFERRED
+    """Why something is taken to be so from then on, where no record says it itself."""
 
 
 class ToldFact(NamedTuple):
@@ -95,6 +89,42 @@ class ToldFact(NamedTuple):
     fact: Fact
     at: ReadTime | None
     actor: str | None = None
+
+
+class CrmRep(NamedTuple):
+    """A user of the system who sells, as the export has them now."""
+
+    name: str | None
+    since: ReadTime | None = None
+    """When they became a user."""
+    team: str | None = None
+    """The key of the team they are in now; None where the export names none."""
+    modified: ReadTime | None = None
+    """When the record was changed last."""
+
+
+class CrmTeam(NamedTuple):
+    """A team of the system, as the export has it now."""
+
+    name: str
+    since: ReadTime | None = None
+    modified: ReadTime | None = None
+
+
+class CrmRate(NamedTuple):
+    """Units of a currency for one of the base, from a day on."""
+
+    day: ReadTime
+    currency: str
+    rate: Decimal
+
+
+class CrmPeriod(NamedTuple):
+    """A year, quarter or month of the fiscal calendar, by its first and last day."""
+
+    kind: str
+    first: date
+    last: date
 
 
 @dataclass

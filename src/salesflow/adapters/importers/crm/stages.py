@@ -7,7 +7,7 @@ under, as far as it knows their stages.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -19,6 +19,7 @@ from salesflow.domain.values import Key, SafeText
 from salesflow.domain.wording import reason_of
 
 __all__ = [
+    "CATEGORY_ORDER",
     "CrmStage",
     "ObservedStage",
     "at_six_places",
@@ -81,6 +82,14 @@ class CrmStage(NamedTuple):
     forecast_category: ForecastCategory | None = None
 
 
+CATEGORY_ORDER: Final[Mapping[Category, int]] = {
+    "open": 0,
+    "won": 1,
+    "after_sales": 2,
+    "lost": 3,
+    "disqualified": 4,
+}
+"""Where the stages of a category stand in a pipeline whose definition does not say."""
 ENDS: Final[dict[Category, Decimal]] = {
     "won": Decimal(1),
     "after_sales": Decimal(1),

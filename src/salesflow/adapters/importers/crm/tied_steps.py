@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from salesflow.adapters.importers.crm.records import Attribute, HistoryRecord, Values
 
-__all__ = ["in_order_of_time"]
+__all__ = ["by_number", "in_order_of_time"]
 
 
 PERMUTED_MAX = 6
@@ -53,6 +53,11 @@ def in_order_of_time(
     return ordered, tied
 
 
+def by_number(step: HistoryRecord) -> str:
+    """Return what grows with every record of a system that numbers them: its number."""
+    return step.id.zfill(20) if step.id.isdigit() else ""
+
+
 def _stands_newest_first(steps: Sequence[HistoryRecord]) -> bool:
     """Return whether most neighbours of the file with different times stand newest first."""
     apart = [a.at.instant > b.at.instant for a, b in pairwise(steps) if a.at != b.at]
@@ -87,11 +92,11 @@ def _chained(
 
 
 def _orders(group: Sequence[HistoryRecord]) -> Iterator[Sequence[HistoryRecord]]:
-    if len(group) <= PERMUTED_MAX:
-        yield from permutations(group)
-        return
+    """Yield the orders to try; of those that fit alike the file's comes before any other."""
     yield group
     yield group[::-1]
+    if len(group) <= PERMUTED_MAX:
+        yield from permutations(group)
 
 
 def _fit(order: Sequence[HistoryRecord], around: _Around) -> int:

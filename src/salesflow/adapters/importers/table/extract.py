@@ -27,7 +27,7 @@ from salesflow.adapters.importers.rows import ObjectRows
 from salesflow.adapters.importers.table.plan import CustomerPlan, ImportPlan, ReadAt, RulePlan
 from salesflow.adapters.importers.table.row_order import arranged, flag_rows, order_ties
 from salesflow.adapters.importers.table.values import Notes
-from salesflow.adapters.importers.times import MissingZoneError, ReadTime
+from salesflow.adapters.importers.times import MissingZoneError, ReadTime, occurred_at
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import counterpart_of
 from salesflow.domain.deal.people import OwnerAssigned
@@ -222,9 +222,7 @@ def _extracted_fact(
         stream_id,
         source_id,
         fact,
-        at.instant if at else None,
-        at.precision if at else "microsecond",
-        at.day if at else None,
+        *occurred_at(at),
         None,
         line,
         FactOrder(0),

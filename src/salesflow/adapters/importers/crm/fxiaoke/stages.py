@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from salesflow.adapters.importers.crm.stages import (
+    CATEGORY_ORDER,
     CrmStage,
     ObservedStage,
     checked_key,
@@ -57,13 +58,6 @@ ENDS: Final[Mapping[Category, CrmStage]] = {
     "disqualified": CrmStage("invalid", "Invalid", "无效", "disqualified"),
 }
 """Where closed deals stand that no stage of the account is for."""
-PLACES: Final[Mapping[Category, int]] = {
-    "open": 0,
-    "won": 1,
-    "after_sales": 2,
-    "lost": 3,
-    "disqualified": 4,
-}
 NO_CHANCES: Final = (Decimal(0), Decimal(1), None)
 HUNDRED: Final = Decimal(100)
 
@@ -184,7 +178,7 @@ def _stage(key: str, seen: ObservedStage) -> CrmStage:
 
 def _place(stage: CrmStage) -> tuple[int, Decimal, str]:
     chance = Decimal("0.5") if stage.probability is None else stage.probability
-    return PLACES[stage.category], chance, stage.key
+    return CATEGORY_ORDER[stage.category], chance, stage.key
 
 
 def _chance(text: object) -> Decimal | None:

@@ -9,7 +9,8 @@ and the report says it. Who imports every week has the history from then on.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from salesflow.adapters.importers.crm.chinese_forms import plain_number
+from salesflow.adapters.importers.crm import reading
+from salesflow.adapters.importers.crm.chinese_forms import plain_amount, plain_number
 from salesflow.adapters.importers.crm.deal_facts import SEEN
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.fxiaoke.stages import FxiaokeStages, StagePlace
@@ -21,7 +22,6 @@ from salesflow.adapters.importers.crm.quote_facts import (
     lines_of,
     quote_facts,
 )
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.stages import probability_of
 from salesflow.adapters.importers.crm.system import (
@@ -31,12 +31,11 @@ from salesflow.adapters.importers.crm.system import (
     customer_object,
     refusing,
 )
-from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import id_text, object_id
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import id_text
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.activities import CompetitorNamed, ContactLogged
 from salesflow.domain.deal.quotes import QuoteLine
 from salesflow.domain.deal.stages import StageMoved
@@ -46,7 +45,7 @@ from salesflow.domain.wording import Message
 __all__ = ["Fxiaoke"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes", "是"})
+TRUE: Final = reading.TRUE | {"是"}
 VOID: Final = frozenset({"invalid", "作废", "已作废"})
 """States of life of a record in the bin."""
 AT_ONCE: Final = 60_000_000
@@ -88,19 +87,17 @@ class Fxiaoke(CrmSystem):
         "contact_logged",
     )
     shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+    numbers = NumberReader(".", ",", ("%",))
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._stages = FxiaokeStages()
         self._ids: dict[tuple[str, str], str | None] = {}
         """Ids by kind and name; None where several have a name."""
         self._deal_of_quote: dict[str, str] = {}
         self._present: set[str] = set()
         """Columns that opportunities have anywhere in the export."""
-        self._amounts = self._currencies = False
         self._all = self._moved = 0
-        self._reader: ValueReader | None = None
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record by plain API names, whatever its columns are called."""
@@ -128,9 +125,9 @@ class Fxiaoke(CrmSystem):
         """Note stages, names, and how days are written."""
         values = record.values
         for name in TIMES:
-            self._days.see(str(values.get(name, "")))
-        self._amounts |= "amount" in values
-        self._currencies |= "currency" in values
+            self.days.see(str(values.get(name, "")))
+        self.has_amounts |= "amount" in values
+        self.has_currencies |= "currency" in values
         self._name("account", values.get("accountid"), values.get("accountidr"))
         match record.kind:
             case "AccountObj":
@@ -140,6 +137,7 @@ class Fxiaoke(CrmSystem):
                 self._stages.see(values)
                 self._present.update(values)
                 self._name("deal", values.get("id"), values.get("name"))
+                self.name_owner(values.get("owner"), values.get("ownerr"))
                 self._all += 1
                 entered = values.get("stgchangedtime", values.get("createtime"))
                 self._moved += entered != values.get("createtime")
@@ -167,30 +165,18 @@ class Fxiaoke(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return every process."""
-        self._reader = ValueReader(
-            self._days.times(),
-            self._days.days(),
-            self.context.zone,
-            self.context.horizon,
-            self.context.currency,
-            NumberReader(".", ",", ("%",)),
-        )
         return self._stages.all()
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = [*self._days.assumed(), *self._stages.assumed()]
-        if self._moved:
-            found.append(Message(UNTOLD, deals=self._moved, all=self._all))
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
+    def left_open(self) -> list[Message]:
+        """Return what was taken of the status of deals, and how much of history is missing."""
+        untold = Message(UNTOLD, deals=self._moved, all=self._all)
+        return [*self._stages.assumed(), *([untold] if self._moved else ())]
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an account, or a contact of one."""
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         at = read.time(values, "createtime")
         if record.kind == "AccountObj":
             name = read.text(values, "name") or id
@@ -202,14 +188,14 @@ class Fxiaoke(CrmSystem):
             )
             return
         person = id_text(values.get("id"), "id")
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=read.text(values, "name"),
             position=read.text(values, "jobtitle"),
             email=read.text(values, "email"),
             phone=read.text(values, "tel"),
         )
-        yield f"person/{person}", added, at
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -236,10 +222,6 @@ class Fxiaoke(CrmSystem):
                     case _:
                         deal.told.append(self._competitor(record))
         return deal
-
-    def _values(self) -> ValueReader:
-        assert self._reader is not None, "pipelines() comes first"
-        return self._reader
 
     def _name(self, kind: str, id: object, name: object) -> None:
         """Note what a name stands for; one that several bear stands for nothing."""
@@ -280,7 +262,7 @@ class Fxiaoke(CrmSystem):
         return found
 
     def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         notes = deal.notes.setdefault(record.place, [])
@@ -320,13 +302,13 @@ class Fxiaoke(CrmSystem):
     def _now(
         self, values: Mapping[str, Any], place: StagePlace, deal: CrmDeal
     ) -> dict[Attribute, object]:
-        read, stage = self._values(), place.end or place.stage
+        read, stage = self.read, place.end or place.stage
         probability = read.percent(values, "probability")
         usual = probability_of(self._stages.stages[deal.process][stage])
         closed = self._stages.stages[deal.process][stage].category != "open"
         now: dict[Attribute, object] = {
             "stage": stage,
-            "amount": self._amount(values, "amount", deal.currency),
+            "amount": read.amount(plain_amount(values, "amount"), "amount", deal.currency),
             "expected_close": read.day(values, "closedate"),
             "probability": None if closed or probability == usual else probability,
             "owner": read.text(values, "owner", "ownerr"),
@@ -341,13 +323,8 @@ class Fxiaoke(CrmSystem):
             now["loss_reason"] = reason
         return now
 
-    def _amount(self, values: Mapping[str, Any], name: str, currency: str | None) -> Any:  # noqa: ANN401
-        value = values.get(name)
-        plain = {name: plain_number(value) if isinstance(value, str) else value}
-        return self._values().amount(plain, name, currency)
-
     def _quote(self, deal: CrmDeal, record: CrmRecord, lines: Sequence[CrmRecord]) -> CrmQuote:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         id = id_text(values.get("id"), "id")
         currency = read.text(values, "currency") or deal.currency
         own = [each for each in lines if self._quote_of(each.values) == id]
@@ -361,7 +338,7 @@ class Fxiaoke(CrmSystem):
             tuple(
                 line for line in (self._line_or_none(each, currency) for each in own) if line
             ),
-            self._amount(values, "amount", currency),
+            read.amount(plain_amount(values, "amount"), "amount", currency),
             read.day(values, "validuntil"),
             read.text(values, "createdby", "createdbyr"),
         )
@@ -381,10 +358,10 @@ class Fxiaoke(CrmSystem):
             "quantity": values.get("quantity"),
             "price": plain_number(str(price)) if price else None,
         }
-        return lines_of(self._values(), [line], values.get("currency") or currency)[0]
+        return lines_of(self.read, [line], values.get("currency") or currency)[0]
 
     def _contact(self, record: CrmRecord) -> ToldFact:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         fact = ContactLogged(
             channel=read.text(values, "typer", "type"),
             summary=read.text(values, "content"),
@@ -396,10 +373,8 @@ class Fxiaoke(CrmSystem):
         return ToldFact(record.place, id, "contact_logged", fact, at, actor)
 
     def _competitor(self, record: CrmRecord) -> ToldFact:
-        read, values = self._values(), record.values
-        name = read.text(values, "competitoridr", "competitorid")
-        if name is None:
-            raise RowError("is empty, and the fact needs it", "competitorid")
+        read, values = self.read, record.values
+        name = needed(read.text(values, "competitoridr", "competitorid"), "competitorid")
         fact = CompetitorNamed(competitor=name, note=read.text(values, "note"))
         id = read.text(values, "id") or name
         at = read.time(values, "createtime")

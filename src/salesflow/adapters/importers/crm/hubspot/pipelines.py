@@ -10,13 +10,24 @@ from typing import Any, Final
 from salesflow.adapters.importers.crm.exports import CrmRecord, plain_name
 from salesflow.adapters.importers.crm.hubspot.records import stages_of
 from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
+from salesflow.adapters.importers.crm.reading import TRUE
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
-from salesflow.domain.process import Category
+from salesflow.domain.process import Category, ForecastCategory
 
-__all__ = ["ENTERED", "TRUE", "HubSpotPipelines"]
+__all__ = ["ENTERED", "FORECAST", "HubSpotPipelines"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes"})
+FORECAST: Final[Mapping[str, ForecastCategory]] = {
+    "pipeline": "pipeline",
+    "bestcase": "best_case",
+    "mostlikely": "commit",
+    "commit": "commit",
+    "closed": "closed",
+    "closedwon": "closed",
+    "omit": "omitted",
+    "omitted": "omitted",
+    "notforecasted": "omitted",
+}
 ENTERED: Final = ("hsv2dateentered", "hsdateentered", "dateentered")
 """How columns begin that hold when a stage was entered."""
 MAIN: Final = "hubspot"

@@ -11,7 +11,13 @@ It stands alone so that `hubspot.py` reads as what deals of HubSpot mean, whatev
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.exports import (
+    FILE,
+    CrmRecord,
+    TableShape,
+    plain_name,
+    used,
+)
 from salesflow.adapters.importers.errors import RowError
 from salesflow.adapters.importers.ids import id_text
 
@@ -19,20 +25,18 @@ __all__ = [
     "OF_DEALS",
     "SHAPES",
     "StageRow",
+    "associated_ids",
     "companies_of",
     "history_of",
     "ids_in",
     "in_one_form",
     "own_id",
+    "owner_of",
     "stages_of",
 ]
 
 
-def _used(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-OF_DEALS: Final = _used(
+OF_DEALS: Final = used(
     "dealstage pipeline amount closedate createdate createdat hslastmodifieddate updatedat"
     " lastmodifieddate hubspotownerid dealowner dealcurrencycode currency closedlostreason"
     " hsmanualforecastcategory forecastcategory hsmergedobjectids mergeddealids hsobjectid id"
@@ -44,40 +48,49 @@ OF_TABLES: Final = frozenset(
     {
         *(f"property{name}" for name in OF_DEALS),
         *(f"properties{name}" for name in OF_DEALS),
-        *_used("isdeleted dealpipelineid dealpipelinestageid ownerid archived companies id"),
-        *_used("createdat updatedat fivetrandeleted"),
+        *used("isdeleted dealpipelineid dealpipelinestageid ownerid archived companies id"),
+        *used("createdat updatedat fivetrandeleted"),
     }
 )
 SHAPES: Final = (
     TableShape(
-        "merged", ("dealid|survivingdealid", "mergeddealid"), (), _used("fivetransynced")
+        "merged", ("dealid|survivingdealid", "mergeddealid"), (), used("fivetransynced")
     ),
     TableShape(
         "pipeline",
         ("id|pipelineid", "label", "stages"),
         (),
-        _used("displayorder archived"),
+        used("displayorder archived"),
     ),
     TableShape(
         "pipeline_row",
         ("pipelineid", "label", "displayorder"),
         (),
-        _used("active fivetrandeleted"),
+        used("active fivetrandeleted"),
     ),
     TableShape(
         "stage",
         ("stageid", "label", "pipelineid", "displayorder|probability|isclosed|closedwon"),
         (),
-        _used("displayorder probability isclosed closedwon active fivetrandeleted"),
+        used("displayorder probability isclosed closedwon active fivetrandeleted"),
     ),
     TableShape(
-        "deal_v1", ("dealid", "properties"), (), _used("isdeleted associations portalid")
+        "deal_v1", ("dealid", "properties"), (), used("isdeleted associations portalid")
     ),
     TableShape(
         "object",
         ("id", "properties", "createdat|updatedat|archived|propertieswithhistory"),
         ("deal", "compan", "contact"),
-        _used("propertieswithhistory createdat updatedat archived associations companies"),
+        used(
+            "propertieswithhistory createdat updatedat archived archivedat associations"
+            " companies"
+        ),
+    ),
+    TableShape(
+        "line_object",
+        ("id", "properties", "createdat|updatedat|archived"),
+        ("line",),
+        used("createdat updatedat archived archivedat associations"),
     ),
     TableShape(
         "row",
@@ -88,18 +101,21 @@ SHAPES: Final = (
         (),
         OF_TABLES,
     ),
+    TableShape(
+        "owner", ("id|ownerid", "firstname|lastname", "email"), ("owner",), used("lastname")
+    ),
     TableShape("csv", ("recordid|dealid|hsobjectid", "dealname"), (), OF_DEALS),
     TableShape(
         "company_csv",
         ("recordid|companyid|hsobjectid", "companyname|name"),
         ("compan", "allcompan", "hubspotcrmexportsallcompan"),
-        _used("industry country countryregion createdate"),
+        used("industry country countryregion createdate"),
     ),
     TableShape(
         "contact_csv",
         ("recordid|contactid|hsobjectid", "firstname|lastname", "email"),
         (),
-        _used(
+        used(
             "firstname lastname jobtitle phone phonenumber mobilephonenumber createdate"
             " associatedcompanyid associatedcompanyids primaryassociatedcompanyid"
         ),
@@ -108,16 +124,16 @@ SHAPES: Final = (
         "history",
         ("dealid", "name|property", "value", "timestamp"),
         (),
-        _used("source sourcetype sourceid updatedbyuserid"),
+        used("source sourcetype sourceid updatedbyuserid"),
     ),
     TableShape(
-        "stage_history", ("dealid", "value", "dateentered"), (), _used("source sourceid")
+        "stage_history", ("dealid", "value", "dateentered"), (), used("source sourceid")
     ),
     TableShape(
         "values",
         ("id|recordid", "name", "#1|value|value1", "#2|time|time1|timestamp|timestamp1"),
         (),
-        _used("#* value* time* property @file"),
+        used("#* value* time* property @file"),
     ),
 )
 """The tables; what deals were merged is read first, then what stages there are."""
@@ -144,6 +160,8 @@ ALIASES: Final[Mapping[str, str]] = {
 KINDS: Final = (
     ("deal", {"dealname", "dealstage", "closedate"}),
     ("contact", {"firstname", "lastname", "email"}),
+    ("line_item", {"quantity", "hslineitemcurrencycode"}),
+    ("unread", {"hssku", "hsproductid", "hsproducttype", "hscostofgoodssold"}),
     ("company", {"domain", "name"}),
 )
 """Kinds of objects, and properties of which one tells it."""
@@ -154,7 +172,7 @@ def in_one_form(record: CrmRecord) -> CrmRecord:
     """Return a deal or company in one form; other records as they are."""
     values = record.values
     match record.kind:
-        case "object":
+        case "object" | "line_object":
             return _object(record)
         case "deal_v1":
             return _v1(record)
@@ -185,15 +203,30 @@ def _object(record: CrmRecord) -> CrmRecord:
         present.setdefault(name, entries[0]["value"] if entries else None)
     around = {
         name: values[name]
-        for name in ("id", "createdat", "updatedat", "archived")
+        for name in ("id", "createdat", "updatedat", "archived", "archivedat")
         if name in values
     }
     kind = next((kind for kind, names in KINDS if names & set(present)), "unread")
     companies = _companies(values.get("companies")) or _associated(values.get("associations"))
     if kind != "deal":
         told_as = {**present, **around, "companies": companies}
+        if kind == "line_item":
+            told_as["associations"] = values.get("associations")
         return CrmRecord(kind, record.place, told_as)
-    return _deal(record, {**present, **around}, told, companies, utc=True)
+    deal = _deal(record, {**present, **around}, told, companies, utc=True)
+    lines = associated_ids(values.get("associations"), "line")
+    return deal._replace(values={**deal.values, "lines": lines})
+
+
+def associated_ids(associations: object, kind: str) -> list[str]:
+    """Return the ids of what a record is associated with, of kinds whose names begin so."""
+    found: list[str] = []
+    for name, given in associations.items() if isinstance(associations, dict) else ():
+        results = given.get("results") if isinstance(given, dict) else given
+        if plain_name(name).startswith(kind) and isinstance(results, list):
+            told = [each for each in results if isinstance(each, dict)]
+            found += [str(each.get("id") or each.get("toObjectId") or "") for each in told]
+    return [id for id in dict.fromkeys(found) if id]
 
 
 def _v1(record: CrmRecord) -> CrmRecord:
@@ -229,7 +262,13 @@ def _deal(
     return CrmRecord(
         "deal",
         record.place,
-        {"values": present, "history": told, "companies": companies, "utc": utc},
+        {
+            "values": present,
+            "history": told,
+            "companies": companies,
+            "lines": [],
+            "utc": utc,
+        },
     )
 
 
@@ -342,9 +381,17 @@ def companies_of(values: Mapping[str, Any]) -> list[str]:
 
 
 def own_id(values: Mapping[str, Any]) -> str:
-    """Return the id of a company or contact."""
-    names = ("id", "recordid", "companyid", "hsobjectid")
+    """Return the id of a company, contact or owner."""
+    names = ("id", "recordid", "companyid", "ownerid", "hsobjectid")
     return id_text(next((values[name] for name in names if name in values), None), "id")
+
+
+def owner_of(values: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return the id of an owner, and the name."""
+    names = (values.get("firstname"), values.get("lastname"))
+    full = " ".join(str(each) for each in names if each)
+    email = values.get("email")
+    return own_id(values), full or (str(email) if email else None)
 
 
 def ids_in(value: object) -> set[str]:

@@ -6,9 +6,12 @@ are recorded as merged, also where only the survivor is left: see `CrmDeal.named
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Final
 from zoneinfo import ZoneInfo
 
+from salesflow.adapters.importers.crm.agreed_lines import CHANGED_LINES, CrmLine, add_lines
+from salesflow.adapters.importers.crm.deal_facts import AS_EXPORTED
 from salesflow.adapters.importers.crm.exports import FILE, CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.hubspot.history import (
     PropertyChange,
@@ -19,9 +22,10 @@ from salesflow.adapters.importers.crm.hubspot.history import (
     open_with,
     with_reasons,
 )
+from salesflow.adapters.importers.crm.hubspot.lines import OF_NO_DEAL, HubSpotLines
 from salesflow.adapters.importers.crm.hubspot.pipelines import (
     ENTERED,
-    TRUE,
+    FORECAST,
     HubSpotPipelines,
 )
 from salesflow.adapters.importers.crm.hubspot.records import (
@@ -32,46 +36,32 @@ from salesflow.adapters.importers.crm.hubspot.records import (
     ids_in,
     in_one_form,
     own_id,
+    owner_of,
 )
-from salesflow.adapters.importers.crm.reading import (
-    NO_CURRENCY,
-    UNNAMED_CURRENCY,
-    ValueReader,
-    readers_of,
-)
+from salesflow.adapters.importers.crm.reading import TRUE, ValueReader
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
 from salesflow.adapters.importers.crm.system import (
+    BY_ITS_PEOPLE,
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    left_out_deal,
+    name_by_id,
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.errors import Adjustment, RowError, needed
 from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.merging import DealAbsorbed
 from salesflow.domain.event import Fact
-from salesflow.domain.process import ForecastCategory
 from salesflow.domain.wording import Message
 
 __all__ = ["HubSpot"]
 
 
-FORECAST: Final[Mapping[str, ForecastCategory]] = {
-    "pipeline": "pipeline",
-    "bestcase": "best_case",
-    "mostlikely": "commit",
-    "commit": "commit",
-    "closed": "closed",
-    "closedwon": "closed",
-    "omit": "omitted",
-    "omitted": "omitted",
-    "notforecasted": "omitted",
-}
 TRACKED: Final[Mapping[str, Attribute]] = {
     "dealstage": "stage",
     "pipeline": "process",
@@ -102,11 +92,9 @@ ENTRIES_ONLY: Final = Message(
 )
 NO_DEAL: Final = "an object that is no deal, company or contact"
 NO_COMPANY: Final = "a contact of no company"
-BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
 UNREAD_PROPERTIES: Final = "properties that are not read: {names}"
 NAMED_MAX: Final = 20
 SINCE_SYNCED: Final = "merged before a connector saw it; no record says when"
-AS_EXPORTED: Final = "as the export has it now; no history says since when"
 
 
 class HubSpot(CrmSystem):
@@ -122,16 +110,14 @@ class HubSpot(CrmSystem):
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._pipelines = HubSpotPipelines()
         self._absorbed: set[str] = set()
+        self._lines = HubSpotLines()
         self._ids: set[str] = set()
         self._pipeline_of: dict[str, str] = {}
         self._companies: set[str] = set()
-        self._amounts_without_currency = False
         self._entered_only = False
         self._unread: dict[str, None] = {}
-        self._readers: tuple[ValueReader, ValueReader, ValueReader] | None = None
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a company."""
@@ -145,6 +131,8 @@ class HubSpot(CrmSystem):
         """Leave out objects of other kinds, and contacts of no company."""
         if record.kind == "unread":
             return NO_DEAL
+        if record.kind == "line_item" and self._lines.deal_of(record.values) is None:
+            return OF_NO_DEAL
         alone = record.kind == "contact" and not companies_of(record.values)
         return NO_COMPANY if alone else None
 
@@ -165,47 +153,41 @@ class HubSpot(CrmSystem):
             case "company" | "company_csv":
                 self._companies.add(own_id(values))
             case _:
-                pass
+                self._look_around(record)
 
     def object_of(self, record: CrmRecord) -> str | None:
         """Return the deal or company a record is about."""
         values = record.values
         match record.kind:
-            case "pipeline" | "pipeline_row" | "stage":
+            case "pipeline" | "pipeline_row" | "stage" | "owner":
                 return None
             case "deal":
                 return id_text(values["values"].get("id"), "id")
             case "company" | "company_csv" | "contact":
                 of = companies_of(values) if record.kind == "contact" else []
                 return customer_object(of[0] if of else own_id(values))
-            case "merged":
-                survivor = values.get("dealid") or values.get("survivingdealid")
-                return id_text(survivor, "deal_id")
+            case "line_item":
+                return self._lines.deal_of(values)
             case "values":
                 return id_text(values.get("id") or values.get("recordid"), "id")
             case _:
-                return id_text(values.get("dealid"), "deal_id")
+                survivor = values.get("survivingdealid") if record.kind == "merged" else None
+                return id_text(values.get("dealid") or survivor, "deal_id")
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
-        context = self.context
-        others = (context.zone, context.horizon, context.currency)
-        milliseconds = ValueReader(["epoch_ms"], [], *others, times_in=ZoneInfo("UTC"))
-        self._readers = (*readers_of(context, self._days), milliseconds)
         return self._pipelines.all()
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._entered_only:
-            found.append(ENTRIES_ONLY)
+    def left_open(self) -> list[Message]:
+        """Return what no history of stages tells, and what is not read."""
+        found = [ENTRIES_ONLY] if self._entered_only else []
+        if self._lines.were_changed:
+            found.append(CHANGED_LINES)
         if self._unread:
             names = [*self._unread]
             more = " …" if len(names) > NAMED_MAX else ""
             shown = ", ".join(names[:NAMED_MAX])
             found.append(Message(UNREAD_PROPERTIES, names=f"{shown}{more}"))
-        if self._amounts_without_currency and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
         return found
 
     def customer(
@@ -213,7 +195,7 @@ class HubSpot(CrmSystem):
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield a company, or a contact of one."""
         values = record.values
-        read = self._reader(utc=record.kind == "company")
+        read = self.reader(utc=record.kind == "company")
         if record.kind == "contact":
             yield from self._contact(id, values)
             return
@@ -230,25 +212,25 @@ class HubSpot(CrmSystem):
     def _contact(
         self, id: str, values: Mapping[str, Any]
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
-        read, utc = self._reader(utc=True), "recordid" not in values
+        read, utc = self.reader(utc=True), "recordid" not in values
         at = self._time(values, "createdate", utc=utc)
         if id not in self._companies:
             yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
         person = own_id(values)
         names = (read.text(values, "firstname"), read.text(values, "lastname"))
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=" ".join(name for name in names if name) or None,
             position=read.text(values, "jobtitle"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "phonenumber", "mobilephonenumber"),
         )
-        yield f"person/{person}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return a company of which only deals speak; its id is no name."""
         del deal
-        return CustomerRegistered(name=None if id.isdigit() else id)
+        return CustomerRegistered(name=name_by_id(id))
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -256,11 +238,9 @@ class HubSpot(CrmSystem):
         """Return a deal with its history."""
         deal = CrmDeal(id)
         if self._is_deleted(id, records):
-            for record in records:
-                own = record.kind == "deal"
-                deal.left_out[record.place] = DELETED if own else OF_DELETED
-            return deal
+            return left_out_deal(id, records, "deal", DELETED, OF_DELETED)
         changes: list[PropertyChange] = []
+        lines: list[CrmLine] = []
         for record in sorted(records, key=lambda each: each.kind != "deal"):
             with refusing(record, refused):
                 match record.kind:
@@ -270,9 +250,14 @@ class HubSpot(CrmSystem):
                         self._merge(deal, record)
                     case "values":
                         changes += self._values_of(deal, record)
+                    case "line_item":
+                        read = self.reader(utc=True)
+                        lines.append(self._lines.line(record, read, self._time, deal.currency))
                     case _:
                         changes += self._change(deal, record)
         self._take_history(deal, changes, refused)
+        of_lines = {each.place for each in records if each.kind == "line_item"}
+        add_lines(deal, lines, whole=not of_lines & set(refused))
         return deal
 
     # Looking: what has to be known of all records before any deal is read.
@@ -281,13 +266,14 @@ class HubSpot(CrmSystem):
         present, history = values["values"], values["history"]
         id = str(present.get("id", ""))
         self._ids.add(id)
+        self._lines.see_deal(values)
         for name in ("createdate", "closedate", "hslastmodifieddate"):
-            self._days.see(str(present.get(name, "")))
+            self.days.see(str(present.get(name, "")))
         if values["utc"]:
             self._note_unread(present, history)
         self._see_places(present, history)
         told = "amount" in present or "amount" in history
-        self._amounts_without_currency |= told and "dealcurrencycode" not in present
+        self.has_amounts |= told and "dealcurrencycode" not in present
         for each in (*history.get(MERGED, []), {"value": present.get(MERGED)}):
             self._absorbed |= ids_in(each["value"])
         dated = any(name.startswith(ENTERED) for name in present)
@@ -316,6 +302,13 @@ class HubSpot(CrmSystem):
             if name not in (*TRACKED, *TOLD_NOW):
                 self._unread.setdefault(name)
 
+    def _look_around(self, record: CrmRecord) -> None:
+        """Note what a record says that is about no deal itself."""
+        if record.kind == "line_item":
+            self._lines.see(record)
+        if record.kind == "owner":
+            self.name_owner(*owner_of(record.values))
+
     def _look_at_change(self, values: Mapping[str, Any]) -> None:
         name = plain_name(str(values.get("name") or values.get("property") or ""))
         stage = "dateentered" in values or name == "dealstage"
@@ -326,7 +319,7 @@ class HubSpot(CrmSystem):
         elif name == "pipeline":
             self._pipelines.see(str(values.get("value", "")), "")
         elif name == "amount":
-            self._amounts_without_currency = True
+            self.has_amounts = True
 
     def _look_at_values(self, values: Mapping[str, Any]) -> None:
         told = [value for value, _ in history_of(values) if value]
@@ -347,17 +340,18 @@ class HubSpot(CrmSystem):
 
     # Reading one deal.
 
-    def _reader(self, *, utc: bool) -> ValueReader:
-        assert self._readers is not None, "pipelines() comes first"
-        return self._readers[utc]
+    @cached_property
+    def _milliseconds(self) -> ValueReader:
+        return ValueReader(
+            ["epoch_ms"], [], *self.context.for_readers, times_in=ZoneInfo("UTC")
+        )
 
     def _time(self, values: Mapping[str, Any], *names: str, utc: bool) -> ReadTime | None:
         """Return a time; one of digits alone counts milliseconds."""
-        assert self._readers is not None, "pipelines() comes first"
         for name in names:
             text = str(values.get(name) or "")
             in_digits = text.isascii() and text.isdigit() and len(text) >= DIGITS_MIN
-            reader = self._readers[2] if in_digits else self._readers[utc]
+            reader = self._milliseconds if in_digits else self.reader(utc=utc)
             at = reader.time(values, name)
             if at is not None:
                 return at
@@ -367,7 +361,7 @@ class HubSpot(CrmSystem):
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values, utc = record.values["values"], record.values["utc"]
-        read = self._reader(utc=utc)
+        read = self.reader(utc=utc)
         deal.currency = read.text(values, "dealcurrencycode")
         process, stage = self._pipelines.find(
             read.text(values, "pipeline") or "", read.text(values, "dealstage") or ""
@@ -404,9 +398,7 @@ class HubSpot(CrmSystem):
                 note = Message(CAPPED, count=VALUES_MAX)
                 deal.notes.setdefault(record.place, []).append(Adjustment(note, name, None))
             for entry in entries:
-                at = self._time(entry, "timestamp", utc=True)
-                if at is None:
-                    raise RowError("is empty, and the fact needs it", "timestamp")
+                at = needed(self._time(entry, "timestamp", utc=True), "timestamp")
                 value = entry["value"]
                 text = None if value in (None, "") else str(value)
                 yield PropertyChange(record.place, at, name, text, actor_of(entry))
@@ -430,9 +422,8 @@ class HubSpot(CrmSystem):
         if plain not in (*TRACKED, "dealcurrencycode"):
             deal.left_out[record.place] = Message(UNREAD, property=name)
             return
-        at = self._time(values, "dateentered" if entered else "timestamp", utc=True)
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "timestamp")
+        column = "dateentered" if entered else "timestamp"
+        at = needed(self._time(values, column, utc=True), "timestamp")
         yield PropertyChange(record.place, at, plain, values.get("value"), actor_of(values))
 
     def _values_of(self, deal: CrmDeal, record: CrmRecord) -> Iterator[PropertyChange]:
@@ -481,7 +472,7 @@ class HubSpot(CrmSystem):
         utc: bool,
     ) -> object:
         """Return what a property says of a deal."""
-        read = self._reader(utc=utc)
+        read = self.reader(utc=utc)
         values: dict[str, object] = {name: value}
         text = read.text(values, name)
         if text is None:

@@ -9,24 +9,20 @@ A module of its own, so that `odoo.py` reads as what leads of Odoo mean.
 
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name, used
 
 __all__ = ["SHAPES", "OdooMessages", "OdooNames", "Ref", "id_of", "in_one_form", "ref_in"]
 
 
-def _used(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
 SHAPES: Final = (
     TableShape(
-        "stage", ("id", "name", "iswon|sequence|fold"), (), _used("iswon sequence teamid")
+        "stage", ("id", "name", "iswon|sequence|fold"), (), used("iswon sequence teamid")
     ),
-    TableShape("lostreason", ("id", "name"), ("crmlostreason", "lostreason"), _used("active")),
-    TableShape("user", ("id", "name", "login"), (), _used("")),
+    TableShape("lostreason", ("id", "name"), ("crmlostreason", "lostreason"), used("active")),
+    TableShape("user", ("id", "name", "login"), (), used("")),
     TableShape(
         "partner",
         (
@@ -35,9 +31,9 @@ SHAPES: Final = (
             "iscompany|companytype|parentid|commercialpartnerid",
         ),
         ("respartner", "partner", "contact", "customer"),
-        _used("email phone mobile function countryid industryid active createdate companyname"),
+        used("email phone mobile function countryid industryid active createdate companyname"),
     ),
-    TableShape("field", ("id", "name", "ttype|fielddescription"), (), _used("model modelid")),
+    TableShape("field", ("id", "name", "ttype|fielddescription"), (), used("model modelid")),
     TableShape(
         "lead",
         (
@@ -48,7 +44,7 @@ SHAPES: Final = (
             "|expectedclosing|salesperson|userid|partnerid|customer",
         ),
         (),
-        _used(
+        used(
             "id#2 automatedprobability userid salesperson teamid partnerid customer createdate"
             " createdon writedate lastupdatedon dateclosed closeddate datelaststageupdate"
             " laststageupdate dateconversion conversiondate lostreasonid lostreason"
@@ -58,7 +54,7 @@ SHAPES: Final = (
         ),
     ),
     TableShape(
-        "message", ("id", "resid", "date"), (), _used("model authorid subject messagetype")
+        "message", ("id", "resid", "date"), (), used("model authorid subject messagetype")
     ),
     TableShape(
         "tracking",
@@ -68,7 +64,7 @@ SHAPES: Final = (
             "oldvalueinteger|newvalueinteger|oldvaluechar|newvaluechar",
         ),
         (),
-        _used(
+        used(
             "id oldvalueinteger newvalueinteger oldvaluechar newvaluechar oldvaluefloat"
             " newvaluefloat oldvaluemonetary newvaluemonetary oldvaluedatetime newvaluedatetime"
             " oldvaluetext newvaluetext currencyid createdate fieldinfo fieldid field fielddesc"
@@ -162,6 +158,12 @@ class OdooNames:
         if ref.id and ref.name:
             self._names.setdefault((kind, ref.id), ref.name)
             self._ids.setdefault((kind, plain_name(ref.name)), ref.id)
+
+    def all(self, kind: str) -> Iterator[Ref]:
+        """Yield every id of a kind whose name is known."""
+        for (of, id), name in self._names.items():
+            if of == kind:
+                yield Ref(id, name)
 
     def of(self, kind: str, id: str) -> str | None:
         """Return the name of an id."""

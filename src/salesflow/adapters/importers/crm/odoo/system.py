@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, ClassVar, Final, NamedTuple
 
+from salesflow.adapters.importers.crm import reading
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
 from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
 from salesflow.adapters.importers.crm.odoo.records import (
@@ -26,36 +27,34 @@ from salesflow.adapters.importers.crm.odoo.records import (
 from salesflow.adapters.importers.crm.outcome_beside_stage import (
     CLOSED_STAGES,
     LOST,
+    WHEN_CLOSED,
     with_outcomes,
 )
-from salesflow.adapters.importers.crm.reading import (
-    NO_CURRENCY,
-    UNNAMED_CURRENCY,
-    ValueReader,
-    readers_of,
-)
+from salesflow.adapters.importers.crm.reading import is_zero
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
 from salesflow.adapters.importers.crm.system import (
+    BY_ITS_PEOPLE,
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    left_out_deal,
+    name_by_id,
     refusing,
 )
-from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
+from salesflow.adapters.importers.crm.tied_steps import by_number, in_order_of_time
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.wording import Message
 
 __all__ = ["Odoo"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes", "t"})
+TRUE: Final = reading.TRUE | {"t"}
 FALSE: Final = frozenset({"false", "0", "no", "f"})
 MAIN: Final = "odoo"
 LEAD: Final = "crm.lead"
@@ -81,9 +80,6 @@ UNREAD_FIELD: Final = "changes of {field} are not read"
 NO_MESSAGE: Final = "its message is not in the export, which says of what and when it was"
 OF_MERGED: Final = "of an opportunity that was merged into this one, and kept apart: {subject}"
 ONLY_WORDS: Final = "a message with which no change of a field is tracked"
-BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
-WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
-NO_VALUE: Final = Message("an expected revenue of 0 is taken for none; Odoo writes it so")
 FROM: Final = "from"
 
 
@@ -107,18 +103,16 @@ class Odoo(CrmSystem):
     hint: ClassVar[str] = "table of opportunities (crm.lead)"
     needed: ClassVar[tuple[str, ...]] = ("lead",)
     shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+    of_zeros = Message("an expected revenue of 0 is taken for none; Odoo writes it so")
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._stages = NamedPipelines(MAIN, "Odoo", CLOSED_STAGES[1:])
         self._names = OdooNames()
         self._messages = OdooMessages()
         self._companies: dict[str, str] = {}
         """From a contact to the company it belongs to."""
         self._customers: set[str] = set()
-        self._currencies = self._amounts = self._zeros = False
-        self._readers: tuple[ValueReader, ValueReader] | None = None
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a customer."""
@@ -175,24 +169,16 @@ class Odoo(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the one pipeline: teams share it, and stages of one team are in it too."""
-        self._readers = readers_of(self.context, self._days)
+        for user in self._names.all("user"):
+            self.name_owner(user.id, user.name)
         return self._stages.all()
-
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._zeros:
-            found.append(NO_VALUE)
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield a company, a person who is a customer, or a contact of a company."""
         values = record.values
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         at = read.time(values, "createdate")
         own = id_text(id_of(values), "id")
         name = read.text(values, "name")
@@ -211,19 +197,19 @@ class Odoo(CrmSystem):
         if id not in self._customers:
             company = self._names.of("partner", id) or ref_in(values.get("parentid")).name
             yield "customer", CustomerRegistered(name=company, inferred=BY_ITS_PEOPLE), at
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, own, "person"),
+        yield self.contact_person(
+            own,
+            at,
             name=name,
             position=read.text(values, "function"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "mobile"),
         )
-        yield f"person/{own}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return a customer of whom only opportunities speak; an id is no name."""
         del deal
-        name = self._names.of("partner", id) or (None if id.isdigit() else id)
+        name = self._names.of("partner", id) or name_by_id(id)
         return CustomerRegistered(name=name)
 
     def deal(
@@ -233,10 +219,7 @@ class Odoo(CrmSystem):
         deal = CrmDeal(id, process=MAIN)
         leads = [record for record in records if record.kind == "lead"]
         if any(plain_name(str(each.values.get("type", ""))) == "lead" for each in leads):
-            for record in records:
-                own = record.kind == "lead"
-                deal.left_out[record.place] = NO_OPPORTUNITY if own else OF_LEAD
-            return deal
+            return left_out_deal(id, records, "lead", NO_OPPORTUNITY, OF_LEAD)
         changes: list[_TrackedChange] = []
         for record in sorted(records, key=lambda each: each.kind != "lead"):
             with refusing(record, refused):
@@ -251,7 +234,7 @@ class Odoo(CrmSystem):
         if leads and not any(each.name in ("stage", "status") for each in changes):
             with refusing(leads[0], refused):
                 deal.steps += self._own_times(deal, leads[0].values)
-        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
+        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, by_number)
         with_outcomes(deal)
         return deal
 
@@ -288,14 +271,14 @@ class Odoo(CrmSystem):
 
     def _look_at_lead(self, values: Mapping[str, Any]) -> None:
         for name in ("createdate", "dateclosed", "datedeadline", "datelaststageupdate"):
-            self._days.see(str(values.get(name, "")))
+            self.days.see(str(values.get(name, "")))
         self._see_stage(ref_in(values.get("stageid")))
         for kind, column in (("user", "userid"), ("partner", "partnerid")):
             self._names.see(kind, ref_in(values.get(column)))
-        self._currencies |= _currency(values) is not None
+        self.has_currencies |= _currency(values) is not None
         revenue = str(values.get("expectedrevenue", ""))
-        self._zeros |= _is_zero(revenue)
-        self._amounts |= bool(revenue) and not _is_zero(revenue)
+        self.has_zeros |= is_zero(revenue)
+        self.has_amounts |= bool(revenue) and not is_zero(revenue)
 
     def _look_at_change(self, values: Mapping[str, Any]) -> None:
         kind = {"stage": "stage", "owner": "user", "customer": "partner"}.get(
@@ -320,15 +303,11 @@ class Odoo(CrmSystem):
 
     # Reading one deal.
 
-    def _reader(self, *, utc: bool) -> ValueReader:
-        assert self._readers is not None, "pipelines() comes first"
-        return self._readers[utc]
-
     def _take_lead(self, deal: CrmDeal, record: CrmRecord) -> None:
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values = record.values
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         deal.currency = _currency(values)
         deal.opened = read.time(values, "dateconversion") or read.time(values, "createdate")
         deal.modified = read.time(values, "writedate")
@@ -339,8 +318,9 @@ class Odoo(CrmSystem):
         deal.opened_by = ensure_storable(creator, AN_ACTOR) if creator else None
         deal.title = read.text(values, "name")
         stage = self._names.resolve("stage", ref_in(values.get("stageid")))
+        revenue = values.get("expectedrevenue")
         deal.now = {
-            "amount": self._amount(values.get("expectedrevenue"), deal.currency),
+            "amount": read.float_amount(revenue, "revenue", deal.currency),
             "expected_close": read.day(values, "datedeadline"),
             "owner": self._person(ref_in(values.get("userid"))),
             "customer": self._customer_of(ref_in(values.get("partnerid"))),
@@ -353,16 +333,9 @@ class Odoo(CrmSystem):
             deal.now["probability"] = self._probability(values)
         deal.place = record.place
 
-    def _amount(self, value: object, currency: str | None) -> object:
-        if value is None or _is_zero(value):
-            return None
-        return self._reader(utc=True).amount(
-            {"revenue": value}, "revenue", currency, is_float=True
-        )
-
     def _probability(self, values: Mapping[str, Any]) -> object:
         """Return a probability that somebody gave; Odoo's own estimate is none."""
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         given = read.percent(values, "probability")
         automated = read.number(values, "automatedprobability")
         usual = given in (Decimal(0), Decimal(1))
@@ -383,7 +356,7 @@ class Odoo(CrmSystem):
 
     def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryRecord]:
         """Yield what an opportunity says of its own times, where its changes are not there."""
-        read, place = self._reader(utc=True), deal.place or 0
+        read, place = self.reader(utc=True), deal.place or 0
         stage, closed = deal.now.get("stage"), read.time(values, "dateclosed")
         entered = read.time(values, "datelaststageupdate")
         if entered is not None and deal.opened is not None:
@@ -392,8 +365,8 @@ class Odoo(CrmSystem):
         if stage is not None and entered is not None:
             yield HistoryRecord(place, "", entered, None, {"stage": stage})
         elif stage is not None and closed is not None:
-            because = WHEN_CLOSED if lost else None
-            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=because)
+            why: dict[Attribute, str] = {"stage": WHEN_CLOSED} if lost else {}
+            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=why)
         if lost and closed is not None:
             yield HistoryRecord(place, "", closed, None, {"status": LOST})
 
@@ -409,9 +382,7 @@ class Odoo(CrmSystem):
         if field not in FIELDS:
             deal.left_out[record.place] = Message(UNREAD_FIELD, field=field)
             return
-        at = self._reader(utc=True).time(values, "date", "createdate")
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "date")
+        at = needed(self.reader(utc=True).time(values, "date", "createdate"), "date")
         name = FIELDS[field]
         author = ref_in(values.get("authorid")).id
         yield _TrackedChange(
@@ -429,7 +400,7 @@ class Odoo(CrmSystem):
         self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any], side: str
     ) -> object:
         """Return what a field was, or became."""
-        read, told = self._reader(utc=True), _reference(values, side)
+        read, told = self.reader(utc=True), _reference(values, side)
         number = values.get(f"{side}valuefloat", values.get(f"{side}valuemonetary"))
         found: object = None
         match name:
@@ -439,7 +410,8 @@ class Odoo(CrmSystem):
             case "status":
                 found = _status(values, side)
             case "amount":
-                found = self._amount(number, _currency(values) or deal.currency)
+                currency = _currency(values) or deal.currency
+                found = read.float_amount(number, "revenue", currency)
             case "probability":
                 found = self._probability({"probability": number})
             case "expected_close":
@@ -543,13 +515,3 @@ def _currency(values: Mapping[str, Any]) -> str | None:
 def _is_of_merged(subject: str) -> bool:
     """Return whether a message was one of an opportunity that is now part of another."""
     return subject.casefold().split(maxsplit=1)[:1] == [FROM]
-
-
-def _is_zero(value: object) -> bool:
-    text = str(value)
-    return bool(text) and not text.strip("0.,") and "0" in text
-
-
-def _number(step: HistoryRecord) -> str:
-    """Return what grows with every change: its number."""
-    return step.id.zfill(20) if step.id.isdigit() else ""

@@ -10,23 +10,19 @@ A module of its own, so that `pipedrive.py` reads as what deals of Pipedrive mea
 from collections.abc import Mapping
 from typing import Any, Final
 
-from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
+from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, used
 from salesflow.adapters.importers.errors import RowError
 
 __all__ = ["SHAPES", "id_in", "in_one_form", "name_in"]
 
 
-def _used(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-OF_DEALS: Final = _used(
+OF_DEALS: Final = used(
     "id title value currency status stageid pipelineid probability expectedclosedate addtime"
     " updatetime stagechangetime closetime wontime firstwontime losttime lostreason userid"
     " ownerid creatoruserid personid orgid deleted isdeleted active origin channel ownername"
     " orgname personname"
 )
-OF_CSV: Final = _used(
+OF_CSV: Final = used(
     "id pipedrivesystemid title value currency currencyofvalue pipeline stage stagepipeline"
     " status owner organization organisation contactperson person dealcreated created addtime"
     " wontime losttime firstwontime closedon closetime lostreason expectedclosedate probability"
@@ -37,21 +33,22 @@ SHAPES: Final = (
         "stage",
         ("id", "name", "pipelineid", "ordernr|dealprobability"),
         (),
-        _used("dealprobability activeflag isdeleted pipelinename"),
+        used("dealprobability activeflag isdeleted pipelinename"),
     ),
-    TableShape("pipeline", ("id", "name"), ("pipeline",), _used("ordernr active isdeleted")),
-    TableShape("recents", ("item", "id", "data"), (), _used("")),
+    TableShape("pipeline", ("id", "name"), ("pipeline",), used("ordernr active isdeleted")),
+    TableShape("user", ("id", "name"), ("user",), used("activeflag")),
+    TableShape("recents", ("item", "id", "data"), (), used("")),
     TableShape(
         "organization",
         ("id|organizationid", "name|organizationname"),
         ("organization", "organisation", "orgs"),
-        _used("addtime deleteflag activeflag isdeleted countrycode addresscountry"),
+        used("addtime deleteflag activeflag isdeleted countrycode addresscountry"),
     ),
     TableShape(
         "person",
         ("id|personid", "name|personname"),
         ("person", "people"),
-        _used(
+        used(
             "orgid orgname email phone emails phones addtime jobtitle activeflag isdeleted"
             " personorganization personemail personphone"
         ),
@@ -67,12 +64,12 @@ SHAPES: Final = (
         (),
         OF_CSV | {f"deal{name}" for name in OF_CSV},
     ),
-    TableShape("flow", ("object", "timestamp", "data"), (), _used("")),
+    TableShape("flow", ("object", "timestamp", "data"), (), used("")),
     TableShape(
         "change",
         ("itemid|dealid", "fieldkey", "newvalue", "logtime"),
         (),
-        _used("id oldvalue userid"),
+        used("id oldvalue userid"),
     ),
 )
 """The tables; what stages there are is read first."""
@@ -97,7 +94,7 @@ ALIASES: Final[Mapping[str, str]] = {
     "laststagechange": "stagechangetime",
     "isdeleted": "deleted",
 }
-ITEMS: Final = frozenset({"deal", "person", "organization", "stage", "pipeline"})
+ITEMS: Final = frozenset({"deal", "person", "organization", "stage", "pipeline", "user"})
 """Kinds of items of a list of recent ones that are read."""
 
 

@@ -16,6 +16,7 @@ from salesflow.adapters.importers.crm.named_pipelines import NamedPipelines
 from salesflow.adapters.importers.crm.outcome_beside_stage import (
     CLOSED_STAGES,
     LOST,
+    WHEN_CLOSED,
     WON,
     with_outcomes,
 )
@@ -25,34 +26,30 @@ from salesflow.adapters.importers.crm.pipedrive.records import (
     in_one_form,
     name_in,
 )
-from salesflow.adapters.importers.crm.reading import (
-    NO_CURRENCY,
-    UNNAMED_CURRENCY,
-    ValueReader,
-    readers_of,
-)
+from salesflow.adapters.importers.crm.reading import TRUE, is_zero
 from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord
 from salesflow.adapters.importers.crm.stages import CrmStage
 from salesflow.adapters.importers.crm.system import (
+    BY_ITS_PEOPLE,
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    left_out_deal,
+    name_by_id,
     refusing,
 )
-from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text, object_id
+from salesflow.adapters.importers.crm.tied_steps import by_number, in_order_of_time
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import AN_ACTOR, ensure_storable, id_text
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.wording import Message
 
 __all__ = ["Pipedrive"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes"})
 MAIN: Final = "pipedrive"
 FIELDS: Final[Mapping[str, Attribute]] = {
     "stageid": "stage",
@@ -81,10 +78,7 @@ DELETED: Final = "deleted in Pipedrive"
 OF_DELETED: Final = "about a deal that was deleted in Pipedrive"
 UNREAD_FIELD: Final = "changes of {field} are not read"
 UNREAD_KIND: Final = "items of this kind are not read: {kind}"
-WHEN_CLOSED: Final = "in this stage when it was closed; no record says since when"
 TAKEN_UP_AGAIN: Final = "won a second time then; no record says when it was taken up again"
-BY_ITS_PEOPLE: Final = "known by one of its people; no record of its own is there"
-NO_VALUE: Final = Message("a value of 0 is taken for none; the system writes it where none is")
 ENDED: Final[Mapping[str, str]] = {"won": WON, "lost": LOST}
 
 
@@ -110,13 +104,10 @@ class Pipedrive(CrmSystem):
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._pipelines = NamedPipelines(MAIN, "Pipedrive", CLOSED_STAGES)
         self._customers: set[str] = set()
         self._names: dict[str, str] = {}
-        self._amounts_without_currency = self._zeros = False
         self._pipeline_of: dict[str, str] = {}
-        self._readers: tuple[ValueReader, ValueReader] | None = None
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export has a customer."""
@@ -146,6 +137,8 @@ class Pipedrive(CrmSystem):
                 self._pipelines.define(str(values.get("id", "")), str(values.get("name", "")))
             case "stage":
                 self._define_stage(values)
+            case "user":
+                self.name_owner(id_text(values.get("id"), "id"), values.get("name"))
             case "organization":
                 self._customers.add(id_text(values.get("id"), "id"))
             case "person":
@@ -160,7 +153,7 @@ class Pipedrive(CrmSystem):
         """Return the deal or customer a record is about."""
         values = record.values
         match record.kind:
-            case "pipeline" | "stage":
+            case "pipeline" | "stage" | "user":
                 return None
             case "organization":
                 return customer_object(id_text(values.get("id"), "id"))
@@ -175,23 +168,13 @@ class Pipedrive(CrmSystem):
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the pipelines that deals are in."""
-        self._readers = readers_of(self.context, self._days)
         return self._pipelines.all()
-
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._zeros:
-            found.append(NO_VALUE)
-        if self._amounts_without_currency and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an organization, or a person of one; a person of none is a customer."""
-        read, values = self._reader(utc=True), record.values
+        read, values = self.reader(utc=True), record.values
         at = read.time(values, "addtime")
         name = read.text(values, "name")
         if record.kind == "organization":
@@ -206,20 +189,19 @@ class Pipedrive(CrmSystem):
             known = CustomerRegistered(name=organization, inferred=BY_ITS_PEOPLE)
             yield "customer", known, at
         person = id_text(values.get("id"), "id")
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=name,
             position=read.text(values, "jobtitle"),
             email=_first_of(values.get("email") or values.get("emails")),
             phone=_first_of(values.get("phone") or values.get("phones")),
         )
-        yield f"person/{person}", added, at
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return a customer of whom only deals speak; an id is no name."""
         del deal
-        bare = id.removeprefix(PERSON)
-        name = self._names.get(id) or (None if bare.isdigit() else bare)
+        name = self._names.get(id) or name_by_id(id.removeprefix(PERSON))
         return CustomerRegistered(name=name, natural_person=id.startswith(PERSON))
 
     def deal(
@@ -228,10 +210,7 @@ class Pipedrive(CrmSystem):
         """Return a deal with its history."""
         deal = CrmDeal(id)
         if any(map(_is_deleted, records)):
-            for record in records:
-                own = record.kind == "deal"
-                deal.left_out[record.place] = DELETED if own else OF_DELETED
-            return deal
+            return left_out_deal(id, records, "deal", DELETED, OF_DELETED)
         changes: list[_FieldChange] = []
         raw: dict[str, Any] = {}
         for record in sorted(records, key=lambda each: each.kind != "deal"):
@@ -246,7 +225,7 @@ class Pipedrive(CrmSystem):
             place = deal.place if deal.place is not None else records[0].place
             with refusing(records[0]._replace(place=place), refused):
                 deal.steps += self._own_times(deal, raw)
-        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
+        deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, by_number)
         with_outcomes(deal)
         return deal
 
@@ -265,12 +244,14 @@ class Pipedrive(CrmSystem):
 
     def _look_at_deal(self, values: Mapping[str, Any]) -> None:
         for name in ("addtime", "wontime", "losttime", "updatetime", "expectedclosedate"):
-            self._days.see(str(values.get(name, "")))
+            self.days.see(str(values.get(name, "")))
         place = str(values.get("pipelineid", "")), str(values.get("stageid", ""))
         self._pipeline_of[str(values.get("id", ""))] = self._pipelines.see(*place)
-        self._zeros |= _is_zero(values.get("value"))
-        valued = "value" in values and not _is_zero(values["value"])
-        self._amounts_without_currency |= valued and "currency" not in values
+        owner = values.get("userid")
+        self.name_owner(str(id_in(owner) or ""), name_in(owner) or values.get("ownername"))
+        self.has_zeros |= is_zero(values.get("value"))
+        valued = "value" in values and not is_zero(values["value"])
+        self.has_amounts |= valued and "currency" not in values
         for column, named, prefix in (
             ("orgid", "orgname", ""),
             ("personid", "personname", PERSON),
@@ -294,15 +275,11 @@ class Pipedrive(CrmSystem):
 
     # Reading one deal.
 
-    def _reader(self, *, utc: bool) -> ValueReader:
-        assert self._readers is not None, "pipelines() comes first"
-        return self._readers[utc]
-
     def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         values = record.values
-        read = self._reader(utc=values["utc"])
+        read = self.reader(utc=values["utc"])
         deal.currency = read.text(values, "currency")
         process, stage = self._pipelines.find(
             read.text(values, "pipelineid") or "", read.text(values, "stageid") or ""
@@ -319,7 +296,7 @@ class Pipedrive(CrmSystem):
             "expected_close": read.day(values, "expectedclosedate"),
             "owner": _reference(values.get("userid"), "user_id"),
             "customer": _customer(values),
-            "amount": self._amount(values.get("value"), deal.currency, utc=values["utc"]),
+            "amount": read.float_amount(values.get("value"), "value", deal.currency),
             "loss_reason": read.text(values, "lostreason"),
             "status": _status(read.text(values, "status")),
         }
@@ -331,39 +308,36 @@ class Pipedrive(CrmSystem):
             deal.stage_entered = self._closed(values) or deal.stage_entered
         deal.place = record.place
 
-    def _amount(self, value: object, currency: str | None, *, utc: bool = True) -> object:
-        if value is None or _is_zero(value):
-            return None
-        return self._reader(utc=utc).amount({"value": value}, "value", currency, is_float=True)
-
     def _probability(
         self, values: Mapping[str, Any], column: str, process: str, stage: str | None
     ) -> object:
-        share = self._reader(utc=True).percent(values, column)
+        share = self.reader(utc=True).percent(values, column)
         usual = self._pipelines.stage(process, stage or "")
         return None if usual is not None and usual.probability == share else share
 
     def _closed(self, values: Mapping[str, Any]) -> ReadTime | None:
         """Return when a deal was closed, as its own record says."""
-        read = self._reader(utc=values["utc"])
+        read = self.reader(utc=values["utc"])
         own = "wontime" if _status(read.text(values, "status")) == WON else "losttime"
         return read.time(values, own, "closetime")
 
     def _own_times(self, deal: CrmDeal, values: Mapping[str, Any]) -> Iterator[HistoryRecord]:
         """Yield what the record of a deal says of its own times, where its changes are not."""
-        read, place = self._reader(utc=values["utc"]), deal.place or 0
+        read, place = self.reader(utc=values["utc"]), deal.place or 0
         stage, closed = deal.now.get("stage"), self._closed(values)
         entered = read.time(values, "stagechangetime")
         if stage is not None and entered is not None:
             yield HistoryRecord(place, "", entered, None, {"stage": stage})
         elif stage is not None and closed is not None:
-            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=WHEN_CLOSED)
+            why: dict[Attribute, str] = {"stage": WHEN_CLOSED}
+            yield HistoryRecord(place, "", closed, None, {"stage": stage}, inferred=why)
         first, status = read.time(values, "firstwontime"), deal.now["status"]
         if first is not None and (status != WON or first != closed):
             yield HistoryRecord(place, "", first, None, {"status": WON})
             if status == WON and closed is not None:
                 again: dict[Attribute, object] = {"status": "open"}
-                yield HistoryRecord(place, "", closed, None, again, inferred=TAKEN_UP_AGAIN)
+                why = {"stage": TAKEN_UP_AGAIN}
+                yield HistoryRecord(place, "", closed, None, again, inferred=why)
         if status in (WON, LOST) and closed is not None:
             yield HistoryRecord(place, "", closed, None, {"status": status})
 
@@ -381,9 +355,7 @@ class Pipedrive(CrmSystem):
         if field not in FIELDS:
             deal.left_out[record.place] = Message(UNREAD_FIELD, field=named)
             return
-        at = self._reader(utc=True).time(values, "logtime")
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "log_time")
+        at = needed(self.reader(utc=True).time(values, "logtime"), "log_time")
         user = id_in(values.get("userid"))
         yield _FieldChange(
             record.place,
@@ -429,7 +401,7 @@ class Pipedrive(CrmSystem):
 
     def _value(self, deal: CrmDeal, name: Attribute, values: Mapping[str, Any]) -> object:
         """Return an attribute of a deal by its raw fields."""
-        read = self._reader(utc=True)
+        read = self.reader(utc=True)
         found: object = None
         match name:
             case "stage" | "process" | "probability":
@@ -438,7 +410,7 @@ class Pipedrive(CrmSystem):
                 found = _status(read.text(values, "status"))
             case "amount":
                 currency = read.text(values, "currency") or deal.currency
-                found = self._amount(values.get("value"), currency)
+                found = read.float_amount(values.get("value"), "value", currency)
             case "expected_close":
                 found = read.day(values, "expectedclosedate")
             case "owner":
@@ -498,13 +470,3 @@ def _first_of(value: object) -> str | None:
         rows.sort(key=lambda each: str(each.get("primary", "")).casefold() not in TRUE)
         return str(rows[0]["value"]) if rows else None
     return value if isinstance(value, str) and value else None
-
-
-def _is_zero(value: object) -> bool:
-    text = str(value if value is not None else "")
-    return bool(text) and not text.strip("0.,") and "0" in text
-
-
-def _number(step: HistoryRecord) -> str:
-    """Return what grows with every change: its number."""
-    return step.id.zfill(20) if step.id.isdigit() else ""

@@ -6,48 +6,95 @@ owner stand in OpportunityFieldHistory alone. Rows of one minute are put in orde
 say was before, by their ids, which grow, and by how the opportunity is now.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from salesflow.adapters.importers.crm.agreed_lines import CHANGED_LINES, CrmLine, add_lines
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
-from salesflow.adapters.importers.crm.records import Attribute, CrmDeal, HistoryRecord, ToldFact
-from salesflow.adapters.importers.crm.stages import CrmStage, closing_category
+from salesflow.adapters.importers.crm.records import (
+    Attribute,
+    CrmDeal,
+    CrmPeriod,
+    CrmRate,
+    CrmRep,
+    CrmTeam,
+    HistoryRecord,
+    ToldFact,
+)
+from salesflow.adapters.importers.crm.salesforce.org import (
+    FIRST_DAY,
+    OLD_RATES,
+    BaseCurrency,
+    holds_from_long_ago,
+    period_of,
+    rate_of,
+    team_of,
+    user_of,
+)
+from salesflow.adapters.importers.crm.salesforce.products import (
+    SalesforceProducts,
+    line_of_record,
+    was_changed,
+)
+from salesflow.adapters.importers.crm.salesforce.roles import ContactRole, told_roles
+from salesflow.adapters.importers.crm.salesforce.stages import (
+    FORECAST,
+    SalesforceStages,
+    stage_name,
+)
+from salesflow.adapters.importers.crm.salesforce.tables import (
+    SHAPES,
+    first,
+    is_id,
+    is_true,
+    plain,
+)
 from salesflow.adapters.importers.crm.system import (
+    CALENDAR,
     CrmContext,
     CrmPipeline,
     CrmSystem,
     customer_object,
+    rates_object,
     refusing,
+    rep_object,
+    team_object,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
-from salesflow.adapters.importers.crm.written_days import DayOrder
-from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import id_text, object_id
+from salesflow.adapters.importers.errors import RowError, needed
+from salesflow.adapters.importers.ids import id_text
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.deal.activities import CompetitorNamed
 from salesflow.domain.event import Fact
-from salesflow.domain.process import Category, ForecastCategory
 from salesflow.domain.wording import Message
 
 __all__ = ["Salesforce"]
 
 
-TRUE: Final = frozenset({"true", "1", "yes"})
-FORECAST: Final[Mapping[str, ForecastCategory]] = {
-    "pipeline": "pipeline",
-    "bestcase": "best_case",
-    "mostlikely": "commit",
-    "commit": "commit",
-    "forecast": "commit",
-    "closed": "closed",
-    "omitted": "omitted",
-}
 TIMES: Final = ("createddate", "systemmodstamp", "lastmodifieddate", "laststagechangedate")
-DAYS: Final = ("closedate", "servicedate")
+DAYS: Final = ("closedate", "servicedate", "startdate", "enddate")
+DELETED: Final = "deleted in Salesforce"
+UNREAD_FIELD: Final = "the history of a field that is not read"
+IN_HISTORY: Final = "OpportunityHistory tells the same"
+BY_ID: Final = "another row tells the same by id"
+SETTINGS: Final = frozenset({"OpportunityStage", "Product2", "PricebookEntry"})
+"""Tables that say how others are to be read."""
+NAMED: Final[Mapping[str, tuple[str, ...]]] = {
+    "Account": ("id", "accountid"),
+    "Contact": ("accountid",),
+    "User": ("id", "userid"),
+    "UserRole": ("id", "userroleid"),
+    "Opportunity": ("id", "opportunityid"),
+}
+"""The columns that say what a record is about, where that is not `opportunityid`."""
+PUT_BY: Final[Mapping[str, Callable[[str], str]]] = {
+    "Account": customer_object,
+    "Contact": customer_object,
+    "User": rep_object,
+    "UserRole": team_object,
+}
+"""What names the thing beside deals that records of a table are about."""
 FIELDS: Final[Mapping[str, Attribute]] = {
     "stagename": "stage",
     "amount": "amount",
@@ -61,6 +108,8 @@ FIELDS: Final[Mapping[str, Attribute]] = {
     "accountid": "customer",
 }
 """Fields of OpportunityFieldHistory that are read, and what each is of a deal."""
+CREATED: Final = ("created", "opportunitycreatedfromlead")
+"""What OpportunityFieldHistory calls the row of an opportunity's creation."""
 IN_SNAPSHOTS: Final[frozenset[Attribute]] = frozenset(
     {"stage", "amount", "expected_close", "probability", "category"}
 )
@@ -72,12 +121,6 @@ COLUMNS: Final[Mapping[Attribute, tuple[str, ...]]] = {
     "category": ("forecastcategory", "forecastcategoryname"),
 }
 """The columns of a row that say how it was after a save."""
-ID_LENGTHS: Final = (15, 18)
-"""Ids of Salesforce; of 18 characters the last three are a checksum."""
-
-
-def _used(text: str) -> frozenset[str]:
-    return frozenset(text.split())
 
 
 class Salesforce(CrmSystem):
@@ -85,142 +128,120 @@ class Salesforce(CrmSystem):
 
     name: ClassVar[str] = "salesforce"
     hint: ClassVar[str] = "table of opportunities (Opportunity.csv, or its history)"
-    needed: ClassVar[tuple[str, ...]] = ("Opportunity", "OpportunityHistory")
-    labels: ClassVar[tuple[str, ...]] = ("competitor_named",)
-    shapes: ClassVar[tuple[TableShape, ...]] = (
-        TableShape(
-            "OpportunityStage",
-            ("masterlabel|apiname", "isclosed", "iswon"),
-            ("opportunitystage",),
-            _used("id isactive sortorder defaultprobability forecastcategory"),
-        ),
-        TableShape(
-            "Account",
-            ("id|accountid", "name|accountname"),
-            ("account",),
-            _used("industry billingcountry isdeleted createddate"),
-        ),
-        TableShape(
-            "Contact",
-            ("id|contactid", "lastname|name", "accountid"),
-            ("contact",),
-            _used("firstname title email phone isdeleted createddate"),
-        ),
-        TableShape(
-            "Opportunity",
-            ("id|opportunityid", "name|opportunityname", "stagename|stage"),
-            ("opportunity", "opportunities"),
-            _used(
-                "accountid account amount probability closedate leadsource isclosed iswon"
-                " createddate lastmodifieddate laststagechangedate ownerid owner"
-                " forecastcategory forecastcategoryname currencyisocode isdeleted"
-                " stagesortorder createdbyid lossreasonc lossreason closedlostreasonc"
-            ),
-        ),
-        TableShape(
-            "OpportunityHistory",
-            ("opportunityid", "stagename", "createddate|systemmodstamp"),
-            (),
-            _used(
-                "id createdbyid amount closedate probability forecastcategory isdeleted"
-                " prevamount prevclosedate fromopportunitystagename fromforecastcategory"
-                " currencyisocode expectedrevenue"
-            ),
-        ),
-        TableShape(
-            "OpportunityFieldHistory",
-            ("opportunityid", "field", "newvalue", "createddate"),
-            (),
-            _used("id createdbyid oldvalue datatype isdeleted"),
-        ),
-        TableShape(
-            "OpportunityCompetitor",
-            ("opportunityid", "competitorname"),
-            (),
-            _used("id strengths weaknesses createddate isdeleted"),
-        ),
+    needed: ClassVar[tuple[str, ...]] = (
+        *("Opportunity", "OpportunityHistory", "OpportunityFieldHistory"),
     )
+    labels: ClassVar[tuple[str, ...]] = ("competitor_named", "committee_member_identified")
+    shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
-        self._defined: dict[str, tuple[Decimal, CrmStage]] = {}
-        self._seen: dict[str, _SeenStage] = defaultdict(_SeenStage)
-        self._currencies = False
-        self._amounts = False
-        self._reader: ValueReader | None = None
+        self._stages = SalesforceStages()
+        self._products = SalesforceProducts()
+        self._base = BaseCurrency()
+        self._changed_lines = False
+        self._old_rates = False
 
     def leave_out(self, record: CrmRecord) -> str | None:
-        """Leave out what lies in the recycle bin."""
-        deleted = str(record.values.get("isdeleted", "")).casefold() in TRUE
-        return "deleted in Salesforce" if deleted else None
+        """Leave out what lies in the recycle bin; a line there says that it was deleted."""
+        deleted = is_true(record.values.get("isdeleted"))
+        return DELETED if deleted and record.kind != "OpportunityLineItem" else None
 
     def look(self, record: CrmRecord) -> None:
-        """Note stages and how days are written."""
+        """Note stages, products, users, currencies, and how days are written."""
         values = record.values
         for name in (*TIMES, *DAYS):
-            self._days.see(values.get(name, ""))
+            self.days.see(values.get(name, ""))
+        self.has_currencies |= "currencyisocode" in values
+        self.has_amounts |= "amount" in values or "unitprice" in values
+        self._changed_lines |= record.kind == "OpportunityLineItem" and was_changed(values)
         self.registers_customers |= record.kind == "Account"
-        self._currencies |= "currencyisocode" in values
-        self._amounts |= "amount" in values
-        if record.kind == "OpportunityStage":
-            self._define(values)
-        elif record.kind in ("Opportunity", "OpportunityHistory"):
-            self._seen[self._stage_name(values)].see(values)
-        elif values.get("field", "").casefold() == "stagename":
-            for name in ("oldvalue", "newvalue"):
-                if values.get(name):
-                    self._seen[values[name]].see({})
+        match record.kind:
+            case "Opportunity" | "OpportunityHistory":
+                self._stages.see(stage_name(values), values)
+                self.owners.add(first(values, "ownerid", "owner") or "")
+            case "OpportunityFieldHistory":
+                self._look_at_field(record)
+            case _:
+                self._look_around(record)
 
-    def object_of(self, record: CrmRecord) -> str | None:
-        """Return the opportunity or account a record is about."""
+    def _look_around(self, record: CrmRecord) -> None:
+        """Note what a record says that is about no opportunity."""
         values = record.values
         match record.kind:
             case "OpportunityStage":
-                return None
-            case "Account":
-                return customer_object(id_text(_first(values, "id", "accountid"), "id"))
-            case "Contact":
-                return customer_object(id_text(values.get("accountid"), "accountid"))
-            case "Opportunity":
-                return id_text(_first(values, "id", "opportunityid"), "id")
+                self._stages.define(values)
+            case "Product2" | "PricebookEntry":
+                self._products.take(record)
+            case "User":
+                self.team_of[first(values, "id", "userid") or ""] = values.get("userroleid", "")
+            case "CurrencyType" | "DatedConversionRate":
+                self._look_at_rate(record)
             case _:
-                return id_text(values.get("opportunityid"), "opportunityid")
+                pass
+
+    def _look_at_rate(self, record: CrmRecord) -> None:
+        self._base.see(record.values, is_base=is_true(record.values.get("iscorporate")))
+        self.base_currency = self._base.code
+        self._old_rates |= holds_from_long_ago(record.values)
+
+    def _look_at_field(self, record: CrmRecord) -> None:
+        name = _attribute(record)
+        told = [
+            record.values[each] for each in ("oldvalue", "newvalue") if each in record.values
+        ]
+        if name == "owner":
+            self.owners.update(told)
+        for stage in told if name == "stage" else ():
+            self._stages.see(stage, {})
+
+    def object_of(self, record: CrmRecord) -> str | None:
+        """Return the opportunity, account, user or setting a record is about."""
+        values, kind = record.values, record.kind
+        dated = "DatedConversionRate" in self.columns
+        if kind in SETTINGS or (kind == "CurrencyType" and dated):
+            return None
+        if kind in ("DatedConversionRate", "CurrencyType", "Period"):
+            day = first(values, "startdate", "lastmodifieddate") or ""
+            return CALENDAR if kind == "Period" else rates_object(day)
+        columns = NAMED.get(kind, ("opportunityid",))
+        id = id_text(first(values, *columns), columns[0])
+        named = PUT_BY.get(kind)
+        return id if named is None else named(id)
 
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return the one pipeline: the stages defined, then those that only records name."""
-        defined = [stage for _, stage in sorted(self._defined.values(), key=lambda it: it[0])]
-        known = {stage.key for stage in defined}
-        others = [
-            seen.stage(name) for name, seen in self._seen.items() if name and name not in known
-        ]
-        others.sort(key=lambda stage: _place(stage, self._seen[stage.key].order))
-        stages = [*defined, *others]
-        if not any(stage.category == "open" for stage in stages):
-            stages.insert(0, CrmStage("Prospecting", probability=Decimal("0.1")))
-        self._stages = {stage.key: stage for stage in stages}
-        self._reader = ValueReader(
-            self._days.times(),
-            self._days.days(),
-            self.context.zone,
-            self.context.horizon,
-            self.context.currency,
-        )
-        return [CrmPipeline("salesforce", "Salesforce", stages)]
+        return [CrmPipeline("salesforce", "Salesforce", self._stages.all())]
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = self._days.assumed()
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
+    def left_open(self) -> list[Message]:
+        """Return what lines and rates leave open."""
+        rates = [Message(OLD_RATES, day=FIRST_DAY)] if self._old_rates else []
+        return [*([CHANGED_LINES] if self._changed_lines else ()), *rates]
+
+    def rep(self, id: str, record: CrmRecord) -> CrmRep:
+        """Return a user."""
+        del id
+        return user_of(self.read, record.values)
+
+    def team(self, id: str, record: CrmRecord) -> CrmTeam:
+        """Return a role, as the team of those who have it."""
+        del id
+        return team_of(self.read, record.values)
+
+    def rate(self, record: CrmRecord) -> CrmRate:
+        """Return a rate of a currency against that of the org."""
+        return rate_of(self.read, record.values)
+
+    def period(self, record: CrmRecord) -> CrmPeriod | None:
+        """Return a fiscal year, quarter or month."""
+        return period_of(self.read, record.values)
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an account, or a contact of one."""
         del id
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         at = read.time(values, "createddate")
         if record.kind == "Account":
             yield (
@@ -233,16 +254,16 @@ class Salesforce(CrmSystem):
                 at,
             )
             return
-        person = id_text(_first(values, "id", "contactid"), "id")
+        person = id_text(first(values, "id", "contactid"), "id")
         names = (values.get("firstname"), values.get("lastname") or values.get("name"))
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=" ".join(name for name in names if name) or None,
             position=read.text(values, "title"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone"),
         )
-        yield f"person/{person}", added, at
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -251,6 +272,8 @@ class Salesforce(CrmSystem):
         deal = CrmDeal(id, process="salesforce")
         snapshots = any(record.kind == "OpportunityHistory" for record in records)
         owners = self._owner_changes(records)
+        lines: list[CrmLine] = []
+        roles: list[ContactRole] = []
         for record in sorted(records, key=lambda each: each.kind != "Opportunity"):
             with refusing(record, refused):
                 match record.kind:
@@ -260,37 +283,21 @@ class Salesforce(CrmSystem):
                         deal.steps.append(self._snapshot(deal, record))
                     case "OpportunityFieldHistory":
                         self._field(deal, record, owners, snapshots=snapshots)
+                    case "OpportunityLineItem":
+                        read, named = self.read, deal.currency
+                        lines.append(line_of_record(record, self._products, read, named))
+                    case "OpportunityContactRole":
+                        roles.append(self._role(record))
                     case _:
                         self._competitor(deal, record)
         deal.steps, deal.tied = in_order_of_time(deal.steps, deal.now, _number)
+        of_lines = {each.place for each in records if each.kind == "OpportunityLineItem"}
+        add_lines(deal, lines, whole=not of_lines & set(refused))
+        deal.told += told_roles(self.name, roles)
         return deal
 
-    def _values(self) -> ValueReader:
-        assert self._reader is not None, "pipelines() comes first"
-        return self._reader
-
-    def _define(self, values: Mapping[str, Any]) -> None:
-        label = _first(values, "apiname", "masterlabel")
-        if label is None:
-            raise RowError("is empty, and the fact needs it", "masterlabel")
-        closed = str(values.get("isclosed", "")).casefold() in TRUE
-        won = str(values.get("iswon", "")).casefold() in TRUE
-        category: Category = ("won" if won else "lost") if closed else "open"
-        percent = values.get("defaultprobability")
-        stage = CrmStage(
-            label,
-            values.get("masterlabel", label),
-            category=category,
-            probability=None if percent is None else Decimal(percent) / 100,
-            forecast_category=FORECAST.get(_plain(values.get("forecastcategory"))),
-        )
-        self._defined[label] = Decimal(values.get("sortorder", len(self._defined))), stage
-
-    def _stage_name(self, values: Mapping[str, Any]) -> str:
-        return str(_first(values, "stagename", "stage") or "")
-
     def _take_deal(self, deal: CrmDeal, record: CrmRecord) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         if deal.place is not None:
             raise RowError("opens the deal as an earlier row")
         deal.opened = read.time(values, "createddate")
@@ -308,14 +315,16 @@ class Salesforce(CrmSystem):
         reason = read.text(values, "lossreasonc", "closedlostreasonc", "lossreason")
         if reason is not None:
             deal.now["loss_reason"] = reason
+        if "hasopportunitylineitem" in values and not is_true(values["hasopportunitylineitem"]):
+            deal.now["lines"] = ()
         deal.place = record.place
 
     def _snapshot(self, deal: CrmDeal, record: CrmRecord) -> HistoryRecord:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         notes = deal.notes.setdefault(record.place, [])
-        at = read.time(values, "createddate", "systemmodstamp", notes=notes)
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "createddate")
+        at = needed(
+            read.time(values, "createddate", "systemmodstamp", notes=notes), "createddate"
+        )
         currency = read.text(values, "currencyisocode") or deal.currency
         before: dict[Attribute, object] = {}
         if read.text(values, "fromopportunitystagename"):
@@ -337,20 +346,22 @@ class Salesforce(CrmSystem):
         self, record: CrmRecord, currency: str | None
     ) -> dict[Attribute, object]:
         """Return the attributes that a row has after a save, an empty one as None."""
-        read, values = self._values(), record.values
-        name = self._stage_name(values)
+        read, values = self.read, record.values
+        name = stage_name(values)
         if not name:
             raise RowError("is empty, and the fact needs it", "stagename")
         probability = read.percent(values, "probability")
         category = FORECAST.get(
-            _plain(_first(values, "forecastcategoryname", "forecastcategory"))
+            plain(first(values, "forecastcategoryname", "forecastcategory"))
         )
         found: dict[Attribute, object] = {
             "stage": name,
             "amount": read.amount(values, "amount", currency),
             "expected_close": read.day(values, "closedate"),
-            "probability": None if probability == self._usual(name) else probability,
-            "category": None if category == self._forecast(name) else category,
+            "probability": None
+            if probability == self._stages.probability(name)
+            else probability,
+            "category": None if category == self._stages.forecast(name) else category,
         }
         there = self.columns[record.kind]
         return {
@@ -359,19 +370,13 @@ class Salesforce(CrmSystem):
             if any(column in there for column in COLUMNS[name])
         }
 
-    def _usual(self, stage: str) -> Decimal | None:
-        return self._stages[stage].probability if stage in self._stages else None
-
-    def _forecast(self, stage: str) -> ForecastCategory | None:
-        return self._stages[stage].forecast_category if stage in self._stages else None
-
     def _owner_changes(self, records: Sequence[CrmRecord]) -> set[tuple[str, str]]:
         """Return when lookups changed by id: they stand there a second time, by name."""
         return {
             (record.values.get("createddate", ""), _attribute(record) or "")
             for record in records
             if record.kind == "OpportunityFieldHistory"
-            and _is_id(record.values.get("newvalue") or record.values.get("oldvalue"))
+            and is_id(record.values.get("newvalue") or record.values.get("oldvalue"))
         }
 
     def _field(
@@ -382,27 +387,54 @@ class Salesforce(CrmSystem):
         *,
         snapshots: bool,
     ) -> None:
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         name = _attribute(record)
-        if name is None or (snapshots and name in IN_SNAPSHOTS):
+        if name is None:
+            self._begin(deal, record)
+            return
+        if snapshots and name in IN_SNAPSHOTS:
+            deal.left_out[record.place] = IN_HISTORY
             return
         new, old = values.get("newvalue"), values.get("oldvalue")
         is_lookup = name in ("owner", "customer")
-        if is_lookup and (values["createddate"], name) in by_id and not _is_id(new or old):
+        if is_lookup and (values["createddate"], name) in by_id and not is_id(new or old):
+            deal.left_out[record.place] = BY_ID
             return
-        at = read.time(values, "createddate", notes=deal.notes.setdefault(record.place, []))
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "createddate")
+        at = needed(
+            read.time(values, "createddate", notes=deal.notes.setdefault(record.place, [])),
+            "createddate",
+        )
         after = {name: self._field_value(name, values, "newvalue", deal.currency)}
         before = {name: self._field_value(name, values, "oldvalue", deal.currency)}
         id = read.text(values, "id") or ""
         actor = read.text(values, "createdbyid")
         deal.steps.append(HistoryRecord(record.place, id, at, actor, after, before))
 
+    def _begin(self, deal: CrmDeal, record: CrmRecord) -> None:
+        """Take from a row that says so when a deal without a record of its own was created."""
+        field = plain(record.values.get("field"))
+        if deal.place is not None or field not in CREATED or deal.opened is not None:
+            deal.left_out[record.place] = UNREAD_FIELD
+            return
+        deal.opened = self.read.time(record.values, "createddate")
+        deal.opened_by = self.read.text(record.values, "createdbyid")
+        deal.place = record.place
+
+    def _role(self, record: CrmRecord) -> ContactRole:
+        read, values = self.read, record.values
+        return ContactRole(
+            record.place,
+            read.text(values, "id") or "",
+            id_text(values.get("contactid"), "contactid"),
+            read.text(values, "role"),
+            read.time(values, "createddate"),
+            read.text(values, "createdbyid"),
+        )
+
     def _field_value(
         self, name: Attribute, values: Mapping[str, Any], column: str, currency: str | None
     ) -> object:
-        read = self._values()
+        read = self.read
         match name:
             case "amount":
                 return read.amount(values, column, currency)
@@ -411,95 +443,23 @@ class Salesforce(CrmSystem):
             case "probability":
                 return read.percent(values, column)
             case "category":
-                return FORECAST.get(_plain(values.get(column)))
+                return FORECAST.get(plain(values.get(column)))
             case _:
                 return read.text(values, column)
 
     def _competitor(self, deal: CrmDeal, record: CrmRecord) -> None:
-        read, values = self._values(), record.values
-        name = read.text(values, "competitorname")
-        if name is None:
-            raise RowError("is empty, and the fact needs it", "competitorname")
+        read, values = self.read, record.values
+        name = needed(read.text(values, "competitorname"), "competitorname")
         at = read.time(values, "createddate")
         id = read.text(values, "id") or name
         fact = CompetitorNamed(competitor=name, note=read.text(values, "strengths"))
         deal.told.append(ToldFact(record.place, id, "competitor_named", fact, at))
 
 
-class _SeenStage:
-    """What records say of a stage that no table defines."""
-
-    def __init__(self) -> None:
-        self._probabilities: Counter[Decimal] = Counter()
-        self._closings: Counter[Category] = Counter()
-        self._forecasts: Counter[ForecastCategory] = Counter()
-        self.order: Decimal | None = None
-
-    def see(self, values: Mapping[str, Any]) -> None:
-        """Note what a record says of the stage it is in."""
-        percent = values.get("probability", "").rstrip("%")
-        if percent.replace(".", "", 1).isdigit() and Decimal(percent) <= Decimal(100):
-            self._probabilities[Decimal(percent) / 100] += 1
-        if "isclosed" in values:
-            closed = values["isclosed"].casefold() in TRUE
-            won = values.get("iswon", "").casefold() in TRUE
-            self._closings[("won" if won else "lost") if closed else "open"] += 1
-        forecast = FORECAST.get(
-            _plain(_first(values, "forecastcategoryname", "forecastcategory"))
-        )
-        if forecast is not None:
-            self._forecasts[forecast] += 1
-        order = values.get("stagesortorder", "")
-        if order.isdigit():
-            self.order = Decimal(order)
-
-    def stage(self, name: str) -> CrmStage:
-        """Return the stage as most records have it."""
-        probability = next((p for p, _ in self._probabilities.most_common(1)), None)
-        forecast = next((f for f, _ in self._forecasts.most_common(1)), None)
-        return CrmStage(
-            name,
-            category=self._category(name),
-            probability=probability,
-            forecast_category=forecast,
-        )
-
-    def _category(self, name: str) -> Category:
-        said = next((c for c, _ in self._closings.most_common(1)), None)
-        return said or closing_category(name)
-
-
-def _place(stage: CrmStage, order: Decimal | None) -> tuple[int, Decimal, Decimal, str]:
-    """Sort open stages first, by their place in the org, else by their probability."""
-    ends = {"open": 0, "won": 1, "after_sales": 2, "lost": 3, "disqualified": 4}
-    unplaced = Decimal(10_000)
-    probability = Decimal(0) if stage.probability is None else stage.probability
-    return (
-        ends[stage.category],
-        unplaced if order is None else order,
-        probability,
-        stage.key,
-    )
-
-
-def _first(values: Mapping[str, Any], *names: str) -> str | None:
-    return next((values[name] for name in names if values.get(name)), None)
-
-
-def _plain(text: object) -> str:
-    return "".join(c for c in str(text or "").casefold() if c.isalnum())
-
-
 def _attribute(record: CrmRecord) -> Attribute | None:
-    return FIELDS.get(_plain(record.values.get("field")))
-
-
-def _is_id(text: object) -> bool:
-    """Return whether a text is an id of Salesforce: digits and letters, a digit first."""
-    plain = str(text or "")
-    return len(plain) in ID_LENGTHS and plain.isalnum() and plain[:1].isdigit()
+    return FIELDS.get(plain(record.values.get("field")))
 
 
 def _number(step: HistoryRecord) -> str:
     """Return what grows with every record Salesforce makes: its id, but for the checksum."""
-    return step.id[:15] if _is_id(step.id) else ""
+    return step.id[:15] if is_id(step.id) else ""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from re import compile as pattern
 from typing import Any, Final, NamedTuple
 
-from salesflow.adapters.importers.crm.chinese_forms import iso_time, plain_number
+from salesflow.adapters.importers.crm.chinese_forms import iso_time, plain_amount, plain_number
 from salesflow.adapters.importers.crm.exports import CrmRecord, plain_name
 from salesflow.adapters.importers.crm.quote_facts import (
     CrmQuote,
@@ -22,7 +22,7 @@ from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
 from salesflow.adapters.importers.crm.zoho.history import AT_ONCE, TimeMeaning
 from salesflow.adapters.importers.crm.zoho.pipelines import ZohoPipelines
 from salesflow.adapters.importers.crm.zoho.tables import canonical_column
-from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.errors import Adjustment, RowError, needed
 from salesflow.adapters.importers.ids import id_text
 from salesflow.domain.deal.quotes import QuoteLine, total_of
 from salesflow.domain.wording import Message, shortened
@@ -269,16 +269,13 @@ class ZohoDeal:
         usual = self._export.pipelines.stages.get(self._home, {}).get(stage)
         expected = usual is not None and probability_of(usual) == probability
         return {
-            "amount": read.amount(_plainly(values, "amount"), "amount", self._currency),
+            "amount": read.amount(plain_amount(values, "amount"), "amount", self._currency),
             "expected_close": read.day(values, "closingdate"),
             "probability": None if expected else probability,
         }
 
     def _stage(self, value: object) -> str:
-        name = _text(value)
-        if name is None:
-            raise RowError("is empty, and the fact needs it", "stage")
-        return self._export.pipelines.value_of(name)
+        return self._export.pipelines.value_of(needed(_text(value), "stage"))
 
     # The stage history: a row is a visit to a stage.
 
@@ -294,8 +291,7 @@ class ZohoDeal:
             deal.left_out[record.place] = Message("is the stage it is in, not left yet")
             self._still_there = True
             return
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "modifiedtime")
+        at = needed(at, "modifiedtime")
         after: dict[Attribute, object] = {
             name: value
             for name, value in self._snapshot(values, stage).items()
@@ -353,7 +349,7 @@ class ZohoDeal:
             steps[number] = step._replace(
                 after={**step.after, "process": home},
                 before={**step.before, "process": was or home},
-                deduced={"process": OF_THIS_ALONE},
+                inferred={"process": OF_THIS_ALONE},
             )
             was = home
 
@@ -365,8 +361,7 @@ class ZohoDeal:
         self._has_beginning |= begins
         notes = deal.notes.setdefault(record.place, [])
         at = self._export.read.time(values, "auditedtime", notes=notes)
-        if at is None:
-            raise RowError("is empty, and the fact needs it", "auditedtime")
+        at = needed(at, "auditedtime")
         after: dict[Attribute, object] = {}
         before: dict[Attribute, object] = {}
         for change in changed_fields(values):
@@ -448,7 +443,7 @@ class ZohoDeal:
             read.time(values, "createdtime"),
             read.time(values, "modifiedtime"),
             lines,
-            read.amount(_plainly(values, "grandtotal"), "grandtotal", currency),
+            read.amount(plain_amount(values, "grandtotal"), "grandtotal", currency),
             read.day(values, "validtill"),
             read.text(values, "createdbyid", "createdby"),
         )
@@ -461,9 +456,3 @@ class _UnknownNameError(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
-
-
-def _plainly(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return an amount without what stands around it."""
-    value = values.get(name)
-    return {name: plain_number(value) if isinstance(value, str) else value}

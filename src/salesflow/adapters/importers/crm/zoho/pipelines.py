@@ -10,14 +10,15 @@ from decimal import Decimal
 from typing import Any, Final
 
 from salesflow.adapters.importers.crm.stages import (
+    CATEGORY_ORDER,
     CrmStage,
     ObservedStage,
     checked_key,
     closing_category,
 )
 from salesflow.adapters.importers.crm.system import CrmPipeline
-from salesflow.adapters.importers.errors import RowError
-from salesflow.domain.process import Category, ForecastCategory
+from salesflow.adapters.importers.errors import needed
+from salesflow.domain.process import ForecastCategory
 
 __all__ = ["ZohoPipelines", "percentage"]
 
@@ -33,13 +34,6 @@ FORECAST: Final[Mapping[str, ForecastCategory]] = {
     "closed": "closed",
     "omitted": "omitted",
     "omit": "omitted",
-}
-ENDS: Final[Mapping[Category, int]] = {
-    "open": 0,
-    "won": 1,
-    "after_sales": 2,
-    "lost": 3,
-    "disqualified": 4,
 }
 HUNDRED: Final = Decimal(100)
 
@@ -106,9 +100,7 @@ class ZohoPipelines:
 
     def see(self, values: Mapping[str, Any]) -> None:
         """Note the pipeline and the stage of a deal, and the probability it has there."""
-        stage = values.get("stage")
-        if stage is None:
-            raise RowError("is empty, and the fact needs it", "stage")
+        stage = needed(values.get("stage"), "stage")
         key = self.value_of(checked_key(str(stage), "stage"))
         seen = self._seen.setdefault(self.key_of(values), {})
         seen.setdefault(key, ObservedStage()).see(percentage(values.get("probability")))
@@ -220,4 +212,4 @@ def _sequence(values: Mapping[str, Any]) -> Decimal:
 def _place(stage: CrmStage, defined: int | None) -> tuple[int, int, int, Decimal, str]:
     probability = Decimal("0.5") if stage.probability is None else stage.probability
     place = 0 if defined is None else defined
-    return ENDS[stage.category], int(defined is None), place, probability, stage.key
+    return CATEGORY_ORDER[stage.category], int(defined is None), place, probability, stage.key

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 
 from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape
 from salesflow.adapters.importers.crm.quote_facts import QUOTE_LABELS
-from salesflow.adapters.importers.crm.reading import NO_CURRENCY, UNNAMED_CURRENCY, ValueReader
 from salesflow.adapters.importers.crm.records import CrmDeal
 from salesflow.adapters.importers.crm.system import (
     CrmContext,
@@ -20,7 +19,6 @@ from salesflow.adapters.importers.crm.system import (
     customer_object,
     refusing,
 )
-from salesflow.adapters.importers.crm.written_days import DayOrder
 from salesflow.adapters.importers.crm.zoho.deal import (
     ZohoDeal,
     ZohoExport,
@@ -38,10 +36,10 @@ from salesflow.adapters.importers.crm.zoho.tables import (
     canonical_record,
 )
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.ids import id_text, object_id
+from salesflow.adapters.importers.ids import id_text
 from salesflow.adapters.importers.numbers import NumberReader
 from salesflow.adapters.importers.times import ReadTime
-from salesflow.domain.customer import ContactPersonAdded, CustomerRegistered
+from salesflow.domain.customer import CustomerRegistered
 from salesflow.domain.event import Fact
 from salesflow.domain.time import Instant
 from salesflow.domain.wording import Message
@@ -57,16 +55,14 @@ class Zoho(CrmSystem):
     needed: ClassVar[tuple[str, ...]] = ("Deal", "DealHistory", "Timeline")
     labels: ClassVar[tuple[str, ...]] = QUOTE_LABELS
     shapes: ClassVar[tuple[TableShape, ...]] = SHAPES
+    numbers = NumberReader(".", ",", ("%",))
 
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
-        self._days = DayOrder()
         self._pipelines = ZohoPipelines()
         self._history = HistoryReading()
         self._ids: dict[str, str | None] = {}
         """Ids of users and accounts by their names; None where several have a name."""
-        self._amounts = self._currencies = False
-        self._reader: ValueReader | None = None
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record by plain API names, whatever its columns are called."""
@@ -89,9 +85,10 @@ class Zoho(CrmSystem):
         """Note pipelines, names, how days are written, and what times of the history mean."""
         values = record.values
         for name in TIMES:
-            self._days.see(str(values.get(name, "")))
+            self.days.see(str(values.get(name, "")))
         for name in ("owner", "createdby", "modifiedby", "accountname"):
             self._name(values.get(f"{name}id"), values.get(name))
+        self.name_owner(values.get("ownerid"), values.get("owner"))
         match record.kind:
             case "Pipeline":
                 self._pipelines.define(values)
@@ -127,29 +124,18 @@ class Zoho(CrmSystem):
     def pipelines(self) -> Sequence[CrmPipeline]:
         """Return every pipeline, and settle what times of the history mean."""
         found = self._pipelines.all()
-        self._reader = ValueReader(
-            self._days.times(),
-            self._days.days(),
-            self.context.zone,
-            self.context.horizon,
-            self.context.currency,
-            NumberReader(".", ",", ("%",)),
-        )
         self._history.decide(self._instant)
         return found
 
-    def assumed(self) -> list[Message]:
-        """Return what the export leaves open."""
-        found = [*self._days.assumed(), *self._history.assumed()]
-        if self._amounts and not self._currencies and self.context.currency is None:
-            found.append(Message(UNNAMED_CURRENCY, code=NO_CURRENCY))
-        return found
+    def left_open(self) -> list[Message]:
+        """Return what times of the history were taken to mean."""
+        return self._history.assumed()
 
     def customer(
         self, id: str, record: CrmRecord
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         """Yield an account, or a contact of one."""
-        read, values = self._values(), record.values
+        read, values = self.read, record.values
         at = read.time(values, "createdtime")
         if record.kind == "Account":
             name = read.text(values, "accountname") or id
@@ -166,14 +152,14 @@ class Zoho(CrmSystem):
         person = id_text(values.get("id"), "id")
         names = (values.get("firstname"), values.get("lastname"))
         full = " ".join(str(name) for name in names if name)
-        added = ContactPersonAdded(
-            person_id=object_id(self.name, person, "person"),
+        yield self.contact_person(
+            person,
+            at,
             name=read.text(values, "fullname") or full or None,
             position=read.text(values, "title"),
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "mobile"),
         )
-        yield f"person/{person}", added, at
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
@@ -185,30 +171,24 @@ class Zoho(CrmSystem):
                 taking.take(record)
         return taking.finished()
 
-    def _values(self) -> ValueReader:
-        assert self._reader is not None, "pipelines() comes first"
-        return self._reader
-
     def _export(self) -> ZohoExport:
         columns = {
             canonical_column("DealHistory", each)
             for each in self.columns.get("DealHistory", ())
         }
-        return ZohoExport(
-            self._values(), self._pipelines, self._history.meaning, self._ids, columns
-        )
+        return ZohoExport(self.read, self._pipelines, self._history.meaning, self._ids, columns)
 
     def _look_at_deal(self, values: Mapping[str, Any]) -> None:
         self._pipelines.see(values)
         self._history.see_deal(str(values.get("id")), values)
-        self._amounts |= "amount" in values
-        self._currencies |= currency_of(values) is not None
+        self.has_amounts |= "amount" in values
+        self.has_currencies |= currency_of(values) is not None
 
     def _look_at_timeline(self, values: Mapping[str, Any]) -> None:
         for change in changed_fields(values):
             if change.name == "expected_close":
                 for value in (change.old, change.new):
-                    self._days.see(str(value or ""))
+                    self.days.see(str(value or ""))
             elif change.name == "stage":
                 for value in (change.old, change.new):
                     self._pipelines.pass_through(value)
@@ -225,7 +205,7 @@ class Zoho(CrmSystem):
 
     def _instant(self, value: object) -> Instant | None:
         try:
-            at = self._values().time({"at": value}, "at")
+            at = self.read.time({"at": value}, "at")
         except RowError:
             return None
         return None if at is None else at.instant

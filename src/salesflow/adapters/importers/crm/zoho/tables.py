@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from salesflow.adapters.importers.crm.chinese_forms import iso_time
-from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name
+from salesflow.adapters.importers.crm.exports import CrmRecord, TableShape, plain_name, used
 
 __all__ = ["SHAPES", "TIMES", "canonical_column", "canonical_record"]
 
@@ -151,10 +151,6 @@ def _used(kind: str, names: str) -> frozenset[str]:
     return frozenset([*plain, *(f"{each}id" for each in plain)])
 
 
-def _plain(names: str) -> frozenset[str]:
-    return frozenset(names.split())
-
-
 OF_VISITS: Final = frozenset(
     _used(
         "DealHistory",
@@ -173,7 +169,7 @@ SHAPES: Final = (
         "StageDefinition",
         ("forecasttype", "displaylabel|displayvalue|actualvalue|name"),
         (),
-        _plain(
+        used(
             "id name displaylabel probability forecastcategory order sequencenumber"
             " actualvalue displayvalue"
         ),
@@ -229,7 +225,7 @@ SHAPES: Final = (
         "Timeline",
         ("auditedtime", "action|fieldhistory|record"),
         (),
-        _plain(
+        used(
             "id action doneby record relatedrecord source type fieldhistory"
             " automationdetails extension"
         ),
