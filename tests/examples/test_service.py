@@ -1,5 +1,6 @@
 """The service of the examples: rows of its own and facts, both or neither, whatever happens."""
 
+import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,7 @@ def halves(url: str) -> list[str]:
     return found
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="its README asks with curl")
 def test_the_readme_is_true_and_rows_agree_with_facts_whatever_happens(
     somebody: Newcomer, database_url: str
 ) -> None:
