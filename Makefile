@@ -49,7 +49,7 @@ test: lint  ## lint, then every test on SQLite and PostgreSQL, with the coverage
 
 torture: install  ## the same properties and crashes, twenty times as hard (TIMES=100: a hundred)
 	SALESFLOW_TORTURE=$(TIMES) $(BIN)/python -m pytest --quiet -o faulthandler_timeout=0 --numprocesses auto \
-		--dist worksteal tests/properties tests/store tests/importing tests/exporting \
+		--dist worksteal tests/properties tests/store tests/importing tests/exporting tests/outbox \
 		tests/cli/test_hostile_commands.py tests/domain/test_impossible_merges.py \
 		tests/test_docs.py::test_a_fact_is_added_by_what_the_document_shows
 

@@ -123,6 +123,7 @@ ENGINE = {
     "history",
     "left_out",
     "log",
+    "outbox",
     "reactors",
     "rebuild",
     "record",

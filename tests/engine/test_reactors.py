@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 import sqlalchemy as sa
 
+from databases import tamper
 from reactor_worker import acted, written
 from salesflow import STANDARD, Customer, Deal, Reactor, SalesFlow
 from salesflow.adapters.database.database import Database
@@ -25,7 +26,7 @@ from salesflow.domain.deal.outcomes import DealLost, DealWon
 from salesflow.domain.event import Event, FactRetracted
 from salesflow.engine import reactors as reacting
 from salesflow.engine.reactors import Reacted, Reactors
-from salesflow.errors import InputError, ReactorError
+from salesflow.errors import HistoryError, InputError, ReactorError
 
 TESTS = Path(__file__).parent.parent
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -192,6 +193,67 @@ def test_what_a_reactor_writes_and_its_position_are_one_transaction(database_url
         fails = False
         flow.reactors.catch_up()
         assert rows(flow) == [(flow.log.head().position,)]
+
+
+def test_a_reactor_may_write_a_page_at_once_and_its_position_with_it(database_url: str) -> None:
+    fails, pages = True, list[int]()
+
+    def write(events: Sequence[Event], connection: sa.Connection) -> None:
+        for event in events:
+            connection.execute(
+                sa.text("INSERT INTO noted VALUES (:at)"), {"at": event.position}
+            )
+        pages.append(len(events))
+        if fails:
+            raise ValueError("after the rows were written")
+
+    reactors = [Reactor("index", {ContactLogged}, write_page=write)]
+    with SalesFlow(database_url, reactors=reactors) as flow:
+        with flow.log.database.begin() as connection:
+            connection.execute(sa.text("CREATE TABLE noted (at INTEGER)"))
+        calls = called(flow, 7)
+        with pytest.raises(ReactorError, match="after the rows were written"):
+            flow.reactors.catch_up()
+        assert rows(flow) == []
+        fails = False
+        assert flow.reactors.advance("index")
+        assert not flow.reactors.advance("index")
+        flow.reactors.catch_up()
+        assert rows(flow) == [(call.position,) for call in calls]
+        assert pages == [7, 7]
+        flow.rebuild()
+        flow.reactors.catch_up()
+        assert len(rows(flow)) == 7
+
+
+def test_a_page_ends_before_what_cannot_be_read(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reacting, "PAGE_EVENTS", 4)
+    given: list[int] = []
+
+    def write(events: Sequence[Event], _: sa.Connection) -> None:
+        given.extend(event.position for event in events)
+
+    with SalesFlow(sqlite_url) as flow:
+        calls = called(flow, 6)
+    wrong = calls[3]
+    tamper(
+        sqlite_url,
+        "UPDATE salesflow_events SET topic = 'deal.contact_logged:99'"
+        f" WHERE position = {wrong.position}",
+    )
+    index = Reactor("index", {ContactLogged}, write_page=write, after=0)
+    with SalesFlow(sqlite_url, reactors=[index]) as flow:
+        for _ in range(2):
+            with pytest.raises(HistoryError, match=f"position {wrong.position}"):
+                flow.reactors.catch_up()
+        assert given == [call.position for call in calls[:3]]
+        assert flow.reactors.positions() == {"index": wrong.position - 1}
+        with flow.session(actor="ann") as s:
+            s.retract(wrong.event_id, because="damaged")
+        flow.reactors.catch_up()
+        assert given[:6] == [call.position for call in (*calls[:3], *calls[4:])] + given[5:6]
 
 
 def rows(flow: SalesFlow) -> list[tuple[int]]:
@@ -449,7 +511,7 @@ def test_tenants_have_reactors_of_their_own(database_url: str) -> None:
 def test_a_reactor_needs_a_name_of_its_own_and_one_thing_to_do() -> None:
     def act(_: Event) -> None: ...
 
-    with pytest.raises(InputError, match="either `act` or `write`"):
+    with pytest.raises(InputError, match="either `act`, `write` or `write_page`"):
         Reactor("mail", {DealLost})
     with pytest.raises(InputError, match="a name of 1 to 100"):
         Reactor("", {DealLost}, act=act)

@@ -20,6 +20,7 @@ __all__ = [
     "COLUMNS",
     "DATABASE",
     "IMPORT",
+    "OUTBOX",
     "REACTOR",
     "REBUILD",
     "SLOW_SECONDS",
@@ -45,6 +46,7 @@ IMPORT: Final = logging.getLogger("salesflow.import")
 LEFT_OUT: Final = logging.getLogger("salesflow.left_out")
 COLUMNS: Final = logging.getLogger("salesflow.columns")
 REACTOR: Final = logging.getLogger("salesflow.reactor")
+OUTBOX: Final = logging.getLogger("salesflow.outbox")
 
 Progress = Callable[[int, int], None]
 """Called while something goes on: with how far it has come, and how far it will go."""

@@ -79,6 +79,11 @@ def _of(home: str, *methods: str) -> dict[str, ThingCommand]:
     return {each.replace("_", "-"): ThingCommand(home, each) for each in methods}
 
 
+def _in(module: str, *functions: str) -> dict[str, str]:
+    """Name commands of a module as its functions are called."""
+    return {each: f"{HOME}{module}:{each}" for each in functions}
+
+
 DOMAIN: Final = "salesflow.domain."
 DEAL: Final = f"{DOMAIN}deal:Deal"
 CUSTOMER: Final = f"{DOMAIN}customer:Customer"
@@ -127,10 +132,7 @@ COMMANDS: Final = CommandGroup(
         ),
         "pull": CommandGroup(
             "Fetch an export from the interface of a system into a folder.",
-            {
-                "zoho": f"{HOME}imports.pulls:zoho",
-                "fxiaoke": f"{HOME}imports.pulls:fxiaoke",
-            },
+            _in("imports.pulls", "zoho", "fxiaoke"),
         ),
         "export": CommandGroup(
             "Export the log, read tables and histories for other tools.",
@@ -146,8 +148,7 @@ COMMANDS: Final = CommandGroup(
             "Look at deals at any past moment, and record what happens to one.",
             {
                 "list": QUESTION_HOMES["deals"],
-                "show": f"{HOME}deal.commands:show",
-                "history": f"{HOME}deal.commands:history",
+                **_in("deal.commands", "show", "history"),
                 "replay": f"{HOME}deal.commands:replay_deal",
                 **_of(
                     DEAL,
@@ -302,20 +303,21 @@ COMMANDS: Final = CommandGroup(
                 "evaluate": f"{HOME}recording.alert:evaluate",
             },
         ),
+        "outbox": CommandGroup(
+            "Tell other systems of what is recorded.",
+            {
+                "list": f"{HOME}outbox.commands:list_waiting",
+                **_in("outbox.commands", "deliver", "dead", "resend", "skip", "status"),
+            },
+        ),
         "log": f"{HOME}admin.log:log",
-        "status": f"{HOME}admin.status:status",
         "check": f"{HOME}admin.check:check",
-        "rebuild": f"{HOME}admin.status:rebuild",
-        "backup": f"{HOME}admin.status:backup",
-        "restore": f"{HOME}exports.log:restore",
-        "digest": f"{HOME}exports.log:digest",
-        "project": f"{HOME}admin.project:project",
+        **_in("admin.status", "status", "rebuild", "backup"),
+        **_in("exports.log", "restore", "digest"),
+        **_in("admin.project", "project", "sql"),
         "upgrade": f"{HOME}admin.lake:upgrade",
         "retract": f"{HOME}admin.retract:retract",
-        "sql": f"{HOME}admin.project:sql",
-        "clock": CommandGroup(
-            "The clock behind the log.", {"accept": f"{HOME}admin.status:accept"}
-        ),
+        "clock": CommandGroup("The clock behind the log.", _in("admin.status", "accept")),
         "process": CommandGroup(
             "The published sales processes.",
             {

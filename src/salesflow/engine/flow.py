@@ -72,6 +72,7 @@ from salesflow.projections.table import Fold, ReadTable
 
 if TYPE_CHECKING:
     from salesflow.engine.exports import Exports
+    from salesflow.engine.outbox import Outbox
 
 __all__ = [
     "INITIALIZE",
@@ -262,6 +263,13 @@ class SalesFlow(CommandRunner):
         if self._reactors is None:
             self._reactors = Reactors(self.log, {})
         return self._reactors
+
+    @property
+    def outbox(self) -> "Outbox":
+        """What tells other systems of what is recorded, and what waits for them."""
+        from salesflow.engine.outbox import Outbox  # loaded when something goes out
+
+        return Outbox(self.log)
 
     @property
     def exports(self) -> "Exports":

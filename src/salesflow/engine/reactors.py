@@ -11,7 +11,8 @@ the order of the log, and no rebuild moves it back. `act` is called at least onc
 event, and once only unless a worker was killed, took longer than its lease or could not reach
 the database afterwards; the event's id is the key by which a receiver knows one it has had.
 `write` is given a connection and called exactly once: what it writes there and the new position
-are one transaction.
+are one transaction. `write_page` is the same for all events of a page of the log at once, for
+what would be slow one by one.
 
 Leaves out time in the world: what happened long ago is given when it is recorded.
 """
@@ -42,7 +43,7 @@ from salesflow.domain.values import is_blank, shown
 from salesflow.engine.worker import follow_until
 from salesflow.errors import BusyError, HistoryError, InputError, ReactorError
 
-__all__ = ["Reacted", "Reactor", "Reactors", "reactors_by_name"]
+__all__ = ["PAGE_EVENTS", "Reacted", "Reactor", "Reactors", "concerns", "reactors_by_name"]
 
 
 PAGE_EVENTS = 500
@@ -61,13 +62,14 @@ class Reactor:
 
     A retraction of such a fact reaches it as well, without being named. It begins at the head
     of the log when it is first registered, or behind the position `after` (0: at the very
-    beginning). Either `act` or `write` says what it does; see the module.
+    beginning). Either `act`, `write` or `write_page` says what it does; see the module.
     """
 
     name: str = field(kw_only=False)
     facts: Collection[type[Fact]] = field(kw_only=False)
     act: Callable[[Event], object] | None = None
     write: Callable[[Event, Connection], object] | None = None
+    write_page: Callable[[Sequence[Event], Connection], object] | None = None
     after: int | None = None
     lease_seconds: float = LEASE_SECONDS
     """How long `act` may take before another worker takes its place."""
@@ -77,13 +79,7 @@ class Reactor:
         name: object = self.name
         if not isinstance(name, str) or is_blank(name) or len(name) > NAME_LENGTH_MAX:
             raise InputError(f"a reactor needs a name of 1 to {NAME_LENGTH_MAX} characters")
-        if (self.act is None) == (self.write is None):
-            raise InputError(f"reactor {name!r} needs either `act` or `write`")
-        if self.act is not None:
-            ensure_callable(self.act, f"`act` of reactor {name!r}", "an event")
-        if self.write is not None:
-            what = f"`write` of reactor {name!r}"
-            ensure_callable(self.write, what, "an event", "a connection")
+        self._ensure_one_action(name)
         self._ensure_valid_numbers()
         facts: object = self.facts
         if not isinstance(facts, Collection) or not all(map(_is_fact, facts)):
@@ -91,6 +87,18 @@ class Reactor:
                 f"reactor {name!r} reacts to {shown(facts)}; name classes of facts,"
                 " as in [DealWon]"
             )
+
+    def _ensure_one_action(self, name: str) -> None:
+        actions = {
+            "act": (self.act, ("an event",)),
+            "write": (self.write, ("an event", "a connection")),
+            "write_page": (self.write_page, ("events", "a connection")),
+        }
+        given = {key: each for key, each in actions.items() if each[0] is not None}
+        if len(given) != 1:
+            raise InputError(f"reactor {name!r} needs either `act`, `write` or `write_page`")
+        [(key, (action, takes))] = given.items()
+        ensure_callable(action, f"`{key}` of reactor {name!r}", *takes)
 
     def _ensure_valid_numbers(self) -> None:
         after, lease = self.after, self.lease_seconds
@@ -175,6 +183,21 @@ class Reactors:
         for error in filter(None, tried):
             raise error
 
+    def advance(self, name: str) -> bool:
+        """Let one reactor go on by a page of the log; say whether it has moved.
+
+        It has not when it is level with the log, or when another worker was first.
+
+        Raises:
+            ReactorError: when it stopped at an event.
+            HistoryError: when it stands before an event that cannot be read.
+        """
+        reactor = self._reactors[name]
+        with self._log.database.whole():
+            position = self._positions.all()[name]
+            page = self._log.page(position, PAGE_EVENTS)
+            return bool(page) and self._take_page(reactor, position, page, Flag()) is not None
+
     def follow(
         self,
         *,
@@ -223,46 +246,58 @@ class Reactors:
         return None
 
     def _go_on(self, reactor: Reactor, stop: Flag) -> None:
-        name, goal = reactor.name, self._log.head().position
-        position = self._positions.all()[name]
-        while position < goal:
+        goal = self._log.head().position
+        position: int | None = self._positions.all()[reactor.name]
+        while position is not None and position < goal and not stop.is_set():
             page = self._log.page(position, PAGE_EVENTS)
-            for event in page:
-                if stop.is_set():
-                    return
-                if self._concerns(reactor, event):
-                    if not self._deliver(reactor, position, event):
-                        return  # another worker acts on it, or has
-                    position = event.position
-            last = page[-1].position
-            if position < last:
-                with self._log.database.begin() as connection:
-                    if not self._positions.move(connection, name, position, last):
-                        return
-                position = last
+            position = self._take_page(reactor, position, page, stop)
 
-    def _concerns(self, reactor: Reactor, event: Event) -> bool:
-        """Return whether a reactor listens to a fact, or to the one it takes back."""
-        fact = event.fact
-        if isinstance(fact, UnreadableFact):
-            return self._may_concern(reactor, event, fact)
-        while isinstance(fact, FactRetracted) and FactRetracted not in reactor.facts:
-            named, stream = fact.event_id, self._log.stream(event.stream_id)
-            fact = next(each.fact for each in stream if each.event_id == named)
-        return type(fact) in reactor.facts
+    def _take_page(
+        self, reactor: Reactor, position: int, page: Sequence[Event], stop: Flag
+    ) -> int | None:
+        """Let a reactor go on over a page; None when it was stopped, or another was first."""
+        if reactor.write_page is not None:
+            return self._write_page(reactor, position, page)
+        for event in page:
+            if stop.is_set():
+                return None
+            if concerns(self._log, reactor, event):
+                if not self._deliver(reactor, position, event):
+                    return None  # another worker acts on it, or has
+                position = event.position
+        return self._move_over(reactor, position, page[-1].position)
 
-    def _may_concern(self, reactor: Reactor, event: Event, fact: UnreadableFact) -> bool:
-        """Stop a reactor that may listen to what cannot be read, until it is retracted.
+    def _write_page(self, reactor: Reactor, position: int, page: Sequence[Event]) -> int | None:
+        """Hand a reactor what concerns it of a page, up to what cannot be read."""
+        concerned: list[Event] = []
+        last, wrong = position, None
+        for event in page:
+            try:
+                if concerns(self._log, reactor, event):
+                    concerned.append(event)
+            except HistoryError as error:
+                wrong = error
+                break
+            last = event.position
+        moved = self._move_over(reactor, position, last, concerned)
+        if wrong is not None and moved is not None:
+            raise wrong
+        return moved
 
-        Raises:
-            HistoryError: with stream, version and position.
-        """
-        known = self._log.catalogue.class_of(fact.stored)
-        if known is None or known in reactor.facts:
-            wrong = first_unreadable(self._log.stream(event.stream_id))
-            if wrong is not None and wrong.position <= event.position:
-                raise HistoryError(unreadable_message(wrong))
-        return False
+    def _move_over(
+        self, reactor: Reactor, position: int, last: int, concerned: Sequence[Event] = ()
+    ) -> int | None:
+        """Move a reactor on, and let it write what it was handed in the same transaction."""
+        if position == last:
+            return position
+        with self._log.database.begin() as connection:
+            if not self._positions.move(connection, reactor.name, position, last):
+                return None
+            if concerned:
+                assert reactor.write_page is not None
+                write = partial(reactor.write_page, concerned, connection)
+                _call(write, reactor, concerned[0])
+        return last
 
     def _deliver(self, reactor: Reactor, position: int, event: Event) -> bool:
         """Return one event to a reactor; False when another worker was first."""
@@ -290,6 +325,35 @@ class Reactors:
         finally:
             settled = self._positions.settle(reactor.name, position, holder, after)
         return settled
+
+
+def concerns(log: EventLog, reactor: Reactor, event: Event) -> bool:
+    """Return whether a reactor listens to a fact, or to the one it takes back.
+
+    Raises:
+        HistoryError: when it may listen to what cannot be read, until that is retracted.
+    """
+    fact = event.fact
+    if isinstance(fact, UnreadableFact):
+        return _may_concern(log, reactor, event, fact)
+    while isinstance(fact, FactRetracted) and FactRetracted not in reactor.facts:
+        named, stream = fact.event_id, log.stream(event.stream_id)
+        fact = next(each.fact for each in stream if each.event_id == named)
+    return type(fact) in reactor.facts
+
+
+def _may_concern(log: EventLog, reactor: Reactor, event: Event, fact: UnreadableFact) -> bool:
+    """Stop a reactor that may listen to what cannot be read, until it is retracted.
+
+    Raises:
+        HistoryError: with stream, version and position.
+    """
+    known = log.catalogue.class_of(fact.stored)
+    if known is None or known in reactor.facts:
+        wrong = first_unreadable(log.stream(event.stream_id))
+        if wrong is not None and wrong.position <= event.position:
+            raise HistoryError(unreadable_message(wrong))
+    return False
 
 
 def _call(action: Callable[[], object], reactor: Reactor, event: Event) -> None:

@@ -54,6 +54,10 @@ __all__ = [
 ]
 
 
+OUTBOX_TABLES: Final = (
+    *("salesflow_outbox", "salesflow_outbox_queues", "salesflow_outbox_endpoints"),
+)
+"""What the outbox keeps beside the log; see `adapters/outbox/store.py`."""
 VIEW_FORM = 2
 """Raise it whenever a view of the same revision would read differently."""
 
@@ -89,6 +93,7 @@ def select_at(table: ReadTable, read_point: ReadPoint) -> str:
 
 def _ensure_free_names(tables: Iterable[ReadTable]) -> None:
     taken = {*STORE.tables, PROJECTIONS.name, REACTORS.name, EVENT_VIEW, STANDING_VIEW}
+    taken |= {*OUTBOX_TABLES}
     taken |= {table.name for table in tables}
     for table in tables:
         if table.view in taken:

@@ -29,6 +29,7 @@ __all__ = [
     "ProgressPrinter",
     "project",
     "sql",
+    "stopping",
 ]
 
 
@@ -53,7 +54,7 @@ def project(
                 context.screen.line(each.sentence(context.language), "yellow")
             context.screen.line(_as_line(context, flow, found))
         return
-    with _stopping() as stop, context.open() as flow:
+    with stopping() as stop, context.open() as flow:
         with suppress(ProjectionError, HistoryError, BusyError):  # followed up on below
             _catch_up(context, flow, stop)
         flow.follow(stop=stop, on_caught_up=ProgressPrinter(context, flow).tell)
@@ -71,7 +72,7 @@ def _catch_up(context: CommandContext, flow: "SalesFlow", stop: Flag) -> "tuple[
 
 
 @contextmanager
-def _stopping() -> Iterator[Flag]:
+def stopping() -> Iterator[Flag]:
     """Take Ctrl-C and SIGTERM as a wish to stop after the batch at hand; twice, at once."""
     stop = Flag()
 

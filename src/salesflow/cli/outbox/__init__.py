@@ -1,0 +1,1 @@
+"""Commands of the outbox: deliver what was recorded, see what waits, help what is dead."""

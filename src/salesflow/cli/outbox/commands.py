@@ -1,0 +1,369 @@
+"""`salesflow outbox`: tells other systems of what is recorded, and shows what waits for them.
+
+`deliver` sends what is due and ends, as a job does: with 0 when all of it was taken, with 1
+when something waits to be tried again or is dead. With `--follow` it is a worker, which Ctrl-C
+and SIGTERM end with 0 once what is on its way has come to its end.
+"""
+
+import sys
+from pathlib import Path
+from threading import Event as Flag
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Final
+from zoneinfo import ZoneInfo
+
+import typer
+
+from salesflow.cli.admin.project import stopping
+from salesflow.cli.context import CommandContext, with_context
+from salesflow.domain.time import FOREVER, Instant, from_instant
+from salesflow.presentation.fields import Json
+from salesflow.presentation.format import NO_VALUE, local_time
+from salesflow.presentation.messages import say, say_count
+from salesflow.presentation.table import TableOfView
+
+if TYPE_CHECKING:
+    from salesflow.adapters.outbox.endpoints import Endpoint
+    from salesflow.adapters.outbox.store import Waiting
+    from salesflow.engine import SalesFlow
+    from salesflow.engine.outbox import Delivered, EndpointStanding
+
+__all__ = ["dead", "deliver", "list_waiting", "resend", "skip", "status"]
+
+
+LINE_SECONDS: Final = 1.0
+"""A worker that has much to deliver tells of it so often."""
+
+EndpointsFile = Annotated[
+    Path,
+    typer.Option(
+        "--endpoints",
+        metavar="FILE",
+        help="Where messages go: a TOML file, see docs/outbox.md.",
+        show_default=False,
+    ),
+]
+OneEndpoint = Annotated[
+    str | None, typer.Option("--endpoint", help="Of this endpoint alone.", show_default=False)
+]
+NamedEndpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Name of an endpoint.")]
+Limit = Annotated[int, typer.Option("--limit", help="So many at most.", min=1)]
+
+
+@with_context
+def deliver(
+    context: CommandContext,
+    endpoints: EndpointsFile,
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Stay, and deliver until Ctrl-C or SIGTERM.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Show what would be sent next, and send nothing."),
+    ] = False,
+    limit: Limit = 50,
+) -> None:
+    """Tell other systems of what was recorded: webhooks, signed, in order per deal."""
+    from salesflow.engine.outbox import read_endpoints
+
+    wanted = read_endpoints(endpoints)
+    if dry_run:
+        with context.open() as flow:
+            _show_preview(context, flow, wanted, limit)
+        return
+    with stopping() as stop, context.open() as flow:
+        if follow:
+            printer = DeliveryPrinter(context)
+            flow.outbox.deliver(wanted, follow=True, stop=stop, on_delivered=printer.tell)
+            printer.end()
+            return
+        _deliver_once(context, flow, wanted, stop)
+
+
+def _deliver_once(
+    context: CommandContext, flow: "SalesFlow", endpoints: "tuple[Endpoint, ...]", stop: Flag
+) -> None:
+    """Deliver what is due; leave with 1 where something is left."""
+    with context.screen.progress(context.screen.word("Delivered")) as bar:
+
+        def show(found: "Delivered") -> None:
+            done = sum(found.delivered.values())
+            bar(done, max(done, goal))
+
+        goal = sum(each.waiting + each.lag for each in flow.outbox.standings())
+        found = flow.outbox.deliver(endpoints, stop=stop, on_delivered=show)
+    names = {each.name for each in endpoints}
+    stands = [each for each in flow.outbox.standings() if each.endpoint in names]
+    context.screen.json({**_as_json(found), "endpoints": [_standing(s) for s in stands]})
+    context.screen.table(_delivered_table(context, found, stands))
+    if found.problems or any(each.waiting + each.dead for each in stands):
+        raise typer.Exit(1)
+
+
+@with_context
+def status(context: CommandContext) -> None:
+    """Say how every endpoint stands: what waits, what is dead, what went wrong last."""
+    with context.open() as flow:
+        stands, zone = flow.outbox.standings(), flow.settings().timezone
+    context.screen.json([_standing(each) for each in stands])
+    if not stands:
+        context.screen.line(say("nothing was ever delivered from here", context.language))
+        return
+    rows = tuple(
+        (
+            each.endpoint,
+            f"{each.row.delivered:,}",
+            f"{each.waiting:,}",
+            f"{each.dead:,}",
+            f"{each.held:,}",
+            f"{each.lag:,}",
+            _time(each.row.last_delivered, zone),
+            _state(context, each, zone),
+        )
+        for each in stands
+    )
+    columns = (
+        *("Endpoint", "Delivered", "Waiting", "Dead", "Held back", "Lag"),
+        *("Last delivered", "State"),
+    )
+    notes = () if not any(each.dead for each in stands) else (_way_out(context),)
+    context.screen.table(TableOfView("Outbox", columns, rows, notes=notes))
+
+
+@with_context
+def list_waiting(
+    context: CommandContext, endpoint: OneEndpoint = None, limit: Limit = 50
+) -> None:
+    """List the messages that are not delivered yet, the first ones."""
+    with context.open() as flow:
+        found, zone = flow.outbox.waiting(endpoint, limit), flow.settings().timezone
+    context.screen.json([_message(each) for each in found])
+    rows = tuple(
+        (
+            each.endpoint,
+            each.type,
+            each.ordering_key,
+            context.screen.word("dead") if each.dead_since is not None else "",
+            f"{each.tries}",
+            NO_VALUE if each.due >= FOREVER else _time(each.due, zone),
+            say(each.failure or "", context.language),
+            each.id,
+        )
+        for each in found
+    )
+    columns = (
+        *("Endpoint", "Type", "About", "State", "Attempts", "Next attempt"),
+        *("Failure", "Message ID"),
+    )
+    context.screen.table(TableOfView("Waiting messages", columns, rows))
+
+
+@with_context
+def dead(context: CommandContext, endpoint: OneEndpoint = None, limit: Limit = 50) -> None:
+    """List the messages that were given up, and how many each holds back."""
+    with context.open() as flow:
+        found, zone = flow.outbox.dead(endpoint, limit), flow.settings().timezone
+    context.screen.json([{**_message(each), "held": each.held} for each in found])
+    rows = tuple(
+        (
+            each.endpoint,
+            each.type,
+            each.ordering_key,
+            _time(each.dead_since, zone),
+            f"{each.tries}",
+            f"{each.held:,}",
+            say(each.failure or "", context.language),
+            each.id,
+        )
+        for each in found
+    )
+    columns = (
+        *("Endpoint", "Type", "About", "Dead since", "Attempts", "Held back"),
+        *("Failure", "Message ID"),
+    )
+    notes = (_way_out(context),) if found else ()
+    context.screen.table(TableOfView("Dead messages", columns, rows, notes=notes))
+
+
+@with_context
+def resend(
+    context: CommandContext,
+    endpoint: NamedEndpoint,
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[MESSAGE]...", help="Ids of messages; all without one."),
+    ] = None,
+) -> None:
+    """Let dead messages be sent again, and an endpoint that is switched off be asked again."""
+    with context.open() as flow:
+        found = flow.outbox.resend(endpoint, ids or ())
+    context.screen.json({"endpoint": endpoint, "resent": [each.id for each in found]})
+    one = "{count:,} message is sent again by the next `salesflow outbox deliver`"
+    many = "{count:,} messages are sent again by the next `salesflow outbox deliver`"
+    context.screen.line(say_count(one, many, len(found), context.language))
+
+
+@with_context
+def skip(
+    context: CommandContext,
+    endpoint: NamedEndpoint,
+    ids: Annotated[list[str], typer.Argument(metavar="MESSAGE...", help="Ids of messages.")],
+) -> None:
+    """Delete dead messages unsent, so that those behind them of the same deal go on."""
+    with context.open() as flow:
+        found = flow.outbox.skip(endpoint, ids)
+    context.screen.json({"endpoint": endpoint, "skipped": [each.id for each in found]})
+    one = "{count:,} message was skipped, and is never sent"
+    many = "{count:,} messages were skipped, and are never sent"
+    context.screen.line(say_count(one, many, len(found), context.language))
+
+
+class DeliveryPrinter:
+    """Tells how far a worker has come, a line a second at most, at once also into a pipe."""
+
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
+        self._told = 0.0
+        self._problems: dict[str, str] = {}
+        self._untold: Delivered | None = None
+
+    def tell(self, found: "Delivered") -> None:
+        """Tell how far it has come, and what went wrong only once."""
+        self._untold = found
+        if found.problems == self._problems and monotonic() < self._told + LINE_SECONDS:
+            return
+        self.end()
+
+    def end(self) -> None:
+        """Tell what was not told yet."""
+        found, screen = self._untold, self._context.screen
+        if found is None:
+            return
+        screen.json_line(_as_json(found))
+        for name, text in found.problems.items():
+            if self._problems.get(name) != text:
+                screen.line(f"{name}: {say(text, self._context.language)}", "yellow")
+        parts = [f"{name} {count:,}" for name, count in found.delivered.items()]
+        screen.line(f"{screen.word('Delivered')} {', '.join(parts)}")
+        self._problems, self._told, self._untold = found.problems, monotonic(), None
+        sys.stdout.flush()
+
+
+def _show_preview(
+    context: CommandContext, flow: "SalesFlow", endpoints: "tuple[Endpoint, ...]", limit: int
+) -> None:
+    found, zone = flow.outbox.preview(endpoints, limit), flow.settings().timezone
+    context.screen.json(
+        [{"endpoint": each.endpoint, "event": each.message.to_cloud_event()} for each in found]
+    )
+    rows = tuple(
+        (
+            each.endpoint,
+            each.message.type,
+            each.message.subject,
+            local_time(each.message.time, zone),
+            local_time(each.message.recorded_at, zone),
+            each.message.id,
+        )
+        for each in found
+    )
+    columns = ("Endpoint", "Type", "About", "Occurred", "Recorded", "Message ID")
+    notes = (say("nothing was sent", context.language),)
+    context.screen.table(TableOfView("What would be sent next", columns, rows, notes=notes))
+
+
+def _delivered_table(
+    context: CommandContext, found: "Delivered", stands: "list[EndpointStanding]"
+) -> TableOfView:
+    rows = tuple(
+        (
+            each.endpoint,
+            f"{found.delivered[each.endpoint]:,}",
+            f"{found.failed[each.endpoint]:,}",
+            f"{each.waiting:,}",
+            f"{each.dead:,}",
+            f"{each.held:,}",
+            say(found.problems.get(each.endpoint, ""), context.language),
+        )
+        for each in stands
+    )
+    columns = (
+        *("Endpoint", "Delivered", "Failed attempts", "Waiting", "Dead", "Held back"),
+        "Failure",
+    )
+    notes = () if not any(each.dead for each in stands) else (_way_out(context),)
+    return TableOfView("Outbox", columns, rows, notes=notes)
+
+
+def _way_out(context: CommandContext) -> str:
+    return say(
+        "a dead message holds back what comes after it of the same deal; `salesflow outbox"
+        " dead` lists them, `resend` sends them again, `skip` leaves them out",
+        context.language,
+    )
+
+
+def _state(context: CommandContext, stand: "EndpointStanding", zone: ZoneInfo) -> str:
+    row, language = stand.row, context.language
+    failure = say(row.failure or "", language)
+    if row.off_since is not None:
+        return say(
+            "switched off at {when}, since it wants no more messages; `salesflow outbox resend"
+            " {name}` asks it again",
+            language,
+            when=_time(row.off_since, zone),
+            name=stand.endpoint,
+        )
+    if row.pauses:
+        when = _time(row.paused_until, zone)
+        return say("rests until {when}: {failure}", language, when=when, failure=failure)
+    return failure if row.failures else context.screen.word("works")
+
+
+def _time(at: Instant | None, zone: ZoneInfo) -> str:
+    return NO_VALUE if at is None else local_time(from_instant(at), zone, exact=False)
+
+
+def _iso(at: Instant | None) -> str | None:
+    return None if at is None or at >= FOREVER else from_instant(at).isoformat()
+
+
+def _as_json(found: "Delivered") -> dict[str, Json]:
+    return {
+        "delivered": dict(found.delivered),
+        "failed": dict(found.failed),
+        "problems": {name: str(text) for name, text in found.problems.items()},
+    }
+
+
+def _standing(stand: "EndpointStanding") -> dict[str, Json]:
+    row = stand.row
+    return {
+        "endpoint": stand.endpoint,
+        "position": stand.position,
+        "lag": stand.lag,
+        "waiting": stand.waiting,
+        "dead": stand.dead,
+        "held": stand.held,
+        "delivered": row.delivered,
+        "skipped": row.skipped,
+        "last_delivered": _iso(row.last_delivered),
+        "failures": row.failures,
+        "rests_until": _iso(row.paused_until) if row.pauses else None,
+        "off_since": _iso(row.off_since),
+        "failure": None if row.failure is None else str(row.failure),
+    }
+
+
+def _message(waiting: "Waiting") -> dict[str, Json]:
+    return {
+        "endpoint": waiting.endpoint,
+        "id": waiting.id,
+        "type": waiting.type,
+        "ordering_key": waiting.ordering_key,
+        "attempts": waiting.tries,
+        "next_attempt": _iso(waiting.due),
+        "dead_since": _iso(waiting.dead_since),
+        "failure": None if waiting.failure is None else str(waiting.failure),
+    }
