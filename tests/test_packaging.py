@@ -114,7 +114,7 @@ def test_an_extra_installs_what_is_missing_without_it(told: Message) -> None:
 
 def test_an_extra_that_is_missing_is_named_in_chinese_too() -> None:
     promised = [text for text in said_by_the_package() if PROMISE(text)]
-    assert len(promised) == 10
+    assert len(promised) == 12
     assert [text for text in promised if text not in messages()] == []
 
 

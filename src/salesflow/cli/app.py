@@ -304,8 +304,9 @@ COMMANDS: Final = CommandGroup(
             },
         ),
         "outbox": CommandGroup(
-            "Tell other systems of what is recorded.",
+            "Tell other systems of what is recorded, and of what changed.",
             {
+                **_in("outbox.reports", "due", "report", "reports"),
                 "list": f"{HOME}outbox.commands:list_waiting",
                 **_in("outbox.commands", "deliver", "dead", "resend", "skip", "status"),
             },

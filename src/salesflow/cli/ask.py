@@ -11,7 +11,17 @@ import re
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    NamedTuple,
+    Union,
+    get_args,
+    get_origin,
+)
 from uuid import UUID
 
 import typer
@@ -25,6 +35,7 @@ from salesflow.cli.context import (
     CommandParameter,
     CompareTo,
     KnownAt,
+    Position,
     Screen,
     day_text,
     parse_moment,
@@ -79,6 +90,31 @@ Brief = Annotated[
 ]
 
 
+class MomentTyped(NamedTuple):
+    """The moment of a question, as it was typed."""
+
+    as_of: str | None
+    known_at: str | None
+    position: int | None
+    """Where the log stood when it was answered before."""
+
+    def moment(self, flow: "SalesFlow") -> Moment | None:
+        """Return the whole moment; None where no position was named."""
+        if self.position is None or self.as_of is None or self.known_at is None:
+            return None
+        timezone = flow.settings().timezone
+        as_of, known = (instant_of(each, timezone) for each in (self.as_of, self.known_at))
+        return Moment.at(as_of, known, position=self.position, revision=1)
+
+
+def _ensure_whole(as_of: str | None, known_at: str | None, position: int | None) -> None:
+    if position is not None and (as_of is None or known_at is None):
+        raise InputError(
+            "--position says where the log stood at a whole moment; name --as-of and --known-at"
+            " too"
+        )
+
+
 def command_of(question: QuestionClass) -> Callable[..., None]:
     """Make the command of a question."""
 
@@ -87,17 +123,19 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         as_of: str | None,
         known_at: str | None,
         compare_to: str | None,
+        position: int | None,
         brief: bool,
         **given: object,
     ) -> None:
+        _ensure_whole(as_of, known_at, position)
         with context.open() as flow:
             asked = question_asked(question, given, flow, known_at)
             then = (None, None) if compare_to is None else parse_moment(compare_to)
+            now = MomentTyped(as_of, known_at, position)
             try:
                 if then[0] is None:
-                    _show_answer(context, flow, asked, as_of, known_at, brief=brief)
+                    _show_answer(context, flow, asked, now, brief=brief)
                 else:
-                    now = (as_of, known_at)
                     _show_both_answers(context, flow, asked, now, then, brief=brief)
             except NotFoundError as error:
                 raise _with_later(error, flow, asked, [(as_of, known_at), then]) from error
@@ -107,6 +145,7 @@ def command_of(question: QuestionClass) -> Callable[..., None]:
         ("as_of", AsOf, None),
         ("known_at", KnownAt, None),
         ("compare_to", CompareTo, None),
+        ("position", Position, None),
         ("brief", Brief, False),
     ]
     command.__doc__ = question.summary
@@ -186,14 +225,17 @@ def _show_answer(
     context: CommandContext,
     flow: "SalesFlow",
     asked: Question[View],
-    as_of: str | None,
-    known_at: str | None,
+    now: "MomentTyped",
     *,
     brief: bool,
 ) -> None:
-    screen = context.screen
+    screen, (as_of, known_at, _) = context.screen, now
+    at = now.moment(flow)
     with screen.waiting("Read tables") as report:
-        view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
+        if at is None:
+            view = flow.ask(asked, as_of=as_of, known_at=known_at, progress=report)
+        else:
+            view = flow.ask(asked, at=at, progress=report)
     notes = [*notes_of(flow, asked, view, screen.language)]
     if known_at is not None and any(each.later is None for each in view.unmet):
         from salesflow.cli.later import later_told, named_by
@@ -206,14 +248,14 @@ def _show_both_answers(
     context: CommandContext,
     flow: "SalesFlow",
     asked: Question[View],
-    now: tuple[str | None, str | None],
+    now: "MomentTyped",
     then: tuple[str, str | None],
     *,
     brief: bool,
 ) -> None:
     """Show an answer as of a moment beside the one as of another one."""
     screen = context.screen
-    (as_of, known_at), (to_as_of, to_known_at) = now, then
+    (as_of, known_at, position), (to_as_of, to_known_at) = now, then
     with screen.waiting("Read tables") as report:
         comparison = flow.compare(
             asked,
@@ -221,6 +263,7 @@ def _show_both_answers(
             known_at=known_at,
             to_as_of=to_as_of,
             to_known_at=to_known_at,
+            position=position,
             progress=report,
         )
     colon = "：" if screen.language == "zh" else ": "

@@ -44,6 +44,7 @@ __all__ = [
     "CommandParameter",
     "CompareTo",
     "KnownAt",
+    "Position",
     "Screen",
     "day_text",
     "parse_moment",
@@ -168,6 +169,20 @@ CompareTo = Annotated[
         rich_help_panel="Moment",
         show_default=False,
         parser=_two_times_text,
+    ),
+]
+
+
+Position = Annotated[
+    int | None,
+    typer.Option(
+        "--position",
+        metavar="NUMBER",
+        min=0,
+        help="Where the log stood when that was answered, as the answer says (event no.):"
+        " the answer is then the same to the letter.",
+        rich_help_panel="Moment",
+        show_default=False,
     ),
 ]
 

@@ -384,7 +384,7 @@ class SalesFlow(CommandRunner):
             position = None if at is None else at.position
             return snapshot.answer(as_of, known_at, position=position)
 
-    def compare(
+    def compare(  # noqa: PLR0913 - all by keyword
         self,
         question: Question[ViewT],
         *,
@@ -392,21 +392,24 @@ class SalesFlow(CommandRunner):
         known_at: When | None = None,
         to_as_of: When,
         to_known_at: When | None = None,
+        position: int | None = None,
         progress: Progress | None = None,
     ) -> Comparison[ViewT]:
         """Answer a question at a moment and at another one, and say what is different now.
 
         Both answers stand at the same position of the log. `to_known_at` defaults to what is
         known at the first moment: left out, what happened in between is compared, and not
-        what was learned.
+        what was learned. `position` is that of the log where both were answered before, as
+        `at` of `ask` names it.
         """
         with self._database.whole(), self._snapshot(question, progress) as snapshot:
-            now = snapshot.answer(as_of, known_at)
+            now = snapshot.answer(as_of, known_at, position=position)
             known = now.moment.known_at if to_known_at is None else to_known_at
             try:
-                return Comparison(then=snapshot.answer(to_as_of, known), now=now)
+                then = snapshot.answer(to_as_of, known, position=position)
             except (NotFoundError, DealClosedError) as error:
                 raise type(error)(f"to compare with, as of {to_as_of}: {error}") from error
+            return Comparison(then=then, now=now)
 
     def settings(self, known_at: Instant = FOREVER) -> Settings:
         """Return the tenant's settings as known at an instant.

@@ -30,6 +30,8 @@ from salesflow.domain.alike_names import perhaps
 from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.wording import shortened
+from salesflow.engine.alert_messages import alert_message
+from salesflow.engine.permanent_links import ensure_link
 from salesflow.engine.reactors import PAGE_EVENTS, Reactor, Reactors, concerns
 from salesflow.errors import InputError, NotFoundError
 
@@ -88,6 +90,8 @@ class Outbox:
             InputError: when a kind of facts is not known, a secret or a package missing.
         """
         ensure_callable(on_delivered, "on_delivered", "how many were delivered")
+        for link in filter(None, (each.link for each in endpoints)):
+            ensure_link(link)
         reactors = {each.name: self._reactor(each) for each in endpoints}
         timed = [replace(each, clock=self._log.now) for each in endpoints]
         filling = Filling(self._log, reactors)
@@ -213,7 +217,9 @@ class Outbox:
             )
 
     def _message(self, endpoint: Endpoint, event: Event) -> OutgoingMessage:
-        return self._messages.of(event, personal=endpoint.personal)
+        found = self._messages.of(event, personal=endpoint.personal)
+        told = alert_message(self._log, event, link=endpoint.link)
+        return found if told is None else replace(found, data={**found.data, "alert": told})
 
     def _reactor(self, endpoint: Endpoint) -> Reactor:
         """Return what puts messages into the outbox of an endpoint."""

@@ -14,7 +14,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,7 +27,7 @@ from salesflow.domain.time import Instant
 from salesflow.domain.wording import shortened
 from salesflow.errors import InputError
 
-__all__ = ["Endpoint", "endpoint_of", "read_endpoints"]
+__all__ = ["Endpoint", "endpoint_of", "file_content", "read_endpoints"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +58,8 @@ class Endpoint:
     """Behind which position of the log it begins; None for the head when it is first seen."""
     allow_http: bool = False
     """Whether messages may go over a network unencrypted."""
+    link: str | None = None
+    """The template of links to answers, where there is a page that shows them."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """What only its transport knows, by name."""
     environment: Callable[[str], str | None] = field(default=os.environ.get, repr=False)
@@ -101,6 +103,8 @@ def _are_texts(value: object) -> bool:
 
 
 FILE_MAX: Final = 256_000
+TABLES: Final = ("endpoint", "report", "link")
+"""What a file says: endpoints, and reports with the links in them, which are read elsewhere."""
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 TRUE_OR_FALSE: Final = _Key(lambda value: isinstance(value, bool), "true or false")
@@ -134,8 +138,9 @@ def read_endpoints(file: str | PathLike[str]) -> tuple[Endpoint, ...]:
         InputError: naming the file, the endpoint, what is wrong and what to write instead.
     """
     try:
-        read = _content(Path(file))
-        found = tuple(endpoint_of(each) for each in _tables(read))
+        read = file_content(Path(file))
+        link = _link(read)
+        found = tuple(replace(endpoint_of(each), link=link) for each in _tables(read))
         names = [each.name for each in found]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -145,7 +150,12 @@ def read_endpoints(file: str | PathLike[str]) -> tuple[Endpoint, ...]:
     return found
 
 
-def _content(file: Path) -> dict[str, Any]:
+def file_content(file: Path) -> dict[str, Any]:
+    """Return what a file of endpoints and reports says.
+
+    Raises:
+        InputError: when it cannot be read, or is no TOML.
+    """
     try:
         with file.open("rb") as opened:
             content = opened.read(FILE_MAX + 1)
@@ -162,8 +172,8 @@ def _content(file: Path) -> dict[str, Any]:
 
 def _tables(read: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     for key in read:
-        if key != "endpoint":
-            near = perhaps(key, ["endpoint"])
+        if key not in TABLES:
+            near = perhaps(key, TABLES)
             raise InputError(
                 f"{shortened(key)} is nothing that it says{near}; write [[endpoint]] tables"
             )
@@ -171,6 +181,13 @@ def _tables(read: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if not isinstance(tables, list) or not all(isinstance(each, dict) for each in tables):
         raise InputError("it names no endpoint; write one or more [[endpoint]] tables")
     return tables
+
+
+def _link(read: Mapping[str, Any]) -> str | None:
+    link = read.get("link")
+    if link is not None and not _is_text(link):
+        raise InputError(f"link is {shortened(repr(link))}; write a URL in quotes")
+    return link
 
 
 def endpoint_of(given: Mapping[str, Any]) -> Endpoint:

@@ -69,9 +69,12 @@ class TransportKind(NamedTuple):
     """Keys of an endpoint in its file that this kind alone knows: `Endpoint.options`."""
 
 
+REDIS: Final = "salesflow.adapters.outbox.redis_streams:RedisStreamTransport"
 TRANSPORTS: Final[Mapping[str, TransportKind]] = {
     "https": TransportKind("salesflow.adapters.outbox.webhooks:WebhookTransport"),
     "http": TransportKind("salesflow.adapters.outbox.webhooks:WebhookTransport"),
+    "redis": TransportKind(REDIS, ("stream", "partitions", "fsync", "password_env")),
+    "rediss": TransportKind(REDIS, ("stream", "partitions", "fsync", "password_env")),
 }
 """By the scheme of a URL."""
 

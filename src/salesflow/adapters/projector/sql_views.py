@@ -36,6 +36,7 @@ from salesflow.adapters.projector.read_tables import (
     start_position,
 )
 from salesflow.adapters.reactors import REACTORS
+from salesflow.adapters.reports.made import MADE_REPORTS, REPORT_STANDINGS
 from salesflow.domain.time import FOREVER, from_instant
 from salesflow.errors import InputError
 from salesflow.projections.table import (
@@ -93,7 +94,7 @@ def select_at(table: ReadTable, read_point: ReadPoint) -> str:
 
 def _ensure_free_names(tables: Iterable[ReadTable]) -> None:
     taken = {*STORE.tables, PROJECTIONS.name, REACTORS.name, EVENT_VIEW, STANDING_VIEW}
-    taken |= {*OUTBOX_TABLES}
+    taken |= {MADE_REPORTS.name, REPORT_STANDINGS.name, *OUTBOX_TABLES}
     taken |= {table.name for table in tables}
     for table in tables:
         if table.view in taken:

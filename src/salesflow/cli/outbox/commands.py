@@ -6,7 +6,6 @@ and SIGTERM end with 0 once what is on its way has come to its end.
 """
 
 import sys
-from pathlib import Path
 from threading import Event as Flag
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Final
@@ -16,6 +15,8 @@ import typer
 
 from salesflow.cli.admin.project import stopping
 from salesflow.cli.context import CommandContext, with_context
+from salesflow.cli.outbox.options import EndpointsFile
+from salesflow.cli.outbox.reports import making_reports
 from salesflow.domain.time import FOREVER, Instant, from_instant
 from salesflow.presentation.fields import Json
 from salesflow.presentation.format import NO_VALUE, local_time
@@ -34,15 +35,6 @@ __all__ = ["dead", "deliver", "list_waiting", "resend", "skip", "status"]
 LINE_SECONDS: Final = 1.0
 """A worker that has much to deliver tells of it so often."""
 
-EndpointsFile = Annotated[
-    Path,
-    typer.Option(
-        "--endpoints",
-        metavar="FILE",
-        help="Where messages go: a TOML file, see docs/outbox.md.",
-        show_default=False,
-    ),
-]
 OneEndpoint = Annotated[
     str | None, typer.Option("--endpoint", help="Of this endpoint alone.", show_default=False)
 ]
@@ -64,7 +56,7 @@ def deliver(
     ] = False,
     limit: Limit = 50,
 ) -> None:
-    """Tell other systems of what was recorded: webhooks, signed, in order per deal."""
+    """Tell other systems of what was recorded, in order per deal; make reports that are due."""
     from salesflow.engine.outbox import read_endpoints
 
     wanted = read_endpoints(endpoints)
@@ -72,7 +64,11 @@ def deliver(
         with context.open() as flow:
             _show_preview(context, flow, wanted, limit)
         return
-    with stopping() as stop, context.open() as flow:
+    with (
+        stopping() as stop,
+        context.open() as flow,
+        making_reports(context, flow, endpoints, stop if follow else None),
+    ):
         if follow:
             printer = DeliveryPrinter(context)
             flow.outbox.deliver(wanted, follow=True, stop=stop, on_delivered=printer.tell)
