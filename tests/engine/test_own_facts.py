@@ -389,6 +389,14 @@ def test_what_an_installed_package_hands_in_is_known_to_the_command_line(
     assert recorded.returncode == 0, recorded.stderr
     told = run("deal", "history", str(UUID(int=7)), "--db", sqlite_url)
     assert "Demo given" in told.stdout, told.stderr
+    shown = run("deal", "show", str(UUID(int=7)), "--db", sqlite_url, "--lang", "zh")
+    assert "演示" in shown.stdout, shown.stderr
+    standing = json.loads(run("deal", "show", "ERP", "--db", sqlite_url, "--json").stdout)
+    assert [demo["product"] for demo in standing["acme.demo_given"]] == ["MES"]
+    opening = run("deal", "history", "ERP", "--db", sqlite_url, "--json").stdout
+    opened_at = json.loads(opening)["events"][0]["occurred_at"]
+    before = run("deal", "show", "ERP", "--as-of", opened_at, "--db", sqlite_url)
+    assert (before.returncode, "Demo given" in before.stdout) == (0, False), before.stderr
     asked = run("ask", "acme-demos", "--db", sqlite_url)
     assert (asked.returncode, "7" in asked.stdout) == (0, True), asked.stderr
     rebuilt = run("rebuild", "acme_demo", "--db", sqlite_url, "--json")

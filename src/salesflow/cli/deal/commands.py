@@ -11,9 +11,9 @@ from salesflow.cli.history import events_json, history_table, marks_of, occurred
 from salesflow.cli.later import deal_at
 from salesflow.cli.things.ids import Called, find_deal
 from salesflow.domain.deal import Deal
-from salesflow.domain.event import Event
+from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.process import ProcessVersion
-from salesflow.domain.time import Moment, instant_of, to_instant
+from salesflow.domain.time import Instant, Moment, instant_of, to_instant
 from salesflow.errors import SalesflowError
 from salesflow.presentation.deal_view import (
     ReplayStep,
@@ -64,16 +64,30 @@ def show(
         texts = attribute_texts(found, called, context.language)
         moment = _moment_of(flow, found, as_of, known_at)
         zone = flow.settings().timezone
+        own = _handed_in(found, to_instant(moment.as_of))
+        for cls, facts in own.items():
+            told = (describe_fact(fact, context.language, zone, called.rep) for fact in facts)
+            texts[fact_name(cls, context.language)] = "\n".join(told)
         rows = [(context.screen.word("Id"), str(found.id)), *texts.items()]
         for label, at in (("Created at", found.opened_at), ("Closed at", found.closed_at)):
             if at is not None:
                 rows.append((context.screen.word(label), local_time(at, zone, exact=False)))
         if found.irregular:
             rows.append((context.screen.word("Data anomalies"), f"{len(found.irregular):,}"))
-        context.screen.json({**deal_json(found, called), "moment": plain(moment)})
+        as_json = {**deal_json(found, called), "moment": plain(moment)}
+        context.screen.json(as_json | {cls.kind: plain(own[cls]) for cls in own})
         columns = ("Attribute", "Value")
         context.screen.table(TableOfView("Deal", columns, tuple(rows), about=found.title))
         context.screen.moment(moment, flow.settings().timezone)
+
+
+def _handed_in(deal: Deal, as_of: Instant) -> dict[type[Fact], list[Fact]]:
+    """Return facts of other packages, which change no value of a deal, by their class."""
+    found: dict[type[Fact], list[Fact]] = {}
+    for event in deal.history:
+        if type(event.fact) not in (*deal.facts, FactRetracted) and event.effective <= as_of:
+            found.setdefault(type(event.fact), []).append(event.fact)
+    return found
 
 
 @with_context
