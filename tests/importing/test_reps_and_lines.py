@@ -9,6 +9,7 @@ from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.exports import EXPORTS
 from importing.hubspot_export import HUBSPOT, SOLD
+from salesflow.adapters.event_store.external_events import ExternalEvent, new_events_of
 from salesflow.adapters.importers.crm.hubspot.system import HubSpot
 from salesflow.domain.rep import Rep, RepJoined, rep_id
 
@@ -50,6 +51,10 @@ def folder_of(system: str, desk: Desk) -> CrmFolder:
     for name, more in MORE.get(system, {}).items():
         folder.write(name, more)
     return folder
+
+
+def reps_named(desk: Desk, id: str) -> str | None:
+    return Rep.replay(rep_id(id), desk.log.stream(rep_id(id))).name
 
 
 def reps(folder: CrmFolder, ids: dict[str, str]) -> dict[str, str | None]:
@@ -97,6 +102,24 @@ def test_a_rep_of_no_named_team_is_in_one_of_all_users_and_that_is_inferred(desk
         "hubspot",
         "the export names no team; all its users are taken to be in one",
     )
+
+
+def test_a_name_that_no_log_holds_is_left_out_and_the_deal_is_taken(desk: Desk) -> None:
+    folder = folder_of("hubspot", desk)
+    folder.write("owners.json", json.loads(json.dumps(OWNERS).replace("Lim", "\\u202eLim")))
+    report = folder.bring()
+    assert not desk.log.stream(rep_id("500"))
+    assert folder.deal("1").owner == "501"
+    notes = {(each.column, each.reason) for each in report.adjusted}
+    assert ("owner", "the name of the owner cannot be taken; left out") in notes
+
+
+def test_owners_who_are_known_from_elsewhere_keep_their_names(desk: Desk) -> None:
+    joined = RepJoined(rep="500", team="north", name="Anna")
+    desk.log.append(new_events_of([ExternalEvent(rep_id("500"), joined)], {}, None))
+    report = folder_of("hubspot", desk).bring()
+    assert reps_named(desk, "500") == "Anna"
+    assert any("keep the names they have: 500" in each for each in report.assumed)
 
 
 # Line items of HubSpot.

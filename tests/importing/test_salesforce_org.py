@@ -325,6 +325,14 @@ def test_rates_against_a_currency_that_nothing_names_are_refused(org: CrmFolder)
     assert rates(org) == []
 
 
+def test_a_currency_of_the_org_that_cannot_be_is_refused_with_its_rates(
+    org: CrmFolder,
+) -> None:
+    org.write("DatedConversionRate.csv", DATED.replace("EUR,", "Euro,"))
+    report = org.bring(timezone="UTC")
+    assert (report.rows_refused, report.objects_new, rates(org)) == (4, 3, [])
+
+
 # Fiscal years.
 
 PERIODS = "Id,Type,StartDate,EndDate,Number\n" + "".join(
@@ -383,6 +391,14 @@ def test_periods_that_differ_from_how_the_database_keeps_its_years_are_refused(
     report = org.bring()
     assert (report.rows_refused, len(fiscal(org))) == (3, 1)
     assert "fiscal years from 07-01, the export from 04-01" in report.refused[0].reason
+
+
+def test_a_year_behind_all_calendars_is_refused_and_the_deals_are_taken(
+    org: CrmFolder,
+) -> None:
+    org.write("Period.csv", "Type,StartDate,EndDate\nYear,9999-04-01,9999-12-31\n")
+    report = org.bring()
+    assert (report.rows_refused, report.objects_new) == (1, 3)
 
 
 def test_periods_that_cut_years_as_nothing_here_does_are_refused(org: CrmFolder) -> None:

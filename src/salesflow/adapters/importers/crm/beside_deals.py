@@ -8,7 +8,7 @@ the database keeps is refused. A module of its own, to keep all that from deals.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Final
 from uuid import UUID
@@ -24,7 +24,7 @@ from salesflow.adapters.importers.crm.records import (
     CrmTeam,
 )
 from salesflow.adapters.importers.crm.system import BESIDE, CrmSystem, refusing
-from salesflow.adapters.importers.errors import RowError
+from salesflow.adapters.importers.errors import Adjustment, RowError
 from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.rows import ObjectRows
@@ -35,11 +35,17 @@ from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
 from salesflow.domain.rep import RepJoined, RepMoved, RepState, rep_id
 from salesflow.domain.settings import SETTINGS_ID, SettingsChanged
 from salesflow.domain.team import TeamFormed, TeamName, TeamRenamed, TeamState, team_id
+from salesflow.domain.wording import Message
+from salesflow.errors import InputError
 
 __all__ = ["BesideDeals", "beside_fact"]
 
 
 NO_TEAM: Final = "the export names no team; all its users are taken to be in one"
+NO_NAME: Final = "the name of the owner cannot be taken; left out"
+NAME_SHOWN: Final = 80
+NAMED_MAX: Final = 20
+KEPT_NAMES: Final = "owners who are known from elsewhere keep the names they have: {owners}"
 OWNS_NOTHING: Final = "a user who owns no deal of the export"
 NO_REP: Final = "a team of nobody who owns a deal of the export"
 KNOWN_OTHERWISE: Final = "known already from elsewhere, and left as it is"
@@ -98,15 +104,32 @@ class BesideDeals:
         }[kind]
         refused: dict[int, RowError] = {}
         found = ExtractedDeal(f"{kind} {id}".rstrip(), RATES_ID, lines)
-        take(found, id, records, refused)
+        together: dict[int, RowError] = {}
+        with refusing(records[0], together):
+            take(found, id, records, refused)
+        for problem in together.values():  # what all of them say cannot be taken
+            refused = dict.fromkeys(lines, problem)
         for place, problem in refused.items():
             found.refuse(place, problem)
         return found
 
-    def owners(self, deal: CrmDeal, place: int) -> Iterator[ExtractedFact]:
-        """Yield as whom the owners of a deal are known, as far as the export says their names.
+    def known_elsewhere(self) -> list[Message]:
+        """Say which owners keep the names that something else told of them."""
+        kept = []
+        for owner, name in self._system.owner_names.items():
+            joined = self._joined(self._log.stream(rep_id(owner)))
+            if joined is None or self._is_own(joined):
+                continue
+            if isinstance(joined.fact, RepJoined) and joined.fact.name != name:
+                kept.append(owner)
+        more = " …" if len(kept) > NAMED_MAX else ""
+        named = f"{', '.join(sorted(kept)[:NAMED_MAX])}{more}"
+        return [Message(KEPT_NAMES, owners=named)] if kept else []
 
-        Each is told once, with the first deal that comes.
+    def name_owners(self, deal: CrmDeal, found: ExtractedDeal, place: int) -> None:
+        """Add as whom the owners of a deal are known, as far as the export says their names.
+
+        Each is told once, with the first deal that comes. A name that cannot be taken is noted.
         """
         told = [deal.now.get("owner")]
         told += [each.get("owner") for step in deal.steps for each in (step.before, step.after)]
@@ -114,13 +137,17 @@ class BesideDeals:
             name = self._system.owner_names.get(owner) if isinstance(owner, str) else None
             if not isinstance(owner, str) or name is None:
                 continue
-            found = ExtractedDeal(f"rep {owner}", rep_id(owner), [place])
+            rep = ExtractedDeal(f"rep {owner}", rep_id(owner), [place])
             if owner not in self._known:
-                self._known[owner] = self._standing(found)
+                self._known[owner] = self._standing(rep)
             joined = self._joined(self._known[owner])
-            if joined is None or self._is_own(joined):
-                self._tell_rep(found, owner, CrmRep(name), place, self._known[owner])
-            yield from found.customers
+            if joined is not None and not self._is_own(joined):
+                continue
+            try:
+                self._tell_rep(rep, owner, CrmRep(name), place, self._known[owner])
+            except InputError:
+                found.adjust(place, Adjustment(NO_NAME, "owner", name[:NAME_SHOWN]))
+            found.customers += rep.customers
 
     def _customer(
         self,

@@ -144,7 +144,7 @@ class _CrmImport:
         self._system.columns = self._export.columns()
         self._read(rows)
         self._define_processes()
-        report.assumed = self._system.assumed()
+        report.assumed = [*self._system.assumed(), *self._beside.known_elsewhere()]
         parts = self._parts(rows)
         if strict or trial or self._zone is None:
             tried = report.model_copy(deep=True)
@@ -330,5 +330,5 @@ class _CrmImport:
             key = fact_source_id(customer, "customer")
             found.customers.append(beside_fact(stream, key, registered, None, found.place))
         if not deal.is_unknown and found.place not in found.refused:
-            found.customers += self._beside.owners(deal, found.place)
+            self._beside.name_owners(deal, found, found.place)
         return found
