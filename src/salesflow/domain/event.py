@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, NoReturn
 from uuid import UUID
 
 from salesflow.domain.time import FOREVER, LATEST, Instant, Time, from_instant, to_instant
-from salesflow.domain.values import SafeReason, SafeText, Value
+from salesflow.domain.values import Reason, SafeText, Value
 from salesflow.domain.wording import shortened, unchangeable
 from salesflow.errors import HistoryError, NotFoundError, RuleError
 
@@ -124,7 +124,7 @@ class FactRetracted(Fact):
     name_zh: ClassVar[str] = "更正 / 撤销"
     is_immediate: ClassVar[bool] = False
     event_id: UUID
-    because: SafeReason
+    because: Reason
 
 
 class UnreadableFact(Fact):
