@@ -22,7 +22,7 @@ from salesflow.adapters.reports.definitions import (
     ReportDefinition,
     ReportPeriod,
 )
-from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, LeftOutTimes
+from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, LeftOutTimes, ReportRow
 from salesflow.adapters.reports.personal_texts import without_people
 from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
@@ -125,6 +125,10 @@ class MadeReport(NamedTuple):
         """The report for people, as Markdown."""
         text: str = self.data["text"]
         return text
+
+    def row(self, made_at: Instant, left_out: LeftOutTimes = NOTHING_LEFT_OUT) -> ReportRow:
+        """Return what is noted of it."""
+        return ReportRow(self.definition.name, *self.at, made_at, left_out)
 
 
 def make_report(
