@@ -26,11 +26,7 @@ from salesflow.domain.alert import (
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import Moment
-from salesflow.engine.permanent_links import (
-    ask_command,
-    link_to,
-    question_parameters_shown,
-)
+from salesflow.engine.permanent_links import permanent_link, question_parameters_shown
 from salesflow.engine.watched_figures import question_watched
 from salesflow.errors import InputError
 from salesflow.presentation.format import NO_VALUE, local_time
@@ -106,10 +102,11 @@ def _asked(
     if days is not None:
         before = evidence.as_of - timedelta(days=days)
         compared = moment.model_copy(update={"as_of": before})
-    found = {"of": "answer", "command": ask_command(question, moment, compared, tenant=tenant)}
-    if link is not None:
-        found["url"] = link_to(link, question, moment, compared)
-    return {"parameters": question_parameters_shown(question), "links": [found]}
+    found = permanent_link(question, moment, compared, tenant=tenant, template=link)
+    return {
+        "parameters": question_parameters_shown(question),
+        "links": [{"of": "answer", **found}],
+    }
 
 
 def _moment(evidence: AlertEvidence) -> Moment:

@@ -28,11 +28,7 @@ from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
 from salesflow.domain.settings import SettingsState
 from salesflow.domain.time import Instant, Moment, from_instant
-from salesflow.engine.permanent_links import (
-    ask_command,
-    link_to,
-    question_parameters_shown,
-)
+from salesflow.engine.permanent_links import permanent_link, question_parameters_shown
 from salesflow.errors import InputError, UnwritableError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
@@ -105,11 +101,6 @@ class AnsweredQuestion(NamedTuple):
     question: Question[View]
     view: View
     before: "tuple[Question[View], View] | None"
-
-    @property
-    def is_one_question(self) -> bool:
-        """Whether the very same question was asked before: its period does not move."""
-        return self.before is None or self.before[0] == self.question
 
 
 class MadeReport(NamedTuple):
@@ -293,25 +284,24 @@ class _ReportWriter:
         return found
 
     def _links(self, answered: AnsweredQuestion) -> Iterator[dict[str, str]]:
-        """Yield what leads to an answer: to both together where they are one question's."""
+        """Yield what leads to an answer: to both together where they are one question's.
+
+        They are not where its period moves.
+        """
         question, view, before = answered
-        compared = None if before is None else before[1].moment
-        if before is None or answered.is_one_question:
-            yield self._to("answer", question, view.moment, compared)
-            return
-        yield self._to("answer", question, view.moment)
-        yield self._to("compared", before[0], before[1].moment)
+        if before is None:
+            yield self._to("answer", question, view.moment)
+        elif before[0] == question:
+            yield self._to("answer", question, view.moment, before[1].moment)
+        else:
+            yield self._to("answer", question, view.moment)
+            yield self._to("compared", before[0], before[1].moment)
 
     def _to(
         self, what: str, question: Question[View], at: Moment, compared: Moment | None = None
     ) -> dict[str, str]:
-        found = {
-            "of": what,
-            "command": ask_command(question, at, compared, tenant=self._tenant),
-        }
-        if self._link is not None:
-            found["url"] = link_to(self._link, question, at, compared)
-        return found
+        found = permanent_link(question, at, compared, tenant=self._tenant, template=self._link)
+        return {"of": what, **found}
 
     def text(
         self,
