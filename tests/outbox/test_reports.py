@@ -28,12 +28,7 @@ from salesflow.engine.due_reports import (
     make_due_reports,
 )
 from salesflow.engine.report_messages import follow_due_reports, put_due_reports, put_report
-from salesflow.engine.reports import (
-    MadeReport,
-    ReportedAt,
-    make_report,
-    position_known_at,
-)
+from salesflow.engine.reports import MadeReport, ReportedAt, make_report
 from salesflow.errors import InputError
 from salesflow.presentation.markdown import markdown_text
 from simulated import ran
@@ -600,8 +595,8 @@ def test_a_position_is_found_for_any_instant(sqlite_desk: Desk) -> None:
     last = {event.recorded: event.position for event in log.page(0, 100)}
     positions = [0, *last.values()]
     for before, (recorded, position) in zip(positions, last.items(), strict=False):
-        assert position_known_at(log, recorded) == (position, recorded)
-        assert position_known_at(log, recorded - 1)[0] == before
+        assert ReportedAt.of(log, recorded) == (recorded, recorded, position)
+        assert ReportedAt.of(log, recorded - 1).position == before
 
 
 # That a report goes out

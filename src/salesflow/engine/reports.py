@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.exporters.log_file import position_known_at
 from salesflow.adapters.reports.definitions import (
     AskedQuestion,
     ReportDefinition,
@@ -40,31 +41,13 @@ from salesflow.projections.core.question import Question, View
 if TYPE_CHECKING:
     from salesflow.engine.flow import SalesFlow
 
-__all__ = ["MadeReport", "ReportedAt", "make_report", "position_known_at"]
+__all__ = ["MadeReport", "ReportedAt", "make_report"]
 
 
 REVISION: Final = 1
 """Of a moment that is only asked about: each answer says which revision gave it."""
 ONE_DAY: Final = timedelta(days=1)
 COLON: Final[Mapping[Language, str]] = {"en": ": ", "zh": "："}
-
-
-def position_known_at(log: EventLog, known_at: Instant) -> tuple[int, Instant]:
-    """Return the last position that was recorded by an instant, and when that was.
-
-    Times of recording only grow, so it is found by halving. Position 0 where nothing was
-    recorded by then; it stands at that instant.
-    """
-    low, high = 0, log.head().position
-    found = known_at
-    while low < high:
-        middle = (low + high + 1) // 2
-        recorded = log.recorded_at(middle)
-        if recorded is not None and recorded <= known_at:
-            low, found = middle, recorded
-        else:
-            high = middle - 1
-    return low, found
 
 
 class ReportedAt(NamedTuple):
@@ -82,8 +65,10 @@ class ReportedAt(NamedTuple):
         then, so that it is the same one whenever it is looked for.
         """
         known = as_of if known_at is None else known_at
-        position, recorded = position_known_at(log, known)
-        return cls(as_of, recorded, position)
+        with log.database.whole(), log.database.read() as connection:
+            position = position_known_at(log, known, connection)
+            recorded = log.recorded_at(position, connection)
+        return cls(as_of, known if recorded is None else recorded, position)
 
     def moment(self, as_of: Instant, known_at: Instant) -> Moment:
         """Return a moment at which one of its questions is asked."""
