@@ -19,6 +19,7 @@ from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import OutboxStore
 from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
 from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, DueReports, ReportRow
+from salesflow.adapters.reports.report_file import read_report_file
 from salesflow.adapters.reports.schedule import Schedule, read_schedule, read_time_before
 from salesflow.domain.settings import SETTINGS_ID, Settings, SettingsState
 from salesflow.domain.time import from_instant, to_instant, zone
@@ -727,6 +728,13 @@ def test_a_job_makes_what_is_due(sqlite_url: str, sqlite_desk: Desk, file: str) 
     chinese = ran(*asked, "--lang", "zh")
     assert "已生成的报告" in chinese.out
     assert len(waiting(sqlite_desk)) == 1
+
+
+def test_a_file_with_a_table_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.toml"
+    path.write_text(FILE + WEEKLY.replace("[[report]]", "[[reports]]"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"no key 'reports' \(perhaps report\)"):
+        read_report_file(path)
 
 
 @pytest.mark.parametrize(
