@@ -115,13 +115,8 @@ class HubSpot(CrmSystem):
         self._lines = HubSpotLines()
         self._ids: set[str] = set()
         self._pipeline_of: dict[str, str] = {}
-        self._companies: set[str] = set()
         self._entered_only = False
         self._unread: dict[str, None] = {}
-
-    def registers(self, customer: str) -> bool:
-        """Return whether a table of the export has a company."""
-        return customer in self._companies
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a deal in one form, whoever exported it."""
@@ -151,7 +146,7 @@ class HubSpot(CrmSystem):
             case "values":
                 self._look_at_values(values)
             case "company" | "company_csv":
-                self._companies.add(own_id(values))
+                self.registered.add(own_id(values))
             case _:
                 self._look_around(record)
 
@@ -214,7 +209,7 @@ class HubSpot(CrmSystem):
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         read, utc = self.reader(utc=True), "recordid" not in values
         at = self._time(values, "createdate", utc=utc)
-        if id not in self._companies:
+        if id not in self.registered:
             yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
         person = own_id(values)
         names = (read.text(values, "firstname"), read.text(values, "lastname"))
