@@ -287,7 +287,7 @@ class CrmSystem(ABC):
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""
-        return CustomerRegistered(name=deal.customer_name or id)
+        return CustomerRegistered(name=deal.customer_name or name_by_id(id))
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""

@@ -47,7 +47,6 @@ from salesflow.adapters.importers.crm.system import (
     CrmSystem,
     customer_object,
     left_out_deal,
-    name_by_id,
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
@@ -221,11 +220,6 @@ class HubSpot(CrmSystem):
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "phonenumber", "mobilephonenumber"),
         )
-
-    def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
-        """Return a company of which only deals speak; its id is no name."""
-        del deal
-        return CustomerRegistered(name=name_by_id(id))
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]
