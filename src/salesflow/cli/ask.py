@@ -54,7 +54,7 @@ from salesflow.domain.time import (
     read_day,
 )
 from salesflow.errors import InputError, NotFoundError
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import COLON, Language
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, View, wrong_parameters
@@ -266,7 +266,7 @@ def _show_both_answers(
             position=position,
             progress=report,
         )
-    colon = "：" if screen.language == "zh" else ": "
+    colon = COLON[screen.language]
     sides = []
     for label, view, option in (
         ("Compared with", comparison.then, "--compare-to"),

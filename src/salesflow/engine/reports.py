@@ -12,7 +12,7 @@ makes the same one, byte for byte. It says by which command lines its answers co
 Leaves out when a report is made and who gets it; see `salesflow.adapters.reports`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -34,7 +34,7 @@ from salesflow.errors import InputError, UnwritableError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.markdown import markdown_of, markdown_text
-from salesflow.presentation.messages import Language, in_language, say, say_count
+from salesflow.presentation.messages import COLON, Language, in_language, say, say_count
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View
 
@@ -47,7 +47,6 @@ __all__ = ["MadeReport", "ReportedAt", "make_report"]
 REVISION: Final = 1
 """Of a moment that is only asked about: each answer says which revision gave it."""
 ONE_DAY: Final = timedelta(days=1)
-COLON: Final[Mapping[Language, str]] = {"en": ": ", "zh": "："}
 
 
 class ReportedAt(NamedTuple):
