@@ -104,7 +104,7 @@ class MomentTyped(NamedTuple):
             return None
         timezone = flow.settings().timezone
         as_of, known = (instant_of(each, timezone) for each in (self.as_of, self.known_at))
-        return Moment.at(as_of, known, position=self.position, revision=1)
+        return Moment.asked(as_of, known, self.position)
 
 
 def _ensure_whole(as_of: str | None, known_at: str | None, position: int | None) -> None:

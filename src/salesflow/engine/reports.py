@@ -13,8 +13,7 @@ Leaves out when a report is made and who gets it; see `salesflow.adapters.report
 """
 
 from collections.abc import Iterator
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.exporters.log_file import position_known_at
@@ -28,7 +27,7 @@ from salesflow.adapters.reports.personal_texts import without_people
 from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
 from salesflow.domain.settings import SettingsState
-from salesflow.domain.time import Instant, Moment, from_instant
+from salesflow.domain.time import ONE_DAY, Instant, Moment, from_instant
 from salesflow.engine.permanent_links import permanent_link, question_parameters_shown
 from salesflow.errors import InputError, UnwritableError
 from salesflow.presentation.fields import plain
@@ -42,11 +41,6 @@ if TYPE_CHECKING:
     from salesflow.engine.flow import SalesFlow
 
 __all__ = ["MadeReport", "ReportedAt", "make_report"]
-
-
-REVISION: Final = 1
-"""Of a moment that is only asked about: each answer says which revision gave it."""
-ONE_DAY: Final = timedelta(days=1)
 
 
 class ReportedAt(NamedTuple):
@@ -71,7 +65,7 @@ class ReportedAt(NamedTuple):
 
     def moment(self, as_of: Instant, known_at: Instant) -> Moment:
         """Return a moment at which one of its questions is asked."""
-        return Moment.at(as_of, known_at, position=self.position, revision=REVISION)
+        return Moment.asked(as_of, known_at, self.position)
 
     @property
     def own(self) -> Moment:
