@@ -92,6 +92,15 @@ def test_accounts_and_their_contacts_become_customers(account: CrmFolder) -> Non
     assert [person.name for person in customer.people.values()] == ["Mei Chen"]
 
 
+def test_a_number_is_no_name_of_an_account(account: CrmFolder) -> None:
+    deals = json.loads(ZOHO["Deals.json"])
+    deals["data"][0]["Account_Name"] = {"id": "300000000000000009"}
+    account.write_all({"Deals.json": deals}).bring(timezone="UTC")
+    id = object_id("zoho", "300000000000000009", "customer")
+    customer = Customer.replay(id, account.desk.log.stream(id), context=ReplayContext({}))
+    assert (customer.name, account.deal(FIRST).customer_id) == (None, id)
+
+
 def test_the_same_export_again_records_nothing(account: CrmFolder) -> None:
     first = account.bring(timezone="UTC")
     again = account.bring()

@@ -19,6 +19,7 @@ from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import OutboxStore
 from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
 from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, DueReports, ReportRow
+from salesflow.adapters.reports.report_file import read_report_file
 from salesflow.adapters.reports.schedule import Schedule, read_schedule, read_time_before
 from salesflow.domain.settings import SETTINGS_ID, Settings, SettingsState
 from salesflow.domain.time import from_instant, to_instant, zone
@@ -28,12 +29,7 @@ from salesflow.engine.due_reports import (
     make_due_reports,
 )
 from salesflow.engine.report_messages import follow_due_reports, put_due_reports, put_report
-from salesflow.engine.reports import (
-    MadeReport,
-    ReportedAt,
-    make_report,
-    position_known_at,
-)
+from salesflow.engine.reports import MadeReport, ReportedAt, make_report
 from salesflow.errors import InputError
 from salesflow.presentation.markdown import markdown_text
 from simulated import ran
@@ -515,7 +511,8 @@ def test_a_worker_that_is_late_makes_nothing_that_was_left_out_already(desk: Des
     made: list[MadeReport] = []
     desk.turn(MONDAY + timedelta(hours=2))
     make_due(desk, made)
-    [done_until] = DueReports(desk.flow.log).come().values()
+    done_until = DueReports(desk.flow.log).done_until("weekly")
+    assert done_until is not None
     desk.turn(MONDAY + 2 * WEEK + timedelta(minutes=1))
     make_due(desk, made)
     late = ReportRow("weekly", to_instant(MONDAY + WEEK), 1, 1, 1, NOTHING_LEFT_OUT)
@@ -600,8 +597,8 @@ def test_a_position_is_found_for_any_instant(sqlite_desk: Desk) -> None:
     last = {event.recorded: event.position for event in log.page(0, 100)}
     positions = [0, *last.values()]
     for before, (recorded, position) in zip(positions, last.items(), strict=False):
-        assert position_known_at(log, recorded) == (position, recorded)
-        assert position_known_at(log, recorded - 1)[0] == before
+        assert ReportedAt.of(log, recorded) == (recorded, recorded, position)
+        assert ReportedAt.of(log, recorded - 1).position == before
 
 
 # That a report goes out
@@ -732,6 +729,13 @@ def test_a_job_makes_what_is_due(sqlite_url: str, sqlite_desk: Desk, file: str) 
     chinese = ran(*asked, "--lang", "zh")
     assert "已生成的报告" in chinese.out
     assert len(waiting(sqlite_desk)) == 1
+
+
+def test_a_file_with_a_table_that_nobody_reads_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.toml"
+    path.write_text(FILE + WEEKLY.replace("[[report]]", "[[reports]]"), encoding="utf-8")
+    with pytest.raises(InputError, match=r"no key 'reports' \(perhaps report\)"):
+        read_report_file(path)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ from salesflow.domain.time import (
     read_day,
 )
 from salesflow.errors import InputError, NotFoundError
-from salesflow.presentation.messages import Language
+from salesflow.presentation.messages import COLON, Language
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.left_out import Unmet
 from salesflow.projections.core.question import Question, View, wrong_parameters
@@ -104,7 +104,7 @@ class MomentTyped(NamedTuple):
             return None
         timezone = flow.settings().timezone
         as_of, known = (instant_of(each, timezone) for each in (self.as_of, self.known_at))
-        return Moment.at(as_of, known, position=self.position, revision=1)
+        return Moment.asked(as_of, known, self.position)
 
 
 def _ensure_whole(as_of: str | None, known_at: str | None, position: int | None) -> None:
@@ -266,7 +266,7 @@ def _show_both_answers(
             position=position,
             progress=report,
         )
-    colon = "：" if screen.language == "zh" else ": "
+    colon = COLON[screen.language]
     sides = []
     for label, view, option in (
         ("Compared with", comparison.then, "--compare-to"),

@@ -10,6 +10,7 @@ __all__ = ["closest", "folded", "is_slip", "near_names", "nearest", "perhaps"]
 
 
 NAME_MAX = 100
+"""So much of a name is compared with those that are known."""
 NEAR_MAX = 3
 SLIP = 0.75
 """A word is taken for a slip of another one from this likeness on: pirce of price."""

@@ -311,7 +311,6 @@ def _type_name(annotation: object) -> str:
 # What is said of a call whose arguments a method does not take: which, and what it takes.
 
 PLACED = inspect.Parameter.POSITIONAL_OR_KEYWORD
-"""So much of a name is compared with those that are known."""
 
 
 def miscalled(

@@ -121,6 +121,11 @@ class Moment(Value):
             revision=revision,
         )
 
+    @classmethod
+    def asked(cls, as_of: Instant, known_at: Instant, position: int) -> Self:
+        """Return a moment to ask at; its answer says of which revision it is."""
+        return cls.at(as_of, known_at, position=position, revision=1)
+
 
 class Period(Value):
     """A half-open span of time `[start, end)`."""

@@ -8,7 +8,6 @@ message. The links give the answer in which the figure was found. A module of it
 outbox knows facts and no questions.
 """
 
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -25,12 +24,8 @@ from salesflow.domain.alert import (
 )
 from salesflow.domain.event import Event, believed_history
 from salesflow.domain.state import ReplayContext
-from salesflow.domain.time import Moment
-from salesflow.engine.permanent_links import (
-    ask_command,
-    link_to,
-    question_parameters_shown,
-)
+from salesflow.domain.time import DAY, Moment, to_instant
+from salesflow.engine.permanent_links import permanent_link, question_parameters_shown
 from salesflow.engine.watched_figures import question_watched
 from salesflow.errors import InputError
 from salesflow.presentation.format import NO_VALUE, local_time
@@ -40,7 +35,6 @@ __all__ = ["alert_message"]
 
 
 HAPPENINGS: Final = {AlertRaised: "raised", AlertCleared: "cleared"}
-REVISION: Final = 1
 
 
 def alert_message(
@@ -101,24 +95,16 @@ def _asked(
         question = question_watched(watched)
     except InputError:
         return {"parameters": watched.parameters, "links": []}
-    moment = _moment(evidence)
+    as_of, known_at = to_instant(evidence.as_of), to_instant(evidence.known_at)
+    moment = Moment.asked(as_of, known_at, evidence.position)
     compared = None
     if days is not None:
-        before = evidence.as_of - timedelta(days=days)
-        compared = moment.model_copy(update={"as_of": before})
-    found = {"of": "answer", "command": ask_command(question, moment, compared, tenant=tenant)}
-    if link is not None:
-        found["url"] = link_to(link, question, moment, compared)
-    return {"parameters": question_parameters_shown(question), "links": [found]}
-
-
-def _moment(evidence: AlertEvidence) -> Moment:
-    return Moment(
-        as_of=evidence.as_of,
-        known_at=evidence.known_at,
-        position=evidence.position,
-        revision=REVISION,
-    )
+        compared = Moment.asked(as_of - days * DAY, known_at, evidence.position)
+    found = permanent_link(question, moment, compared, tenant=tenant, template=link)
+    return {
+        "parameters": question_parameters_shown(question),
+        "links": [{"of": "answer", **found}],
+    }
 
 
 def _number(figure: Decimal | None) -> str | None:

@@ -21,10 +21,9 @@ from salesflow.adapters.reports.made import (
     NOTHING_LEFT_OUT,
     DueReports,
     LeftOutTimes,
-    ReportRow,
 )
 from salesflow.domain.settings import SettingsState
-from salesflow.domain.time import SKEW, Instant
+from salesflow.domain.time import FOREVER, SKEW, Instant
 from salesflow.engine.reports import MadeReport, ReportedAt, make_report
 from salesflow.errors import SalesflowError
 
@@ -125,15 +124,8 @@ def _find(
 
 def _note(flow: "SalesFlow", found: _Found, made: MadeReport, deliver: Deliver) -> bool:
     """Note and deliver a report in one transaction; False when another worker was first."""
-    log, at = flow.log, made.at
-    row = ReportRow(
-        report=made.definition.name,
-        due=found.due,
-        known_at=at.known_at,
-        position=at.position,
-        made_at=log.now(),
-        left_out=found.left_out,
-    )
+    log = flow.log
+    row = made.row(log.now(), found.left_out)
     with log.database.whole(), log.database.begin() as connection:
         if not DueReports(log).note(connection, row, found.done_until):
             return False
@@ -159,8 +151,4 @@ def next_due(flow: "SalesFlow", definition: ReportDefinition) -> Instant | None:
     """Return when a report is due next; None where it has no schedule."""
     if definition.schedule is None:
         return None
-    now = flow.log.now()
-    return next(definition.schedule.due(now, FAR, flow.settings()), None)
-
-
-FAR: Final[Instant] = 2**62
+    return next(definition.schedule.due(flow.log.now(), FOREVER, flow.settings()), None)

@@ -21,7 +21,7 @@ from salesflow.domain.wording import quoted
 from salesflow.errors import InputError
 from salesflow.projections.core.question import Question, View
 
-__all__ = ["ask_command", "ensure_link", "link_to", "question_parameters_shown"]
+__all__ = ["ensure_link", "permanent_link", "question_parameters_shown"]
 
 
 PLACES: Final = ("question", "parameters", "as_of", "known_at", "position", "compare_to")
@@ -36,17 +36,28 @@ def question_parameters_shown(question: Question[View]) -> dict[str, Any]:
     return question.model_dump(mode="json", exclude_defaults=True)
 
 
-def ask_command(
+def permanent_link(
     question: Question[View],
     moment: Moment,
     compared: Moment | None = None,
     *,
-    tenant: str = MAIN,
-) -> str:
-    """Return the command line that gives an answer again, or the comparison with another one.
+    tenant: str,
+    template: str | None,
+) -> dict[str, str]:
+    """Return what gives an answer again, or the comparison with another one.
 
-    It names no database: that is whoever's who runs it.
+    That is the command line, and the URL where there is a template of links. The command names
+    no database: that is whoever's who runs it.
     """
+    found = {"command": _command(question, moment, compared, tenant)}
+    if template is not None:
+        found["url"] = _url(template, question, moment, compared)
+    return found
+
+
+def _command(
+    question: Question[View], moment: Moment, compared: Moment | None, tenant: str
+) -> str:
     words = ["salesflow", "ask", question.name, *_typed(question)]
     words += ["--as-of", _time(moment.as_of), "--known-at", _time(moment.known_at)]
     if compared is not None:
@@ -81,10 +92,9 @@ def _last_day(after: str) -> str:
     return str(date.fromisoformat(after) - timedelta(days=1))
 
 
-def link_to(
-    template: str, question: Question[View], moment: Moment, compared: Moment | None = None
+def _url(
+    template: str, question: Question[View], moment: Moment, compared: Moment | None
 ) -> str:
-    """Return the URL of an answer by a template."""
     values = {
         "question": quote(question.name, safe=""),
         "parameters": urlencode(_of_the_query(question_parameters_shown(question)), doseq=True),

@@ -18,10 +18,11 @@ from uuid import UUID, uuid5
 from sqlalchemy import Connection
 
 from salesflow.adapters.logs import tell_lost
+from salesflow.adapters.outbox.fact_messages import TYPE_PREFIX, source_of
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import OutboxStore
 from salesflow.adapters.reports.definitions import ReportDefinition
-from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, DueReports, ReportRow
+from salesflow.adapters.reports.made import DueReports
 from salesflow.domain.time import from_instant
 from salesflow.engine.due_reports import DueReport, make_due_reports
 from salesflow.engine.reports import MadeReport
@@ -34,7 +35,7 @@ __all__ = ["follow_due_reports", "put_due_reports", "put_report", "report_messag
 
 
 REPORTS: Final = UUID("0d9f5a0e-2f0d-5f43-8f0a-6b1d3c1f7a52")
-TYPE: Final = "com.salesflow.report.made"
+TYPE: Final = f"{TYPE_PREFIX}report.made"
 LOOK_SECONDS: Final = 5.0
 """How often a worker looks whether a report is due."""
 AGAIN_SECONDS: Final = 60.0
@@ -48,7 +49,7 @@ def report_message(made: MadeReport, tenant: str) -> OutgoingMessage:
     return OutgoingMessage(
         id=str(uuid5(REPORTS, told)),
         type=TYPE,
-        source=f"urn:salesflow:{tenant}",
+        source=source_of(tenant),
         subject=name,
         time=from_instant(as_of),
         recorded_at=from_instant(known_at),
@@ -114,16 +115,8 @@ def put_report(flow: "SalesFlow", made: MadeReport, *, again: bool = False) -> b
 
     False where one of that time was put there before; with `again` it is put there once more.
     """
-    log, at = flow.log, made.at
-    row = ReportRow(
-        report=made.definition.name,
-        due=at.as_of,
-        known_at=at.known_at,
-        position=at.position,
-        made_at=log.now(),
-        left_out=NOTHING_LEFT_OUT,
-    )
-    reports = DueReports(log)
+    log = flow.log
+    row, reports = made.row(log.now()), DueReports(log)
     reports.ensure_tables()
     OutboxStore(log).begin(made.definition.endpoints)
     with log.database.whole(), log.database.begin() as connection:

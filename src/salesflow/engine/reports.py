@@ -12,63 +12,35 @@ makes the same one, byte for byte. It says by which command lines its answers co
 Leaves out when a report is made and who gets it; see `salesflow.adapters.reports`.
 """
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from salesflow.adapters.event_store.log import EventLog
+from salesflow.adapters.exporters.log_file import position_known_at
 from salesflow.adapters.reports.definitions import (
     AskedQuestion,
     ReportDefinition,
     ReportPeriod,
 )
-from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, LeftOutTimes
+from salesflow.adapters.reports.made import NOTHING_LEFT_OUT, LeftOutTimes, ReportRow
 from salesflow.adapters.reports.personal_texts import without_people
 from salesflow.adapters.reports.schedule import TimeBefore
 from salesflow.domain.calendar import Days
 from salesflow.domain.settings import SettingsState
-from salesflow.domain.time import Instant, Moment, from_instant
-from salesflow.engine.permanent_links import (
-    ask_command,
-    link_to,
-    question_parameters_shown,
-)
+from salesflow.domain.time import ONE_DAY, Instant, Moment, from_instant
+from salesflow.engine.permanent_links import permanent_link, question_parameters_shown
 from salesflow.errors import InputError, UnwritableError
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time
 from salesflow.presentation.markdown import markdown_of, markdown_text
-from salesflow.presentation.messages import Language, in_language, say, say_count
+from salesflow.presentation.messages import COLON, Language, in_language, say, say_count
 from salesflow.projections.core.comparison import Comparison
 from salesflow.projections.core.question import Question, View
 
 if TYPE_CHECKING:
     from salesflow.engine.flow import SalesFlow
 
-__all__ = ["MadeReport", "ReportedAt", "make_report", "position_known_at"]
-
-
-REVISION: Final = 1
-"""Of a moment that is only asked about: each answer says which revision gave it."""
-ONE_DAY: Final = timedelta(days=1)
-COLON: Final[Mapping[Language, str]] = {"en": ": ", "zh": "："}
-
-
-def position_known_at(log: EventLog, known_at: Instant) -> tuple[int, Instant]:
-    """Return the last position that was recorded by an instant, and when that was.
-
-    Times of recording only grow, so it is found by halving. Position 0 where nothing was
-    recorded by then; it stands at that instant.
-    """
-    low, high = 0, log.head().position
-    found = known_at
-    while low < high:
-        middle = (low + high + 1) // 2
-        recorded = log.recorded_at(middle)
-        if recorded is not None and recorded <= known_at:
-            low, found = middle, recorded
-        else:
-            high = middle - 1
-    return low, found
+__all__ = ["MadeReport", "ReportedAt", "make_report"]
 
 
 class ReportedAt(NamedTuple):
@@ -86,12 +58,14 @@ class ReportedAt(NamedTuple):
         then, so that it is the same one whenever it is looked for.
         """
         known = as_of if known_at is None else known_at
-        position, recorded = position_known_at(log, known)
-        return cls(as_of, recorded, position)
+        with log.database.whole(), log.database.read() as connection:
+            position = position_known_at(log, known, connection)
+            recorded = log.recorded_at(position, connection)
+        return cls(as_of, known if recorded is None else recorded, position)
 
     def moment(self, as_of: Instant, known_at: Instant) -> Moment:
         """Return a moment at which one of its questions is asked."""
-        return Moment.at(as_of, known_at, position=self.position, revision=REVISION)
+        return Moment.asked(as_of, known_at, self.position)
 
     @property
     def own(self) -> Moment:
@@ -105,11 +79,6 @@ class AnsweredQuestion(NamedTuple):
     question: Question[View]
     view: View
     before: "tuple[Question[View], View] | None"
-
-    @property
-    def is_one_question(self) -> bool:
-        """Whether the very same question was asked before: its period does not move."""
-        return self.before is None or self.before[0] == self.question
 
 
 class MadeReport(NamedTuple):
@@ -125,6 +94,10 @@ class MadeReport(NamedTuple):
         """The report for people, as Markdown."""
         text: str = self.data["text"]
         return text
+
+    def row(self, made_at: Instant, left_out: LeftOutTimes = NOTHING_LEFT_OUT) -> ReportRow:
+        """Return what is noted of it."""
+        return ReportRow(self.definition.name, *self.at, made_at, left_out)
 
 
 def make_report(
@@ -289,25 +262,24 @@ class _ReportWriter:
         return found
 
     def _links(self, answered: AnsweredQuestion) -> Iterator[dict[str, str]]:
-        """Yield what leads to an answer: to both together where they are one question's."""
+        """Yield what leads to an answer: to both together where they are one question's.
+
+        They are not where its period moves.
+        """
         question, view, before = answered
-        compared = None if before is None else before[1].moment
-        if before is None or answered.is_one_question:
-            yield self._to("answer", question, view.moment, compared)
-            return
-        yield self._to("answer", question, view.moment)
-        yield self._to("compared", before[0], before[1].moment)
+        if before is None:
+            yield self._to("answer", question, view.moment)
+        elif before[0] == question:
+            yield self._to("answer", question, view.moment, before[1].moment)
+        else:
+            yield self._to("answer", question, view.moment)
+            yield self._to("compared", before[0], before[1].moment)
 
     def _to(
         self, what: str, question: Question[View], at: Moment, compared: Moment | None = None
     ) -> dict[str, str]:
-        found = {
-            "of": what,
-            "command": ask_command(question, at, compared, tenant=self._tenant),
-        }
-        if self._link is not None:
-            found["url"] = link_to(self._link, question, at, compared)
-        return found
+        found = permanent_link(question, at, compared, tenant=self._tenant, template=self._link)
+        return {"of": what, **found}
 
     def text(
         self,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from salesflow.domain.event import Fact
 
 __all__ = [
+    "COLON",
     "LOCALES",
     "Language",
     "fact_name",
@@ -36,6 +37,8 @@ __all__ = [
 Language = Literal["en", "zh"]
 LOCALES: Final = Path(__file__).parent / "locale"
 DOMAIN: Final = "salesflow"
+COLON: Final[Mapping[Language, str]] = {"en": ": ", "zh": "："}
+"""What stands between a label and what it names."""
 
 
 def say(message: str, language: Language = "en", /, **values: object) -> str:

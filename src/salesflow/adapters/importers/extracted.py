@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from uuid import UUID
 
 from salesflow.adapters.importers.errors import Adjustment, RowError
+from salesflow.adapters.importers.times import ReadTime, occurred_at
 from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealWon
 from salesflow.domain.deal.stages import DealOpened, StageMoved
 from salesflow.domain.event import Fact, Precision
@@ -41,6 +42,14 @@ class ExtractedFact(NamedTuple):
     line: int
     order: FactOrder
     undated: bool = False
+
+    @classmethod
+    def of(
+        cls, stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int
+    ) -> Self:
+        """Return a fact of a line by nobody, its place among those of its deal left open."""
+        when = occurred_at(at)
+        return cls(stream_id, source_id, fact, *when, None, line, FactOrder(0), at is None)
 
 
 @dataclass

@@ -41,6 +41,7 @@ __all__ = [
     "AskedQuestion",
     "ReportDefinition",
     "ReportPeriod",
+    "ensure_known_keys",
     "read_reports",
 ]
 
@@ -122,7 +123,7 @@ def read_reports(
 
 
 def _report(table: Mapping[str, Any], endpoints: Mapping[str, bool]) -> ReportDefinition:
-    _ensure_known(table, KEYS)
+    ensure_known_keys(table, KEYS)
     name = _text(table, "name") or ""
     if not NAME.fullmatch(name):
         raise InputError(
@@ -177,7 +178,8 @@ def _language(table: Mapping[str, Any]) -> Language:
     return "zh" if named == "zh" else "en"
 
 
-def _ensure_known(table: Mapping[str, Any], known: Collection[str]) -> None:
+def ensure_known_keys(table: Mapping[str, Any], known: Collection[str]) -> None:
+    """Refuse a table that says what nobody reads."""
     for key in table:
         if key not in known:
             raise InputError(
@@ -233,7 +235,7 @@ def _questions(table: Mapping[str, Any]) -> tuple[AskedQuestion, ...]:
 def _asked(table: object) -> AskedQuestion:
     if not isinstance(table, Mapping):
         raise InputError("write each of questions as a name, or as [[report.questions]]")
-    _ensure_known(table, KEYS_OF_A_QUESTION)
+    ensure_known_keys(table, KEYS_OF_A_QUESTION)
     name = _text(table, "question")
     if name is None:
         raise InputError('name the question that is asked, such as question = "funnel"')

@@ -86,9 +86,9 @@ class DueReports:
 
     def begin(self, report: str, at: Instant) -> Instant:
         """Return up to when a report has come; one that is new is due from an instant on."""
-        found = self.come()
-        if report in found:
-            return found[report]
+        done_until = self.done_until(report)
+        if done_until is not None:
+            return done_until
         self.ensure_tables()
         with self._database.whole(), self._database.begin() as connection:
             connection.execute(
@@ -98,17 +98,17 @@ class DueReports:
                 ),
                 {"tenant": self._log.tenant, "report": report, "at": at},
             )
-        return self.come()[report]
+        done_until = self.done_until(report)
+        assert done_until is not None, "it has just been noted"
+        return done_until
 
-    def come(self) -> dict[str, Instant]:
-        """Return up to when each report has come that was ever looked at."""
+    def done_until(self, report: str) -> Instant | None:
+        """Return up to when a report has come; None where it was never looked at."""
         with self._database.whole(), self._database.read() as connection:
             if not self._is_there(connection):
-                return {}
-            rows = connection.execute(
-                sa.select(S.report, S.done_until).where(S.tenant == self._log.tenant)
-            )
-            return {row.report: int(row.done_until) for row in rows}
+                return None
+            mine = sa.select(S.done_until).where(*self._mine(report))
+            return connection.execute(mine).scalar_one_or_none()
 
     def note(self, connection: sa.Connection, row: ReportRow, done_until: Instant) -> bool:
         """Note that a report was made, in the caller's transaction; False: somebody else was.

@@ -23,21 +23,19 @@ OF_FACTS: Final = frozenset({"deal-timeline"})
 def gives_personal_texts(question: type[Question[View]]) -> bool:
     """Return whether answers hold texts about people, or free texts; names aside."""
     view = get_type_hints(question.answer)["return"]
-    return question.name in OF_FACTS or any(_personal_fields(view, set()))
+    return question.name in OF_FACTS or _holds_some(view, set())
 
 
-def _personal_fields(model: type[BaseModel], seen: set[type]) -> Iterator[str]:
-    """Yield the fields of a model, and of what stands in it, that hold such texts."""
+def _holds_some(model: type[BaseModel], seen: set[type]) -> bool:
+    """Return whether a model, or what stands in it, has fields with such texts."""
     if model in seen:
-        return
+        return False
     seen.add(model)
-    for name, field in model.model_fields.items():
-        if name in ENVELOPE:
-            continue
-        if is_personal(model, name):
-            yield name
-        for within in _models_in(field.annotation):
-            yield from _personal_fields(within, seen)
+    return any(
+        is_personal(model, name) or any(_holds_some(m, seen) for m in _models_in(f.annotation))
+        for name, f in model.model_fields.items()
+        if name not in ENVELOPE
+    )
 
 
 def _models_in(annotation: object) -> Iterator[type[BaseModel]]:

@@ -5,8 +5,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from salesflow.adapters.outbox.endpoints import file_content
-from salesflow.adapters.reports.definitions import ReportDefinition, read_reports
+from salesflow.adapters.outbox.endpoints import TABLES, file_content
+from salesflow.adapters.reports.definitions import (
+    ReportDefinition,
+    ensure_known_keys,
+    read_reports,
+)
 from salesflow.domain.alike_names import perhaps
 from salesflow.domain.wording import quoted, shortened
 from salesflow.errors import InputError
@@ -50,6 +54,7 @@ def read_report_file(file: str | PathLike[str]) -> ReportFile:
         )
     try:
         raw = file_content(path)
+        ensure_known_keys(raw, TABLES)
     except InputError as error:
         raise InputError(f"{shortened(path)}: {error}") from error
     reports = read_reports(raw.get("report", []), _endpoints(raw), kept_in=path.name)

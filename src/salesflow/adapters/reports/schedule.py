@@ -10,7 +10,7 @@ is due at the first moment that they show again; where they show it twice, the f
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import import_module
@@ -112,18 +112,20 @@ def read_schedule(text: str) -> Schedule:
         InputError: when it is neither, with examples.
     """
     plain = " ".join(text.split())
-    for pattern, cron in (
-        (DAILY, _daily),
-        (WEEKDAYS_ONLY, _on_weekdays),
-        (WORKDAYS, _on_working_days),
+    phrases: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], str], str]], ...] = (
+        (DAILY, lambda *_: "* * *"),
+        (WEEKDAYS_ONLY, lambda *_: "* * 1-5"),
+        (WORKDAYS, lambda *_: f"* * {WORKING_DAYS}"),
         (MONTHLY, _monthly),
         (CHINESE_MONTHLY, _monthly),
         (CHINESE_WEEKLY, _weekly_in_chinese),
         (WEEKLY, _weekly),
-    ):
+    )
+    for pattern, days in phrases:
         found = pattern.fullmatch(plain.lower())
         if found is not None:
-            return Schedule(text, _checked(text, cron(found, text)))
+            cron = f"{_time(found, text)} {days(found, text)}"
+            return Schedule(text, _checked(text, cron))
     if len(plain.split()) != CRON_FIELDS:
         raise InputError(f"{quoted(text)} is no schedule; write {EXAMPLES}")
     return Schedule(text, _checked(text, plain))
@@ -153,22 +155,9 @@ def _time(found: re.Match[str], text: str) -> str:
     return f"{minute} {hour}"
 
 
-def _daily(found: re.Match[str], text: str) -> str:
-    return f"{_time(found, text)} * * *"
-
-
-def _on_weekdays(found: re.Match[str], text: str) -> str:
-    return f"{_time(found, text)} * * 1-5"
-
-
-def _on_working_days(found: re.Match[str], text: str) -> str:
-    return f"{_time(found, text)} * * {WORKING_DAYS}"
-
-
 def _weekly(found: re.Match[str], text: str) -> str:
     names = [each for each in re.split(r"[, ]+(?:and )?", found["days"]) if each]
-    numbers = [_weekday(each, text) for each in names]
-    return f"{_time(found, text)} * * {','.join(map(str, sorted({*numbers})))}"
+    return _on_weekdays({_weekday(each, text) for each in names})
 
 
 def _weekday(name: str, text: str) -> int:
@@ -179,15 +168,18 @@ def _weekday(name: str, text: str) -> int:
     return WEEKDAYS[name]
 
 
-def _weekly_in_chinese(found: re.Match[str], text: str) -> str:
+def _weekly_in_chinese(found: re.Match[str], _: str) -> str:
     named = found["days"].replace("天", "日")
-    numbers = {CHINESE_WEEKDAYS.index(each) for each in named if each in CHINESE_WEEKDAYS}
-    return f"{_time(found, text)} * * {','.join(map(str, sorted(numbers)))}"
+    return _on_weekdays({*map(CHINESE_WEEKDAYS.find, named)} - {-1})
+
+
+def _on_weekdays(numbers: Iterable[int]) -> str:
+    return f"* * {','.join(map(str, sorted(numbers)))}"
 
 
 def _monthly(found: re.Match[str], text: str) -> str:
     if found["last"]:
-        return f"{_time(found, text)} L * *"
+        return "L * *"
     named = found.groupdict()
     day = int(named["day"] or named["nth"])
     if not 1 <= day <= DAYS_IN_ALL_MONTHS:
@@ -195,7 +187,7 @@ def _monthly(found: re.Match[str], text: str) -> str:
             f"{quoted(text)}: not every month has a day {day}; name one of 1 to"
             f' {DAYS_IN_ALL_MONTHS}, or "every month on the last day"'
         )
-    return f"{_time(found, text)} {day} * *"
+    return f"{day} * *"
 
 
 @cache

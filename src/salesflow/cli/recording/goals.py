@@ -38,7 +38,7 @@ from salesflow.domain.time import (
 from salesflow.domain.values import Money
 from salesflow.errors import HistoryError, InputError, NotFoundError
 from salesflow.presentation.format import span_text
-from salesflow.presentation.messages import Language, in_language, say
+from salesflow.presentation.messages import COLON, Language, in_language, say
 from salesflow.projections.goals.goal_check import COUNTED, GoalCheck, past_notes
 
 __all__ = ["FIGURE_REPORTED", "GOAL_REVISED", "GOAL_SET"]
@@ -366,7 +366,7 @@ def _parent_notes(flow: "SalesFlow", goal: Goal, language: Language) -> Iterator
         return
     reasons = [*_apart(goal, above, language)]
     if reasons:
-        colon = "：" if language == "zh" else ": "
+        colon = COLON[language]
         said = say("{goal} is no part of {parent}", language, goal=goal.key, parent=above.key)
         yield f"{said}{colon}{'; '.join(reasons)}"
 

@@ -12,7 +12,7 @@ from salesflow.domain.arguments import guarded_host
 from salesflow.domain.values import Value
 from salesflow.presentation.arrow import data_frames, stacked
 from salesflow.presentation.fields import called
-from salesflow.presentation.messages import Language, in_language
+from salesflow.presentation.messages import COLON, Language, in_language
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.comparison_layout import (
     SIDES,
@@ -109,7 +109,7 @@ class Comparison(Value, Generic[ViewT]):
 
     def _lines(self, language: Language) -> list[str]:
         """Return what the answers mean, and the moment of each."""
-        colon = "：" if language == "zh" else ": "
+        colon = COLON[language]
         sides = (("Compared with", self.then), ("As asked", self.now))
         moments = (
             f"{in_language(label, language)}{colon}{line}"

@@ -11,7 +11,7 @@ from uuid import UUID
 from salesflow.domain.values import Day, SafeText, Value
 from salesflow.domain.wording import Message, shortened
 from salesflow.presentation.format import one_line
-from salesflow.presentation.messages import Language, say, say_count, translated
+from salesflow.presentation.messages import COLON, Language, say, say_count, translated
 
 __all__ = [
     "Behind",
@@ -120,7 +120,7 @@ class Problem(Value):
     def sentence(self, language: Language = "en") -> str:
         """Return it as a sentence."""
         said = translated(PROBLEMS[self.kind], language)
-        colon = "：" if language == "zh" else ": "
+        colon = COLON[language]
         return f"{self.subject}{colon}{said}{colon}{self.where}"
 
 

@@ -54,7 +54,7 @@ from salesflow.errors import InputError
 from salesflow.presentation.arrow import arrow_tables, data_frames, tidy_tables
 from salesflow.presentation.fields import plain
 from salesflow.presentation.format import local_time, moment_line
-from salesflow.presentation.messages import Language, in_language, translated, words_in
+from salesflow.presentation.messages import COLON, Language, in_language, translated, words_in
 from salesflow.presentation.table import TableOfView, html_of
 from salesflow.projections.core.left_out import Behind, LeftOut, Unmet
 from salesflow.projections.core.names import (
@@ -374,7 +374,7 @@ class View(Value):
     def meaning_lines(self, language: Language = "en") -> list[str]:
         """Return what is counted and how, a labelled line each."""
         labels = words_in(("Scope", "Definitions"), language)
-        colon = "：" if language == "zh" else ": "
+        colon = COLON[language]
         meant = zip(labels, self.meaning(language), strict=True)
         return [f"{label}{colon}{text}" for label, text in meant]
 

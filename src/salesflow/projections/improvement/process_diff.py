@@ -31,7 +31,7 @@ from salesflow.domain.values import Reference, SafeText, Value
 from salesflow.errors import NotFoundError
 from salesflow.presentation.fields import FieldRole
 from salesflow.presentation.format import NO_VALUE, given_percent, local_day
-from salesflow.presentation.messages import Language, in_language, key_text, say
+from salesflow.presentation.messages import COLON, Language, in_language, key_text, say
 from salesflow.presentation.table import TableOfView
 from salesflow.projections.core.column_groups import grouped
 from salesflow.projections.core.columns import HeldRows
@@ -228,7 +228,7 @@ def _what(each: ProcessChange, language: Language) -> str:
     """Say what was changed; of a target also that of which figure."""
     said = key_text(each.kind, language)
     of_figure = each.kind == "target_changed" and each.item
-    colon = "：" if language == "zh" else ": "
+    colon = COLON[language]
     return f"{said}{colon}{key_text(of_figure, language)}" if of_figure else said
 
 

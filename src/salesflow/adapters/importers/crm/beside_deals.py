@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from typing import Final
-from uuid import UUID
 
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.importers.crm.deal_facts import AS_EXPORTED
@@ -25,10 +24,10 @@ from salesflow.adapters.importers.crm.records import (
 )
 from salesflow.adapters.importers.crm.system import BESIDE, CrmSystem, refusing
 from salesflow.adapters.importers.errors import Adjustment, RowError
-from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact, FactOrder
+from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.rows import ObjectRows
-from salesflow.adapters.importers.times import ReadTime, occurred_at
+from salesflow.adapters.importers.times import ReadTime
 from salesflow.domain.calendar import Days, FiscalCalendar, Pattern, Span, YearBegins
 from salesflow.domain.event import Event, Fact, believed_history, without_retracted
 from salesflow.domain.exchange_rates import RATES_ID, Rate, RatesPublished
@@ -38,7 +37,7 @@ from salesflow.domain.team import TeamFormed, TeamName, TeamRenamed, TeamState, 
 from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
-__all__ = ["BesideDeals", "beside_fact"]
+__all__ = ["BesideDeals"]
 
 
 NO_TEAM: Final = "the export names no team; all its users are taken to be in one"
@@ -63,22 +62,6 @@ NO_CALENDAR: Final = "cuts years in a way that no fiscal calendar here does"
 WEEKS: Final[tuple[Pattern, ...]] = ("4-4-5", "4-5-4", "5-4-4")
 BEGINS: Final[tuple[YearBegins, ...]] = ("nearest", "on_or_before")
 SPANS: Final[dict[str, Span]] = {"year": "year", "quarter": "quarter", "month": "month"}
-
-
-def beside_fact(
-    stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, place: int
-) -> ExtractedFact:
-    """Return a fact of something beside deals, as it is compared and recorded."""
-    return ExtractedFact(
-        stream_id,
-        source_id,
-        fact,
-        *occurred_at(at),
-        None,
-        place,
-        FactOrder(0),
-        at is None,
-    )
 
 
 class BesideDeals:
@@ -336,24 +319,18 @@ class BesideDeals:
     def _kept_calendar(self) -> FiscalCalendar | None:
         """Return the fiscal calendar that was set otherwise than by an export, if any was."""
         events = without_retracted(self._log.stream(SETTINGS_ID))
-        changed = [
-            event
-            for event in events
-            if isinstance(event.fact, SettingsChanged) and event.fact.fiscal_calendar
-        ]
-        if not changed or self._is_own(changed[-1]):
-            return None
-        fact = changed[-1].fact
-        return fact.fiscal_calendar if isinstance(fact, SettingsChanged) else None
+        for event in reversed(events):
+            fact = event.fact
+            if isinstance(fact, SettingsChanged) and fact.fiscal_calendar:
+                return None if self._is_own(event) else fact.fiscal_calendar
+        return None
 
 
 def _add(
     found: ExtractedDeal, id: str, key: str, fact: Fact, at: ReadTime | None, place: int
 ) -> None:
-    told = beside_fact(found.stream_id, fact_source_id(id, key), fact, at, place)
-    if isinstance(fact, RatesPublished):
-        told = told._replace(stream_id=RATES_ID)
-    found.customers.append(told)
+    source_id = fact_source_id(id, key)
+    found.customers.append(ExtractedFact.of(found.stream_id, source_id, fact, at, place))
 
 
 def _leave_out(found: ExtractedDeal, why: str) -> None:

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from salesflow.adapters.event_store.append import SKEW
 from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.event_store.published import LayeredProcesses, PublishedProcesses
-from salesflow.adapters.importers.crm.beside_deals import BesideDeals, beside_fact
+from salesflow.adapters.importers.crm.beside_deals import BesideDeals
 from salesflow.adapters.importers.crm.deal_facts import (
     ROW_ID,
     Reading,
@@ -31,7 +31,7 @@ from salesflow.adapters.importers.crm.stages import version_of
 from salesflow.adapters.importers.crm.system import BESIDE, CrmContext, CrmSystem, refusing
 from salesflow.adapters.importers.csv import BadRow, FileFormat
 from salesflow.adapters.importers.errors import RowError
-from salesflow.adapters.importers.extracted import ExtractedDeal
+from salesflow.adapters.importers.extracted import ExtractedDeal, ExtractedFact
 from salesflow.adapters.importers.ids import fact_source_id, object_id
 from salesflow.adapters.importers.pipeline import ImportParts, ImportPipeline, is_one_batch
 from salesflow.adapters.importers.process_versions import publish_process, published_versions
@@ -328,7 +328,7 @@ class _CrmImport:
             stream = object_id(self._system.name, customer, "customer")
             registered = self._system.customer_named(customer, deal)
             key = fact_source_id(customer, "customer")
-            found.customers.append(beside_fact(stream, key, registered, None, found.place))
+            found.customers.append(ExtractedFact.of(stream, key, registered, None, found.place))
         if not deal.is_unknown and found.place not in found.refused:
             self._beside.name_owners(deal, found, found.place)
         return found

@@ -161,7 +161,9 @@ class CrmSystem(ABC):
         self.columns: Mapping[str, frozenset[str]] = {}
         """Plain names of the columns that the tables of each kind have in this export."""
         self.registers_customers = False
-        """Whether the export has a table of customers; `look` says so."""
+        """Whether the export has a table of all customers; `look` says so."""
+        self.registered: set[str] = set()
+        """Customers whom a table of the export has, where it need not have all; so too."""
         self.owners: set[str] = set()
         """Who owns or owned a deal; `look` says so. Other users are no reps."""
         self.owner_names: dict[str, str] = {}
@@ -192,8 +194,7 @@ class CrmSystem(ABC):
 
     def registers(self, customer: str) -> bool:
         """Return whether a table of the export registers a customer."""
-        del customer
-        return self.registers_customers
+        return self.registers_customers or customer in self.registered
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record without what the system wraps around it, as the kind that it is."""
@@ -286,7 +287,7 @@ class CrmSystem(ABC):
 
     def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
         """Return what is known of a customer of whom only deals speak."""
-        return CustomerRegistered(name=deal.customer_name or id)
+        return CustomerRegistered(name=deal.customer_name or name_by_id(id))
 
     def assumed(self) -> list[Message]:
         """Return what the export leaves open and was taken to be so."""

@@ -6,7 +6,6 @@ is a module of its own as the one step of an import that is about tables.
 
 import re
 from collections.abc import Sequence
-from uuid import UUID
 
 from salesflow.adapters.importers.errors import RowError, about, row_error
 from salesflow.adapters.importers.extracted import (
@@ -27,7 +26,7 @@ from salesflow.adapters.importers.rows import ObjectRows
 from salesflow.adapters.importers.table.plan import CustomerPlan, ImportPlan, ReadAt, RulePlan
 from salesflow.adapters.importers.table.row_order import arranged, flag_rows, order_ties
 from salesflow.adapters.importers.table.values import Notes
-from salesflow.adapters.importers.times import MissingZoneError, ReadTime, occurred_at
+from salesflow.adapters.importers.times import MissingZoneError, ReadTime
 from salesflow.domain.deal.billing import ForecastGiven
 from salesflow.domain.deal.merging import counterpart_of
 from salesflow.domain.deal.people import OwnerAssigned
@@ -176,7 +175,7 @@ class _Extractor:
         source_id = fact_source_id(self._deal.object, key)
         columns = self._plan.context.mapping.object.named
         source_id = ensure_storable(source_id, AN_ID, " or ".join(columns))
-        return _extracted_fact(self._deal.stream_id, source_id, fact, at, line)
+        return ExtractedFact.of(self._deal.stream_id, source_id, fact, at, line)
 
     def _customers(self, line: int, cells: Sequence[str], notes: Notes) -> list[ExtractedFact]:
         plan = self._plan.customer
@@ -192,7 +191,7 @@ class _Extractor:
         rule = self._plan.context.mapping.customer
         names = " or ".join(rule.id) if rule else None
         source_id = ensure_storable(fact_source_id(id, "customer"), AN_ID, names)
-        return _extracted_fact(stream_id, source_id, fact, at, line)
+        return ExtractedFact.of(stream_id, source_id, fact, at, line)
 
     def _ensure_published(self, fact: Fact) -> None:
         if isinstance(fact, DealOpened | DealMigrated):
@@ -213,21 +212,6 @@ class _Extractor:
         if read is not None and at is not None and at.instant > self._horizon:
             raise read.problem("lies in the future", cells, for_now=True)
         return at
-
-
-def _extracted_fact(
-    stream_id: UUID, source_id: str, fact: Fact, at: ReadTime | None, line: int
-) -> ExtractedFact:
-    return ExtractedFact(
-        stream_id,
-        source_id,
-        fact,
-        *occurred_at(at),
-        None,
-        line,
-        FactOrder(0),
-        at is None,
-    )
 
 
 def _actor(text: str, rule: RulePlan) -> str | None:

@@ -29,6 +29,7 @@ from salesflow.adapters.importers.crm.system import (
     CrmPipeline,
     CrmSystem,
     customer_object,
+    name_by_id,
     refusing,
 )
 from salesflow.adapters.importers.errors import RowError, needed
@@ -179,7 +180,7 @@ class Fxiaoke(CrmSystem):
         read, values = self.read, record.values
         at = read.time(values, "createtime")
         if record.kind == "AccountObj":
-            name = read.text(values, "name") or id
+            name = read.text(values, "name") or name_by_id(id)
             industry, country = read.text(values, "industryr"), read.text(values, "countryr")
             yield (
                 "customer",

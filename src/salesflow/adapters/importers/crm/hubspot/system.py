@@ -47,7 +47,6 @@ from salesflow.adapters.importers.crm.system import (
     CrmSystem,
     customer_object,
     left_out_deal,
-    name_by_id,
     refusing,
 )
 from salesflow.adapters.importers.crm.tied_steps import in_order_of_time
@@ -115,13 +114,8 @@ class HubSpot(CrmSystem):
         self._lines = HubSpotLines()
         self._ids: set[str] = set()
         self._pipeline_of: dict[str, str] = {}
-        self._companies: set[str] = set()
         self._entered_only = False
         self._unread: dict[str, None] = {}
-
-    def registers(self, customer: str) -> bool:
-        """Return whether a table of the export has a company."""
-        return customer in self._companies
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a deal in one form, whoever exported it."""
@@ -151,7 +145,7 @@ class HubSpot(CrmSystem):
             case "values":
                 self._look_at_values(values)
             case "company" | "company_csv":
-                self._companies.add(own_id(values))
+                self.registered.add(own_id(values))
             case _:
                 self._look_around(record)
 
@@ -214,7 +208,7 @@ class HubSpot(CrmSystem):
     ) -> Iterator[tuple[str, Fact, ReadTime | None]]:
         read, utc = self.reader(utc=True), "recordid" not in values
         at = self._time(values, "createdate", utc=utc)
-        if id not in self._companies:
+        if id not in self.registered:
             yield "customer", CustomerRegistered(inferred=BY_ITS_PEOPLE), at
         person = own_id(values)
         names = (read.text(values, "firstname"), read.text(values, "lastname"))
@@ -226,11 +220,6 @@ class HubSpot(CrmSystem):
             email=read.text(values, "email"),
             phone=read.text(values, "phone", "phonenumber", "mobilephonenumber"),
         )
-
-    def customer_named(self, id: str, deal: CrmDeal) -> CustomerRegistered:
-        """Return a company of which only deals speak; its id is no name."""
-        del deal
-        return CustomerRegistered(name=name_by_id(id))
 
     def deal(
         self, id: str, records: Sequence[CrmRecord], refused: dict[int, RowError]

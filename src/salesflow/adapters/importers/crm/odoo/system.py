@@ -112,11 +112,6 @@ class Odoo(CrmSystem):
         self._messages = OdooMessages()
         self._companies: dict[str, str] = {}
         """From a contact to the company it belongs to."""
-        self._customers: set[str] = set()
-
-    def registers(self, customer: str) -> bool:
-        """Return whether a table of the export has a customer."""
-        return customer in self._customers
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record in one form; a change with what its message says."""
@@ -194,7 +189,7 @@ class Odoo(CrmSystem):
                 at,
             )
             return
-        if id not in self._customers:
+        if id not in self.registered:
             company = self._names.of("partner", id) or ref_in(values.get("parentid")).name
             yield "customer", CustomerRegistered(name=company, inferred=BY_ITS_PEOPLE), at
         yield self.contact_person(
@@ -266,7 +261,7 @@ class Odoo(CrmSystem):
         if company and company != id:
             self._companies[id] = company
         else:
-            self._customers.add(id)
+            self.registered.add(id)
         self._names.see("partner", Ref(id, str(values.get("name", ""))))
 
     def _look_at_lead(self, values: Mapping[str, Any]) -> None:

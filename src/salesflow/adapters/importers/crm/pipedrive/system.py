@@ -105,13 +105,8 @@ class Pipedrive(CrmSystem):
     def __init__(self, context: CrmContext) -> None:
         super().__init__(context)
         self._pipelines = NamedPipelines(MAIN, "Pipedrive", CLOSED_STAGES)
-        self._customers: set[str] = set()
         self._names: dict[str, str] = {}
         self._pipeline_of: dict[str, str] = {}
-
-    def registers(self, customer: str) -> bool:
-        """Return whether a table of the export has a customer."""
-        return customer in self._customers
 
     def told(self, record: CrmRecord) -> CrmRecord:
         """Return a record as what it is about, whoever exported it."""
@@ -140,10 +135,10 @@ class Pipedrive(CrmSystem):
             case "user":
                 self.name_owner(id_text(values.get("id"), "id"), values.get("name"))
             case "organization":
-                self._customers.add(id_text(values.get("id"), "id"))
+                self.registered.add(id_text(values.get("id"), "id"))
             case "person":
                 if not id_in(values.get("orgid")):
-                    self._customers.add(PERSON + id_text(values.get("id"), "id"))
+                    self.registered.add(PERSON + id_text(values.get("id"), "id"))
             case "deal":
                 self._look_at_deal(values)
             case _:
@@ -184,7 +179,7 @@ class Pipedrive(CrmSystem):
         if id.startswith(PERSON):
             yield "customer", CustomerRegistered(name=name, natural_person=True), at
             return
-        if id not in self._customers:
+        if id not in self.registered:
             organization = name_in(values.get("orgid")) or read.text(values, "orgname")
             known = CustomerRegistered(name=organization, inferred=BY_ITS_PEOPLE)
             yield "customer", known, at

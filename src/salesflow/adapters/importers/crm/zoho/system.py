@@ -17,6 +17,7 @@ from salesflow.adapters.importers.crm.system import (
     CrmPipeline,
     CrmSystem,
     customer_object,
+    name_by_id,
     refusing,
 )
 from salesflow.adapters.importers.crm.zoho.deal import (
@@ -138,7 +139,7 @@ class Zoho(CrmSystem):
         read, values = self.read, record.values
         at = read.time(values, "createdtime")
         if record.kind == "Account":
-            name = read.text(values, "accountname") or id
+            name = read.text(values, "accountname") or name_by_id(id)
             industry, country = (
                 read.text(values, "industry"),
                 read.text(values, "billingcountry"),
