@@ -26,6 +26,7 @@ from salesflow.adapters.outbox.endpoints import Endpoint, read_endpoints
 from salesflow.adapters.outbox.fact_messages import FactMessages
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import EndpointRow, OutboxStore, Waiting
+from salesflow.adapters.reactors import ReactorPositions
 from salesflow.domain.alike_names import perhaps
 from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.event import Event, Fact, FactRetracted
@@ -33,7 +34,7 @@ from salesflow.domain.wording import shortened
 from salesflow.engine.alert_messages import alert_message
 from salesflow.engine.permanent_links import ensure_link
 from salesflow.engine.reactors import PAGE_EVENTS, Reactor, Reactors, concerns
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import BusyError, InputError, NotFoundError
 
 __all__ = ["Delivered", "EndpointStanding", "Outbox", "Previewed", "read_endpoints"]
 
@@ -196,6 +197,29 @@ class Outbox:
         if not ids:
             raise InputError("name the messages to skip, as `salesflow outbox dead` lists them")
         return [each for each in self._named(endpoint, ids) if self._store.skip(endpoint, each)]
+
+    def forget(self, endpoint: str) -> int:
+        """Delete an endpoint and what waits for it; give how many messages that were.
+
+        One of that name is a new one from then on, which begins where its file says.
+
+        Raises:
+            NotFoundError: when there is no such endpoint.
+            BusyError: while a worker delivers to it.
+        """
+        self._ensure_known(endpoint)
+        positions = ReactorPositions(self._log)
+
+        def forget_position(connection: Connection) -> None:
+            positions.forget(connection, f"{REACTOR_PREFIX}{endpoint}")
+
+        deleted = self._store.forget(endpoint, forget_position)
+        if deleted is None:
+            raise BusyError(
+                f"a worker delivers to endpoint {endpoint!r} now, or was killed while it did;"
+                " take it out of the worker's file, and try again a minute later"
+            )
+        return deleted
 
     def _named(self, endpoint: str, ids: Sequence[str]) -> list[Waiting]:
         dead = {each.id: each for each in self._store.dead(endpoint, 2**31)}
