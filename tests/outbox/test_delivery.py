@@ -365,7 +365,7 @@ def test_a_claim_that_ran_out_is_taken_over_and_one_that_has_not_is_left_alone(
         flow.outbox.deliver([endpoint])
         store = OutboxStore(flow.log)
         [event] = deal_events(flow)
-        message = OutgoingMessage.from_bytes(flow.outbox._message(endpoint, event).to_bytes())
+        message = OutgoingMessage.from_bytes(flow.outbox._page(endpoint, [event])[0].to_bytes())
         with flow.log.database.begin() as connection:
             flow.outbox.put(connection, ["crm"], message)
         until = flow.log.now() + 60_000_000

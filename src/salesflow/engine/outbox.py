@@ -11,7 +11,7 @@ is refused for too long is dead, and holds back what comes after it of the same 
 is sent again or skipped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -32,6 +32,7 @@ from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.wording import shortened
 from salesflow.engine.alert_messages import alert_message
+from salesflow.engine.message_names import MessageNames
 from salesflow.engine.permanent_links import ensure_link
 from salesflow.engine.reactors import PAGE_EVENTS, Reactor, Reactors, concerns
 from salesflow.errors import BusyError, InputError, NotFoundError
@@ -73,7 +74,7 @@ class Outbox:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._store = OutboxStore(log)
-        self._messages = FactMessages(log)
+        self._messages, self._names = FactMessages(log), MessageNames(log)
 
     def deliver(
         self,
@@ -145,9 +146,8 @@ class Outbox:
     ) -> Iterator[OutgoingMessage]:
         """Yield the messages that are not in the outbox yet."""
         while page := self._log.page(after, PAGE_EVENTS):
-            for event in page:
-                if concerns(self._log, reactor, event):
-                    yield self._message(endpoint, event)
+            told = [event for event in page if concerns(self._log, reactor, event)]
+            yield from self._page(endpoint, told)
             after = page[-1].position
 
     def standings(self) -> list[EndpointStanding]:
@@ -240,8 +240,15 @@ class Outbox:
                 f" there are {there}"
             )
 
-    def _message(self, endpoint: Endpoint, event: Event) -> OutgoingMessage:
-        found = self._messages.of(event, personal=endpoint.personal)
+    def _page(self, endpoint: Endpoint, events: Sequence[Event]) -> list[OutgoingMessage]:
+        """Return the messages of events, with the names of what they name by ids."""
+        named = self._names.of(events, personal=endpoint.personal)
+        return [self._message(endpoint, *each) for each in zip(events, named, strict=True)]
+
+    def _message(
+        self, endpoint: Endpoint, event: Event, names: Mapping[str, str]
+    ) -> OutgoingMessage:
+        found = self._messages.of(event, personal=endpoint.personal, names=names)
         told = alert_message(self._log, event, link=endpoint.link)
         return found if told is None else replace(found, data={**found.data, "alert": told})
 
@@ -249,8 +256,7 @@ class Outbox:
         """Return what puts messages into the outbox of an endpoint."""
 
         def put(events: Sequence[Event], connection: Connection) -> None:
-            messages = [self._message(endpoint, event) for event in events]
-            self._store.put(connection, endpoint.name, messages)
+            self._store.put(connection, endpoint.name, self._page(endpoint, events))
 
         facts = self._facts(endpoint)
         name = f"{REACTOR_PREFIX}{endpoint.name}"
