@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from databases import Postgres, postgres_server
+from databases import Postgres, postgres_server, tamper
 from outbox.receiving import (
     Note,
     Receiver,
@@ -95,6 +95,34 @@ def test_an_import_of_old_facts_is_sent_since_they_became_known_now(
     assert f'"time":"{LONG_AGO.isoformat().replace("+00:00", "Z")}"' in note["body"]
     recorded = event.recorded_at.isoformat().replace("+00:00", "Z")
     assert f'"recordedat":"{recorded}"' in note["body"]
+
+
+def test_a_fact_that_cannot_be_read_stops_only_who_may_ask_for_it_until_it_is_retracted(
+    database_url: str, receiver: Receiver
+) -> None:
+    wide, narrow = receiver.endpoint("wide"), receiver.endpoint("narrow", facts=["deal.won"])
+    with SalesFlow(database_url) as flow:
+        deal = opened(flow)
+        called(flow, deal)
+        wrong = flow.history(deal.id)[-1]
+    tamper(
+        database_url,
+        f"UPDATE salesflow_events SET topic = '{wrong.fact.kind}:99'"
+        f" WHERE position = {wrong.position}",
+    )
+    with SalesFlow(database_url) as flow:
+        other = opened(flow)
+        found = flow.outbox.deliver([wide, narrow])
+        assert found.delivered == {"wide": 1, "narrow": 0}
+        assert [*found.problems] == ["wide"]
+        assert str(deal.id) in found.problems["wide"]
+        lags = {each.endpoint: each.lag for each in flow.outbox.standings()}
+        assert lags["wide"] > lags["narrow"] == 0
+        with flow.session(actor="ann") as s:
+            s.retract(wrong.event_id, because="it cannot be read")
+        found = flow.outbox.deliver([wide, narrow])
+        assert found.problems == {}
+        assert str(other.id) in {note["subject"] for note in receiver.notes}
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,7 @@ class Exchanges:
     def post(
         self, url: str, body: bytes, headers: Mapping[str, str]
     ) -> "Iterator[httpx2.Response]":
-        """Give the answer to a request, of which only the head is read.
+        """Yield the answer to a request, of which only the head is read.
 
         Raises:
             ExchangeTimeout: when the answer has not come in time.
