@@ -1,20 +1,35 @@
 """Deliveries: at least once, in order per deal, never in a replay, with patience."""
 
+import select
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
 from threading import Thread
+from typing import Self
 
 import pytest
 import sqlalchemy as sa
 
-from outbox.receiving import SECRET, Receiver, called, deal_events, opened, what_went_wrong
+from outbox.receiving import (
+    SECRET,
+    SECRET_NAME,
+    Receiver,
+    called,
+    deal_events,
+    opened,
+    what_went_wrong,
+)
 from salesflow import Deal, SalesFlow
+from salesflow.adapters.outbox.endpoints import Endpoint, endpoint_of
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import MESSAGES, OutboxStore
 from salesflow.engine.outbox import Delivered, EndpointStanding
 from salesflow.errors import InputError, NotFoundError
+from salesflow.presentation.messages import say
 
 pytest.importorskip("httpx2", reason="webhooks are sent by httpx2")
 OTHER_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -32,6 +47,41 @@ class Clock:
 
     def turn(self, **by: float) -> None:
         self.at += timedelta(**by)
+
+
+class Trickling:
+    """A receiver that answers byte by byte, each well within any timeout, for ever."""
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._cut = Flag()
+        self._thread = Thread(target=self._answer)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        self._listening.close()
+
+    def endpoint(self, **given: object) -> Endpoint:
+        url = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+        told = {"name": "crm", "url": url, "after": 0, "facts": ["deal.*"], **given}
+        made = endpoint_of({**told, "secret_env": SECRET_NAME})
+        return replace(made, environment={SECRET_NAME: SECRET}.get)
+
+    def was_cut(self) -> bool:
+        """Say whether the other side ended it."""
+        return self._cut.wait(60)
+
+    def _answer(self) -> None:
+        came, _ = self._listening.accept()
+        with came, suppress(OSError):
+            came.sendall(b"HTTP/1.1 204 No Content\r\nx-slow: ")
+            while not select.select([came], [], [], 0.02)[0] or came.recv(65_536):
+                came.sendall(b"x")
+        self._cut.set()
 
 
 @pytest.fixture
@@ -291,6 +341,20 @@ def test_a_redirect_is_not_followed(sqlite_url: str, receiver: Receiver) -> None
     assert {note["path"] for note in receiver.notes} == {"/hook"}
 
 
+def test_an_answer_that_trickles_in_is_not_waited_for_longer_than_the_timeout(
+    sqlite_url: str,
+) -> None:
+    """The control: a library's timeout is of one read, so it would wait for the last byte."""
+    with SalesFlow(sqlite_url) as flow, Trickling() as slow:
+        opened(flow)
+        endpoint = slow.endpoint(timeout=0.3, attempts=1)
+        found = flow.outbox.deliver([endpoint])
+        assert found.problems == {"crm": "the answer was not there after 0.3 seconds"}
+        assert slow.was_cut()
+        [dead] = flow.outbox.dead()
+        assert say(dead.failure or "", "zh") == "0.3 秒后仍未收到完整应答"
+
+
 def test_a_claim_that_ran_out_is_taken_over_and_one_that_has_not_is_left_alone(
     database_url: str, receiver: Receiver
 ) -> None:
@@ -301,7 +365,7 @@ def test_a_claim_that_ran_out_is_taken_over_and_one_that_has_not_is_left_alone(
         flow.outbox.deliver([endpoint])
         store = OutboxStore(flow.log)
         [event] = deal_events(flow)
-        message = OutgoingMessage.from_bytes(flow.outbox._message(endpoint, event).to_bytes())
+        message = OutgoingMessage.from_bytes(flow.outbox._page(endpoint, [event])[0].to_bytes())
         with flow.log.database.begin() as connection:
             flow.outbox.put(connection, ["crm"], message)
         until = flow.log.now() + 60_000_000

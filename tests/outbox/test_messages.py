@@ -8,13 +8,25 @@ from uuid import UUID
 import pytest
 
 from outbox.receiving import deal_events, opened
-from salesflow import STANDARD, Customer, Deal, SalesFlow
+from salesflow import STANDARD, Customer, Deal, Rep, SalesFlow
+from salesflow.adapters.outbox.endpoints import endpoint_of
 from salesflow.adapters.outbox.fact_messages import FactMessages
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.domain.catalogue import CATALOGUE
 from salesflow.domain.event import FactRetracted
+from salesflow.engine.message_names import MessageNames
+from salesflow.engine.session import Session
 
 pytest.importorskip("cloudevents", reason="they are read back by cloudevents")
+
+
+NAMED = {"name": "crm", "url": "http://localhost/", "after": 0, "facts": ["deal.*"]}
+
+
+def opened_in(session: Session, customer: str) -> Deal:
+    registered = session.add(Customer.register(name=customer))
+    deal = Deal.open(STANDARD, customer=registered, title="ERP", owner="ann")
+    return session.add(deal)
 
 
 def read_back(message: OutgoingMessage) -> tuple[dict[str, Any], Any]:
@@ -84,6 +96,30 @@ def test_texts_about_people_go_out_only_where_they_are_asked_for(sqlite_url: str
     assert "Mr Li is on holiday" in full[-1].to_bytes().decode()
     assert plain[-1].data["fact"]["channel"] == full[-1].data["fact"]["channel"] == "call"
     assert [each.id for each in plain] == [each.id for each in full]
+
+
+def test_ids_have_names_as_they_were_believed_and_those_of_people_only_where_asked(
+    database_url: str,
+) -> None:
+    with SalesFlow(database_url) as flow:
+        with flow.session(actor="head") as s:
+            s.add(Rep.join("ann", team="east", name="Ann Li"))
+            deal = opened_in(s, "Acme")
+        with flow.session(actor="head") as s:
+            assert deal.customer_id is not None
+            s.retract(flow.history(deal.customer_id)[0].event_id, because="a slip")
+        with flow.session(actor="ann") as s:
+            s.get(Deal, deal.id).lose(because="price")
+        events = deal_events(flow)
+        names = MessageNames(flow.log)
+        plain, full = (names.of(events, personal=each) for each in (False, True))
+        assert plain == [{str(deal.id): "ERP"}] * 2
+        assert full == [
+            {str(deal.id): "ERP", str(deal.customer_id): "Acme", "ann": "Ann Li"},
+            {str(deal.id): "ERP", "ann": "Ann Li"},
+        ]
+        [kept] = flow.outbox.preview([endpoint_of(NAMED)], 1)
+        assert kept.message.data["names"] == plain[0]
 
 
 def test_a_retraction_names_what_it_takes_back_and_whether_that_stands(

@@ -106,6 +106,32 @@ def test_an_endpoint_that_rests_or_is_switched_off_says_so(desk: Desk) -> None:
     assert "since it wants no more messages; `salesflow outbox resend crm` asks it" in out
 
 
+def test_an_endpoint_that_left_the_file_is_told_of_and_forgotten_when_that_is_confirmed(
+    desk: Desk,
+) -> None:
+    desk.receiver.order(status=500)
+    desk.deliver()
+    forget = f"outbox forget crm --endpoints {desk.endpoints}"
+    found = typed(f"{forget} --yes", desk.database)
+    assert found.code == 2
+    assert "is in " in found.err
+    desk.endpoints.write_text(desk.endpoints.read_text().replace('"crm"', '"other"'))
+    status = f"outbox status --endpoints {desk.endpoints}"
+    assert "no longer in the file; `salesflow" in typed(status, desk.database).out
+    assert "文件中已无此端点" in typed(f"{status} --lang zh", desk.database).out
+    [told] = json.loads(typed(f"{status} --json", desk.database).out)
+    assert told["in_file"] is False
+    found = typed(forget, desk.database)
+    assert found.code == 2
+    assert "3 messages that wait for it would be deleted" in found.err
+    found = typed(f"{forget} --yes --json", desk.database)
+    assert (found.code, json.loads(found.out)) == (0, {"endpoint": "crm", "deleted": 3})
+    assert typed(f"{forget} --yes", desk.database).code == 2
+    assert json.loads(typed(f"{status} --json", desk.database).out) == []
+    with SalesFlow(f"sqlite:///{desk.database}") as flow:
+        assert flow.reactors.positions() == {}
+
+
 def test_what_is_wrong_in_the_file_is_refused_before_anything_is_opened(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,6 +83,12 @@ class ReactorPositions:
         here = sa.and_(self._at(name, position), free)
         return self._moved(connection, here, {"position": after, **NOBODY})
 
+    def forget(self, connection: sa.Connection, name: str) -> None:
+        """Delete where a reactor stands, within the caller's transaction."""
+        if sa.inspect(connection).has_table(REACTORS.name):
+            of = sa.and_(C.tenant == self._log.tenant, C.name == name)
+            connection.execute(sa.delete(REACTORS).where(of))
+
     def _all(self, connection: sa.Connection) -> dict[str, int]:
         mine = sa.select(C.name, C.position).where(C.tenant == self._log.tenant)
         return {row.name: row.position for row in connection.execute(mine)}

@@ -309,6 +309,7 @@ COMMANDS: Final = CommandGroup(
                 **_in("outbox.reports", "due", "report", "reports"),
                 "list": f"{HOME}outbox.commands:list_waiting",
                 **_in("outbox.commands", "deliver", "dead", "resend", "skip", "status"),
+                **_in("outbox.forgetting", "forget"),
             },
         ),
         "log": f"{HOME}admin.log:log",

@@ -11,7 +11,7 @@ is refused for too long is dead, and holds back what comes after it of the same 
 is sent again or skipped.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -26,14 +26,16 @@ from salesflow.adapters.outbox.endpoints import Endpoint, read_endpoints
 from salesflow.adapters.outbox.fact_messages import FactMessages
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.adapters.outbox.store import EndpointRow, OutboxStore, Waiting
+from salesflow.adapters.reactors import ReactorPositions
 from salesflow.domain.alike_names import perhaps
 from salesflow.domain.arguments import ensure_callable, guarded_host
 from salesflow.domain.event import Event, Fact, FactRetracted
 from salesflow.domain.wording import shortened
 from salesflow.engine.alert_messages import alert_message
+from salesflow.engine.message_names import MessageNames
 from salesflow.engine.permanent_links import ensure_link
 from salesflow.engine.reactors import PAGE_EVENTS, Reactor, Reactors, concerns
-from salesflow.errors import InputError, NotFoundError
+from salesflow.errors import BusyError, InputError, NotFoundError
 
 __all__ = ["Delivered", "EndpointStanding", "Outbox", "Previewed", "read_endpoints"]
 
@@ -72,7 +74,7 @@ class Outbox:
     def __init__(self, log: EventLog) -> None:
         self._log = log
         self._store = OutboxStore(log)
-        self._messages = FactMessages(log)
+        self._messages, self._names = FactMessages(log), MessageNames(log)
 
     def deliver(
         self,
@@ -144,9 +146,8 @@ class Outbox:
     ) -> Iterator[OutgoingMessage]:
         """Yield the messages that are not in the outbox yet."""
         while page := self._log.page(after, PAGE_EVENTS):
-            for event in page:
-                if concerns(self._log, reactor, event):
-                    yield self._message(endpoint, event)
+            told = [event for event in page if concerns(self._log, reactor, event)]
+            yield from self._page(endpoint, told)
             after = page[-1].position
 
     def standings(self) -> list[EndpointStanding]:
@@ -197,6 +198,29 @@ class Outbox:
             raise InputError("name the messages to skip, as `salesflow outbox dead` lists them")
         return [each for each in self._named(endpoint, ids) if self._store.skip(endpoint, each)]
 
+    def forget(self, endpoint: str) -> int:
+        """Delete an endpoint and what waits for it; give how many messages that were.
+
+        One of that name is a new one from then on, which begins where its file says.
+
+        Raises:
+            NotFoundError: when there is no such endpoint.
+            BusyError: while a worker delivers to it.
+        """
+        self._ensure_known(endpoint)
+        positions = ReactorPositions(self._log)
+
+        def forget_position(connection: Connection) -> None:
+            positions.forget(connection, f"{REACTOR_PREFIX}{endpoint}")
+
+        deleted = self._store.forget(endpoint, forget_position)
+        if deleted is None:
+            raise BusyError(
+                f"a worker delivers to endpoint {endpoint!r} now, or was killed while it did;"
+                " take it out of the worker's file, and try again a minute later"
+            )
+        return deleted
+
     def _named(self, endpoint: str, ids: Sequence[str]) -> list[Waiting]:
         dead = {each.id: each for each in self._store.dead(endpoint, 2**31)}
         for id in ids:
@@ -216,8 +240,15 @@ class Outbox:
                 f" there are {there}"
             )
 
-    def _message(self, endpoint: Endpoint, event: Event) -> OutgoingMessage:
-        found = self._messages.of(event, personal=endpoint.personal)
+    def _page(self, endpoint: Endpoint, events: Sequence[Event]) -> list[OutgoingMessage]:
+        """Return the messages of events, with the names of what they name by ids."""
+        named = self._names.of(events, personal=endpoint.personal)
+        return [self._message(endpoint, *each) for each in zip(events, named, strict=True)]
+
+    def _message(
+        self, endpoint: Endpoint, event: Event, names: Mapping[str, str]
+    ) -> OutgoingMessage:
+        found = self._messages.of(event, personal=endpoint.personal, names=names)
         told = alert_message(self._log, event, link=endpoint.link)
         return found if told is None else replace(found, data={**found.data, "alert": told})
 
@@ -225,8 +256,7 @@ class Outbox:
         """Return what puts messages into the outbox of an endpoint."""
 
         def put(events: Sequence[Event], connection: Connection) -> None:
-            messages = [self._message(endpoint, event) for event in events]
-            self._store.put(connection, endpoint.name, messages)
+            self._store.put(connection, endpoint.name, self._page(endpoint, events))
 
         facts = self._facts(endpoint)
         name = f"{REACTOR_PREFIX}{endpoint.name}"

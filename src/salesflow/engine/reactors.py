@@ -194,7 +194,9 @@ class Reactors:
         """
         reactor = self._reactors[name]
         with self._log.database.whole():
-            position = self._positions.all()[name]
+            position = self._positions.all().get(name)
+            if position is None:
+                raise ReactorError(f"reactor {name!r} was forgotten; start its worker again")
             page = self._log.page(position, PAGE_EVENTS)
             return bool(page) and self._take_page(reactor, position, page, Flag()) is not None
 

@@ -43,7 +43,7 @@ class Endpoint:
     personal: bool = False
     """Whether texts about people, and free texts, go out too."""
     timeout: float = 15.0
-    """Seconds that an endpoint may take to answer."""
+    """Seconds that an exchange may take, from the first byte to the head of the answer."""
     concurrency: int = 8
     """So many messages, each of another key, are on their way at once."""
     attempts: int = 15

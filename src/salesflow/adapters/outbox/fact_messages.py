@@ -6,6 +6,7 @@ Where a retraction was wrong that is `.retraction_retracted`. `stands` says whet
 counts from then on.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -25,6 +26,9 @@ RETRACTED: Final = ("retraction_retracted", "retracted")
 """What a chain of retractions comes to: of an even number of them, or of an odd one."""
 
 
+NO_NAMES: Final[Mapping[str, str]] = {}
+
+
 def source_of(tenant: str) -> str:
     """Return whose log a message is of, as a URI."""
     return f"urn:salesflow:{tenant}"
@@ -36,8 +40,13 @@ class FactMessages:
     def __init__(self, log: EventLog) -> None:
         self._log = log
 
-    def of(self, event: Event, *, personal: bool) -> OutgoingMessage:
-        """Return the message of an event, with or without texts about people."""
+    def of(
+        self, event: Event, *, personal: bool, names: Mapping[str, str] = NO_NAMES
+    ) -> OutgoingMessage:
+        """Return the message of an event, with or without texts about people.
+
+        `names` says what the ids in it are called.
+        """
         told: dict[str, Any] = dict(event_json(event))
         if not personal:
             told["fact"] = without_personal(event.fact, told["fact"])
@@ -45,6 +54,8 @@ class FactMessages:
         kind = event.fact.kind
         if isinstance(event.fact, FactRetracted):
             kind, data["thing"], data["retracts"] = self._retracted(event, event.fact)
+        if names:
+            data["names"] = dict(names)
         named = {
             "correlationid": event.correlation_id,
             "causationid": event.causation_id,

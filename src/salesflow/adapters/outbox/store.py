@@ -21,6 +21,7 @@ from salesflow.adapters.event_store.log import EventLog
 from salesflow.adapters.outbox.messages import OutgoingMessage
 from salesflow.domain.time import FOREVER, Instant
 from salesflow.domain.wording import Message
+from salesflow.errors import NotFoundError
 
 __all__ = [
     "ENDPOINTS",
@@ -415,6 +416,23 @@ class OutboxStore:
                 connection.execute(sa.delete(QUEUES).where(queue))
         return True
 
+    def forget(self, endpoint: str, also: Callable[[sa.Connection], object]) -> int | None:
+        """Delete an endpoint and what waits for it, and say how many messages that were.
+
+        Nothing is deleted, and None given, while a worker has claimed some of them. `also` is
+        done in the same transaction.
+        """
+        held = sa.and_(self._queue(endpoint), Q.held_until > self._log.now())
+        with self._database.whole(), self._database.begin() as connection:
+            self._lock(connection, endpoint)
+            if connection.execute(sa.select(Q.ordering_key).where(held).limit(1)).all():
+                return None
+            gone = connection.execute(sa.delete(MESSAGES).where(self._message(endpoint)))
+            connection.execute(sa.delete(QUEUES).where(self._queue(endpoint)))
+            connection.execute(sa.delete(ENDPOINTS).where(self._endpoint(endpoint)))
+            also(connection)
+            return gone.rowcount
+
     # What they are made of
 
     def _note_endpoint(self, connection: sa.Connection, endpoint: str) -> None:
@@ -430,7 +448,13 @@ class OutboxStore:
     def _row(self, connection: sa.Connection, endpoint: str) -> EndpointRow:
         named = [E[name] for name in EndpointRow._fields]
         found = connection.execute(sa.select(*named).where(self._endpoint(endpoint)))
-        return _endpoint_row(found.one())
+        row = found.one_or_none()
+        if row is None:
+            raise NotFoundError(
+                f"endpoint {endpoint!r} was forgotten while a worker delivers to it; start the"
+                " worker again, and it begins anew"
+            )
+        return _endpoint_row(row)
 
     def _lock(self, connection: sa.Connection, endpoint: str) -> None:
         """Keep others from the queues of an endpoint until the transaction ends."""

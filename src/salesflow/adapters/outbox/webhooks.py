@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 from salesflow.adapters.outbox.endpoints import Endpoint
+from salesflow.adapters.outbox.exchanges import Exchanges, ExchangeTimeout
 from salesflow.adapters.outbox.messages import CONTENT_TYPE, OutgoingMessage
 from salesflow.adapters.outbox.signing import WebhookSecret, signed_headers
 from salesflow.adapters.outbox.transports import DeliveryError, Transport
@@ -43,9 +44,12 @@ class WebhookTransport(Transport):
         """
         try:
             import httpx2
+
+            self._exchanges = Exchanges(endpoint.timeout)
         except ImportError as error:
             raise InputError(MISSING) from error
         self._url = endpoint.url
+        self._seconds = f"{endpoint.timeout:g}"
         self._now = endpoint.clock
         self._secrets = [_secret(endpoint, name) for name in endpoint.secret_env]
         if not self._secrets:
@@ -53,16 +57,9 @@ class WebhookTransport(Transport):
                 f"endpoint {endpoint.name!r} has no secret; name the environment variable that"
                 ' holds it: secret_env = "…"'
             )
+        self._late = ExchangeTimeout, httpx2.ReadTimeout, httpx2.WriteTimeout
         self._failures = httpx2.TransportError, httpx2.StreamError
         self._unreached = httpx2.ConnectError, httpx2.ConnectTimeout
-        self._client = httpx2.Client(
-            timeout=httpx2.Timeout(endpoint.timeout),
-            follow_redirects=False,
-            limits=httpx2.Limits(
-                max_connections=endpoint.concurrency,
-                max_keepalive_connections=endpoint.concurrency,
-            ),
-        )
 
     def send(self, message: OutgoingMessage, body: bytes) -> None:
         """Post a message once, and return when it was taken.
@@ -90,7 +87,7 @@ class WebhookTransport(Transport):
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._exchanges.close()
 
     def _posted(
         self, message: OutgoingMessage, body: bytes, now: Instant
@@ -102,11 +99,14 @@ class WebhookTransport(Transport):
             **signed_headers(self._secrets, message.id, now // SECOND, body),
         }
         try:
-            with self._client.stream(
-                "POST", self._url, content=body, headers=headers
-            ) as answer:
+            with self._exchanges.post(self._url, body, headers) as answer:
                 told = answer.headers
                 return answer.status_code, told.get("retry-after"), told.get("location")
+        except self._late as error:
+            reason = Message(
+                "the answer was not there after {seconds} seconds", seconds=self._seconds
+            )
+            raise DeliveryError(reason) from error
         except self._unreached as error:
             kind = type(error).__name__
             reason = Message("nobody answers at its address ({kind})", kind=kind)

@@ -15,7 +15,7 @@ import typer
 
 from salesflow.cli.admin.project import stopping
 from salesflow.cli.context import CommandContext, with_context
-from salesflow.cli.outbox.options import EndpointsFile
+from salesflow.cli.outbox.options import ComparedFile, EndpointsFile
 from salesflow.cli.outbox.reports import making_reports
 from salesflow.domain.time import FOREVER, Instant, from_instant
 from salesflow.presentation.fields import Json
@@ -98,11 +98,18 @@ def _deliver_once(
 
 
 @with_context
-def status(context: CommandContext) -> None:
+def status(context: CommandContext, endpoints: ComparedFile = None) -> None:
     """Say how every endpoint stands: what waits, what is dead, what went wrong last."""
+    from salesflow.engine.outbox import read_endpoints
+
+    named = None if endpoints is None else {each.name for each in read_endpoints(endpoints)}
     with context.open() as flow:
         stands, zone = flow.outbox.standings(), flow.settings().timezone
-    context.screen.json([_standing(each) for each in stands])
+    gone = set[str]() if named is None else {each.endpoint for each in stands} - named
+    told = [_standing(each) for each in stands]
+    if named is not None:
+        told = [{**each, "in_file": each["endpoint"] not in gone} for each in told]
+    context.screen.json(told)
     if not stands:
         context.screen.line(say("nothing was ever delivered from here", context.language))
         return
@@ -115,7 +122,9 @@ def status(context: CommandContext) -> None:
             f"{each.held:,}",
             f"{each.lag:,}",
             _time(each.row.last_delivered, zone),
-            _state(context, each, zone),
+            _not_in_file(context, each.endpoint)
+            if each.endpoint in gone
+            else _state(context, each, zone),
         )
         for each in stands
     )
@@ -297,6 +306,14 @@ def _way_out(context: CommandContext) -> str:
         "a dead message holds back what comes after it of the same deal; `salesflow outbox"
         " dead` lists them, `resend` sends them again, `skip` leaves them out",
         context.language,
+    )
+
+
+def _not_in_file(context: CommandContext, name: str) -> str:
+    return say(
+        "no longer in the file; `salesflow outbox forget {name}` deletes what waits for it",
+        context.language,
+        name=name,
     )
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["EndpointsFile"]
+__all__ = ["ComparedFile", "EndpointsFile"]
 
 
 EndpointsFile = Annotated[
@@ -14,6 +14,15 @@ EndpointsFile = Annotated[
         "--endpoints",
         metavar="FILE",
         help="Where messages go: a TOML file, see docs/outbox.md.",
+        show_default=False,
+    ),
+]
+ComparedFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--endpoints",
+        metavar="FILE",
+        help="Say also which endpoints are no longer in this file.",
         show_default=False,
     ),
 ]
