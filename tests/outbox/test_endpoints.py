@@ -63,6 +63,10 @@ def test_all_that_can_be_said_of_an_endpoint_is_read(tmp_path: Path) -> None:
         (PLAIN + 'facts = "deal.won"', r"write a list of kinds, such as \[.deal.won"),
         (PLAIN + "secret_env = []", "write the name of an environment variable"),
         (
+            PLAIN.replace("https://", "redis://") + 'secret_env = "S"',
+            "secret_env signs webhooks alone, and redis:// goes unsigned",
+        ),
+        (
             PLAIN + "attempt = 3",
             r"there is no attempt \(perhaps attempts\); there are name, url",
         ),

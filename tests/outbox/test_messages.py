@@ -98,6 +98,19 @@ def test_texts_about_people_go_out_only_where_they_are_asked_for(sqlite_url: str
     assert [each.id for each in plain] == [each.id for each in full]
 
 
+def test_why_something_was_taken_back_goes_out_only_where_texts_about_people_do(
+    sqlite_url: str,
+) -> None:
+    with SalesFlow(sqlite_url) as flow:
+        deal = opened(flow)
+        with flow.session() as s:
+            s.retract(flow.history(deal.id)[-1].event_id, because="李娜把张总惹恼了")
+        event, made = flow.log.stream(deal.id)[-1], FactMessages(flow.log)
+        plain, full = (made.of(event, personal=each) for each in (False, True))
+        assert "李娜" not in plain.to_bytes().decode()
+        assert full.data["fact"]["because"] == "李娜把张总惹恼了"
+
+
 def test_ids_have_names_as_they_were_believed_and_those_of_people_only_where_asked(
     database_url: str,
 ) -> None:

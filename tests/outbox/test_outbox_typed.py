@@ -80,6 +80,36 @@ def test_what_is_dead_is_shown_with_the_way_out(desk: Desk, language: str) -> No
     assert (dead["type"], dead["held"], dead["attempts"]) == ("com.salesflow.deal.opened", 2, 1)
 
 
+def test_what_waits_behind_a_dead_message_is_held_back_and_was_never_tried(desk: Desk) -> None:
+    desk.receiver.order(status=500)
+    desk.deliver()
+    dead, *held = json.loads(typed("outbox list --json", desk.database).out)
+    assert (dead["state"], dead["attempts"]) == ("dead", 1)
+    for each in held:
+        said = (each["state"], each["attempts"], each["dead_since"], each["failure"])
+        assert said == ("held back", 0, None, None)
+    assert "暂缓发送" in typed("outbox list --lang zh", desk.database).out
+
+
+def test_an_endpoint_that_is_not_asked_says_why_when_delivering(desk: Desk) -> None:
+    desk.receiver.order(status=410)
+    desk.deliver()
+    code, out = desk.deliver()
+    assert code == 1
+    assert "switched off at" in out
+    found = typed("outbox resend crm", desk.database)
+    assert "crm was switched off, and is asked again" in found.out
+
+
+def test_a_dry_run_misses_a_secret_as_delivering_would(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(SECRET_NAME)
+    code, out = desk.deliver("--dry-run")
+    assert code == 2
+    assert SECRET_NAME in out
+
+
 def test_dead_messages_are_sent_again_or_skipped(desk: Desk) -> None:
     desk.receiver.order(status=500)
     desk.deliver()

@@ -104,7 +104,7 @@ class Command(NamedTuple):
             actor=self.actor,
             command_id=f"{self.actor}/{self.key}",
             fingerprint=f"{self.path} {body.model_dump_json()}",
-            attempts=1 if body.version else 100,
+            attempts=100 if body.version is None else 1,
             engine=self.desk.rows,
         )
         assert receipt is not None, "every function that is run here records something"
@@ -204,7 +204,7 @@ def take_order(id: UUID, body: OrderBody, command: Commanded) -> dict[str, objec
 def _deal(s: Session, id: UUID, body: Body) -> Deal:
     """Load a deal; refuse when it is not as the client has seen it."""
     deal = s.get(Deal, id)
-    if body.version and deal.version != body.version:
+    if body.version is not None and deal.version != body.version:
         raise ConcurrentChangeError(
             f"deal {id} is at version {deal.version}, and you have seen {body.version};"
             " look at it again"

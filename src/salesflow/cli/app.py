@@ -306,10 +306,11 @@ COMMANDS: Final = CommandGroup(
         "outbox": CommandGroup(
             "Tell other systems of what is recorded, and of what changed.",
             {
-                **_in("outbox.reports", "due", "report", "reports"),
+                **_in("outbox.commands", "deliver", "status"),
                 "list": f"{HOME}outbox.commands:list_waiting",
-                **_in("outbox.commands", "deliver", "dead", "resend", "skip", "status"),
+                **_in("outbox.commands", "dead", "resend", "skip"),
                 **_in("outbox.forgetting", "forget"),
+                **_in("outbox.reports", "report", "reports", "due"),
             },
         ),
         "log": f"{HOME}admin.log:log",

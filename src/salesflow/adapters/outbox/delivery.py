@@ -59,6 +59,8 @@ class Delivered(NamedTuple):
     """So many messages were taken by each endpoint."""
     failed: dict[str, int]
     """So many attempts failed."""
+    dead: dict[str, int]
+    """So many messages were given up."""
     problems: dict[str, str]
     """What went wrong last at an endpoint, until a message is taken again."""
 
@@ -76,7 +78,7 @@ class Lane:
         """What is known and not settled yet."""
         self._with_threads: set[str] = set()
         """Keys of the queues that are being sent."""
-        self.delivered = self.failed = 0
+        self.delivered = self.failed = self.dead = 0
         self.problem = self.unfilled = ""
         self._log, self._fill, self._transport = log, fill, transport
         self._store: Final = OutboxStore(log)
@@ -153,6 +155,7 @@ class Lane:
             return row
 
         self._store.settle(self.name, self.holder, settled, judged)
+        self.dead += sum("dead_since" in each.changes for each in settled)
         for each in self.outcomes:
             self._note(each)
         self.outcomes = []
@@ -326,6 +329,7 @@ class Deliverer:
         return Delivered(
             {lane.name: lane.delivered for lane in lanes},
             {lane.name: lane.failed for lane in lanes},
+            {lane.name: lane.dead for lane in lanes},
             {name: said for name, said in problems.items() if said},
         )
 

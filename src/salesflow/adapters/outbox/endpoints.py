@@ -244,6 +244,11 @@ def _ensure_address(called: str, given: Mapping[str, Any]) -> str:
         raise InputError(f"{called}: its url names no host; write {KEYS['url'].wanted}")
     if parts.scheme in ("http", "https"):
         _ensure_web_address(called, given)
+    elif "secret_env" in given:
+        raise InputError(
+            f"{called}: secret_env signs webhooks alone, and {parts.scheme}:// goes unsigned;"
+            " leave it out"
+        )
     return parts.scheme
 
 

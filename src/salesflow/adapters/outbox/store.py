@@ -144,7 +144,7 @@ class Settled(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A message that waits, and how its queue stands."""
+    """A message that waits; of those behind the first of a key nothing was tried yet."""
 
     endpoint: str
     number: int
@@ -155,6 +155,10 @@ class Waiting(NamedTuple):
     tries: int
     dead_since: Instant | None
     failure: str | None
+    behind: bool = False
+    """Whether another message of its key comes first."""
+    held_back: bool = False
+    """Whether that one is dead."""
     held: int = 0
     """So many messages of its key wait behind it."""
 
@@ -353,14 +357,8 @@ class OutboxStore:
 
     def dead(self, endpoint: str | None, limit: int) -> list[Waiting]:
         """Return the dead messages, and how many each holds back."""
-        other = MESSAGES.alias()
-        same = sa.and_(
-            *(other.c[name] == M[name] for name in ("tenant", "endpoint", "ordering_key"))
-        )
-        first = sa.select(sa.func.min(other.c.number)).where(same).scalar_subquery()
-        rows = self._messages(
-            endpoint, sa.and_(Q.dead_since.is_not(None), M.number == first), limit
-        )
+        first = sa.and_(Q.dead_since.is_not(None), M.number == _first_of_key())
+        rows = self._messages(endpoint, first, limit)
         with self._database.whole(), self._database.read() as connection:
             return [
                 each._replace(
@@ -490,7 +488,7 @@ class OutboxStore:
         if not self.is_there():
             return []
         columns = [M.endpoint, M.number, M.ordering_key, M.id, M.type]
-        state = [Q.due, Q.tries, Q.dead_since, Q.failure]
+        state = [Q.due, Q.tries, Q.dead_since, Q.failure, M.number > _first_of_key()]
         of = M.tenant == self._tenant if endpoint is None else self._message(endpoint)
         rows = (
             sa.select(*columns, *state)
@@ -501,7 +499,7 @@ class OutboxStore:
         )
         with self._database.whole(), self._database.read() as connection:
             found = [Waiting(*row) for row in connection.execute(rows)]
-        return [each._replace(failure=_read(each.failure)) for each in found]
+        return [_as_it_stands(each) for each in found]
 
     def _of_queue(self) -> sa.ColumnElement[bool]:
         return sa.and_(*(M[name] == Q[name] for name in ("tenant", "endpoint", "ordering_key")))
@@ -514,6 +512,23 @@ class OutboxStore:
 
     def _endpoint(self, endpoint: str) -> sa.ColumnElement[bool]:
         return sa.and_(E.tenant == self._tenant, E.endpoint == endpoint)
+
+
+def _first_of_key() -> sa.ScalarSelect[int]:
+    """Return the number of the first message of the key that a message is of."""
+    other = MESSAGES.alias()
+    same = (other.c[name] == M[name] for name in ("tenant", "endpoint", "ordering_key"))
+    return sa.select(sa.func.min(other.c.number)).where(*same).scalar_subquery()
+
+
+def _as_it_stands(read: Waiting) -> Waiting:
+    """Return what is said of a message: attempts are those of the first of its key."""
+    if not read.behind:
+        return read._replace(behind=False, failure=_read(read.failure))
+    held_back = read.dead_since is not None
+    return read._replace(
+        behind=True, held_back=held_back, tries=0, dead_since=None, failure=None, due=FOREVER
+    )
 
 
 def _endpoint_row(row: Sequence[Any]) -> EndpointRow:

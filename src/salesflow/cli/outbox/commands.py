@@ -57,10 +57,13 @@ def deliver(
     limit: Limit = 50,
 ) -> None:
     """Tell other systems of what was recorded, in order per deal; make reports that are due."""
+    from salesflow.adapters.outbox.transports import transport_of
     from salesflow.engine.outbox import read_endpoints
 
     wanted = read_endpoints(endpoints)
     if dry_run:
+        for each in wanted:  # a secret or package that is missing would be missed then
+            transport_of(each).close()
         with context.open() as flow:
             _show_preview(context, flow, wanted, limit)
         return
@@ -92,7 +95,7 @@ def _deliver_once(
     names = {each.name for each in endpoints}
     stands = [each for each in flow.outbox.standings() if each.endpoint in names]
     context.screen.json({**_as_json(found), "endpoints": [_standing(s) for s in stands]})
-    context.screen.table(_delivered_table(context, found, stands))
+    context.screen.table(_delivered_table(context, found, stands, flow.settings().timezone))
     if found.problems or any(each.waiting + each.dead for each in stands):
         raise typer.Exit(1)
 
@@ -149,7 +152,7 @@ def list_waiting(
             each.endpoint,
             each.type,
             each.ordering_key,
-            context.screen.word("dead") if each.dead_since is not None else "",
+            say(_message_state(each), context.language),
             f"{each.tries}",
             NO_VALUE if each.due >= FOREVER else _time(each.due, zone),
             say(each.failure or "", context.language),
@@ -202,11 +205,15 @@ def resend(
 ) -> None:
     """Let dead messages be sent again, and an endpoint that is switched off be asked again."""
     with context.open() as flow:
+        was_off = {each.endpoint for each in flow.outbox.standings() if each.row.off_since}
         found = flow.outbox.resend(endpoint, ids or ())
     context.screen.json({"endpoint": endpoint, "resent": [each.id for each in found]})
     one = "{count:,} message is sent again by the next `salesflow outbox deliver`"
     many = "{count:,} messages are sent again by the next `salesflow outbox deliver`"
     context.screen.line(say_count(one, many, len(found), context.language))
+    if endpoint in was_off:
+        on = "{name} was switched off, and is asked again"
+        context.screen.line(say(on, context.language, name=endpoint))
 
 
 @with_context
@@ -231,12 +238,15 @@ class DeliveryPrinter:
         self._context = context
         self._told = 0.0
         self._problems: dict[str, str] = {}
+        self._delivered: dict[str, int] = {}
+        self._dead: dict[str, int] = {}
         self._untold: Delivered | None = None
 
     def tell(self, found: "Delivered") -> None:
         """Tell how far it has come, and what went wrong only once."""
         self._untold = found
-        if found.problems == self._problems and monotonic() < self._told + LINE_SECONDS:
+        same = found.problems == self._problems and found.dead == self._dead
+        if same and monotonic() < self._told + LINE_SECONDS:
             return
         self.end()
 
@@ -249,10 +259,26 @@ class DeliveryPrinter:
         for name, text in found.problems.items():
             if self._problems.get(name) != text:
                 screen.line(f"{name}: {say(text, self._context.language)}", "yellow")
-        parts = [f"{name} {count:,}" for name, count in found.delivered.items()]
-        screen.line(f"{screen.word('Delivered')} {', '.join(parts)}")
+        self._tell_of_dead(found.dead)
+        if found.delivered != self._delivered:
+            parts = [f"{name} {count:,}" for name, count in found.delivered.items()]
+            screen.line(f"{screen.word('Delivered')} {', '.join(parts)}")
         self._problems, self._told, self._untold = found.problems, monotonic(), None
+        self._delivered, self._dead = found.delivered, found.dead
         sys.stdout.flush()
+
+    def _tell_of_dead(self, dead: dict[str, int]) -> None:
+        """Tell that somebody has to see to messages that were given up."""
+        for name, count in dead.items():
+            more = count - self._dead.get(name, 0)
+            if more:
+                one = "{name}: {count:,} message was given up; `salesflow outbox dead` shows it"
+                many = (
+                    "{name}: {count:,} messages were given up; `salesflow outbox dead` shows"
+                    " them"
+                )
+                said = say_count(one, many, more, self._context.language, name=name)
+                self._context.screen.line(said, "red")
 
 
 def _show_preview(
@@ -279,8 +305,17 @@ def _show_preview(
 
 
 def _delivered_table(
-    context: CommandContext, found: "Delivered", stands: "list[EndpointStanding]"
+    context: CommandContext,
+    found: "Delivered",
+    stands: "list[EndpointStanding]",
+    zone: ZoneInfo,
 ) -> TableOfView:
+    def failure(stand: "EndpointStanding") -> str:
+        """Say what went wrong, or why nothing was tried."""
+        said = found.problems.get(stand.endpoint, "")
+        resting = stand.row.off_since is not None or stand.row.pauses
+        return _state(context, stand, zone) if resting else say(said, context.language)
+
     rows = tuple(
         (
             each.endpoint,
@@ -289,7 +324,7 @@ def _delivered_table(
             f"{each.waiting:,}",
             f"{each.dead:,}",
             f"{each.held:,}",
-            say(found.problems.get(each.endpoint, ""), context.language),
+            failure(each),
         )
         for each in stands
     )
@@ -331,7 +366,17 @@ def _state(context: CommandContext, stand: "EndpointStanding", zone: ZoneInfo) -
     if row.pauses:
         when = _time(row.paused_until, zone)
         return say("rests until {when}: {failure}", language, when=when, failure=failure)
-    return failure if row.failures else context.screen.word("works")
+    if row.failures and (stand.waiting or stand.dead):
+        return failure
+    return context.screen.word("works" if row.delivered else "nothing delivered yet")
+
+
+def _message_state(waiting: "Waiting") -> str:
+    if waiting.dead_since is not None:
+        return "dead"
+    if waiting.held_back:
+        return "held back"
+    return "after an earlier one" if waiting.behind else "waiting"
 
 
 def _time(at: Instant | None, zone: ZoneInfo) -> str:
@@ -346,6 +391,7 @@ def _as_json(found: "Delivered") -> dict[str, Json]:
     return {
         "delivered": dict(found.delivered),
         "failed": dict(found.failed),
+        "given_up": dict(found.dead),
         "problems": {name: str(text) for name, text in found.problems.items()},
     }
 
@@ -374,6 +420,7 @@ def _message(waiting: "Waiting") -> dict[str, Json]:
         "endpoint": waiting.endpoint,
         "id": waiting.id,
         "type": waiting.type,
+        "state": _message_state(waiting),
         "ordering_key": waiting.ordering_key,
         "attempts": waiting.tries,
         "next_attempt": _iso(waiting.due),
