@@ -1,10 +1,13 @@
 """An export of Salesforce: opportunities with their history, told as it was."""
 
+from decimal import Decimal
+
 import pytest
 
 from importing.crm_folder import CrmFolder
 from importing.desk import Desk
 from importing.exports import SALESFORCE
+from salesflow.adapters.event_store.published import PublishedProcesses
 from salesflow.adapters.importers import object_id
 from salesflow.adapters.importers.crm.salesforce.system import Salesforce
 from salesflow.domain.customer import Customer
@@ -100,7 +103,7 @@ def test_the_export_of_next_week_adds_what_changed(org: Org) -> None:
     assert (report.facts_changed, report.facts_retracted) == (0, 0)
     assert org.kinds("D3")[-2:] == [("02-18", "forecast_given"), ("02-18", "stage_moved")]
     deal = org.deal("D3")
-    assert (deal.stage, str(deal.amount), deal.process_version) == ("Proposal", "70 EUR", 1)
+    assert (deal.stage, str(deal.amount), deal.process_version) == ("Proposal", "70 EUR", 2)
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (3, 2, 1, 0), (1, 3, 0, 2)])
@@ -212,3 +215,51 @@ def test_what_is_no_export_of_salesforce_is_refused_at_once(org: Org) -> None:
         org.bring(folder)
     with pytest.raises(InputError, match="there is no file or folder"):
         org.bring(org.desk.folder / "nowhere")
+
+
+WEEK_ONE = {
+    "Opportunity.csv": (
+        "Id,Name,StageName,Amount,Probability,CloseDate,IsClosed,IsWon,ForecastCategory,"
+        "CreatedDate,LastModifiedDate,OwnerId,CurrencyIsoCode\n"
+        "N1,Rollout,Prospecting,5,10,2024-12-31,0,0,Pipeline,"
+        "2024-01-01T09:00:00Z,2024-01-01T09:00:00Z,U1,EUR\n"
+    ),
+    "OpportunityHistory.csv": (
+        "Id,OpportunityId,CreatedById,CreatedDate,StageName,Amount,CloseDate,Probability,"
+        "ForecastCategory\n"
+        "H1,N1,U1,2024-01-01T09:00:00Z,Prospecting,5,2024-12-31,10,Pipeline\n"
+    ),
+}
+WEEK_TWO = {
+    "Opportunity.csv": WEEK_ONE["Opportunity.csv"]
+    .replace(
+        "Prospecting,5,10,2024-12-31,0,0,Pipeline", "Closed Won,5,100,2024-12-31,1,1,Closed"
+    )
+    .replace("Z,2024-01-01T09:00:00Z,U1", "Z,2024-02-01T09:00:00Z,U1"),
+    "OpportunityHistory.csv": WEEK_ONE["OpportunityHistory.csv"]
+    + "H2,N1,U1,2024-01-15T09:00:00Z,Proposal,5,2024-12-31,50,Pipeline\n"
+    "H3,N1,U1,2024-02-01T09:00:00Z,Closed Won,5,2024-12-31,100,Closed\n",
+}
+
+
+@pytest.mark.parametrize("tables", [["Opportunity.csv"], [*WEEK_ONE]])
+def test_a_deal_goes_on_under_the_version_that_knows_a_stage_first_seen_later(
+    desk: Desk, tables: list[str]
+) -> None:
+    """Nobody had come there when the first week was imported."""
+    weekly = Org(desk, Salesforce)
+    for week in (WEEK_ONE, WEEK_TWO):
+        weekly.write_all({name: week[name] for name in tables})
+        weekly.bring()
+    assert weekly.bring().facts_recorded == 0
+    deal = weekly.deal("N1")
+    assert (deal.stage, deal.outcome) == ("Closed Won", "won")
+    kinds = [kind for _, kind in weekly.kinds("N1")]
+    assert kinds.count("won") == kinds.count("migrated") == 1
+    if len(tables) > 1:
+        assert weekly.told("N1")[1:3] == [
+            "01-15 migrated inferred",
+            "01-15 stage_moved Proposal",
+        ]
+        later = PublishedProcesses(desk.log)["salesforce", 2]
+        assert later.stage("Proposal").probability == Decimal("0.5")

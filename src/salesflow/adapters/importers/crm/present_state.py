@@ -36,7 +36,7 @@ from salesflow.domain.deal.outcomes import DealDisqualified, DealLost, DealReope
 from salesflow.domain.deal.stages import DealMigrated, DealOpened, StageMoved
 from salesflow.domain.deal.state import DealState
 from salesflow.domain.event import Event, Fact, believed_history, without_retracted
-from salesflow.domain.process import ProcessVersion
+from salesflow.domain.process import Category, ProcessVersion
 from salesflow.domain.state import ReplayContext
 from salesflow.domain.time import FOREVER, Instant, from_instant
 
@@ -52,6 +52,13 @@ OPENED_WITH: Final[Mapping[Attribute, str]] = {
 MOVING: Final = (StageMoved, DealWon, DealLost, DealDisqualified, DealReopened, DealMigrated)
 NOBODY: Final = UUID(int=0)
 MONEY: Final[tuple[Attribute, ...]] = ("amount", "expected_close")
+CLOSING: Final[Mapping[type[Fact], Category]] = {
+    DealWon: "won",
+    DealLost: "lost",
+    DealDisqualified: "disqualified",
+}
+VERSION: Final = "@version/"
+NEW_STAGE: Final = "the version it was opened under does not know the stage that follows"
 LAST: Final = 1_000_000_000
 """The place of what is so now, behind every step of a history."""
 
@@ -69,6 +76,7 @@ def add_present_state(
     _keep_opening(deal, recorded)
     _keep_first_seen(deal, recorded)
     _keep_lines(deal, recorded)
+    _go_on_under_versions(deal, recorded, source, processes)
     present = _Present(deal, recorded, source, processes)
     never_told = [each for each in MONEY if each in deal.now and each not in deal.told_of]
     closed = present.closed() or _Closing(deal.seen, LAST)
@@ -84,6 +92,7 @@ def add_present_state(
         repeated = () if deal.now.get("lines") else never_told  # lines say an amount as well
         rest = [name for name in deal.now if name not in (*stage, *repeated)]
         present.add({name: deal.now[name] for name in rest}, deal.seen)
+    _go_on_under_versions(deal, recorded, source, processes)
     deal.facts.sort(key=in_order)
 
 
@@ -150,6 +159,86 @@ def _keep_lines(deal: ExtractedDeal, recorded: Sequence[Event]) -> None:
         else:
             kept.append(each)
     deal.facts[:] = kept
+
+
+def _go_on_under_versions(
+    deal: ExtractedCrmDeal,
+    recorded: Sequence[Event],
+    source: ImportSource,
+    processes: Mapping[str, ProcessVersion],
+) -> None:
+    """Let a deal go on under the first version that knows the stage it comes to.
+
+    It was opened under a version of an earlier export, in which no deal had come there yet.
+    """
+    known = {event.source_id: event.fact for event in recorded}
+    for each in [each for each in deal.facts if VERSION in each.source_id]:  # told anew below
+        deal.facts.remove(each)
+        deal.rules[each.order.rule] -= 1
+    version: ProcessVersion | None = None
+    added: list[ExtractedFact] = []
+    for each in sorted(deal.facts, key=in_order):
+        fact = each.fact
+        if isinstance(fact, DealMigrated):  # to another pipeline, as it was at the time
+            stored = known.get(each.source_id)
+            if isinstance(stored, DealMigrated) and stored.process == fact.process:
+                fact = fact.model_copy(update={"process_version": stored.process_version})
+                place = deal.facts.index(each)
+                deal.facts[place] = each._replace(fact=fact)
+        if isinstance(fact, DealOpened | DealMigrated):
+            version = source.published[fact.process, fact.process_version]
+        elif version is not None:
+            after = _version_for(fact, version, source, processes)
+            if after is not version:
+                added.append(_under(after, each, deal, source))
+                version = after
+    deal.facts += added
+
+
+def _version_for(
+    fact: Fact,
+    version: ProcessVersion,
+    source: ImportSource,
+    processes: Mapping[str, ProcessVersion],
+) -> ProcessVersion:
+    """Return the first version from one on that knows where a fact leads; itself if none."""
+    latest = processes.get(version.key, version)
+    later = (
+        source.published[version.key, number]
+        for number in range(version.version, latest.version + 1)
+    )
+    return next((each for each in later if _knows(each, fact, latest)), version)
+
+
+def _knows(version: ProcessVersion, fact: Fact, latest: ProcessVersion) -> bool:
+    match fact:
+        case StageMoved(target=stage):
+            return version.order(stage) >= 0
+        case DealReopened(stage=str() as stage):
+            return version.order(stage) >= 0
+        case DealWon() | DealLost() | DealDisqualified():
+            closing = CLOSING[type(fact)]
+            return latest.first_of(closing) is None or version.first_of(closing) is not None
+        case _:
+            return True
+
+
+def _under(
+    version: ProcessVersion, before: ExtractedFact, deal: ExtractedDeal, source: ImportSource
+) -> ExtractedFact:
+    """Return that a deal goes on under a version, right before a fact that needs it."""
+    rules = {rule.label: number for number, rule in enumerate(source.rules)}
+    rule = rules[f"migrated{SEEN}"]
+    deal.rules[rule] += 1
+    key = f"{version.key}{VERSION}{version.version}"
+    return before._replace(
+        source_id=fact_source_id(deal.object, key),
+        fact=DealMigrated(
+            process=version.key, process_version=version.version, inferred=NEW_STAGE
+        ),
+        actor=None,
+        order=FactOrder(before.order.place - 1, rule),
+    )
 
 
 def _key(process: ProcessVersion | None) -> str | None:

@@ -3,7 +3,7 @@
 A version holds every stage that the export names, those of its definition in their order. A
 stage of the published version that an export names no longer is kept: deals may have passed it.
 When anything differs, a new version is published; deals stay on the version they were opened
-under, as far as it knows their stages.
+under until they come to a stage that it does not know (see `present_state`).
 """
 
 from collections import Counter
