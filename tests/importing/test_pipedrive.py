@@ -243,3 +243,18 @@ def test_recent_persons_are_customers_or_people_of_one(desk: Desk) -> None:
     assert (report.rows_read, report.rows_recorded, report.rows_left_out) == (3, 2, 1)
     assert (report.customers_registered, report.process_published) == (2, None)
     assert company.bring(SHAPE).facts_recorded == 0
+
+
+def test_stages_of_which_nothing_says_how_likely_a_sale_is_are_named(desk: Desk) -> None:
+    """Once, with the version that they are first in."""
+    company = CrmFolder(desk, Pipedrive).write_all(
+        {
+            "deals.csv": """
+                title,ID,value,currency,status,stage,owner,add time,won time
+                Loose,7,100,EUR,open,Qualified,Ann,2024-01-05 09:00:00,
+                """
+        }
+    )
+    [told] = [each for each in company.bring(timezone="UTC").assumed if "50 %" in each]
+    assert told.endswith(", Qualified")
+    assert not [e for e in company.bring(timezone="UTC").assumed if "50 %" in e]

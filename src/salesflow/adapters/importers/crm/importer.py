@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from salesflow.adapters.event_store.append import SKEW
@@ -27,7 +28,7 @@ from salesflow.adapters.importers.crm.deal_facts import (
 )
 from salesflow.adapters.importers.crm.exports import CrmExport, CrmRecord, ExportTable
 from salesflow.adapters.importers.crm.present_state import add_present_state
-from salesflow.adapters.importers.crm.stages import version_of
+from salesflow.adapters.importers.crm.stages import unweighed, version_of
 from salesflow.adapters.importers.crm.system import BESIDE, CrmContext, CrmSystem, refusing
 from salesflow.adapters.importers.csv import BadRow, FileFormat
 from salesflow.adapters.importers.errors import RowError
@@ -46,9 +47,15 @@ from salesflow.domain.ids import new_id
 from salesflow.domain.process import ProcessVersion
 from salesflow.domain.settings import SETTINGS_ID, Settings
 from salesflow.domain.time import same_rules, zone
+from salesflow.domain.wording import Message
 from salesflow.errors import InputError
 
 __all__ = ["import_crm"]
+
+UNWEIGHED: Final = (
+    "nothing says how likely a sale is from these stages; amounts in them are weighted by"
+    " 50 %: {stages}"
+)
 
 
 def import_crm(  # noqa: PLR0913 - what the command line offers, all by keyword
@@ -123,6 +130,7 @@ class _CrmImport:
         self._starts: list[int] = []
         self._processes: dict[str, ProcessVersion] = {}
         self._publish: list[ProcessVersion] = []
+        self._unweighed: list[Message] = []
         self.report = ImportReport(
             import_id=f"import:{new_id()}",
             source=system.name,
@@ -144,7 +152,11 @@ class _CrmImport:
         self._system.columns = self._export.columns()
         self._read(rows)
         self._define_processes()
-        report.assumed = [*self._system.assumed(), *self._beside.known_elsewhere()]
+        report.assumed = [
+            *self._system.assumed(),
+            *self._unweighed,
+            *self._beside.known_elsewhere(),
+        ]
         parts = self._parts(rows)
         if strict or trial or self._zone is None:
             tried = report.model_copy(deep=True)
@@ -258,6 +270,9 @@ class _CrmImport:
             self._processes[pipeline.key] = version
             if version != latest and self.report.objects:
                 self._publish.append(version)
+            stages = unweighed(pipeline.stages, latest)
+            if stages:
+                self._unweighed.append(Message(UNWEIGHED, stages=", ".join(stages)))
 
     def _source(self) -> ImportSource:
         new = {(each.key, each.version): each for each in self._processes.values()}

@@ -27,6 +27,7 @@ __all__ = [
     "checked_label",
     "closing_category",
     "probability_of",
+    "unweighed",
     "version_of",
 ]
 
@@ -112,6 +113,7 @@ def version_of(
     latest: ProcessVersion | None = None,
 ) -> ProcessVersion:
     """Return the version these stages stand for: the latest, or one that follows it."""
+    stages = [_as_known(stage, latest) for stage in stages]
     known = {stage.key for stage in stages}
     kept = [] if latest is None else [s for s in latest.stages if s.key not in known]
     version = ProcessVersion(
@@ -124,6 +126,22 @@ def version_of(
     if latest is None or version == latest:
         return version
     return version.model_copy(update={"version": latest.version + 1})
+
+
+def _as_known(stage: CrmStage, latest: ProcessVersion | None) -> CrmStage:
+    """Return a stage as likely as an earlier export said, where this one says nothing."""
+    if stage.probability is not None or latest is None or latest.order(stage.key) < 0:
+        return stage
+    known = latest.stage(stage.key)
+    same = known.category == stage.category
+    return stage._replace(probability=known.probability) if same else stage
+
+
+def unweighed(stages: Sequence[CrmStage], latest: ProcessVersion | None) -> list[str]:
+    """Return what stages are called of which nothing says how likely a sale is from there."""
+    open_ones = (each for each in stages if each.category not in ENDS)
+    untold = (each for each in open_ones if each.probability is None)
+    return [s.label or s.key for s in untold if latest is None or latest.order(s.key) < 0]
 
 
 def _in_place(
