@@ -20,7 +20,6 @@ from sqlalchemy import Connection
 from salesflow.adapters.logs import tell_lost
 from salesflow.adapters.outbox.fact_messages import TYPE_PREFIX, source_of
 from salesflow.adapters.outbox.messages import OutgoingMessage
-from salesflow.adapters.outbox.store import OutboxStore
 from salesflow.adapters.reports.definitions import ReportDefinition
 from salesflow.adapters.reports.made import DueReports
 from salesflow.domain.time import from_instant
@@ -64,7 +63,7 @@ def put_due_reports(
 ) -> list[DueReport]:
     """Make the reports that are due and put them into the outbox; say what became of each."""
     definitions = [*definitions]
-    OutboxStore(flow.log).begin(name for each in definitions for name in each.endpoints)
+    flow.outbox.begin([name for each in definitions for name in each.endpoints])
 
     def put(connection: Connection, made: MadeReport) -> None:
         _put(flow, connection, made)
@@ -118,7 +117,7 @@ def put_report(flow: "SalesFlow", made: MadeReport, *, again: bool = False) -> b
     log = flow.log
     row, reports = made.row(log.now()), DueReports(log)
     reports.ensure_tables()
-    OutboxStore(log).begin(made.definition.endpoints)
+    flow.outbox.begin(made.definition.endpoints)
     with log.database.whole(), log.database.begin() as connection:
         if not reports.note_by_hand(connection, row) and not again:
             return False
@@ -127,6 +126,5 @@ def put_report(flow: "SalesFlow", made: MadeReport, *, again: bool = False) -> b
 
 
 def _put(flow: "SalesFlow", connection: Connection, made: MadeReport) -> None:
-    store, message = OutboxStore(flow.log), report_message(made, flow.log.tenant)
-    for endpoint in made.definition.endpoints:
-        store.put(connection, endpoint, [message])
+    message = report_message(made, flow.log.tenant)
+    flow.outbox.put(connection, made.definition.endpoints, message)
