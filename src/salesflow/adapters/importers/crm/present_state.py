@@ -227,8 +227,7 @@ def _under(
     version: ProcessVersion, before: ExtractedFact, deal: ExtractedDeal, source: ImportSource
 ) -> ExtractedFact:
     """Return that a deal goes on under a version, right before a fact that needs it."""
-    rules = {rule.label: number for number, rule in enumerate(source.rules)}
-    rule = rules[f"migrated{SEEN}"]
+    rule = _rule_numbers(source)[f"migrated{SEEN}"]
     deal.rules[rule] += 1
     key = f"{version.key}{VERSION}{version.version}"
     return before._replace(
@@ -239,6 +238,10 @@ def _under(
         actor=None,
         order=FactOrder(before.order.place - 1, rule),
     )
+
+
+def _rule_numbers(source: ImportSource) -> dict[str, int]:
+    return {rule.label: number for number, rule in enumerate(source.rules)}
 
 
 def _key(process: ProcessVersion | None) -> str | None:
@@ -313,7 +316,7 @@ class _Present:
         deal, source = self._deal, self._source
         state = self._state(FOREVER if at is None else at.instant)
         was = self._known(now, state)
-        rules = {rule.label: number for number, rule in enumerate(source.rules)}
+        rules = _rule_numbers(source)
         found = changes(was, {**was, **now}, self._around(state), source.name)
         for number, (label, fact) in enumerate(found):
             rule = f"{label}{SEEN}"
