@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Collection, Iterator, Sequence
@@ -21,8 +20,9 @@ from types import MappingProxyType
 from typing import Final
 
 from documents import Shown, blocks, commands, same_output
+from ports import free_port
 
-__all__ = ["EXAMPLES", "Newcomer", "Terminal", "free_port", "newcomer"]
+__all__ = ["EXAMPLES", "Newcomer", "Terminal", "newcomer"]
 
 ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLES: Final = ROOT / "examples"
@@ -204,14 +204,6 @@ class Newcomer:
 def _as_shown(shown: Shown, done: subprocess.CompletedProcess[str]) -> bool:
     printed = re.sub("\r", "", done.stdout)
     return not shown.output or same_output(shown.output, printed)
-
-
-def free_port() -> int:
-    """Give a port of this machine that nobody listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

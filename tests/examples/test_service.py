@@ -14,7 +14,8 @@ import httpx2
 import pytest
 
 from databases import plain_connection
-from examples.newcomer import Newcomer, Terminal, free_port, newcomer
+from examples.newcomer import Newcomer, Terminal, newcomer
+from ports import free_port
 from properties.effort import TORTURE
 from salesflow import SalesFlow
 from salesflow.domain.deal.outcomes import DealWon

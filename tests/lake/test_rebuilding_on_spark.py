@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from databases import tamper
 from importing.test_real_tables import MAPPINGS, MAVEN
 from lake.rows import balances, content, needs_sail, tell
+from ports import free_port
 from properties.effort import TORTURE, examples
 from properties.playing import Act, Player, acts
 from salesflow import SalesFlow
@@ -354,13 +355,6 @@ def apache_spark(log: Path) -> Iterator[str]:
 
 
 SERVER = "org.apache.spark.sql.connect.service.SparkConnectServer"
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-    return port
 
 
 def wait_for(port: int, server: subprocess.Popen[bytes]) -> None:

@@ -5,12 +5,13 @@ installed; else one of the machine's own. It can be killed and started again whe
 """
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+
+from ports import free_port
 
 __all__ = ["DURABLE", "SERVERS", "RedisServer", "redis_server"]
 
@@ -49,7 +50,7 @@ class RedisServer:
         self._folder = folder
         self._options = options
         self._process: subprocess.Popen[str] | None = None
-        self.port = _free_port()
+        self.port = free_port()
 
     @property
     def url(self) -> str:
@@ -86,13 +87,6 @@ class RedisServer:
     def restart(self) -> None:
         self.kill()
         self.start()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager
